@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ui.services.selection import Choice
+from ui.web import errors
 
 Inputs = dict[Any, Any]  # component -> its value, as a handler with a set of inputs gets them
 Updates = dict[Any, Any]  # component -> its new value or gr.update
@@ -59,11 +60,12 @@ class BrowserState:
     def listen(
         self, trigger: Callable[..., Any], handler: Any, outputs: list[Any], *inputs: Any, before: str = "", **more: Any
     ) -> Any:
-        """Has a handler answer an event. Returns the event, for `.then` and the like.
+        """Has a handler answer an event, its errors shown in plain words. Returns the event, for `.then` and the like.
         trigger: of a component, such as `button.click`. handler: gets the choice and `inputs`. outputs: the
         components that it may update. inputs: the components whose values it gets. before: what the browser does
         first (a JavaScript expression). more: as for gradio's own listeners."""
-        return trigger(handler, outputs=[self._patch, *outputs], **{**self.sending(*inputs, before=before), **more})
+        sent = {**self.sending(*inputs, before=before), **more}
+        return trigger(errors.handler(handler), outputs=[self._patch, *outputs], **sent)
 
     def sending(self, *inputs: Any, before: str = "") -> dict[str, Any]:
         """The arguments by which a gradio listener sends the choice and `inputs`."""

@@ -18,7 +18,6 @@ from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import Tab, clickable, clicked, html
 from ui.web.data.tab import DataTab
-from ui.web.errors import handler
 from ui.web.per_visitor import PerVisitor
 from ui.web.runs.tab import RunsTab
 from ui.web.share.tab import ShareTab
@@ -157,7 +156,7 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         page = Page(app, state, signature, opens, finished, working, blocks, panels, tabs)
         # The first tab is filled. Which tab is open stays as it is: a quick person has already gone to another one,
         # and the timer shows that one.
-        page.state.listen(blocks.load, handler(partial(page.open, "start")), [page.signature, *page.outputs("start")])
+        page.state.listen(blocks.load, partial(page.open, "start"), [page.signature, *page.outputs("start")])
         _tick(pulse, page)
         _open_tabs(page)
         _open_runs(page)
@@ -168,7 +167,7 @@ def _tick(pulse: gr.HTML, page: Page) -> None:
     """Now and then (static/js/pulse.js) the browser asks for the signature of the open tab: one value, in one
     request. If it differs from the one it has, the browser fetches that tab."""
 
-    @handler
+    @web_errors.handler
     def tick(inputs: Inputs) -> str:
         name = inputs[page.state.open_tab]
         if not isinstance(name, str) or name not in page.tabs:
@@ -182,14 +181,13 @@ def _tick(pulse: gr.HTML, page: Page) -> None:
     to_title = "(signature) => (apprentice.pulse.follow(signature), apprentice.runEnd.follow(signature))"
     page.signature.change(None, page.signature, None, js=to_title, **PRIVATE)
     for name, part in changed.items():
-        fetch = handler(partial(page.show, name))
-        page.state.listen(part.change, fetch, page.outputs(name), concurrency_limit=4)
+        page.state.listen(part.change, partial(page.show, name), page.outputs(name), concurrency_limit=4)
 
 
 def _open_tabs(page: Page) -> None:
     """Shows a tab as it is opened; a button at the end of each leads to the next."""
     for name, panel in page.panels.items():
-        show = handler(partial(page.open, name))
+        show = partial(page.open, name)
         outputs = [page.signature, *page.outputs(name)]
         page.state.listen(panel.select, show, outputs, page.state.talk, page.state.table, concurrency_limit=4)
     to_start = "() => apprentice.address.lead('try', 'start')"
@@ -205,7 +203,6 @@ def _open_runs(page: Page) -> None:
     the next step that its verdict names, and switches to the tab for it."""
     app, leads_to = page.app, {"examples": "data", "share": "share", "try": "try"}
 
-    @handler
     def open_run(event: gr.EventData, inputs: Inputs) -> Updates:
         action, run_id = clicked(event)
         before = page.state.choice(inputs)

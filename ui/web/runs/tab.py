@@ -15,7 +15,6 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, primary, sent_file, upload_button
-from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.runs.views import damaged, imported, listing
 from ui.web.try_it.evaluation_card import look
@@ -116,7 +115,6 @@ class RunsTab:
         shown = runs, self.app.runs.damaged(), curves, summaries, votes, check and (check.state, check.progress)
         return repr(shown), int(time.time() / 60)
 
-    @handler
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         before, (action, run_id) = self._state.choice(inputs), clicked(event)
         choice, runs = before, self.app.runs
@@ -132,11 +130,9 @@ class RunsTab:
         asked = self.names.open(run_id) if action == "name" else {}
         return {**self._state.change(before, choice), **self.show(choice), **asked}
 
-    @handler
     def _save(self, inputs: Inputs) -> Updates:
         return {**self.names.save(inputs), **self.show(self._state.choice(inputs))}
 
-    @handler
     def _add(self, inputs: Inputs) -> Updates:
         model = self.app.model_imports.add(sent_file(inputs[self.archive]))
         return {**self.show(self._state.choice(inputs)), self.imported: imported(model)}

@@ -13,7 +13,6 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
-from ui.web.errors import handler
 from ui.web.html import components
 
 LEAD = (
@@ -24,6 +23,7 @@ KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and sta
 IN_FORM = "Every answer is JSON in the form of your examples (JSON schema)"
 FORM = "What Try and programs can hold answers to (JSON schema); empty for the form of your examples"
 ORIGINS = "Web sites whose pages may ask it, if any (CORS)"
+KEY = "YOUR_KEY"
 NO_KEY = "The key is no longer known here: stop and start again for a form with it."
 
 
@@ -75,20 +75,17 @@ class EndpointCard:
     def signature(self, choice: Choice) -> Hashable:
         return repr(self.app.endpoints.latest(choice.run_id)) if choice.run_id else ""
 
-    @handler
     def _open(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         origins = inputs[self.origins].replace(",", " ").split()
         _, key = self.app.endpoints.start(choice.run_id, origins=origins, in_form=inputs[self.in_form])
         return {**self.show(choice, ""), self.secret: key_notice(key)}
 
-    @handler
     def _save_form(self, event: gr.EventData, inputs: Inputs) -> Updates:
         choice, (_, value) = self._state.choice(inputs), clicked(event)
         self.app.endpoints.save_form(choice.run_id, components.fields(value).get("form", ""))
         return self.show(choice, "")
 
-    @handler
     def _close(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         latest = self.app.endpoints.latest(choice.run_id)
@@ -139,6 +136,3 @@ def examples(url: str, name: str, instruction: str) -> Markup:
         )
     ]
     return Markup('<div class="guides"><h2>How to ask it</h2>{}</div>').format(components.join(folds))
-
-
-KEY = "YOUR_KEY"

@@ -17,7 +17,6 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
 
@@ -58,8 +57,8 @@ class HubCard:
         asked = [*wanted, self.look, self.seen, self.agreed, self.send]
         self.outputs: list[Any] = [*asked, self.stop, self.offer, self.pushes, self.token]
         state.listen(self.look.click, self._look_up, self.outputs, *wanted)
-        for part in wanted:
-            state.listen(part.input, self._changed, self.outputs, part)
+        for part in wanted:  # a changed choice withdraws the agreement: the person must look and agree again
+            state.listen(part.input, lambda _: self._without_offer(), self.outputs, part)
         state.listen(self.agreed.input, self._agree, self.outputs, self.agreed)
         state.listen(self.send.click, self._upload, self.outputs, *wanted, self.seen, self.agreed)
         state.listen(self.stop.click, self._end, self.outputs)
@@ -100,30 +99,21 @@ class HubCard:
         chosen: Form = inputs[self.form]
         return chosen
 
-    @handler
     def _keep_token(self, event: gr.EventData, _: Inputs) -> Updates:
         do, value = clicked(event)
         if do in ("token", "forget-token"):
             download_card.act(self.app, do, value)
         return {self.token: token(self.app.downloads.token())}
 
-    @handler
     def _look_up(self, inputs: Inputs) -> Updates:
         run_id, name = self._state.choice(inputs).run_id, str(inputs[self.repo] or "")
         listed = self.app.hub_pushes.offer(run_id, self._form_of(inputs), name, private=not inputs[self.public])
         ask = {self.agreed: gr.update(value=False, visible=True), self.send: gr.update(visible=True, interactive=False)}
         return {self.seen: listed.mark, self.offer: offer(listed), **ask}
 
-    @handler
-    def _changed(self, _: Inputs) -> Updates:
-        """A changed choice withdraws the agreement: the person must look and agree again."""
-        return self._without_offer()
-
-    @handler
     def _agree(self, inputs: Inputs) -> Updates:
         return {self.send: gr.update(interactive=bool(inputs[self.agreed]))}
 
-    @handler
     def _upload(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         if not inputs[self.agreed]:
@@ -133,7 +123,6 @@ class HubCard:
         self.app.hub_pushes.start(choice.run_id, form, repo, private=private, agreed=seen)
         return {**self.show(choice), **self._without_offer()}
 
-    @handler
     def _end(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         for push in self.app.hub_pushes.all(choice.run_id):

@@ -14,7 +14,6 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file
-from ui.web.errors import handler
 from ui.web.html import components
 
 LEAD = (
@@ -65,7 +64,6 @@ class SpreadsheetCard:
             self.start: gr.update(interactive=False),
         }
 
-    @handler
     def _read(self, inputs: Inputs) -> Updates:
         path = sent_file(inputs[self.upload])
         table = self.app.spreadsheets.read(path, path.name)
@@ -77,13 +75,11 @@ class SpreadsheetCard:
             self.start: gr.update(interactive=True),
         }
 
-    @handler
     def _start(self, inputs: Inputs) -> Updates:
         choice, path = self._state.choice(inputs), sent_file(inputs[self.upload])
         self.app.spreadsheets.start(choice.run_id, path, path.name, str(inputs[self.column] or ""))
         return {**self.show(choice, ""), self.upload: None, **self._none()}
 
-    @handler
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         (do, job_id), run_id = clicked(event), self._state.choice(inputs).run_id
         sheets = self.app.spreadsheets

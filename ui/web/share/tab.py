@@ -10,7 +10,6 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import action_bar, button, clickable, clicked, html, primary
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
 from ui.web.share.hub_card import HubCard
@@ -58,7 +57,7 @@ class ShareTab:
         cards = [*self.spreadsheet.outputs, *self.endpoint.outputs, *self.hub.outputs]
         self.outputs: list[Any] = [*drawn, self.exports, *cards]
         state.listen(self.make.click, self._make, self.outputs, self.kind, self.types)
-        state.listen(self.script.click, self._make_script, self.outputs)
+        state.listen(self.script.click, lambda inputs: self._start(inputs, "script"), self.outputs)
         state.listen(self.exports.click, self._add, [self.added])
         ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)
 
@@ -100,21 +99,15 @@ class ShareTab:
         shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
         return no_model(self.app, choice), repr(shown)
 
-    @handler
     def _add(self, event: gr.EventData, inputs: Inputs) -> Updates:
         (program, export), run_id = clicked(event), self._state.choice(inputs).run_id
         name = self.app.local_programs.add(run_id, export, program)
         return {self.added: added(program, name, self.app.results.system_message(run_id))}
 
-    @handler
     def _make(self, inputs: Inputs) -> Updates:
         """Makes the chosen kind; for GGUF, all the types that are ticked."""
         kind = str(inputs[self.kind])
         return self._start(inputs, ",".join(inputs[self.types] or [DEFAULT]) if kind == DEFAULT else kind)
-
-    @handler
-    def _make_script(self, inputs: Inputs) -> Updates:
-        return self._start(inputs, "script")
 
     def _start(self, inputs: Inputs, kind: str) -> Updates:
         choice = self._state.choice(inputs)

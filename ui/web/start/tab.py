@@ -13,7 +13,6 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import action_bar, clickable, clicked, details, html, primary
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card, models_table
 from ui.web.start import views as start_views
@@ -49,10 +48,12 @@ class StartTab:
         bar = [self.begin, self.forward, self.reason]
         self.outputs: list[Any] = [self.line, self.setup, *self.first.outputs, *cards, *bar]
         state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [self.task, self.facts])
-        state.listen(self.task.input, self._choose_task, self.outputs, self.task)
+        state.listen(
+            self.task.input, lambda inputs: self._changed(inputs, task=inputs[self.task]), self.outputs, self.task
+        )
         state.listen(self.facts.input, self._choose_facts, self.outputs, self.facts)
         self.chosen = state.listen(self.forward.click, self._leave, [])
-        begun = state.listen(self.begin.click, self._begin, self.outputs)
+        begun = state.listen(self.begin.click, lambda inputs: self._changed(inputs, begun=True), self.outputs)
         begun.success(None, None, None, js="() => apprentice.address.toTop('start', '#task input')", **PRIVATE)
         state.listen(self.language.click, self._choose_model, self.outputs)
         state.listen(self.machine.click, self._probe, self.outputs)
@@ -121,19 +122,9 @@ class StartTab:
         choice = before.replace(**changes)
         return {**self._state.change(before, choice), **self.show(choice)}
 
-    @handler
-    def _choose_task(self, inputs: Inputs) -> Updates:
-        return self._changed(inputs, task=inputs[self.task])
-
-    @handler
     def _choose_facts(self, inputs: Inputs) -> Updates:
         return self._changed(inputs, facts_change=inputs[self.facts] is True)
 
-    @handler
-    def _begin(self, inputs: Inputs) -> Updates:
-        return self._changed(inputs, begun=True)
-
-    @handler
     def _choose_model(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Chooses a model, or does something about its download."""
         action, value = clicked(event)
@@ -141,14 +132,12 @@ class StartTab:
         chooses = action in ("model", "download") and value != self._state.choice(inputs).model_id
         return self._changed(inputs, model_id=value, settings={}) if chooses else self._changed(inputs)
 
-    @handler
     def _probe(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Looks at the computer again."""
         if clicked(event)[0] == "probe":
             self.app.models.probe_again()
         return self.show(self._state.choice(inputs))
 
-    @handler
     def _leave(self, inputs: Inputs) -> Any:
         """The model that is shown becomes the chosen one, even if it is only the recommended one."""
         before = self._state.choice(inputs)

@@ -20,7 +20,6 @@ from ui.web import at_work
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import action_bar, button, clickable, clicked, details, html, primary
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
 from ui.web.start import views as start_views
@@ -150,13 +149,11 @@ class Planning:
         def changed(inputs: Inputs, choice: Choice) -> Updates:
             return {**state.change(state.choice(inputs), choice), **show(choice)}
 
-        @handler
         def judge(inputs: Inputs) -> Updates:
             """A field was left: it reports what is wrong with it, and the plan follows."""
             choice = state.choice(inputs)
             return {**show(choice), **self.form.restore(choice)}
 
-        @handler
         def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
             """Chooses another model, or does something about the download of the chosen one."""
             (do, value), choice = clicked(event), state.choice(inputs)
@@ -173,14 +170,12 @@ class Planning:
             download_card.act(self.app, do, value)
             return show(choice)
 
-        @handler
         def reset(inputs: Inputs) -> Updates:
             choice = state.choice(inputs)
             goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
             choice = choice.replace(settings=goal)
             return {**changed(inputs, choice), **self.form.restore(choice)}
 
-        @handler
         def begin(inputs: Inputs) -> Updates:
             choice = state.choice(inputs)
             name = (inputs[self.called] or "").strip()
@@ -190,7 +185,6 @@ class Planning:
             started = choice.replace(run_id=run_id, parent="", from_base=False)
             return {**changed(inputs, started), self.called: ""}  # the name is for this run only
 
-        @handler
         def choose_start(event: gr.EventData, inputs: Inputs) -> Any:
             """Where the next version starts, or that there is to be none."""
             starts: dict[str, dict[str, Any]] = {

@@ -4,13 +4,11 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import action_bar, button, clickable, clicked, html, primary
-from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.train import run_view
 from ui.web.try_it import evaluation_card
@@ -41,7 +39,8 @@ class Running:
         self.outputs: list[Any] = [self.column, self.status, *buttons, *cards]
 
     def show(self, run_id: str) -> Updates:
-        spec = self.app.runs.details(run_id).spec
+        details, repeated = self.app.runs.details, self.app.retries.first_run(run_id)
+        spec = details(run_id).spec
         watched = run_view.Watched(
             self.app.runs.job(run_id),
             self.app.runs.curve(run_id),
@@ -71,14 +70,8 @@ class Running:
             self.outcome: evaluation_card.look(self.app, run_id).card if has_ended else components.EMPTY,
             self.next_version: gr.update(visible=has_ended and self.app.runs.is_divided(run_id)),
             self.learning: run_view.learning(watched),
-            self.comparison: self._comparison(run_id),
+            self.comparison: compare_runs.card(details(repeated), details(run_id)) if repeated else components.EMPTY,
         }
-
-    def _comparison(self, run_id: str) -> Markup:
-        """A run that repeats another one with a change, compared with that one."""
-        first = self.app.retries.first_run(run_id)
-        details = self.app.runs.details
-        return compare_runs.card(details(first), details(run_id)) if first else components.EMPTY
 
     def signature(self, run_id: str) -> Hashable:
         job = self.app.runs.job(run_id)
@@ -100,30 +93,25 @@ class Running:
         def changed(inputs: Inputs, choice: Choice) -> Updates:
             return {**state.change(state.choice(inputs), choice), **show(choice)}
 
-        @handler
         def end(inputs: Inputs) -> Updates:
             choice = state.choice(inputs)
             app.runs.stop(choice.run_id)
             return show(choice)
 
-        @handler
         def go_on(inputs: Inputs) -> Updates:
             choice = state.choice(inputs)
             app.runs.resume(choice.run_id)
             return show(choice)
 
-        @handler
         def another(inputs: Inputs) -> Updates:
             return changed(inputs, state.choice(inputs).replace(run_id="", parent="", from_base=False))
 
-        @handler
         def follow_up(inputs: Inputs) -> Updates:
             """Plans the next version of the open run."""
             choice = state.choice(inputs)
             choice = app.for_next_version(choice, choice.run_id)
             return {**changed(inputs, choice), **restore(choice)}
 
-        @handler
         def retry(event: gr.EventData, inputs: Inputs) -> Any:
             """Repeats the run with the change that a verdict names, or plans it again with shorter examples."""
             do, choice = clicked(event)[0], state.choice(inputs)

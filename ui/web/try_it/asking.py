@@ -88,23 +88,23 @@ class Asking:
         new = [state.talk, self.question, self.mode, *settings.inputs, *self.document.inputs]
         sent = partial(gr.on, [self.send.click, self.question.submit])
         leave = f"apprentice.question.leave({LONGEST_QUESTION})"
-        asking = state.listen(sent, handler(self.ask), written, *new, before=leave, **one_by_one)
+        asking = state.listen(sent, self.ask, written, *new, before=leave, **one_by_one)
         asking.failure(None, self.question, self.question, js="apprentice.question.failed", **PRIVATE)
         asking.success(None, None, None, js="apprentice.question.answered", **PRIVATE)
         again = state.listen(
             self.shown.click,
-            handler(self.change_last),
+            self.change_last,
             [*written, self.question, settings.seed],
             *(state.talk, *settings.inputs, *self.document.inputs),
             **one_by_one,
         )
         for event in (asking, again):
             for ended in (event.success, event.failure):
-                state.listen(ended, handler(self.settle), [self.stop, *outputs], state.talk)
+                state.listen(ended, self.settle, [self.stop, *outputs], state.talk)
         self.stop.click(handler(lambda: self.app.chat.stop()), None, None, queue=False, **PRIVATE)
         everything = [state.talk, self.stop, *outputs]
-        state.listen(self.clear.click, handler(self.start_over), everything, state.talk, cancels=[asking, again])
-        state.listen(self.suggested.click, handler(self.suggest), [self.question])
+        state.listen(self.clear.click, self.start_over, everything, state.talk, cancels=[asking, again])
+        state.listen(self.suggested.click, self.suggest, [self.question])
 
     def ask(self, inputs: Inputs) -> Iterator[Updates]:
         """Asks both models what is in the box."""

@@ -13,7 +13,6 @@ from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.evaluation_card import EvaluationCard
 from ui.web.try_it.ready_models import no_model
@@ -52,7 +51,6 @@ class BlindCard:
     def signature(self, choice: Choice) -> Hashable:
         return self.app.blind_tests.change_token(choice.run_id) if choice.run_id else None
 
-    @handler
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         choice, tests = self._state.choice(inputs), self.app.blind_tests
         do, value = clicked(event)

@@ -13,7 +13,6 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.asking import example_of
 from ui.web.try_it.report_card import Below, nothing_below
@@ -97,7 +96,6 @@ class ChatCorrection:
         return {self.card: form(name, key, last.expected or last.tuned, corrected, gone)}
 
     def listen(self, state: BrowserState) -> None:
-        @handler
         def save(event: gr.EventData, inputs: Inputs) -> Updates:
             choice, (action, value) = state.choice(inputs), clicked(event)
             kind, _, name = action.partition(":")

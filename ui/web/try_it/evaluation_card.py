@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -18,7 +19,6 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it import correcting, report_card, verdict_card
 from ui.web.try_it.ready_models import no_model
@@ -103,8 +103,8 @@ class EvaluationCard:
         self.outputs: list[Any] = [self.card, self.facts, *buttons, self.why_not, self.answers]
         state.listen(self.answers.click, self._correct, [self.answers])
         state.listen(self.facts_file.upload, self._load, [self.facts_text, self.facts_file], self.facts_file)
-        state.listen(self.check.click, self._check, self.outputs, self.facts_text)
-        state.listen(self.compare.click, self._compare, self.outputs, self.facts_text)
+        for part, baselines in ((self.check, False), (self.compare, True)):
+            state.listen(part.click, partial(self._start, baselines=baselines), self.outputs, self.facts_text)
         state.listen(self.cancel.click, self._stop, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
@@ -141,14 +141,6 @@ class EvaluationCard:
         job = self.app.evaluations.latest(choice.run_id) if choice.run_id else None
         return repr((job.id, job.state, job.progress)) if job else ""
 
-    @handler
-    def _check(self, inputs: Inputs) -> Updates:
-        return self._start(inputs, baselines=False)
-
-    @handler
-    def _compare(self, inputs: Inputs) -> Updates:
-        return self._start(inputs, baselines=True)
-
     def _start(self, inputs: Inputs, *, baselines: bool) -> Updates:
         choice = self._state.choice(inputs)
         job = self.app.evaluations.latest(choice.run_id)
@@ -157,17 +149,14 @@ class EvaluationCard:
             self.app.evaluations.start(choice.run_id, baselines=baselines, facts=typed)
         return self.show(choice)
 
-    @handler
     def _stop(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         self.app.evaluations.stop(choice.run_id)
         return self.show(choice)
 
-    @handler
     def _load(self, inputs: Inputs) -> Updates:
         return {self.facts_text: read_document(sent_file(inputs[self.facts_file])), self.facts_file: None}
 
-    @handler
     def _correct(self, event: gr.EventData, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         report = self.app.evaluations.latest_report(choice.run_id)

@@ -15,7 +15,6 @@ from ui.services.results.first import FIRST, first
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, primary
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.asking import PLACEHOLDER, growing
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages
@@ -41,24 +40,15 @@ class FirstCard:
         written = [self.shown, self.send]
         one_by_one: dict[str, Any] = {"concurrency_limit": app.policy.limits.chats, "concurrency_id": "chat"}
 
-        @handler
-        def ask(inputs: Inputs) -> Iterator[Updates]:
-            yield from self._ask(inputs[self.question] or "")
-
-        @handler
         def show_recorded(event: gr.EventData, _: Inputs) -> Any:
             number = clicked(event)[1]
             known = number.isdecimal() and int(number) < len(first().answers)
             return {self.shown: recorded(int(number))} if known else gr.skip()
 
-        @handler
-        def settle(_: Inputs) -> Updates:
-            return self.show(True)
-
         for trigger in (self.send.click, self.question.submit):
-            asking = state.listen(trigger, ask, written, self.question, **one_by_one)
+            asking = state.listen(trigger, self._ask, written, self.question, **one_by_one)
             for ended in (asking.success, asking.failure):
-                state.listen(ended, settle, self.outputs)
+                state.listen(ended, lambda _: self.show(True), self.outputs)
         state.listen(self.others.click, show_recorded, [self.shown])
 
     def show(self, visible: bool) -> Updates:
@@ -80,8 +70,8 @@ class FirstCard:
         job = self.app.models.unpacking() if visible else None
         return visible, visible and self.app.chat.answering, job and repr((job.state, job.progress))
 
-    def _ask(self, question: str) -> Iterator[Updates]:
-        question = question.strip()
+    def _ask(self, inputs: Inputs) -> Iterator[Updates]:
+        question = str(inputs[self.question] or "").strip()
         if not question or len(question) > LONGEST_QUESTION:
             raise BadInput("There is no message." if not question else "The message is too long.", "", "Write one.")
         turn = Turn(question)

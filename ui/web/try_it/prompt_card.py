@@ -14,7 +14,6 @@ from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, html
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it import evaluation_card, report_card, verdict_card
 
@@ -71,7 +70,6 @@ class PromptCard:
         job = self.app.prompt_trials.latest(choice)
         return repr((job.id, job.state, job.progress)) if job else ""
 
-    @handler
     def _start(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         job = self.app.prompt_trials.latest(choice)
@@ -79,7 +77,6 @@ class PromptCard:
             self.app.prompt_trials.start(choice)
         return self.show(choice)
 
-    @handler
     def _stop(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         self.app.prompt_trials.stop(choice)

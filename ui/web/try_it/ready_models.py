@@ -15,7 +15,6 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clicked
-from ui.web.errors import handler
 from ui.web.html import components
 
 
@@ -74,7 +73,6 @@ def listen(
 ) -> None:
     """Opens an offered run when its button is clicked, then shows the tab again. inputs: further inputs of `show`."""
 
-    @handler
     def open_run(event: gr.EventData, values: Inputs) -> Any:
         action, run_id = clicked(event)
         if action != "open":

@@ -9,7 +9,6 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import action_bar, clickable, details, html, primary
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it import evaluation_card, ready_models
 from ui.web.try_it.asking import Asking
@@ -66,7 +65,6 @@ class TryTab:
         with details("blind", "Choose between answers without knowing whose they are"):
             self.blind = BlindCard(app, state, self.evaluation)
 
-    @handler
     def _begin(self, inputs: Inputs) -> Any:
         before = self._state.choice(inputs)
         return self._state.change(before, before.replace(begun=True)) or gr.skip()
