@@ -1,12 +1,14 @@
-"""The commands about examples: check, fix, datasets."""
+"""The commands about examples: check, fix, draft, datasets."""
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from backend.chat.client import Chat
 from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
 from backend.datasets.checks.issues import issue_title
@@ -14,10 +16,15 @@ from backend.datasets.checks.report import Report, summary, understood
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
+from backend.datasets.read.material import read_material
 from backend.datasets.read.pack import name_of
 from backend.datasets.stored_files import load_validation
+from backend.drafts import templates, writer
+from backend.drafts.draft import as_row, changes
 from backend.errors import BadInput
+from backend.files.disk_errors import disk_words
 from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.records.reading import Limits
 from backend.settings import PROGRAM, Workspace
 from backend.tokens.token_counts import TokenCounter
 from ui.cli.model_commands import require_tokenizer
@@ -55,6 +62,10 @@ def add_commands(add: AddCommand) -> None:
     fixing.add_argument("--max-tokens", type=positive, metavar="N", help=_LONGEST)
     fixing.add_argument("--accept", metavar="KIND,…", help="only these kinds (default: all safe fixes)")
     add_reading_options(fixing)
+    drafting = add("draft", draft, "draft questions about a text or a table; each is learned only once you keep it")
+    drafting.add_argument("file", type=Path, metavar="FILE", help="a text, a document, a web page or a table")
+    drafting.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT", help="JSON lines to write")
+    drafting.add_argument("--model", metavar="ID", help="also ask this chat model on this computer (default: none)")
     listing = add("datasets", datasets, "list the stored examples, or delete some")
     listing.add_argument("--delete", metavar="ID", help="delete this dataset; runs keep their own copy")
 
@@ -101,6 +112,35 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}
     changed = fmt.count(fixed.changed, "row")
     return Answer(document, f"{changed} changed, {fixed.dropped:,} removed. Change log: {log}")
+
+
+def draft(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    """Each line of OUT has "kept": false, which keeps it out of training. What is written stays after Ctrl-C."""
+    if options.output.exists():
+        raise BadInput(f"{options.output} already exists.", "What you decided in it would be lost.", "Choose another.")
+    passages = read_material(options.file, options.file.name, Limits())
+    batches, total, by_model = iter([templates.all_ready(passages)]), 0, 0
+    if options.model:
+        app, texts = App(workspace), [passage for passage in passages if not passage.table]
+        model, name = app.models.reference(options.model), app.models.entry(options.model).name
+        batches = writer.with_model(batches, Chat(workspace), Path(model.path), name, texts)
+    try:
+        with options.output.open("x", encoding="utf-8") as file:
+            for drafts in batches:
+                for each in drafts:
+                    row = as_row(each, passages[each.passage - 1], each.question, each.answer)
+                    about = {"kept": False, "passage": each.passage, "made": row.made, "by": each.by}
+                    about |= {"changes": changes(each.answer)}
+                    line = {"question": each.question, "answer": each.answer, "draft": about}
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    by_model += bool(each.by)
+                file.flush()
+                total += len(drafts)
+                say(fmt.count(total, "draft"))
+    except OSError as error:
+        raise BadInput("The drafts could not be written.", *disk_words(error)) from error
+    document = {"drafts": total, "by_model": by_model, "passages": len(passages), "file": str(options.output)}
+    return Answer(document, f'None is learned until you set "kept" to true in its line of {options.output}.')
 
 
 def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:

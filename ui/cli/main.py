@@ -15,17 +15,7 @@ from typing import Any, NoReturn
 from backend.errors import ApprenticeError, BadUsage
 from backend.hardware import load_hardware
 from backend.settings import HOME_VARIABLE, PROGRAM, Workspace
-from ui.cli import (
-    advice_commands,
-    data_commands,
-    draft_command,
-    evaluate_command,
-    machine_commands,
-    model_commands,
-    result_commands,
-    run_commands,
-    share_commands,
-)
+from ui.cli import data_commands, machine_commands, model_commands, result_commands, run_commands, share_commands
 from ui.cli.output import INTERRUPTED, Answer, Command, OutputClosed, print_answer, print_error, say, write
 
 log = logging.getLogger(__name__)
@@ -111,8 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
         return sub
 
     _add_serve_options(add("serve", serve, "open the page"), argparse.SUPPRESS)
-    before_a_run = (machine_commands, data_commands, draft_command, model_commands, advice_commands)
-    for group in (*before_a_run, run_commands, result_commands, evaluate_command, share_commands):
+    for group in (data_commands, model_commands, machine_commands, run_commands, result_commands, share_commands):
         group.add_commands(add)
     return parser
 

@@ -1,4 +1,4 @@
-"""The commands that use a trained model: chat, export, import."""
+"""The commands about results: chat, evaluate (also before training), export, import."""
 
 import argparse
 import shutil
@@ -13,18 +13,30 @@ from typing import Any
 from backend.chat.documents import COMBINE, about, combine
 from backend.datasets.read.document import read_document
 from backend.datasets.read.source import require_file
-from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
+from backend.errors import ApprenticeError, BadInput, BadUsage, ChatFailed, ExportFailed
 from backend.export.formats import jobs_for
 from backend.files.private import make_readable
 from backend.records.chat import ChatAnswer
+from backend.records.evaluation import PROMPT
 from backend.records.exports import ExportResult, GgufFile
 from backend.records.units import MIB
-from backend.settings import Workspace
+from backend.settings import PROGRAM, Workspace
 from ui.cli.follow import follow, require_completed
+from ui.cli.model_commands import require_model, resolve_model
+from ui.cli.options import (
+    add_data_option,
+    add_reading_options,
+    add_validation_option,
+    imported,
+    positive,
+    reading_options_typed,
+)
 from ui.cli.output import INTERRUPTED, AddCommand, Answer, say, write
 from ui.services.app import App
 from ui.services.results.documents import sentence
+from ui.services.selection import Choice
 from ui.text import format as fmt
+from ui.text import verdicts
 
 
 def add_commands(add: AddCommand) -> None:
@@ -40,6 +52,16 @@ def add_commands(add: AddCommand) -> None:
     asking.add_argument("--base", action="store_true", help="ask the base model of the run")
     asking.add_argument("--gguf", type=Path, metavar="FILE", help="ask this exported file")
     asking.add_argument("--seed", type=int, metavar="N", help="vary the answer (default: most likely)")
+    evaluating = add("evaluate", evaluate, "evaluate a model on examples it has not seen")
+    evaluating.add_argument("run", metavar="RUN", nargs="?", help="a trained model")
+    evaluating.add_argument("--baselines", action="store_true", help="also try prompts and examples with the base")
+    about_facts = "also try this text of facts in the prompt of the base (retrieval)"
+    evaluating.add_argument("--facts", type=Path, metavar="FILE", help=about_facts)
+    evaluating.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
+    add_data_option(evaluating, "instead of RUN: examples to try prompts on with the base model, without training")
+    evaluating.add_argument("--model", metavar="ID", help="with --data: the base model")
+    add_validation_option(evaluating)
+    add_reading_options(evaluating)
     exporting = add("export", export, "export the model; every file is checked")
     exporting.add_argument("run", metavar="RUN")
     exporting.add_argument(
@@ -137,6 +159,48 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
     return Answer({**whole.model_dump(), **parts}, text, INTERRUPTED if stopped else 0)
 
 
+def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    """Evaluates a run, or tries prompts, and prints the report. Raises what the job failed with."""
+    if bool(options.run) == bool(options.data):
+        raise BadUsage("Name a RUN, or a file with --data.", "", f"See: {PROGRAM} evaluate --help")
+    if options.run and (options.model or options.validation):
+        raise BadUsage("--model and --validation are for --data only.", "A run has its own.", "Remove them.")
+    if options.run and (typed := reading_options_typed(options)):
+        why = "A run keeps its examples as they were read when it was trained."
+        raise BadUsage(f"{', '.join(typed)} can't be used with a RUN.", why, "Remove it, or use --data.")
+    if options.data and options.baselines:
+        raise BadUsage("--baselines is for a RUN only.", "With --data, prompts are always tried.", "Remove it.")
+    facts = read_document(options.facts) if options.facts else ""
+    app = App(workspace)
+    if options.data:
+        return _try_prompts(app, options, facts)
+    started = app.evaluations.start(options.run, baselines=options.baselines, items=options.items, facts=facts)
+    job = follow(app, started)
+    require_completed(job, ChatFailed, "The evaluation was stopped.")
+    report = app.evaluations.report(job.id)
+    parent = verdicts.against_parent(report)
+    lines = [verdicts.sentence(report), *([": ".join(parent)] if parent else [])]
+    lines += [verdicts.system_line(name, report) for name in report.systems]
+    return Answer(report.to_json(), "\n".join([*lines, report.next]))
+
+
+def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
+    model_id = resolve_model(app, options.model)
+    require_model(app, model_id)
+    data_id = imported(app, options)
+    choice = Choice(data_id=data_id, model_id=model_id)
+    if options.validation:
+        app.validation_files.set(choice.data_id, options.validation, options.validation.name)
+    job = follow(app, app.prompt_trials.start(choice, options.items, facts))
+    require_completed(job, ChatFailed, "The trial of prompts was stopped.")
+    report = app.prompt_trials.report(job.id)
+    lines = [f"{verdicts.trial_title(report)}. {report.next}"]
+    lines += [verdicts.system_line(name, report) for name in report.systems]
+    if instruction := report.systems[PROMPT].instruction:
+        lines.append(f"The best instruction: {instruction}")
+    return Answer(report.to_json(), "\n".join(lines))
+
+
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     formats = jobs_for(options.to)
     app = App(workspace)
@@ -205,6 +269,6 @@ def _take_files(exported: Path, result: ExportResult, output: Path, take: Callab
 
 def import_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
     require_file(options.file)
-    imported = App(workspace).model_imports.add(options.file)
-    text = f"Imported as {imported.run_id}: {imported.name}."
-    return Answer(asdict(imported), "\n".join(filter(None, (text, imported.note))))
+    model = App(workspace).model_imports.add(options.file)
+    text = f"Imported as {model.run_id}: {model.name}."
+    return Answer(asdict(model), "\n".join(filter(None, (text, model.note))))

@@ -1,24 +1,33 @@
 """How the page is served by gradio: our look and scripts, who may reach it, and all that stays off."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+from gradio.routes import templates
+from jinja2 import BaseLoader, Environment
 from starlette.middleware import Middleware
 
+from backend.files.json_file import read_json
 from backend.hosting.policy import HOME
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
-from ui.web import first_script, guard, session_memory
+from ui.web import guard, session_memory
 from ui.web.gate import Door, Gate
 from ui.web.guard import LoginLimit
 from ui.web.key import OwnersOnly
-from ui.web.theme import theme
 
 STATIC = PROJECT_ROOT / "static"
 SCRIPTS = (  # in this order
     "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "making", "settings",
     "run_end", "pulse", "blind_test",
 )  # fmt: skip
+FIRST_SCRIPT = STATIC / "js" / "gradio.js"  # runs before gradio's own; those in `head` run only after gradio has begun
+
+SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica Neue", "Arial", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+VALUES = read_json(Path(__file__).with_name("theme.json"))  # a value, and the variables of gradio that take it
 
 
 def launch_arguments(
@@ -33,7 +42,8 @@ def launch_arguments(
     door: of a demo
     key: without which nobody gets the page; "" for none
     """
-    first_script.install()
+    if (pages := templates.env.loader) and not isinstance(pages, _WithScript):
+        templates.env.loader = _WithScript(pages)
     # Each script has a scope of its own. It runs before gradio draws the page, which a module would not.
     scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []
@@ -62,3 +72,34 @@ def launch_arguments(
         "footer_links": [],
         "quiet": True,
     }
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's own components in our colors, with system fonts only, so nothing is loaded from other servers. Every
+    value is a variable of static/style.css, the one source of the look, light and dark."""
+    look = gr.themes.Base(
+        font=[gr.themes.Font(name) for name in SYSTEM],
+        font_mono=[gr.themes.Font(name) for name in MONO],
+        radius_size=gr.themes.sizes.radius_lg,
+        text_size=gr.themes.sizes.text_md,
+    )
+    variables = set(dir(look))
+    for value, names in VALUES.items():
+        for name in names:
+            setattr(look, name, value)
+            if f"{name}_dark" in variables:
+                setattr(look, f"{name}_dark", value)
+    return look
+
+
+class _WithScript(BaseLoader):
+    """Gradio's pages with our script at the beginning of their head."""
+
+    def __init__(self, pages: BaseLoader) -> None:
+        self._pages = pages
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, file, is_current = self._pages.get_source(environment, template)
+        script = f"<script>(() => {{\n{FIRST_SCRIPT.read_text('utf-8')}}})();</script>"
+        before, head, after = source.partition("<head>")
+        return f"{before}{head}{{% raw %}}{script}{{% endraw %}}{after}", file, is_current

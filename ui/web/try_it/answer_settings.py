@@ -1,17 +1,28 @@
-"""The fold “Answer settings” on Try: what both models read first, and how their answers are sampled."""
+"""The folds “Ask about a long text” and “Answer settings” on Try: a text that both models answer piece by piece; what
+they read first, and how their answers are sampled."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import gradio as gr
 
+from backend.datasets.read.document import SUFFIXES, read_document
 from backend.errors import BadInput
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, Inputs
+from ui.web.components import html
+from ui.web.html import components
 
 TITLE = "Answer settings"
 SEED = "Random seed"
 IN_FORM = "Keep answers to the form of your examples' answers (JSON schema)"
 LONGEST_PROMPT = 20_000  # characters
+LONG_TEXT = "Ask about a long text"
+HOW_PIECES = (
+    "It is split into pieces as long as your longest examples; your question is asked about each piece. A model that "
+    "learned to answer one message at a time gives one answer to a piece that holds several. Answers in JSON "
+    "become one list, others follow each other."
+)
 _SEEDS = range(2**31)
 
 
@@ -59,3 +70,28 @@ class AnswerSettings:
         vary, longest = float(inputs[self.temperature]), int(inputs[self.longest])
         likely = float(inputs[self.top_p])
         return {"temperature": vary, "top_p": likely, "max_new_tokens": longest, "seed": int(number)}
+
+
+class Document(NamedTuple):
+    """A text file."""
+
+    name: str
+    text: str
+
+
+class DocumentFields:
+    """The fold with a file."""
+
+    def __init__(self) -> None:
+        with gr.Accordion(LONG_TEXT, open=False, elem_classes="fold-block", elem_id="document"):
+            html(components.text(HOW_PIECES, "small"))
+            kind = "A text file (.txt or .md)"
+            self.file = gr.File(label=kind, file_types=list(SUFFIXES), height=120, elem_id="document-file")
+        self.inputs: list[Any] = [self.file]
+
+    def document(self, inputs: Inputs) -> Document | None:
+        """The chosen file; None without one. Raises BadInput, naming it, when it can't be read."""
+        if not inputs[self.file]:
+            return None
+        path = Path(str(inputs[self.file]))
+        return Document(path.name, read_document(path))

@@ -18,8 +18,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, details, html
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it.answer_settings import AnswerSettings
-from ui.web.try_it.document_fields import TITLE, Document, DocumentFields
+from ui.web.try_it.answer_settings import LONG_TEXT, AnswerSettings, Document, DocumentFields
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, turns_with
 from ui.web.try_it.views import GENERAL, KEYS, conversation
@@ -116,7 +115,7 @@ class Asking:
             raise BadInput("There is no question.", "", "Type one into the box.")
         if len(question) > LONGEST_QUESTION:
             most = f"It has more than {LONGEST_QUESTION:,} characters."
-            raise BadInput("The question is too long.", most, f"Shorten it, or load a file under “{TITLE}”.")
+            raise BadInput("The question is too long.", most, f"Shorten it, or load a file under “{LONG_TEXT}”.")
         before = turns_with(choice.run_id, inputs[self.state.talk])
         if document:
             yield from self._answer(inputs, before, Turn(question, document=document.name), document=document)
@@ -145,7 +144,7 @@ class Asking:
             if last.document:
                 document = self.document.document(inputs)
                 if document is None or document.name != last.document:
-                    raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{TITLE}”.")
+                    raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{LONG_TEXT}”.")
                 yield from self._answer(inputs, before, turn, document=document)
                 return
             yield from self._answer(inputs, before, turn, example_of(self.app, choice, last.question))
