@@ -103,18 +103,13 @@ def require_model(app: App, model_id: str) -> None:
     """Unpack the bundled model first if needed. Raises MissingPart, WorkspaceProblem."""
     require_tokenizer(app, model_id)
     if not app.models.is_ready(model_id):
-        unpack_bundled_model(app)
+        say("Unpacking the bundled model, once.")
+        job = follow(app, app.runner.submit("prepare", {}, "Unpack the model"))
+        if job.failure:
+            raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
 
 
 def resolve_model(app: App, model: str | None) -> str:
     """The id for --model, which is an id or a folder on this computer; "" for none."""
     folder = Path(model).expanduser() if model else None
     return local.register_folder(app.workspace, folder) if folder and folder.is_dir() else model or ""
-
-
-def unpack_bundled_model(app: App) -> None:
-    """Unpack the bundled model. Raises MissingPart."""
-    say("Unpacking the bundled model, once.")
-    job = follow(app, app.runner.submit("prepare", {}, "Unpack the model"))
-    if job.failure:
-        raise MissingPart(job.failure.what, job.failure.why, job.failure.next)

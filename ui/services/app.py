@@ -5,7 +5,6 @@ Light: nothing here imports torch. Whatever needs it runs in a job or in the cha
 
 import logging
 import threading
-from typing import Any
 
 from backend.datasets.choices import FixChoices, ValidationFiles
 from backend.datasets.read import parse
@@ -156,14 +155,10 @@ class App:
         if choice.model_id and not self.models.exists(choice.model_id):
             choice = choice.replace(model_id="")
         if choice.import_id and self.datasets.progress(choice) is None:
-            choice = choice.replace(import_id="", **self._imported(choice.import_id))
+            data_id, choice = choice.import_id, choice.replace(import_id="")
+            if self.datasets.exists(data_id):  # else the import was cancelled
+                choice = choice.replace(data_id=data_id, row=self.datasets.first_row(data_id))
         return choice if not choice.data_id or self.datasets.exists(choice.data_id) else choice.replace(data_id="")
-
-    def _imported(self, data_id: str) -> dict[str, Any]:
-        """The changes that select a newly imported dataset; none when its import was cancelled."""
-        if not self.datasets.exists(data_id):
-            return {}
-        return {"data_id": data_id, "row": self.datasets.first_row(data_id)}
 
     def for_training(self, choice: Choice) -> Choice:
         """The selection as its examples go to training: without the open run if that one learned from others. If it

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.advice.loss import format_loss
 from backend.files.json_file import read_json
@@ -13,7 +13,6 @@ from backend.records.exports import TaskScore
 from backend.records.units import MIB, format_decimal, format_rough, format_size, format_sizes
 from jobs.records import Job, Progress
 from ui.records.runs import RunInfo
-from ui.text.memory_parts import MEMORY
 
 METHODS = {  # what is trained, and the field's term
     "lora": ("a small addition to the model", "LoRA"),
@@ -91,6 +90,19 @@ def setting(value: Any) -> str:
     if isinstance(value, (int, float)) and abs(value) >= 1e15:
         return f"{value:g}"
     return format_decimal(value) if isinstance(value, float) else str(value)
+
+
+class Part(NamedTuple):
+    """A part of the memory estimate. name: in plain words. source: its formula in backend.estimate, and where it is
+    from."""
+
+    name: str
+    source: str
+
+
+_GROUPS = read_json(Path(__file__).with_name("memory_parts.json"))  # by segment of the memory bar
+PARTS: dict[str, Part] = {name: Part(*texts) for parts in _GROUPS.values() for name, texts in parts.items()}
+MEMORY: dict[str, tuple[str, ...]] = {group: tuple(parts) for group, parts in _GROUPS.items()}
 
 
 def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -18,6 +18,7 @@ from jobs.records import Failure, State
 from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.results.chat import ChatSession
+from ui.services.results.first import FIRST
 from ui.services.selection import Choice
 from ui.web.page import finished_steps
 
@@ -144,6 +145,13 @@ def test_the_instruction_of_the_examples_comes_first(
     app.results.answer_once(run_id, "Closed?", gguf=Path("a.gguf") if from_file else None)
     messages = next(one for one in asked if isinstance(one, list))
     assert messages == [*system, {"role": "user", "content": "Closed?"}]
+
+
+def test_how_to_sample_reaches_the_chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChatSession, "answers", lambda session, target, asked, **sampling: sampling)
+    results = App(Workspace.open(tmp_path)).results
+    how: dict[str, Any] = {"seed": 3, "grammar": "{}"}
+    assert results.answers(FIRST, {}, **how) == {"ongoing": False, "max_new_tokens": 256, **how}
 
 
 def test_a_selection_survives() -> None:

@@ -19,7 +19,7 @@ from tests.ui import fake_records
 from tests.ui.fake_records import against_parent, job, report_json
 from ui.text import format as fmt
 from ui.text import verdicts
-from ui.text.memory_parts import PARTS
+from ui.text.format import PARTS
 from ui.web.try_it import verdict_card
 
 IN_WORDS: dict[Callable[..., str], dict[Any, str]] = {

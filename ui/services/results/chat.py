@@ -37,10 +37,6 @@ class Answer(NamedTuple):
     finish: str
 
 
-def _ignore(text: str) -> None:
-    pass
-
-
 class ChatSession:
     """is_training: whether a training run needs the processor; then answers leave it a core. seats: of a visitor of a
     demo, shared with the other visitors, whose answers share the cores that the page leaves."""
@@ -115,14 +111,14 @@ class ChatSession:
         self._run_id, self.released = target.run_id, False
 
     def answer_once(
-        self, target: ChatTarget, pane: str, messages: Messages, each: Callable[[str], None] = _ignore, **sampling: Any
+        self, target: ChatTarget, pane: str, messages: Messages, each: Callable[[str], None], **sampling: Any
     ) -> ChatAnswer:
         """One complete answer in one pane to a conversation. each: called with every piece of its text."""
         self._chat.open(target.model, target.adapter)
         return self._whole(pane, messages, each, sampling)
 
     def answer_from_file(
-        self, gguf: Path, messages: Messages, each: Callable[[str], None] = _ignore, **sampling: Any
+        self, gguf: Path, messages: Messages, each: Callable[[str], None], **sampling: Any
     ) -> ChatAnswer:
         """One complete answer of a GGUF file. Raises MissingPart without llama.cpp."""
         self._chat.open(gguf=gguf)

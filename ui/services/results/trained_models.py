@@ -79,20 +79,12 @@ class ResultService:
     # The chat
 
     def answers(
-        self,
-        run_id: str,
-        conversations: dict[str, Any],
-        temperature: float = 0.0,
-        max_new_tokens: int = 256,
-        seed: int = 0,
-        top_p: float = 0.95,
-        *,
-        ongoing: bool = False,
+        self, run_id: str, conversations: dict[str, Any], *, ongoing: bool = False, **sampling: Any
     ) -> Iterator[Loading | Answer]:
         """The growing answers of the base and the trained model.
-        run_id: of the trained model, or `FIRST`. conversations: by pane, "base" and "tuned". temperature,
-        max_new_tokens, seed, top_p: see `Sampling`. ongoing: inside `ChatSession.question`."""
-        sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
+        run_id: of the trained model, or `FIRST`. conversations: by pane, "base" and "tuned". ongoing: inside
+        `ChatSession.question`. sampling: see `Sampling`; at most 256 tokens unless it says otherwise."""
+        sampling = {"max_new_tokens": 256, **sampling}
         return self._chat.answers(self._target(run_id), conversations, ongoing=ongoing, **sampling)
 
     def answer_once(

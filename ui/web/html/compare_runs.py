@@ -72,7 +72,8 @@ def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     for name in {**of_a, **of_b}:
         yield name, of_a.get(name, "not measured"), of_b.get(name, "not measured")
     yield "Steps", fmt.number(len(a.curve.steps)), fmt.number(len(b.curve.steps))
-    yield "Time", _time(a), _time(b)
+    times = [fmt.took(run.job) if run.job.started and run.job.ended else "not finished" for run in (a, b)]
+    yield "Time", times[0], times[1]
     yield "State", fmt.state(a.job.state.value)[0], fmt.state(b.job.state.value)[0]
 
 
@@ -88,13 +89,6 @@ def _lines(a: RunDetails, b: RunDetails) -> tuple[bool, list[loss_curve.Point], 
         return True, tests[0], tests[1]
     training = [loss_curve.points(run.curve.steps) for run in (a, b)]
     return False, training[0], training[1]
-
-
-def _time(run: RunDetails) -> str:
-    job = run.job
-    if not (job.started and job.ended):
-        return "not finished"
-    return fmt.took(job)
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
 from backend.records.evaluation import TUNED, EvaluationSummary
+from jobs.records import State
 from ui.records.runs import ImportedModel, RunSummary
 from ui.text import format as fmt
 from ui.text import verdicts
@@ -115,17 +116,16 @@ def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
 
 
 def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Iterator[Markup]:
-    state, key = str(run.state.value), run.info.id
-    name = _name(run, line)
+    key, name = run.info.id, _name(run, line)
     yield components.button("Open", "open", key, "firm", f"Open {name}")
     if context.opened and key != context.open_id:
         label = "Stop comparing" if key == context.compared_id else "Compare"
         yield components.button(label, "compare", key, label=f"{label} {name} with {context.opened}")
-    if state in ("stopped", "interrupted", "failed"):
+    if run.state.can_resume:
         yield components.button("Continue", "resume", key, label=f"Continue training {name}")
-    if state in ("completed", "stopped") and run.losses.saved_step is not None and run.is_divided:
+    if run.state in (State.COMPLETED, State.STOPPED) and run.losses.saved_step is not None and run.is_divided:
         yield components.button("Train again", "train-again", key, label=f"Train again: the next version of {name}")
     yield components.button("Rename", "name", key, label=f"Rename {name}, or note something about it")
-    if state not in ("queued", "starting", "running", "stopping"):
+    if run.state.is_terminal:
         sure = components.button("Delete for good", "delete", key, "danger")
         yield components.confirm("Delete", DELETES, sure)

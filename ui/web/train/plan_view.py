@@ -7,7 +7,6 @@ from markupsafe import Markup
 from backend.records.specs import TrainSettings
 from ui.records.runs import Plan
 from ui.text import format as fmt
-from ui.text.memory_parts import PARTS
 from ui.web.html import components
 
 PLAN = "What it will be able to do"
@@ -74,11 +73,9 @@ def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> l
 def _memory(ahead: Plan) -> Markup:
     """The needed memory against what the computer has; folded, part by part: what it is, and its formula's source."""
     how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
-    rows = [
-        (PARTS[name].name if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
-        for name, mib in sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
-        if mib >= 0.05
-    ]
+    sizes = sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
+    parts = ((fmt.PARTS.get(name, fmt.Part(name, "")), mib) for name, mib in sizes if mib >= 0.05)
+    rows = [(part.name, fmt.size(mib), part.source) for part, mib in parts]
     uses = components.fold("What uses the memory", components.text(how, "small"), components.rows(rows), key="memory")
     measured = "measured on your longest examples" if ahead.memory_measured else "estimated"
     label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {measured}."
