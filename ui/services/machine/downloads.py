@@ -56,9 +56,7 @@ class DownloadService:
             return DownloadStatus(entry, job, False, None, why_not)
         if job and not job.state.is_terminal:
             return DownloadStatus(entry, job, True, None)
-        token = None
-        if entry.gated:
-            token = self.token()
+        token = self.token() if entry.gated else None
         return DownloadStatus(entry, job, download.has_partial(self._workspace, entry.id), token)
 
     def remove(self, entry: Entry) -> float:

@@ -1,16 +1,22 @@
-"""The evaluation of a run's model as it is now, for cards and exports."""
+"""The evaluation of a run's model as it is now, for cards and exports; and the reports of evaluations."""
 
 import math
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from backend.errors import RunProblem
+from backend.evaluation.report import REPORT
 from backend.export.model_card import Evaluation
+from backend.files.json_file import read_json
+from backend.records.base import StoredRecord, lacks_fields
 from backend.records.evaluation import EvaluationSummary
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.text import verdicts
+
+Report = TypeVar("Report", bound=StoredRecord)
 
 
 class Evaluated(NamedTuple):
@@ -39,6 +45,20 @@ def summary_of(evaluation: Job) -> EvaluationSummary | None:
     with suppress(ValidationError):
         return EvaluationSummary.model_validate(evaluation.result)
     return None
+
+
+def read_report(runner: Runner, job_id: str, record: type[Report], name: str, again: str) -> Report:
+    """The report of a completed job, with its answers. Raises RunProblem when there is none.
+    name: of the report, to begin a sentence with. again: what to do without it."""
+    try:
+        if runner.job(job_id).state is not State.COMPLETED:
+            raise RunProblem(f"{name} does not exist.", "It is not completed.", again)
+        return record.model_validate(read_json(runner.folder(job_id) / REPORT))
+    except ValidationError as error:
+        fault = "was made by an older version of Apprentice" if lacks_fields(error) else "is damaged"
+        raise RunProblem(f"{name} {fault}.", "", again) from error
+    except (OSError, ValueError) as error:
+        raise RunProblem(f"{name} can't be read.", str(error), again) from error
 
 
 def for_model_card(report: EvaluationSummary) -> Evaluation:

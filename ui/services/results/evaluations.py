@@ -3,15 +3,9 @@
 import logging
 from functools import partial
 
-from pydantic import ValidationError
-
-from backend.errors import RunProblem
 from backend.evaluation import answers_so_far
 from backend.evaluation.facts import write_facts
 from backend.evaluation.items import judging_items, judging_texts
-from backend.evaluation.report import REPORT
-from backend.files.json_file import read_json
-from backend.records.base import lacks_fields
 from backend.records.evaluation import EvaluationReport, EvaluationSummary
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -80,13 +74,5 @@ class EvaluationService:
 
     def report(self, job_id: str) -> EvaluationReport:
         """The report of a completed evaluation, with its answers. Raises RunProblem when there is none."""
-        try:
-            if self._runner.job(job_id).state is not State.COMPLETED:
-                raise RunProblem("This evaluation has no report.", "It is not completed.", "Check it again.")
-            return EvaluationReport.model_validate(read_json(self._runner.folder(job_id) / REPORT))
-        except ValidationError as error:
-            older = "This evaluation was made by an older version of Apprentice."
-            damaged = "The report of this evaluation is damaged."
-            raise RunProblem(older if lacks_fields(error) else damaged, "", "Check it again.") from error
-        except (OSError, ValueError) as error:
-            raise RunProblem("The report of this evaluation can't be read.", str(error), "Check it again.") from error
+        name = "The report of this evaluation"
+        return evaluated.read_report(self._runner, job_id, EvaluationReport, name, "Check it again.")

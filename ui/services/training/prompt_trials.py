@@ -3,26 +3,22 @@
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
-from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.errors import ApprenticeError, BadInput
 from backend.evaluation import prompt_trial
 from backend.evaluation.facts import write_facts
 from backend.evaluation.items import count_items, fingerprint
 from backend.evaluation.prompt_trial import PromptTrialSpec
-from backend.evaluation.report import REPORT
-from backend.files.json_file import read_json
 from backend.gguf import base_file
-from backend.records.base import lacks_fields
 from backend.records.evaluation import TrialReport
 from backend.settings import Workspace
-from jobs.records import Job, State
+from jobs.records import Job
 from jobs.runner import Runner
 from ui.services.data import samples
 from ui.services.data.datasets import DatasetService
 from ui.services.machine.models import SIMULATED, ModelService
+from ui.services.results import evaluated
 from ui.services.selection import Choice
 from ui.services.training import training_plan
 
@@ -128,15 +124,8 @@ class PromptTrialService:
 
     def report(self, job_id: str) -> TrialReport:
         """The report of a completed trial, with its answers. Raises RunProblem when there is none."""
-        try:
-            if self._runner.job(job_id).state is not State.COMPLETED:
-                raise RunProblem("There is no result.", "The trial of prompts is not completed.", "Try them again.")
-            return TrialReport.model_validate(read_json(self._runner.folder(job_id) / REPORT))
-        except ValidationError as error:
-            older, damaged = "This result was made by an older version of Apprentice.", "This result is damaged."
-            raise RunProblem(older if lacks_fields(error) else damaged, "", "Try the prompts again.") from error
-        except (OSError, ValueError) as error:
-            raise RunProblem("The result of trying prompts can't be read.", str(error), "Try them again.") from error
+        name = "The result of trying prompts"
+        return evaluated.read_report(self._runner, job_id, TrialReport, name, "Try the prompts again.")
 
     def _examples(self, choice: Choice) -> tuple[CheckedDataset, Split]:
         """The selected examples, and their split in the planned run."""

@@ -124,8 +124,7 @@ def _quality(model: Entry) -> Markup:
         small = f"average {newest.rank:.1f}" if newest.rank else ""
     if newest.interval is not None:
         small += f" ({max(1, newest.interval[0]):.1f} to {newest.interval[1]:.1f})"
-    below = components.text(small, "small") if small else components.EMPTY
-    return tables.sort_key(newest.standing) + Markup("{}{}").format(place, below)
+    return tables.sort_key(newest.standing) + Markup("{}{}").format(place, components.text(small, "small"))
 
 
 def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Markup:
