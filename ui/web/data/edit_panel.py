@@ -11,7 +11,6 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
 from ui.web.data import edit_views
-from ui.web.errors import handler
 from ui.web.html import components
 
 
@@ -33,7 +32,6 @@ class EditPanel:
     def listen(self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]) -> None:
         """show: the whole tab, whose components are `outputs`."""
 
-        @handler
         def act(event: gr.EventData, inputs: Inputs) -> Updates:
             before, (action, value) = state.choice(inputs), clicked(event)
             if action in ("edit-row", "new-row"):

@@ -15,7 +15,6 @@ from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
 from ui.web.data import views as data_views
-from ui.web.errors import handler
 from ui.web.html import components
 
 KINDS = (
@@ -110,27 +109,23 @@ class ImportPanel:
         """Each way starts an import and answers with `imported`, which may fill `outputs`."""
         datasets = self.app.datasets
 
-        @handler
         def take_sample(event: gr.EventData, inputs: Inputs) -> Any:
             samples = {sample.name: sample.path for sample in datasets.samples()}
             if not (path := samples.get(clicked(event)[1])):
                 return gr.skip()
             return imported(inputs, datasets.import_files([path], state.choice(inputs).model_id))
 
-        @handler
         def take_file(inputs: Inputs) -> Any:
             if not (sent := [Path(path) for path in inputs[self.upload] or ()]):
                 return gr.skip()
             import_id = datasets.import_files(sent, state.choice(inputs).model_id)
             return {self.upload: None, **imported(inputs, import_id)}
 
-        @handler
         def take_material(inputs: Inputs) -> Any:
             path = sent_file(inputs[self.material])
             import_id = self.app.drafting.import_material(path, path.name, state.choice(inputs).model_id)
             return {self.material: None, **imported(inputs, import_id)}
 
-        @handler
         def take_topic(inputs: Inputs) -> Updates:
             text = (inputs[self.topic] or "").strip()
             if not text:
@@ -138,7 +133,6 @@ class ImportPanel:
             name = fmt.shorten(" ".join(text.split()), LONGEST_NAME)
             return imported(inputs, self.app.drafting.import_material(text, name, state.choice(inputs).model_id))
 
-        @handler
         def take_text(inputs: Inputs) -> Updates:
             text, model_id = inputs[self.pasted] or "", state.choice(inputs).model_id
             start = self.app.hub_data.start if is_named(text) else datasets.import_text
@@ -147,11 +141,9 @@ class ImportPanel:
         def rows_of(inputs: Inputs) -> list[list[str]]:
             return [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]
 
-        @handler
         def add_row(inputs: Inputs) -> Updates:
             return {self.typed: [*rows_of(inputs), ["", ""]]}
 
-        @handler
         def take_table(inputs: Inputs) -> Updates:
             filled = [row for row in rows_of(inputs) if any(cell.strip() for cell in row)]
             return imported(inputs, datasets.import_table(filled, state.choice(inputs).model_id))

@@ -14,7 +14,6 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, html
 from ui.web.data import views as data_views
 from ui.web.data.edit_panel import EditPanel
-from ui.web.errors import handler
 from ui.web.html import conversations
 
 
@@ -64,23 +63,19 @@ class Preview:
             choice = before.replace(row=row)
             return {**state.change(before, choice), **self.show(choice), **self.editing.close()}
 
-        def going(step: int = 0) -> Any:
-            @handler
-            def go(inputs: Inputs) -> Updates:
-                """Shows the example of the typed number, or the next one. A number without an example is put back."""
-                choice, typed = state.choice(inputs), inputs[self.row]
-                if typed == choice.row:
-                    return show_row(inputs, self.app.datasets.step(choice, step)) if step else {self.refused: ""}
-                total = self.app.datasets.state(choice).original.highest
-                is_number = isinstance(typed, (int, float)) and not isinstance(typed, bool)
-                if not is_number or typed not in range(1, total + 1):
-                    return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
-                return show_row(inputs, int(typed))
-
-            return go
+        def go(inputs: Inputs, step: int = 0) -> Updates:
+            """Shows the example of the typed number, or the next one. A number without an example is put back."""
+            choice, typed = state.choice(inputs), inputs[self.row]
+            if typed == choice.row:
+                return show_row(inputs, self.app.datasets.step(choice, step)) if step else {self.refused: ""}
+            total = self.app.datasets.state(choice).original.highest
+            is_number = isinstance(typed, (int, float)) and not isinstance(typed, bool)
+            if not is_number or typed not in range(1, total + 1):
+                return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
+            return show_row(inputs, int(typed))
 
         leave = partial(gr.on, [self.row.submit, self.row.blur])
-        state.listen(leave, going(), self.outputs, self.row, trigger_mode="multiple")
+        state.listen(leave, go, self.outputs, self.row, trigger_mode="multiple")
         for trigger, step in ((self.back.click, -1), (self.on.click, 1)):
-            state.listen(trigger, going(step), self.outputs, self.row)
+            state.listen(trigger, partial(go, step=step), self.outputs, self.row)
         state.on_change("apprentice.followRow", [self.row], [self.row, self.refused])

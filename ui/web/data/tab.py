@@ -16,7 +16,6 @@ from ui.web.data import views as data_views
 from ui.web.data.actions import apply_action
 from ui.web.data.import_panel import ImportPanel
 from ui.web.data.preview import Preview
-from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start.views import language_alert
 
@@ -141,7 +140,6 @@ class DataTab:
         chooser = self.importing.chooser
         return {**shown, chooser: {"open": False, **shown[chooser]}}
 
-    @handler
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Any button in the tab's HTML."""
         before, (action, value) = self._state.choice(inputs), clicked(event)
@@ -157,13 +155,11 @@ class DataTab:
         closed = closed if choice.data_id != before.data_id else {}
         return {**self._state.change(before, choice), **self.show(choice), **closed}
 
-    @handler
     def _take_test(self, inputs: Inputs) -> Updates:
         choice, path = self._state.choice(inputs), sent_file(inputs[self.own_test])
         self.app.validation_files.set(choice.data_id, path, path.name)
         return self.show(choice)
 
-    @handler
     def _leave(self, inputs: Inputs) -> Any:
         """An open run of other examples is closed, so that Train shows the plan for these."""
         before = self._state.choice(inputs)
