@@ -34,7 +34,8 @@ class VersionService:
 
     def next(self, run_id: str, *, from_base: bool = False) -> NextVersion:
         """The version after a run. Raises RunProblem when the run has no model, or its rows can't be read."""
-        weights, folder, first = self._results.model_folder(run_id), self._runs.folder(run_id), self._first(run_id)
+        weights, folder = self._results.model_folder(run_id), self._runs.folder(run_id)
+        first = self._runs.info(run_id).first
         try:
             before = tuple(division.read(folder))
         except (OSError, ValueError) as error:
@@ -49,11 +50,6 @@ class VersionService:
     def number(self, run_id: str) -> int:
         """Which version of its model a run is, from 1."""
         return self._runs.spec(run_id).version
-
-    def _first(self, run_id: str) -> str:
-        """The id of the first version of a run's model."""
-        descent = self._runs.spec(run_id).descent
-        return descent.first if descent else run_id
 
     def data_id(self, run_id: str) -> str:
         """The dataset of a run. Raises RunProblem when it was deleted."""

@@ -79,7 +79,8 @@ class EndpointCard:
         choice = self._state.choice(inputs)
         origins = inputs[self.origins].replace(",", " ").split()
         _, key = self.app.endpoints.start(choice.run_id, origins=origins, in_form=inputs[self.in_form])
-        return {**self.show(choice, ""), self.secret: key_notice(key)}
+        shown = Markup("<h2>The key</h2>{}{}").format(components.code(key), components.text(KEY_NOTE, "small"))
+        return {**self.show(choice, ""), self.secret: shown}
 
     def _save_form(self, event: gr.EventData, inputs: Inputs) -> Updates:
         choice, (_, value) = self._state.choice(inputs), clicked(event)
@@ -92,10 +93,6 @@ class EndpointCard:
         if latest and latest.active:
             self.app.endpoints.stop(latest.id)
         return {**self.show(choice, ""), self.secret: components.EMPTY}
-
-
-def key_notice(key: str) -> Markup:
-    return Markup("<h2>The key</h2>{}{}").format(components.code(key), components.text(KEY_NOTE, "small"))
 
 
 def status(endpoint: Endpoint) -> Markup:

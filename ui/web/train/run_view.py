@@ -1,8 +1,7 @@
 """A run as HTML: its progress, its losses and how it ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -164,16 +163,11 @@ def health(watched: Watched) -> Markup:
         return components.alert("calm", "Too few steps to judge", "The curve needs a few more.")
     tone = "calm" if verdict.kind == "early" else TONES[verdict.light]  # nothing is known to be good yet
     light = components.alert(tone, verdict.title, verdict.what, verdict.next)
-    return light + retry_button(verdict.retry, "retry")
-
-
-def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
-    """A button that trains again with one changed setting; empty without a change."""
-    if not change:
-        return EMPTY
-    (name, value), *_ = change.items()
-    text = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}"
-    return Markup('<div class="after-alert">{}</div>').format(components.button(text, do, kind="firm"))
+    if not verdict.retry:
+        return light
+    (name, value), *_ = verdict.retry.items()
+    again = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}"
+    return light + Markup('<div class="after-alert">{}</div>').format(components.button(again, "retry", kind="firm"))
 
 
 def what_follows(watched: Watched) -> str:

@@ -172,13 +172,11 @@ class Asking:
                 instruction = next((str(m["content"]) for m in history if m["role"] == "system"), "")
             asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
             parts = app.results.answers(run_id, asked, **sampling)
-        yield {self.shown: conversation(turns, True), **self._busy()}
+        busy = {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
+        yield {self.shown: conversation(turns, True), **busy}
         for _ in growing(turn, parts):
             yield {self.shown: conversation(turns, True)}
         yield {self.state.talk: stored_talk(choice.run_id, turns)}
-
-    def _busy(self) -> Updates:
-        return {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
 
     def settle(self, inputs: Inputs) -> Updates:
         """The tab as it stands by now, after an answer or in place of one that failed."""
