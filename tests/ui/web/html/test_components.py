@@ -214,7 +214,8 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: MadeUpApp, tmp_
     assert app.retries.first_run(again) == first
     rows = [(app.runner.folder(run) / "data" / "train.arrow").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
-    assert 'class="compared"' in tabs(app)["train"].running._comparison(again)
+    running = tabs(app)["train"].running
+    assert 'class="compared"' in running.show(again)[running.comparison]
     app.runner.stop(first)
     app.delete_run(first)
     assert app.retries.first_run(again) == ""
