@@ -118,6 +118,8 @@ def _look_up(context: JobContext, typed: str) -> str:
     context.progress(f"Looking up {name}")
     with Repository(name, name, gated=False) as hub:
         listing = _listed(hub, "")
+    if any(entry.id == listing.id for entry in catalogue.entries()):  # whose own commit may be in part here
+        return listing.id
     target, gated = local.workspace_folder(context.workspace, listing.id), bool(listing.facts.get("gated"))
     with FileLock(_lock(target)), Repository(listing.id, name, gated) as hub:
         small = [file for file in listing.files if not file.name.endswith(".safetensors")]

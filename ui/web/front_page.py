@@ -21,10 +21,12 @@ class FrontPage:
         """Answers a request for one of PATHS, whatever else is in its address."""
         headers = [(name, value) for name, value in scope["headers"] if name in _DECIDE]
         key = scope["path"], scope["scheme"], tuple(headers)
-        async with self._making:
-            if key not in self._known:
-                await self._make(key, {**scope, "method": "GET", "query_string": b"", "headers": headers}, receive)
-        for message in self._known[key]:
+        if key not in self._known:  # else it waits for nobody
+            async with self._making:
+                if key not in self._known:
+                    await self._make(key, {**scope, "method": "GET", "query_string": b"", "headers": headers}, receive)
+        answer = self._known[key] = self._known.pop(key)  # the one asked for least recently is dropped first
+        for message in answer:
             await send(dict(message))  # to which headers may be added
 
     async def _make(self, key: object, scope: Scope, receive: Receive) -> None:

@@ -30,7 +30,7 @@ _TYPED = any_of(WORD_LISTS["blank"][:1])
 _CUT_JSON = re.compile(r"(?:\{\s*[\"}]|\[\s*[{\"]).*[^}\]]\Z", re.DOTALL)
 _ENDED = re.compile(r"[^\w\s,、，([{（「“„–-]\Z")
 _OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
-_NO_PROSE = re.compile(r"[{}|<>=%`\\]|\w\[|^\s*(?:[-*•+>#]|\d+[.)])|://\S*\Z|;\Z")
+_NO_PROSE = re.compile(r"[{}|<>=%`\\]|\w\[|^\s*(?:[-*•+>#]|\d+[.)])|://\S{0,500}\Z|;\Z")
 _SENTENCE_ENDS = re.compile(r"[.!?…:。！？]\s+|[。！？\n]")
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
 _TAIL = 2000  # characters in which a sentence begins that is cut off
@@ -120,7 +120,7 @@ def _is_told(answer: str, asked: str) -> bool:
     if not said or said not in asked.casefold():
         return False
     for match in _TOLD.finditer(asked):
-        told = asked[match.end() :].casefold()
+        told = asked[match.end() : match.end() + len(said) + 1].casefold()
         if told.startswith(said) and not told[len(said) : len(said) + 1].isalnum():
             return True
     before, found, after = asked.rpartition(answer)

@@ -18,6 +18,7 @@ Chats = Sequence[tuple[Row, str, str]]  # with the last answer and the last ques
 _ROWS = 10  # with fewer, nothing is usual
 _MOST, _JSON = 0.8, 0.7  # of the answers
 _OFTEN, _LABEL = 5, 40  # answers with one label, and its characters
+_MOST_LABELS = 200  # more are no labels, and to compare all answers with them would take hours
 _MARKS = ("?", "？")
 _SYMBOL = 2  # characters; longer labels have words
 _ALIKE = 0.85  # of the letters of two spellings
@@ -45,7 +46,7 @@ def ending(chats: Chats) -> str:
 def _labels(chats: Chats) -> Iterator[Problem]:
     counts = Counter(answer for _, answer, _ in chats)
     usual = {normalize(label): label for label, count in counts.items() if count >= _OFTEN and len(label) <= _LABEL}
-    if len(usual) < 2 or sum(counts[label] for label in usual.values()) < _MOST * len(chats):
+    if not 2 <= len(usual) <= _MOST_LABELS or sum(counts[label] for label in usual.values()) < _MOST * len(chats):
         return
     for row, answer, asked in (chat for chat in chats if chat[1] not in usual.values()):
         key = normalize(answer)
@@ -82,7 +83,7 @@ def _types(text: str) -> dict[str, str] | None:
     """The kind of value of each key of a JSON object; None for another text. A missing value is of any kind."""
     try:
         found = json.loads(text) if text[:1] == "{" else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     kinds = {int: "number", float: "number", type(None): ""}
     return {key: kinds.get(type(value), type(value).__name__) for key, value in found.items()} if found else found

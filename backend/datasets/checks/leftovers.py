@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from backend.datasets.checks.patterns import BRACKET, DASH, DIGIT, ENDING, WORD_LISTS, WORDS, TextFault, any_of, pattern
 
@@ -17,8 +18,12 @@ def without_html(text: str) -> str:
 
 def _outside_code(match: re.Match[str]) -> str | None:
     text = match.string
-    in_code = "```" in text or text[match.start() - 1 : match.start()] == "`" or _CODE.search(text)
-    return None if in_code else ""
+    return None if text[match.start() - 1 : match.start()] == "`" or _has_code(text) else ""
+
+
+@lru_cache(maxsize=1)  # it is asked about each match in one text
+def _has_code(text: str) -> bool:
+    return "```" in text or _CODE.search(text) is not None
 
 
 _PLACEHOLDER = TextFault("placeholder", BRACKET | WORDS, pattern("placeholder"), _outside_code, drops=True)

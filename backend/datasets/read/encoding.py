@@ -89,9 +89,10 @@ def detect_encoding(source: ByteSource) -> Encoding:
     if good > bad:
         return Encoding("utf-8", damaged=True)
     codec = _guess(bytes(sample))
-    words = re.findall(r"\w*[^\W\x00-\x7f]\w*", sample.decode(codec, "replace"))
+    words = re.findall(r"\b\w*[^\W\x00-\x7f]\w*", sample.decode(codec, "replace"))
     shown = ", ".join(dict.fromkeys(excerpt(word, width=20) for word in words[:3]))
-    return Encoding(codec.replace("_", "-"), codec, guess=f"it is not UTF-8, and this one fits, as in “{shown}”")
+    such = f", as in “{shown}”" if shown else ""  # a dash or a currency sign is in no word
+    return Encoding(codec.replace("_", "-"), codec, guess=f"it is not UTF-8, and this one fits{such}")
 
 
 def _guess(sample: bytes) -> str:

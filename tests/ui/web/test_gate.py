@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors
 from ui.web import gate
+from ui.web.front_page import FrontPage
 from ui.web.gate import VISITOR, Door, Gate
 from ui.web.visitor import COOKIE
 
@@ -285,3 +286,33 @@ def test_the_oldest_uploads_make_room(tmp_path: Path) -> None:
     assert [file.exists() for file in files] == [False, True, True], "her own oldest one"
     guarded._make_room("bert", 2.0)
     assert sum(file.exists() for file in files) < 2, "the oldest ones of all"
+
+
+def test_a_page_that_is_known_waits_for_no_other() -> None:
+    going = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["headers"] != [(b"host", b"known")]:
+            await going.wait()
+        await send({"type": "http.response.body", "body": scope["headers"][0][1]})
+
+    async def asked(front: FrontPage, host: bytes) -> bytes:
+        got: list[Message] = []
+
+        async def send(message: Message) -> None:
+            got.append(message)
+
+        scope = {"type": "http", "path": "/", "scheme": "http", "headers": [(b"host", host)]}
+        await front.answer(scope, lambda: asyncio.Future(), send)
+        return bytes(got[0]["body"])
+
+    async def all_of_them() -> list[bytes]:
+        front = FrontPage(slow)
+        first = await asked(front, b"known")
+        others = [asyncio.create_task(asked(front, b"made up %d" % n)) for n in range(30)]
+        await asyncio.sleep(0)
+        second = await asyncio.wait_for(asked(front, b"known"), 10)
+        going.set()
+        return [first, second, *await asyncio.gather(*others)]
+
+    assert asyncio.run(all_of_them()) == [b"known"] * 2 + [b"made up %d" % n for n in range(30)]

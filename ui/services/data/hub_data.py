@@ -26,7 +26,7 @@ class HubDataService:
         self._policy.require(Feature.HUB_DATA)
         name = valid_name(name, "dataset")
 
-        def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any]) -> str:
+        def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any], **how: Any) -> str:
             listener.start_phase("Asking Hugging Face")
             dataset = hub.look_up(name)
             part = dataset.split("")
@@ -35,6 +35,6 @@ class HubDataService:
             paths = hub.download(dataset, part, hub.ROWS, self._cache, progress, listener.cancelled)
             with as_one_file(paths) as path:
                 reading = {"rows": hub.ROWS, **options}
-                return self._imports.store.add(path, dataset.name_of(part), listener, data_id, reading)
+                return self._imports.store.add(path, dataset.name_of(part), listener, data_id, reading, **how)
 
         return self._imports.add(name, self._models.target_model(model_id), add)

@@ -3,7 +3,7 @@
 from backend.errors import BadInput
 from backend.gguf import base_file
 from backend.hosting.policy import Feature, Policy
-from backend.models import download, hub_token, local
+from backend.models import catalogue, download, hub_token, local
 from backend.models.catalogue import Entry
 from backend.models.hub import valid_name
 from backend.models.hub_token import TokenSource
@@ -42,6 +42,14 @@ class DownloadService:
         title = f"Download {entry.name}" if entry else f"Look up {name}"
         running, spec = self._models.downloading(name), {"model": name, "weights": entry is not None}
         return running.id if running else self._runner.submit("download", spec, title)
+
+    def look_up(self, typed: str) -> str:
+        """Starts the look-up of a model as `start` does, but no download. Raises BadInput also for a known model."""
+        name = valid_name(typed, "model")
+        known = [entry.id for entry in (*catalogue.entries(), *self._models.looked_up())]
+        if found := [model_id for model_id in known if model_id.casefold() == name.casefold()]:
+            raise BadInput(f"{found[0]} is in the list of models already.", "", "Choose it there.")
+        return self.start(name)
 
     def cancel(self, model_id: str) -> None:
         """Stops the model's download, if there is one."""

@@ -57,7 +57,8 @@ class EndpointService:
 
     def save_form(self, run_id: str, text: str) -> None:
         """Replaces the form of a run's answers by the JSON schema in `text`, an empty one by that of its examples.
-        Raises BadSetting with the reason for one that can't be enforced or satisfied."""
+        Raises BadSetting with the reason for one that can't be enforced or satisfied, NotInDemo."""
+        self._policy.require(Feature.SERVE)
         file = self._runs.folder(run_id) / EDITED
         try:
             schema = {**loads(text.strip() or "{}")}

@@ -21,7 +21,7 @@ LEAD = (
 )
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
 IN_FORM = "Every answer is JSON in the form of your examples (JSON schema)"
-FORM = "What Try and programs can hold answers to (JSON schema); empty for the form of your examples"
+FORM = "The form of the answers in Try and in other programs (JSON schema); empty it for that of your examples"
 ORIGINS = "Web sites whose pages may ask it, if any (CORS)"
 KEY = "YOUR_KEY"
 NO_KEY = "The key is no longer known here: stop and start again for a form with it."

@@ -122,7 +122,7 @@ def act(app: App, do: str, value: str) -> None:
     if do == "download":
         app.downloads.start(value)
     elif do == "look-up":
-        app.downloads.start(components.fields(value).get("name", ""))
+        app.downloads.look_up(components.fields(value).get("name", ""))
     elif do == "cancel":
         app.downloads.cancel(value)
     elif do == "discard":

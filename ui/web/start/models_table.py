@@ -17,7 +17,12 @@ from ui.text import format as fmt
 from ui.web.html import components, tables
 from ui.web.start import download_card
 
-FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad"), "unknown": ("Open", "calm")}
+FITS = {
+    "yes": ("Fits", "good"),
+    "tight": ("Just fits", "warn"),
+    "no": ("Too big", "bad"),
+    "unknown": ("May fit", "calm"),
+}
 NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
 COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
 GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}

@@ -272,14 +272,22 @@ def _open_linked(file: File) -> OpenSource:
     """A document of JSON:API (https://jsonapi.org), such as the reviews of App Store Connect: what an entry refers to,
     such as a reply, stands in a list of its own."""
     whole = parse_text(file.whole_text(), file.options.limits)
-    included = {(first(one, "type"), first(one, "id")): first(one, "attributes") for one in find(whole, "included[]")}
+    included = {_reference(one): first(one, "attributes") for one in find(whole, "included[]")}
     records: list[Record] = []
     for number, entry in enumerate(find(whole, "data[]"), 1):
-        to = {name: first(entry, f"relationships.{name}.data") for name in first(entry, "relationships") or {}}
-        beside = {name: included.get((first(at, "type"), first(at, "id"))) for name, at in to.items()}
+        to = {name: first(entry, f"relationships.{name}.data") for name in _object(first(entry, "relationships"))}
+        beside = {name: included.get(_reference(at)) for name, at in to.items() if at}
         linked = {name: attributes for name, attributes in beside.items() if attributes}
-        records.append((number, flat({**(first(entry, "attributes") or {}), **linked})))
+        records.append((number, flat({**_object(first(entry, "attributes")), **linked})))
     return OpenSource(iter([records]))
+
+
+def _reference(one: Any) -> tuple[str, str]:
+    return str(first(one, "type")), str(first(one, "id"))  # texts, but a damaged file may have lists there
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 LINKED = Reader("json", "JSON", lambda file: _LINKED.match(file.text) is not None, _open_linked)

@@ -3,8 +3,9 @@
 import pytest
 
 from backend.datasets.check_dataset import check
-from backend.datasets.checks import fix
+from backend.datasets.checks import fix, form
 from backend.datasets.checks.duplicates import find
+from backend.text.conversation import last_answer
 from tests.backend.datasets.builders import SYSTEM, answer, chat, clean_rows, dataset, question
 
 CUT = "The parcel leaves our warehouse on the next day, and after that it usually takes between four and"
@@ -125,6 +126,19 @@ def test_answers_that_are_the_question_block_where_most_are(same: int, severity:
     report = check(dataset(rows))
     assert [p.severity for p in report.problems if p.kind == "answer_is_question"] == [severity] * same
     assert len(fix.apply(dataset(rows), report, dict.fromkeys(fix.SAFE_FIXES, "all")).dataset.rows) == 60
+
+
+@pytest.mark.parametrize("said", ["They ask.\n</think>\n\nAt nine.", "<think>They ask.</think>\nAt nine."])
+def test_thoughts_are_removed_also_where_a_template_took_their_first_mark(said: str) -> None:
+    rows = [*clean_rows(60), chat(61, ("system", SYSTEM), ("user", "When do you open?"), ("assistant", said))]
+    fixed = fix.apply(dataset(rows), check(dataset(rows)), {"leftover_thought": "all"}).dataset.rows
+    assert last_answer(fixed[60]) == "At nine."
+
+
+def test_an_answer_of_ten_thousand_objects_in_each_other_is_no_json() -> None:
+    rows = [chat(n, ("user", f"Number {n}?"), ("assistant", f'{{"n": {n}}}')) for n in range(11)]
+    chats = [*((row, last_answer(row), "Which?") for row in rows), (rows[0], '{"n": ' * 10_000, "Deep?")]
+    assert [problem.kind for problem in form.find(chats)] == ["json_invalid"]
 
 
 def test_a_contradiction_is_no_fix_for_all() -> None:

@@ -262,3 +262,12 @@ def test_what_needs_no_answer_is_named() -> None:
     assert [p.row for p in data.problems if p.severity == "error"] == [2]
     record = {"question": "Open?", "answers": "Yes", "context": "A shop."}
     assert texts(rows(record, record))[0] == ["Open?\n\nA shop.", "Yes"]
+
+
+@pytest.mark.parametrize("odd", [{"x": 1}, ["x"], 7, None])
+def test_a_damaged_document_of_linked_entries_is_read_as_far_as_it_can_be(odd: Any) -> None:
+    entry = {"id": "1", "attributes": {"prompt": "Open?", "completion": "Yes"}, "relationships": {"to": {"data": odd}}}
+    others = [{"attributes": odd, "relationships": odd}, odd]
+    whole = {"data": [entry, *others], "included": [{"type": odd, "id": odd, "attributes": odd}]}
+    first, *_ = load_text(json.dumps(whole), "a.json").rows
+    assert [message["content"] for message in first.messages] == ["Open?", "Yes"]

@@ -119,6 +119,8 @@ class TestPage:
 
         with pytest.raises(gr.Error, match="not the name of a model"):
             click("look-up", json.dumps({"name": "../up"}))
+        with pytest.raises(gr.Error, match="in the list of models already"):
+            click("look-up", json.dumps({"name": f"https://huggingface.co/{OPEN.id.lower()}"}))
         assert "Waiting for its turn" in click("look-up", json.dumps({"name": name}))["another"]
         app.runner.stop(app.downloads.start(name))
         facts = {"id": name, "download_mib": None, "languages": (), "commercial_use": None}
