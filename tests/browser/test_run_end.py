@@ -1,13 +1,12 @@
 """The tab's title, and a notification, follow a training to its end, on whatever step the page is."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import free_port, served
+from tests.browser.conftest import made_up_page
 from tests.browser.steps import go, start_training, take_sample
 
 pytestmark = pytest.mark.browser
@@ -24,8 +23,7 @@ window.Notification = class {
 
 @pytest.fixture
 def own_page(tmp_path: Path) -> Iterator[str]:
-    port = free_port()
-    with served([sys.executable, "-m", "tests.ui.fake_page", str(port)], port, tmp_path / "log.txt") as url:
+    with made_up_page(tmp_path) as url:
         yield url
 
 

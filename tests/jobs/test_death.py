@@ -37,20 +37,6 @@ def test_a_new_runner_adopts_a_live_worker_and_no_step_is_lost(workspace: Worksp
     assert steps(second, job_id) == list(range(1, 61))
 
 
-def test_a_worker_killed_while_running_is_interrupted_and_resumable(runner: Runner) -> None:
-    job_id = runner.submit("noop", {**FOREVER, "steps": 30}, "")
-    counting(runner, job_id)
-    kill(runner, job_id)
-    runner.tick()
-    job = runner.job(job_id)
-    assert job.state is State.INTERRUPTED
-    assert job.failure is not None
-    assert job.ended is not None
-    runner.resume(job_id)
-    assert finish(runner, job_id).state is State.COMPLETED
-    assert steps(runner, job_id) == list(range(1, 31))
-
-
 def test_a_worker_killed_while_stopping_is_interrupted_and_resumable(runner: Runner) -> None:
     job_id = runner.submit("noop", {**FOREVER, "steps": 30, "deaf": True}, "")
     counting(runner, job_id)
@@ -209,17 +195,6 @@ def test_a_worker_without_activity_after_a_stop_is_killed(workspace: Workspace, 
     assert (job.state, job.failure) == (State.INTERRUPTED, STOP_TIMED_OUT)
     assert not worker.is_running()
     assert runner.resume(job_id).state is State.QUEUED
-
-
-def test_a_worker_is_not_killed_before_the_stop_deadline(workspace: Workspace) -> None:
-    runner = Runner(workspace, stop_deadline=3600)
-    job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
-    worker = counting(runner, job_id)
-    runner.stop(job_id)
-    for _ in range(20):
-        runner.tick()
-    assert worker.is_running()
-    assert runner.job(job_id).state is State.STOPPING
 
 
 @pytest.fixture

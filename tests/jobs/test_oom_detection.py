@@ -28,16 +28,6 @@ def test_work_that_ran_out_of_memory_is_retried_with_less(runner: Runner) -> Non
     assert (steps(runner, job_id), notes(runner, job_id)) == ([1, 2, 3, 4, 5], 1)
 
 
-def test_the_next_job_waits_for_the_retry(runner: Runner) -> None:
-    first = runner.submit("noop", {"steps": 3, "exhaust_at": 2}, "")
-    second = runner.submit("noop", {"steps": 1}, "")
-    finish(runner, second)
-    ended, started = runner.job(first).ended, runner.job(second).started
-    assert ended is not None
-    assert started is not None
-    assert ended <= started
-
-
 def test_after_three_retries_the_job_fails_and_can_be_resumed(runner: Runner) -> None:
     job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3, "exhausted_attempts": 5}, "")
     job = finish(runner, job_id)

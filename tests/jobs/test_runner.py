@@ -1,7 +1,6 @@
 """The life of a job as the page and the command line see it, with real worker processes."""
 
 import errno
-import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from jobs import store
 from jobs.records import State
 from jobs.registry import JOB_TYPES, JobType
 from jobs.runner import Runner
-from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, is_free, steps, until
+from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, steps
 
 BAD_IDS = ["", ".", "..", "../models", "/etc", "a/b", "a\\b", "; touch x", "$(touch x)", "--flag", "nul\0", "x" * 300]
 
@@ -44,15 +43,6 @@ def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) 
     assert later == []
 
 
-def test_the_thread_starts_what_is_submitted(runner: Runner) -> None:
-    runner.start()
-    try:
-        job_id = runner.submit("noop", {"steps": 1}, "")
-        until(lambda: runner.job(job_id).state is State.COMPLETED)
-    finally:
-        runner.close()
-
-
 def test_the_lane_is_known_before_a_worker_starts(tmp_path: Path) -> None:
     lanes: list[str] = []
     runner = Runner(Workspace.open(tmp_path / "workspace"), before_start=lanes.append)
@@ -60,16 +50,6 @@ def test_the_lane_is_known_before_a_worker_starts(tmp_path: Path) -> None:
     assert lanes == []
     runner.wait(job_id, poll=0.01)
     assert lanes == ["training"]
-
-
-def test_jobs_of_one_lane_wait_for_each_other_in_order(runner: Runner) -> None:
-    ids = [runner.submit("noop", {"steps": 2}, str(number)) for number in range(3)]
-    runner.tick()
-    assert [runner.job(job_id).state for job_id in ids][1:] == [State.QUEUED, State.QUEUED]
-    ended = finish(runner, ids[2])
-    jobs = [runner.job(job_id) for job_id in ids]
-    assert ended.state is State.COMPLETED
-    assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(jobs))
 
 
 def test_a_light_job_does_not_wait_for_a_training(
@@ -109,29 +89,7 @@ def test_jobs_start_in_order_also_when_the_clock_steps_back(runner: Runner, monk
     assert queue == [*ids[1:], ids[0]]
 
 
-def test_a_damaged_run_is_left_out_of_the_list_and_can_be_deleted(runner: Runner) -> None:
-    sound, damaged = runner.submit("noop", {}, ""), runner.submit("noop", {"steps": 1}, "")
-    finish(runner, damaged)
-    (runner.folder(damaged) / "job.json").write_bytes(b"\0\0")
-    assert [job.id for job in runner.jobs()] == [sound]
-    with pytest.raises(WorkspaceProblem):
-        runner.job(damaged)
-    assert [job.id for job in Runner(runner.workspace).jobs()] == [sound]
-    until(lambda: is_free(folder_of(runner, damaged)))  # its worker has exited
-    runner.delete(damaged)
-    with pytest.raises(RunProblem):
-        runner.job(damaged)
-
-
 # Stop and resume
-
-
-def test_stopping_a_queued_job_ends_it_at_once(runner: Runner) -> None:
-    job_id = runner.submit("noop", {}, "")
-    runner.stop(job_id)
-    assert runner.job(job_id).state is State.STOPPED
-    runner.tick()
-    assert runner.job(job_id).state is State.STOPPED
 
 
 def test_stopping_a_running_job_lets_it_save(runner: Runner) -> None:
@@ -198,13 +156,6 @@ def test_actions_in_a_wrong_state_are_rejected(runner: Runner) -> None:
     assert runner.job(queued).state is State.QUEUED
 
 
-def test_a_completed_job_cannot_be_resumed(runner: Runner) -> None:
-    job_id = runner.submit("noop", {"steps": 1}, "")
-    finish(runner, job_id)
-    with pytest.raises(RunProblem, match="completed"):
-        runner.resume(job_id)
-
-
 # Failures
 
 
@@ -268,17 +219,6 @@ def test_a_disk_is_said_to_be_read_only_or_full(runner: Runner, monkeypatch: pyt
         with pytest.raises(WorkspaceProblem) as problem:
             change()
         assert problem.value.why == ("The disk is read-only." if error == errno.EROFS else "The disk is full.")
-
-
-def test_the_data_is_there_before_the_job_is_seen(runner: Runner) -> None:
-    seen = []
-
-    def prepare(folder: Path) -> None:
-        (folder / "data" / "train.parquet").write_bytes(b"rows")
-        seen.append(len(runner.jobs()))
-
-    job_id = runner.submit("noop", {}, "", prepare=prepare)
-    assert (seen, (runner.folder(job_id) / "data" / "train.parquet").read_bytes()) == ([0], b"rows")
 
 
 def test_the_data_is_on_the_disk_before_the_job_is_seen(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Shared by the tests of the page."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -84,6 +85,11 @@ def page_of(app: App) -> Page:
         return in_loop(lambda: build_page(app))
     Newest.app = app
     return _page_of_the_newest()
+
+
+def text_of(html: str) -> str:
+    """What a person reads of it."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def tabs(app: App) -> dict[str, Any]:

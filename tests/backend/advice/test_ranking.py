@@ -10,17 +10,10 @@ from backend.advice.reasons import ordinal, published_results
 from backend.advice.recommend import Recommendation, recommend
 from backend.advice.settings import Data
 from backend.estimate import Rates
-from backend.hardware import load_hardware
 from backend.models import catalogue
-from backend.records.machine import Hardware
-from backend.settings import PROJECT_ROOT
+from tests.backend.advice.test_recommend import MACHINES, machine
 
-MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
 BUNDLED = catalogue.default()
-
-
-def machine(name: str) -> Hardware:
-    return load_hardware(MACHINES / f"{name}.json")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 
 from backend.chat.batch import answer_all
-from backend.chat.engine import Sampling, loops
+from backend.chat.engine import loops
 from backend.chat.torch_engine import TorchEngine
 from backend.hardware import gpu_memory
+from tests.backend.chat.test_engines import answered
 
 QUESTIONS = [
     "What is the capital of France?", "Name three fruits.", "Say hello.",
@@ -25,14 +26,9 @@ def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
     prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
     limits = [12, 6, 14, 8, 1]
     alone = []
-    for prompt, limit in zip(prompts, limits, strict=True):
-        tokens, ids = engine.tokens("base", prompt, Sampling(max_new_tokens=limit)), []
-        while True:
-            try:
-                ids.append(next(tokens))
-            except StopIteration as end:
-                alone.append((tuple(ids), end.value == "end"))
-                break
+    for question, limit in zip(QUESTIONS, limits, strict=True):
+        ids, end = answered(engine, "base", [{"role": "user", "content": question}], max_new_tokens=limit)
+        alone.append((tuple(ids), end == "end"))
     done: list[int] = []
     model, ends = engine.model("base"), engine.report.end_ids
     found = answer_all(model, prompts, ends, limits, done.append)

@@ -1,12 +1,8 @@
 """Chatting through the chat process: both panes, what stops an answer, and what happens when the process dies."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,9 +13,10 @@ from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed, MissingPart, WorkspaceProblem
 from backend.gguf import base_file
 from backend.records.chat import Chunk
-from backend.settings import PROJECT_ROOT, Workspace
+from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
+from tests.backend.test_child_process import gone, killed_parent
 
 HELLO = [{"role": "user", "content": "Write a long story about a lighthouse."}]
 JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
@@ -56,13 +53,6 @@ def tiny(tiny_chat: Chat, tiny_model: Path) -> Chat:
     """The tiny random model, open: for tests that don't look at its words."""
     tiny_chat.open(tiny_model)
     return tiny_chat
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
 
 
 def text(chunks: list[Chunk], pane: str) -> str:
@@ -170,7 +160,7 @@ def test_an_idle_model_is_unloaded_and_reloaded(workspace: Workspace, bundled_mo
     chat.open(bundled_model)
     before = child(chat)
     try:
-        until(lambda: not before.is_running() or before.status() == psutil.STATUS_ZOMBIE)
+        assert gone(before.pid, seconds=30)
         assert list(chat.ask(JAPAN, max_new_tokens=3))[-1].done
     finally:
         chat.close()
@@ -183,14 +173,7 @@ def test_the_process_dies_with_its_parent(tmp_path: Path) -> None:
         "c = ChatChild(Workspace.open(Path(sys.argv[1])), 600, Path(sys.argv[1]) / 'log');"
         "print(c._child.pid, flush=True); time.sleep(600)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
-    parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment, stdout=subprocess.PIPE)
-    with parent.stdout as out:
-        chatting = psutil.Process(int(out.readline()))
-    assert chatting.is_running()
-    parent.kill()
-    parent.wait()
-    until(lambda: not chatting.is_running() or chatting.status() == psutil.STATUS_ZOMBIE)
+    assert gone(killed_parent(program, str(tmp_path)), seconds=30)
 
 
 def test_opening_the_same_model_again_keeps_the_process(tiny: Chat, tiny_model: Path) -> None:

@@ -139,16 +139,6 @@ def test_the_allocator_rounds_and_reserves_like_pytorch() -> None:
     assert allocator.reserved == 42 * MIB  # joined with its neighbour, the segment is whole again
 
 
-def test_an_architecture_is_read_from_a_transformers_config(tmp_path: Path) -> None:
-    config = {"model_type": "llama", "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
-              "num_key_value_heads": 3, "intermediate_size": 1536, "vocab_size": 49152,
-              "tie_word_embeddings": True}  # fmt: skip
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(config))
-    found = reading.read(path)
-    assert (found.head_dim, found.counted_params) == (64, 134_515_008)
-
-
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"hidden_size": "wide"}', '{"hidden_size": -1, "num_layers": 0}'])
 def test_an_invalid_model_description_is_rejected(tmp_path: Path, text: str) -> None:
     path = tmp_path / "model.json"

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def test_in_a_space_nobody_is_told_to_install_a_driver(monkeypatch: pytest.Monke
 def test_without_pytorch_a_part_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = on(Simulated([ampere()], "580.65", cuda=None), monkeypatch, tmp_path)
     assert found.blocked
+    assert sys.executable in found.problems[0].next
     with pytest.raises(MissingPart):
         found.require_training()
 

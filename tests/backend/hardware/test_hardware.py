@@ -88,14 +88,6 @@ def test_turing_trains_in_fp16_and_ampere_does_not(with_gpus: Any, tmp_path: Pat
     assert "fp16" not in probe(tmp_path).sentences[0]
 
 
-def test_missing_torch_is_reported(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_gpus(ampere())
-    monkeypatch.setattr(torch_build, "built_for", lambda: None)
-    (problem,) = probe(tmp_path).problems
-    assert problem.blocks_training
-    assert sys.executable in problem.next
-
-
 def test_zero_gpu_has_no_usable_gpu(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpus(ampere())
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")

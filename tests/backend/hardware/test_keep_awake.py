@@ -1,7 +1,6 @@
 """The computer is kept awake while a block runs, by commands that end with this process; nothing fails without."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pytest
 
 from backend.hardware import keep_awake as module
 from backend.hardware.keep_awake import keep_awake
-from backend.settings import PROJECT_ROOT
-from tests.backend.test_child_process import gone
+from tests.backend.test_child_process import gone, killed_parent
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are scripts of POSIX systems")
 
@@ -62,17 +60,11 @@ def test_a_command_ends_with_a_killed_process(fakes: Path, platform: str) -> Non
 import sys, time
 from backend.hardware.keep_awake import keep_awake
 with keep_awake(sys.argv[1]) as awake:
-    print(awake, flush=True)
+    assert awake
+    print(eval(open(sys.argv[2]).read())[0], flush=True)
     time.sleep(600)
 """
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
-    command = [sys.executable, "-c", program, platform]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as worker:
-        assert worker.stdout.readline() == b"True\n"
-        pid, _ = called(fakes)
-        assert psutil.pid_exists(pid)
-        worker.kill()
-    assert gone(pid)
+    assert gone(killed_parent(program, platform, str(fakes / "called")))
 
 
 @pytest.mark.parametrize("platform", [*COMMANDS, "freebsd14"])

@@ -27,10 +27,6 @@ def test_max_tokens_must_be_a_whole_number_from_1(number: str, capsys: pytest.Ca
     assert "not a whole number from 1" in capsys.readouterr().err
 
 
-def test_an_unknown_command_is_wrong_usage() -> None:
-    assert main(["dance"]) == 2
-
-
 @pytest.mark.parametrize(
     "typed",
     [

@@ -93,7 +93,7 @@ def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:
 
 
 def test_import_says_that_a_file_is_missing_or_a_folder(app: Shell, tmp_path: Path) -> None:
-    assert "no file nope.zip" in app("import", str(tmp_path / "nope.zip"))["what"]
+    assert f"There is no file {tmp_path / 'nope.zip'}." in app("import", str(tmp_path / "nope.zip"))["what"]
     assert "is a folder" in app("import", str(tmp_path))["what"]
 
 

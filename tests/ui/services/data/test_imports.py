@@ -29,6 +29,11 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def append(file: Path, text: str) -> None:
+    with file.open("a") as more:
+        more.write(text)
+
+
 def imported(app: App, choice: Choice) -> Choice:
     """The selection once its import has ended."""
     end = time.monotonic() + PATIENCE
@@ -108,8 +113,7 @@ def test_a_cancelled_import_stores_nothing(app: App, file: Path, monkeypatch: py
 
 
 def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path) -> None:
-    with file.open("a") as more:
-        more.write(ROW.replace("number %d", "") % 31)
+    append(file, ROW.replace("number %d", "") % 31)
     one, other = (imported(app, Choice(import_id=app.datasets.import_files([file]))) for _ in range(2))
     assert one.data_id != other.data_id
     app.fixes.accept(one.data_id, "empty_answer", "all")
@@ -154,8 +158,7 @@ def test_an_unchanged_form_sends_no_read_options(app: App, file: Path) -> None:
 
 
 def test_examples_are_found_by_number(app: App, file: Path) -> None:
-    with file.open("a") as more:
-        more.write("{broken\n" + ROW % (99, 99))
+    append(file, "{broken\n" + ROW % (99, 99))
     data_id = app.datasets.add(file, "mine.jsonl")
     assert app.datasets.step(Choice(data_id=data_id, row=30), 1) == 32
     assert app.datasets.step(Choice(data_id=data_id, row=32), -1) == 30
@@ -165,8 +168,7 @@ def test_examples_are_found_by_number(app: App, file: Path) -> None:
 
 
 def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:
-    with file.open("a") as more:
-        more.write(ROW.replace("number %d", "") % 31)
+    append(file, ROW.replace("number %d", "") % 31)
     data_id = app.datasets.add(file, "mine.jsonl")
     app.fixes.accept(data_id, "empty_answer", "all")
     files = app.datasets.write_files(Choice(data_id=data_id))
@@ -237,8 +239,7 @@ class TestNoTickBetween:
         assert shown[tab.forward]["interactive"]
 
     def test_a_fix_made_in_any_window_is_shown(self, page: Page, file: Path) -> None:
-        with file.open("a") as more:
-            more.write(ROW.replace("number %d", "") % 31)
+        append(file, ROW.replace("number %d", "") % 31)
         tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
         drawn = self.ticked(page, choice, page.signature_of("data", choice))
         assert not drawn[tab.forward]["interactive"]
@@ -256,8 +257,7 @@ class TestNoTickBetween:
 
 
 def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -> None:
-    with file.open("a") as more:
-        more.write(ROW.replace("number %d", "\\u0000") % 31)
+    append(file, ROW.replace("number %d", "\\u0000") % 31)
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     apply_action(app, choice, "accept", "nul_character")
     shown = tab.show(choice)
@@ -272,8 +272,7 @@ def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -
 
 
 def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Path) -> None:
-    with file.open("a") as more:
-        more.write("{broken\n")
+    append(file, "{broken\n")
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     shown = tab.show(choice)
     assert "0 removed. Not included: 1 example that can&#39;t be read." in shown[tab.download]
@@ -287,8 +286,7 @@ def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Pa
 
 def test_an_example_with_two_problems_of_a_kind_counts_once(app: App, file: Path) -> None:
     turns = [{"role": role, "content": "" if role == "assistant" else "so?"} for role in ("user", "assistant") * 2]
-    with file.open("a") as more:
-        more.write(json.dumps({"messages": turns}) + "\n")
+    append(file, json.dumps({"messages": turns}) + "\n")
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     shown = tab.show(choice)[tab.problems]
     assert "1 example," in shown
@@ -317,8 +315,7 @@ class TestReadAgain:
     """Reading a fixed dataset again with other read options."""
 
     def fixed(self, app: App, file: Path) -> Choice:
-        with file.open("a") as more:
-            more.write(ROW.replace("number %d", "") % 31)
+        append(file, ROW.replace("number %d", "") % 31)
         choice = Choice(data_id=app.datasets.add(file, "mine.jsonl"))
         app.fixes.accept(choice.data_id, "empty_answer", "all")
         return choice

@@ -40,14 +40,6 @@ def test_get_returns_at_once_and_computes_each_value_once(cache: BackgroundCache
     assert (waited_for(cache, "a"), len(calls)) == (7, 1)
 
 
-def test_an_error_reaches_the_caller_and_stops_nothing(cache: BackgroundCache[int]) -> None:
-    cache.get("bad", broken)
-    with pytest.raises(ValueError, match="no"):
-        waited_for(cache, "bad")
-    cache.get("good", lambda: 3)
-    assert waited_for(cache, "good") == 3
-
-
 def test_a_failed_value_is_computed_again(cache: BackgroundCache[int]) -> None:
     cache.get("a", broken)
     with pytest.raises(ValueError, match="no"):

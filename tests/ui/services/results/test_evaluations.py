@@ -51,13 +51,11 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUp
     assert app.evaluations.summaries() == {}
 
 
-def trained(app: MadeUpApp) -> tuple[str, JobFolder]:
-    """A run that completed with a model, and its folder."""
-    return "run-a", JobFolder(app.workspace.run_folder("run-a"))
+RUN = "run-a"  # which completed with a model
 
 
-def evaluated(app: MadeUpApp, run_id: str, found: dict[str, Any]) -> JobFolder:
-    evaluation = JobFolder(app.workspace.run_folder(app.evaluations.start(run_id)))
+def evaluated(app: MadeUpApp, found: dict[str, Any]) -> JobFolder:
+    evaluation = JobFolder(app.workspace.run_folder(app.evaluations.start(RUN)))
     write_json(evaluation.path / REPORT, found)
     evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
     return evaluation
@@ -65,20 +63,19 @@ def evaluated(app: MadeUpApp, run_id: str, found: dict[str, Any]) -> JobFolder:
 
 @pytest.mark.parametrize("damage", ["questions", "report", "field", "older report"])
 def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: MadeUpApp, damage: str) -> None:
-    run_id, folder = trained(app)
     if damage == "questions":
-        (folder.path / "data" / "held_out.jsonl").write_text("[]\n")
+        (app.workspace.run_folder(RUN) / "data" / "held_out.jsonl").write_text("[]\n")
     else:
         older = report_json()
         if damage == "field":
             older["general"]["kept"] = "many"
         else:
             del older["general"]["kept"]
-        evaluation = evaluated(app, run_id, older)
+        evaluation = evaluated(app, older)
         assert app.evaluations.summaries() == {}
         if damage == "report":
             (evaluation.path / REPORT).write_text("[]")
-    drawn, choice = tabs(app), Choice(data_id="", run_id=run_id)
+    drawn, choice = tabs(app), Choice(data_id="", run_id=RUN)
     train, trying = drawn["train"], drawn["try"]
     outcome = train.show(choice)[train.running.outcome]
     assert 'class="alert bad"' in outcome
@@ -86,34 +83,31 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: Mad
     shown = trying.show(choice)
     assert 'class="alert bad"' in shown[trying.evaluation.card]
     assert shown[trying.evaluation.check]["interactive"] is (damage != "questions")
-    assert app.results.unseen_questions(run_id) == [] or damage != "questions"
+    assert app.results.unseen_questions(RUN) == [] or damage != "questions"
 
 
 def test_deleting_a_run_stops_its_evaluation(app: MadeUpApp) -> None:
-    run_id, folder = trained(app)
-    app.evaluations.start(run_id)
-    app.delete_run(run_id)
-    assert not folder.path.exists()
+    app.evaluations.start(RUN)
+    app.delete_run(RUN)
+    assert not app.workspace.run_folder(RUN).exists()
     assert app.runner.jobs(kind="evaluate") == []
 
 
 def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_id, folder = trained(app)
-    app.evaluations.start(run_id)
+    app.evaluations.start(RUN)
     monkeypatch.setattr(runs, "STOPPING", 0.1)
     monkeypatch.setattr(app.runner, "stop", lambda job_id: None)
     with pytest.raises(RunProblem):
-        app.delete_run(run_id)
-    assert folder.path.exists()
+        app.delete_run(RUN)
+    assert app.workspace.run_folder(RUN).exists()
 
 
 @pytest.mark.parametrize("work", ["check", "export", "prompts"])
 def test_a_base_model_in_use_is_not_deleted(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
-    run_id, _ = trained(app)
-    base = app.runs.spec(run_id).model.id
+    base = app.runs.spec(RUN).model.id
     start = {
-        "check": lambda: app.evaluations.start(run_id), "export": lambda: app.results.start_export(run_id, "adapter"),
-        "prompts": lambda: app.prompt_trials.start(Choice(data_id=app.runs.spec(run_id).data.data_id)),
+        "check": lambda: app.evaluations.start(RUN), "export": lambda: app.results.start_export(RUN, "adapter"),
+        "prompts": lambda: app.prompt_trials.start(Choice(data_id=app.runs.spec(RUN).data.data_id)),
     }  # fmt: skip
     job_id = start[work]()
     removed: list[str] = []

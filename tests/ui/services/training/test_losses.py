@@ -11,6 +11,7 @@ from backend.advice.loss import RECENT, current_loss
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from jobs.records import State
+from tests.ui.conftest import text_of
 from tests.ui.fake_records import INFO, SPEC, job
 from ui.records.runs import Curve, Losses, RunDetails
 from ui.services.training import losses
@@ -37,10 +38,6 @@ OVERFITTED = made_curve({0: 3.1, 10: 2.0, 20: 1.2, 30: 1.3, 40: 1.6})  # the bes
 def watched(state: State, curve: Curve = OVERFITTED, **changes: Any) -> run_view.Watched:
     verdict = diagnose(curve.steps, curve.evals, TrainSettings())
     return run_view.Watched(job("run-a", state, **changes), curve, verdict, 0, True, INFO)
-
-
-def text_of(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
 def test_the_lowest_loss_may_be_before_training() -> None:

@@ -27,8 +27,20 @@ def app(workspace_with_model: Workspace) -> App:
     return App(workspace_with_model)
 
 
-def test_share_and_seed_decide_the_validation_rows(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+@pytest.fixture
+def data_id(app: App) -> str:
+    return app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+
+
+def took(memory_mib: float, settings: TrainSettings) -> Measured:
+    """A measurement of a run with these settings."""
+    return Measured(
+        settings=settings, memory_mib=memory_mib, startup=10, seconds_per_step=2, tokens_per_second=400,
+        evaluation_seconds=0, sample_seconds=0,
+    )  # fmt: skip
+
+
+def test_share_and_seed_decide_the_validation_rows(app: App, data_id: str) -> None:
     for fraction, rows in ((0.0, 0), (0.1, 24), (0.5, 120)):
         plan = app.planning.plan(data_id, "", TrainSettings(validation_fraction=fraction))
         assert (plan.train_rows, plan.set_aside, plan.validation_rows) == (240 - rows, rows, rows // 2)
@@ -39,8 +51,7 @@ def test_share_and_seed_decide_the_validation_rows(app: App) -> None:
     assert rows[0] == rows[1] != rows[2]
 
 
-def test_a_persons_own_validation_file_is_used(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_a_persons_own_validation_file_is_used(app: App, data_id: str) -> None:
     app.validation_files.set(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
     state, plan = app.datasets.state(Choice(data_id=data_id)), app.planning.plan(data_id, "", TrainSettings(seed=5))
@@ -64,9 +75,8 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     ) == ("", 24)
 
 
-def test_the_questions_that_a_sample_adds_are_counted(app: App) -> None:
+def test_the_questions_that_a_sample_adds_are_counted(app: App, data_id: str) -> None:
     """The orders sample sets 12 rows aside to judge and adds 40 questions; a person's own file replaces these."""
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     proves = app.planning.plan(data_id, "", TrainSettings()).proves
     assert "40 extra" in proves
     assert "of the 52" in proves
@@ -75,8 +85,7 @@ def test_the_questions_that_a_sample_adds_are_counted(app: App) -> None:
     assert "extra" not in app.planning.plan(data_id, "", TrainSettings()).proves
 
 
-def test_a_run_does_what_its_plan_said(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_a_run_does_what_its_plan_said(app: App, data_id: str) -> None:
     settings = app.advice.settings("extract", data_id).settings.changed(max_steps=7)
     plan = app.planning.plan(data_id, "", settings)
     spec = app.runs.spec(app.planning.start(data_id, "", settings))
@@ -84,8 +93,7 @@ def test_a_run_does_what_its_plan_said(app: App) -> None:
     assert (plan.steps, plan.blocked) == (7, "")
 
 
-def test_nothing_trains_while_the_graphics_card_that_should_cannot(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_nothing_trains_while_the_graphics_card_that_should_cannot(app: App, data_id: str) -> None:
     problem = MachineProblem(what="The card has no driver.", next="Install it.", blocks_training=True)
     app.models._probe = app.models.probe().model_copy(update={"problems": (problem,)})
     assert problem.what in app.planning.plan(data_id, "", TrainSettings()).blocked
@@ -95,9 +103,7 @@ def test_nothing_trains_while_the_graphics_card_that_should_cannot(app: App) -> 
     assert not app.models.probe().blocked, "looked at again after a minute: the driver may work by now"
 
 
-def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-
+def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training(app: App, data_id: str) -> None:
     def plan_with(free: int) -> Plan:
         machine = Hardware(memory_total_mib=4096, memory_available_mib=free)
         app.models._probe = app.models.probe().model_copy(update={"hardware": machine})
@@ -117,9 +123,8 @@ def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training
     ],
 )  # fmt: skip
 def test_with_several_gpus_the_plan_has_the_command_for_all_of_them(
-    app: App, gpus: int, free: int, settings: dict[str, Any], engine: str
+    app: App, data_id: str, gpus: int, free: int, settings: dict[str, Any], engine: str
 ) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     gpu = Gpu(name="NVIDIA T4", memory_total_mib=15_360, memory_free_mib=free, compute_capability=(7, 5))
     app.models._probe = app.models.probe().model_copy(update={"hardware": Hardware(gpus=(gpu,) * gpus), "problems": ()})
     plan = app.planning.plan(data_id, "", TrainSettings(**settings))
@@ -129,16 +134,11 @@ def test_with_several_gpus_the_plan_has_the_command_for_all_of_them(
     assert plan.blocked == "", "a run that several GPUs may hold can be made, and so can its script"
 
 
-def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_a_plan_shows_measured_and_computed_memory(app: App, data_id: str) -> None:
     settings = app.advice.settings("extract", data_id).settings
     computed = app.planning.plan(data_id, "", settings)
     spec = app.runs.spec(app.planning.start(data_id, "", settings))
-    measured = Measured(
-        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400,
-        evaluation_seconds=0, sample_seconds=0,
-    )  # fmt: skip
-    measurements.store(app.workspace, spec, measured)
+    measurements.store(app.workspace, spec, took(2000, settings))
     plan = app.planning.plan(data_id, "", settings)
     assert (plan.memory_measured, plan.memory_mib) == (True, 2000)
     assert plan.memory_computed_mib == computed.memory_mib
@@ -147,19 +147,13 @@ def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
     assert not other.memory_measured
 
 
-def test_the_larger_of_measured_and_computed_memory_counts(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_the_larger_of_measured_and_computed_memory_counts(app: App, data_id: str) -> None:
     computed = app.planning.plan(data_id, "", app.advice.settings("extract", data_id).settings)
-    few_steps = Measured(
-        settings=computed.settings, memory_mib=700, startup=10, seconds_per_step=2, tokens_per_second=400,
-        evaluation_seconds=0, sample_seconds=0,
-    )  # fmt: skip
-    plan = training_plan.with_measured(computed, few_steps)
+    plan = training_plan.with_measured(computed, took(700, computed.settings))
     assert (plan.memory_measured, plan.memory_measured_mib, plan.memory_mib) == (False, 700, computed.memory_mib)
 
 
-def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App, data_id: str) -> None:
     own = app.workspace.root / "own.jsonl"
     turns = [{"role": "user", "content": "and " * 400}, {"role": "assistant", "content": "so"}]
     own.write_text(json.dumps({"messages": turns}))
@@ -169,11 +163,7 @@ def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> 
     assert [one.expected for one in app.results.unseen_questions(run_id)] == ["so"], "not the sample's own questions"
     spec = app.runs.spec(run_id)
     assert plan.longest == spec.data.longest > 400
-    measured = Measured(
-        settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400,
-        evaluation_seconds=0, sample_seconds=0,
-    )  # fmt: skip
-    measurements.store(app.workspace, spec, measured)
+    measurements.store(app.workspace, spec, took(2000, settings))
     assert app.planning.plan(data_id, "", settings).memory_measured_mib == 2000
 
 
@@ -194,23 +184,22 @@ def test_a_simulated_machine_shows_everything_and_trains_nothing(app: App) -> No
     [({"max_length": 16_384}, "longer than this model"), ({"max_steps": 0}, "nothing to do"), ({}, "disk space")],
 )
 def test_an_impossible_run_is_rejected_and_leaves_nothing(
-    app: App, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str
+    app: App, data_id: str, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str
 ) -> None:
     """An answer longer than the model's context, no step to do, and a disk with 65 MiB free."""
     long = json.dumps([{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one two " * 5000}])
-    data_id = app.dataset_store.add(
+    too_long = app.dataset_store.add(
         "\n".join(f'{{"messages": {long.replace("Count.", f"Count {i}.")}}}' for i in range(3))
     )
     if not settings:
-        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
+    chosen = TrainSettings(**settings, validation_fraction=0)
     with pytest.raises(ApprenticeError, match=words):
-        app.planning.start(data_id, "", TrainSettings(**settings, validation_fraction=0))
+        app.planning.start(too_long if settings else data_id, "", chosen)
     assert (app.runner.jobs(), list(app.workspace.runs.iterdir())) == ([], [])
 
 
-def test_a_full_disk_blocks_the_plan(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+def test_a_full_disk_blocks_the_plan(app: App, data_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert app.planning.plan(data_id, "", TrainSettings()).blocked == ""
     full = app.models.hardware().model_copy(update={"disk_free_mib": 65})
     monkeypatch.setattr(app.models, "probe", lambda: Probe.of(full))

@@ -1,6 +1,5 @@
 """After running out of memory, a run is planned again with shorter examples."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from backend.errors import RunProblem
 from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
 from backend.records.events import DryRunEvent
-from backend.settings import Workspace
 from backend.training import oom
 from jobs.failures import failure_of
 from jobs.folder import JobFolder
@@ -24,13 +22,6 @@ EXHAUSTED = failure_of(oom.ladder_exhausted(600))
 
 def row(asked: int, answered: int) -> Encoded:
     return Encoded([7] * (asked + answered), [-100] * asked + [7] * answered)
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path))
-    yield made
-    made.close()
 
 
 def failed(app: App, folder: Path, failure: Failure, longest: int = 600, fits: int = 0) -> str:

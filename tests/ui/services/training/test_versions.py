@@ -55,13 +55,22 @@ def trained(app: App, data_id: str, version: Any = None, **settings: Any) -> str
     return run_id
 
 
+@pytest.fixture
+def data_id(app: App, tmp_path: Path) -> str:
+    return dataset(app, tmp_path)
+
+
+@pytest.fixture
+def first(app: App, data_id: str) -> str:
+    """The first version of a model."""
+    return trained(app, data_id)
+
+
 def side(app: App, run_id: str, name: str) -> set[str]:
     return {str(one.row.messages) for one in division.read(app.runner.folder(run_id)) if one.side == name}
 
 
-def test_a_version_that_continues_has_its_own_copy_of_the_weights(app: App, tmp_path: Path) -> None:
-    data_id = dataset(app, tmp_path)
-    first = trained(app, data_id)
+def test_a_version_that_continues_has_its_own_copy_of_the_weights(app: App, data_id: str, first: str) -> None:
     second = trained(app, data_id, app.versions.next(first))
     descent = app.runs.spec(second).descent
     weights = start.digest(app.results.model_folder(first))
@@ -88,9 +97,7 @@ def test_rows_stay_on_their_sides_in_examples_that_grew(app: App, tmp_path: Path
     assert plan.train_rows == app.runs.spec(second).data.train_rows
 
 
-def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, tmp_path: Path) -> None:
-    data_id = dataset(app, tmp_path)
-    first = trained(app, data_id)
+def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, data_id: str, first: str) -> None:
     second = trained(app, data_id, app.versions.next(first))
     again = app.retries.retry_evaluated(second, report(retry={"learning_rate": 1e-4}))
     before, now = app.runs.spec(second).descent, app.runs.spec(again).descent
@@ -100,9 +107,7 @@ def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, tmp
     assert start.digest(start.folder(app.runner.folder(again))) == now.weights
 
 
-def test_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
-    data_id = dataset(app, tmp_path)
-    first = trained(app, data_id)
+def test_why_a_version_can_not_be_continued(app: App, data_id: str, first: str) -> None:
     settings = app.runs.spec(first).settings
     assert app.versions.why_not_continue(first, "", settings) == ""
     assert app.versions.why_not_continue(first, "", settings.changed(method="qlora", seed=4)) == ""
@@ -124,8 +129,7 @@ def test_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
     assert app.versions.why_not_continue(other, "", kept.settings) == ""
 
 
-def test_without_a_model_or_examples_there_is_no_next_version(app: App, tmp_path: Path) -> None:
-    data_id = dataset(app, tmp_path)
+def test_without_a_model_or_examples_there_is_no_next_version(app: App, data_id: str) -> None:
     waiting = app.planning.start(data_id, "", TrainSettings())
     first = trained(app, data_id)
     for run_id in (waiting, "20200101-000000-0000"):
@@ -139,9 +143,9 @@ def test_without_a_model_or_examples_there_is_no_next_version(app: App, tmp_path
         app.versions.next(first)
 
 
-def test_edited_examples_go_to_the_next_version_of_the_open_run(app: App, tmp_path: Path) -> None:
-    data_id = dataset(app, tmp_path)
-    first = trained(app, data_id)
+def test_edited_examples_go_to_the_next_version_of_the_open_run(
+    app: App, tmp_path: Path, data_id: str, first: str
+) -> None:
     same = app.for_training(Choice(run_id=first, data_id=data_id))
     assert (same.run_id, same.parent) == (first, "")
     chosen = app.for_next_version(Choice(run_id=first), first)
@@ -154,8 +158,7 @@ def test_edited_examples_go_to_the_next_version_of_the_open_run(app: App, tmp_pa
     assert app.validated(chosen).parent == ""
 
 
-def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, tmp_path: Path) -> None:
-    first = trained(app, dataset(app, tmp_path))
+def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, first: str) -> None:
     folder = app.runner.folder(first)
     before = (folder / "spec.json").read_bytes(), (folder / "job.json").read_bytes()
     app.versions.rename(first, "  <b>../../Rosie</b>\n\u202e ")
@@ -177,9 +180,7 @@ def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, tmp_pa
     assert app.runs.info(first).name == app.runs.spec(first).name, "a damaged file only loses the name"
 
 
-def test_a_next_version_takes_the_name_of_the_one_before(app: App, tmp_path: Path) -> None:
-    data_id = dataset(app, tmp_path)
-    first = trained(app, data_id)
+def test_a_next_version_takes_the_name_of_the_one_before(app: App, data_id: str, first: str) -> None:
     app.versions.rename(first, "Rosie")
     second = trained(app, data_id, app.versions.next(first))
     other = trained(app, data_id)
@@ -198,9 +199,8 @@ def test_a_sample_s_own_questions_judge_both_versions(app: App) -> None:
     assert changes.judging == app.evaluations.questions(version.parent) - 1
 
 
-def test_a_corrected_example_that_was_set_aside_is_named(app: App, tmp_path: Path) -> None:
+def test_a_corrected_example_that_was_set_aside_is_named(app: App, data_id: str) -> None:
     """Also where the answer that was expected is accepted as it is."""
-    data_id = dataset(app, tmp_path)
     version = app.versions.next(trained(app, data_id))
     *asked, expected = read_conversations(version.folder, "held_out")[0]
     before = app.planning.plan(data_id, "", TrainSettings(), version).changes

@@ -19,7 +19,7 @@ from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, Row
 from tests.backend.datasets.builders import SOURCE, chat, clean_row, load_text, question
 from tests.backend.datasets.builders import answer as answer_of
-from tests.ui.conftest import answer
+from tests.ui.conftest import answer, text_of
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_workspace import ROWS, examples
 from ui.records.data import DatasetProgress, DatasetState, EditableExample, ExampleField, Instruction
@@ -30,21 +30,11 @@ from ui.web.data.read_options import sent_columns, sent_people
 from ui.web.page import Page
 
 
-@pytest.mark.parametrize(("imports", "title"), [(True, "Reading orders.csv"), (False, "Checking orders.csv")])
-def test_progress_is_headed_by_what_happens_to_which_file(imports: bool, title: str) -> None:
-    card = views.reading(DatasetProgress("orders.csv", "Counting tokens", 0.5), imports)
-    assert f">{title}<" in card
-
-
 def state_of(rows: list[Row], **accepted: Literal["all"]) -> DatasetState:
     """The state of a dataset with these rows, with the fixes of these kinds accepted."""
     data = Dataset(SOURCE, rows, [], len(rows))
     checked = check_and_fix("", DatasetInfo("rows.jsonl", accepted=dict(accepted)), data, None, UNLIMITED)
     return dataset_state(checked)
-
-
-def text_of(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
 def test_few_examples_are_not_called_alike_unless_they_are() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from backend.evaluation.blind_test import BlindTest, Outcome, new_test
 from backend.records.specs import Descent
 from jobs.records import State
+from tests.ui.conftest import text_of
 from tests.ui.fake_records import INFO, against_parent, curve, job, report
 from ui.records.runs import RunSummary
 from ui.services.training import losses
@@ -24,10 +25,6 @@ def versions(continues: bool = True, parent: str = "run-a", **changes: Any) -> l
         for run_id, state, descent in runs
         for found in [losses.compute(job(run_id, state), curve(74))]
     ]
-
-
-def text_of(html: str) -> str:
-    return " ".join(re.sub("<[^>]*>", " ", html).split())
 
 
 def test_versions_are_listed_together_with_their_scores() -> None:
