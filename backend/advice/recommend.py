@@ -199,13 +199,9 @@ def _choose(
         reverse=True,
     ) or [catalogue.default()]
     room = free(hardware)
-    for entry in sensible:
-        if (
-            weights_mib(entry, hardware) < room
-            and least_memory(entry, hardware, data, rates).estimate.fit.badge == "yes"
-        ):
-            return entry, choose_settings(entry, hardware, data, rates)
-    entry = min(sensible, key=lambda entry: weights_mib(entry, hardware))
+    light = (entry for entry in sensible if weights_mib(entry, hardware) < room)
+    fitting = (entry for entry in light if least_memory(entry, hardware, data, rates).estimate.fit.badge == "yes")
+    entry = next(fitting, None) or min(sensible, key=lambda entry: weights_mib(entry, hardware))
     return entry, choose_settings(entry, hardware, data, rates)
 
 

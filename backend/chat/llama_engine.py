@@ -7,6 +7,7 @@ longer one to read a long text."""
 from __future__ import annotations
 
 import random
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -29,6 +30,7 @@ from backend.chat.engine import (
     Sampling,
     Tokenizer,
     Tokens,
+    Tools,
     WithTokenizer,
     check_panes,
     common_prefix,
@@ -38,8 +40,8 @@ from backend.chat.engine import (
     require_number,
     tokens_that_fit,
 )
-from backend.chat.gguf_tokenizer import GgufTokenizer
 from backend.chat.llama_server import LlamaServer, Next, cannot_open, on_gpu
+from backend.errors import BadInput
 from backend.gguf.facts import Facts
 from backend.hardware import container
 from backend.models import model_folder
@@ -54,6 +56,7 @@ _TOGETHER = 8  # conversations; more gain little on a processor
 _ROUND = 256  # tokens
 _PIECE = 8  # tokens until an answer is looked at
 _LOOK = 0.2  # seconds between looks at answers in progress
+_CUT = "\uf8f0"  # a private-use character: the text is tokenized in parts around it
 
 
 def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, set[int]]:
@@ -124,10 +127,6 @@ class LlamaEngine(WithTokenizer):
             adapter = Path(work) / "adapter.gguf"
             adapter.write_bytes(self._adapter)
             return LlamaServer(self._file, slots, tokens, adapter, self._threads)
-
-    def render(self, messages: Messages) -> str:
-        """See `LlamaServer.render`."""
-        return self.server().render(messages)
 
     def close(self) -> None:
         """Frees the model until it is needed again."""
@@ -267,6 +266,38 @@ class LlamaEngine(WithTokenizer):
             if ended is not None:
                 return Answered(tuple(ids[:ended]), ended=True)
         return Answered(tuple(ids), ended=False)
+
+
+class GgufTokenizer:
+    """Does for a GGUF file, which a server has open, what `ChatTokenizer` does for a model folder. The template in it
+    is untrusted: backend.tokens renders it in a box. Control markers inside messages are cut in two, so that no text
+    becomes a control token."""
+
+    def __init__(self, server: Callable[[], LlamaServer], facts: Facts) -> None:
+        self._server, self._template, self._silent = server, facts.template, facts.silent_ids
+        self._specials = {f"{name}_token": facts.special_token(name) for name in ("bos", "eos")}
+        longest_first = sorted(filter(str.strip, facts.markers), key=len, reverse=True)
+        self._markers = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+
+    def prompt_ids(self, messages: Messages, tools: Tools | None = None) -> list[int]:
+        """The token ids of the conversation. Raises BadInput if there is no template, or if it rejects it."""
+        if not self._template:
+            raise BadInput("This GGUF file has no chat template.", "It was not made for chat.", "Choose another.")
+        clean = [self._without_markers(message) for message in messages]
+        tokenizer = ChatTokenizer.of_template(self._template, self._specials)
+        text = tokenizer.render(clean, tools, add_generation_prompt=True)
+        return [token for part in text.split(_CUT) for token in self._server().encode(part)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text without control tokens, with U+FFFD for an incomplete character."""
+        return self._server().decode([token for token in ids if token not in self._silent])
+
+    def _without_markers(self, message: Any) -> dict[str, Any]:
+        content = message.get("content")
+        if not isinstance(content, str):
+            return dict(message)
+        clean = content.replace(_CUT, "")
+        return {**message, "content": self._markers.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], clean)}
 
 
 def _probabilities(new: Next) -> Any:

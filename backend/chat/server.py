@@ -138,7 +138,7 @@ class ChatProcess:
 
     def _render(self, request: dict[str, Any]) -> str:
         assert isinstance(self._engine, LlamaEngine)
-        return self._engine.render(request["messages"])
+        return self._engine.server().render(request["messages"])
 
     def _ask(self, request: dict[str, Any]) -> None:
         engine, number = self._ready, request["number"]

@@ -59,14 +59,14 @@ class TorchEngine(WithTokenizer):
         base = model_folder.load(model, dtype) if dtype else _load(model, where)
         self._tokenizer = ChatTokenizer.of_training(model, tuned)
         self._end_ids = model_folder.end_ids(model) | set(self._tokenizer.stop_ids)
-        self._models = {BASE: base}
+        self.models = {BASE: base}  # by pane
         self.context_length = model_folder.context_length(model)
         self._memory: dict[str, tuple[list[int], int, Any]] = {}  # by pane: tokens read, those of the prompt, cache
         self._tokens_read: dict[str, int] = {}
         dtype_name = str(base.dtype).removeprefix("torch.")
         pane_check = None
         if tuned:
-            self._models[TUNED], pane_check = _load_tuned(base, tuned, self.prompt_ids(PROBE))
+            self.models[TUNED], pane_check = _load_tuned(base, tuned, self.prompt_ids(PROBE))
         self.report = EngineReport(
             engine=NAME,
             precision="4-bit" if where.packed else _PRECISIONS.get(dtype_name, dtype_name),
@@ -75,11 +75,7 @@ class TorchEngine(WithTokenizer):
             end_ids=tuple(sorted(self._end_ids)),
             pane_check=pane_check,
         )
-        self.panes = tuple(self._models)
-
-    def model(self, pane: str) -> Any:
-        """The model behind a pane."""
-        return self._models[pane]
+        self.panes = tuple(self.models)
 
     def use_threads(self, threads: int) -> None:
         import torch
@@ -87,16 +83,16 @@ class TorchEngine(WithTokenizer):
         torch.set_num_threads(threads)
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
-        model = self._models[self.panes[-1]]
+        model = self.models[self.panes[-1]]
         return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
 
     def answer_all(
         self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
     ) -> list[Answered]:
-        return batch.answer_all(self._models[pane], prompts, self._end_ids, limits, each, enough)
+        return batch.answer_all(self.models[pane], prompts, self._end_ids, limits, each, enough)
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
-        return nats(self._models[pane], ids, labels)
+        return nats(self.models[pane], ids, labels)
 
     def tokens_read(self, pane: str) -> int:
         return self._tokens_read[pane]
@@ -110,7 +106,7 @@ class TorchEngine(WithTokenizer):
         generator = torch.Generator().manual_seed(sampling.seed)
         ids, cache = self._remembered(pane, prompt_ids)
         self._tokens_read[pane] = len(prompt_ids) - len(ids)
-        last, cache = _step(self._models[pane], prompt_ids[len(ids) :], cache)
+        last, cache = _step(self.models[pane], prompt_ids[len(ids) :], cache)
         ids = list(prompt_ids)
         for done in range(1, sampling.max_new_tokens + 1):
             self._memory[pane] = ids, len(prompt_ids), cache
@@ -119,7 +115,7 @@ class TorchEngine(WithTokenizer):
                 return "end"
             yield token
             if done < sampling.max_new_tokens:
-                last, cache = _step(self._models[pane], [token], cache)
+                last, cache = _step(self.models[pane], [token], cache)
                 ids.append(token)
         return "length"
 

@@ -71,7 +71,11 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     gpu = nvidia_gpu(hardware)
     capability = gpu.compute_capability if gpu else None
     if not architecture.is_modeled:
-        return _weights_alone(architecture, plan, device)
+        # A lower limit: the weights alone. Linear layers take half a byte a parameter for QLoRA.
+        linear = architecture.linear_params if plan.method == "qlora" else 0
+        width = FLOAT if plan.method == "full" else plan.width
+        weights = (linear // 2 + (architecture.params - linear) * width) / MIB
+        return Memory(device=device, total_mib=weights, parts={"weights": weights})
     plan = plan.model_copy(update={"attention": "eager"}) if architecture.is_eager_only else on_device(plan, device)
     hopper = capability is not None and capability[0] >= 9
     target: step.Target = "processor" if device == "cpu" else "hopper" if hopper else "gpu"
@@ -85,14 +89,6 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     else:
         parts |= {"programs": PROGRAMS_MIB} if device == "mps" else {"CUDA context": cuda_context_mib(capability)}
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
-
-
-def _weights_alone(architecture: Architecture, plan: Plan, device: Device) -> Memory:
-    """A lower limit: the weights. linear layers take half a byte a parameter for QLoRA."""
-    linear = architecture.linear_params if plan.method == "qlora" else 0
-    width = FLOAT if plan.method == "full" else plan.width
-    weights = (linear // 2 + (architecture.params - linear) * width) / MIB
-    return Memory(device=device, total_mib=weights, parts={"weights": weights})
 
 
 def on_device(plan: Plan, device: Device) -> Plan:

@@ -107,17 +107,14 @@ class NearestExamples:
     def __init__(self, train: Sequence[Item]) -> None:
         self._train, self._search = train, WordSearch([item.question for item in train])
 
-    def near(self, question: str, most: int = _FEW) -> list[Item]:
-        """At most `most` items, the most similar first."""
-        return [self._train[at] for at, _ in self._search.best(question, most)]
-
     def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
         """`item` after as many similar examples as `fits` allows, the most similar one nearest to the question."""
         system = [m for m in item.messages if m["role"] == "system"]
         rest = [m for m in item.messages if m["role"] != "system"]
         best: Conversation = list(item.messages)
         shown: Conversation = []
-        for example in self.near(item.question):
+        for at, _ in self._search.best(item.question, _FEW):
+            example = self._train[at]
             pair = [{"role": "user", "content": example.question}, {"role": "assistant", "content": example.answer}]
             shown = [*pair, *shown]
             if not fits([*system, *shown, *rest]):

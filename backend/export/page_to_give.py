@@ -65,11 +65,15 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     """Make a GGUF file, and both folders around it. Raises as `gguf_files.make`, and ExportFailed where wllama's files
     are not those that were published."""
     made = gguf_files.make(source, target, report)
+    questions = (str(prompt[-1]["content"]).strip() for prompt in source.run.data.held_out_prompts if prompt)
+    short = [question for question in dict.fromkeys(questions) if 0 < len(question) <= _LONGEST]
+    chats = read_conversations(source.folder, "train")
     settings = {
         "name": source.requested.name or source.run.name,
         "instruction": source.instruction,
-        "examples": _examples(source),
-        "alone": _is_single(source),
+        "examples": short[:_EXAMPLES],
+        # Longer conversations would confuse a model whose examples are one question with its answer each.
+        "alone": bool(chats) and all([m["role"] for m in chat].count("user") <= 1 for chat in chats),
         "context": _context(source),
     }
     report("Writing the page")
@@ -145,15 +149,3 @@ def _place(content: BinaryIO, file: Path, in_scripts: bool) -> dict[str, int]:
 
 def _context(source: Source) -> int:
     return min(model_folder.context_length(source.run.model.path), _CONTEXT)
-
-
-def _is_single(source: Source) -> bool:
-    """Whether each example is one question with its answer: longer conversations would confuse such a model."""
-    chats = read_conversations(source.folder, "train")
-    return bool(chats) and all([m["role"] for m in chat].count("user") <= 1 for chat in chats)
-
-
-def _examples(source: Source) -> list[str]:
-    """Short questions from the examples that were set aside."""
-    questions = (str(prompt[-1]["content"]).strip() for prompt in source.run.data.held_out_prompts if prompt)
-    return [question for question in dict.fromkeys(questions) if 0 < len(question) <= _LONGEST][:_EXAMPLES]

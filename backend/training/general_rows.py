@@ -30,17 +30,10 @@ def general_rows(
     progress: Callable[[int, int], None],
     should_stop: Callable[[], bool],
 ) -> list[Encoded]:
-    """The general rows to train besides the examples; none where the base model answers no prompt.
-
-    Args:
-        run_folder: where the answers are stored, so that a resumed run has the same ones.
-        spec: of the run.
-        net: the model before its first step, when it still answers as its base does.
-        tokenizer: of the model.
-        device: where it is.
-        progress: called with the number of usable answers so far, and of those wanted.
-        should_stop: whether the run was asked to stop.
-    """
+    """The general rows to train besides the examples; none where the base model answers no prompt. run_folder: where
+    the answers are stored, so that a resumed run has the same ones. spec: of the run. net: the model before its first
+    step, when it still answers as its base does. tokenizer: of the model. device: where it is. progress: called with
+    the number of usable answers so far, and of those wanted. should_stop: whether the run was asked to stop."""
     wanted = spec.settings.general_rows(spec.data.train_rows)
     if not wanted or not tokenizer.chat_template:
         return []

@@ -33,7 +33,7 @@ def main(count: int, limit: int) -> None:
     with TemporaryDirectory() as folder:
         engine = TorchEngine(bundled_in(Workspace.open(Path(folder))), dtype=torch.float32)
         prompts = [engine.prompt_ids(question) for question in questions(count)]
-        model, ends = engine.model("base"), engine.report.end_ids
+        model, ends = engine.models["base"], engine.report.end_ids
         began = time.perf_counter()
         ours = [list(one.ids) for one in answer_all(model, prompts, ends, [limit] * count)]
         half = time.perf_counter()

@@ -30,7 +30,7 @@ def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
         ids, end = answered(engine, "base", [{"role": "user", "content": question}], max_new_tokens=limit)
         alone.append((tuple(ids), end == "end"))
     done: list[int] = []
-    model, ends = engine.model("base"), engine.report.end_ids
+    model, ends = engine.models["base"], engine.report.end_ids
     found = answer_all(model, prompts, ends, limits, done.append)
     assert [(one.ids, one.ended) for one in found] == alone
     assert done == sorted(done)
@@ -38,18 +38,18 @@ def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
 
 
 def test_nothing_to_answer_and_an_interruption(engine: TorchEngine) -> None:
-    assert answer_all(engine.model("base"), [], [0], []) == []
+    assert answer_all(engine.models["base"], [], [0], []) == []
 
     def stop(done: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        answer_all(engine.model("base"), [engine.prompt_ids([{"role": "user", "content": "Hi"}])], [0], [5], stop)
+        answer_all(engine.models["base"], [engine.prompt_ids([{"role": "user", "content": "Hi"}])], [0], [5], stop)
 
 
 def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
-    model, ends, limits = engine.model("base"), engine.report.end_ids, [4] * len(QUESTIONS)
+    model, ends, limits = engine.models["base"], engine.report.end_ids, [4] * len(QUESTIONS)
     expected, forward, sizes = answer_all(model, prompts, ends, limits), model.forward, []
 
     def full(**inputs: Any) -> Any:

@@ -146,6 +146,6 @@ def test_nats_in_pieces_are_those_of_the_whole(tiny_model: Path, monkeypatch: py
     assert models.nats("base", ids, 1) == pytest.approx(whole, rel=1e-4)
     assert models.nats("base", ids, 20) < whole
     with torch.inference_mode():
-        logits = engine.model("base")(torch.tensor([ids])).logits[0, :-1]
+        logits = engine.models["base"](torch.tensor([ids])).logits[0, :-1]
     expected = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(ids[1:]), reduction="sum")
     assert whole == pytest.approx(float(expected), rel=1e-4)
