@@ -12,7 +12,6 @@ from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.facts import read_facts
 from backend.evaluation.items import judging_items, judging_texts, training_items
 from backend.evaluation.models import choose_engine, load
-from backend.evaluation.next_step import with_next_step
 from backend.evaluation.report import REPORT
 from backend.evaluation.texts import TextEvaluation
 from backend.files.atomic import replace_file
@@ -57,7 +56,7 @@ def run(context: JobContext) -> dict[str, Any]:
     except Stopped:
         return {}
     falling = diagnosis.still_falling(diagnosis.validation_losses(folder))
-    report = with_next_step(report, falling)
+    report = diagnosis.with_next_step(report, falling)
     report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings, falling)})
     write_json(context.folder / REPORT, report.to_json())
     with suppress(OSError):  # a virus scanner may hold it

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from backend.export import checks, gguf_files, merged_model, model_card, page_to_give, programs, script, script_check
+from backend.export import checks, gguf_files, merged_model, model_card, page_to_give, programs, script
 from backend.export.formats import PAGE
 from backend.export.source import Source
 from backend.export.target import Report, Target
@@ -90,7 +90,7 @@ def _for_script(source: Source, target: Target, result: ExportResult) -> ExportR
 MAKERS = {
     "adapter": Maker(_adapter, (checks.tokens,), _for_adapter),
     "merged": Maker(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
-    "script": Maker(script.make, (script_check.check,), _for_script),
+    "script": Maker(script.make, (script.check,), _for_script),
     PAGE: Maker(page_to_give.make, (merged_model.check, gguf_files.check, page_to_give.check), page_to_give.finish),
 }
 GGUF = Maker(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)

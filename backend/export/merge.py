@@ -1,25 +1,30 @@
 """Merges an adapter into its base model, and checks the saved files.
 
 The files are rewritten tensor by tensor (weights.py), so that one tensor and the adapter are in memory, and each
-changed weight is rounded once, from float32 to the dtype that the base stores it in (lora_merge.py). All weights of a
-full fine-tuning are rounded likewise. The check compares the saved files with base and adapter, in float32 if memory
-allows; otherwise in the dtype on disk, in which PyTorch reads weights straight from the files, so that the system
-needs memory for those in use only.
+changed weight is rounded once, from float32 to the dtype that the base stores it in: the same bits as peft's
+`merge_and_unload`. All weights of a full fine-tuning are rounded likewise. The check compares the saved files with base
+and adapter, in float32 if memory allows; otherwise in the dtype on disk, in which PyTorch reads weights straight from
+the files, so that the system needs memory for those in use only.
+
+peft's order: the product B A in float32, turned over for layers that store their weights the other way round (GPT-2's
+Conv1D), times the scale, plus the weight, rounded once to the dtype of the result. DoRA multiplies that sum by
+magnitude / length of each row before the rounding (peft 0.21, tuners/lora: `layer.py` and `variants.py`). An output
+layer that shares its weights with the embeddings can't be merged: the embeddings would change too.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import NotEnough
+from backend.errors import ExportFailed, NotEnough
 from backend.export import weights
-from backend.export.lora_merge import Adapter
 from backend.export.weights import DTYPES, Edit
 from backend.files.atomic import delete_folder
+from backend.files.json_file import loads
 from backend.models import causal_lm, model_folder
 from backend.records.exports import MergeCheck
 from backend.records.units import MIB, format_sizes
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
 # steps on the orders sample: bf16 loses 0.024, fp16 0.001. An adapter with a smaller effect loses more.
 _MAX_LOST = 0.1
 _POSITIONS = 64  # of each text are compared, so that their logits fit in memory
+
+_PREFIX = "base_model.model."
+_MORE = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices", "lora_bias")
 
 Report = Callable[[int, int], None]
 
@@ -143,3 +151,64 @@ def _logits(model: Any, ids: list[int]) -> torch.Tensor:
         logits = model(input_ids=torch.tensor([ids]), use_cache=False, logits_to_keep=positions).logits[0]
     compared: torch.Tensor = logits if len(logits) == count else logits[positions]
     return compared.float()
+
+
+class Adapter:
+    """The LoRA adapter in a folder, in memory. Raises MissingPart, and ExportFailed for one of another kind."""
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors.torch import load_file
+
+        model_folder.check_adapter(folder)
+        config = loads((folder / "adapter_config.json").read_text("utf-8"))
+        if any(config.get(name) for name in _MORE) or config.get("bias", "none") != "none":
+            raise _unmergeable("It holds more than a LoRA")
+        rank = int(config["r"])
+        self._scale = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
+        self._turned = bool(config.get("fan_in_fan_out"))
+        self._parts: dict[str, dict[str, torch.Tensor]] = {}  # by module
+        for name, tensor in load_file(folder / "adapter_model.safetensors").items():
+            module, _, part = name.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
+            self._parts.setdefault(module, {})[part] = tensor.float()
+
+    def merged_into(self, names: Iterable[str]) -> dict[str, Callable[[torch.Tensor, str], torch.Tensor]]:
+        """For each stored weight that changes, a function of it and a dtype such as "bfloat16": the merged weight.
+        names: of the base model's stored weights. Raises ExportFailed when one that was trained is not among them."""
+        stored = set(names)
+        merges: dict[str, Callable[[torch.Tensor, str], torch.Tensor]] = {}
+        for module, parts in self._parts.items():
+            name = stored_name(module, stored)
+            if name is None or name in merges:
+                raise _unmergeable(f"{module} has no weight of its own in the base model's files")
+            merges[name] = self._merge(parts)
+        return merges
+
+    def _merge(self, parts: dict[str, torch.Tensor]) -> Callable[[torch.Tensor, str], torch.Tensor]:
+        if parts.keys() - {"lora_magnitude_vector"} != {"lora_A", "lora_B"}:
+            raise _unmergeable(f"It has the parts {', '.join(sorted(parts))}")
+        import torch
+
+        def merged(weight: torch.Tensor, dtype: str) -> torch.Tensor:
+            product = parts["lora_B"] @ parts["lora_A"]
+            whole = weight + (product.T if self._turned else product) * self._scale
+            if (magnitude := parts.get("lora_magnitude_vector")) is not None:
+                factor = (magnitude / torch.linalg.norm(whole.T if self._turned else whole, dim=1)).view(-1, 1)
+                whole = (factor.T if self._turned else factor) * whole
+            merged_weight: torch.Tensor = whole.to(getattr(torch, dtype))
+            return merged_weight
+
+        return merged
+
+
+def stored_name(module: str, names: set[str]) -> str | None:
+    """The stored weight of a model's `module`, None if there is none. Files may name it without the model's own
+    prefix (GPT-2), or within the language part of a larger model."""
+    weight = f"{module}.weight"
+    inner = weight.partition(".")[2]
+    prefixes = ("language_model.model", "model.language_model", "language_model", "model.text_model", "text_model")
+    inside = [f"{prefix}.{inner}" for prefix in prefixes]
+    return next((name for name in (weight, inner, *inside, f"language_model.{weight}") if name in names), None)
+
+
+def _unmergeable(why: str) -> ExportFailed:
+    return ExportFailed("This adapter can't be merged.", f"{why}.", "Choose the adapter instead.")

@@ -10,9 +10,9 @@ import pytest
 
 from backend.evaluation import general
 from backend.evaluation.answers_so_far import AnswersSoFar
+from backend.evaluation.diagnosis import with_next_step
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
-from backend.evaluation.next_step import with_next_step
 from backend.records.evaluation import GeneralCheck
 from backend.runs import own_answers
 from backend.text.normalize import normalize

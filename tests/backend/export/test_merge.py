@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from backend.errors import ExportFailed, NotEnough
 from backend.export import merge, weights
-from backend.export.lora_merge import Adapter, stored_name
+from backend.export.merge import Adapter, stored_name
 from backend.models import model_folder
 from tests.backend.merging import merge as merged_by_us
 from tests.backend.synthetic import make_adapter

@@ -19,7 +19,7 @@ import pytest
 from backend.datasets.read.load import load
 from backend.errors import ExportFailed, NotEnough
 from backend.export import job as export_job
-from backend.export import script, script_check
+from backend.export import script
 from backend.export.source import ExportSpec, Source
 from backend.files import manifest
 from backend.files.json_file import to_json
@@ -124,7 +124,7 @@ def test_the_bundled_models_script_for_pairs_is_checked_in_bf16(workspace: Works
     other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
     (folder / "train.py").write_text(other)
     source = Source.of(workspace, ExportSpec.of(Context(workspace).spec))
-    assert script_check.check_script(source, folder, folder / "trial", folder).ok is False
+    assert script.check_script(source, folder, folder / "trial", folder).ok is False
     assert not (folder / "trial.zip").exists(), "three of four steps are no result to import"
 
 
