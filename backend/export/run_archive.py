@@ -32,7 +32,7 @@ from backend.records.evaluation import EvaluationReport
 from backend.records.specs import ModelRef, RunSpec, TrainSettings
 from backend.records.training import TrainingResult
 from backend.records.units import MIB
-from backend.runs import about, own_answers, portable_rows
+from backend.runs import about, own_answers, token_rows
 from backend.runs.about import LONGEST_NAME
 from backend.runs.start import BASE
 from backend.settings import Workspace
@@ -70,7 +70,7 @@ def write(out: Path, run: RunSpec, run_folder: Path, name: str, report: Evaluati
     evaluation, for another computer. Raises TrainingFailed for damaged rows, OSError."""
     folder = out / FOLDER
     folder.mkdir()
-    portable_rows.save(run_folder, folder / ROWS)
+    token_rows.save_portable(run_folder, folder / ROWS)
     texts = [*(run_folder / "data" / name for name in _DATA), run_folder / EVENTS, run_folder / BASE]
     for file in filter(Path.is_file, texts):
         shutil.copyfile(file, folder / file.name)
@@ -117,7 +117,8 @@ class RunArchive:
             self._zip.extract(name, target)
         rows = run_folder / ROWS
         try:
-            if portable_rows.restore(rows, run_folder) != (self.spec.data.train_rows, self.spec.data.validation_rows):
+            counts = token_rows.restore_portable(rows, run_folder)
+            if counts != (self.spec.data.train_rows, self.spec.data.validation_rows):
                 refuse("Its rows are not those of its training.")
             _check_learned(learned, self.spec)
             for file in (run_folder / "data").glob("*.jsonl"):
