@@ -10,7 +10,6 @@ from backend.records.specs import ALL_LINEAR, Method, Precision, TrainSettings
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 
-
 # Layer names of some families in the estimate's terms: fused layers (Phi, GLM), or other names (LFM2).
 _LAYERS = {
     "qkv_proj": ("q_proj", "k_proj", "v_proj"),

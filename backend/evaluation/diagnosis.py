@@ -23,7 +23,6 @@ UNUSUAL = 3.0  # nats a token by which it must exceed the expected answers
 LONG_ENOUGH = 5  # words of an answer that can be called gibberish: labels and codes are short and unusual
 _MOST_EPOCHS = 100.0
 
-
 _WORDS: dict[str, str] = {
     "loops": "Its answers repeat themselves endlessly.",
     "gibberish": "Its answers are gibberish: the learning rate was too high. Train again with half of it.",

@@ -16,12 +16,7 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import format_decimal
 
 FILE = "README.md"
-_NOTE = """\
-Its examples start with the instruction (system message) below; so should every question.
-
-"""
-
-
+_NOTE = "Its examples start with the instruction (system message) below; so should every question.\n\n"
 _RELATION = {"adapter": "adapter", "merged": "finetune", "gguf": "quantized"}
 _LIBRARY = {"adapter": "peft", "merged": "transformers", "gguf": "gguf"}
 _WHAT = {

@@ -1,6 +1,5 @@
 """Facts that start.py needs before anything is installed: this machine, which PyTorch fits it, and where it can be.
 
-
 It uses the standard library only.
 
 Decision: The build of torch follows from the GPU's capability and driver by a table, and start.py compares it with

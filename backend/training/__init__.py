@@ -1,6 +1,5 @@
 """Training a model on the rows of a run. The job "train" is job.py; `run` trains without a dry run.
 
-
 torch and its family are imported inside functions only.
 
 Decision: TRL runs the loop, through documented hooks only; rows, loss, checkpoints and resuming are ours.
