@@ -16,6 +16,7 @@ import ipaddress
 import time
 from collections import deque
 from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -119,6 +120,15 @@ class Guard:
             await send(message)
 
         return sending
+
+
+def cookie(scope: Scope, name: str) -> str:
+    """The value of a cookie that a request carries; "" without it, and where they can't be read."""
+    try:
+        found = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
 
 
 def is_loopback(host: str) -> bool:

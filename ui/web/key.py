@@ -9,16 +9,15 @@ import hashlib
 import hmac
 import secrets
 import time
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from markupsafe import Markup
-from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.files.atomic import write_text
 from backend.settings import PROGRAM, Workspace
+from ui.web.guard import cookie
 
 PARAMETER = "key"
 _TICKET = 120.0  # seconds for which a ticket can be used
@@ -68,7 +67,7 @@ class OwnersOnly:
         self._used: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or self._has_cookie(scope):
+        if scope["type"] not in ("http", "websocket") or _same(cookie(scope, _name(scope)), self._key):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -76,15 +75,6 @@ class OwnersOnly:
             await self.app(scope, receive, send)
         else:
             await self._answer(scope)(scope, receive, send)
-
-    def _has_cookie(self, scope: Scope) -> bool:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(Headers(scope=scope).get("cookie", ""))
-        except CookieError:
-            return False
-        found = cookies.get(_name(scope))
-        return found is not None and _same(found.value, self._key)
 
     def _answer(self, scope: Scope) -> PlainTextResponse | HTMLResponse:
         unseen = {"cache-control": "no-store"}

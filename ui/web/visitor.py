@@ -3,15 +3,14 @@
 import os
 import time
 from collections import OrderedDict
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from backend.hosting.visitors import Visitors
 from backend.records.units import MIB
+from ui.web.guard import cookie
 
 COOKIE = "apprentice-visitor"
 _COOKIE_AGE = 30 * 24 * 3600  # seconds; what a visitor made is deleted long before
@@ -25,13 +24,10 @@ def visitor_of(scope: Scope, visitors: Visitors, accounts: bool) -> tuple[str | 
         account = str((login.get("userinfo") or {}).get("sub") or "")
         if account and login.get("expires_at", 0) > time.time():
             return visitors.of_account(account), ""
-    try:
-        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(COOKIE)
-    except CookieError:
-        cookie = None
-    if not (cookie and cookie.value):
+    key = cookie(scope, COOKIE)
+    if not key:
         return None, "no cookie"
-    visitor = visitors.of_key(cookie.value)
+    visitor = visitors.of_key(key)
     return visitor, "" if visitor else "restarted"
 
 
