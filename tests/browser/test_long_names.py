@@ -20,6 +20,7 @@ def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_p
         take_sample(page)
         open_details(page)
         page.locator("#tab-data summary", has_text="How this file was read").click()
+        page.get_by_role("button", name="Choose other examples").click()
         page.locator("#earlier summary").first.click()
         go(page, "runs")
         page.locator("#run-list [data-do=open]").last.click()
