@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from statistics import fmean
 
 from backend.chat.engine import Enough, looping, loops
-from backend.errors import BadInput
+from backend.errors import BadInput, ChatFailed
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
@@ -104,7 +104,11 @@ class Asking:
         right = len(self.items) - len(wrong)
         for number, item in enumerate(wrong):
             self.progress("Asking your model in the form of your answers", number, len(wrong))
-            right += self.score(item, self.models.answer_in_form(TUNED, self.prompt(item), self.limit, form)) >= 1
+            try:
+                answer = self.models.answer_in_form(TUNED, self.prompt(item), self.limit, form)
+            except ChatFailed:  # the engine refuses this form; all else of the check holds
+                return None
+            right += self.score(item, answer) >= 1
         return right
 
     def best_prompt(self) -> System:

@@ -23,7 +23,7 @@ from backend.models.hub import NAME
 from backend.records.base import Record
 from backend.records.exports import PushResult
 from backend.records.units import MIB, format_size
-from backend.work import JobContext
+from backend.work import JobContext, require_disk
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +81,11 @@ def listed(sources: list[Path]) -> dict[str, int]:
 
 
 def prepare(job_folder: Path, sources: list[Path], card: str) -> Path:
-    """Put the files into the folder of a job, with the model's card; returns their folder. Raises OSError."""
+    """Put the files into a job's folder, with the model's card; returns their folder. Raises NotEnough, OSError."""
     upload = job_folder / "data" / "upload"
     for source in sources:
         if source.suffix == ".zip":
+            require_disk(job_folder, source.stat().st_size, "to unpack the files")  # weights hardly shrink in a zip
             shutil.unpack_archive(source, upload.parent)
             replace_file(upload.parent / source.stem, upload)
         else:

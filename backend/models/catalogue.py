@@ -34,7 +34,7 @@ TASKS: tuple[Task, ...] = ("voice", "extract", "write", "other")
 
 _FILE = Path(__file__).with_name("catalogue.json")
 SAID = ".entry.json"  # ends the name of the file with what the hub says of a model
-_BY_HUB = {"licence", "commercial_use", "gated", "languages", "revision"}  # what only the hub knows
+_BY_HUB = {"licence", "commercial_use", "gated", "languages"}  # what only the hub knows
 
 
 class Entry(Record):

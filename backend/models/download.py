@@ -90,7 +90,7 @@ def has_partial(workspace: Workspace, model_id: str) -> bool:
     """Whether the workspace has a part of the model from which a download would continue."""
     staging, *_ = _partial(local.workspace_folder(workspace, model_id))
     try:
-        return any(path.stat().st_size for path in staging.iterdir())
+        return any(path.stat().st_size for path in staging.glob("*.safetensors*"))  # a look-up leaves the others
     except OSError:  # no such folder, or it is being deleted
         return False
 

@@ -51,11 +51,12 @@ def another(looked_up: Sequence[Entry], jobs: Mapping[str, Job]) -> Markup:
     jobs: the latest download of each model, by its id."""
     parts = [components.text(ANOTHER, "small"), components.form("look-up", NAME, kind="token")]
     known = {entry.id for entry in (*catalogue.entries(), *looked_up)}
-    model_id = next((model_id for model_id in jobs if model_id not in known), "")
-    if model_id and (failure := jobs[model_id].failure):
+    unknown = {model_id: job for model_id, job in jobs.items() if model_id not in known}
+    running = next((model_id for model_id, job in unknown.items() if not job.state.is_terminal), "")
+    if running:
+        parts.append(_downloading(running, running, unknown[running].progress))
+    elif (newest := next(iter(jobs), "")) in unknown and (failure := jobs[newest].failure):
         parts.append(components.problem_alert(failure, "warn"))
-    elif model_id and not jobs[model_id].state.is_terminal:
-        parts.append(_downloading(model_id, model_id, jobs[model_id].progress))
     for entry in looked_up:
         choose = components.button("Choose", "model", entry.id, label=f"Choose {entry.id}")
         found = components.text(f"{entry.id}: {fmt.looked_up(entry)}")

@@ -217,10 +217,10 @@ class TestPage:
         assert f">{download_card.label(GATED)}<" in download_card.fetching(app.downloads.status(GATED.id))
         part = app.workspace.models / ".meta-llama--Llama-3.2-1B-Instruct.part"
         part.mkdir()
-        (part / "config.json.part").touch()
+        (part / "model.safetensors.part").touch()
         assert f">{download_card.label(GATED)}<" in (html := download_card.fetching(app.downloads.status(GATED.id)))
         assert "discard" not in html
-        (part / "config.json.part").write_text("{")
+        (part / "model.safetensors.part").write_text("{")
         assert f">{download_card.label(GATED)}<" not in download_card.fetching(app.downloads.status(GATED.id))
         failed()  # a later attempt that downloaded nothing does not hide the earlier files
         assert f'data-do="discard" data-value="{GATED.id}"' in download_card.fetching(app.downloads.status(GATED.id))
