@@ -23,7 +23,7 @@ from backend.datasets.read.source import open_path, too_large
 from backend.datasets.read.together import ManyFiles
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
-from backend.models.hub import Progress, RemoteFile, Repository, valid_name
+from backend.models.hub import Progress, Repository, valid_name
 from backend.records.reading import Cancelled, Limits, ReadOptions
 from backend.records.units import MIB
 from backend.work import require_disk
@@ -115,19 +115,14 @@ def _downloaded(
         size += file.size
         digest = hashlib.sha256(f"{data.id}/{file.name}".encode()).hexdigest()
         path = folder / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
-        _require_room(data.id, file, path, size)
+        if size > Limits().file_bytes:  # with the files before it
+            raise too_large(f"This part of {data.id}", size, Limits())
+        if not path.exists():
+            require_disk(folder, file.size + _DISK_RESERVE)
         hub.download(data.commit, file, path, report)
         paths.append(path)
         have += _rows_in(path, rows - have)
     return paths
-
-
-def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> None:
-    """together: bytes of this file and those before it."""
-    if together > Limits().file_bytes:
-        raise too_large(f"This part of {name}", together, Limits())
-    if not path.exists():
-        require_disk(path.parent, file.size + _DISK_RESERVE)
 
 
 def _rows_in(path: Path, most: int) -> int:

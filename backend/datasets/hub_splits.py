@@ -48,7 +48,7 @@ def _objects(stated: Any) -> list[dict[str, Any]]:
     return [value for value in (stated if isinstance(stated, list) else [stated]) if isinstance(value, dict)]
 
 
-def _configured(card: dict[str, Any], tables: Sequence[RemoteFile]) -> list[HubSplit]:
+def _configured(card: dict[str, Any], tables: list[RemoteFile]) -> list[HubSplit]:
     """The splits that the card names."""
     result: list[HubSplit] = []
     configurations = _objects(card.get("configs"))
@@ -71,8 +71,7 @@ def _configured(card: dict[str, Any], tables: Sequence[RemoteFile]) -> list[HubS
 def _data_files(stated: Any) -> Iterator[tuple[str, list[str]]]:
     """Each split of a configuration with its patterns: stated as a pattern, patterns, or {split, path}."""
     entries = stated if isinstance(stated, list) else [stated]
-    whole = [entry for entry in entries if isinstance(entry, str)]
-    if whole:
+    if whole := [entry for entry in entries if isinstance(entry, str)]:
         yield "train", whole
     for entry in _objects(stated):
         paths = entry.get("path")
@@ -86,9 +85,8 @@ def _matches(name: str, pattern: str) -> bool:
     return name.count("/") == pattern.count("/") and fnmatchcase(name, pattern)
 
 
-def _by_names(tables: Iterable[RemoteFile]) -> list[HubSplit]:
+def _by_names(tables: list[RemoteFile]) -> list[HubSplit]:
     """The splits by the words in the names of files and folders; "train" where no name has one."""
-    tables = list(tables)
     by_split: dict[str, list[RemoteFile]] = {}
     for file in tables:
         if keywords := _KEYWORD.findall(file.name.lower()):

@@ -131,12 +131,8 @@ class StoredInfo:
 
     def restore(self, data_id: str, before: DatasetInfo) -> None:
         """Restores the read options and the accepted and refused fixes of `before`."""
-
-        def change(info: DatasetInfo) -> DatasetInfo:
-            read = before.read_options
-            return replace(info, read_options=read, accepted=before.accepted, refused=before.refused)
-
-        self.update(data_id, change)
+        read, accepted, refused = before.read_options, before.accepted, before.refused
+        self.update(data_id, lambda info: replace(info, read_options=read, accepted=accepted, refused=refused))
 
     def write(self, data_id: str, info: DatasetInfo) -> None:
         """Stores the facts of a new dataset. Raises OSError."""

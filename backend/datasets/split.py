@@ -42,10 +42,7 @@ class Roles:
     judging: frozenset[int] = frozenset()
 
     def of(self, group: Iterable[int]) -> Role | None:
-        for role in ROLES:
-            if not getattr(self, role).isdisjoint(group):
-                return role
-        return None
+        return next((role for role in ROLES if not getattr(self, role).isdisjoint(group)), None)
 
 
 NO_ROLES = Roles()

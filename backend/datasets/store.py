@@ -227,8 +227,7 @@ class DatasetStore:
         with self._lock:
             opening = self._opening.setdefault(data_id, threading.Lock())
         with opening:
-            checked = self._checked.get(key)
-            if checked is None:
+            if (checked := self._checked.get(key)) is None:
                 info, original = self.info.read(data_id), self.original(data_id, listener)
                 validation = self._validation(data_id, info, info.read_options)
                 counter = None

@@ -65,8 +65,7 @@ class StoredFiles:
     def source(self, data_id: str, name: str, options: Options, listener: ProgressListener) -> Dataset:
         """The rows of a dataset before any fix. Raises BadInput, Cancelled."""
         key = (data_id, options_key(options))
-        dataset = self._cache.get(key)
-        if dataset is None:
+        if (dataset := self._cache.get(key)) is None:
             dataset = load(
                 child_path(self._root, data_id) / "source",
                 name=name,
@@ -90,8 +89,7 @@ class StoredFiles:
     def validation(self, data_id: str, name: str, file: str, options: Options) -> Dataset:
         """The rows of a dataset's validation file. Raises BadInput."""
         key = (data_id, file, options_key(options))
-        dataset = self._cache.get(key)
-        if dataset is None:
+        if (dataset := self._cache.get(key)) is None:
             dataset = load_validation(child_path(self._root / data_id, file), name, options, self.limits)
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset

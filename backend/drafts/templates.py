@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,8 @@ class Column:
 
 def all_ready(passages: Sequence[Passage]) -> list[Draft]:
     """All drafts without a model, with the columns of tables asked about in the ready wordings."""
-    found = columns(passages)
-    return [
-        *from_text(passages),
-        *(each for column in found for each in from_column(column, column.ways, column.answer)),
-    ]
+    of_columns = (from_column(column, column.ways, column.answer) for column in columns(passages))
+    return [*from_text(passages), *chain.from_iterable(of_columns)]
 
 
 def starters(text: str) -> list[Draft]:

@@ -119,8 +119,7 @@ def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
             if not ours.match(name):
                 continue
             parameters += prod(shape)
-            match = _IN_A_BLOCK.fullmatch(name)
-            if match:
+            if match := _IN_A_BLOCK.fullmatch(name):
                 last = max(last, int(match[1]))
                 if len(shape) == 2 and not _NOT_LINEAR.search(match[2]):
                     layers.setdefault(match[2], (shape[0], shape[1]))

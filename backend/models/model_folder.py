@@ -188,8 +188,7 @@ def _portable_config(config: dict[str, Any], name: str) -> None:
     if "_name_or_path" in config or str(config.get("transformers_version", "")).startswith("5"):
         config["_name_or_path"] = name
     config.pop("_model_name_or_path", None)
-    theta = (config.get("rope_parameters") or {}).get("rope_theta")
-    if theta:
+    if theta := (config.get("rope_parameters") or {}).get("rope_theta"):
         config.setdefault("rope_theta", theta)
     if config.get("dtype"):
         config.setdefault("torch_dtype", config["dtype"])

@@ -36,11 +36,10 @@ def _pair(
             "To learn the difference, every example needs a better and a worse answer to the same question.",
             "Add both answers (columns prompt, chosen, rejected), or train on the good answers only (trainer sft).",
         )
-    for side in (better, worse):
-        if isinstance(side, ApprenticeError):
-            return side
-    assert isinstance(better, Encoded)
-    assert isinstance(worse, Encoded)
+    if isinstance(better, ApprenticeError):
+        return better
+    if isinstance(worse, ApprenticeError):
+        return worse
     if better.input_ids == worse.input_ids:
         return BadInput(
             "Its two answers are the same to the model.",
@@ -60,9 +59,5 @@ def _pair(
 
 
 def _truncate(side: Encoded, limit: int | None) -> Encoded:
-    return replace(
-        side,
-        input_ids=side.input_ids[:limit],
-        labels=side.labels[:limit],
-        truncated=limit is not None and side.tokens > limit,
-    )
+    cut = limit is not None and side.tokens > limit
+    return replace(side, input_ids=side.input_ids[:limit], labels=side.labels[:limit], truncated=cut)

@@ -165,9 +165,7 @@ def _body(message: EmailMessage) -> str:
     except _BROKEN:  # for example, a character set that does not exist
         payload = part.get_payload(decode=True)
         text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
-    if part.get_content_subtype() != "html":
-        return text
-    return _as_plain(text)
+    return _as_plain(text) if part.get_content_subtype() == "html" else text
 
 
 def _as_plain(html: str) -> str:

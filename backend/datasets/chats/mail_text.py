@@ -9,7 +9,7 @@ half a second for a mail of 2,000 lines.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from backend.files.json_file import read_json
@@ -109,13 +109,9 @@ def begins_headers(lines: list[str], at: int) -> bool:
 def _is_header_block(paragraph: Sequence[str]) -> bool:
     if not paragraph or not _FROM.match(paragraph[0]):
         return False
-    headers = 0
-    for line in paragraph:
-        if not _HEADER.match(line):
-            break
-        headers += 1
-    block = " ".join(paragraph[:headers])
-    return headers >= 3 and bool(_DATE.search(block)) and bool(re.search(r"\d{4}", block))
+    headers = list(takewhile(_HEADER.match, paragraph))
+    block = " ".join(headers)
+    return len(headers) >= 3 and bool(_DATE.search(block)) and bool(re.search(r"\d{4}", block))
 
 
 def _header_and_rest(below: list[str]) -> tuple[str, list[str]]:
@@ -133,11 +129,9 @@ def _without_quotes(lines: list[str]) -> list[str]:
     for at, line in enumerate(lines):
         if line.startswith(">"):
             drop.add(at)
-            if not at or not lines[at - 1].startswith(">"):
-                credit = _credit(lines, at)
-                if credit:
-                    first = next(n for n in range(at, -1, -1) if lines[n] == credit[0])
-                    drop.update(range(first, at))
+            if (not at or not lines[at - 1].startswith(">")) and (credit := _credit(lines, at)):
+                first = next(n for n in range(at, -1, -1) if lines[n] == credit[0])
+                drop.update(range(first, at))
     return [line for at, line in enumerate(lines) if at not in drop]
 
 
@@ -167,10 +161,8 @@ def _unquote(lines: list[str]) -> str:
 
 def _without_signature(text: str) -> str:
     lines = text.strip().split("\n")
-    for at, line in enumerate(lines):
-        if line.rstrip() == "--" and at:  # RFC 3676, 4.3
-            lines = lines[:at]
-            break
+    end = next((at for at, line in enumerate(lines) if at and line.rstrip() == "--"), None)  # RFC 3676, 4.3
+    lines = lines[:end]
     while lines and (not lines[-1].strip() or (_SENT_FROM.match(lines[-1].strip()) and len(lines[-1]) < 80)):
         lines.pop()
     return "\n".join(lines).strip()

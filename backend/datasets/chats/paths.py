@@ -50,11 +50,7 @@ def find(record: Any, path: str) -> list[Any]:
 
 def first(record: Any, *paths: str) -> Any:
     """The first value that is neither missing nor empty; None without one."""
-    for path in paths:
-        for value in find(record, path):
-            if value not in ("", [], {}):
-                return value
-    return None
+    return next((value for path in paths for value in find(record, path) if value not in ("", [], {})), None)
 
 
 def _follow(value: Any, step: Step) -> Iterator[Any]:

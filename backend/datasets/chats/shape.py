@@ -111,7 +111,9 @@ def _described(messages: Sequence[Message], several: bool = False) -> ChatFormat
     every = _columns(messages)
     columns = every if several else _columns(messages, 0.5)
     texts = _texts({name: _first(name, messages) for name in columns})
-    authors = [column for column in _authors(columns, messages) if column not in texts[:1]]
+    sides = [name for name in columns if _own(name) in _IF_TRUE and _role_values(name, messages)]  # which say it best
+    named = (name for name in _named(columns) if _can_be_names(name, messages))
+    authors = [column for column in (*sides, *dict.fromkeys(named)) if column not in texts[:1]]
     if not texts or not authors:
         return None
     author = next((column for column in authors if _role_values(column, messages)), authors[0])
@@ -174,12 +176,6 @@ def _words_in(value: Any) -> bool:
     if isinstance(value, list) and value:
         value = value[0].get("text") if isinstance(value[0], dict) else value[0]
     return isinstance(value, str) and any(character.isalpha() for character in value)
-
-
-def _authors(columns: Sequence[str], messages: Sequence[Message]) -> list[str]:
-    """Those that say who speaks, where several do: first by the side."""
-    sides = [name for name in columns if _own(name) in _IF_TRUE and _role_values(name, messages)]
-    return [*sides, *dict.fromkeys(name for name in _named(columns) if _can_be_names(name, messages))]
 
 
 def _named(columns: Sequence[str]) -> list[str]:

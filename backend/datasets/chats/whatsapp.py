@@ -9,12 +9,11 @@ phone itself adds is marked: on an iPhone by an invisible left-to-right mark, on
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from backend.datasets.chats.format import ChatFormat
-from backend.datasets.chats.times import seconds
+from backend.datasets.chats.times import digits, seconds
 from backend.datasets.convert.detect import Record
 from backend.files.json_file import read_json
 
@@ -79,8 +78,8 @@ def _plain(line: str) -> str:
         return line
     head, colon, text = line.partition(": ")
     text = _MARK + text.translate(_BIDI) if text.startswith(_MARK) else text.translate(_BIDI)
-    date = "".join(c if not c.isdecimal() else str(unicodedata.decimal(c)) for c in head.translate(_BIDI)[:45])
-    return date + head.translate(_BIDI)[45:] + colon + text
+    head = head.translate(_BIDI)
+    return digits(head[:45]) + head[45:] + colon + text
 
 
 def _when(start: re.Match[str]) -> str:

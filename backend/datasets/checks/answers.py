@@ -7,9 +7,9 @@ from itertools import chain
 from statistics import median
 
 from backend.datasets.checks import editor, names
-from backend.datasets.checks.asked import asks_for_more
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.near_duplicates import gist
+from backend.datasets.checks.patterns import asks_for_more, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
 from backend.text.excerpt import excerpt
@@ -18,7 +18,7 @@ from backend.text.normalize import same_rows
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
 _TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
 _SHORT = 0.05  # of the answers; where more are short, the file has tasks of several kinds
-_LETTERS = re.compile(r"[^\W\d_][^\d_`(){}<>=/\\]*")
+_LETTERS, _UNSPACED, _CODE = map(pattern, ("letters", "unspaced", "code_line"))  # lines of code may repeat
 
 CHOICE = "conflicting_answers"  # no fix but the person's choice
 _MANY = 0.25  # of the examples; where so many contradict others, several answers are meant
@@ -30,10 +30,8 @@ _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
 _REPEATS = 8  # words
 _WORDS = 0.7  # share of what is between spaces; the rest may be numbers and the like
-_UNSPACED = re.compile(r"([\u4e00-\u9fff]|[\u3040-\u9fff]{2,8})\1{5,}|([^\W\d_]{1,3})\2{15,}")
 _VARIED = 0.25  # share of different words, which every text has
 _MIN_LENGTH = 8  # characters; shorter sentences ("Yes.", "1.", "end") repeat in good answers
-_CODE = re.compile(r"[{}=;<>|\\]")  # lines of code and tables may repeat
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -108,17 +106,13 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
     counts = Counter(gist(last_answer(row)) for row in answered)
     if len(counts) > 1:
-        start = _difference(list(meanings.values()))
+        texts = list(meanings.values())
+        same = next((i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
+        start = texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0  # of the word in which they first differ
         shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}
         listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
         message = f"This question has {len(counts):,} answers: {listed}. The model can't tell which one is right."
         yield from (problem(row, CHOICE, message, excerpt(last_answer(row))) for row in answered)
-
-
-def _difference(texts: Sequence[str]) -> int:
-    """Where the word begins in which the texts first differ; 0 where they can be shown from their beginning."""
-    same = next((i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
-    return texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0
 
 
 def repeated(text: str) -> tuple[str, int] | None:

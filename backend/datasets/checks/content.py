@@ -1,21 +1,102 @@
-"""Faults inside a text: unwanted characters, garbled letters, template markers, personal data."""
+"""Faults inside a text: unwanted characters, garbled letters, what was left in it by mistake, personal data."""
 
+import html
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import chain, islice
 from operator import or_
 
-from backend.datasets.checks.asked import asks_for
-from backend.datasets.checks.characters import CHARACTER_FAULTS
+from backend.datasets.checks import patterns
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.leftovers import LEFTOVERS, marker_fault
-from backend.datasets.checks.patterns import TextFault, classes
+from backend.datasets.checks.patterns import TextFault, any_of, asks_for, classes, pattern
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
 from backend.records.rows import Problem, Row
 from backend.text.conversation import ROLE_NAMES, question
 from backend.text.excerpt import excerpt
 
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
+
+# Zero-width joiners belong in emoji and in the scripts below.
+_JOINERS = "\u200c\u200d"
+_JOINED = pattern("joined")
+
+
+def _invisible(match: re.Match[str]) -> str | None:
+    if match.group() in _JOINERS:
+        before, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
+        if _JOINED.match(before) and (_JOINED.match(after) or match.group() == "\u200c"):
+            return None
+    return ""
+
+
+# The bytes 0x80 to 0xBF as they look when UTF-8 is read as Latin-1 or as Windows-1252.
+_WINDOWS = {bytes([b]).decode("cp1252"): b for b in range(0x80, 0xA0) if b not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
+_AS_BYTE = {**{chr(b): b for b in range(0x80, 0x100)}, **_WINDOWS}
+_AFTER = "".join(sorted(c for c, b in _AS_BYTE.items() if b < 0xC0))
+_QUOTES = "‘’“”–—…‹›«»"  # these also follow a letter in correct text
+_TAIL = re.escape(_AFTER)
+_SURE_TAIL = re.escape("".join(c for c in _AFTER if c not in _QUOTES))
+_SEQUENCE = f"(?:[\u00c2-\u00df][{_TAIL}]|[\u00e0-\u00ef][{_TAIL}]{{2}}|[\u00f0-\u00f4][{_TAIL}]{{3}})"
+_MOJIBAKE = re.compile(
+    f"{_SEQUENCE}{{2,}}|[ÂÃÄÅ][{_SURE_TAIL}]|â[€‚„†‡ˆ‰™\u0080-\u0089][{_TAIL}]|ð[Ÿ\u009f][{_TAIL}]{{2}}"
+)
+
+
+def _correct_letters(match: re.Match[str]) -> str | None:
+    """The match as it was before UTF-8 was read in another encoding; None when that is not what happened."""
+    try:
+        correct = bytes(_AS_BYTE[c] for c in match.group()).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return correct if correct.isprintable() or correct == "\u00a0" else None
+
+
+NUL = TextFault("nul_character", patterns.CONTROL, re.compile("\x00"))
+CONTROLS = TextFault("control_characters", patterns.CONTROL, pattern("control_characters"))
+INVISIBLE = TextFault("invisible_characters", patterns.INVISIBLE_BYTES, pattern("invisible_characters"), _invisible)
+LOST = TextFault("lost_characters", patterns.INVISIBLE_BYTES, re.compile("\ufffd"), drops=True)
+MOJIBAKE = TextFault("mojibake", patterns.LATIN, _MOJIBAKE, _correct_letters)
+CHARACTER_FAULTS = (NUL, MOJIBAKE, LOST, CONTROLS, INVISIBLE)
+
+_ENDS_LINE, _ITEM, _TAG, _CODE = map(pattern, ("html_line_end", "html_item", "html_tag", "code"))
+
+
+def without_html(text: str) -> str:
+    """The text of a piece of HTML, with its lines and list items, without its tags, entities as characters."""
+    text = _TAG.sub("", _ITEM.sub("\n- ", _ENDS_LINE.sub("\n", text)))
+    return re.sub(r"\n{3,}", "\n\n", html.unescape(text)).strip()
+
+
+def _outside_code(match: re.Match[str]) -> str | None:
+    text = match.string
+    return None if text[match.start() - 1 : match.start()] == "`" or _has_code(text) else ""
+
+
+@lru_cache(maxsize=1)  # it is asked about each match in one text
+def _has_code(text: str) -> bool:
+    return "```" in text or _CODE.search(text) is not None
+
+
+_MARKS = patterns.BRACKET | patterns.WORDS
+_PLACEHOLDER = TextFault("placeholder", _MARKS, pattern("placeholder"), _outside_code, drops=True)
+_HTML = TextFault("html", patterns.BRACKET, pattern("html"), _outside_code, whole=without_html, answers_only=True)
+_MEDIA = TextFault("media_marker", patterns.BRACKET, pattern("media_marker"), _outside_code, drops=True)
+# OpenAI's legacy fine-tuning guide ("Preparing your dataset", 2022) ended prompts with "\n\n###\n\n" or " ->", and
+# completions with " END" or "###".
+_SEPARATOR = TextFault("legacy_separator", patterns.ENDING, pattern("legacy_separator"), at_least=3)
+_QUOTED_MAIL = TextFault("quoted_mail", patterns.DASH | patterns.DIGIT, pattern("quoted_mail"), answers_only=True)
+LEFTOVERS = (_PLACEHOLDER, _HTML, _MEDIA, _SEPARATOR, _QUOTED_MAIL)
+
+
+# Harmless in training, since content is encoded apart from the template. But the text was pasted from a formatted
+# prompt, and the model would learn to write them. They are from ChatML, Llama 2 and 3, Gemma, Phi, Mistral
+# and DeepSeek.
+def marker_fault(control_markers: Iterable[str] = ()) -> TextFault:
+    """The fault for common markers and those of the model's tokenizer."""
+    own = [re.escape(m) for m in sorted(control_markers, key=len, reverse=True) if m[:1] in ("<", "[")]
+    words = [*own, *patterns.WORD_LISTS["patterns"]["control_marker"]]
+    return TextFault("control_marker", patterns.BRACKET, any_of(words, flags=re.NOFLAG))
 
 
 def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
@@ -40,21 +121,14 @@ def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
 
 
 def _texts(row: Row) -> list[str]:
-    texts = [message["content"] or "" for message in row.messages]
-    if row.rejected:
-        texts += [message["content"] or "" for message in row.rejected]
+    texts = [message["content"] or "" for message in (*row.messages, *(row.rejected or ()))]
     return texts if row.text is None else [*texts, row.text]
 
 
-def _places(row: Row) -> list[str]:
-    """A name for each of the texts of `_texts`."""
-    roles = [str(message["role"]) for message in row.messages]
-    rejected = ["bad answer (rejected)"] * len(row.rejected or ())
-    return [*(ROLE_NAMES.get(role, role) for role in roles), *rejected, "text"]
-
-
 def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextFault]) -> Iterator[Problem]:
-    places = _places(row)
+    roles = (str(message["role"]) for message in row.messages)
+    rejected = ["bad answer (rejected)"] * len(row.rejected or ())
+    places = [*(ROLE_NAMES.get(role, role) for role in roles), *rejected, "text"]
     for fault in faults:
         for place, text, flag in zip(places, texts, flags, strict=False):
             if fault.answers_only and place != ROLE_NAMES["assistant"]:

@@ -60,9 +60,8 @@ def find(rows: Sequence[Row]) -> Duplicates:
         if row.passage:
             passages[row.passage].append(position)
     same_question = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
-    most = max(
-        _MIN_BOILERPLATE_ROWS, near_duplicates.BOILERPLATE * len(rows)
-    )  # a more common question is the data's form
+    # a more common question is the data's form
+    most = max(_MIN_BOILERPLATE_ROWS, near_duplicates.BOILERPLATE * len(rows))
     asking += [group for group in same_question if len(group) <= most]
     return Duplicates(exact, groups, connected([*groups, *asking, *passages.values()]))
 
@@ -112,10 +111,8 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
     related += _same_gist(rows)
     near = list(dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related]))
-    asked, said = (
-        are_similar(lambda i: question(rows[i]), near, _SAME),
-        are_similar(lambda i: last_answer(rows[i]), near, _HALF),
-    )
+    asked = are_similar(lambda i: question(rows[i]), near, _SAME)
+    said = are_similar(lambda i: last_answer(rows[i]), near, _HALF)
     compared = zip(near, asked, said, strict=True)
     near = [(a, b) for (a, b), asks, says in compared if _is_near(rows[a], rows[b], asks, says)]
     instructions = {i: normalize(instruction(rows[i])) for pair in near for i in pair}

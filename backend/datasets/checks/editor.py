@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from backend.datasets.checks import form
-from backend.datasets.checks.asked import asks_for
 from backend.datasets.checks.form import Chats
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.language import usual_language
-from backend.datasets.checks.patterns import WORD_LISTS, any_of
+from backend.datasets.checks.patterns import WORD_LISTS, any_of, asks_for, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import content, last_answer
 from backend.text.excerpt import excerpt
@@ -20,18 +19,14 @@ _REFUSES, _OF_AI = any_of(WORD_LISTS["refusal"]), any_of(WORD_LISTS["ai"])
 _AI = WORD_LISTS["ai_names"]  # one of which such an answer has
 _SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say so, too."
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
-CELL_ERROR = re.compile(r"#(?:N/A|NV|[¡¿]?[A-ZÄÖÜ/0]{2,9}[!?])|\[object Object\]")
-_NO_VALUE = re.compile(r"nan|null|undefined|none|n/a", re.IGNORECASE)  # which may also be a label
+CELL_ERROR, _NO_VALUE = pattern("cell_error"), pattern("no_value")  # the second may also be a label
 _LABEL = any_of(WORD_LISTS["role"], r"(?:(?:\A|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：]")
 _SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)", re.MULTILINE)
 _TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\s*")
 _BLANK = any_of(WORD_LISTS["blank"], "{}[.!。]?")
 _TYPED = any_of(WORD_LISTS["blank"][:1])
-_CUT_JSON = re.compile(r"(?:\{\s*[\"}]|\[\s*[{\"]).*[^}\]]\Z", re.DOTALL)
-_ENDED = re.compile(r"[^\w\s,、，([{（「“„–-]\Z")
+_CUT_JSON, _ENDED, _NO_PROSE, _SENTENCE_ENDS = map(pattern, ("cut_json", "ended", "no_prose", "sentence_ends"))
 _OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
-_NO_PROSE = re.compile(r"[{}|<>=%`\\]|\w\[|^\s*(?:[-*•+>#]|\d+[.)])|://\S{0,500}\Z|;\Z")
-_SENTENCE_ENDS = re.compile(r"[.!?…:。！？]\s+|[。！？\n]")
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
 _TAIL = 2000  # characters in which a sentence begins that is cut off
 _CUT_LENGTH = 100  # characters; shorter answers have one length by chance
@@ -124,19 +119,14 @@ def _is_told(answer: str, asked: str) -> bool:
         if told.startswith(said) and not told[len(said) : len(said) + 1].isalnum():
             return True
     before, found, after = asked.rpartition(answer)
-    return (
-        bool(found and before.strip() and not after.strip(" .\n\"'")) and len(answer) >= _QUOTED and len(before) < 200
-    )
-
-
-def _is_blank(answer: str, asked: str) -> bool:
-    return bool((len(answer) <= _LONG and _BLANK.fullmatch(answer)) or _TYPED.fullmatch(asked))
+    alone = bool(found and before.strip()) and not after.strip(" .\n\"'")
+    return alone and len(answer) >= _QUOTED and len(before) < 200
 
 
 _TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (
     ("answer_in_question", _is_told, ""),
     ("role_label", _is_labelled, ""),
-    ("placeholder", _is_blank, ""),
+    ("placeholder", lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
     ("leftover_thought", lambda answer, _: "</think" in answer, ""),
     ("refusal", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
     (

@@ -98,8 +98,7 @@ def apply(
             f"You chose {' and '.join(system)}.",
             "Choose one of them.",
         )
-    unknown = sorted(set(accept) - set(FIXABLE))
-    if unknown:
+    if unknown := sorted(set(accept) - set(FIXABLE)):
         raise BadSetting(f"There is no fix for {unknown[0]!r}.", "", f"There are fixes for: {', '.join(FIXABLE)}.")
     fixing = _Fixing(dataset, accept, counter, lengths)
     problems: Iterable[Problem] = report.problems
@@ -192,11 +191,9 @@ class _Fixing:
     def _fix_row(self, row: Row, kinds: list[str], fixers: Mapping[str, Fixer]) -> Row | None:
         before = row
         for kind in kinds:
-            if kind in fixers:
-                fixed = fixers[kind](row)
-                if fixed != row:
-                    self.changes.append(_change(row, fixed, kind))
-                    row = fixed
+            if kind in fixers and (fixed := fixers[kind](row)) != row:
+                self.changes.append(_change(row, fixed, kind))
+                row = fixed
         dropping = [kind for kind in kinds if kind not in fixers]
         if row is not before:
             self._fixed.add(row.row)
@@ -221,11 +218,9 @@ def _unread(dataset: Dataset) -> Iterator[Change]:
 def _change(row: Row, fixed: Row | None, kind: str) -> Change:
     before, after = _lines(row), _lines(fixed) if fixed else []
     what = ISSUE_TYPES[kind].fix if kind in ISSUE_TYPES else WHOLE_FILE_FIXES[kind]
-    if sorted(before) == sorted(after):  # only the order changed
-        return Change(row.row, row.line, kind, what, "\n".join(before), "\n".join(after), row.file)
-    only_before = "\n".join(line for line in before if line not in after)
-    only_after = "\n".join(line for line in after if line not in before)
-    return Change(row.row, row.line, kind, what, only_before, only_after, row.file)
+    if sorted(before) != sorted(after):  # else only the order changed
+        before, after = [line for line in before if line not in after], [line for line in after if line not in before]
+    return Change(row.row, row.line, kind, what, "\n".join(before), "\n".join(after), row.file)
 
 
 def _lines(row: Row) -> list[str]:

@@ -18,10 +18,10 @@ def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[st
     system message that most rows have, None when most have none."""
     curable = [fault for fault in faults if not fault.drops]
     return {
-        **{fault.kind: (_in_answers if fault.answers_only else _in_every_text)(fault.fix) for fault in curable},
-        "repetition": _in_answers(without_repetition),
+        **{fault.kind: _in_texts(fault.fix, fault.answers_only) for fault in curable},
+        "repetition": _in_texts(without_repetition),
         "personal_name": without_names,
-        "leftover_thought": _in_answers(lambda text: pattern("thoughts").sub("", text)),
+        "leftover_thought": _in_texts(lambda text: pattern("thoughts").sub("", text)),
         "swapped": _swap,
         "ends_with_user": _end_with_answer,
         "same_role_twice": _join_neighbors,
@@ -46,19 +46,13 @@ def without_system(row: Row) -> Row:
     return replace(row, messages=[m for m in row.messages if m["role"] not in SYSTEM])
 
 
-def _in_every_text(fix_text: Callable[[str], str]) -> Fixer:
+def _in_texts(fix_text: Callable[[str], str], answers_only: bool = True) -> Fixer:
     def fix(row: Row) -> Row:
-        messages = [_fixed(m, fix_text) for m in row.messages]
+        messages = [_fixed(m, fix_text) if m["role"] == "assistant" or not answers_only else m for m in row.messages]
+        if answers_only:
+            return replace(row, messages=messages)
         rejected = row.rejected and [_fixed(m, fix_text) for m in row.rejected]
         return replace(row, messages=messages, rejected=rejected, text=row.text and fix_text(row.text))
-
-    return fix
-
-
-def _in_answers(fix_text: Callable[[str], str]) -> Fixer:
-    def fix(row: Row) -> Row:
-        messages = [_fixed(m, fix_text) if m["role"] == "assistant" else m for m in row.messages]
-        return replace(row, messages=messages)
 
     return fix
 

@@ -92,9 +92,8 @@ def _types(text: str) -> dict[str, str] | None:
 def _swapped(chats: Chats) -> Iterator[Problem]:
     """A long question without a question mark whose answer is a short question, where others are the other way."""
     replying = [answer.endswith(_MARKS) for _, answer, _ in chats]
-    if sum(asked.endswith(_MARKS) for *_, asked in chats) < len(chats) / 2 or sum(replying) > max(
-        3, (1 - _MOST) / 2 * len(chats)
-    ):
+    asking = sum(asked.endswith(_MARKS) for *_, asked in chats)
+    if asking < len(chats) / 2 or sum(replying) > max(3, (1 - _MOST) / 2 * len(chats)):
         return
     usual, counts = median(len(asked) for *_, asked in chats), Counter(answer for _, answer, _ in chats)
     for (row, answer, asked), other in zip(chats, replying, strict=True):

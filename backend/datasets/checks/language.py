@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from backend.datasets.checks.asked import asks_for
 from backend.datasets.checks.issues import problem
+from backend.datasets.checks.patterns import asks_for
 from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
 from backend.text.conversation import full_text, last_answer, question
@@ -55,16 +55,13 @@ _MARGIN = 1.25  # times as many as for the second best language
 def detect(text: str) -> str | None:
     """The ISO 639-1 code of the language of `text`, None when it is unclear."""
     text = text[:_SAMPLE]
-    if not text.isascii():
-        by_script = _by_script(text)
-        if by_script:
-            return by_script
+    if not text.isascii() and (by_script := _by_script(text)):
+        return by_script
     tokens = _WORD.findall(_NO_WORDS.sub(" ", text).lower())
     if len(tokens) < _MIN_WORDS:
         return None
     hits = Counter(code for word in tokens if len(word) > 1 for code in _LANGUAGES_OF.get(word, ()))
-    ranked = [*hits.most_common(2), ("", 0), ("", 0)]
-    (best, most), (_, next_most) = ranked[:2]
+    (best, most), (_, next_most) = [*hits.most_common(2), ("", 0), ("", 0)][:2]
     return best if most >= _MIN_SHARE * len(tokens) and most >= _MARGIN * next_most else None
 
 
@@ -107,10 +104,11 @@ _USUAL = 0.7  # of the rows with a known language; below it the file is in sever
 _PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
 
 
-def usual_language(rows: Sequence[Row]) -> str | None:
-    """The language of most answers and texts; None where it is not clear."""
-    sample = rows[:: max(1, len(rows) // _ROWS)]
-    counts = count_languages(row.text or last_answer(row) for row in sample)
+def usual_language(
+    rows: Sequence[Row], text: Callable[[Row], str] = lambda row: row.text or last_answer(row)
+) -> str | None:
+    """The language of most answers and texts, or of another `text` of each row; None where it is not clear."""
+    counts = count_languages(map(text, rows[:: max(1, len(rows) // _ROWS)]))
     usual, count = next(iter(counts.most_common(1)), (None, 0))
     return usual if count >= max(_MIN_ROWS, _USUAL * counts.total()) else None
 
@@ -118,12 +116,9 @@ def usual_language(rows: Sequence[Row]) -> str | None:
 def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
     """Rows whose language differs from most, and common languages that the model does not know."""
     chats = [row for row in rows if row.text is None]
-    sample = chats[:: max(1, len(chats) // _ROWS)]
     named: set[int] = set()
     for part, text in _PARTS:
-        counts = count_languages(map(text, sample))
-        usual, count = next(iter(counts.most_common(1)), ("", 0))
-        if count < max(_MIN_ROWS, _USUAL * counts.total()):
+        if (usual := usual_language(chats, text)) is None:
             continue
         for row in chats:
             other = is_another(text(row), usual) if row.row not in named else None

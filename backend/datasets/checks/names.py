@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from backend.datasets.checks.asked import asks_for
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.patterns import WORD_LISTS
+from backend.datasets.checks.patterns import WORD_LISTS, asks_for
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content
 from backend.text.excerpt import excerpt

@@ -17,7 +17,6 @@ excluded from the sets, unless a text has nothing else. Where very many texts sh
 from one template), only about _MAX_SHARED candidates per text are compared, nearest rows first.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -37,14 +36,12 @@ _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
 _TOPIC = 0.5  # of the words
-_CONTRACTED = re.compile(r"n['’]t\b")
-_SENTENCE_END = re.compile(r"[.!?。！？\n]+")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
 # Words keep their combining marks; letters of scripts without spaces, signs of money, arrows, and emoji are words.
-_WORD, _ASCII_WORD, _NAME = map(pattern, ("word", "ascii_word", "name"))
-_HIRAGANA, _JAPANESE_WORD = pattern("hiragana"), pattern("japanese_word")
-_NUMBER = pattern("number")  # what must agree
+_WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(pattern, ("word", "ascii_word", "hiragana", "japanese_word"))
+_NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
+_CONTRACTED, _SENTENCE_END = pattern("contracted"), pattern("sentence_end")
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -89,12 +86,9 @@ def same_details(one: str, other: str) -> bool:
 
 
 def _details(text: str, words: Sequence[str]) -> tuple[str, ...]:
-    return (*sorted(filter(_NUMBER.search, words)), "", *sorted(_own_words(text)))
-
-
-def _own_words(text: str) -> set[str]:
-    """Names in mid-sentence, and in Japanese the words of Chinese characters or katakana: what tells texts apart."""
-    return set(_JAPANESE_WORD.findall(text) if _HIRAGANA.search(text) else _NAME.findall(text))
+    """Numbers, and names in mid-sentence; in Japanese, the words of Chinese characters or katakana tell texts apart."""
+    names = set(_JAPANESE_WORD.findall(text) if _HIRAGANA.search(text) else _NAME.findall(text))
+    return (*sorted(filter(_NUMBER.search, words)), "", *sorted(names))
 
 
 def _words(text: str) -> list[str]:

@@ -1,4 +1,5 @@
-"""Faults that one pattern finds and fixes in a text, and a fast filter for the texts that can have them.
+"""Faults that one pattern finds and fixes in a text, a fast filter for the texts that can have them, and what a
+question asks for: a web page that was asked for is no fault.
 
 A TextFault names the bytes it needs; `classes` scans many texts at once, so that the patterns run only on the few
 texts with such a byte.
@@ -7,9 +8,8 @@ texts with such a byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,17 @@ WORDS = 256  # no byte: one of these words
 _WORDS = (b"TODO", b"Lorem ipsum")
 ENDING = 512  # the last byte is one of these
 _ENDINGS = b"#>DP \n\t"
+_MEMBERS: dict[int, Container[int]] = {
+    CONTROL: {*range(9), 11, 12, *range(14, 32), 127, 0xC2},
+    BRACKET: b"<[{&",
+    AT: b"@",
+    DIGIT: b"0123456789",
+    INVISIBLE_BYTES: {0xC2, 0xCD, 0xD8, 0xE1, 0xE2, 0xEF, 0xF3},
+    LATIN: {0xC2, 0xC3},
+    DASH: b"-_",
+    _CAPITAL: {word[0] for word in _WORDS},
+}
+_TABLE = bytes(sum(flag for flag, members in _MEMBERS.items() if byte in members) for byte in range(256))
 _SENTENCES: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
 WORD_LISTS: dict[str, Any] = read_json(Path(__file__).with_name("words.json"))
 
@@ -45,6 +56,21 @@ def any_of(patterns: Sequence[str], form: str = "{}", flags: int = re.IGNORECASE
 def pattern(name: str) -> re.Pattern[str]:
     """A pattern of the table, by the kind of fault that it finds."""
     return any_of(WORD_LISTS["patterns"][name], flags=re.NOFLAG)
+
+
+_ASKED = {kind: any_of(patterns) for kind, patterns in WORD_LISTS["asked"].items()}
+_OPEN, _ASKING, _FILLER = (any_of(WORD_LISTS[name]) for name in ("open", "asking", "filler"))
+
+
+def asks_for(kind: str, question: str) -> bool:
+    """Whether `question` asks for what is a problem of this kind elsewhere."""
+    return kind in _ASKED and _ASKED[kind].search(question) is not None
+
+
+def asks_for_more(question: str, answer: str) -> bool:
+    """Whether so short an answer can't be one: to how or why, or "ok" to where."""
+    filler = _FILLER.fullmatch(answer.strip(" .!。")) is not None
+    return (_ASKING if filler else _OPEN).search(question) is not None
 
 
 @dataclass(frozen=True)
@@ -78,11 +104,9 @@ class TextFault:
         """`text` without this fault. Repeated, because removing one fault can create another."""
         if self.whole is not None:
             return self.whole(text) if self.find(text) else text
-        while True:
-            fixed = self.pattern.sub(self._replace, text)
-            if fixed == text:
-                return text
+        while (fixed := self.pattern.sub(self._replace, text)) != text:
             text = fixed
+        return text
 
     def _replace(self, match: re.Match[str]) -> str:
         replacement = self.replacement(match)
@@ -99,7 +123,7 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
     joined = b"\n".join(encoded) + b"\n"
-    flags = np.frombuffer(joined.translate(_table()), np.uint8)
+    flags = np.frombuffer(joined.translate(_TABLE), np.uint8)
     per_text = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
     data = np.frombuffer(joined, np.uint8)
     capitals = np.flatnonzero(flags >= _CAPITAL)
@@ -111,22 +135,3 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     last = data[starts + lengths - 2]  # of an empty text, what is before it: at most one more to look at
     per_text[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING
     return per_text
-
-
-@cache
-def _table() -> bytes:
-    members: dict[int, Any] = {
-        CONTROL: [*range(9), 11, 12, *range(14, 32), 127, 0xC2],
-        BRACKET: b"<[{&",
-        AT: b"@",
-        DIGIT: b"0123456789",
-        INVISIBLE_BYTES: [0xC2, 0xCD, 0xD8, 0xE1, 0xE2, 0xEF, 0xF3],
-        LATIN: [0xC2, 0xC3],
-        DASH: b"-_",
-        _CAPITAL: {word[0] for word in _WORDS},
-    }
-    table = [0] * 256
-    for flag, values in members.items():
-        for value in values:
-            table[value] |= flag
-    return bytes(table)

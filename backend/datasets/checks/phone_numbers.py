@@ -21,14 +21,12 @@ _OTHER_NUMBERS = re.compile(
     r"(?:is|ist|number|no|nr|nummer|num[ée]ro|número|est|es|id|号码?|番号)?\W{0,4}$",
     re.IGNORECASE,
 )
-_DATE = pattern("date")
-_SUM = re.compile(r"\s*[=+*/×]")
-_FICTIONAL = re.compile(r"(?:\(\d{3}\) ?|\d{3}([.-]))\d{3}[.-]\d{4}")  # 555-123-4567, which no country assigns
+# The third is 555-123-4567, which no country assigns.
+_DATE, _SUM, _FICTIONAL, _HAN = map(pattern, ("date", "sum", "fictional", "han"))
 _REGIONS = WORD_LISTS["regions"].split()
 _latest = ["US"]  # matched last and is tried first, since most numbers in a file are from one country
 _WITHOUT_0 = ("US", "ES", "GR", "MX", "CN", "BR", "RU", "IN")  # where numbers may begin with another digit
 _THOUSANDS = (3, 6, 9)  # 512 345 678 could be any number
-_HAN = re.compile("[\u4e00-\u9fff]")
 
 
 def is_phone_number(text: str, start: int, end: int) -> bool:

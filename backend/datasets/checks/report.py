@@ -95,11 +95,7 @@ class Report:
         tokens = self.tokens
         names = ("total", "learned", "longest", "truncated", "documents", "pieces")
         return {
-            "name": self.source.name,
-            "format": self.source.format,
-            "shape": self.source.shape,
-            "encoding": self.source.encoding,
-            "mapping": self.source.mapping,
+            **{name: getattr(self.source, name) for name in ("name", "format", "shape", "encoding", "mapping")},
             "ignored": list(self.source.ignored),
             "passed_over": [asdict(part) for part in self.source.passed],
             "understood": understood(self.source),

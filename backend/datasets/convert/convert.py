@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS
@@ -75,9 +76,7 @@ def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> R
 
 def check_size(row: Row, limits: Limits) -> int:
     """The characters of the row. Raises RowFault when they are more than the limits allow."""
-    sizes = [len(m["content"]) for m in row.messages]
-    if row.rejected:
-        sizes += [len(m["content"]) for m in row.rejected]
+    sizes = [len(m["content"]) for m in (*row.messages, *(row.rejected or ()))]
     if row.text is not None:
         sizes.append(len(row.text))
     size = sum(sizes)
@@ -180,12 +179,7 @@ def _turns(answer: list[Message]) -> list[Message]:
 
 def _shared(first: list[Message], second: list[Message]) -> int:
     """How many messages at the start are the same in both, not counting the last one of either."""
-    count = 0
-    for a, b in zip(first[:-1], second[:-1], strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first[:-1], second[:-1], strict=False)))
 
 
 def _kto(fields: _Fields) -> Row:

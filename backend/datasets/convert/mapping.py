@@ -196,11 +196,10 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
                 f"Available: {excerpt(', '.join(choices), width=300)}.",
             )
     if not mapping:
-        by_name = Columns(columns).find(*(name for name in SHAPES[shape].fields))
+        mapping = Columns(columns).find(*SHAPES[shape].fields)
         prompt = Columns(columns).find("pair_prompt")
-        if shape in ("preference", "kto") and "prompt" not in by_name and prompt:
-            by_name["prompt"] = prompt["pair_prompt"]
-        mapping = by_name
+        if shape in ("preference", "kto") and "prompt" not in mapping and prompt:
+            mapping["prompt"] = prompt["pair_prompt"]
     if not complete(shape, mapping):
         raise NoExamples(
             f"Some columns for {SHAPES[shape].title} are missing.",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS
+from backend.datasets.convert.shapes import ALIASES
 from backend.datasets.convert.templates import conversation
 from backend.datasets.convert.tool_calls import calls_from, calls_in_text
 from backend.records.reading import Limits, RowFault
@@ -12,15 +13,7 @@ from backend.text.strict_json import parse_text
 
 ROLES = ("user", "assistant", "system", "tool")  # no set: a role in a file may be any value, even an unhashable one
 _SYNONYMS = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
-_ALIASES = {
-    **dict.fromkeys(("human", "person", "customer", "prompter", "question", "usr"), "user"),
-    **dict.fromkeys(
-        ("gpt", "chatgpt", "bot", "chatbot", "model", "ai", "bard", "bing", "agent", "answer"), "assistant"
-    ),
-    **dict.fromkeys(("observation", "function_response", "tool_response", "tool_result"), "tool"),
-    **dict.fromkeys(("function_call", "tool_call"), "call"),
-}
-SPEAKERS = {**{role: role for role in ROLES}, **_ALIASES}
+SPEAKERS = {**{role: role for role in ROLES}, **ALIASES}
 CONTENT_KEYS = ("content", "value", "text", "message", "parts")  # parts: Gemini's
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _REASONING_PARTS = ("reasoning", "thinking", "redacted_thinking")  # OpenAI's, and Anthropic's
@@ -104,10 +97,10 @@ def _role(role: Any, number: int, lenient: bool) -> str:
         lower = role.strip().lower()
         name = lower if lower in ROLES else _SYNONYMS.get(role)
         if name is None and lenient:
-            name = _SYNONYMS.get(lower) or _ALIASES.get(lower)
+            name = _SYNONYMS.get(lower) or ALIASES.get(lower)
         if name is not None:
             return name
-    likely = _ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()
+    likely = ALIASES.get(str(role).strip().lower()) or str(role).strip().lower()
     raise RowFault(
         "unknown_role",
         f"Message {number} has the speaker (role) {excerpt(str(role), width=40)!r}, which is not known.",

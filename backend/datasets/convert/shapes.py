@@ -30,6 +30,7 @@ NAMES: dict[str, list[str]] = _TABLES["names"]
 UNSURE, PEOPLE = frozenset(_TABLES["unsure"]), frozenset(_TABLES["people"])
 # Words of the columns of a help desk's tickets, and of what somebody asked in them.
 DESK, ASKED = frozenset(_TABLES["desk"]), frozenset(_TABLES["asked"])
+ALIASES: dict[str, str] = {name: role for role, names in _TABLES["aliases"].items() for name in names}  # of roles
 
 
 def plain_name(column: str) -> str:
@@ -53,12 +54,8 @@ class Columns:
 
     def find(self, *fields: str) -> dict[str, str]:
         """{field: column} for each of `fields` that has a column."""
-        mapping = {}
-        for field in fields:
-            column = next((self._by_name[name] for name in NAMES[field] if name in self._by_name), None)
-            if column is not None:
-                mapping[field] = column
-        return mapping
+        usual = {field: next((name for name in NAMES[field] if name in self._by_name), None) for field in fields}
+        return {field: self._by_name[name] for field, name in usual.items() if name is not None}
 
 
 def complete(shape: str, mapping: Mapping[str, str]) -> bool:

@@ -41,8 +41,7 @@ def _call(call: Any, number: int) -> dict[str, Any]:
     arguments = function.get("arguments", function.get("parameters"))
     if isinstance(arguments, str):
         arguments = _parsed(arguments, number, call) if arguments.strip() else {}
-    if arguments is None:
-        arguments = {}
+    arguments = {} if arguments is None else arguments
     if not isinstance(arguments, dict):
         raise _bad_call(number, 'has details ("arguments") that are not an object with names and values', call)
     converted: dict[str, Any] = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}

@@ -171,8 +171,7 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
             continue
-        label = _labelled(family, block)
-        if label:
+        if label := _labelled(family, block):
             parts += label
         elif block.level and not headed and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
@@ -192,8 +191,7 @@ def _labelled(family: Family, block: Block) -> list[_Part]:
         rest = after_label(pattern, block.text)
         if rest is None:
             continue
-        inline = _inline(family, rest) if kind == "question" else None
-        if inline:
+        if kind == "question" and (inline := _inline(family, rest)):
             question, answer = (replace(block, text=text) for text in inline)
             return [_Part("question", [question], block.gap), _Part("answer", [answer], False)]
         return [_Part(kind, [replace(block, text=rest, level=0)], block.gap)]

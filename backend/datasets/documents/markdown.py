@@ -89,13 +89,11 @@ def _line(number: int, text: str, level: int, gap: bool, plain: bool, split: boo
     match = None if plain else _BOLD_LINE.fullmatch(text.strip())
     if match is None:
         return [Block(number, text, level, gap=gap)]
-    rest = match["rest"].strip()
+    bold, rest = match["bold"], match["rest"].strip()
     if not rest:
-        return [Block(number, match["bold"].strip(), level, True, gap)]
-    if match["bold"].rstrip().endswith(_MARKS) or (
-        split and not rest.startswith(":") and match["bold"][-1] not in ":：."
-    ):
-        return [Block(number, match["bold"].strip(), level, True, gap), Block(number, rest, gap=False)]
+        return [Block(number, bold.strip(), level, True, gap)]
+    if bold.rstrip().endswith(_MARKS) or (split and not rest.startswith(":") and bold[-1] not in ":：."):
+        return [Block(number, bold.strip(), level, True, gap), Block(number, rest, gap=False)]
     return [Block(number, text, level, gap=gap)]
 
 

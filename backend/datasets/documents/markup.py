@@ -190,8 +190,7 @@ def read_html(text: str) -> Document:
     end = text.rfind(">") + 1
     reader.feed(text[:end] + text[end:].replace("<", "&lt;"))  # html.parser looks for the end of each tag anew
     reader.close()
-    stated = [pair for data in reader.data for pair in _faq_page(data)]
-    if stated:
+    if stated := [pair for data in reader.data for pair in _faq_page(data)]:
         rows = [(1, [_plain(question), _plain(answer)]) for question, answer in stated]
         document = Document()
         document.add_table([(1, ["question", "answer"]), *rows])

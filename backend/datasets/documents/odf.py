@@ -72,9 +72,7 @@ class OdsSheets:
 
 
 def _cell_text(cell: ElementTree.Element) -> str:
-    paragraphs = ["".join(_plain(p)) for p in cell if p.tag == f"{_TEXT}p"]
-    text = "\n".join(paragraphs)
-    if text:
+    if text := "\n".join("".join(_plain(p)) for p in cell if p.tag == f"{_TEXT}p"):
         return text
     value = cell.get(f"{_OFFICE}value") or cell.get(f"{_OFFICE}date-value") or cell.get(f"{_OFFICE}string-value")
     return value or (FORMULA if cell.get(f"{_TABLE}formula") and not cell.get(f"{_OFFICE}value-type") else "")
@@ -109,18 +107,17 @@ class _Writer:
     def __init__(self, styles: list[ElementTree.Element]) -> None:
         self._bold: dict[str, bool] = {}
         self._numbered: set[str] = set()
-        parents: dict[str, str] = {}
+        self._parents: dict[str, str] = {}
         for root in styles:
             for style in root.iter(f"{_STYLE}style"):
                 name = style.get(f"{_STYLE}name", "")
-                parents[name] = style.get(f"{_STYLE}parent-style-name", "")
+                self._parents[name] = style.get(f"{_STYLE}parent-style-name", "")
                 weight = style.find(f"{_STYLE}text-properties[@{_FO}font-weight]")
                 if weight is not None:
                     self._bold[name] = weight.get(f"{_FO}font-weight") == "bold"
             for style in root.iter(f"{_TEXT}list-style"):
                 if style.find(f"{_TEXT}list-level-style-number") is not None:
                     self._numbered.add(style.get(f"{_STYLE}name", ""))
-        self._parents = parents
 
     def _is_bold(self, name: str) -> bool:
         for _ in range(20):

@@ -110,8 +110,7 @@ def _rows(rows: Sequence[tuple[int, list[str]]], table: int, headings: tuple[str
     (_, header), *below = rows
     names = [name.strip() or f"column {at}" for at, name in enumerate(header, 1)]
     for line, cells in below:
-        filled = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}
-        if filled:
+        if filled := {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}:
             yield Passage(0, line, " | ".join(filled.values()), headings, table=table, cells=filled)
 
 

@@ -69,8 +69,7 @@ def _page_lines(page: Any, number: int) -> list[_Line]:
     whole = text.get_text_range(0, count, errors="replace") if count > 0 else ""
     lines, at = [], 0
     for line in whole.splitlines(keepends=True):
-        shown = line.strip()
-        if shown:
+        if shown := line.strip():
             first = at + len(line) - len(line.lstrip())
             size = pdfium.FPDFText_GetFontSize(text, first)
             parts = _parts(text, shown, first, size)
@@ -216,13 +215,8 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
         before = lines[place - 1] if place else None
         same = before is not None and before.bold == line.bold and abs(before.size - line.size) < 0.5
         near = before is not None and before.page == line.page and before.top - line.top < _PARAGRAPH * distance
-        if (
-            same
-            and not line.rows
-            and not (before and before.rows)
-            and (near or _continues(before, line))
-            and not _BEGINS.match(line.text)
-        ):
+        table = line.rows or (before and before.rows)
+        if same and not table and (near or _continues(before, line)) and not _BEGINS.match(line.text):
             groups[-1].append(line)
         else:
             groups.append([line])

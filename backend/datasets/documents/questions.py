@@ -42,8 +42,7 @@ class Pairs:
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     """The questions and answers in a text; None if it seems to contain none."""
-    labelled = find_labelled(blocks)
-    if labelled is not None:
+    if (labelled := find_labelled(blocks)) is not None:
         records, sure, outside = labelled
         return Pairs(records, sure, outside, "label")
     finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_cue, _by_paragraph, _by_line]
@@ -118,8 +117,7 @@ def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
     share = len(questions) / max(len(blocks), 1)
     if len(questions) < 3 or share < _PARAGRAPHS_UNSURE:
         return None
-    in_row = sum(b - a == 1 for a, b in pairwise(questions))
-    if in_row > 0.3 * len(questions):
+    if (in_row := sum(b - a == 1 for a, b in pairwise(questions))) > 0.3 * len(questions):
         return None  # a list of questions
     lengths = [b - a for a, b in zip(questions, [*questions[1:], len(blocks)], strict=True)]
     usual, times = Counter(lengths).most_common(1)[0]

@@ -55,7 +55,8 @@ class ExcelSheets:
             raise _too_sparse()
         merged = {} if self._by_row else _merged(sheet)
         written = self._written[name] if self._written is not None else None
-        for number, row in enumerate(self._cells_of(sheet), 1):
+        last = None if self._by_row else min(sheet.max_column, self._limit)
+        for number, row in enumerate(sheet.iter_rows(max_col=last), 1):
             cells = [shown(cell.value, getattr(cell, "number_format", "General")) for cell in row[: self._limit]]
             for place, cell in enumerate(cells):
                 if not cell and (number, place + 1) in merged:
@@ -66,10 +67,8 @@ class ExcelSheets:
                         cells[place] = FORMULA
             while cells and not cells[-1].strip():
                 cells.pop()
-            if cells and number in hidden:
-                cells = [HIDDEN, *cells]
             if cells:
-                yield number, cells
+                yield number, [HIDDEN, *cells] if number in hidden else cells
 
     def _hidden(self, sheet: Any) -> set[int]:
         """The numbers of the rows that are hidden."""
@@ -77,9 +76,6 @@ class ExcelSheets:
             return {number for number, row in sheet.row_dimensions.items() if row.hidden}
         with zipfile.ZipFile(self._path) as archive:
             return set(map(int, _HIDDEN_ROW.findall(archive.read(sheet._worksheet_path.lstrip("/")))))
-
-    def _cells_of(self, sheet: Any) -> Any:
-        return sheet.iter_rows() if self._by_row else sheet.iter_rows(max_col=min(sheet.max_column, self._limit))
 
 
 def _cells(area: bytes) -> int:

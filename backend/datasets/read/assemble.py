@@ -156,8 +156,7 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
         collector.note(*note)
     collector.finish(options.rows)
     ignored = collector.ignored()
-    media = [column for column in ignored if plain_name(column).rstrip("s") in _MEDIA]
-    if media:
+    if media := [column for column in ignored if plain_name(column).rstrip("s") in _MEDIA]:
         collector.note(
             "media_ignored",
             f"Only text is used for training; the content of {' and '.join(map(repr, media))} is ignored.",

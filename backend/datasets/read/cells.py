@@ -143,8 +143,7 @@ def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cel
     line, cells = rows[header]
     above = next(n for n, row in enumerate(first) if row[0] == line)
     below = chain(first[above + 1 :], table)
-    second = next(below, None)
-    if second is None:
+    if (second := next(below, None)) is None:
         raise BadInput(
             "This table has no rows.",
             f"It has only a header: {excerpt(', '.join(cells), width=200)}.",

@@ -39,8 +39,7 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
     if all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
         return ([_paired(record) for record in batch] for batch in everything)
     if len(first) == 1 and is_pairs(first[0][1]):
-        second = next(records, None)
-        if second is None:
+        if (second := next(records, None)) is None:
             line, value = first[0]
             return iter([[(line, {"question": question, "answer": answer}) for question, answer in value.items()]])
         return chain([first, second], records)

@@ -63,10 +63,7 @@ class _Xz:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._stream = self._begin()
-
-    def _begin(self) -> lzma.LZMADecompressor:
-        return lzma.LZMADecompressor(memlimit=_DICTIONARY)
+        self._stream = lzma.LZMADecompressor(memlimit=_DICTIONARY)
 
     def read(self, size: int, /) -> bytes:
         while True:
@@ -74,7 +71,7 @@ class _Xz:
                 rest = (self._stream.unused_data or self._file.read(_CHUNK)).lstrip(b"\x00")
                 if not rest:
                     return b""
-                self._stream = self._begin()
+                self._stream = lzma.LZMADecompressor(memlimit=_DICTIONARY)
             else:
                 rest = self._file.read(_CHUNK) if self._stream.needs_input else b""
                 if not rest and self._stream.needs_input:

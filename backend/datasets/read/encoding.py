@@ -105,10 +105,8 @@ def _guess(sample: bytes) -> str:
     if not matches:
         return "cp1252"
     best = matches[0]
-    if windows is not None and windows.chaos <= best.chaos + 0.02 and windows.coherence >= best.coherence - 0.1:
-        best_codec = "cp1252"
-    else:
-        best_codec = best.encoding
+    close = windows and windows.chaos <= best.chaos + 0.02 and windows.coherence >= best.coherence - 0.1
+    best_codec = "cp1252" if close else best.encoding
     if best_codec not in _ALPHABETS:
         return best_codec
     shares = {codec: _share_of_letters(sample.decode(codec, "replace"), codec) for codec in _ALPHABETS}
@@ -144,7 +142,4 @@ def utf8_blocks(blocks: Iterable[bytes], encoding: Encoding) -> Iterator[bytes]:
     for block in blocks:
         if skip:
             block, skip = block[skip:], max(0, skip - len(block))
-        if decoder is None:
-            yield block
-        else:
-            yield decoder.decode(block).encode("utf-8", "surrogatepass")
+        yield block if decoder is None else decoder.decode(block).encode("utf-8", "surrogatepass")

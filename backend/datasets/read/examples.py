@@ -21,7 +21,8 @@ _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
 _LONGEST_CLOSING, _QUOTED, _TITLE = 200, 200, 40  # characters
 # What people write below a list of questions, in the languages that most write in.
-_CLOSING = re.compile(rf"\W*({'|'.join(read_json(Path(__file__).with_name('words.json'))['closing'])})", re.IGNORECASE)
+_WORDS = read_json(Path(__file__).with_name("words.json"))
+_CLOSING = re.compile(rf"\W*({'|'.join(_WORDS['closing'])})", re.IGNORECASE)
 
 
 def one_text(text: str) -> OpenSource:
@@ -113,19 +114,7 @@ _MIN_LINES = 3
 _MIN_SHARE = 0.6  # of the lines that are not comments
 _MAX_LINES = 400
 
-_COMMENT = re.compile(r"\s*(#|;|//|--)")
-_LOG = re.compile(
-    r"\s*[\[(<]?(\d{4}-\d\d-\d\d|\d\d[/.]\d\d[/.]\d{2,4}|\d\d:\d\d:\d\d|\d+\.\d{3,}\]"
-    r"|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d"
-    r"|(\d{1,3}\.){3}\d{1,3} |(DEBUG|INFO|WARN(ING)?|ERROR|FATAL|TRACE)\b)"
-)
-_SETTING = re.compile(
-    r"\s*(\[[^\]]+\]\s*$"  # [section]
-    r"|(export +)?[\w.$@/-]+ *[=:]>? *(\S+ ){0,2}\S*\s*$"  # name = value, name: value
-    r"|[^\s:]*(:[^:]*){4,}$"  # fields between colons, as in /etc/passwd
-    r"|[{}\[\]],?\s*$|</?\w[^>]*>\s*$)"  # only brackets, only a tag
-)
-
+_COMMENT, _LOG, _SETTING = (re.compile(rf"\s*(?:{'|'.join(_WORDS[name])})") for name in ("comment", "log", "setting"))
 _CHAT = re.compile(r"\s*\[[^\]\n]{0,40}\d{1,2}:\d\d[^\]\n]{0,12}\]")  # [1.3.26 10:00] ann
 _KINDS = ((_CHAT, "a copied chat", 0.25), (_LOG, "a log", _MIN_SHARE), (_SETTING, "a configuration file", _MIN_SHARE))
 

@@ -102,8 +102,7 @@ class Parser:
                 yield value
             elif name == "end":
                 return
-        why = self._watch.why
-        if why == _CANCELLED:
+        if self._watch.why == _CANCELLED:
             raise Cancelled
         raise BadInput(
             "This document can't be read.",

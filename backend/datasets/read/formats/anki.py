@@ -42,8 +42,7 @@ def _layout(text: str) -> _Layout | None:
     names = options["columns"].split(delimiter) if "columns" in options else []
     columns = dict(enumerate(unique_names(names), 1))
     for name in _EXTRA:
-        number = options.get(f"{name} column", "").strip()
-        if number.isdecimal():
+        if (number := options.get(f"{name} column", "").strip()).isdecimal():
             columns[int(number)] = name
     return _Layout(delimiter, options.get("html", "").strip().lower() == "true", len(options), columns)
 

@@ -143,8 +143,7 @@ def examples(
     after = scanner.rest() + after
     if scanner.ended and name:
         beside.extend(_beside_list(b"{" + after.lstrip(b" \t\r\n,")))
-        second = find_list(b'{"": 0' + after)
-        if second is not None:
+        if (second := find_list(b'{"": 0' + after)) is not None:
             raise BadInput(
                 f"This file has several lists: {name!r} and {second[1]!r}.",
                 "It is unclear which one to learn from.",

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.markdown import read_markdown
@@ -10,6 +11,7 @@ from backend.datasets.documents.markup import read_html
 from backend.datasets.read.examples import find_examples, one_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
+from backend.files.json_file import read_json
 
 _FEED = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.DOTALL)
 _ITEM = re.compile(r"<(item|entry)(?:\s[^<>]*)?(?<!/)>")
@@ -17,19 +19,7 @@ _FIELD = re.compile(r"<([\w:]+)(?:\s[^<>]*)?(?<!/)>")
 _MESSAGE = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
 _QUOTED = re.compile(r'"(.*)"')
 _IS_LATEX = re.compile(r"(?:\s|%.*\n)*\\(?:documentclass|documentstyle|begin\{document\})")
-_LATEX = tuple(
-    (re.compile(pattern), to)
-    for pattern, to in (
-        (r"(?<!\\)%.*", ""),
-        (r"\\(?:sub)*section\*?\{([^{}]*)\}", r"\n\n## \1\n\n"),
-        (r"\\item\s*\[([^][]*)\]", r"\n\n**\1**\n\n"),
-        (r"\\item\b", "\n- "),
-        (r"\\textbf\{([^{}]*)\}", r"**\1**"),
-        (r"\\(?:documentclass|usepackage|begin|end|label|title|author|date)(?:\[[^][]*\])?\{[^{}]*\}|\\maketitle", ""),
-        (r"\\(?:emph|textit|texttt|underline|href\{[^{}]*\})\{([^{}]*)\}", r"\1"),
-        (r"\\([%&$#_{}])|\\\\", r"\1"),
-    )
-)
+_LATEX = [(re.compile(pattern), to) for pattern, to in read_json(Path(__file__).with_suffix(".json"))["latex"]]
 
 
 def _open_feed(file: File) -> OpenSource:

@@ -63,12 +63,11 @@ def _open(kind: str, file: File) -> OpenSource:
     passed.parts += parser.asides
     records = _records(parser, chosen, width, passed)
     opened = OpenSource(records, details, passed=passed.parts, late_notes=passed.notes)
-    if file.options.sheet is None:
-        likely = ", ".join(sheet.name for sheet in sheets if sheet not in chosen and sheet.likely)[:200]
-        if likely:
-            message = f"Only the sheet {chosen[0].name!r} was read; these may hold examples, too: {likely}."
-            more = ", or read those with the same columns together" if details.together else ""
-            opened.notes.append(("other_sheets", message, f"Choose another sheet{more}."))
+    likely = ", ".join(sheet.name for sheet in sheets if sheet not in chosen and sheet.likely)[:200]
+    if likely and file.options.sheet is None:
+        message = f"Only the sheet {chosen[0].name!r} was read; these may hold examples, too: {likely}."
+        more = ", or read those with the same columns together" if details.together else ""
+        opened.notes.append(("other_sheets", message, f"Choose another sheet{more}."))
     return opened
 
 
@@ -80,12 +79,10 @@ def _look(number: int, name: str, rows: Rows) -> _Sheet:
     if data >= len(rows):
         return _Sheet(number, name, columns, rows[-1][0] + 1, 0, empty=header is None)
     start = rows[header][0] + 1 if header is not None else rows[data][0]
-    if known_columns(columns):
-        return _Sheet(number, name, columns, start, _SURE, empty=False)
     width = max(len(cells) for _, cells in rows[data:])
     names = columns or unique_names([""] * width)
     records = [dict(zip(names, [*cells, *[""] * (width - len(cells))], strict=False)) for _, cells in rows[data:]]
-    if any(match(record) for record in records[:3]):
+    if known_columns(columns) or any(map(match, records[:3])):
         return _Sheet(number, name, columns, start, _SURE, empty=False)
     guessed = guess(records) if len(records) > 1 else None
     likely = _MAYBE if guessed is not None and guessed.shape == "question_answer" else 0
