@@ -94,8 +94,9 @@ class Material:
 class Making:
     """Examples being made: what to decide next, and how far one is. draft: to keep, change or drop, about `passage`.
     column: of a table, to be asked about first. kept: examples. waiting: drafts. covered: how many passages have
-    examples. last: what was decided last, "" if that can't be undone. models: the id and name of each that can draft.
-    working: what a model does now, and how far it is, 0 to 1. failed: why it ended."""
+    examples. again: the passage with the fewest examples, 0 for none. last: what was decided last, "" if that can't be
+    undone. models: the id and name of each that can draft. working: what a model does now, and how far it is, 0 to 1.
+    failed: why it ended."""
 
     draft: Draft | None
     passage: Passage | None
@@ -104,6 +105,7 @@ class Making:
     waiting: int
     passages: int
     covered: int
+    again: int
     last: str
     models: tuple[tuple[str, str], ...]
     working: tuple[str, float] | None

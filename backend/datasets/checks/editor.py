@@ -35,6 +35,7 @@ _RARE = 0.05  # share of the answers; what so few have is no label
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _QUOTED = 20  # characters of an answer that is no accident in a question
+_SIGN_OFF = 60  # characters; so short an ending is the writer's voice
 _GREETING = 6  # characters; so short a question may be answered in kind
 
 
@@ -43,7 +44,8 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     chats = [(row, last_answer(row).strip(), _asked(row)) for row in rows if len(row.messages) > 1]
     chats = [(row, answer, asked) for row, answer, asked in chats if answer and asked]
     if ending := form.ending(chats):
-        yield problem(None, "boilerplate", quote=excerpt(ending))
+        if len(ending) > _SIGN_OFF:
+            yield problem(None, "boilerplate", quote=excerpt(ending))
         chats = [(row, answer.removesuffix(ending).rstrip() or answer, asked) for row, answer, asked in chats]
     yield from form.find(chats)
     yield from _cut_off(chats)

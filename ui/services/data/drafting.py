@@ -81,6 +81,7 @@ class DraftingService:
             waiting=sum(each.id not in log.decided for each in drafts),
             passages=len(material.passages),
             covered=len(kept.keys() - {0}),
+            again=min((each.number for each in material.passages), key=lambda number: kept[number], default=0),
             last=self._last(data_id, log),
             models=self.models(),
             working=None if task is None or task.ended else (task.phase, task.fraction),
@@ -94,6 +95,9 @@ class DraftingService:
             log = self._log(data_id)
             if log.decided.get(draft_id):  # a skipped passage can still be asked about
                 return 0
+            if not question.strip() or not answer.strip():
+                lacking = "question" if not question.strip() else "answer"
+                raise BadInput(f"There is no {lacking} yet.", "", f"Write the {lacking}, then press Keep again.")
             if len(question) + len(answer) > LONGEST:
                 raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
             draft, passages = self._find(data_id, draft_id, log), self._material(data_id).passages

@@ -53,7 +53,8 @@ def card(now: Making, data_id: str) -> Markup:
     elif now.column:
         shown = _column(now.column, data_id, undo)
     else:
-        shown = components.text("Nothing is left to decide.") + components.acts(undo)
+        ask = components.button("Ask something else", f"draft-about:{data_id}", now.again) if now.again else ""
+        shown = components.text("Nothing is left to decide.") + components.acts(ask, undo)
     bar = components.progress(fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples")
     waiting = components.badge(f"{fmt.count(now.waiting, 'draft')} left", "calm") if now.waiting else ""
     return components.card(_title(now), bar, shown, _model(now, data_id), lead=_needed(now), aside=waiting)

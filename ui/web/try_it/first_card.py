@@ -107,7 +107,7 @@ def _others() -> Markup:
 def drawn(turn: Turn, source: str, answering: bool = False) -> Markup:
     """The message with both answers. source: where they are from."""
     made = first()
-    score = f"it got {made.right} right, the base model {made.base_right}."
+    score = f"our sample got {made.right} right, the base model {made.base_right}."
     score = f"Of {made.asked} messages that it had not seen, {score}"
     return Markup(
         '<div role="log" aria-label="A message and both answers" aria-busy="{}"><div class="turn">'

@@ -90,7 +90,9 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     assert found_in(orders) == []
     assert found_in([*orders, *odd]) == [(41, "json_keys"), (42, "json_keys"), (43, "json_invalid")]
     sound = [(word, answer(n)[1]) for n, word in enumerate(words)]
-    assert found_in([(word, f"{said}\n\nYours, the team of the shop") for word, said in sound]) == [(0, "boilerplate")]
+    footer, sign_off = f"Yours, the shop: open {'from nine to six ' * 3}", "Rosie x"
+    assert found_in([(word, f"{said}\n\n{footer}") for word, said in sound]) == [(0, "boilerplate")]
+    assert found_in([(word, f"{said}\n\n{sign_off}") for word, said in sound]) == []
     cut = [(f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]]
     assert found_in([*sound[5:], *cut]) == [(n, "cut_off") for n in range(36, 41)]
     lost = (

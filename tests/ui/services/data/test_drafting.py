@@ -117,7 +117,7 @@ def test_one_asks_by_hand_once_the_drafts_are_decided(app: App, tmp_path: Path) 
         skipped = now(app, data_id).draft
         assert skipped
         app.drafting.drop(data_id, skipped.id)
-    assert now(app, data_id).draft is None
+    assert (now(app, data_id).draft, now(app, data_id).again) == (None, 2)
     skipped = now(app, data_id, wanted=2).draft
     assert skipped
     assert app.drafting.keep(data_id, skipped.id, "Who stops here?", "Nobody.") == 3, "skipped, but asked about later"
