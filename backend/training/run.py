@@ -187,7 +187,7 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
         if step >= session.schedule.total or session.out_of_patience:
             return step
         session.report_progress(step)
-    elif session.validation:
+    elif session.validation and not session.work.should_stop():
         session.evaluate(net, 0)
     if session.work.should_stop() and not checkpoint:
         session.stopping = True

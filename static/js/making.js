@@ -32,6 +32,10 @@ document.addEventListener('keydown', (event) => {
   if (event.repeat || !form?.contains(event.target)) return;
   const typing = event.target.matches('textarea, input:not([type=checkbox]), select');
   if (typing && event.key === 'Escape') form.querySelector('[type=submit]').focus();
+  if (!typing && event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault(); // on a sentence, too, which Enter would press again
+    form.querySelector('[type=submit]').click();
+  }
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = [...document.querySelectorAll('#making kbd')].find((each) => each.textContent === event.key.toLowerCase());
   if (!key) return;

@@ -29,7 +29,7 @@ from jobs.records import State
 from tests.backend.tiny_run import make_model
 from tests.benchmarks.measuring import print_result
 from tests.measured_speed import store_speed
-from ui.cli.model_commands import unpack_bundled_model
+from ui.cli.model_commands import require_model
 from ui.services.app import App
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -89,7 +89,7 @@ def main(steps: int, *, smoke: bool = False, promise: bool = False) -> None:
             model_id = local.register_folder(app.workspace, make_model(Path(folder) / "tiny"))
             store_speed(app.workspace)
         else:
-            unpack_bundled_model(app)
+            require_model(app, "")
             app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
         for sample, changes in PROMISED if promise else RUNS[:1] if smoke else RUNS:
             one = timed(app, model_id, sample, changes, steps)

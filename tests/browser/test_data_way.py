@@ -241,7 +241,7 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     for said in (f"Me, at four. {sentence.inner_text()}", "Me, at four."):
         sentence.click()
         assert (answer.input_value(), sentence.get_attribute("aria-pressed")) == (said, str(len(said) > 12).lower())
-    answer.press("Control+Enter")
+    sentence.press("Control+Enter")
     page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('4 of 50')")
     page.locator("#making kbd", has_text="u").click()
     page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('3 of 50')")

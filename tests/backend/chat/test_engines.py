@@ -264,7 +264,7 @@ def test_adapters_work_as_in_transformers(workspace: Workspace, bundled_model: P
     assert isinstance(exact, TorchEngine)
     prompt = found.prompt_ids(STORY)
     ids, likely = zip(*found.server().next(prompt, 1, tuned=True, likeliest=1000).likeliest, strict=True)
-    base, tuned = (torch_engine.logits(exact.model(pane), prompt)[-1].log_softmax(-1).numpy() for pane in exact.panes)
+    base, tuned = (torch_engine.logits(exact.models[pane], prompt)[-1].log_softmax(-1).numpy() for pane in exact.panes)
     at = numpy.array(ids)
     assert numpy.linalg.norm(numpy.array(likely) - tuned[at]) < 0.15 * numpy.linalg.norm(tuned[at] - base[at])
 

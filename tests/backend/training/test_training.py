@@ -116,6 +116,9 @@ def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult],
 
     whole, result = finished
     work = make_run(tmp_path, model)
+    stopped = train_until(work, 0)
+    assert (stopped.state, stopped.steps, work.events_of("eval")) == ("stopped", 0, []), "it ends at once"
+    work.attempt += 1
     for stop_at in (2, 5, 6, 9, 11, 14):
         stopped = train_until(work, stop_at)
         assert (stopped.state, stopped.steps, stopped.weights_changed) == ("stopped", stop_at, True)
