@@ -29,6 +29,8 @@ def test_the_picture_shows_answers_while_a_model_is_trained(open_page: Callable[
     if os.environ.get("APPRENTICE_PICTURE"):
         PICTURE.write_bytes(picture)
     assert picture.startswith(b"\x89PNG")
+    page.click("#stop")  # the next test wants a page that is idle
+    page.locator("#stop").wait_for(state="hidden")
 
 
 def test_the_readme_shows_it() -> None:
