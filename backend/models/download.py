@@ -26,6 +26,7 @@ from backend.files.listing import files_in
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.models.hub import Listing, Progress, Repository, valid_name
+from backend.records.base import StoredRecord
 from backend.records.events import DownloadedEvent
 from backend.records.units import MIB, format_size
 from backend.settings import Workspace
@@ -45,14 +46,24 @@ class Stopped(Exception):
     """The person stopped the download."""
 
 
+class Downloaded(StoredRecord):
+    """The result of the job. After a look-up only `model` is set, the id by the hub's spelling; nothing when stopped.
+    path: of the model's folder. revision: the commit. bytes: of its files."""
+
+    model: str = ""
+    path: str = ""
+    revision: str = ""
+    bytes: int = 0
+
+
 def run(context: JobContext) -> dict[str, Any]:
-    """Download the model `context.spec["model"]`, or look it up if "weights" is false. Returns {"model", "path",
-    "revision", "bytes"}, or only the first; {} when stopped. Raises MissingPart when the hub can't be reached or lacks
-    the model, or it can't be used, BadInput when it can't be trained, NotEnough when the disk is too small,
-    WorkspaceProblem when the model needs program code of its own, OSError."""
+    """Download the model `context.spec["model"]`, or look it up if "weights" is false. Returns what is set of
+    `Downloaded`. Raises MissingPart when the hub can't be reached or lacks the model, or it can't be used, BadInput
+    when it can't be trained, NotEnough when the disk is too small, WorkspaceProblem when the model needs program code
+    of its own, OSError."""
     try:
         if not context.spec.get("weights", True):
-            return {"model": _look_up(context, str(context.spec["model"]))}
+            return Downloaded(model=_look_up(context, str(context.spec["model"]))).model_dump(exclude_defaults=True)
         entry = catalogue.find_or_read(context.workspace, str(context.spec["model"]))
         target = local.workspace_folder(context.workspace, entry.id)
         with FileLock(_lock(target)):
@@ -65,7 +76,7 @@ def run(context: JobContext) -> dict[str, Any]:
     folder = local.folder(context.workspace, entry.id)
     ChatTokenizer.load(folder)  # tries it once
     size = sum(path.stat().st_size for path in files_in(folder))
-    return {"model": entry.id, "path": str(folder), "revision": local.revision(folder), "bytes": size}
+    return Downloaded(model=entry.id, path=str(folder), revision=local.revision(folder), bytes=size).model_dump()
 
 
 def delete(workspace: Workspace, model_id: str) -> float:

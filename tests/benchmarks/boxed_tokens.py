@@ -1,4 +1,4 @@
-"""Counting the tokens of 100,000 chat rows, as the check of examples does, encoding them, as a training does, and
+"""Counting the tokens of 100,000 chat rows, as the check of examples does, encoding them, as a training run does, and
 previewing one, with the tokenizer in a box against the same one in this process.
 
 Both use the bundled model's files, with a comment added to the template so that it counts as foreign. Processor

@@ -9,6 +9,7 @@ from pathlib import Path
 from backend.advice.reasons import ordinal
 from backend.errors import BadInput, MissingPart
 from backend.models import catalogue, hub_token, local
+from backend.models.download import Downloaded
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from ui.cli.follow import follow, require_completed
@@ -54,12 +55,12 @@ def _download(app: App, model_id: str) -> Answer:
     known, job = app.models.exists(model_id), follow(app, app.downloads.start(model_id))
     if not known:  # that was only its look-up
         require_completed(job, MissingPart, "Stopped.")
-        model_id = str(job.result["model"])
+        model_id = Downloaded.model_validate(job.result).model
         say(f"{model_id}: {fmt.looked_up(app.models.entry(model_id))}")
         job = follow(app, app.downloads.start(model_id))
     if job.failure:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
-    text = str(job.result.get("path", "Stopped. Run the command again to continue."))
+    text = Downloaded.model_validate(job.result).path or "Stopped. Run the command again to continue."
     return Answer({"state": job.state.value, **job.result}, text)
 
 

@@ -21,21 +21,23 @@ class FrontPage:
         """Answers a request for one of PATHS, whatever else is in its address."""
         headers = [(name, value) for name, value in scope["headers"] if name in _DECIDE]
         key = scope["path"], scope["scheme"], tuple(headers)
-        if key not in self._known:  # else it waits for nobody
+        answer = self._known.get(key)
+        if not answer:  # else it waits for nobody
             async with self._making:
-                if key not in self._known:
-                    await self._make(key, {**scope, "method": "GET", "query_string": b"", "headers": headers}, receive)
-        answer = self._known[key] = self._known.pop(key)  # the one asked for least recently is dropped first
+                answer = self._known.get(key) or await self._make(scope, headers, receive)
+        if answer[0].get("status") == 200:  # an error is not remembered
+            self._known.pop(key, None)
+            if len(self._known) == _MOST:
+                del self._known[next(iter(self._known))]  # the one asked for least recently
+            self._known[key] = answer
         for message in answer:
             await send(dict(message))  # to which headers may be added
 
-    async def _make(self, key: object, scope: Scope, receive: Receive) -> None:
+    async def _make(self, scope: Scope, headers: list[tuple[bytes, bytes]], receive: Receive) -> list[Message]:
         made: list[Message] = []
 
         async def keep(message: Message) -> None:
             made.append(message)
 
-        await self._app(scope, receive, keep)
-        if len(self._known) == _MOST:
-            del self._known[next(iter(self._known))]
-        self._known[key] = made
+        await self._app({**scope, "method": "GET", "query_string": b"", "headers": headers}, receive, keep)
+        return made

@@ -104,8 +104,8 @@ class Page:
 
 def news(app: App, run_id: str) -> str:
     """A word about the open run, and one about each job at work: "" if there is neither. "f9ab2c:42" stands for 42
-    percent of a training; otherwise it is "f9ab2c:completed" and the like, and "f9ab2c=42" for other jobs. run_end.js
-    makes the title of the browser's tab of them, and keeps the line about them current."""
+    percent of a training run; otherwise it is "f9ab2c:completed" and the like, and "f9ab2c=42" for other jobs.
+    run_end.js makes the title of the browser's tab of them, and keeps the line about them current."""
     jobs = at_work.jobs(app.runner.jobs())
     if run_id:
         with suppress(ApprenticeError):

@@ -133,10 +133,10 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
         for place, text, flag in zip(places, texts, flags, strict=False):
             if fault.answers_only and place != ROLE_NAMES["assistant"]:
                 continue
-            if asks_for(fault.kind, question(row)):
-                break
             match = fault.find(text) if flag & fault.needs else None
-            if match is not None:
+            if match is None:
+                continue
+            if not asks_for(fault.kind, question(row)):
                 quote = excerpt(text, match.start(), match.end())
                 yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote)
-                break
+            break

@@ -288,13 +288,16 @@ def test_the_oldest_uploads_make_room(tmp_path: Path) -> None:
     assert sum(file.exists() for file in files) < 2, "the oldest ones of all"
 
 
-def test_a_page_that_is_known_waits_for_no_other() -> None:
-    going = asyncio.Event()
+def test_a_page_that_is_known_waits_for_no_other_and_an_error_is_forgotten() -> None:
+    going, failed = asyncio.Event(), list[bytes]()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["headers"] != [(b"host", b"known")]:
+        host = scope["headers"][0][1]
+        if host.startswith(b"made up"):
             await going.wait()
-        await send({"type": "http.response.body", "body": scope["headers"][0][1]})
+        failed.extend([host] * (host == b"broken"))
+        await send({"type": "http.response.start", "status": 500 if host == b"broken" else 200})
+        await send({"type": "http.response.body", "body": host})
 
     async def asked(front: FrontPage, host: bytes) -> bytes:
         got: list[Message] = []
@@ -304,11 +307,12 @@ def test_a_page_that_is_known_waits_for_no_other() -> None:
 
         scope = {"type": "http", "path": "/", "scheme": "http", "headers": [(b"host", host)]}
         await front.answer(scope, lambda: asyncio.Future(), send)
-        return bytes(got[0]["body"])
+        return bytes(got[1]["body"])
 
     async def all_of_them() -> list[bytes]:
         front = FrontPage(slow)
         first = await asked(front, b"known")
+        assert await asked(front, b"broken") == await asked(front, b"broken") == b"broken"
         others = [asyncio.create_task(asked(front, b"made up %d" % n)) for n in range(30)]
         await asyncio.sleep(0)
         second = await asyncio.wait_for(asked(front, b"known"), 10)
@@ -316,3 +320,4 @@ def test_a_page_that_is_known_waits_for_no_other() -> None:
         return [first, second, *await asyncio.gather(*others)]
 
     assert asyncio.run(all_of_them()) == [b"known"] * 2 + [b"made up %d" % n for n in range(30)]
+    assert failed == [b"broken"] * 2
