@@ -1,10 +1,12 @@
 """The job "evaluate": is the model of a run any good? The whole report lies in REPORT in the job's folder."""
 
 import json
+import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from backend.errors import BadSetting
 from backend.evaluation import against_parent, answers_so_far, diagnosis, general
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Stopped, reporting
@@ -30,6 +32,8 @@ from backend.runs.answer_form import answer_form
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
+
+log = logging.getLogger(__name__)
 
 QUICK = 180.0  # seconds that an evaluation may take to start automatically
 
@@ -93,7 +97,7 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         facts=read_facts(context.folder),
         keep_general=keep_general,
         usual=list(own_answers.read(folder).values()),
-        form=json.dumps(form) if (form := answer_form(folder)) else "",
+        form=_form(folder),
     )
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     precision = models.precision if models.on_processor else ""  # both versions answer in the same one
@@ -101,6 +105,15 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     return against_parent.add_parent(
         report, workspace, folder, asking, tuned, lambda old: load(workspace, engine, base, old.learned, precision)
     )
+
+
+def _form(folder: Path) -> str:
+    """The form of the run's answers; "" for none, or one that can't be used: the evaluation goes on without."""
+    try:
+        return json.dumps(form) if (form := answer_form(folder)) else ""
+    except BadSetting as error:
+        log.warning("answers are not held to a form: %s", error)
+        return ""
 
 
 def _so_far(workspace: Workspace, folder: Path, trained: RunSpec, **decides: str) -> AnswersSoFar:

@@ -10,7 +10,7 @@ from typing import Any
 from backend.errors import BadInput
 from backend.files.json_file import loads, read_json
 from backend.records.base import Record
-from backend.serving.schemas import check_schema
+from backend.text.schemas import check_schema
 
 DEFAULT_ANSWER = 512  # tokens
 PATHS = CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"

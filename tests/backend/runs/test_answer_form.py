@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from backend.runs.answer_form import answer_form
+from backend.errors import BadSetting
+from backend.runs.answer_form import EDITED, answer_form
 from backend.runs.conversations import write_conversations
 
 PLAIN = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
@@ -31,3 +32,10 @@ def test_forms(tmp_path: Path, answers: list[Any], properties: dict[str, Any] | 
     form = answer_form(tmp_path)
     assert (form and form["properties"]) == properties
     assert answer_form(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"oneOf": []}', '{"type": "text"}', '{"$defs": 1}', "\xff", "[" * 9999])
+def test_an_edited_form_that_cant_be_used_names_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / EDITED).write_text(text, "latin-1")
+    with pytest.raises(BadSetting, match=rf"form in .*{tmp_path.name}/form\.json (is|has|can't)"):
+        answer_form(tmp_path)

@@ -1,14 +1,15 @@
 """Endpoints: a trained model that other programs use, until it is stopped."""
 
+import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from backend.errors import BadInput, BadSetting, RunProblem
-from backend.files.json_file import loads, write_json
+from backend.files.json_file import write_json
 from backend.hosting.policy import Feature, Policy
-from backend.runs.answer_form import EDITED, answer_form
-from backend.serving.schemas import check_schema
+from backend.runs.answer_form import EDITED, edited_form, form_of_examples, parse_form
 from backend.serving.state import LOOPBACK, key_hash, new_key, read_state
 from jobs.records import Job
 from jobs.runner import Runner
@@ -50,10 +51,20 @@ class EndpointService:
         return self._endpoint(self._runner.job(job_id)), key
 
     def form(self, run_id: str) -> dict[str, Any] | None:
-        """The JSON schema of a run's answers; None where they have no form in common."""
+        """The JSON schema of a run's answers; None where they have no form in common. Raises BadSetting for an edited
+        one that can't be used."""
         if run_id not in self._forms:
-            self._forms[run_id] = answer_form(self._runs.folder(run_id))
-        return self._forms[run_id]
+            self._forms[run_id] = form_of_examples(self._runs.folder(run_id))
+        return edited_form(self._runs.folder(run_id)) or self._forms[run_id]
+
+    def form_text(self, run_id: str) -> str:
+        """The form to show and to edit, also one that can't be used; "" without any."""
+        with suppress(BadSetting):
+            form = self.form(run_id)
+            return json.dumps(form, indent=1, ensure_ascii=False) if form else ""
+        with suppress(OSError):
+            return (self._runs.folder(run_id) / EDITED).read_text("utf-8", "replace")
+        return "{}"
 
     def save_form(self, run_id: str, text: str) -> None:
         """Replaces the form of a run's answers by the JSON schema in `text`, an empty one by that of its examples.
@@ -61,13 +72,10 @@ class EndpointService:
         self._policy.require(Feature.SERVE)
         file = self._runs.folder(run_id) / EDITED
         try:
-            schema = {**loads(text.strip() or "{}")}
-            check_schema(schema)
-            write_json(file, schema) if schema else file.unlink(missing_ok=True)
-        except (ValueError, TypeError, BadInput) as error:
-            why = error.what if isinstance(error, BadInput) else f"is not a JSON object ({error})."
-            raise BadSetting(f"The form {why}", "", "Change it and save it again, or leave it empty.") from error
-        self._forms.pop(run_id, None)
+            write_json(file, schema) if (schema := parse_form(text)) else file.unlink(missing_ok=True)
+        except BadInput as error:
+            next_step = "Change it and save it again, or leave it empty."
+            raise BadSetting(f"The form {error.what}", "", next_step) from error
 
     def key(self, job_id: str) -> str:
         """The key of an endpoint that was opened here and is open; "" for any other one."""

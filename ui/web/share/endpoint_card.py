@@ -1,6 +1,5 @@
 """The section of Share that lets other programs use the model: an endpoint that is started and stopped here."""
 
-import json
 from collections.abc import Hashable
 
 import gradio as gr
@@ -53,9 +52,8 @@ class EndpointCard:
             return {self.start: gr.update(interactive=False), self.state: components.text(refused, "small")}
         latest = self.app.endpoints.latest(choice.run_id) if choice.run_id else None
         serving = bool(latest and latest.active)
-        form = choice.run_id and not serving and self.app.endpoints.form(choice.run_id)
-        text = json.dumps(form, indent=1, ensure_ascii=False)
-        field = components.textarea(FORM, "form", text, f"form {choice.run_id}")
+        form = self.app.endpoints.form_text(choice.run_id) if choice.run_id and not serving else ""
+        field = components.textarea(FORM, "form", form, f"form {choice.run_id}")
         editor = components.form("form", field, components.submit("Save the form"))
         updates: Updates = {
             self.in_form: gr.update(visible=bool(form)),

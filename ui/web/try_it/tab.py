@@ -81,7 +81,7 @@ class TryTab:
             **self.first.show(bool(why_not)),
             self.proof: "" if why_not else self._proof(choice),
             self.suggested: "" if why_not else suggestions(self.app.results.unseen_questions(choice.run_id)),
-            self.settings.in_form: gr.update(visible=not why_not and bool(self.app.endpoints.form(choice.run_id))),
+            self.settings.in_form: gr.update(visible=not why_not and bool(self.app.endpoints.form_text(choice.run_id))),
             self.settings.carried: "" if why_not else self.app.results.instruction(choice.run_id),
             self.ask: gr.update(interactive=not why_not and not self.app.chat.answering),
             **self.evaluation.show(choice),

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from backend.errors import BadSetting
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
 from backend.records.units import MIB
 from backend.runs.conversations import write_conversations
@@ -120,6 +121,10 @@ def test_the_form_of_the_answers_can_be_changed(app: MadeUpApp, page: Page) -> N
     assert "&#34;b&#34;" in save('{"properties": {"b": {}}, "required": ["b"], "additionalProperties": false}')
     assert "b" in (app.endpoints.form("run-a") or {})["properties"]
     assert "&#34;a&#34;" in save("")
+    (app.runs.folder("run-a") / "form.json").write_text('{"type": "tüxt"}', "utf-8")
+    assert "tüxt" in card.show(choice, "")[card.form]
+    with pytest.raises(BadSetting, match=r"run-a/form\.json has “type”"):
+        app.endpoints.start("run-a", in_form=True)
 
 
 def test_the_key_of_an_endpoint_is_known_until_it_is_stopped(app: MadeUpApp) -> None:

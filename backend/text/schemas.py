@@ -17,6 +17,7 @@ _LIMITS = {name for pair in _RANGES for name in pair}
 _OTHER = {"type", "required", "enum", "const", "$ref", "pattern", "format", *_LIMITS}
 _NOTES = {"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "strict"}
 _KEYWORDS = _PARTS | _NAMED | _BOUNDS | _OTHER | _NOTES
+_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _FORMATS = ("date", "time", "date-time", "uuid")
 
 
@@ -33,6 +34,10 @@ def check_schema(schema: Any) -> None:
     wrong |= {name for name in schema.keys() & _LIMITS if not isinstance(schema[name], int | float) or schema[name] % 1}
     if schema.get("format", "date") not in _FORMATS:
         wrong.add("format")
+    kinds = schema.get("type", [])
+    if not all(kind in _TYPES for kind in (kinds if isinstance(kinds, list) else [kinds])):
+        wrong.add("type")
+    wrong |= {name for name in schema.keys() & _NAMED if not isinstance(schema[name], dict)}
     if "pattern" in schema and not _is_whole(schema["pattern"]):
         wrong.add("pattern")
     if wrong:
