@@ -15,6 +15,12 @@ const follow = () => {
 };
 
 apprentice.onRedraw(follow);
+
+// A page that comes back begins as the server drew it for everybody: a quiet line stands there until its tab is given.
+const page = document.documentElement;
+const given = () => page.removeAttribute('data-coming');
+if (Object.keys(apprentice.store.choice()).length) page.setAttribute('data-coming', '');
+setTimeout(given, 10_000);
 window.addEventListener('popstate', () => {
   if (location.hash && !buttonOf(location.hash.slice(1))) { history.replaceState(null, '', at(openTab())); return; }
   wanted = null;
@@ -49,11 +55,12 @@ const toTop = (tab, element = '') => {
 // (run_end.js).
 let fetched = '';
 const toItsTab = (tabs, answer) => {
-  const given = answer.startsWith('shown:');
-  const [name, shown] = answer.slice(given ? 6 : 0).split(' ');
+  const isGiven = answer.startsWith('shown:');
+  const [name, shown] = answer.slice(isGiven ? 6 : 0).split(' ');
   const before = fetched;
   fetched = `${name} ${shown}`;
-  if (given || fetched === before) return tabs.map(() => undefined);
+  if (name === openTab()) given();
+  if (isGiven || fetched === before) return tabs.map(() => undefined);
   return tabs.map((tab) => (tab === name ? `${fetched} ${performance.now()}` : undefined));
 };
 

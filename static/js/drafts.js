@@ -13,6 +13,25 @@ document.addEventListener('input', (event) => {
   save();
 });
 
+// So does what is typed into a field of gradio's under the class "keeps", from one loading to the next.
+const idOf = (field) => field.matches('.keeps textarea') && field.closest('[id]').id;
+document.addEventListener('input', ({ target }) => {
+  if (!idOf(target)) return;
+  drafts[idOf(target)] = target.value;
+  save();
+});
+const before = { ...drafts };
+apprentice.onRedraw(() => {
+  for (const field of document.querySelectorAll('.keeps textarea')) {
+    const words = before[idOf(field)];
+    delete before[idOf(field)];
+    if (words) requestAnimationFrame(() => requestAnimationFrame(() => { // gradio empties it in the next frame
+      field.value ||= words;
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    }));
+  }
+});
+
 // A form that was sent leaves the page once it is saved. Where that fails it stays, under an error.
 let sent = null;
 document.addEventListener('submit', (event) => { sent = event.target; }, true);

@@ -145,9 +145,13 @@ def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], 
     keys.press("Enter")
     keys.type("Is it late?")  # takes the place of what stood there
     keys.press("Enter")
-    keys.press("ArrowRight")
+    page.locator("#topic textarea").fill("Questions at night")
+    cell(1, 1).click()
     keys.type("Yes, go to bed.", delay=60)
-    keys.press("Enter")
+    page.reload()
+    cell(1, 1).get_by_text("Yes, go to bed.").wait_for()
+    page.wait_for_function("document.querySelector('#topic textarea').value === 'Questions at night'")
+    cell(1, 1).click()
     keys.press("ArrowUp")
     keys.press("Enter")  # opens what stands there
     keys.press("End")

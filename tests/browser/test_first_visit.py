@@ -39,9 +39,11 @@ def test_a_message_is_answered_live_and_the_button_leads_to_ones_own(open_page: 
     page.keyboard.press("Enter")
     page.wait_for_selector("#task input:focus")
     stored(page, "begun", True)
+    seen = "document.querySelector('#tab-start .first')?.checkVisibility({ visibilityProperty: true })"
+    page.add_init_script(f"setInterval(() => {{ window.seen ||= {seen}; }}, 5)")
     page.reload()
     page.locator("#to-data:not([disabled])").wait_for()
-    assert not card.is_visible()
+    assert not page.evaluate("window.seen"), "not even for a moment"
 
 
 def test_without_a_model_of_ones_own_try_opens_the_finished_apprentice(open_page: Opens, newcomers_page: str) -> None:

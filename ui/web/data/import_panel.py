@@ -52,7 +52,8 @@ class ImportPanel:
                     html(components.text(f"{KINDS} {_stays(app.policy)}", "small"))
                 with gr.Tab("Paste"):
                     paste = "Paste JSON lines or a table with a heading"
-                    self.pasted = gr.Textbox(label="Examples as text", lines=7, max_lines=16, placeholder=paste)
+                    words: dict[str, Any] = {"lines": 7, "max_lines": 16, "elem_id": "pasted", "elem_classes": "keeps"}
+                    self.pasted = gr.Textbox(label="Examples as text", placeholder=paste, **words)
                     self.use_text = button("Read this")
                     if not app.policy.why_not(Feature.HUB_DATA):
                         html(components.text(HUB, "small"))
@@ -78,9 +79,8 @@ class ImportPanel:
                 with gr.Row(elem_classes="actions"):
                     self.material = upload_button("Choose a document or a table", None, "material")
                 topic = "Or paste a text, or name a topic"
-                self.topic = gr.Textbox(
-                    label=topic, placeholder="Questions to a bicycle workshop", lines=2, max_lines=8
-                )
+                looks = {"lines": 2, "max_lines": 8, "elem_id": "topic", "elem_classes": "keeps"}
+                self.topic = gr.Textbox(label=topic, placeholder="Questions to a bicycle workshop", **looks)
                 with gr.Row(elem_classes="actions"):
                     self.make = button("Make examples from this", elem_id="make-examples")
             html(Markup("<h2>Or use ours</h2>"), elem_classes="group-name")

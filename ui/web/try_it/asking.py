@@ -60,7 +60,7 @@ class Asking:
         self.app, self.state, self.shown = app, state, shown
         with gr.Column(elem_classes="ask-box"):
             words: dict[str, Any] = {"label": "Your question to both", "placeholder": PLACEHOLDER}
-            self.question = gr.Textbox(lines=1, max_lines=8, elem_id="question", **words)
+            self.question = gr.Textbox(lines=1, max_lines=8, elem_id="question", elem_classes="keeps", **words)
             with gr.Row(elem_classes="actions"):
                 self.send = button("Ask both", interactive=False, elem_id="ask")
                 self.stop = button("Stop", visible=False, elem_id="stop-answer")

@@ -32,7 +32,7 @@ class FirstCard:
             self.shown = html(recorded(0))
             with gr.Row(elem_classes="actions"):
                 words: dict[str, Any] = {"label": "A message of your own", "placeholder": PLACEHOLDER}
-                self.question = gr.Textbox(max_lines=4, elem_classes="first-question", **words)
+                self.question = gr.Textbox(max_lines=4, elem_classes="first-question keeps", **words)
                 self.send = button("Ask both", interactive=False)
                 self.why_not = html(elem_classes="reason")
             self.others = clickable(_others())
