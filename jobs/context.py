@@ -33,6 +33,7 @@ class Context:
         self._log = EventLog(folder.events, status.attempt)
         self._lock = threading.Lock()
         self._written = 0.0
+        self._ends = 0.0  # when all will be done, as last reported
 
     def begin(self) -> None:
         """Mark the job as running. Raises OSError."""
@@ -49,12 +50,17 @@ class Context:
     ) -> None:
         """Report progress; written when the phase changes, else at most twice a second. Raises OSError. phase: what
         is being done, for people. done: how much of `total`, in any unit. total: 0 if it is unknown. seconds_left:
-        until all of it is done; None if it is unknown. detail: more about the phase, for people"""
+        until all of it is done; None if it is unknown: then what was said last runs on. detail: more about the phase,
+        for people"""
         with self._lock:
-            before = self.status.progress
+            before, now = self.status.progress, time.monotonic()
+            if seconds_left is not None:
+                self._ends = now + seconds_left
+            elif self._ends > now:
+                seconds_left = self._ends - now
             progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left, detail=detail)
             self.status = self.status.changed(progress=progress)
-            due = time.monotonic() - self._written >= _SECONDS_BETWEEN_WRITES
+            due = now - self._written >= _SECONDS_BETWEEN_WRITES
             if before is None or before.phase != phase or due:
                 self._write()
 

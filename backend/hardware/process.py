@@ -3,8 +3,9 @@
 import os
 import platform
 import sys
+import time
 
-from backend.hardware import gpu_memory
+from backend.hardware import container, gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, usable_gpus
 
 _NICENESS = 10  # the page and other programs come first
@@ -54,3 +55,30 @@ def lower_priority(niceness: int = _NICENESS) -> None:
             process.nice(niceness)
     except psutil.Error:
         pass  # not allowed: the work then merely competes with the page
+
+
+class OtherPrograms:
+    """How busy programs other than ours keep the processor, from now on. process_id: ours."""
+
+    def __init__(self, process_id: int) -> None:
+        self._id = process_id
+        self._begin = self._used(), time.monotonic()
+
+    def share(self) -> float:
+        """Of all cores, 0 to 1; 0 where it is unknown, as in a container, which sees the times of its whole host."""
+        import psutil
+
+        (used, began), cores = self._begin, psutil.cpu_count() or 1
+        if container.cores() < cores:
+            return 0.0
+        return max(0.0, (self._used() - used) / (time.monotonic() - began) / cores)
+
+    def _used(self) -> float:
+        """Seconds of processor time of others."""
+        import psutil
+
+        try:
+            own, every = psutil.Process(self._id).cpu_times(), psutil.cpu_times()
+        except psutil.Error:
+            return 0.0  # ours has just ended
+        return float(every.user + every.system + getattr(every, "nice", 0.0) - own.user - own.system)

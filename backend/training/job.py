@@ -21,7 +21,7 @@ from backend import child_process, errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.keep_awake import keep_awake
-from backend.hardware.process import show_one_gpu
+from backend.hardware.process import OtherPrograms, show_one_gpu
 from backend.models import four_bit
 from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
@@ -35,6 +35,7 @@ from backend.training import oom
 from backend.training.dry_run import CHECKPOINTS, ORDER, OUTCOME
 from backend.training.dry_run_session import FOLDER, TRYING
 from backend.training.measured import Measured
+from backend.training.schedule import schedule
 from backend.training.state import checkpoints
 from backend.work import JobContext
 
@@ -45,6 +46,9 @@ _MEASURED = "measured.json"
 _POLL = 0.2  # seconds
 _TIMEOUT = 1800.0  # seconds for one dry run
 _OUT_OF_MEMORY_EXITS = (-9, -6)  # SIGKILL, by a system without memory, and SIGABRT, after a failed allocation
+_BUSY, _BUSY_AFTER = 0.2, 5.0  # of the processor, which others use; seconds until that is known
+_SLOWER = "Training takes longer for as long as they do, perhaps several times as long."
+_SLOWER_TO_DO = "Close what you don't need. The time left is computed anew after every step."
 _NOT_MEASURED = (
     "The dry run on your longest examples ended without a result; see the file log.txt of this run. Training starts "
     "all the same, with memory and time computed instead of measured."
@@ -77,6 +81,9 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
         measured = measure(context, relocate(spec, context.folder))
         if context.should_stop():
             return TrainingResult(state="stopped", steps=0, weights_changed=False)
+        if measured:
+            plan = schedule(spec.data.train_rows, spec.data.validation_rows, measured.settings)
+            context.progress(PHASE, seconds_left=measured.seconds(plan.total, len(plan.evaluations)))
     result = training.run(context)
     used, peak = oom.spec_used(context.folder, spec), result.peak_memory_mib
     own_answers.store(context.workspace, context.folder, used)
@@ -154,8 +161,9 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
     limit, on_processor = available(machine), nvidia_gpu(machine) is None and not machine.unified_memory
     order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit, "on_processor": on_processor}
     (folder / ORDER).write_text(json.dumps(order), "utf-8")
-    began = time.monotonic()
+    began, said = time.monotonic(), not on_processor
     child = child_process.start(["-m", "backend.training.dry_run", str(context.folder)])
+    others = OtherPrograms(child.pid)
     try:
         while child.poll() is None:
             if context.should_stop():
@@ -166,6 +174,10 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
             if nvidia_gpu(machine) is None and _used_mib(child) > limit:
                 return {"fits": False}
             context.alive()
+            if not said and time.monotonic() > began + _BUSY_AFTER and (share := others.share()) > _BUSY:
+                said = True
+                used = f"Other programs use {share:.0%} of its processor while the time is measured."
+                context.emit(NoteEvent("This computer is busy", f"{used} {_SLOWER}", _SLOWER_TO_DO))
             context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))
             time.sleep(_POLL)
     finally:

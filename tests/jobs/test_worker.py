@@ -42,6 +42,15 @@ def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pyt
     assert environment["APPRENTICE_HOME"] == str(runner.workspace.root)
 
 
+def test_the_time_left_runs_on_through_a_phase_that_knows_none(runner: Runner) -> None:
+    folder = folder_of(runner, runner.submit("noop", {}, ""))
+    context = Context(folder, runner.workspace, folder.status())
+    context.progress("Training", 1, 2, 90.0)
+    context.progress("Checking")
+    context.close()
+    assert 80 < (context.status.progress.seconds_left or 0) < 90
+
+
 def test_the_shipped_command_starts_a_real_kind(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shipped == (sys.executable, "-m", "jobs.worker")
     monkeypatch.setattr(process, "WORKER", shipped)

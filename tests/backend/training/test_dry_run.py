@@ -78,7 +78,9 @@ def dry_runs(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) 
     return tried
 
 
-def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork) -> None:
+def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_job, "_BUSY_AFTER", 0.0)
+    monkeypatch.setattr(training_job.OtherPrograms, "share", lambda others: 0.45)
     result = training_job.run(work)
     assert result["state"] == "completed"
     assert result["weights_changed"]
@@ -89,6 +91,7 @@ def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork) -
     assert not (work.folder / "dry_run" / "checkpoints").exists()
     assert result["measured"]["memory_mib"] == event["memory_mib"]
     assert "tokens" in work.details[-1], "what it tried"
+    assert [note["what"].split(" of ")[0] for note in work.events_of("note")] == ["Other programs use 45%"]
     assert work.phases.index(training_job.PHASE) < work.phases.index("Training")
 
 

@@ -24,7 +24,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
     stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
     time_how = "to train, from this computer's measured speed" if ahead.time_measured else "to train, estimated"
     if ahead.while_busy:
-        time_how = "to train; measured while other programs were busy, so probably shorter"
+        time_how = "to train; measured while other programs were busy: shorter without them"
     numbers = [
         (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
         (fmt.count(ahead.train_rows, "example"), "to learn from"),
