@@ -10,10 +10,12 @@ from backend.records.specs import ALL_LINEAR, Method, Precision, TrainSettings
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 
-# Layer names of some families in the estimate's terms: fused layers (Phi, GLM), or other names (LFM2).
+# Layer names of some families in the estimate's terms: fused layers (Phi, GLM, Granite 4.0), or other names (LFM2).
 _LAYERS = {
     "qkv_proj": ("q_proj", "k_proj", "v_proj"),
     "gate_up_proj": ("gate_proj", "up_proj"),
+    "input_linear": ("gate_proj", "up_proj"),
+    "output_linear": ("down_proj",),
     "w1": ("gate_proj",),
     "w2": ("down_proj",),
     "w3": ("up_proj",),

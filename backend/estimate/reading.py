@@ -64,7 +64,7 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
         "num_attention_heads": heads,
         "num_kv_heads": config.get("num_key_value_heads") or heads,
         "head_dim": head_dim,
-        "intermediate_size": config.get("intermediate_size"),
+        "intermediate_size": config.get("shared_intermediate_size", config.get("intermediate_size")),
         "vocab_size": config.get("vocab_size"),
         "tie_word_embeddings": config.get("tie_word_embeddings", model_type.startswith("gemma")),
         "attention_layers": attention if model_type in _OTHER_LAYERS and layer_types else None,

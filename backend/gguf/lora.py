@@ -17,6 +17,8 @@ from backend.models.safetensors_files import Tensors
 
 _PREFIX = "base_model.model."
 _ROWS = 16  # of each weight are compared
+# Layers of Granite 4.0 that the converter names like Llama's; the first one it takes apart.
+_PARTS = {"shared_mlp.input_linear": ("mlp.gate_proj", "mlp.up_proj"), "shared_mlp.output_linear": ("mlp.down_proj",)}
 _TOLERANCE = 0.03  # relative to the rows' length; Q8_0 rounds by about 0.005, wrong rows differ by more than 1
 
 
@@ -43,16 +45,20 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", scale * rank)
     for module in sorted({_module(name) for name in learned.names}):
-        name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
-        if name is None or name not in stored or f"{module}.weight" not in weights.names:
-            raise _unsupported(f"{module} has no counterpart")
-        order = _row_order(gguf, stored[name], weights, f"{module}.weight", heads)
         first = learned.read(f"{_PREFIX}{module}.lora_A.weight")
-        second = learned.read(f"{_PREFIX}{module}.lora_B.weight")[order]
+        second = learned.read(f"{_PREFIX}{module}.lora_B.weight")
         if len(first) != rank:
             raise _unsupported(f"{module} has another rank")
-        writer.add_tensor(f"{name}.lora_a", first)
-        writer.add_tensor(f"{name}.lora_b", second)
+        block, *layer = module.rsplit(".", 2)
+        start = 0
+        for part in _PARTS.get(".".join(layer), (".".join(layer),)):
+            name = names.get_name(f"{block}.{part}.weight", try_suffixes=(".weight",))
+            if name is None or name not in stored or f"{module}.weight" not in weights.names:
+                raise _unsupported(f"{module} has no counterpart")
+            order = _row_order(gguf, stored[name], weights, f"{module}.weight", heads, start)
+            start += len(order)
+            writer.add_tensor(f"{name}.lora_a", first)
+            writer.add_tensor(f"{name}.lora_b", second[order])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -83,8 +89,8 @@ def _names(gguf: Any, reader: Any, architecture: str) -> Any:
     return gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
 
 
-def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[int]) -> Any:
-    """Which row of the model's weight each row of the GGUF file is."""
+def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[int], start: int) -> Any:
+    """Which row of the model's weight, from `start` on, each row of the GGUF file is."""
     import numpy
 
     rows = len(stored.data)
@@ -92,11 +98,11 @@ def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[
     values = gguf.quants.dequantize(stored.data[some], stored.tensor_type)
     orders = [numpy.arange(rows), *(_interleaved(rows, count) for count in heads if rows % (2 * count) == 0)]
     for order in orders:
-        expected = weights.read(name, order[some])
+        expected = weights.read(name, start + order[some])
         if expected.shape == values.shape:
             distance = numpy.linalg.norm(values - expected) / (numpy.linalg.norm(expected) or 1.0)
             if distance < _TOLERANCE:
-                return order
+                return start + order
     raise _unsupported(f"{name} has its rows in an order of its own")
 
 

@@ -7,7 +7,7 @@ tokenizer; for Qwen3.5 also its vision encoder and a head that is not loaded, fo
 Others can be looked up on the hub (download.py) or be in a folder. Popular ones are missing because
 - their template leaves nothing to learn: DeepSeek-R1-Distill ends the prompt inside a thought and drops thoughts from
   answers (tests/backend/tokens/test_tokenizer.py); GLM-4 9B and Apertus 8B write no end token after an answer;
-- their memory is not modeled: Gemma 3 from 4B up, 3n and 4, Ministral 3, Falcon-H1, Nemotron-H, Granite 4.0;
+- their memory is not modeled: Gemma 3 from 4B up, 3n and 4, Ministral 3, Falcon-H1, Nemotron-H, Granite 4.0 H;
 - they need code of their own (MiniCPM4), have no tokenizer.json (ERNIE 4.5 0.3B), or no template was at hand (Hunyuan).
 """
 
@@ -169,6 +169,7 @@ _DELTA = (*ATTENTION, "in_proj_qkv", "in_proj_z", "out_proj")  # Qwen3.5: attent
 _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "phi3": (_FUSED[:2], _FUSED),
     "glm4": (ATTENTION, (*ATTENTION, *_FUSED[2:])),
+    "granitemoehybrid": (ATTENTION, (*ATTENTION, "input_linear", "output_linear")),
     "lfm2": (_MIXING, (*_MIXING, "w1", "w2", "w3")),
     "qwen3_5_text": (_DELTA, (*_DELTA, "in_proj_a", "in_proj_b", *ALL_LINEAR[4:])),
 }

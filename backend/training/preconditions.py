@@ -26,8 +26,8 @@ _RESULT_BYTES = 8  # per trained parameter: the result and the one being written
 _OTHER_BYTES = 64 * MIB  # events, log, tokenizer and data
 
 # Model types that keep packed rows apart (tests/backend/training/test_packing.py): all but LFM2, whose convolutions
-# read across rows, and Qwen3.5, whose recurrent layers do.
-PACKABLE = SUPPORTED - {"lfm2", "qwen3_5_text"}
+# read across rows, Qwen3.5, whose recurrent layers do, and Granite 4.0, whose attention does in transformers.
+PACKABLE = SUPPORTED - {"granitemoehybrid", "lfm2", "qwen3_5_text"}
 
 
 class HasLearned(Protocol):

@@ -17,11 +17,11 @@ STORED = Path(__file__).parent.parent / "data" / "chat_templates"
 
 OF_FAMILY = {
     "CodeGemma": ("gemma",), "EXAONE": ("exaone_style",), "Falcon3": ("falcon3",), "Gemma 2": ("gemma",),
-    "Gemma 3": ("gemma3",), "Granite": ("granite3_3", "granite4_0"), "LFM2.5": ("lfm2_2_5", "lfm2_2_5_v2"),
-    "Llama 3": ("llama3_1", "llama3_2"), "MiniCPM": ("minicpm5",), "Mistral": ("mistral_v0_3",), "OLMo 2": ("olmo2",),
-    "OLMo 3": ("olmo3_1",), "Phi-3": ("phi3", "phi3_5"), "Phi-4": ("phi4_mini",), "Qwen2.5": ("qwen2_5",),
+    "Gemma 3": ("gemma3",), "Granite": ("granite3_3", "granite4_0"), "Granite 4.0": ("granite4_0",),
+    "LFM2.5": ("lfm2_2_5", "lfm2_2_5_v2"), "Llama 3": ("llama3_1", "llama3_2"), "MiniCPM": ("minicpm5",),
+    "Mistral": ("mistral_v0_3",), "OLMo 2": ("olmo2",), "OLMo 3": ("olmo3_1",), "Phi-3": ("phi3", "phi3_5"),
+    "Phi-4": ("phi4_mini",), "Qwen2.5": ("qwen2_5",), "TinyLlama": ("tinyllama",), "SmolLM3": ("smollm3",),
     "Qwen3": ("qwen3", "qwen3_instruct_2507"), "Qwen3.5": ("qwen3_5_nothink", "qwen3_5_think"),
-    "SmolLM3": ("smollm3",), "TinyLlama": ("tinyllama",),
 }  # fmt: skip
 OWN = {  # written by us for formats: no generation prompt; answers ending in end-of-text; EXAONE 4.0's empty thought
     "inst_style": "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content + eos_token }}"

@@ -63,6 +63,8 @@ def test_the_targets_of_a_model_type_are_its_linear_layers(kind: str) -> None:
         shape["layer_types"] = [*["sliding_attention"] * 3, "full_attention"]
     if kind == "lfm2":
         shape["layer_types"] = [*["conv"] * 3, "full_attention"]
+    if kind == "granitemoehybrid":
+        shape |= {"layer_types": ["attention"] * 4, "num_local_experts": 0, "mamba_n_heads": 8}
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**shape))
     names = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
@@ -81,7 +83,7 @@ def test_transformers_builds_a_model_with_the_same_number_of_parameters(entry: E
     kinds = {"Llama 3": "llama", "SmolLM2": "llama", "TinyLlama": "llama", "Falcon3": "llama", "Mistral": "mistral",
              "SmolLM3": "smollm3", "Qwen2.5": "qwen2", "Qwen3": "qwen3", "Phi-3": "phi3", "Phi-4": "phi3",
              "Gemma 2": "gemma2", "Gemma 3": "gemma3_text", "CodeGemma": "gemma", "OLMo 2": "olmo2",
-             "Granite": "granite", "LFM2.5": "lfm2", "Qwen3.5": "qwen3_5_text",
+             "Granite": "granite", "Granite 4.0": "granitemoehybrid", "LFM2.5": "lfm2", "Qwen3.5": "qwen3_5_text",
              "OLMo 3": "olmo3", "EXAONE": "exaone4", "MiniCPM": "llama"}  # fmt: skip
     shape = entry.architecture
     more: dict[str, Any] = {}
@@ -92,6 +94,9 @@ def test_transformers_builds_a_model_with_the_same_number_of_parameters(entry: E
     if shape.delta_heads:
         keys, values = shape.delta_heads
         more |= {"linear_num_key_heads": keys, "linear_num_value_heads": values}
+    if entry.family == "Granite 4.0":
+        more = {"layer_types": ["attention"] * shape.num_layers, "num_local_experts": 0}
+        more["shared_intermediate_size"] = shape.intermediate_size
     config = CONFIG_MAPPING[kinds[entry.family]](
         hidden_size=shape.hidden_size, num_hidden_layers=shape.num_layers,
         num_attention_heads=shape.num_attention_heads, num_key_value_heads=shape.num_kv_heads,
