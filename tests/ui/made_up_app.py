@@ -177,7 +177,7 @@ class MadeUpApp(App):
         self._served.start()
 
     def _serve(self) -> None:
-        while not self._closing.wait(0.05):
+        while not self._closing.wait(0.1):
             with suppress(Busy):  # the page's threads hold the lock for moments, too
                 self.work("train", "serve")
 

@@ -18,6 +18,7 @@ from ui.web.html import components
 
 log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+QUEUE_PAUSE = 0.02  # seconds between two looks for events
 
 OURS = ApprenticeError(
     "Something went wrong in Apprentice.",
@@ -90,6 +91,12 @@ def _whole(value: Any) -> Any:
 class Blocks(gr.Blocks):
     """gradio's page, except that a value its components refuse is one line in the log, not a traceback in the
     terminal: only a program sends such values. And a handler may return no updates at all."""
+
+    def queue(self, *args: Any, **kwargs: Any) -> "Blocks":
+        super().queue(*args, **kwargs)
+        # gradio looks for events a thousand times a second, which takes 5 % of a core from the training
+        self._queue.sleep_when_free, self._queue.progress_update_sleep_when_free = QUEUE_PAUSE, 1
+        return self
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         return await super().postprocess_data(block_fn, gr.skip() if predictions == {} else predictions, state)
