@@ -88,7 +88,9 @@ def _general(ahead: Plan, demo: bool) -> list[tuple[bool, str]]:
         return []
     if ahead.general_rows:
         trained = fmt.count(ahead.general_rows, "everyday question")
-        says = f"Messages about other things get an ordinary answer: up to {trained} are trained too."
+        took = sum(ahead.seconds) / 2 * ahead.settings.keep_general if ahead.seconds else 0
+        of_it = f", about {fmt.rough(took)} of the time" if took else ""
+        says = f"Messages about other things get an ordinary answer: up to {trained} are trained too{of_it}."
         switch = components.button("Train only this task", "general", "off")
     else:
         says = "Messages about other things are answered as if they were this task."

@@ -60,7 +60,8 @@ def test_memory_to_be_measured_and_where_examples_stay(app: MadeUpApp) -> None:
     shown = plan_view.plan(replace(ahead, memory_mib=0.0, memory_parts={}), {}, ())
     assert "will be measured" in shown
     assert "will be measured" not in plan_view.plan(ahead, {}, ())
-    ahead = app.planning.plan(DATA, "", TrainSettings())
+    kept = replace(ahead, settings=TrainSettings(keep_general=0.2), general_rows=15, seconds=(100.0, 200.0))
+    assert "about 30 s of the time" in plan_view.plan(kept, {}, ())
     assert "stays on this computer" in plan_view.plan(ahead, {}, ())
     assert "this computer." not in plan_view.plan(ahead, {}, (), demo=True)
 
