@@ -10,7 +10,7 @@ from backend.errors import BadInput, ChatFailed
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
-from backend.evaluation.measures import Measure, choose_measure
+from backend.evaluation.measures import Measure, choose_measure, may_follow
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
 from backend.records.evaluation import BASE, TUNED
@@ -19,6 +19,7 @@ from backend.work import JobContext
 
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
+_BEGUN = 32  # tokens of a base model's answer, after which it is clear that it is no JSON
 
 Conversations = Sequence[Conversation]
 Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
@@ -131,7 +132,7 @@ class Asking:
     def has_tried_prompts(self) -> bool:
         """Whether the answers of `few_shot` are known, as after a trial of prompts on the same examples."""
         prompts = map(self.prompt, self.items, self._with_examples)
-        return all(self.so_far.get(BASE, prompt, self.limit) for prompt in prompts)
+        return all(self.so_far.get(BASE, prompt, self._limit(BASE)) for prompt in prompts)
 
     @cached_property
     def _with_examples(self) -> Conversations:
@@ -180,9 +181,18 @@ class Asking:
         def answered(done: int) -> None:
             self.progress(phase, len(prompts) - len(fits) + done, len(prompts))
 
-        given = self.so_far.ask(self.models, pane, asked, self.limit, answered, self._enough)
+        given = self.so_far.ask(self.models, pane, asked, self._limit(pane), answered, self._enough)
         answers = dict(zip(fits, given, strict=True))
+        if self._limit(pane) < self.limit:
+            longer = [n for n in fits if not answers[n].ended and may_follow(items[n].expected, answers[n].text)]
+            asked = [prompts[n] for n in longer]
+            given = self.so_far.ask(self.models, pane, asked, self.limit, lambda done: None, self._enough)
+            answers |= zip(longer, given, strict=True)
         return [answers.get(number, Answer("", False)) for number in range(len(prompts))]
+
+    def _limit(self, pane: str) -> int:
+        """The tokens that an answer may have at first; more where `limit` allows it, and it may yet be right."""
+        return min(self.limit, _BEGUN) if pane == BASE and self.measure.name == "json" else self.limit
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
         return [self.score(item, answer.text) for item, answer in zip(items, answers, strict=True)]

@@ -32,6 +32,8 @@ OPEN_LIMIT = 48  # of one to the other prompts, so that a sign-off is seen
 _LOST_MUCH = 0.2  # of what the base model knows
 _SHOWN = 3  # examples of each outcome
 _RARER = 10  # times
+# What an answer in the form of the task begins with. It is perhaps cut; a call may also be written with tags.
+_OPENINGS = {"json": ("{", "[", "```json"), "tool_call": ("{", "[", "```json", "<")}
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +74,14 @@ def check(
         right = is_right(asked[number], before) and is_right(asked[number], text)
         return right and not graded and not (in_form and in_form(text))
 
-    answers[TUNED] = ask(models, TUNED, so_far, lambda done: progress(len(asked) + done, 2 * len(asked)), enough)
+    def settled(number: int, written: Sequence[int]) -> bool:
+        """Whether another prompt is answered: whatever follows, it is not in the form of the task."""
+        return looping(number, written) or not _may_begin(models.decode(written), measure, learned)
+
+    def tuned_done(done: int) -> None:
+        progress(len(asked) + done, 2 * len(asked))
+
+    answers[TUNED] = ask(models, TUNED, so_far, tuned_done, enough, settled)
     texts = {pane: [answer.text for answer in given] for pane, given in answers.items()}
     right = {pane: {n for n in range(count) if is_right(asked[n], given[n])} for pane, given in texts.items()}
     lost, gained = sorted(right[BASE] - right[TUNED]), right[TUNED] - right[BASE]
@@ -102,12 +111,15 @@ def check(
     )
 
 
-def ask(models: Models, pane: str, so_far: AnswersSoFar, progress: Each, enough: Enough = looping) -> list[Answer]:
-    """The answers of the model in `pane` to all prompts. enough: for those to questions."""
+def ask(
+    models: Models, pane: str, so_far: AnswersSoFar, progress: Each, enough: Enough = looping, settled: Enough = looping
+) -> list[Answer]:
+    """The answers of the model in `pane` to all prompts. enough: for those to questions; settled: to the others."""
     count, opening = len(questions()), models.opening()  # it begins at once, also where it would think aloud first
     ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in prompts()]
     short = so_far.ask(models, pane, ids[:count], LIMIT, progress, enough, general=True)
-    return short + so_far.ask(models, pane, ids[count:], OPEN_LIMIT, lambda done: progress(count + done), general=True)
+    rest = so_far.ask(models, pane, ids[count:], OPEN_LIMIT, lambda done: progress(count + done), settled, general=True)
+    return short + rest
 
 
 def is_right(question: str, answer: str) -> bool:
@@ -125,9 +137,8 @@ def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]
     than in the examples."""
     if measure is None:
         return None
-    if measure.name in ("json", "tool_call"):  # perhaps cut; a call may also be written with tags
-        opening = ("{", "[", "```json") + (("<",) if measure.name == "tool_call" else ())
-        return lambda text: text.lstrip().startswith(opening)
+    if openings := _OPENINGS.get(measure.name):
+        return lambda text: text.lstrip().startswith(openings)
     if measure.name in ("label", "exact"):
         known = set(map(normalize, learned))
         return lambda text: normalize(text) in known
@@ -140,6 +151,16 @@ def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]
 
     phrases = list(filter(is_own, signs.own_phrases(learned)))
     return (lambda text: any(signs.share_with(phrase, [text]) for phrase in phrases)) if phrases else None
+
+
+def _may_begin(text: str, measure: Measure | None, learned: Sequence[str]) -> bool:
+    """Whether an answer that begins with `text` may yet have the form of those in `learned`, as `_form` sees it."""
+    if measure is None or measure.name not in (*_OPENINGS, "label", "exact"):
+        return True
+    begun, wanted = text.lstrip(), _OPENINGS.get(measure.name)
+    if not wanted:
+        begun, wanted = normalize(text), tuple(map(normalize, learned))
+    return any(begun.startswith(one) or one.startswith(begun) for one in wanted)
 
 
 def _drift(models: Models, asked: Sequence[str], base: Sequence[Answer]) -> float | None:

@@ -83,6 +83,12 @@ def parse_json(text: str) -> Any:
         return _MISSING
 
 
+def may_follow(expected: Message, begun: str) -> bool:
+    """Whether an answer that begins with `begun` may yet be right where the measure is JSON."""
+    begun, wanted = begun.lstrip(), parse_json(content(expected))
+    return not begun or begun[0] in "{[`" or not isinstance(wanted, (dict, list)) or bool(expected.get("tool_calls"))
+
+
 def fields(expected: str, answer: str) -> dict[str, bool]:
     """Which of the expected JSON object's fields the answer has right; {} where no object is expected."""
     wanted, given = parse_json(expected), parse_json(answer)

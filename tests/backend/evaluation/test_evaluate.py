@@ -11,6 +11,7 @@ from backend.errors import BadInput
 from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import Item, items_from, pairs_from
+from backend.evaluation.models import Answer
 from backend.records.evaluation import EvaluationReport
 from tests.backend.evaluation.spoken import Said, Spoken
 from ui.text import verdicts
@@ -113,6 +114,23 @@ def test_loops_gibberish_and_losses_are_named() -> None:
         lambda pane, given: knows("tuned", given) if pane == "base" else f"No {last(given).split()[1]} here."
     )
     assert ((report.verdict, report.next_kind), report.findings) == (("worse", "worse"), ())
+
+
+def test_a_base_model_is_asked_for_more_only_where_its_answer_may_be_json() -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Cut(Spoken):
+        def answer(self, pane: str, prompts: Any, limit: int, *more: Any) -> list[Answer]:
+            asked.append((limit, len(prompts)))
+            found = super().answer(pane, prompts, limit, *more)
+            return [Answer(one.text[:limit], len(one.text) <= limit) for one in found]
+
+    def said(pane: str, given: str) -> str:
+        return ("" if "Rome" in given else "You say: ") + EXPECTED[last(given)].replace(" ", " " * 9)
+
+    asking = Asking(Cut(said), HELD_OUT, TRAIN)
+    assert sum(asking.base().scores) == 1
+    assert asked == [(32, len(HELD_OUT)), (asking.limit, 1)]
 
 
 def test_prompts_and_base_models_that_do_as_well() -> None:

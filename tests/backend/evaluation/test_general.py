@@ -118,6 +118,12 @@ def test_signs_and_deciding_words_are_found() -> None:
     kept = next(one for one in found.examples if one.outcome == "kept")
     assert kept.base.endswith("more words.")
     assert len(kept.tuned) < len(kept.base)
+    texts = {prompt: f"At {prompt}" for prompt in general.prompts()}  # nor is more read of what can't be an order
+    models = Known(lambda pane, prompt: texts[prompt])
+    so_far = AnswersSoFar()
+    general.check(models, lambda done, total: None, so_far, Measure("json"), JSON)
+    found_open = so_far.get("tuned", models.prompt_ids([{"content": OPEN[0]}], ()), general.OPEN_LIMIT, general=True)
+    assert found_open == ("A", False)
     half = check(lambda pane, prompt: f"{answer(prompt)[:-1]}ish" if pane == "tuned" else answer(prompt))
     assert half.kept <= 1, "one egg would be right, too"
 
