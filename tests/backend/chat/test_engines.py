@@ -291,27 +291,23 @@ def test_an_adapter_of_a_layer_that_the_converter_takes_apart(
     workspace: Workspace, shallow_model: Path, tmp_path: Path
 ) -> None:
     """Granite 4.0's gate and up are one layer."""
-    import json
-
     from peft import LoraConfig, get_peft_model
     from transformers import GraniteMoeHybridConfig, GraniteMoeHybridForCausalLM
 
     shape = {"vocab_size": 49152, "hidden_size": 64, "intermediate_size": 96, "shared_intermediate_size": 96,
              "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 0,
              "num_experts_per_tok": 0, "layer_types": ["attention"], "position_embedding_type": "rope",
-             "tie_word_embeddings": True}  # fmt: skip
+             "tie_word_embeddings": True, "logits_scaling": 0.02}  # fmt: skip
     whole, tuned = shutil.copytree(shallow_model, tmp_path / "granite"), tmp_path / "tuned"
-    model = GraniteMoeHybridForCausalLM(GraniteMoeHybridConfig(**shape, logits_scaling=0.02))
+    model = GraniteMoeHybridForCausalLM(GraniteMoeHybridConfig(**shape))
     model.save_pretrained(whole)
-    config = json.loads((whole / "config.json").read_text("utf-8"))
-    (whole / "config.json").write_text(json.dumps({**config, "layer_types": ["attention"]}), "utf-8")  # as published
-    layers = ["input_linear", "output_linear"]
-    get_peft_model(model, LoraConfig(target_modules=layers, init_lora_weights=False)).save_pretrained(tuned)
-    row = {"input_ids": list(range(100, 140)), "labels": list(range(100, 140))}
-    one, base, other = (
-        open_engine(name, workspace, whole, part).score([row])[0].nll
-        for name, part in (("llama.cpp", tuned), ("llama.cpp", None), ("transformers", tuned))
-    )
+    config = whole / "config.json"
+    config.write_text(config.read_text("utf-8").replace("full_attention", "attention"), "utf-8")  # as published
+    layers = LoraConfig(target_modules=["input_linear", "output_linear"], init_lora_weights=False)
+    get_peft_model(model, layers).save_pretrained(tuned)
+    row = {key: list(range(100, 140)) for key in ("input_ids", "labels")}
+    ways = ("llama.cpp", tuned), ("llama.cpp", None), ("transformers", tuned)
+    one, base, other = (open_engine(name, workspace, whole, part).score([row])[0].nll for name, part in ways)
     assert one == pytest.approx(other, rel=0.01)
     assert one != pytest.approx(base, rel=0.05)
 

@@ -39,7 +39,6 @@ QWEN: dict[str, Any] = {
     "head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16,
     "linear_value_head_dim": 16, "max_position_embeddings": 256, "pad_token_id": 0, "tie_word_embeddings": True,
 }  # fmt: skip
-PUBLISHED = {"LFM2.5-350M": 354_483_968, "LFM2.5-1.2B-Instruct": 1_170_340_608}  # by the makers' model cards
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,6 @@ QWEN3_5 = FAMILIES["qwen3_5"]
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_number_of_parameters_is_the_published_one(name: str) -> None:
-    assert catalogue.find(name).architecture.counted_params == PUBLISHED[name]
 
 
 @pytest.mark.parametrize(("checkpointing", "calls"), [(True, 1), (False, 0)])

@@ -41,7 +41,8 @@ def test_an_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert re.fullmatch(r"[0-9a-f]{40}|", entry.revision)
     assert set(entry.lora_targets) <= set(entry.all_linear_targets)
     assert entry.architecture.num_params == entry.parameters
-    assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=0.001)
+    off = 0 if entry.family in ("LFM2.5", "Granite 4.0") else 0.001  # as published, to the last one
+    assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=off)
     if not entry.bundled:
         needed = entry.parameters * 2 / 2**20
         # The note mentions parts that are not trained; the file of Qwen3 0.6B has its embeddings twice.
