@@ -30,10 +30,7 @@ def known(work: FakeWork, answer: str = "w30 w31 w32") -> None:
 @pytest.mark.parametrize(("rows", "share", "expected"), [(60, 0.2, 15), (30, 0.2, 8), (60, 0.0, 0), (1, 0.2, 0)])
 def test_the_share_is_of_all_rows(rows: int, share: float, expected: int) -> None:
     assert TrainSettings(keep_general=share).general_rows(rows) == expected
-
-
-def test_dpo_has_none() -> None:
-    assert TrainSettings(keep_general=0.2, trainer="dpo").general_rows(60) == 0
+    assert TrainSettings(keep_general=share, trainer="dpo").general_rows(rows) == 0
 
 
 @pytest.mark.parametrize(
@@ -106,35 +103,23 @@ def test_few_usable_answers_are_trained_in_turn(tmp_path: Path, folder: Path) ->
     assert (len(rows), len({tuple(row.input_ids) for row in rows})) == (10, 2)
 
 
-def test_answers_are_stored_for_later_runs_with_the_same_model(tmp_path: Path, folder: Path) -> None:
+def test_answers_are_stored_for_later_runs_with_the_same_model_and_language(tmp_path: Path, folder: Path) -> None:
     workspace = Workspace.open(tmp_path / "home")
     first = make_run(tmp_path / "first", folder, keep_general=0.2)
     spec = RunSpec.model_validate(first.spec)
-    own_answers.write(first.folder, {"Hi!": "w1"})
-    own_answers.store(workspace, first.folder, spec)
+    german = spec.model_copy(update={"data": spec.data.model_copy(update={"general_language": "de"})})
     second = make_run(tmp_path / "second", folder, keep_general=0.2)
+    for run, answers in ((german, {"Hallo!": "w1"}), (spec, {"Hi!": "w1"})):
+        own_answers.fetch(workspace, second.folder, spec)
+        assert own_answers.read(second.folder) == {}
+        own_answers.write(first.folder, answers)
+        own_answers.store(workspace, first.folder, run)
     own_answers.fetch(workspace, second.folder, spec)
     assert own_answers.read(second.folder) == {"Hi!": "w1"}
     own_answers.fetch(workspace, second.folder, spec.model_copy(update={"settings": TrainSettings()}))
     assert own_answers.read(second.folder) == {"Hi!": "w1"}
-
-
-def test_answers_in_another_language_are_not_trained(tmp_path: Path, folder: Path) -> None:
-    workspace = Workspace.open(tmp_path / "home")
-    first = make_run(tmp_path / "first", folder, keep_general=0.2)
-    spec = RunSpec.model_validate(first.spec)
-    own_answers.write(first.folder, {"Hallo!": "w1"})
-    german = spec.model_copy(update={"data": spec.data.model_copy(update={"general_language": "de"})})
-    own_answers.store(workspace, first.folder, german)
-    second = make_run(tmp_path / "second", folder, keep_general=0.2)
-    own_answers.fetch(workspace, second.folder, spec)
-    assert own_answers.read(second.folder) == {}
-
-
-def test_damaged_answers_count_as_none(tmp_path: Path, folder: Path) -> None:
-    work = make_run(tmp_path / "run", folder, keep_general=0.2)
-    (work.folder / "data" / own_answers.FILE).write_text("[1]", "utf-8")
-    assert own_answers.read(work.folder) == {}
+    (second.folder / "data" / own_answers.FILE).write_text("[1]", "utf-8")
+    assert own_answers.read(second.folder) == {}, "damaged"
 
 
 @pytest.mark.parametrize("thought", ["", "w1 w2 "])
