@@ -175,7 +175,8 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
     clicks = 2
     page.get_by_text("53 good, 7 need you.").wait_for()
     page.wait_for_function("document.activeElement.closest('#decision')")
-    assert page.locator("#decision del").all_inner_texts() == ["x", "ask Mia"]
+    page.wait_for_selector("#reached [data-done=start]", state="attached")
+    assert page.locator("#decision del").all_inner_texts() == ["x", "ask Mia", "note", "old"]
     decisions = 0
     page.get_by_role("button", name="Drop the spare cells of both rows").click()
     page.get_by_text("55 good, 5 need you.").wait_for()
@@ -188,6 +189,7 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
     assert decisions == 3
     assert page.locator("details[data-key=findings] summary").first.inner_text().startswith("4 removed (")
     page.get_by_text("56 examples, ready.").wait_for()
+    page.get_by_role("button", name="That is fine: Answers about allergens or health").click()
     assert page.locator("#tab-data .few .bubble.assistant").count() == 3
     page.click("#to-train:not([disabled])")
     page.click("#start-training:not([disabled])")

@@ -1,9 +1,11 @@
 """Records about datasets: importing, checking, previewing and editing them."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from backend.datasets.checks.fix import Change
+from backend.datasets.checks.fix import FIXABLE, Change
+from backend.datasets.checks.issues import GUESSES
 from backend.datasets.checks.report import DuplicateRows, Report
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.documents.passages import Passage
@@ -78,6 +80,28 @@ class DatasetState:
     @property
     def accepted(self) -> RowsByKind:
         return self.info.accepted
+
+    @cached_property
+    def waiting(self) -> list[Problem]:
+        """What the person has not decided yet, one for each row and kind: guesses about the file, then errors, then
+        warnings that have a fix."""
+        found = {(p.kind, p.row): p for p in reversed(self.problems) if self._waits(p)}
+        kinds = list(dict.fromkeys(problem.kind for problem in self.problems))
+
+        def rank(problem: Problem) -> tuple[bool, bool, bool, int, int]:
+            kind, error = problem.kind, problem.severity == "error"
+            return kind not in GUESSES, kind not in self.unreadable, not error, kinds.index(kind), problem.row
+
+        return sorted(found.values(), key=rank)
+
+    def _waits(self, problem: Problem) -> bool:
+        if problem.kind in GUESSES:
+            return not self.info.is_refused(problem)
+        unread = problem.kind in self.unreadable
+        if self.info.is_accepted(problem) or not (unread or (problem.kind in FIXABLE and problem.row)):
+            return False
+        refused = self.info.is_refused(problem) and problem.severity != "error"
+        return not refused and (unread or problem.row not in self.dropped)
 
 
 @dataclass(frozen=True)

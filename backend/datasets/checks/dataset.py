@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from backend.datasets.checks import language
 from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import problem
+from backend.datasets.checks.patterns import WORD_LISTS
 from backend.records.rows import Problem, Row
 from backend.text.conversation import SYSTEM, content, last_answer, question
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
 
 FEWEST = 2  # different examples; a single one would only be memorized
+_FEW_CLAIMS = 0.01  # share of the answers
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 
@@ -20,6 +22,7 @@ def find(rows: Sequence[Row], languages: Sequence[str] | None, distinct: int, pi
     pieces: how many rows documents become in training, 0 for conversations."""
     yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
     yield from same_everywhere(rows)
+    yield from health_claims(rows)
     yield from language.find(rows, languages)
 
 
@@ -57,6 +60,17 @@ def same_everywhere(rows: Sequence[Row]) -> Iterator[Problem]:
             column = says.rpartition(" ")[2]
             message = f"Every example {says}. Probably the wrong column was used as the {column}."
             yield problem(None, f"same_{part}_everywhere", message, excerpt(first))
+
+
+def health_claims(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Answers on which people rely; a few in a large file are no warning."""
+    answers = [last_answer(row) for row in rows if row.messages]
+    words = WORD_LISTS["health"]
+    found = [answer for answer in answers if (low := answer.lower()) and any(word in low for word in words)]
+    if found and len(found) >= _FEW_CLAIMS * len(answers):
+        many = "An answer speaks" if len(found) == 1 else f"{len(found):,} answers speak"
+        message = f"{many} of allergens or health. People rely on these, and a model can be wrong."
+        yield problem(None, "health_claims", f"{message} Let such answers say whom to ask.", excerpt(found[0]))
 
 
 def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:

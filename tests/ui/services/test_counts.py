@@ -7,7 +7,6 @@ from pathlib import Path
 from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data import decisions
 from ui.web.data.actions import apply_action
 from ui.web.data.tab import DataTab
 
@@ -50,7 +49,7 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
     checked = app.datasets.checked(choice.data_id)
     usable = rows - sum(row.row in checked.fixed_report.error_rows() for row in checked.dataset.rows)
     assert checked.fixed_report.duplicates.distinct == usable - repeated
-    waits = decisions.waiting(state)
+    waits = state.waiting
     needing = {problem.row for problem in waits}
     if needing:
         left = rows - len(needing - {row for row in needing if any(p.row == row for p in checked.unread)})

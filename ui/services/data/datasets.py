@@ -112,12 +112,12 @@ class DatasetService:
         return dataset_state.dataset_state(checked) if checked else None
 
     def is_ready(self, choice: Choice) -> bool:
-        """Whether the selected dataset is known to be ready for training; reads nothing."""
+        """Whether the selected dataset is known to be ready for training, with nothing to decide; reads nothing."""
         if not choice.data_id:
             return False
         with suppress(ApprenticeError):  # which Data shows
             checked = self._store.cached(choice.data_id, self._models.target_model(choice.model_id), UNLIMITED)
-            return checked is not None and not checked.blocked
+            return checked is not None and not (checked.blocked or dataset_state.dataset_state(checked).waiting)
         return False
 
     def lengths(self, choice: Choice) -> LengthLimits:

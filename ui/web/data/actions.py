@@ -24,7 +24,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     if action == "accept":
         app.fixes.accept(data_id, kind, rows)
     elif action == "keep":
-        left = [problem.row for problem in decisions.waiting(app.datasets.state(choice)) if problem.kind == kind]
+        left = [problem.row for problem in app.datasets.state(choice).waiting if problem.kind == kind]
         app.fixes.refuse(data_id, kind, left)
     elif action == "pick":
         number = int(at or kind) if (at or kind).isdecimal() else 0

@@ -22,32 +22,9 @@ _LISTED = 6  # answers, and examples of each
 CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line", "too_few", "too_many")
 
 
-def waiting(data: DatasetState) -> list[Problem]:
-    """What the person has not decided yet, one for each row and kind: guesses about the file, then errors, then
-    warnings that have a fix."""
-    found = {(p.kind, p.row): p for p in reversed(data.problems) if _waits(p, data)}
-    kinds = list(dict.fromkeys(problem.kind for problem in data.problems))
-
-    def rank(problem: Problem) -> tuple[bool, bool, bool, int, int]:
-        kind, error = problem.kind, problem.severity == "error"
-        return kind not in GUESSES, kind not in data.unreadable, not error, kinds.index(kind), problem.row
-
-    return sorted(found.values(), key=rank)
-
-
-def _waits(problem: Problem, data: DatasetState) -> bool:
-    if problem.kind in GUESSES:
-        return not data.info.is_refused(problem)
-    unread = problem.kind in data.unreadable
-    if data.info.is_accepted(problem) or not (unread or (problem.kind in FIXABLE and problem.row)):
-        return False
-    refused = data.info.is_refused(problem) and problem.severity != "error"
-    return not refused and (unread or problem.row not in data.dropped)
-
-
 def card(data: DatasetState) -> Markup:
     """The first decision; empty when none is left."""
-    left = waiting(data)
+    left = data.waiting
     if not left:
         return components.EMPTY
     first, progress = left[0], components.badge(f"{fmt.number(len(left))} to decide", "calm")
@@ -55,7 +32,7 @@ def card(data: DatasetState) -> Markup:
         return components.card("Is this right?", _guess(first, data), aside=progress)
     alike = [problem for problem in left if problem.kind == first.kind]
     shown = Markup('<div class="ask" data-kind="{}">{}{}</div>').format(
-        first.kind, _effect(first, data), components.acts(*_answers(first, alike, data))
+        first.kind, _effects(first, alike, data), components.acts(*_answers(first, alike, data))
     )
     return components.card(issue_title(first.kind), shown, lead=first.message, aside=progress)
 
@@ -73,6 +50,12 @@ def _guess(guess: Problem, data: DatasetState) -> Markup:
     return Markup('<div class="ask">{}{}{}{}</div>').format(
         asked, before_after.first_rows(data.original), components.acts(yes, *more), other
     )
+
+
+def _effects(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> Markup:
+    """The row, or the first of those that one button changes together."""
+    together = [one for one in alike if one.fix.startswith(DROP)] if problem.fix.startswith(DROP) else [problem]
+    return components.join(_effect(one, data) for one in together[: before_after.SHOWN])
 
 
 def _effect(problem: Problem, data: DatasetState) -> Markup:
@@ -136,7 +119,9 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
     kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
     unread, where = kind in data.unreadable, f"example {problem.row}"
     drop = unread and problem.fix.startswith(DROP)
-    fix, all_alike = ISSUE_TYPES[kind].fix.rstrip("."), f"Fix {fmt.all_of(many)} like this"
+    fix = ISSUE_TYPES[kind].fix.rstrip(".")
+    all_alike = f"{'Remove' if fix.startswith('Remove this') else 'Fix'} {fmt.all_of(many)} like this"
+    all_alike = f"Remove {fmt.all_of(many)} copies" if kind in COPIES else all_alike
     if unread:
         fix, all_alike = "Remove this row", f"Remove {fmt.all_of(many)} rows like this"
     acts = []
@@ -162,7 +147,7 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
 def notes(data: DatasetState) -> Markup:
     """The warnings that no button answers, each kind once; what is only good to know waits for the decisions."""
     kinds: dict[str, list[Problem]] = {}
-    left = waiting(data)
+    left = data.waiting
     for problem in data.problems:
         answered = problem.kind in GUESSES or problem.kind in FIXABLE or problem.kind in data.unreadable
         hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and problem.kind in CALM)
@@ -175,5 +160,13 @@ def notes(data: DatasetState) -> Markup:
             found[0].message,
             found[0].fix,
         )
+        + _dismiss(kind, found[0])
         for kind, found in kinds.items()
     )
+
+
+def _dismiss(kind: str, note: Problem) -> Markup:
+    if kind in CALM or note.severity == "error":
+        return components.EMPTY
+    fine = components.button("That is fine", "refuse", kind, label=f"That is fine: {issue_title(kind)}")
+    return Markup('<div class="after-alert">{}</div>').format(fine)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import WHOLE_FILE_FIXES, Change
 from backend.datasets.checks.issues import GUESSES, issue_title
 from backend.records.rows import Problem
@@ -39,7 +40,8 @@ def _summary(data: DatasetState) -> str:
     parts = parts if why else []
     if data.changed:
         parts.append(f"{fmt.number(data.changed)} changed")
-    if refused := {p.row for p in data.problems if p.row and data.info.is_refused(p) and p.row not in data.dropped}:
+    left = {p.row for p in data.problems if p.row and p.kind != CHOICE and data.info.is_refused(p)}
+    if refused := left - data.dropped.keys():
         parts.append(f"{fmt.number(len(refused))} left as {'it is' if len(refused) == 1 else 'they are'}")
     return fmt.listed(parts) or "Everything that was found"
 
@@ -56,7 +58,7 @@ def _line(problems: Sequence[Problem], data: DatasetState) -> tuple[str, ...]:
         acts = components.button("Join them", "join-cells", "", "firm")
     elif first.kind == "spare_cells":
         acts = components.button("Undo", "keep-cells", label=f"Undo: {title}")
-    elif any(data.info.is_accepted(problem) or data.info.is_refused(problem) for problem in rows):
+    elif any(data.info.is_accepted(problem) or data.info.is_refused(problem) for problem in problems):
         acts = _undo(first.kind, title)
     details = [components.fold("Show where", _where(rows), key=f"where-{first.kind}")] if rows else []
     if changed := _changes(first.kind, data):
@@ -77,7 +79,8 @@ def _state(problem: Problem, data: DatasetState) -> tuple[str, str]:
         drops = unread or (bool(changed) and not any(change.after for change in changed))
         return " removed" if drops else " fixed", "good"
     if data.info.is_refused(problem):
-        return (" can't be read" if unread else " left as is"), "bad" if error else "calm"
+        left = " kept" if problem.kind == CHOICE else " left as is"
+        return (" can't be read" if unread else left), "bad" if error else "calm"
     return (", must be fixed", "bad") if error else (", worth a look", "warn")
 
 

@@ -34,7 +34,7 @@ class DataTab:
             self.making = clickable(elem_id="making")
             self.decision = clickable(elem_id="decision")
             self.learned = html()
-            self.notes = html()
+            self.notes = clickable()
             self.problems = clickable(elem_id="findings")
             with details("data-details"):
                 self.summary = html()
@@ -51,9 +51,9 @@ class DataTab:
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
-        cards = [self.reading, self.decision, self.making, self.problems, self.tested, self.how]
+        cards = [self.reading, self.decision, self.notes, self.making, self.problems, self.tested, self.how]
         cards += [self.instruction, self.more, self.download, self.language]
-        drawn = [self.line, self.examples, self.learned, self.notes, self.summary, self.own_test, *cards]
+        drawn = [self.line, self.examples, self.learned, self.summary, self.own_test, *cards]
         self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
 
         self.importing.listen(state, self._imported, self.outputs)

@@ -16,7 +16,7 @@ from backend.settings import TEMPLATES
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import before_after, decisions, drafting, read_options
+from ui.web.data import before_after, drafting, read_options
 from ui.web.html import components, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
@@ -62,7 +62,7 @@ def _earlier(dataset: StoredDataset, is_open: bool, now: float) -> tuple[str, ..
 
 
 def guide(data: DatasetState) -> Markup:
-    left = decisions.waiting(data)
+    left = data.waiting
     rows = {one.row for one in left if one.row}
     if rows:
         good = fmt.number(data.rows - len(rows - {one.row for one in left if one.kind in data.unreadable}))
@@ -81,7 +81,7 @@ def guide(data: DatasetState) -> Markup:
 
 def examples(data: DatasetState) -> Markup:
     """A few examples as the model will see them, once nothing is left to decide."""
-    if decisions.waiting(data) or not data.examples:
+    if data.waiting or not data.examples:
         return components.EMPTY
     lead = "Green is learned, grey is only read."
     return components.card("What the model will learn", before_after.few(data.examples), lead=lead)

@@ -93,6 +93,7 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     footer, sign_off = f"Yours, the shop: open {'from nine to six ' * 3}", "Rosie x"
     assert found_in([(word, f"{said}\n\n{footer}") for word, said in sound]) == [(0, "boilerplate")]
     assert found_in([(word, f"{said}\n\n{sign_off}") for word, said in sound]) == []
+    assert found_in([(word, f"{said} No nuts.\nAllergens: egg.") for word, said in sound]) == [(0, "health_claims")]
     cut = [(f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]]
     assert found_in([*sound[5:], *cut]) == [(n, "cut_off") for n in range(36, 41)]
     lost = (

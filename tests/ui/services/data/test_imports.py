@@ -79,7 +79,7 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
         else:
             apply_action(app, choice, "pick", value)
         state = app.datasets.state(choice)
-        assert sum(p.kind == "conflicting_answers" for p in decisions.waiting(state)) == left
+        assert sum(p.kind == "conflicting_answers" for p in state.waiting) == left
         assert set(state.dropped) == dropped
     app.fixes.accept(choice.data_id, "conflicting_answers", "all")
     assert "conflicting_answers" not in app.datasets.state(choice).info.accepted, "stored by an older version"

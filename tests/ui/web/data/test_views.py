@@ -129,7 +129,7 @@ def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -
     assert "60 good, 3 need you." in views.guide(state)
     assert answers_of(state) == ["Remove this example", "Edit it"]
     state = state_of(rows, empty_answer="all")
-    assert answers_of(state) == ["Remove this example and keep the first", "Fix both like this", "Keep it as it is"]
+    assert answers_of(state) == ["Remove this example and keep the first", "Remove both copies", "Keep it as it is"]
     assert "Example 1, which stays" in decisions.card(state)
     assert "What the model will learn" not in views.examples(state)
     refused = replace(state, info=state.info.refuse("duplicate", [62]))
@@ -151,6 +151,11 @@ def test_what_can_be_kept_and_what_waits() -> None:
     state = state_of([*rows, chat(61, question(61), ("assistant", ""))])
     assert "The same question in every example" in decisions.notes(state_of(rows))
     assert 'class="alert warn"' in decisions.notes(state_of(rows))
+    same = state_of(rows)
+    assert 'data-do="refuse" data-value="same_input_everywhere"' in decisions.notes(same)
+    dismissed = replace(same, info=same.info.refuse("same_input_everywhere", "all"))
+    assert "The same question" not in decisions.notes(dismissed)
+    assert 'data-value="same_input_everywhere"' in issues.card(dismissed), "it can be undone"
     few = state_of([clean_row(number) for number in range(1, 61)])
     assert 'class="alert calm"' in decisions.notes(few)
     waits = state_of([*(clean_row(number) for number in range(1, 61)), chat(61, question(61), ("assistant", ""))])
