@@ -46,7 +46,7 @@ class TryTab:
         self.outputs += [self.begin, self.forward, self.why_not]
 
         def show(choice: Choice, inputs: Inputs) -> Updates:
-            return {**self.show(choice), **self.restore(choice, inputs)}
+            return {**self.show(choice), **self.restore(choice, inputs, opened=False)}
 
         self.asking.listen(show, self.outputs)
         self.correction.listen(state)
@@ -99,10 +99,11 @@ class TryTab:
         chat = self.app.chat
         return components.join([*notes, base_check(chat.check(choice.run_id), chat.engine(choice.run_id))])
 
-    def restore(self, choice: Choice, inputs: Inputs) -> Updates:
-        """The conversation with this model so far, unless an answer is being added to it."""
+    def restore(self, choice: Choice, inputs: Inputs, *, opened: bool = True) -> Updates:
+        """The conversation with this model so far, unless an answer is being added to it. opened: the tab was, where
+        the first question may still wait for the model."""
         turns = turns_with(choice.run_id, inputs[self._talk])
-        if turns and self.app.chat.answering:
+        if (turns or opened) and self.app.chat.answering:
             return {}
         return {self.shown: conversation(turns), **self.correction.show(choice, turns)}
 

@@ -71,6 +71,13 @@ def talked(page: Page, updates: list[dict[Any, Any]]) -> list[Turn]:
     return turns_with("run-a", updates[-1][page.state.talk])
 
 
+def test_the_first_question_stays_as_try_is_opened_again_while_the_model_is_loaded(page: Page) -> None:
+    tab, inputs = page.tabs["try"], page.state.inputs(DONE)
+    assert tab.shown in tab.restore(DONE, inputs)
+    with page.app.chat.question():
+        assert not tab.restore(DONE, inputs)
+
+
 def test_the_finished_apprentice_waits_for_no_answer_that_failed(page: Page) -> None:
     def fail(*_: Any, **__: Any) -> Iterator[Loading]:
         yield Loading("Loading the model")
