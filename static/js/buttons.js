@@ -27,7 +27,7 @@ document.addEventListener('click', (event) => {
   const item = button.closest('tr[data-kind]'), decision = button.closest('#decision');
   last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"] td:last-child button` : '';
   if (decision) last = NEXT;
-  if (button.dataset.do === 'sample') askNext();
+  if (['sample', 'open'].includes(button.dataset.do)) askNext();
   looking = button.dataset.do === 'look';
   if (looking) document.querySelector('#data-details > button:not(.open)')?.click();
 });

@@ -136,8 +136,11 @@ class DataTab:
         """The examples are read in the background; if that was quick, they are shown at once."""
         before = self._state.choice(inputs)
         choice = self.app.validated(before.replace(import_id=import_id))
-        shown = {**self._state.change(before, choice), **self.preview.editing.close(), **self.show(choice)}
-        chooser = self.importing.chooser
+        return {**self._state.change(before, choice), **self.preview.editing.close(), **self._closed(choice)}
+
+    def _closed(self, choice: Choice) -> Updates:
+        """The tab with its chooser closed, unless there is nothing yet."""
+        shown, chooser = self.show(choice), self.importing.chooser
         return {**shown, chooser: {"open": False, **shown[chooser]}}
 
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
@@ -153,7 +156,8 @@ class DataTab:
             self.app.datasets.write_files(choice)
         choice = self.app.validated(choice)
         closed = closed if choice.data_id != before.data_id else {}
-        return {**self._state.change(before, choice), **self.show(choice), **closed}
+        shown = self._closed(choice) if action == "open" else self.show(choice)
+        return {**self._state.change(before, choice), **shown, **closed}
 
     def _take_test(self, inputs: Inputs) -> Updates:
         choice, path = self._state.choice(inputs), sent_file(inputs[self.own_test])
