@@ -42,7 +42,7 @@ def guide(now: Making, name: str) -> Markup:
     made = f"made from {fmt.shorten(name, 60)}."
     if now.kept >= GOAL:
         return components.guide(2, f"{fmt.count(now.kept, 'example')} {made}", "You can go on to training.")
-    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples {made}", "You decide about each.")
+    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples {made}", "Keep, change or skip each one.")
 
 
 def card(now: Making, data_id: str) -> Markup:

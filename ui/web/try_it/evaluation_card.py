@@ -25,7 +25,7 @@ from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
 UNKNOWN = "Not checked: is it any good?"
-FACTS = "Are the answers in a text you already have? (retrieval)"
+FACTS = "Are the answers in a text you already have? Let the base model look them up (retrieval)"
 HIDDEN = "The answers are hidden here until you have chosen between them below."
 SAVED = "The answers so far are saved: the next check asks only for the rest."
 EARLIER = components.text("The result below is from an earlier check.", "small")
