@@ -155,6 +155,7 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.get_by_text("Your examples say:").wait_for()
     page.wait_for_selector("#ask:not([disabled])")
     page.click("#to-share")
+    page.get_by_label("One file for any computer").check()
     page.click("#export")
     link = page.locator("#tab-share a[download]").first
     link.wait_for()
@@ -362,7 +363,7 @@ def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Op
     go(page, "share")
     page.locator("#tab-share .guide").get_by_text("Orders to fields").wait_for()
     page.wait_for_selector("#export:not([disabled])")
-    assert page.get_by_label("One file for any computer").is_checked(), "no other way was chosen"
+    assert page.get_by_label("One folder to give to others").is_checked(), "no other way was chosen"
     go(page, "runs")
     page.get_by_role("button", name="Open Second try").first.click()
     page.locator("#tab-train .guide").get_by_text("Second try").wait_for()

@@ -129,6 +129,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.wait_for_function("document.querySelectorAll('#talk .answer').length === 2")  # the talk is still there
 
     page.click("#tab-share-button")
+    page.get_by_label("One file for any computer").check()
     page.click("#export:not([disabled])")
     with page.expect_download(timeout=LONG) as download:
         page.get_by_role("link", name=".gguf").click()

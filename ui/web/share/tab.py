@@ -35,9 +35,9 @@ class ShareTab:
         self.line = html(components.guide(5, "One moment.", ""), elem_classes="guide")
         self.offered = clickable(elem_id="ready-to-share")
         self.kind = gr.Radio(
-            choices({}), value=DEFAULT, label="What do you need?", elem_classes="choices three", elem_id="export-kind"
+            choices({}), value="page", label="What do you need?", elem_classes="choices three", elem_id="export-kind"
         )
-        with gr.Accordion("Which sizes of that file", open=False, elem_classes="fold-block"):
+        with gr.Accordion("Sizes of the file for any computer", open=False, elem_classes="fold-block"):
             self.types = gr.CheckboxGroup(
                 gguf_types({}, {}), value=[DEFAULT], label="GGUF types", info=types_note(True), elem_id="gguf-types"
             )
