@@ -232,6 +232,7 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     chooser.value.set_files(text)
     card, lead = page.locator("#making form.making"), page.locator("#making .lead")
     card.locator("[data-sentence]").first.wait_for()
+    page.wait_for_function("document.querySelector('#making .card').getBoundingClientRect().top > -2")
     page.wait_for_function("document.activeElement.type === 'submit'")  # the card has the keyboard
     for key, kept in zip("kkdk", (1, 2, 2, 3), strict=True):
         sent = card.get_attribute("data-send")
@@ -251,3 +252,7 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('4 of 50')")
     page.locator("#making kbd", has_text="u").click()
     page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('3 of 50')")
+    page.get_by_role("button", name="Choose other examples").click()
+    page.locator("#earlier summary").first.click()
+    page.locator("#earlier [data-do=open]").last.click()
+    page.wait_for_function("document.querySelector('#making form') === null && window.scrollY === 0")

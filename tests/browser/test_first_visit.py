@@ -1,10 +1,12 @@
 """The first visit: a finished apprentice answers before anything has to be chosen."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.conftest import made_up_page
 from tests.browser.steps import go, stored
 from tests.browser.test_look import assert_fits_and_can_be_read
 from ui.services.results.first import first
@@ -54,3 +56,31 @@ def test_without_a_model_of_ones_own_try_opens_the_finished_apprentice(open_page
     page.locator("#tab-try .begin").click()
     page.wait_for_selector("#tab-start-button[aria-selected=true]")
     page.locator("#task").wait_for()
+
+
+def test_the_keyboard_alone_leads_from_the_first_visit_to_the_training(open_page: Opens, tmp_path: Path) -> None:
+    with made_up_page(tmp_path, "--new") as url:
+        page = open_page(url)
+        page.locator("#tab-start .begin:visible").wait_for()
+
+        def press(selector: str) -> None:
+            """Goes on with Tab to what can be pressed by now."""
+            page.locator(selector).first.wait_for()
+            while not page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+                page.keyboard.press("Tab")
+                assert page.evaluate("document.activeElement !== document.body"), f"{selector} was not reached"
+            page.keyboard.press("Enter")
+
+        press("#tab-start .begin")
+        page.wait_for_selector("#task input:focus")
+        page.keyboard.press("ArrowDown")
+        press("#to-data:not([disabled])")
+        press("[data-do=sample]")
+        asks = "document.activeElement.closest('#decision') || document.activeElement.id === 'to-train'"
+        while page.wait_for_function(asks) and not page.evaluate("document.activeElement.id === 'to-train'"):
+            asked = page.locator("#decision").inner_text()
+            page.keyboard.press("Enter")
+            page.wait_for_function("(asked) => document.querySelector('#decision').innerText !== asked", arg=asked)
+        press("#to-train")
+        press("#start-training:not([disabled])")
+        page.locator(".samples .history").first.wait_for()
