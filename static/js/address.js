@@ -69,6 +69,9 @@ apprentice.address = { openTab, lead, toTop, toItsTab };
 // Arrow keys move along the rail, as a tab list should.
 apprentice.onRedraw(() => {
   apprentice.setAttribute(document.querySelector('#rail [role=tablist]'), 'aria-label', 'Steps and your models');
+  for (const panel of document.querySelectorAll('#rail > [role=tabpanel]')) {
+    apprentice.setAttribute(panel, 'aria-labelledby', `${panel.id}-button`);
+  }
 });
 document.addEventListener('keydown', (event) => {
   const tab = event.target.closest('#rail [role=tab]');

@@ -109,8 +109,8 @@ def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: st
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
     """Large numbers with their meaning in small print below: (value, meaning)."""
-    cells = (Markup("<div><dd>{}</dd><dt>{}</dt></div>").format(*pair) for pair in pairs)
-    return Markup('<dl class="facts">{}</dl>').format(join(cells))
+    cells = (Markup("<li><strong>{}</strong> <span>{}</span></li>").format(*pair) for pair in pairs)
+    return Markup('<ul class="facts">{}</ul>').format(join(cells))
 
 
 def rows(lines: Iterable[tuple[str, str, str]]) -> Markup:
@@ -120,9 +120,10 @@ def rows(lines: Iterable[tuple[str, str, str]]) -> Markup:
     return Markup('<dl class="rows">{}</dl>').format(join(cells))
 
 
-def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
-    """Sentences with a tick (True, passed), a cross (False, failed) or a dot (None, no verdict)."""
-    marks = {True: ("good", TICK, "Passed: "), False: ("bad", "×", "Failed: "), None: ("calm", "·", "No verdict: ")}
+def checklist(lines: Iterable[tuple[bool | None, str]], read: tuple[str, str] = ("Passed", "Failed")) -> Markup:
+    """Sentences with a tick (True), a cross (False) or a dot (None, no verdict). read: aloud for the first two."""
+    good, bad = (f"{word}: " for word in read)
+    marks = {True: ("good", TICK, good), False: ("bad", "×", bad), None: ("calm", "·", "No verdict: ")}
     item = Markup(
         '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
         '<span><span class="unseen">{}</span>{}</span></li>'

@@ -32,7 +32,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
     ]
     return components.card(
         PLAN,
-        components.checklist([(True, _task(ahead)), *_general(ahead, demo), (False, FACTS)]),
+        components.checklist([(True, _task(ahead)), *_general(ahead, demo), (False, FACTS)], ("Yes", "No")),
         components.facts(numbers),
         components.text(ahead.proves, "small"),
         *(components.alert("warn", note) for note in ahead.notes),

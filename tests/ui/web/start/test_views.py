@@ -41,13 +41,13 @@ def test_every_machine_gets_its_cards(name: str) -> None:
 
 def test_memory_is_a_range_or_what_the_readme_promises() -> None:
     card = start_views.model_card(recommend(machine("cpu16"), compare=False), True, 260.0)
-    assert re.search(r"<dd>[\d.]+ to [\d.]+ GB</dd>", card)
+    assert re.search(r"<strong>[\d.]+ to [\d.]+ GB</strong>", card)
     assert "512 tokens" in card
     assert "380 words" in card
     known = recommend(machine("cpu16"), rows=200, longest=100, tokens=15_000, learned_share=0.4, compare=False)
     card = start_views.model_card(known, True, 260.0)
     assert "380 words" not in card
-    assert f"{fmt.size(known.memory.total_mib)}</dd>" in card
+    assert f"{fmt.size(known.memory.total_mib)}</strong>" in card
     small = Hardware(memory_total_mib=4096, memory_available_mib=3000)
     found = recommend(small, compare=False)
     assert (found.model.id, found.fit) == (BUNDLED.id, "yes")
@@ -129,7 +129,7 @@ class TestProbe:
         monkeypatch.setattr(container, "memory", lambda: container.Limit(3 << 30, 1 << 30))
         monkeypatch.setattr(container, "cores", lambda: 1)
         html = drawn(tmp_path)
-        assert re.search(r"2\.0 GB</dd><dt>[^<]*3\.0 GB", html)
+        assert re.search(r"2\.0 GB</strong> <span>[^<]*3\.0 GB", html)
         assert "processor core<" in html
 
 
