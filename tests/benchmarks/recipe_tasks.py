@@ -54,7 +54,7 @@ def _classification(draw: random.Random) -> Pair:
 TASKS: dict[str, Callable[[random.Random], Pair]] = {
     "voice": _voice, "extraction": _extraction, "classification": _classification, "rewriting": _rewriting,
 }  # fmt: skip
-_ALL = {**TASKS, **{name: partial(_voice, whose=name) for name in ("captain", "stargazer")}}  # more voices
+_ALL = TASKS | {name: partial(_voice, whose=name) for name in ("captain", "stargazer")}  # more voices
 
 
 def conversations(task: str, train: int, held_out: int, seed: int) -> tuple[list[Messages], list[Messages]]:

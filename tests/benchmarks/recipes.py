@@ -4,17 +4,19 @@ Four tasks (recipe_tasks.py), 30 to 240 examples and three seeds, on the bundled
 app recommends for it, without early stopping. Each model answers HELD_OUT questions that it has not seen; a score is
 the share of right answers (classification, extraction) or the mean chrF (voice, rewriting). It also answers the
 general prompts of backend/evaluation/general.py: `kept` is the share that it still answers correctly of those that
-the base model does (without `leaked`: of 30 older ones), `leaked` the share of answers in the form of its task. With
-120 examples, the rate that is usual for larger models is measured too. The peer is the guide's recipe (3 epochs,
-batch 8); `ratio` is ours over the guide's, as mean scores over everything measured without general answers.
+the base model does (without `leaked`: of 30 older ones), `leaked` the share of answers in the form of its task. The
+peer is the guide's recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean scores over everything
+measured without general answers.
 
 Every result is one line of FILE, and what FILE already has is not measured again; the tables of docs/recipes.md are
-printed from it.
+printed from it, but that of a lower rate, which was measured once.
 
-With KEEP_ROWS examples, a share KEEP of what is trained are the base model's own answers. Such a result has "keep",
-and its steps are those of the examples: `keep` more are trained.
+With KEEP_SIZES examples, a share KEEP of what is trained are also the base model's own answers. Such a result has
+"keep", and its steps are those of the examples: more are trained.
 
-    python -m tests.benchmarks.recipes [FILE] [--seeds N] [--smoke]
+--voices asks instead how three voices, trained as the app recommends, hold in both engines.
+
+    python -m tests.benchmarks.recipes [FILE] [--seeds N] [--smoke | --voices]
 """
 
 import argparse
@@ -34,10 +36,9 @@ from tests.benchmarks.recipe_tasks import TASKS, conversations
 SIZES, SEEDS, HELD_OUT, BATCH = (60, 30, 120, 240), 3, 32, 8
 GUIDE_EPOCHS = 3.0
 STEPS = (60, 120)  # optimizer steps of the other recipes, where they are more than the guide's
-RATE, LOWER_RATE = 5e-4, 2e-4  # the lower one: RATE_ROWS examples, the first seed, STEPS
-RATE_ROWS = 120
-KEEP, KEEP_ROWS = 0.2, 60
-_PHRASES = ("Rosie x",)  # the voice's own
+RATE = 5e-4
+KEEP, KEEP_SIZES, VOICE_ROWS = 0.2, (60, 30, 120), 60
+VOICES = {"voice": "Rosie x", "captain": "Captain Ole", "stargazer": "yours, Juno"}  # how each is signed
 
 Result = dict[str, Any]
 
@@ -47,23 +48,20 @@ def guide_steps(rows: int) -> int:
 
 
 def plans(seeds: int) -> Iterable[Result]:
-    """What is measured, seed by seed, so that a part of it already says something. Without "rate" it is RATE."""
+    """What is measured, seed by seed, so that a part of it already says something."""
     for seed in range(seeds):
-        for steps, task in product(STEPS, TASKS):
-            yield from ({**plan, "seed": seed} for plan in both(task, steps))
+        for steps, rows, task in product(STEPS, KEEP_SIZES, TASKS):
+            yield from ({**plan, "seed": seed} for plan in both(task, rows, steps))
         for rows in SIZES:
             for task in TASKS:
                 guide = guide_steps(rows)
                 for steps in (guide, *(steps for steps in STEPS if steps > guide)):
                     yield {"task": task, "rows": rows, "seed": seed, "steps": steps}
-        if seed == 0:
-            for task, steps in product(TASKS, STEPS):
-                yield {"task": task, "rows": RATE_ROWS, "seed": 0, "steps": steps, "rate": LOWER_RATE}
 
 
-def both(task: str, steps: int) -> tuple[Result, Result]:
+def both(task: str, rows: int, steps: int) -> tuple[Result, Result]:
     """What is trained with general answers, and the same number of steps without."""
-    same = {"task": task, "rows": KEEP_ROWS}
+    same = {"task": task, "rows": rows}
     return {**same, "steps": steps, "keep": KEEP}, {**same, "steps": with_general(steps)}
 
 
@@ -72,18 +70,14 @@ def with_general(steps: int) -> int:
     return round(steps / (1 - KEEP))
 
 
-def rate_of(result: Result) -> float:
-    return float(result.get("rate", RATE))
-
-
 def is_of(result: Result, plan: Result) -> bool:
-    """Whether the result is one of the plan. Without a rate, either is of RATE."""
-    same = rate_of(plan) == rate_of(result) and plan.get("keep") == result.get("keep")
-    return plan.items() <= result.items() and same
+    """Whether the result is one of the plan."""
+    return plan.items() <= result.items() and plan.get("keep") == result.get("keep")
 
 
 def main(file: Path, seeds: int) -> None:
-    done = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+    found = map(json.loads, file.read_text("utf-8").splitlines() if file.is_file() else [])
+    done = [result for result in found if result.get("rate", RATE) == RATE]
     with tempfile.TemporaryDirectory() as temporary:
         model = model_in(Path(temporary), smoke=False)
         for plan in plans(seeds):
@@ -92,7 +86,7 @@ def main(file: Path, seeds: int) -> None:
                 with file.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(done[-1]) + "\n")
                 print(done[-1], flush=True)
-    print("Scores:", table(done), "Kept:", table(done, "kept"), "At both rates:", rates_table(done), sep="\n\n")
+    print("Scores:", table(done), "Kept:", table(done, "kept"), sep="\n\n")
     print("With general answers:", keep_table(done), sep="\n\n")
     print_summary(done)
 
@@ -112,7 +106,7 @@ def smoke() -> None:
 
 def print_summary(results: Sequence[Result], guide: int | None = None) -> None:
     """Prints the benchmark's result. guide: its steps, where they are not those of GUIDE_EPOCHS."""
-    results = [result for result in results if rate_of(result) == RATE and "keep" not in result]
+    results = [result for result in results if "keep" not in result]
 
     def is_guide(result: Result) -> bool:
         return bool(result["steps"] == (guide or guide_steps(result["rows"])))
@@ -140,27 +134,16 @@ def table(results: Sequence[Result], value: str = "score") -> str:
     return "\n".join(lines)
 
 
-def rates_table(results: Sequence[Result]) -> str:
-    """Markdown: what RATE_ROWS examples score at both rates, and the share of general knowledge that they keep."""
-    usual, lower = (f"{rate:.0e}".replace("e-0", "e-") for rate in (RATE, LOWER_RATE))
-    lines = [f"| Task | Steps | Score at {usual} | at {lower} | Kept at {usual} | at {lower} |", "|---" * 6 + "|"]
-    for task, steps in product(TASKS, STEPS):
-        wanted = {"task": task, "rows": RATE_ROWS, "steps": steps, "seed": 0}
-        both = [wanted, {**wanted, "rate": LOWER_RATE}]
-        cells = [_cell(results, plan, value) for value in ("score", "kept") for plan in both]
-        lines.append(f"| {task} | {steps} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def keep_table(results: Sequence[Result]) -> str:
     """Markdown: scores, what was kept and what leaked, with and without general answers at equal steps."""
     names = "Score", "Kept", "In the task's form"
-    lines = ["| Task | Steps | " + " | ".join(f"{name}, with | without" for name in names) + " |", "|---" * 8 + "|"]
-    for steps, task in product(STEPS, TASKS):
-        values = product(("score", "kept", "leaked"), both(task, steps))
+    lines = ["| Task | Examples | Steps | " + " | ".join(f"{name}, with | without" for name in names) + " |"]
+    lines.append("|---" * 9 + "|")
+    for steps, task, rows in product(STEPS, TASKS, sorted(KEEP_SIZES)):
+        values = product(("score", "kept", "leaked"), both(task, rows, steps))
         cells = [_cell(results, plan, value) for value, plan in values]
         if any(cells):
-            lines.append(f"| {task} | {with_general(steps)} | " + " | ".join(cells) + " |")
+            lines.append(f"| {task} | {rows} | {with_general(steps)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -177,7 +160,7 @@ def one(plan: Result, model: Path) -> Result:
     keep = plan.get("keep", 0.0)
     steps = with_general(plan["steps"]) if keep else plan["steps"]
     with tempfile.TemporaryDirectory() as temporary:
-        trained = fit(train, steps, model, Path(temporary), plan["seed"], rate_of(plan), keep)
+        trained = fit(train, steps, model, Path(temporary), plan["seed"], keep)
         return {**trained, **ask(train, held_out, model, Path(temporary)), "steps": plan["steps"]}
 
 
@@ -187,7 +170,6 @@ def fit(
     model: Path,
     folder: Path,
     seed: int = 0,
-    rate: float = RATE,
     keep: float = 0.0,
     own: Mapping[str, str] | None = None,
 ) -> Result:
@@ -202,7 +184,7 @@ def fit(
     tokenizer = ChatTokenizer.load(model)
     rows = [tokenizer.encode(messages) for messages in train]
     work = run_of(
-        folder, model, rows, [], max_steps=steps, learning_rate=rate, lora_rank=8, lora_alpha=16, lora_dropout=0.0,
+        folder, model, rows, [], max_steps=steps, learning_rate=RATE, lora_rank=8, lora_alpha=16, lora_dropout=0.0,
         per_device_train_batch_size=BATCH, seed=seed, precision="auto", early_stopping=False, keep_general=keep,
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []
@@ -224,20 +206,54 @@ def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path
     items = items_from(held_out)
     measure = choose_measure([messages[-1] for messages in [*train, *held_out]])
     models = on_transformers(model, folder / "result" / "adapter")
-    limit = 16 + 2 * max(models.tokens(item.answer) for item in items)
-    prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
-    texts = [found.text for found in models.answer("tuned", prompts, limit, lambda done: None)]
+    texts = answers_of(models, items)
     scores = [measure.score(item.expected, text) for item, text in zip(items, texts, strict=True)]
     answers = [str(messages[-1]["content"]) for messages in train]
     known = general.check(models, lambda done, total: None, measure=measure, learned=answers)
     return {
         "measure": measure.name, "score": round(fmean(scores), 4),
         "loops": round(fmean(map(signs.repeats, texts)), 3),
-        "phrases": {phrase: round(signs.share_with(phrase, texts), 3) for phrase in _PHRASES},
+        "phrases": {VOICES["voice"]: round(signs.share_with(VOICES["voice"], texts), 3)},
         "kept": round(known.kept / max(1, known.base_right), 3),
         "leaked": round((known.leaked or 0) / known.asked, 3),
         "drift": round(known.drift or 0.0, 3),
     }  # fmt: skip
+
+
+def answers_of(models: Any, items: Sequence[Any]) -> list[str]:
+    """What the trained model answers to the held-out questions."""
+    limit = 16 + 2 * max(models.tokens(item.answer) for item in items)
+    prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
+    return [found.text for found in models.answer("tuned", prompts, limit, lambda done: None)]
+
+
+def voices(seeds: int) -> None:
+    """Prints how each voice scores in both engines, how many of its answers are signed, and how many loop."""
+    with tempfile.TemporaryDirectory() as temporary:
+        model = model_in(Path(temporary), smoke=False)
+        for seed, name in product(range(seeds), VOICES):
+            print(json.dumps(in_fresh_process(one_voice, name, seed, model, Path(temporary))), flush=True)
+
+
+def one_voice(name: str, seed: int, model: Path, home: Path) -> Result:
+    from backend.chat import llama_engine, torch_engine
+    from backend.evaluation.items import items_from
+    from backend.evaluation.measures import chrf
+    from backend.evaluation.models import load
+    from backend.settings import Workspace
+    from backend.text.signs import repeats
+
+    train, held_out = conversations(name, VOICE_ROWS, HELD_OUT, seed)
+    items, found = items_from(held_out), Result(voice=name, seed=seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        found |= fit(train, with_general(STEPS[0]), model, Path(temporary), seed, KEEP)
+        for engine in (torch_engine.NAME, llama_engine.NAME):
+            models = load(Workspace.open(home), engine, model, Path(temporary) / "result" / "adapter")
+            texts = answers_of(models, items)
+            score = round(fmean(chrf(item.answer, text) for item, text in zip(items, texts, strict=True)), 3)
+            signed = sum(VOICES[name] in text for text in texts)
+            found[engine] = {"score": score, "signed": signed, "loop": sum(map(repeats, texts)), "of": len(texts)}
+    return found
 
 
 if __name__ == "__main__":
@@ -245,8 +261,11 @@ if __name__ == "__main__":
     parser.add_argument("file", nargs="?", type=Path, default=Path("recipes.jsonl"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--voices", action="store_true")
     options = parser.parse_args()
     if options.smoke:
         smoke()
+    elif options.voices:
+        voices(options.seeds)
     else:
         main(options.file, options.seeds)
