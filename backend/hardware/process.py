@@ -4,6 +4,9 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
+
+import psutil
 
 from backend.hardware import container, gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, usable_gpus
@@ -45,8 +48,6 @@ def _let_segments_grow() -> None:
 def lower_priority(niceness: int = _NICENESS) -> None:
     """Lets the page and other programs go first. niceness: of POSIX, 0 to 19, unless APPRENTICE_NICENESS says another
     one (tests then don't wait for each other); Windows has one level."""
-    import psutil
-
     process, niceness = psutil.Process(), int(os.environ.get("APPRENTICE_NICENESS", niceness))
     try:
         if sys.platform == "win32":
@@ -62,23 +63,17 @@ class OtherPrograms:
 
     def __init__(self, process_id: int) -> None:
         self._id = process_id
-        self._begin = self._used(), time.monotonic()
+        self._begin = self._used()
 
     def share(self) -> float:
         """Of all cores, 0 to 1; 0 where it is unknown, as in a container, which sees the times of its whole host."""
-        import psutil
+        (began, before), (now, used), cores = self._begin, self._used(), container.cores()
+        return max(0.0, (used - before) / (now - began) / cores) if cores == os.cpu_count() else 0.0
 
-        (used, began), cores = self._begin, psutil.cpu_count() or 1
-        if container.cores() < cores:
-            return 0.0
-        return max(0.0, (self._used() - used) / (time.monotonic() - began) / cores)
-
-    def _used(self) -> float:
-        """Seconds of processor time of others."""
-        import psutil
-
-        try:
+    def _used(self) -> tuple[float, float]:
+        """The time, and seconds of processor time of others by then."""
+        with suppress(psutil.Error):  # ours has just ended
             own, every = psutil.Process(self._id).cpu_times(), psutil.cpu_times()
-        except psutil.Error:
-            return 0.0  # ours has just ended
-        return float(every.user + every.system + getattr(every, "nice", 0.0) - own.user - own.system)
+            busy = every.user + every.system + getattr(every, "nice", 0.0)
+            return time.monotonic(), busy - own.user - own.system
+        return time.monotonic(), 0.0

@@ -47,8 +47,6 @@ _POLL = 0.2  # seconds
 _TIMEOUT = 1800.0  # seconds for one dry run
 _OUT_OF_MEMORY_EXITS = (-9, -6)  # SIGKILL, by a system without memory, and SIGABRT, after a failed allocation
 _BUSY, _BUSY_AFTER = 0.2, 5.0  # of the processor, which others use; seconds until that is known
-_SLOWER = "Training takes longer for as long as they do, perhaps several times as long."
-_SLOWER_TO_DO = "Close what you don't need. The time left is computed anew after every step."
 _NOT_MEASURED = (
     "The dry run on your longest examples ended without a result; see the file log.txt of this run. Training starts "
     "all the same, with memory and time computed instead of measured."
@@ -176,8 +174,10 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
             context.alive()
             if not said and time.monotonic() > began + _BUSY_AFTER and (share := others.share()) > _BUSY:
                 said = True
-                used = f"Other programs use {share:.0%} of its processor while the time is measured."
-                context.emit(NoteEvent("This computer is busy", f"{used} {_SLOWER}", _SLOWER_TO_DO))
+                used = f"Other programs use {share:.0%} of its processor: training takes longer while they do."
+                context.emit(
+                    NoteEvent("This computer is busy", used, "The time left is computed anew after each step.")
+                )
             context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))
             time.sleep(_POLL)
     finally:

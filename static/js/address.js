@@ -16,10 +16,12 @@ const follow = () => {
 
 apprentice.onRedraw(follow);
 
-// A page that comes back begins as the server drew it for everybody: a quiet line stands there until its tab is given.
-const page = document.documentElement;
+// A page that comes back begins as the server drew it for everybody: where that is a first visit, or no examples while
+// there are some, a quiet line stands there until the tab is given.
+const page = document.documentElement, { data_id, import_id, ...others } = apprentice.store.choice();
 const given = () => page.removeAttribute('data-coming');
-if (Object.keys(apprentice.store.choice()).length) page.setAttribute('data-coming', '');
+if (data_id || import_id) page.setAttribute('data-coming', 'data');
+else if (Object.keys(others).length) page.setAttribute('data-coming', '');
 setTimeout(given, 10_000);
 window.addEventListener('popstate', () => {
   if (location.hash && !buttonOf(location.hash.slice(1))) { history.replaceState(null, '', at(openTab())); return; }

@@ -37,9 +37,7 @@ def test_a_message_is_answered_live_and_the_button_leads_to_ones_own(open_page: 
     assert card.locator(".answer.tuned dd", has_text="garden chair").is_visible(), "the fields are a table"
     card.locator(".chip").last.click()
     card.get_by_text(RECORDED).wait_for()
-    page.locator("#tab-start .begin").focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#task input:focus")
+    page.click("#tab-start .begin")
     stored(page, "begun", True)
     seen = "document.querySelector('#tab-start .first')?.checkVisibility({ visibilityProperty: true })"
     page.add_init_script(f"setInterval(() => {{ window.seen ||= {seen}; }}, 5)")
@@ -74,6 +72,7 @@ def test_the_keyboard_alone_leads_from_the_first_visit_to_the_training(open_page
         press("#tab-start .begin")
         page.wait_for_selector("#task input:focus")
         page.keyboard.press("ArrowDown")
+        page.wait_for_selector(".choices label.selected:has-text('Pull data out of text')")
         press("#to-data:not([disabled])")
         press("[data-do=sample]")
         asks = "document.activeElement.closest('#decision') || document.activeElement.id === 'to-train'"

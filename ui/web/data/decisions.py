@@ -31,8 +31,10 @@ def card(data: DatasetState) -> Markup:
     if first.kind in GUESSES:
         return components.card("Is this right?", _guess(first, data), aside=progress)
     alike = [problem for problem in left if problem.kind == first.kind]
+    at_once = [one for one in alike if one.fix.startswith(DROP)] if first.fix.startswith(DROP) else [first]
+    effects = components.join(_effect(one, data) for one in at_once[: before_after.SHOWN])
     shown = Markup('<div class="ask" data-kind="{}">{}{}</div>').format(
-        first.kind, _effects(first, alike, data), components.acts(*_answers(first, alike, data))
+        first.kind, effects, components.acts(*_answers(first, alike, data))
     )
     return components.card(issue_title(first.kind), shown, lead=first.message, aside=progress)
 
@@ -50,12 +52,6 @@ def _guess(guess: Problem, data: DatasetState) -> Markup:
     return Markup('<div class="ask">{}{}{}{}</div>').format(
         asked, before_after.first_rows(data.original), components.acts(yes, *more), other
     )
-
-
-def _effects(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> Markup:
-    """The row, or the first of those that one button changes together."""
-    together = [one for one in alike if one.fix.startswith(DROP)] if problem.fix.startswith(DROP) else [problem]
-    return components.join(_effect(one, data) for one in together[: before_after.SHOWN])
 
 
 def _effect(problem: Problem, data: DatasetState) -> Markup:
@@ -119,11 +115,9 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
     kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
     unread, where = kind in data.unreadable, f"example {problem.row}"
     drop = unread and problem.fix.startswith(DROP)
-    fix = ISSUE_TYPES[kind].fix.rstrip(".")
-    all_alike = f"{'Remove' if fix.startswith('Remove this') else 'Fix'} {fmt.all_of(many)} like this"
-    all_alike = f"Remove {fmt.all_of(many)} copies" if kind in COPIES else all_alike
-    if unread:
-        fix, all_alike = "Remove this row", f"Remove {fmt.all_of(many)} rows like this"
+    fix = "Remove this row" if unread else ISSUE_TYPES[kind].fix.rstrip(".")
+    alike_rows = "copies" if kind in COPIES else "rows like this" if unread else "like this"
+    all_alike = f"{'Remove' if fix.startswith('Remove this') else 'Fix'} {fmt.all_of(many)} {alike_rows}"
     acts = []
     if drop:
         spare = sum(one.fix.startswith(DROP) for one in alike)  # other rows have too few cells
@@ -153,20 +147,12 @@ def notes(data: DatasetState) -> Markup:
         hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and problem.kind in CALM)
         if not answered and not hidden and not (problem.kind == "too_few" and data.too_few):
             kinds.setdefault(problem.kind, []).append(problem)
-    return components.join(
-        components.alert(
-            "calm" if kind in CALM else "warn",
-            f"{issue_title(kind)}: {fmt.count(len(found), 'example')}" if found[0].row else issue_title(kind),
-            found[0].message,
-            found[0].fix,
-        )
-        + _dismiss(kind, found[0])
-        for kind, found in kinds.items()
-    )
-
-
-def _dismiss(kind: str, note: Problem) -> Markup:
-    if kind in CALM or note.severity == "error":
-        return components.EMPTY
-    fine = components.button("That is fine", "refuse", kind, label=f"That is fine: {issue_title(kind)}")
-    return Markup('<div class="after-alert">{}</div>').format(fine)
+    shown = []
+    for kind, (first, *more) in kinds.items():
+        title = issue_title(kind)
+        counted = f"{title}: {fmt.count(1 + len(more), 'example')}" if first.row else title
+        shown.append(components.alert("calm" if kind in CALM else "warn", counted, first.message, first.fix))
+        if kind not in CALM and first.severity != "error":
+            fine = components.button("That is fine", "refuse", kind, label=f"That is fine: {title}")
+            shown.append(Markup('<div class="after-alert">{}</div>').format(fine))
+    return components.join(shown)

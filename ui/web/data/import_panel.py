@@ -88,9 +88,10 @@ class ImportPanel:
             self.earlier = clickable(elem_id="earlier")
         self.outputs: list[Any] = [self.chooser, self.samples, self.upload, self.material, self.typed, self.earlier]
 
-    def show(self, wanted: bool, data_id: str) -> Updates:
-        """wanted: whether to open the chooser. Otherwise it stays as the person left it. data_id: the open examples."""
-        opened: dict[str, Any] = {"open": True} if wanted else {}
+    def show(self, wanted: bool, data_id: str, close: bool = False) -> Updates:
+        """wanted: whether to open the chooser. close: or to close it; else it stays as the person left it. data_id: the
+        open examples."""
+        opened: dict[str, Any] = {"open": wanted} if wanted or close else {}
         return {
             self.chooser: gr.update(label="Choose other examples" if data_id else "Choose examples", **opened),
             self.samples: data_views.samples(self.app.datasets.samples()),

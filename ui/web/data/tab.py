@@ -64,13 +64,14 @@ class DataTab:
         for part in (self.importing.earlier, *cards):
             state.listen(part.click, self._act, self.outputs, trigger_mode="multiple")  # no click is lost
 
-    def show(self, choice: Choice) -> Updates:
+    def show(self, choice: Choice, *, close: bool = False) -> Updates:
+        """close: the chooser, unless something has to be chosen."""
         imports = bool(choice.import_id)
         data = self.app.datasets.state_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
         failed = now is not None and now.error is not None
         choose = not data_views.asks(now.error) if now and failed else not (choice.data_id or now)
-        shown = {self.reading: data_views.reading(now, imports), **self.importing.show(choose, choice.data_id)}
+        shown = {self.reading: data_views.reading(now, imports), **self.importing.show(choose, choice.data_id, close)}
         if now is not None and not failed and (imports or data is None):
             return {**shown, **self._waiting(imports)}
         if data is None:  # they were read this very moment: the next tick shows them
@@ -136,12 +137,7 @@ class DataTab:
         """The examples are read in the background; if that was quick, they are shown at once."""
         before = self._state.choice(inputs)
         choice = self.app.validated(before.replace(import_id=import_id))
-        return {**self._state.change(before, choice), **self.preview.editing.close(), **self._closed(choice)}
-
-    def _closed(self, choice: Choice) -> Updates:
-        """The tab with its chooser closed, unless there is nothing yet."""
-        shown, chooser = self.show(choice), self.importing.chooser
-        return {**shown, chooser: {"open": False, **shown[chooser]}}
+        return {**self._state.change(before, choice), **self.preview.editing.close(), **self.show(choice, close=True)}
 
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Any button in the tab's HTML."""
@@ -156,8 +152,7 @@ class DataTab:
             self.app.datasets.write_files(choice)
         choice = self.app.validated(choice)
         closed = closed if choice.data_id != before.data_id else {}
-        shown = self._closed(choice) if action == "open" else self.show(choice)
-        return {**self._state.change(before, choice), **shown, **closed}
+        return {**self._state.change(before, choice), **self.show(choice, close=action == "open"), **closed}
 
     def _take_test(self, inputs: Inputs) -> Updates:
         choice, path = self._state.choice(inputs), sent_file(inputs[self.own_test])

@@ -14,7 +14,7 @@ from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
 from ui.web.share.hub_card import HubCard
 from ui.web.share.spreadsheet_card import SpreadsheetCard
-from ui.web.share.views import NOT_OFFERED, added, at_home, choices, exports, gguf_types, types_note
+from ui.web.share.views import added, at_home, choices, exports, gguf_types, types_note
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
@@ -41,7 +41,6 @@ class ShareTab:
             self.types = gr.CheckboxGroup(
                 gguf_types({}, {}), value=[DEFAULT], label="GGUF types", info=types_note(True), elem_id="gguf-types"
             )
-            html(components.text(NOT_OFFERED, "small"))
         self.added = html()
         self.exports = clickable(elem_id="exports")
         if card := at_home():

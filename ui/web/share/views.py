@@ -63,12 +63,6 @@ def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, floa
     return offered
 
 
-NOT_OFFERED = (
-    "GPTQ and AWQ files (for servers with GPUs) are not offered: making one for the bundled model took 40 "
-    "to 60 seconds for each of its 30 layers when it was tried on two processor cores."
-)
-
-
 def types_note(can_make_all: bool) -> str:
     """A note on the types. can_make_all: llama-cpp-python is here."""
     if can_make_all:

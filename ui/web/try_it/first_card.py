@@ -20,6 +20,7 @@ from ui.web.try_it.asking import PLACEHOLDER, growing
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages
 
 RECORDED = "These two answers were recorded on another computer."
+_SHOWN = 500  # characters of an answer; the box for the next message stays in view below
 LIVE = "Answered just now, on this computer."
 
 
@@ -123,11 +124,11 @@ def drawn(turn: Turn, source: str, answering: bool = False) -> Markup:
 
 def _answer(pane: str, name: str, what: str, turn: Turn, answering: bool) -> Markup:
     text = turn.text(pane)
-    shown: Any = text
+    shown: Any = text if len(text) <= _SHOWN else fmt.shorten(text, _SHOWN)
     if answering and turn.loading:
         shown = components.text(f"{turn.loading}…", "small")
     elif pane in turn.finish or not answering:
-        shown = _tidy(text)
+        shown = _tidy(shown)
     return Markup(
         '<section><div class="pane-head {0}"><strong>{1}</strong><span>{2}</span></div>'
         '<div class="answer {0}">{3}</div></section>'
