@@ -80,11 +80,14 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def delete(workspace: Workspace, model_id: str) -> float:
-    """Delete a downloaded model, or a partial download, from the workspace. Returns the MiB that became free. Raises
-    BadInput for the bundled model, for one that was not downloaded here, and during a download; OSError."""
+    """Delete a downloaded model, or a partial download, from the workspace; what the hub said of it goes where there is
+    neither. Returns the MiB that became free. Raises BadInput for the bundled model, for one that was not downloaded
+    here, and during a download; OSError."""
     entry = catalogue.find_or_read(workspace, model_id)
     target = local.workspace_folder(workspace, entry.id)
-    parts = [path for path in (target, *_partial(target)) if path.exists() and not entry.bundled]
+    *weights, said = target, *_partial(target)
+    paths = weights if target.exists() or has_partial(workspace, entry.id) else [*weights, said]
+    parts = [path for path in paths if path.exists() and not entry.bundled]
     if not parts:
         raise BadInput(f"{entry.name} can't be deleted.", "Apprentice has not downloaded it.", "")
     size = sum(path.stat().st_size for part in parts for path in (files_in(part) if part.is_dir() else [part]))

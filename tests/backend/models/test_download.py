@@ -219,6 +219,8 @@ def test_what_the_hub_says_becomes_an_entry_and_then_the_model(
     read = catalogue.find_or_read(work.workspace, NAME)
     assert (read.licence, read.languages) == ("apache-2.0", ("en", "de"))
     assert download.delete(work.workspace, NAME) > 1
+    assert catalogue.looked_up(work.workspace) == [entry], "it can be downloaded again"
+    assert download.delete(work.workspace, NAME) < 1
     assert catalogue.looked_up(work.workspace) == []
 
 
