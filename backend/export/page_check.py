@@ -64,8 +64,11 @@ def browser() -> str | None:
     return named or next(filter(None, map(shutil.which, _BROWSERS["programs"])), None)
 
 
-def check(source: Source, target: Target, gguf: Path, disk: Path, web: Path, context: int, report: Report) -> PageCheck:
-    """Ask both folders and the GGUF file what fits in `context` tokens. No verdict without a browser's answers."""
+def check(
+    source: Source, target: Target, gguf: Path, disk: Path, web: Path, context: int, report: Report, grammar: str = ""
+) -> PageCheck:
+    """Ask both folders and the GGUF file what fits in `context` tokens. grammar: that the page holds answers to. No
+    verdict without a browser's answers."""
     program = browser()
     if program is None or not has_llama_cpp():
         return PageCheck(ok=None, sentence=_NOT_TRIED.format("llama.cpp" if program else "Chrome, Chromium or Edge"))
@@ -79,7 +82,7 @@ def check(source: Source, target: Target, gguf: Path, disk: Path, web: Path, con
         short = (one for one in prompts if len(chat.prompt_ids([*system, *one])) + ANSWER_TOKENS <= context)
         prompts, expected = list(islice(short, _QUESTIONS)), []
         for messages in ([*system, *prompt] for prompt in prompts):
-            text = "".join(chunk.text for chunk in chat.ask(messages, max_new_tokens=ANSWER_TOKENS))
+            text = "".join(chunk.text for chunk in chat.ask(messages, max_new_tokens=ANSWER_TOKENS, grammar=grammar))
             expected.append((text, len(chat.prompt_ids(messages))))
     finally:
         chat.close()

@@ -27,6 +27,7 @@ from backend.gguf import sizes
 from backend.models import model_folder
 from backend.records.exports import ExportFile, ExportResult
 from backend.records.units import MIB, format_size
+from backend.runs.answer_form import answer_form, edited_form
 from backend.runs.conversations import read_conversations
 from backend.settings import PROJECT_ROOT
 
@@ -62,8 +63,9 @@ def kind_for(model: Path) -> str:
 
 
 def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
-    """Make a GGUF file, and both folders around it. Raises as `gguf_files.make`, and ExportFailed where wllama's files
-    are not those that were published."""
+    """Make a GGUF file, and both folders around it. Raises as `gguf_files.make`, ExportFailed where wllama's files are
+    not those that were published, and BadSetting for an edited form that can't be used."""
+    form = answer_form(source.folder)
     made = gguf_files.make(source, target, report)
     questions = (str(prompt[-1]["content"]).strip() for prompt in source.run.data.held_out_prompts if prompt)
     short = [question for question in dict.fromkeys(questions) if 0 < len(question) <= _LONGEST]
@@ -74,6 +76,8 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         "examples": short[:_EXAMPLES],
         # Longer conversations would confuse a model whose examples are one question with its answer each.
         "alone": bool(chats) and all([m["role"] for m in chat].count("user") <= 1 for chat in chats),
+        "form": form,
+        "hold": bool(edited_form(source.folder)),
         "context": _context(source),
     }
     report("Writing the page")
@@ -86,7 +90,9 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
     """Check that both folders answer as the GGUF file does."""
     disk, web = folder_of(target, PAGE), folder_of(target, WEBSITE)
     gguf = target.place / files[0].name
-    return ExportResult(page=page_check.check(source, target, gguf, disk, web, _context(source), report))
+    form = edited_form(source.folder)
+    grammar = json.dumps(form) if form else ""
+    return ExportResult(page=page_check.check(source, target, gguf, disk, web, _context(source), report, grammar))
 
 
 def finish(source: Source, target: Target, result: ExportResult) -> ExportResult:

@@ -1,5 +1,6 @@
 """The page to give to others in Chromium: from a disk, whatever is missing, and with a real model."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from backend.settings import Workspace
 
 HOSTILE = '</script><img src=x onerror="document.title = 1"> <b>Möbel</b>'
 SETTINGS = {"name": HOSTILE, "instruction": "Be brief.", "examples": ["Hello?"], "alone": True, "context": 512}
+CITY = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
+FORM = {**CITY, "additionalProperties": False}
 NO_SIMD = "WebAssembly.validate = () => false"
 
 
@@ -95,23 +98,24 @@ def test_a_question_that_fails_ends_the_check(chromium: Any, written: Path, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(("older", "form"), [(False, None), (True, None), (False, FORM), (True, FORM)])
 def test_a_real_model_answers_as_in_llama_cpp(
-    chromium: Any, bundled_model: Path, tmp_path: Path, older: bool, monkeypatch: pytest.MonkeyPatch
+    chromium: Any, bundled_model: Path, tmp_path: Path, older: bool, form: dict[str, Any] | None
 ) -> None:
-    """Also in a browser that lacks what the faster build needs, as Safari does."""
+    """Also in a browser that lacks what the faster build needs, as Safari does, and held to a form."""
     gguf = bundled.gguf_file()
     prompts = [[{"role": "user", "content": text}] for text in ("What is the capital of France?", "Say hello.")]
     chat = Chat(Workspace.open(tmp_path / "workspace"))
     chat.open(gguf=gguf)
-    wanted = ["".join(chunk.text for chunk in chat.ask(prompt, max_new_tokens=128)).strip() for prompt in prompts]
+    held: dict[str, Any] = {"max_new_tokens": 128, "grammar": json.dumps(form) if form else ""}
+    wanted = ["".join(chunk.text for chunk in chat.ask(prompt, **held)).strip() for prompt in prompts]
     read = [len(chat.prompt_ids(prompt)) for prompt in prompts]
     chat.close()
     program = page_check.browser()
     assert program
     for over_http in (False, True):
         folder = tmp_path / f"page-{over_http}"
-        settings = {**SETTINGS, "instruction": ""}
+        settings = {**SETTINGS, "instruction": "", "form": form, "hold": bool(form)}
         page_to_give.write(folder, gguf, settings, in_scripts=not over_http)
         if older:
             script = folder / "files" / "page.js"

@@ -1,11 +1,13 @@
 "use strict";
 // The page with a model in it: loads the model, asks it, shows its answers. Nothing leaves this device.
 // settings.js comes first: the model's name, its instruction, examples, whether it learned to answer
-// each question alone, and the files with their sizes.
+// each question alone, the form of its answers (a JSON schema, if any) and whether to hold them to it at first, and the
+// files with their sizes.
 {
-  const { name, instruction, examples, alone, files, context } = settings;
+  const { name, instruction, examples, alone, form, hold, files, context } = settings;
   const at = (id) => document.getElementById(id);
   const AGAIN = "Copy or unpack the whole folder again, then reload this page. What you wrote is kept.";
+  const NO_FORM = " Or the model can't keep to the form: untick it, and ask again.";
   const MIB = 1024 * 1024;
 
   class Problem extends Error {} // with a sentence for people
@@ -135,6 +137,8 @@
     model = wllama;
   }
 
+  const held = () => at("hold").checked || undefined;
+
   // The answer to messages, the instruction included. each: called with all of its text so far.
   async function answer(messages, each = () => {}, signal = undefined, most = 512) {
     const told = instruction ? [{ role: "system", content: instruction }, ...messages] : messages;
@@ -144,6 +148,7 @@
     const began = performance.now();
     await model.createChatCompletion({
       messages: told, max_tokens: most, temperature: 0, stream: true, stream_options: { include_usage: true },
+      response_format: held() && { type: "json_schema", json_schema: { name: "answer", schema: form } },
       abortSignal: signal,
       onData(chunk) {
         usage = chunk.usage || usage;
@@ -200,11 +205,11 @@
         theirs.scrollIntoView({ block: "nearest" });
       }, answering.signal);
       if (made.tokens) at("speed").textContent = `${(made.tokens / made.seconds).toFixed(0)} tokens a second.`;
-      if (made.finish === "length") at("state").textContent = "The answer was cut off here: it is too long.";
+      if (made.finish === "length") at("state").textContent = `The answer was cut off here: it is too long.${held() ? NO_FORM : ""}`;
     } catch (error) {
       if (!answering.signal.aborted) {
         console.error(error);
-        at("state").textContent = "There is no answer: the conversation may be too long for this model, or this device is out of memory. Press Start over, or reload the page.";
+        at("state").textContent = `There is no answer: the conversation may be too long for this model, or this device is out of memory. Press Start over, or reload the page.${held() ? NO_FORM : ""}`;
       }
     }
     answering = null;
@@ -234,6 +239,8 @@
     at("instruction").textContent = instruction;
     at("about").hidden = !instruction;
     at("alone").hidden = !alone;
+    at("in-form").hidden = !form;
+    at("hold").checked = Boolean(form && hold);
     for (const example of examples) {
       const button = document.createElement("button");
       button.type = "button";
