@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import fmean
+from time import monotonic
 from typing import Any, Self
 
 from backend.chat.engine import (
@@ -55,6 +56,7 @@ _COMPARED = 1000  # probabilities of the check of the panes
 _TOGETHER = 8  # conversations; more gain little on a processor
 _ROUND = 256  # tokens
 _PIECE = 8  # tokens until an answer is looked at
+_SHOWN = 0.1  # seconds until the next words of an answer; a request for each token would cost a fifth of the time
 _LOOK = 0.2  # seconds between looks at answers in progress
 _CUT = "\uf8f0"  # a private-use character: the text is tokenized in parts around it
 
@@ -163,23 +165,29 @@ class LlamaEngine(WithTokenizer):
         # Any other prompt is read from its start: read in other pieces it gives slightly other numbers, and the seed
         # alone must decide.
         self._held[pane] = len(ids), ids
+        slot, tuned = self.panes.index(pane), self._tuned(pane)
         if sampling.grammar:  # whose state one request holds
-            slot, most = self.panes.index(pane), sampling.max_new_tokens
-            answer = server.answer(ids, slot, most, self._tuned(pane), sampling)
+            most = sampling.max_new_tokens
+            answer = server.answer(ids, slot, most, tuned, sampling)
             yield from (token for token in answer if token not in self._end_ids)
             return "length" if len(answer) == most else "end"
-        for done in range(sampling.max_new_tokens):
-            step = replace(sampling, seed=draw.getrandbits(31))
-            new = self._next(server, pane, ids, sampling=step, remembered=continues or done > 0)
-            if new.likeliest:  # none for a token that is only part of a character
-                require_number(new.likeliest[0][1])
-            if done == 0:
-                self._read[pane] = new.read
-            if new.token in self._end_ids:
-                return "end"
-            yield new.token
-            ids.append(new.token)
-        return "length"
+        new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
+        if new.likeliest:  # none for a token that is only part of a character
+            require_number(new.likeliest[0][1])
+        self._read[pane], found, left, piece = new.read, [new.token], sampling.max_new_tokens, 1
+        while True:
+            for token in found:
+                if token in self._end_ids:
+                    return "end"
+                yield token
+                ids.append(token)
+            left -= len(found)
+            if left <= 0:
+                return "length"
+            began, step = monotonic(), replace(sampling, seed=draw.getrandbits(31))
+            found = server.answer(ids, slot, min(piece, left), tuned, step)
+            if sampling.temperature <= 0:  # else the speed would decide what a seed gives
+                piece = max(1, min(_PIECE, int(_SHOWN * len(found) / (monotonic() - began))))
 
     def _next(self, server: LlamaServer, pane: str, ids: Sequence[int], **more: Any) -> Next:
         return server.next(ids, self.panes.index(pane), tuned=self._tuned(pane), **more)
