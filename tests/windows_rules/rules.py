@@ -31,6 +31,7 @@ _LONGEST = 259
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?$', re.IGNORECASE)
 _OF_TEST = re.compile(r".*/pytest-\d+/[^/]+/")  # a test's own folder
 
+_COPIES = 200  # descriptors from here on are copies that tests/faults/failing_disk.c keeps for a power cut
 _PAUSE = 1.0  # seconds; with a longer one, a retry has waited too long for what our own processes hold
 
 _readlink, _listdir = os.readlink, os.listdir
@@ -145,7 +146,7 @@ def _holders(path: str, inside: bool = False, opened: bool = True) -> Iterator[s
             for descriptor in _listdir(f"/proc/{pid}/fd") if opened else ():
                 try:
                     link = f"/proc/{pid}/fd/{descriptor}"
-                    if is_it(_readlink(link)) and stat.S_ISREG(os.stat(link).st_mode):
+                    if int(descriptor) < _COPIES and is_it(_readlink(link)) and stat.S_ISREG(os.stat(link).st_mode):
                         yield f"{_readlink(link)} is open in {_command(pid)}"
                 except OSError:  # closed meanwhile
                     continue
