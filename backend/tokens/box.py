@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from backend import child_process
 from backend.errors import ApprenticeError, BadInput, MissingPart
@@ -22,6 +23,8 @@ _ANSWER = 64  # bytes of an answer for each byte of a request; a token takes eig
 _SHORT_ANSWER = 64 * MIB
 _LONG = 4 * MIB  # bytes of a request that may be to blame itself; tokenizers take some 150 for each
 _CRASHES = 3  # after which a box is not started again
+
+T = TypeVar("T")
 
 
 class Box:
@@ -43,23 +46,24 @@ class Box:
             if self._failure:
                 raise self._failure
 
-    def ask(self, name: str, *arguments: Any) -> Any:
-        """The answer to a request. Raises the error that is the answer; BadInput at a limit."""
+    def ask(self, made: Callable[[Any], T], name: str, *arguments: Any) -> T:
+        """What `made` makes of the answer to a request; it raises TypeError or ValueError if that can't be one. Raises
+        the error that is the answer; BadInput at a limit."""
         request = frames.pack([name, *arguments])
         with self._lock:
             self._open()
-            return self._exchange(request)
+            return self._exchange(request, made)
 
     def _open(self) -> None:
         if self._child is not None and self._child.poll() is not None:  # the system ended it between two requests
             self._child = None
         if self._child is None and not self._failure:
             try:
-                self._exchange(self._opening)
+                self._exchange(self._opening, bool)
             except ApprenticeError as error:
                 self._failure = error
 
-    def _exchange(self, request: bytes) -> Any:
+    def _exchange(self, request: bytes, made: Callable[[Any], T]) -> T:
         if self._failure:
             raise self._failure
         child = self._child or self._start()
@@ -71,9 +75,9 @@ class Box:
                 frames.write(child.stdin, request)
                 kind, value = frames.read(child.stdout, _SHORT_ANSWER + _ANSWER * len(request))
             if kind == "done":
-                return value
+                return made(value)
             error = error_of(value)
-        except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError) as fault:
+        except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as fault:
             raise self._ended(child, watch, len(request) > _LONG) from fault
         except BaseException:  # Ctrl-C: the answer that is still to come would be taken for that of the next request
             child_process.kill(child)

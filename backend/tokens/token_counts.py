@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -42,8 +43,12 @@ class TokenCount:
 
     @classmethod
     def of(cls, encoded: Encoded) -> TokenCount:
-        edges = np.flatnonzero(np.diff(np.array(encoded.labels) != IGNORED, prepend=False, append=False)).tolist()
-        return cls(encoded.tokens, tuple(zip(edges[::2], edges[1::2], strict=True)), encoded.skipped_turns)
+        is_learned = (np.frombuffer(array("i", encoded.labels), np.int32) != IGNORED).tobytes() + b"\0"
+        runs: list[Span] = []
+        end = 0
+        while (start := is_learned.find(1, end)) >= 0:  # several times as fast as numpy's diff
+            runs.append((start, end := is_learned.find(0, start)))
+        return cls(encoded.tokens, tuple(runs), encoded.skipped_turns)
 
     def encoded(self, ids: list[int]) -> Encoded:
         """The row of which this is the count."""

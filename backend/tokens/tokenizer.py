@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenizers import Tokenizer, models
 
@@ -25,7 +27,9 @@ from backend.tokens.token_counts import TokenCount
 _BUNDLED_TOKENIZER = "e9f1b9eb29e5f4fc508736f874cc7d1321834fb5610e169fb1acae231472321b"
 _BUNDLED_TEMPLATE = "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"
 _SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
-_ROWS, _CHARACTERS = 256, 1 << 18  # of one request to a box; others need not wait long between two
+_ROWS, _CHARACTERS = 1024, 1 << 20  # of one request to a box: half a second, for which others may have to wait
+
+T = TypeVar("T")
 
 
 class ChatTokenizer(PlainTokenizer):
@@ -103,61 +107,71 @@ class BoxedTokenizer(ChatTokenizer):
         self._box.open()
         self.chat_template, self.special_tokens = source.texts[1], dict(source.specials)
 
-    pad_id = cached_property[int](lambda self: int(self._box.ask("pad_id")))
-    control_markers = cached_property[tuple[str, ...]](lambda self: tuple(self._box.ask("control_markers")))
-    control_ids = cached_property[set[int]](lambda self: set(self._box.ask("control_ids")))
-    stop_ids = cached_property[tuple[int, ...]](lambda self: tuple(self._box.ask("stop_ids")))
-    end_of_turn = cached_property[str](lambda self: str(self._box.ask("end_of_turn")))
-    default_instruction = cached_property[str](lambda self: str(self._box.ask("default_instruction")))
+    pad_id = cached_property[int](lambda self: self._box.ask(int, "pad_id"))
+    control_markers = cached_property[tuple[str, ...]](lambda self: self._box.ask(tuple, "control_markers"))
+    control_ids = cached_property[set[int]](lambda self: self._box.ask(set, "control_ids"))
+    stop_ids = cached_property[tuple[int, ...]](lambda self: self._box.ask(tuple, "stop_ids"))
+    end_of_turn = cached_property[str](lambda self: self._box.ask(str, "end_of_turn"))
+    default_instruction = cached_property[str](lambda self: self._box.ask(str, "default_instruction"))
 
     def render(
         self, messages: Sequence[Mapping[str, Any]], tools: Tools = None, add_generation_prompt: bool = False
     ) -> str:
-        return str(self._box.ask("render", messages, tools, add_generation_prompt))
+        return self._box.ask(str, "render", messages, tools, add_generation_prompt)
 
     def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
-        return Encoded(*self._box.ask("encode", messages, tools, max_length))
+        return self._box.ask(lambda value: Encoded(*value), "encode", messages, tools, max_length)
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
-        return [
-            row if isinstance(row, ApprenticeError) else row[0].encoded(row[1])
-            for row in self._rows(rows, with_ids=True)
-        ]
+        return [*self._rows(rows, True, lambda count, ids: count.encoded(ids))]
 
     def count_rows(self, rows: Iterable[Row]) -> list[TokenCount | ApprenticeError]:
-        return [row if isinstance(row, ApprenticeError) else row[0] for row in self._rows(rows, with_ids=False)]
+        return [*self._rows(rows, False, lambda count, _: count)]
 
-    def _rows(self, rows: Iterable[Row], with_ids: bool) -> Iterator[tuple[TokenCount, list[int]] | ApprenticeError]:
+    def _rows(
+        self, rows: Iterable[Row], with_ids: bool, made: Callable[[TokenCount, list[int]], T]
+    ) -> Iterator[T | ApprenticeError]:
+        def answers(values: Sequence[Any]) -> list[T | ApprenticeError]:
+            if len(values) != len(batch):
+                raise ValueError("too few answers, or too many")
+            return [error_of(value) if isinstance(value[0], str) else made(*_numbers(*value)) for value in values]
+
         for batch in _batches(rows):
             try:
-                answers = self._box.ask("rows", [(row.text, row.messages, row.tools) for row in batch], with_ids)
+                yield from self._box.ask(
+                    answers, "rows", [(row.text, row.messages, row.tools) for row in batch], with_ids
+                )
             except ApprenticeError as error:
-                yield from [error] if len(batch) == 1 else (one for row in batch for one in self._rows([row], with_ids))
-                continue
-            for about, *more in answers:
-                if isinstance(about, str):
-                    yield error_of([about, *more])
-                else:
-                    tokens, runs, skipped, _rejected = about
-                    yield TokenCount(tokens, tuple(map(tuple, runs)), skipped), more[0]
+                apart = (one for row in batch for one in self._rows([row], with_ids, made))
+                yield from [error] if len(batch) == 1 else apart
 
     def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
-        return list(self._box.ask("prompt_ids", messages, tools))
+        return self._box.ask(list, "prompt_ids", messages, tools)
 
     def opening(self) -> list[int]:
-        return list(self._box.ask("opening"))
+        return self._box.ask(list, "opening")
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        return str(self._box.ask("decode", list(ids), skip_special_tokens))
+        return self._box.ask(str, "decode", list(ids), skip_special_tokens)
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return list(self._box.ask("count", list(texts)))
+        return self._box.ask(list, "count", list(texts))
 
     def pieces(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> list[Piece]:
-        return [Piece(*piece) for piece in self._box.ask("pieces", messages, tools, max_length)]
+        return self._box.ask(_pieces, "pieces", messages, tools, max_length)
 
     def document_pieces(self, row: Row, lengths: LengthLimits) -> list[Piece]:
-        return [Piece(*piece) for piece in self._box.ask("document_pieces", row.text or "", lengths)]
+        return self._box.ask(_pieces, "document_pieces", row.text or "", lengths)
+
+
+def _numbers(about: Sequence[Any], ids: str) -> tuple[TokenCount, list[int]]:
+    tokens, runs, skipped, _rejected = about
+    count = TokenCount(int(tokens), tuple((int(start), int(end)) for start, end in runs), int(skipped))
+    return count, array("i", b64decode(ids)).tolist()
+
+
+def _pieces(answer: Sequence[Any]) -> list[Piece]:
+    return [Piece(str(text), kind, int(tokens)) for text, kind, tokens in answer]
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -1,8 +1,9 @@
-"""Counting the tokens of 100,000 chat rows, as the check of examples does, encoding them, as a training run does, and
-previewing one, with the tokenizer in a box against the same one in this process.
+"""Counting the tokens of 100,000 chat rows, 512 at a time as the check of examples does, encoding them, as a training
+run does, and previewing one, with the tokenizer in a box against the same one in this process.
 
 Both use the bundled model's files, with a comment added to the template so that it counts as foreign. Processor
-seconds of all processes count, because other programs disturb them least; the clock's are printed too.
+seconds of all processes count, because other programs disturb them least; the clock's are printed too. The two take
+turns, so that other programs disturb both alike.
 
     python -m tests.benchmarks.boxed_tokens [ROWS] [--smoke]
 """
@@ -12,9 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from statistics import median
 
 import psutil
 from tokenizers import Tokenizer
@@ -27,13 +26,16 @@ from backend.tokens.tokenizer import ChatTokenizer
 from tests.benchmarks.chat_corpus import Words, row
 from tests.benchmarks.measuring import command_line, print_result
 
-PREVIEWS = 500
+PREVIEWS = 500  # one after the other
+COUNTED, ENCODED = 512, 5120  # rows at a time
 
 
 def main(rows: int, runs: int) -> None:
     model = bundled.ensure(Workspace.open())
     words = Words(random.Random(0))
     made = [Row(number, number, row(words)) for number in range(rows)]
+    counted, encoded = ([made[at : at + turn] for at in range(0, rows, turn)] * runs for turn in (COUNTED, ENCODED))
+    previewed = [made[:PREVIEWS]] * 2 * runs
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
@@ -44,42 +46,43 @@ def main(rows: int, runs: int) -> None:
         plain = PlainTokenizer(
             Tokenizer.from_file(str(folder / "tokenizer.json")), template, dict(boxed.special_tokens)
         )
-        works: dict[str, Callable[[PlainTokenizer], object]] = {
-            "count": lambda tokenizer: tokenizer.count_rows(made),
-            "encode": lambda tokenizer: tokenizer.encode_rows(made),
-            "preview": lambda tokenizer: [tokenizer.pieces(one.messages) for one in made[:PREVIEWS]],
+        for way in (boxed, plain):
+            way.count_rows(made[:ENCODED])
+        found = {
+            "count": _taken(lambda way, some: way.count_rows(some), boxed, plain, counted),
+            "encode": _taken(lambda way, some: way.encode_rows(some), boxed, plain, encoded),
+            "preview": _taken(lambda way, some: [way.pieces(one.messages) for one in some], boxed, plain, previewed),
         }
-        taken = {
-            name: [[_timed(partial(work, tokenizer)) for tokenizer in (boxed, plain)] for _ in range(runs)]
-            for name, work in works.items()
-        }
-    found = {}
-    for name, times in taken.items():
-        (clock, used), (clock_here, used_here) = (
-            map(median, zip(*way, strict=True)) for way in zip(*times, strict=True)
-        )
+    ratios = {}
+    for name, ((clock, used), (clock_here, used_here)) in found.items():
         print(f"{name}: {used:.2f} s of processors in a box, {used_here:.2f} here; {clock:.2f} and {clock_here:.2f} s")
-        found[name] = used, used_here, round(used / used_here, 3), round(clock / clock_here, 3)
-    box, here, ratio, clock_ratio = found["count"]
+        ratios |= {f"{name}_ratio": used / used_here, f"{name}_clock_ratio": clock / clock_here}
+    (clock, used), (_, here) = found["count"]
+    preview_ms = 1000 * found["preview"][0][0] / sum(map(len, previewed))
+    rounded = {name: round(value, 3) for name, value in {**ratios, "preview_ms": preview_ms}.items()}
     print_result(
-        "boxed_tokens", "processor seconds", round(box, 2), round(here, 2), ratio, clock_ratio=clock_ratio,
-        encode_ratio=found["encode"][2], preview_ratio=found["preview"][2], preview_clock_ratio=found["preview"][3],
-        preview_ms=round(1000 * found["preview"][0] / PREVIEWS, 2),
-    )  # fmt: skip
+        "boxed_tokens", "processor seconds", round(used, 2), round(here, 2), rounded.pop("count_ratio"), **rounded
+    )
 
 
-def _timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds by the clock, and of processors in this process and its children."""
+def _taken(
+    work: Callable[[PlainTokenizer, list[Row]], object],
+    boxed: PlainTokenizer,
+    plain: PlainTokenizer,
+    turns: list[list[Row]],
+) -> list[tuple[float, float]]:
+    """Of each way, seconds by the clock and of processors in this process and its children. Either begins in turn."""
     me = psutil.Process()
     processes = [me, *me.children()]
-
-    def used() -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-    clock, before = time.perf_counter(), used()
-    work()
-    return time.perf_counter() - clock, used() - before
+    taken = {boxed: (0.0, 0.0), plain: (0.0, 0.0)}
+    for number, rows in enumerate(turns):
+        for way in ((boxed, plain), (plain, boxed))[number % 2]:
+            before = time.perf_counter(), sum(sum(process.cpu_times()[:2]) for process in processes)
+            work(way, rows)
+            clock, used = time.perf_counter(), sum(sum(process.cpu_times()[:2]) for process in processes)
+            taken[way] = taken[way][0] + clock - before[0], taken[way][1] + used - before[1]
+    return list(taken.values())
 
 
 if __name__ == "__main__":
-    command_line(main, rows=100_000, runs=3)
+    command_line(main, rows=100_000, runs=1)

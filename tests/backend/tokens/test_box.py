@@ -131,6 +131,20 @@ def test_a_long_request_that_passes_a_limit_fails_alone(
     assert not isinstance(sound, ApprenticeError)
 
 
+ANSWERS = [
+    [], [5], ["x"], [[0]], [[[1, [[0, "x"]], 0, None], ""]], [[[1e999, [], 0, None], ""]], [[[1, [], 0, None], 7]],
+    [[[1, [], 0, None], "AAA="]], [[[1, [], 0, None], ""]] * 2,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=range(len(ANSWERS)))
+def test_an_answer_that_is_none_ends_the_child(answer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", repr(answer))))
+    monkeypatch.setattr(box.frames, "read", lambda *_: ("done", answer))
+    (failed,) = tokenizer.encode_rows([Row(1, 1, [QUESTION])])
+    assert isinstance(failed, BadInput)
+
+
 def test_a_crash_ends_one_request_and_many_end_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", "crash")))
     assert isinstance(tokenizer, BoxedTokenizer)
@@ -220,14 +234,15 @@ def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(tmp_path:
     assert not psutil.pid_exists(pid)
 
 
-def test_a_row_in_a_long_file_waits_for_one_batch_only(tmp_path: Path) -> None:
+def test_a_row_in_a_long_file_waits_for_one_batch_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.tokens.tokenizer._ROWS", 256)
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello")))
     rows = [Row(n, n, CHAT) for n in range(1000)]
     assert [row.tokens for row in tokenizer.encode_rows(rows) if not isinstance(row, ApprenticeError)][999]
     assert isinstance(tokenizer, BoxedTokenizer)
     asked: list[str] = []
     ask = tokenizer._box.ask
-    tokenizer._box.ask = lambda name, *a: asked.append(name) or ask(name, *a)  # type: ignore[method-assign,func-returns-value]
+    tokenizer._box.ask = lambda made, name, *a: asked.append(name) or ask(made, name, *a)  # type: ignore[method-assign,func-returns-value]
     tokenizer.encode_rows(rows)
     assert len(asked) == 4
 
