@@ -31,7 +31,8 @@ RowsByKind = dict[str, RowChoice]  # kind of problem -> rows
 class DatasetInfo:
     """name: of the uploaded file. read_options: fields of ReadOptions. accepted, refused: fixes, by kind of problem.
     validation: the "name" and the stored "file" of the validation file, {} without one. edits: ids of the edits, in
-    order. written: the file is what examples are made from, and the only ones are those that a person has kept."""
+    order. written: the file is what examples are made from, and the only ones are those that a person has kept.
+    materials: the names of more files that examples are made from, by the files in the dataset's folder."""
 
     name: str
     read_options: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class DatasetInfo:
     validation: dict[str, str] = field(default_factory=dict)
     edits: list[str] = field(default_factory=list)
     written: bool = False
+    materials: dict[str, str] = field(default_factory=dict)
 
     def is_accepted(self, problem: Problem) -> bool:
         """Whether the user accepted the fix of this problem."""

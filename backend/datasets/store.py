@@ -14,7 +14,7 @@ from pathlib import Path
 from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
-from backend.datasets.documents.passages import Passage
+from backend.datasets.documents.passages import Passage, joined
 from backend.datasets.edits import StoredEdits
 from backend.datasets.info import DatasetInfo, StoredInfo, not_saved
 from backend.datasets.read.source import require_file
@@ -94,11 +94,7 @@ class DatasetStore:
         except OSError as error:
             raise not_saved("The examples", error) from error
         try:
-            if isinstance(source, Path):
-                shutil.copyfile(source, copy)
-            else:
-                copy.write_bytes(source.encode("utf-8", "surrogatepass"))
-            fsync(copy)
+            _copy(source, copy)
             if written:
                 self.files.material(new, name, options)
             else:
@@ -121,12 +117,26 @@ class DatasetStore:
         info = self.info.read(data_id)
         return self.add(self.folder(data_id) / "source", info.name, options=info.read_options, written=True)
 
+    def add_material(self, data_id: str, source: Path | str, name: str) -> str:
+        """Adds a text, a document or a table to what examples are made from, and returns the name of its copy. Raises
+        BadInput when it can't be read; nothing is added then."""
+        copy = self.folder(data_id) / f"material-{new_id()}"
+        try:
+            _copy(source, copy)
+            self.files.material(data_id, name, {}, copy.name)
+        except (BadInput, OSError) as error:
+            copy.unlink(missing_ok=True)
+            raise error if isinstance(error, BadInput) else not_saved("The examples", error) from error
+        self.info.update(data_id, lambda info: replace(info, materials={**info.materials, copy.name: name}))
+        return copy.name
+
     def material(self, data_id: str) -> list[Passage]:
-        """What examples are made from; empty for other datasets, and for a file that only older versions took."""
-        info = self.info.read(data_id)
+        """What examples are made from; empty for other datasets, and without a file that only older versions took."""
+        info, parts = self.info.read(data_id), list[tuple[str, list[Passage]]]()
         with suppress(BadInput):
-            return self.files.material(data_id, info.name, info.read_options) if info.written else []
-        return []
+            parts += [("", self.files.material(data_id, info.name, info.read_options))] if info.written else []
+        parts += ((name, self.files.material(data_id, name, {}, file)) for file, name in info.materials.items())
+        return joined(parts)
 
     def _find(self, source: Path, info: DatasetInfo) -> str:
         """The id of a dataset of an identical file, as it was added or made of the same material; "" without one."""
@@ -246,6 +256,14 @@ class DatasetStore:
         if not info.validation:
             return None
         return self.files.validation(data_id, info.validation["name"], info.validation["file"], options)
+
+
+def _copy(source: Path | str, copy: Path) -> None:
+    if isinstance(source, Path):
+        shutil.copyfile(source, copy)
+    else:
+        copy.write_bytes(source.encode("utf-8", "surrogatepass"))
+    fsync(copy)
 
 
 def _require_unedited(info: DatasetInfo) -> None:

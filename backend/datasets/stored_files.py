@@ -77,11 +77,11 @@ class StoredFiles:
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
-    def material(self, data_id: str, name: str, options: Options) -> list[Passage]:
+    def material(self, data_id: str, name: str, options: Options, file: str = "source") -> list[Passage]:
         """The passages of a text or a table to make examples from. Raises BadInput."""
-        key = (data_id, options_key(options))
+        key = (data_id, file, options_key(options))
         if (material := self._materials.get(key)) is None:
-            path = child_path(self._root, data_id) / "source"
+            path = child_path(self._root, data_id) / file
             material = read_material(path, name, self.limits, options.get("encoding"))
             self._materials.put(key, material, len(material))
         return material

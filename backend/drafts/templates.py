@@ -27,8 +27,9 @@ _PRICED = re.compile(r"pri[cxs]|preis|precio|prezzo|cost|kosten|tarif|fee|rate|â
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table to ask about. key: names it among all tables. asked: its name inside a sentence. subject:
-    the column that names each row. ways: of asking, in which {row}, {cell} and {column} stand for the row's own words,
-    and so do the names of other columns. answer: likewise. rows: to ask about. flagged: it holds prices or dates."""
+    the column that names each row. ways: of asking, in which the names of columns in braces stand for the row's own
+    words (and {row}, {cell}, {column} for those of `subject`, of this column, and for `asked`). answer: likewise.
+    rows: to ask about. flagged: it holds prices or dates."""
 
     key: str
     name: str
@@ -131,10 +132,13 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
         cells = [row.cells[name] for row in filled[:_SAMPLE]]
         flagged = _most(cells, changes)
         priced = bool(_PRICED.search(name)) and _most(cells, lambda cell: cell[0].isdigit())
-        kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "cell"
+        verb = ways["verbs"].get(name.casefold(), "")
+        kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "verb" if verb else "cell"
         answer = "{row}: {cell} ({column})" if priced and not flagged else "{row}: {cell}"
         asked = name if ways["keeps_capitals"] else _lower(name, "")
-        column = Column(f"{table}.{number}", name, asked, subject, tuple(ways[kind]), answer, filled, flagged or priced)
+        spoken = {"row": f"{{{subject}}}", "cell": f"{{{name}}}", "column": asked, "verb": verb}
+        *asks, answer = (_filled(text, spoken) for text in (*ways[kind], answer))
+        column = Column(f"{table}.{number}", name, asked, subject, tuple(asks), answer, filled, flagged or priced)
         found.append((kind == "cell", column))
     return [column for _, column in sorted(found, key=lambda pair: pair[0])]
 
@@ -158,7 +162,7 @@ def from_column(column: Column, ways: Sequence[str], answer: str) -> list[Draft]
 def filled_in(column: Column, row: Passage) -> dict[str, str]:
     """What stands in place of each name in braces."""
     own = {"row": row.cells[column.subject], "cell": row.cells[column.name], "column": column.asked}
-    return {**row.cells, **own}
+    return {**own, **row.cells}
 
 
 def names_in(wording: str) -> set[str]:

@@ -3,7 +3,12 @@
 const KEY = 'apprentice-drafts';
 let drafts = {};
 try { drafts = JSON.parse(sessionStorage.getItem(KEY)) ?? {}; } catch { /* blocked */ }
-const save = () => { try { sessionStorage.setItem(KEY, JSON.stringify(drafts)); } catch { /* full or blocked */ } };
+// A way of asking, or an example, that is taken back is as it was typed.
+const forget = (name, form) => { if (!form?.matches('.making')) delete drafts[name]; };
+const save = () => {
+  for (const old of Object.keys(drafts).slice(0, -200)) delete drafts[old];
+  try { sessionStorage.setItem(KEY, JSON.stringify(drafts)); } catch { /* full or blocked */ }
+};
 
 document.addEventListener('input', (event) => {
   const field = event.target, name = field.dataset?.draft;
@@ -38,7 +43,7 @@ document.addEventListener('submit', (event) => { sent = event.target; }, true);
 const forgetSaved = () => {
   if (document.querySelector('[data-testid=toast-close]')) sent = null;
   if (!sent || sent.isConnected) return;
-  for (const field of sent.elements) delete drafts[field.dataset.draft];
+  for (const field of sent.elements) forget(field.dataset.draft, sent);
   sent = null;
   save();
 };
@@ -51,7 +56,7 @@ const isAnother = (field) => {
   if (!before || before === now) return false;
   field.value = field.defaultValue;
   if (field.form === sent) {
-    delete drafts[before];
+    forget(before, sent);
     field.form.elements[0].focus();
   }
   return true;

@@ -14,19 +14,22 @@ document.addEventListener('click', (event) => {
   }
   if (event.target.closest('#making [data-do=""]')) card().elements.question.focus();
 });
-document.addEventListener('input', (event) => {
+const fillIn = () => {
   const form = card(), shown = form?.querySelector('[data-filling]');
-  if (!shown || !form.contains(event.target)) return;
+  if (!shown) return;
   const filling = JSON.parse(shown.dataset.filling);
   const filled = (text) => text.replace(/\{([^{}\n]*)\}/g, (whole, name) => filling[name] ?? whole).trim();
   const ways = [...form.querySelectorAll('[name^=way-]')].map((field) => filled(field.value)).filter(Boolean);
-  shown.replaceChildren(...ways.map((way) => {
+  const lines = ways.map((way) => {
     const line = document.createElement('li'), question = document.createElement('q');
     question.textContent = way[0].toUpperCase() + way.slice(1);
     line.append(question, ` ${filled(form.elements.answer.value)}`);
     return line;
-  }));
-});
+  });
+  const text = (nodes) => [...nodes].map((node) => node.textContent).join('\n');
+  if (text(lines) !== text(shown.children)) shown.replaceChildren(...lines);
+};
+document.addEventListener('input', fillIn);
 document.addEventListener('keydown', (event) => {
   const form = card();
   if (event.repeat || !form?.contains(event.target)) return;
@@ -46,6 +49,7 @@ document.addEventListener('keydown', (event) => {
 // The next card has the keyboard: in the first empty field, or on its button.
 let shown = '';
 apprentice.onRedraw(() => {
+  fillIn(); // also what was typed before the page was drawn again
   const form = card(), now = form?.offsetParent ? form.dataset.send : '';
   if (now === shown) return;
   const active = document.activeElement;

@@ -252,6 +252,7 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('4 of 50')")
     page.locator("#making kbd", has_text="u").click()
     page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('3 of 50')")
+    page.wait_for_function("document.querySelector('#making [name=question]').value === 'Who kneads at dawn?'")
     page.get_by_role("button", name="Choose other examples").click()
     page.locator("#earlier summary").first.click()
     page.locator("#earlier [data-do=open]").last.click()

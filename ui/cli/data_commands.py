@@ -14,6 +14,7 @@ from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
 from backend.datasets.checks.issues import issue_title
 from backend.datasets.checks.report import Report, summary, understood
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
+from backend.datasets.documents.passages import joined
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
 from backend.datasets.read.material import read_material
@@ -63,7 +64,7 @@ def add_commands(add: AddCommand) -> None:
     fixing.add_argument("--accept", metavar="KIND,…", help="only these kinds (default: all safe fixes)")
     add_reading_options(fixing)
     drafting = add("draft", draft, "draft questions about a text or a table; each is learned only once you keep it")
-    drafting.add_argument("file", type=Path, metavar="FILE", help="a text, a document, a web page or a table")
+    drafting.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a text, document, web page or table")
     drafting.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT", help="JSON lines to write")
     drafting.add_argument("--model", metavar="ID", help="also ask this chat model on this computer (default: none)")
     listing = add("datasets", datasets, "list the stored examples, or delete some")
@@ -117,8 +118,10 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def draft(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Each line of OUT has "kept": false, which keeps it out of training. What is written stays after Ctrl-C."""
     if options.output.exists():
-        raise BadInput(f"{options.output} already exists.", "What you decided in it would be lost.", "Choose another.")
-    passages = read_material(options.file, options.file.name, Limits())
+        more = "Choose another; check, fix and train read several files together."
+        raise BadInput(f"{options.output} already exists.", "What you decided in it would be lost.", more)
+    several = len(options.files) > 1
+    passages = joined((at.name if several else "", read_material(at, at.name, Limits())) for at in options.files)
     batches, total, by_model = iter([templates.all_ready(passages)]), 0, 0
     if options.model:
         app, texts = App(workspace), [passage for passage in passages if not passage.table]

@@ -106,11 +106,12 @@ class DatasetState:
 
 @dataclass(frozen=True)
 class Material:
-    """What examples are made from. drafts: those without a model. columns: of tables. topic: "" for a text."""
+    """What examples are made from. drafts: those without a model. columns: of tables. passages: by their numbers.
+    topic: "" for a text."""
 
     drafts: list[Draft]
     columns: list[Column] = field(default_factory=list)
-    passages: list[Passage] = field(default_factory=list)
+    passages: dict[int, Passage] = field(default_factory=dict)
     topic: str = ""
 
 

@@ -26,7 +26,7 @@ _NUMBERED = re.compile(r"(?:^|\n)\s*\d{1,3}\.$")
 class Passage:
     """line: where it begins, as in a `Block`. headings: it stands below, the nearest one last. first: nothing stands
     between it and its heading. table: number of the table that it is a row of, from 1; 0: it is text. cells: of that
-    row, by column."""
+    row, by column. source: the name of a file that was added later."""
 
     number: int
     line: int
@@ -35,6 +35,7 @@ class Passage:
     first: bool = False
     table: int = 0
     cells: dict[str, str] = field(default_factory=dict)
+    source: str = ""
 
     @property
     def heading(self) -> str:
@@ -42,14 +43,26 @@ class Passage:
 
     @property
     def place(self) -> str:
-        """Where it is, in words: “Opening hours”, line 12."""
-        return f"“{self.heading}”, line {self.line}" if self.heading else f"line {self.line}"
+        """Where it is, in words: “Opening hours”, line 12 of prices.csv."""
+        line = f"line {self.line} of {self.source}" if self.source else f"line {self.line}"
+        return f"“{self.heading}”, {line}" if self.heading else line
 
 
 def passages(document: Document) -> list[Passage]:
     """The document in passages: paragraphs and list items below one heading, and the rows of its tables."""
     numbers = count(1)
     return [replace(passage, number=next(numbers)) for passage in _unnumbered(document.blocks)]
+
+
+def joined(parts: Iterable[tuple[str, Sequence[Passage]]]) -> list[Passage]:
+    """The passages of several files, numbered on, each with the name of its file."""
+    found: list[Passage] = []
+    for source, passages in parts:
+        before, tables = len(found), max((each.table for each in found), default=0)
+        for each in passages:
+            table = each.table and each.table + tables
+            found.append(replace(each, number=each.number + before, table=table, source=source))
+    return found
 
 
 def sentences(text: str) -> list[str]:
@@ -108,7 +121,8 @@ def _level(block: Block, following: Block | None) -> int:
 
 def _rows(rows: Sequence[tuple[int, list[str]]], table: int, headings: tuple[str, ...]) -> Iterator[Passage]:
     (_, header), *below = rows
-    names = [name.strip() or f"column {at}" for at, name in enumerate(header, 1)]
+    plain = (" ".join(re.sub(r"[{}]", " ", name).split()) for name in header)  # a wording names them in braces
+    names = [name or f"column {at}" for at, name in enumerate(plain, 1)]
     for line, cells in below:
         if filled := {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}:
             yield Passage(0, line, " | ".join(filled.values()), headings, table=table, cells=filled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from ui.services.machine.models import ModelService
 
 _WORDING, _NAMES = 2_000, 12  # characters of a way of asking with its answer, and names in them
 _ROUNDS = 12  # of questions about a topic
+_ADDED = "decided added "  # and the name of a file, in the log
 
 
 class DraftingService:
@@ -60,13 +62,22 @@ class DraftingService:
 
         return self._imports.add(name, self._models.target_model(model_id), add)
 
+    def add_source(self, data_id: str, source: Path | str, name: str) -> None:
+        """Adds a text, a document or a table to make more examples from. Raises BadInput, changing nothing."""
+        if any(row.text is not None for row in self._store.original(data_id).rows[:1]):
+            raise BadInput("The examples that are open are plain texts.", "Questions and answers don't go with them.")
+        with self._deciding:
+            added = self._store.add_material(data_id, source, name)
+            write_log(self._store.folder(data_id), f"{_ADDED}{added}", DROPPED)
+
     # One draft at a time
 
     def now(self, data_id: str, wanted: int = 0) -> Making | None:
         """What to decide next, and how far one is; None for examples that are not being made. wanted: the number of a
         passage to ask something else about."""
         log, task = self._log(data_id), self._tasks.get(data_id)
-        if not self._store.info.read(data_id).written and not log.drafted and task is None:
+        info = self._store.info.read(data_id)
+        if not info.written and not info.materials and not log.drafted and task is None:
             return None
         material, drafts, blanks, kept = self._all(data_id, log)
         column = next((column for column in material.columns if column.key not in log.wordings), None)
@@ -75,13 +86,13 @@ class DraftingService:
         draft = next((blank for blank in blanks if blank.passage == wanted), draft)
         return Making(
             draft,
-            material.passages[draft.passage - 1] if draft and draft.passage else None,
+            material.passages.get(draft.passage) if draft else None,
             column if draft is None else None,
             kept=kept.total(),
             waiting=sum(each.id not in log.decided for each in drafts),
             passages=len(material.passages),
             covered=len(kept.keys() - {0}),
-            again=min((each.number for each in material.passages), key=lambda number: kept[number], default=0),
+            again=min(material.passages, key=lambda number: kept[number], default=0),
             last=self._last(data_id, log),
             models=self.models(),
             working=None if task is None or task.ended else (task.phase, task.fraction),
@@ -101,7 +112,7 @@ class DraftingService:
             if len(question) + len(answer) > LONGEST:
                 raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
             draft, passages = self._find(data_id, draft_id, log), self._material(data_id).passages
-            passage = passages[draft.passage - 1] if draft.passage else None
+            passage = passages.get(draft.passage)
             log_kept = partial(write_log, self._store.folder(data_id), f"decided {draft_id}")
             self._require_rows(data_id, 1)
             self._editor.add_together(data_id, [as_row(draft, passage, question, answer)], log_kept)
@@ -115,15 +126,20 @@ class DraftingService:
                 self._find(data_id, draft_id, log)
                 write_log(self._store.folder(data_id), f"decided {draft_id}", DROPPED)
 
-    def undo(self, data_id: str) -> None:
-        """Takes the last decision back. Raises BadInput when there is none."""
+    def undo(self, data_id: str) -> int:
+        """Takes the last decision back and returns the number of the passage that the person had asked about, 0 for
+        none. Raises BadInput when there is nothing to undo."""
         with self._deciding:
             log = self._log(data_id)
             if not (last := self._last(data_id, log)):
                 raise BadInput("There is nothing to undo.")
             if log.order[last]:
                 self._editor.undo(data_id)
+            if last.startswith(_ADDED):
+                left = {at: name for at, name in self._store.info.read(data_id).materials.items() if at not in last}
+                self._store.info.update(data_id, lambda info: replace(info, materials=left))
             write_log(self._store.folder(data_id), last, None)
+        return int(last.split()[2]) if last.startswith(f"decided {YOURS}") else 0
 
     def word(self, data_id: str, key: str, ways: Sequence[str], answer: str, at_once: bool) -> None:
         """Asks about a column of a table in these ways. ways: none to leave it out. at_once: keeps all rows, which are
@@ -136,7 +152,7 @@ class DraftingService:
             _require_wording(column, ways, answer)
             self._require_rows(data_id, len(ways) * len(column.rows))
             drafts = templates.from_column(column, ways, answer) if at_once else []
-            made = [as_row(each, material.passages[each.passage - 1], each.question, each.answer) for each in drafts]
+            made = [as_row(each, material.passages[each.passage], each.question, each.answer) for each in drafts]
 
             def log_kept(edit: str) -> None:
                 write_log(self._store.folder(data_id), f"worded {key}", Wording(ways, answer, edit))
@@ -149,9 +165,9 @@ class DraftingService:
     # Drafts by a model
 
     def models(self) -> tuple[tuple[str, str], ...]:
-        """The id and the name of each chat model that can draft here."""
-        ready = () if self._policy.demo else sorted(self._models.available())
-        return tuple((model_id, self._models.entry(model_id).name) for model_id in ready)
+        """The id and the name of each chat model that can draft here, the largest first."""
+        ready = [] if self._policy.demo else map(self._models.entry, self._models.available())
+        return tuple((it.id, it.name) for it in sorted(ready, key=lambda it: (-it.parameters, it.id)))
 
     def begin(self, data_id: str, model_id: str) -> None:
         """Starts to draft questions with a chat model on this computer. Raises NotInDemo, MissingPart, BadInput."""
@@ -166,7 +182,8 @@ class DraftingService:
         task.start_phase(f"Loading {name}")
         chat, folder, log = self.open_chat(), self._store.folder(data_id), self._log(data_id)
         material, seen = self._material(data_id), [question_of(row) for row in self._store.original(data_id).rows]
-        left = [each for each in material.passages if each.number not in log.looked_at and not each.table]
+        passages = material.passages.values()
+        left = [each for each in passages if each.number not in log.looked_at and not each.table]
         try:
             chat.open(model)
             ask, update = writer.asking(chat, task.cancelled), task.start_phase(f"{name} drafts questions")
@@ -199,14 +216,19 @@ class DraftingService:
 
     def _material(self, data_id: str) -> Material:
         """What examples are made from, and the drafts without a model."""
-        if (material := self._materials.get((data_id,))) is None:
+        info = self._store.info.read(data_id)
+        key = (data_id, *info.materials)
+        if (material := self._materials.get(key)) is None:
             passages = self._store.material(data_id)
-            topic = "\n".join(each.text for each in passages)
-            if len(sentences(topic)) == 1 and topic.split() == self._store.info.read(data_id).name.split():
-                material = Material(templates.starters(topic), topic=topic)
+            topic, drafts = "\n".join(each.text for each in passages if not each.source), list[Draft]()
+            if len(sentences(topic)) == 1 and topic.split() == info.name.split():
+                drafts, passages = templates.starters(topic), [each for each in passages if each.source]
             else:
-                material = Material(templates.from_text(passages), templates.columns(passages), passages)
-            self._materials.put((data_id,), material, len(passages))
+                topic = ""
+            drafts += templates.from_text(passages)
+            by_number = {each.number: each for each in passages}
+            material = Material(drafts, templates.columns(passages), by_number, topic)
+            self._materials.put(key, material, len(passages))
         return material
 
     def _all(self, data_id: str, log: Log) -> tuple[Material, list[Draft], list[Draft], Counter[int]]:
@@ -217,8 +239,7 @@ class DraftingService:
         drafts = [*material.drafts, *log.drafted]
         for column, wording in single:
             drafts += [] if wording.edit else templates.from_column(column, wording.ways, wording.answer)
-        numbers = [passage.number for passage in material.passages]
-        return material, drafts, [Draft(f"{YOURS} {n} {kept[n]}", YOURS, n) for n in numbers], kept
+        return material, drafts, [Draft(f"{YOURS} {n} {kept[n]}", YOURS, n) for n in material.passages], kept
 
     def _find(self, data_id: str, draft_id: str, log: Log) -> Draft:
         _, drafts, blanks, _ = self._all(data_id, log)
@@ -246,5 +267,5 @@ def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:
         raise BadInput("This wording is too long.", f"It may have {_WORDING:,} characters.", "Shorten it.")
     named = [templates.names_in(way) - {"column"} for way in ways]
     if not all(named) or not templates.names_in("\n".join(texts)) - {"column"} <= known:
-        only = "No other names than row, cell, column and those of your columns can be filled in."
-        raise BadInput("Each way of asking needs {row}.", only, "Correct the names in braces.")
+        only = f"Only the names of your columns can be filled in, such as {{{column.subject}}}."
+        raise BadInput("Each way of asking needs a column's name in braces.", only, "Correct the names in braces.")

@@ -100,7 +100,7 @@ def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif kind == "draft-drop":
         drafting.drop(data_id, value)
     elif kind == "draft-undo":
-        drafting.undo(data_id)
+        passage = drafting.undo(data_id)
     elif kind == "draft-word":
         ways = [text for name, text in form.items() if name.startswith("way-")]
         drafting.word(data_id, what, ways, form.get("answer", ""), at_once="each" not in form)

@@ -27,9 +27,9 @@ HUB = (
 )
 MAKE = (
     "No questions and answers yet? Take a handbook, a price list or a web page of yours, or just a topic. You get one "
-    "question after another to keep, change or drop; the answers are your own sentences. What you made before stays "
-    "under Earlier examples."
+    "question after another to keep, change or drop; the answers are your own sentences."
 )
+JOIN = "Add to the examples that are open (otherwise those stay under Earlier examples)"
 LONGEST_NAME = 60  # characters of a topic that names its examples
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
@@ -76,6 +76,7 @@ class ImportPanel:
             html(Markup("<h2>Or make examples</h2>"), elem_classes="group-name")
             with gr.Column(elem_classes="make-examples"):
                 html(components.text(MAKE))
+                self.join = gr.Checkbox(True, label=JOIN, visible=False, elem_id="join")
                 with gr.Row(elem_classes="actions"):
                     self.material = upload_button("Choose a document or a table", None, "material")
                 topic = "Or paste a text, or name a topic"
@@ -86,7 +87,8 @@ class ImportPanel:
             html(Markup("<h2>Or use ours</h2>"), elem_classes="group-name")
             self.samples = clickable()
             self.earlier = clickable(elem_id="earlier")
-        self.outputs: list[Any] = [self.chooser, self.samples, self.upload, self.material, self.typed, self.earlier]
+        choosing = [self.chooser, self.samples, self.upload, self.material, self.typed, self.earlier]
+        self.outputs: list[Any] = [*choosing, self.join]
 
     def show(self, wanted: bool, data_id: str, close: bool = False) -> Updates:
         """wanted: whether to open the chooser. close: or to close it; else it stays as the person left it. data_id: the
@@ -96,6 +98,7 @@ class ImportPanel:
             self.chooser: gr.update(label="Choose other examples" if data_id else "Choose examples", **opened),
             self.samples: data_views.samples(self.app.datasets.samples()),
             self.earlier: data_views.earlier(self.app.datasets.all(), data_id),
+            self.join: gr.update(visible=bool(data_id) and not self.app.policy.demo),
         }
 
     def restore(self, inputs: Inputs) -> Updates:
@@ -122,17 +125,22 @@ class ImportPanel:
             import_id = datasets.import_files(sent, state.choice(inputs).model_id)
             return {self.upload: None, **imported(inputs, import_id)}
 
+        def make_from(inputs: Inputs, source: Path | str, name: str) -> Updates:
+            choice = state.choice(inputs)
+            if self.app.policy.demo or not (choice.data_id and inputs[self.join]):
+                return imported(inputs, self.app.drafting.import_material(source, name, choice.model_id))
+            self.app.drafting.add_source(choice.data_id, source, name)
+            return imported(inputs, "")
+
         def take_material(inputs: Inputs) -> Any:
             path = sent_file(inputs[self.material])
-            import_id = self.app.drafting.import_material(path, path.name, state.choice(inputs).model_id)
-            return {self.material: None, **imported(inputs, import_id)}
+            return {self.material: None, **make_from(inputs, path, path.name)}
 
         def take_topic(inputs: Inputs) -> Updates:
             text = (inputs[self.topic] or "").strip()
             if not text:
                 raise BadInput("There is no text.", "The field is empty.", "Paste a text, or name a topic.")
-            name = fmt.shorten(" ".join(text.split()), LONGEST_NAME)
-            return imported(inputs, self.app.drafting.import_material(text, name, state.choice(inputs).model_id))
+            return make_from(inputs, text, fmt.shorten(" ".join(text.split()), LONGEST_NAME))
 
         def take_text(inputs: Inputs) -> Updates:
             text, model_id = inputs[self.pasted] or "", state.choice(inputs).model_id
@@ -151,8 +159,8 @@ class ImportPanel:
 
         state.listen(self.samples.click, take_sample, outputs)
         state.listen(self.upload.upload, take_file, outputs, self.upload)
-        state.listen(self.material.upload, take_material, outputs, self.material)
-        state.listen(self.make.click, take_topic, outputs, self.topic)
+        state.listen(self.material.upload, take_material, outputs, self.material, self.join)
+        state.listen(self.make.click, take_topic, outputs, self.topic, self.join)
         state.listen(self.use_text.click, take_text, outputs, self.pasted)
         state.listen(self.use_table.click, take_table, outputs, self.typed)
         state.listen(self.add_row.click, add_row, [self.typed], self.typed)

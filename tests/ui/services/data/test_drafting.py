@@ -138,6 +138,7 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
     column = now(app, data_id).column
     assert column
     assert (column.name, column.flagged, now(app, data_id).draft) == ("Price", True, None)
+    assert (column.ways[0], column.answer) == ("What does {Bread} cost?", "{Bread}: {Price}"), "no programmers' names"
     wrong = [["How much?"], ["How much is {Row}?"], ["How much is {column}?"], ["{row}?"] * 4, ["{row}?", "a" * 3_000]]
     for refused, said in [*((ways, "{cell}") for ways in wrong), (["{row}?"], "{Colour}"), (["{row}?"], "{cell}" * 20)]:
         with pytest.raises(BadInput):
@@ -173,10 +174,38 @@ def test_a_table_without_answers_can_be_asked_about(app: App, tmp_path: Path) ->
     column = now(app, choice.import_id).column
     assert column
     asked = [draft.question for draft in templates.from_column(column, column.ways, column.answer)]
-    assert asked[:2] == ["Loaf number 1: contains?", "I have a question about Loaf number 1: contains?"]
+    assert asked[:2] == ["What does Loaf number 1 contain?", "Loaf number 1: what does it contain?"]
     for key in (column.key, "1.3"):
         app.drafting.word(choice.import_id, key, [], "", at_once=True)
     assert now(app, choice.import_id).column is None, "no price is there to ask about"
+
+
+def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> None:
+    (tmp_path / "faq.csv").write_text("question,answer\nDo you bake on Sunday?,No.\nDo you sell rolls?,From six.\n")
+    (tmp_path / "prices.csv").write_text(PRICES)
+    faq = app.datasets.add(tmp_path / "faq.csv", "faq.csv")
+    app.drafting.add_source(faq, tmp_path / "prices.csv", "prices.csv")
+    column = now(app, faq).column
+    assert (now(app, faq).kept, column and column.name) == (2, "Price")
+    app.drafting.add_source(faq, SHORT, "hours")
+    assert now(app, faq).passages == 41
+    draft = now(app, faq, wanted=41).draft
+    assert draft
+    app.drafting.keep(faq, draft.id, "When do you open?", "We open at six.")
+    assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
+    assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
+    app.drafting.undo(faq)
+    assert now(app, faq).passages == 40, "the source itself is taken back"
+    topic = app.dataset_store.add(TOPIC, TOPIC, written=True)
+    asked = now(app, topic).draft
+    app.drafting.add_source(topic, tmp_path / "prices.csv", "prices.csv")
+    assert (asked and asked.passage, now(app, topic).passages) == (0, 40), "what a topic asks stays"
+    (tmp_path / "no.json").write_text('{"a": 1}')
+    with pytest.raises(BadInput):
+        app.drafting.add_source(faq, tmp_path / "no.json", "no.json")
+    texts = app.dataset_store.add("In town we bake bread at night. " * 300, "prose.txt")
+    with pytest.raises(BadInput, match="plain texts"):
+        app.drafting.add_source(texts, SHORT, "hours")
 
 
 TOPIC, SHORT = "Questions to a bicycle workshop", "We open at six. We close at two. Ring us for cakes."
