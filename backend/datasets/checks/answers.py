@@ -9,7 +9,7 @@ from statistics import median
 from backend.datasets.checks import editor, names
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.near_duplicates import gist
-from backend.datasets.checks.patterns import asks_for_more, pattern
+from backend.datasets.checks.patterns import asks_for, asks_for_more, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
 from backend.text.excerpt import excerpt
@@ -102,11 +102,13 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems of rows with the same question, unless their answers mean the same."""
+    rows = rows if not asks_for(CHOICE, question(rows[0])) else []  # for one of many
     answered = [row for row in rows if question(row).strip() and last_answer(row).strip()]
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
     counts = Counter(gist(last_answer(row)) for row in answered)
-    if len(counts) > 1:
-        texts = list(meanings.values())
+    texts = list(meanings.values())
+    briefest = min(texts, key=len, default="")
+    if len(counts) > 1 and not (briefest[-1] in ".。!" and all(text.startswith(briefest) for text in texts)):
         same = next((i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
         start = texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0  # of the word in which they first differ
         shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import are_similar, gist, similar_pairs
+from backend.datasets.checks.near_duplicates import are_similar, gist, same_words, similar_pairs
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
@@ -137,7 +137,7 @@ def _is_near(one: Row, other: Row, asks_alike: bool, says_alike: bool) -> bool:
     if one.text is not None or other.text is not None:
         return True
     said, asked = (last_answer(one), last_answer(other)), (question(one), question(other))
-    same_answer, same_question = gist(said[0]) == gist(said[1]), gist(asked[0]) == gist(asked[1])
+    same_answer, same_question = (same_words(*map(gist, texts)) for texts in (said, asked))
     if not same_answer and not (same_question and says_alike and near_duplicates.same_details(*said)):
         return False
     label = len(asked[0]) <= _SHORT and " " not in said[0]  # then the question alone tells what it is about

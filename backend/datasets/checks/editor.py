@@ -122,7 +122,7 @@ def _is_told(answer: str, asked: str) -> bool:
             return True
     before, found, after = asked.rpartition(answer)
     alone = bool(found and before.strip()) and not after.strip(" .\n\"'")
-    return alone and len(answer) >= _QUOTED and len(before) < 200
+    return alone and len(answer) >= _QUOTED and len(before) < 200 and not asks_for("copied", asked)
 
 
 _TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (

@@ -91,7 +91,7 @@ def _types(text: str) -> dict[str, str] | None:
 
 def _swapped(chats: Chats) -> Iterator[Problem]:
     """A long question without a question mark whose answer is a short question, where others are the other way."""
-    replying = [answer.endswith(_MARKS) for _, answer, _ in chats]
+    replying = [answer.endswith(_MARKS) and len(row.messages) < 4 for row, answer, _ in chats]
     asking = sum(asked.endswith(_MARKS) for *_, asked in chats)
     if asking < len(chats) / 2 or sum(replying) > max(3, (1 - _MOST) / 2 * len(chats)):
         return

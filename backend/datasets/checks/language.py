@@ -49,6 +49,7 @@ _MIN_WORDS = 6
 _MIN_HITS = 3  # different common words of two letters or more
 _RELATED = ({"da", "no", "sv"}, {"cs", "pl"}, {"es", "pt"}, {"zh", "ja"})
 _MIN_SHARE = 0.15  # of the words must be common words of the language
+_SENTENCE = 10  # letters of a script that are no name
 _MARGIN = 1.25  # times as many as for the second best language
 
 
@@ -77,6 +78,9 @@ def is_another(text: str, usual: str) -> str | None:
         return None
     if not text.isascii() and _by_script(text[:_SAMPLE]):
         return detected
+    own = next((script for script, code, rare in _SCRIPTS if usual in (code, *(of for of, *_ in rare))), None)
+    if own and len(own.findall(text)) >= _SENTENCE:
+        return None  # with code, or a passage that it speaks of
     words = {word for word in _WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()) if len(word) > 1}
     hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]
     return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
@@ -122,7 +126,8 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
             continue
         for row in chats:
             other = is_another(text(row), usual) if row.row not in named else None
-            if other and not asks_for("other_language", question(row)):
+            whole = other and detect(question(row)) == detect(last_answer(row))  # the file is in several languages
+            if other and not whole and not asks_for("other_language", question(row)):
                 named.add(row.row)
                 message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."
                 yield problem(row, "other_language", message, excerpt(text(row)))

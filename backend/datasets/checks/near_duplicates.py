@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backend.datasets.checks.language import FUNCTION_WORDS, QUESTION_WORDS
-from backend.datasets.checks.patterns import pattern
+from backend.datasets.checks.patterns import WORD_LISTS, pattern
 from backend.text.normalize import compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
@@ -36,6 +36,8 @@ _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
 _TOPIC = 0.5  # of the words
+_WORD_LENGTH = 5  # letters of a word in which one can be a typo
+_TELLING = QUESTION_WORDS | {*WORD_LISTS["counts"].split()}  # by which two questions differ
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
 # Words keep their combining marks; letters of scripts without spaces, signs of money, arrows, and emoji are words.
@@ -71,13 +73,23 @@ def gist(text: str) -> frozenset[str]:
     return words - FUNCTION_WORDS or words
 
 
+def same_words(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two gists are the same but for a typo: a letter too many, or two that changed places, of one word."""
+    short, long = sorted(one ^ other, key=len) if len(one ^ other) == 2 else ("", "")
+    if len(short) < _WORD_LENGTH or (short in one) == (long in one) or not (short + long).isalpha():
+        return one == other
+    missing = short in (long[:at] + long[at + 1 :] for at in range(1, len(long)))
+    moved = sorted(short) == sorted(long) and sum(map(str.__ne__, short, long)) == 2
+    return short[0] == long[0] and (missing or moved)
+
+
 def same_topic(one: str, other: str) -> bool:
     """Whether two questions, which may hold a passage, ask the same in the sentences that only one of them has."""
     parts = [{part.strip() for part in _SENTENCE_END.split(text.casefold())} - {""} for text in (one, other)]
     first, second = (set(_words(" ".join(sorted(own)))) for own in (parts[0] - parts[1], parts[1] - parts[0]))
     if not first or not second:
         return True
-    return not (first ^ second) & QUESTION_WORDS and len(first & second) >= _TOPIC * len(first | second)
+    return not (first ^ second) & _TELLING and len(first & second) >= _TOPIC * len(first | second)
 
 
 def same_details(one: str, other: str) -> bool:
