@@ -101,6 +101,19 @@ def test_rows_stay_together_without_being_duplicates() -> None:
     assert (found.groups, found.together) == ([], [[0, 1]])
 
 
+@pytest.mark.parametrize(
+    ("word", "other", "same"),
+    [("carrots", "carots", True), ("carrots", "carrtos", True), ("carrots", "parsley", False),
+     ("Mario", "Maria", False), ("moral", "amoral", False), ("in 1980", "in 1990", False)],
+)  # fmt: skip
+def test_a_typo_makes_no_second_example(word: str, other: str, same: bool) -> None:
+    asked = "How deep and how far apart do I plant {} in a bed of heavy soil that gets no sun before noon?"
+    said = "In such a bed you plant {} two hands deep and one step apart, and water them once a week in summer."
+    texts = ((asked.format(each), said.format(each)) for each in (word, other))
+    rows = [chat(i, ("user", asked), ("assistant", said)) for i, (asked, said) in enumerate(texts, 1)]
+    assert find(rows).groups == [[0, 1]] * same
+
+
 def test_documents_and_chinese_are_compared_and_groups_joined() -> None:
     text = "我们的商店每天早上九点开门，晚上八点关门，周末也不休息，欢迎您随时光临，我们会为您提供最好的服务。"
     rows = [Row(1, 1, text=text), Row(2, 2, text=text.replace("晚上", "傍晚")), Row(3, 3, text=text[::-1])]
