@@ -88,7 +88,7 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     ended = [row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None]
     groups = same_rows(
         ended,
-        lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]),
+        lambda row, of_text: (*[of_text(content(m)) for m in row.messages[:-1]], str(row.tools)),
         lambda row, of_text: of_text(content(row.messages[-2])) if len(row.messages) > 1 else "",
     )
     if groups and len(groups[0]) == len(ended) >= SAME_EVERYWHERE:

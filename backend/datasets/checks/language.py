@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.patterns import asks_for
+from backend.datasets.checks.patterns import asks_for, pattern
 from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
 from backend.text.conversation import full_text, last_answer, question
@@ -42,6 +42,7 @@ _SCRIPTS: list[tuple[re.Pattern[str], str | None, list[_Letters]]] = [
 ]
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
+_NOTHING, _CODE = re.compile("(?!)"), pattern("code")
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_WORDS = re.compile("<[^<>]{1,300}>|&#?\\w+;")  # tags and entities
 _SAMPLE = 2000  # characters
@@ -49,7 +50,7 @@ _MIN_WORDS = 6
 _MIN_HITS = 3  # different common words of two letters or more
 _RELATED = ({"da", "no", "sv"}, {"cs", "pl"}, {"es", "pt"}, {"zh", "ja"})
 _MIN_SHARE = 0.15  # of the words must be common words of the language
-_SENTENCE = 10  # letters of a script that are no name
+_SENTENCE = 6  # letters of a script that are no name
 _MARGIN = 1.25  # times as many as for the second best language
 
 
@@ -78,12 +79,17 @@ def is_another(text: str, usual: str) -> str | None:
         return None
     if not text.isascii() and _by_script(text[:_SAMPLE]):
         return detected
-    own = next((script for script, code, rare in _SCRIPTS if usual in (code, *(of for of, *_ in rare))), None)
-    if own and len(own.findall(text)) >= _SENTENCE:
-        return None  # with code, or a passage that it speaks of
+    if _CODE.search(text) or len(_letters(usual).findall(text)) >= _SENTENCE:
+        return None  # also a text with a passage that it speaks of
     words = {word for word in _WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()) if len(word) > 1}
     hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]
     return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
+
+
+def _letters(language: str) -> re.Pattern[str]:
+    """What finds the letters of a language with a script of its own, and nothing for others."""
+    found = (script for script, code, rare in _SCRIPTS if language in (code, *(other for other, *_ in rare)))
+    return next(found, _NOTHING)
 
 
 def _by_script(text: str) -> str | None:
@@ -105,7 +111,6 @@ _SHARE = 0.3  # of the rows with a known language; below it there is no warning
 _MIN_ROWS = 5  # rows
 _PART = 0.1  # of the rows; a language of fewer is a chance resemblance
 _USUAL = 0.7  # of the rows with a known language; below it the file is in several
-_PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
 
 
 def usual_language(
@@ -121,13 +126,14 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
     """Rows whose language differs from most, and common languages that the model does not know."""
     chats = [row for row in rows if row.text is None]
     named: set[int] = set()
-    for part, text in _PARTS:
+    for part, text, beside in (("question", question, last_answer), ("answer", last_answer, question)):
         if (usual := usual_language(chats, text)) is None:
             continue
         for row in chats:
             other = is_another(text(row), usual) if row.row not in named else None
-            whole = other and detect(question(row)) == detect(last_answer(row))  # the file is in several languages
-            if other and not whole and not asks_for("other_language", question(row)):
+            if not other or detect(beside(row)) == other or asks_for("other_language", question(row)):
+                continue  # where the whole row is in it, the file is in several languages
+            if _letters(usual) is _NOTHING or _letters(usual).search(beside(row)):
                 named.add(row.row)
                 message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."
                 yield problem(row, "other_language", message, excerpt(text(row)))
