@@ -8,7 +8,7 @@ from statistics import median
 
 from backend.datasets.checks import editor, names
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import gist
+from backend.datasets.checks.near_duplicates import agree, gist
 from backend.datasets.checks.patterns import asks_for, asks_for_more, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
@@ -108,7 +108,8 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
     counts = Counter(gist(last_answer(row)) for row in answered)
     texts = list(meanings.values())
     briefest = min(texts, key=len, default="")
-    if len(counts) > 1 and not (briefest[-1] in ".。!" and all(text.startswith(briefest) for text in texts)):
+    rest = [text for text in texts if not agree(text, texts[0])]
+    if rest and not (briefest[-1] in ".。!" and all(text.startswith(briefest) for text in texts)):
         same = next((i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
         start = texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0  # of the word in which they first differ
         shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import are_similar, gist, same_words, similar_pairs
+from backend.datasets.checks.near_duplicates import agree, are_similar, gist, same_words, similar_pairs
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
@@ -148,7 +148,7 @@ def _contradict(one: Row, other: Row) -> bool:
     """Whether two rows answer the very same question differently, which `answers.conflicts` reports."""
     if one.text is not None or normalize(question(one)) != normalize(question(other)):
         return False
-    return gist(last_answer(one)) != gist(last_answer(other))
+    return not agree(last_answer(one), last_answer(other))
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

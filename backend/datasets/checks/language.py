@@ -40,9 +40,10 @@ _SCRIPTS: list[tuple[re.Pattern[str], str | None, list[_Letters]]] = [
     )
     for script, usual, rare in _WORDS["scripts"]
 ]
+_OWN = {code: script for script, usual, rare in _SCRIPTS for code in (usual, *(other for other, *_ in rare))}
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
-_NOTHING, _CODE = re.compile("(?!)"), pattern("code")
+_CODE = pattern("code")
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_WORDS = re.compile("<[^<>]{1,300}>|&#?\\w+;")  # tags and entities
 _SAMPLE = 2000  # characters
@@ -79,17 +80,11 @@ def is_another(text: str, usual: str) -> str | None:
         return None
     if not text.isascii() and _by_script(text[:_SAMPLE]):
         return detected
-    if _CODE.search(text) or len(_letters(usual).findall(text)) >= _SENTENCE:
+    if _CODE.search(text) or (usual in _OWN and len(_OWN[usual].findall(text)) >= _SENTENCE):
         return None  # also a text with a passage that it speaks of
     words = {word for word in _WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()) if len(word) > 1}
     hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]
     return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
-
-
-def _letters(language: str) -> re.Pattern[str]:
-    """What finds the letters of a language with a script of its own, and nothing for others."""
-    found = (script for script, code, rare in _SCRIPTS if language in (code, *(other for other, *_ in rare)))
-    return next(found, _NOTHING)
 
 
 def _by_script(text: str) -> str | None:
@@ -110,6 +105,8 @@ _ROWS = 400  # spread over the file
 _SHARE = 0.3  # of the rows with a known language; below it there is no warning
 _MIN_ROWS = 5  # rows
 _PART = 0.1  # of the rows; a language of fewer is a chance resemblance
+_PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
+_SECOND = 0.02  # of the rows; so many in another language are meant
 _USUAL = 0.7  # of the rows with a known language; below it the file is in several
 
 
@@ -126,14 +123,14 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
     """Rows whose language differs from most, and common languages that the model does not know."""
     chats = [row for row in rows if row.text is None]
     named: set[int] = set()
-    for part, text, beside in (("question", question, last_answer), ("answer", last_answer, question)):
+    for part, text in _PARTS:
         if (usual := usual_language(chats, text)) is None:
             continue
-        for row in chats:
-            other = is_another(text(row), usual) if row.row not in named else None
-            if not other or detect(beside(row)) == other or asks_for("other_language", question(row)):
-                continue  # where the whole row is in it, the file is in several languages
-            if _letters(usual) is _NOTHING or _letters(usual).search(beside(row)):
+        found = [(row, is_another(text(row), usual)) for row in chats if row.row not in named]
+        times = Counter(other for _, other in found)
+        for row, other in found:
+            second = times[other] >= max(_MIN_ROWS, _SECOND * len(chats))  # the file is in several languages
+            if other and not second and not asks_for("other_language", question(row)):
                 named.add(row.row)
                 message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."
                 yield problem(row, "other_language", message, excerpt(text(row)))

@@ -17,7 +17,7 @@ excluded from the sets, unless a text has nothing else. Where very many texts sh
 from one template), only about _MAX_SHARED candidates per text are compared, nearest rows first.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from zlib import crc32
@@ -35,7 +35,7 @@ _MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
-_TOPIC = 0.5  # of the words
+_TOPIC, _SAID = 0.5, 0.8  # of the words
 _WORD_LENGTH = 5  # letters of a word in which one can be a typo
 _TELLING = QUESTION_WORDS | {*WORD_LISTS["counts"].split()}  # by which two questions differ
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
@@ -74,13 +74,19 @@ def gist(text: str) -> frozenset[str]:
 
 
 def same_words(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether two gists are the same but for a typo: a letter too many, or two that changed places, of one word."""
+    """Whether two gists are the same but for a typo: a letter too many, or letters that changed places, of a word."""
     short, long = sorted(one ^ other, key=len) if len(one ^ other) == 2 else ("", "")
     if len(short) < _WORD_LENGTH or (short in one) == (long in one) or not (short + long).isalpha():
         return one == other
-    missing = short in (long[:at] + long[at + 1 :] for at in range(1, len(long)))
-    moved = sorted(short) == sorted(long) and sum(map(str.__ne__, short, long)) == 2
-    return short[0] == long[0] and (missing or moved)
+    return short[0] == long[0] and len(long) - len(short) <= 1 and not Counter(short) - Counter(long)
+
+
+def agree(one: str, other: str) -> bool:
+    """Whether two answers to one question say the same: one adds a few words, or nearly all words are the same."""
+    first, second = gist(one), gist(other)
+    alike = len(first & second) >= _SAID * len(first | second) and not (first ^ second) & _TELLING
+    adds = (first <= second or second <= first) and not any(map(_NUMBER.search, first ^ second))
+    return first == second or (alike and (adds or same_details(one, other)))
 
 
 def same_topic(one: str, other: str) -> bool:
