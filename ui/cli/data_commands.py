@@ -118,8 +118,7 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def draft(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Each line of OUT has "kept": false, which keeps it out of training. What is written stays after Ctrl-C."""
     if options.output.exists():
-        more = "Choose another; check, fix and train read several files together."
-        raise BadInput(f"{options.output} already exists.", "What you decided in it would be lost.", more)
+        raise BadInput(f"{options.output} already exists.", "What you decided in it would be lost.", "Choose another.")
     several = len(options.files) > 1
     passages = joined((at.name if several else "", read_material(at, at.name, Limits())) for at in options.files)
     batches, total, by_model = iter([templates.all_ready(passages)]), 0, 0

@@ -9,3 +9,4 @@ ENCODINGS: dict[str, str] = _WORDS["encodings"]
 SEPARATORS: dict[str, str] = _WORDS["separators"]
 FIELDS: dict[str, str] = _WORDS["fields"]
 READINGS: dict[str, str] = _WORDS["readings"]
+CHOOSER: dict[str, str] = _WORDS["chooser"]  # of ways to get examples

@@ -8,7 +8,7 @@ from statistics import median
 
 from backend.datasets.checks import editor, names
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import agree, gist
+from backend.datasets.checks.near_duplicates import contradict, gist
 from backend.datasets.checks.patterns import asks_for, asks_for_more, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
@@ -107,9 +107,7 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
     counts = Counter(gist(last_answer(row)) for row in answered)
     texts = list(meanings.values())
-    briefest = min(texts, key=len, default="")
-    rest = [text for text in texts if not agree(text, texts[0])]
-    if rest and not (briefest[-1] in ".。!" and all(text.startswith(briefest) for text in texts)):
+    if any(contradict(text, texts[0]) for text in texts[1:]):
         same = next((i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
         start = texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0  # of the word in which they first differ
         shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}

@@ -7,14 +7,14 @@ named by their position in the list.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import agree, are_similar, gist, same_words, similar_pairs
+from backend.datasets.checks.near_duplicates import are_similar, contradict, gist, same_words, similar_pairs
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
@@ -23,6 +23,7 @@ Pairs = list[tuple[int, int]]
 _HALF, _SAME = 0.5, 0.65
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
+_LABELS = 5  # rows with one answer
 _SENTENCE = 20  # characters of an answer that is no label
 _MIN_BOILERPLATE_ROWS = 10
 
@@ -113,8 +114,9 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     near = list(dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related]))
     asked = are_similar(lambda i: question(rows[i]), near, _SAME)
     said = are_similar(lambda i: last_answer(rows[i]), near, _HALF)
-    compared = zip(near, asked, said, strict=True)
-    near = [(a, b) for (a, b), asks, says in compared if _is_near(rows[a], rows[b], asks, says)]
+    compared, times = zip(near, asked, said, strict=True), Counter(map(last_answer, rows))
+    labels = {answer for answer, count in times.items() if count >= _LABELS}
+    near = [(a, b) for (a, b), asks, says in compared if _is_near(rows[a], rows[b], asks, says, labels)]
     instructions = {i: normalize(instruction(rows[i])) for pair in near for i in pair}
     alike = are_similar(instructions.__getitem__, near, _HALF)
     near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
@@ -131,16 +133,17 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
     return [pair for group in alike.values() for pair in pairwise(group)]
 
 
-def _is_near(one: Row, other: Row, asks_alike: bool, says_alike: bool) -> bool:
+def _is_near(one: Row, other: Row, asks_alike: bool, says_alike: bool, labels: Collection[str]) -> bool:
     """Whether two rows are nearly the same: the question or the answer means the same, and the other is alike. Where
-    both differ, they are two examples of one form. asks_alike, says_alike: they share most pairs of words."""
+    both differ, they are two examples of one form. asks_alike, says_alike: they share most pairs of
+    words. labels: what many rows answer."""
     if one.text is not None or other.text is not None:
         return True
     said, asked = (last_answer(one), last_answer(other)), (question(one), question(other))
     same_answer, same_question = (same_words(*map(gist, texts)) for texts in (said, asked))
     if not same_answer and not (same_question and says_alike and near_duplicates.same_details(*said)):
         return False
-    label = len(asked[0]) <= _SHORT and " " not in said[0]  # then the question alone tells what it is about
+    label = said[0] in labels or (len(asked[0]) <= _SHORT and " " not in said[0])  # the question alone tells
     return (same_question or (asks_alike and not label)) and near_duplicates.same_topic(*asked)
 
 
@@ -148,7 +151,7 @@ def _contradict(one: Row, other: Row) -> bool:
     """Whether two rows answer the very same question differently, which `answers.conflicts` reports."""
     if one.text is not None or normalize(question(one)) != normalize(question(other)):
         return False
-    return not agree(last_answer(one), last_answer(other))
+    return contradict(last_answer(one), last_answer(other))
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

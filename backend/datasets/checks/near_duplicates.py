@@ -36,6 +36,7 @@ _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
 _TOPIC, _SAID = 0.5, 0.8  # of the words
+_ADVICE, _ENDS = 200, (".", "。", "!")  # characters of an answer that is advice; how sentences end
 _WORD_LENGTH = 5  # letters of a word in which one can be a typo
 _TELLING = QUESTION_WORDS | {*WORD_LISTS["counts"].split()}  # by which two questions differ
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
@@ -81,12 +82,15 @@ def same_words(one: frozenset[str], other: frozenset[str]) -> bool:
     return short[0] == long[0] and len(long) - len(short) <= 1 and not Counter(short) - Counter(long)
 
 
-def agree(one: str, other: str) -> bool:
-    """Whether two answers to one question say the same: one adds a few words, or nearly all words are the same."""
-    first, second = gist(one), gist(other)
-    alike = len(first & second) >= _SAID * len(first | second) and not (first ^ second) & _TELLING
-    adds = (first <= second or second <= first) and not any(map(_NUMBER.search, first ^ second))
-    return first == second or (alike and (adds or same_details(one, other)))
+def contradict(one: str, other: str) -> bool:
+    """Whether two answers to one question can't both be right: not where one only adds to the other, nearly all words
+    are the same, or both are long and about something else."""
+    (short, long), (first, second) = sorted((one, other), key=len), (gist(one), gist(other))
+    apart, share = first ^ second, len(first & second) / max(1, len(first | second))
+    adds = (first <= second or second <= first) and not any(map(_NUMBER.search, apart))
+    same = share >= _SAID and not apart & _TELLING and (adds or same_details(one, other))
+    same |= (len(short) > _ADVICE and share < _TOPIC) or (short[-1:] in _ENDS and long.startswith(short))
+    return bool(apart) and not same
 
 
 def same_topic(one: str, other: str) -> bool:

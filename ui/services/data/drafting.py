@@ -182,8 +182,7 @@ class DraftingService:
         task.start_phase(f"Loading {name}")
         chat, folder, log = self.open_chat(), self._store.folder(data_id), self._log(data_id)
         material, seen = self._material(data_id), [question_of(row) for row in self._store.original(data_id).rows]
-        passages = material.passages.values()
-        left = [each for each in passages if each.number not in log.looked_at and not each.table]
+        left = [it for n, it in material.passages.items() if n not in log.looked_at and not it.table]
         try:
             chat.open(model)
             ask, update = writer.asking(chat, task.cancelled), task.start_phase(f"{name} drafts questions")

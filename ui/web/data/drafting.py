@@ -13,24 +13,14 @@ from backend.errors import ApprenticeError
 from backend.models.local import DEFAULT
 from ui.records.data import Making
 from ui.text import format as fmt
+from ui.text.files import CHOOSER
 from ui.web.html import components
 
 GOAL = 50  # examples
 TESTED = 24  # passages with examples: a quarter of them is set aside, and six can judge
-TWO_WAYS = (
-    "You can train it on the text as is (the current setting): it then continues texts in this style, but answers no "
-    "questions. Or make examples from it: questions that people ask, and how they should be answered."
-)
 FROM_TABLE = "No answers in it? Make examples from it"
 STALE = "This changes, and a model keeps the old one."
 ELSEWHERE = "Better teach it where the price or the date can be found, or train again whenever it changes."
-MAY_BE_WRONG = (
-    "It asks about your text, or asks more like your examples. It may be wrong, so you decide about each question."
-)
-TOO_WEAK = (
-    "The one that comes with Apprentice is too weak: of 108 questions that it drafted in a test, none was good. The "
-    "ready questions and your own sentences serve better, or a larger model, which you can download on Start."
-)
 KEY = Markup("{}<kbd>{}</kbd>")
 SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>')
 
@@ -38,7 +28,8 @@ SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pre
 def offer() -> Markup:
     """The two ways to learn from a text."""
     make = components.button("Make examples from it", "make-examples", "", "firm")
-    return components.card("This is a text without questions and answers.", components.acts(make), lead=TWO_WAYS)
+    title, why = "This is a text without questions and answers.", CHOOSER["two_ways"]
+    return components.card(title, components.acts(make), lead=why)
 
 
 def guide(now: Making, name: str) -> Markup:
@@ -175,9 +166,9 @@ def more(models: Iterable[tuple[str, str]], data_id: str) -> Markup:
     good = [model for model in models if model[0] != DEFAULT]
     if not models:
         return components.EMPTY
-    title, why, send = ("Let a model on this computer draft questions", MAY_BE_WRONG, "Draft questions")
+    title, why, send = ("Let a model on this computer draft questions", CHOOSER["may_be_wrong"], "Draft questions")
     if not good:
-        title, why, send = ("Drafts by a model: none here is good enough", TOO_WEAK, "Try it anyway")
+        title, why, send = ("Drafts by a model: none here is good enough", CHOOSER["too_weak"], "Try it anyway")
     select = Markup('<label>Model<select name="model">{}</select></label>').format(components.options(good or models))
     form = components.form(f"draft-begin:{data_id}", select, components.submit(send), kind="write")
     return components.fold(title, components.text(why, "small"), form, key="drafting")

@@ -12,24 +12,12 @@ from backend.errors import BadInput
 from backend.hosting.policy import Feature, Policy
 from ui.services.app import App
 from ui.text import format as fmt
+from ui.text.files import CHOOSER
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
 from ui.web.data import views as data_views
 from ui.web.html import components
 
-KINDS = (
-    "Also read: Word, PDF, OpenDocument, text, Markdown, web pages, exports of chats, e-mail, JSON, YAML, Parquet, "
-    "any of these packed (.gz, .bz2, .xz, .zst), several at once, and several in one .zip."
-)
-HUB = (
-    f"A dataset of the Hugging Face hub: hf:OWNER/NAME, of which the first {ROWS:,} rows are read. Only tables are "
-    "downloaded, never program code. See on its page what it holds and what its license allows."
-)
-MAKE = (
-    "No questions and answers yet? Take a handbook, a price list or a web page of yours, or just a topic. You get one "
-    "question after another to keep, change or drop; the answers are your own sentences."
-)
-JOIN = "Add to the examples that are open (otherwise those stay under Earlier examples)"
 LONGEST_NAME = 60  # characters of a topic that names its examples
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
@@ -49,14 +37,14 @@ class ImportPanel:
                     label = "Your examples as a file, or several"
                     self.upload = gr.File(label=label, file_count="multiple", elem_id="upload", **looks)
                     html(data_views.templates())
-                    html(components.text(f"{KINDS} {_stays(app.policy)}", "small"))
+                    html(components.text(f"{CHOOSER['kinds']} {_stays(app.policy)}", "small"))
                 with gr.Tab("Paste"):
                     paste = "Paste JSON lines or a table with a heading"
                     words: dict[str, Any] = {"lines": 7, "max_lines": 16, "elem_id": "pasted", "elem_classes": "keeps"}
                     self.pasted = gr.Textbox(label="Examples as text", placeholder=paste, **words)
                     self.use_text = button("Read this")
                     if not app.policy.why_not(Feature.HUB_DATA):
-                        html(components.text(HUB, "small"))
+                        html(components.text(CHOOSER["hub"].format(rows=ROWS), "small"))
                 with gr.Tab("Type"):
                     self.typed = gr.Dataframe(
                         EMPTY_TABLE,
@@ -75,8 +63,8 @@ class ImportPanel:
                         self.use_table = button("Read these")
             html(Markup("<h2>Or make examples</h2>"), elem_classes="group-name")
             with gr.Column(elem_classes="make-examples"):
-                html(components.text(MAKE))
-                self.join = gr.Checkbox(True, label=JOIN, visible=False, elem_id="join")
+                html(components.text(CHOOSER["make"]))
+                self.join = gr.Checkbox(True, label=CHOOSER["join"], visible=False, elem_id="join")
                 with gr.Row(elem_classes="actions"):
                     self.material = upload_button("Choose a document or a table", None, "material")
                 topic = "Or paste a text, or name a topic"

@@ -101,17 +101,13 @@ def test_rows_stay_together_without_being_duplicates() -> None:
     assert (found.groups, found.together) == ([], [[0, 1]])
 
 
-@pytest.mark.parametrize(
-    ("word", "other", "same"),
-    [("carrots", "carots", True), ("carrots", "carrtos", True), ("carrots", "parsley", False),
-     ("Mario", "Maria", False), ("moral", "amoral", False), ("in 1980", "in 1990", False)],
-)  # fmt: skip
-def test_a_typo_makes_no_second_example(word: str, other: str, same: bool) -> None:
-    asked = "How deep and how far apart do I plant {} in a bed of heavy soil that gets no sun before noon?"
-    said = "In such a bed you plant {} two hands deep and one step apart, and water them once a week in summer."
-    texts = ((asked.format(each), said.format(each)) for each in (word, other))
-    rows = [chat(i, ("user", asked), ("assistant", said)) for i, (asked, said) in enumerate(texts, 1)]
-    assert find(rows).groups == [[0, 1]] * same
+@pytest.mark.parametrize(("word", "same"), [("carots", 1), ("carrtos", 1), ("parsley", 0), ("acarrots", 0), ("99", 0)])
+def test_a_typo_makes_no_second_example(word: str, same: int) -> None:
+    asked = "How deep and how far apart do I plant carrots in a bed of heavy soil that gets no sun before noon?"
+    said = "In such a bed you plant carrots two hands deep and one step apart, and water them once a week in summer."
+    one, other = (chat(1, ("user", asked), ("assistant", said)), ("carrots", word))
+    typed = chat(2, ("user", asked.replace(*other)), ("assistant", said.replace(*other)))
+    assert find([one, typed]).groups == [[0, 1]] * same
 
 
 def test_documents_and_chinese_are_compared_and_groups_joined() -> None:

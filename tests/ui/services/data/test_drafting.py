@@ -183,29 +183,23 @@ def test_a_table_without_answers_can_be_asked_about(app: App, tmp_path: Path) ->
 def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> None:
     (tmp_path / "faq.csv").write_text("question,answer\nDo you bake on Sunday?,No.\nDo you sell rolls?,From six.\n")
     (tmp_path / "prices.csv").write_text(PRICES)
-    faq = app.datasets.add(tmp_path / "faq.csv", "faq.csv")
-    app.drafting.add_source(faq, tmp_path / "prices.csv", "prices.csv")
+    faq, topic = app.datasets.add(tmp_path / "faq.csv", "faq.csv"), app.dataset_store.add(TOPIC, TOPIC, written=True)
+    for data_id in (faq, topic):
+        app.drafting.add_source(data_id, tmp_path / "prices.csv", "prices.csv")
     column = now(app, faq).column
-    assert (now(app, faq).kept, column and column.name) == (2, "Price")
+    assert (now(app, faq).kept, column and column.name, now(app, topic).waiting) == (2, "Price", 35)
     app.drafting.add_source(faq, SHORT, "hours")
-    assert now(app, faq).passages == 41
     draft = now(app, faq, wanted=41).draft
     assert draft
     app.drafting.keep(faq, draft.id, "When do you open?", "We open at six.")
     assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
-    app.drafting.undo(faq)
-    assert now(app, faq).passages == 40, "the source itself is taken back"
-    topic = app.dataset_store.add(TOPIC, TOPIC, written=True)
-    asked = now(app, topic).draft
-    app.drafting.add_source(topic, tmp_path / "prices.csv", "prices.csv")
-    assert (asked and asked.passage, now(app, topic).passages) == (0, 40), "what a topic asks stays"
+    assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source itself is taken back"
     (tmp_path / "no.json").write_text('{"a": 1}')
-    with pytest.raises(BadInput):
-        app.drafting.add_source(faq, tmp_path / "no.json", "no.json")
     texts = app.dataset_store.add("In town we bake bread at night. " * 300, "prose.txt")
-    with pytest.raises(BadInput, match="plain texts"):
-        app.drafting.add_source(texts, SHORT, "hours")
+    for data_id, source in ((faq, "no.json"), (texts, "prices.csv")):
+        with pytest.raises(BadInput):
+            app.drafting.add_source(data_id, tmp_path / source, source)
 
 
 TOPIC, SHORT = "Questions to a bicycle workshop", "We open at six. We close at two. Ring us for cakes."
