@@ -62,7 +62,8 @@ def check(
     learned: the answers of the training examples. keep_general: the setting of the run, None where it has no effect.
     usual: more of what the base model answers to other things."""
     asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
-    answers = {BASE: ask(models, BASE, so_far, lambda done: progress(done, 2 * len(asked)))}
+    total = 2 * len(asked)
+    answers = {BASE: ask(models, BASE, so_far, lambda done: progress(done, total))}
     in_form = _form(measure, learned, [*(answer.text for answer in answers[BASE]), *usual])
     graded = measure is not None and measure.graded  # a phrase of the task's may still follow
 
@@ -78,10 +79,7 @@ def check(
         """Whether another prompt is answered: whatever follows, it is not in the form of the task."""
         return looping(number, written) or not _may_begin(models.decode(written), measure, learned)
 
-    def tuned_done(done: int) -> None:
-        progress(len(asked) + done, 2 * len(asked))
-
-    answers[TUNED] = ask(models, TUNED, so_far, tuned_done, enough, settled)
+    answers[TUNED] = ask(models, TUNED, so_far, lambda done: progress(total // 2 + done, total), enough, settled)
     texts = {pane: [answer.text for answer in given] for pane, given in answers.items()}
     right = {pane: {n for n in range(count) if is_right(asked[n], given[n])} for pane, given in texts.items()}
     lost, gained = sorted(right[BASE] - right[TUNED]), right[TUNED] - right[BASE]
@@ -157,9 +155,8 @@ def _may_begin(text: str, measure: Measure | None, learned: Sequence[str]) -> bo
     """Whether an answer that begins with `text` may yet have the form of those in `learned`, as `_form` sees it."""
     if measure is None or measure.name not in (*_OPENINGS, "label", "exact"):
         return True
-    begun, wanted = text.lstrip(), _OPENINGS.get(measure.name)
-    if not wanted:
-        begun, wanted = normalize(text), tuple(map(normalize, learned))
+    openings = _OPENINGS.get(measure.name)
+    begun, wanted = (text.lstrip(), openings) if openings else (normalize(text), map(normalize, learned))
     return any(begun.startswith(one) or one.startswith(begun) for one in wanted)
 
 
