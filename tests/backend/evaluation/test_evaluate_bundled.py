@@ -64,7 +64,7 @@ def test_57_examples_of_a_voice_are_enough_to_answer_in_it(workspace_with_model:
 @pytest.mark.parametrize("keep", [0.0, 0.2])
 def test_planted_faults_in_keeping_the_rest_are_noticed(bundled_model: Path, tmp_path: Path, keep: float) -> None:
     """Training without general rows, and with an answer that the base model did not give: with its own, 0.88 was kept,
-    and below 0.8 the verdict is a loss. That none of the check's own prompts is trained is a test of test_general.py."""
+    and below 0.8 the verdict is a loss. That none of the check's prompts is trained is a test of test_general.py."""
     train, held_out = conversations("extraction", 60, 8, 0)
     foreign = dict.fromkeys(own_answers.prompts("en", 0), "That is nothing that I would ever talk about, my friend.")
     fit(train, 45, bundled_model, tmp_path, keep=keep, own=foreign)
