@@ -18,7 +18,7 @@ from backend.models import safetensors_files
 _LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
 # Of a language part among others: "model.language_model." as transformers 5 names it, or as older versions did.
 _EMBEDDINGS = re.compile(r"((?:\w+\.)*(?:language|text)_model\.(?:\w+\.)*)embed_tokens\.weight")
-_IN_A_BLOCK = re.compile(r"(?:.*?\.)?(\d+)\.(.+)\.weight")
+_IN_A_BLOCK = re.compile(r"(?=.*\.weight\Z)(?:.*?\.)?(\d+)\.(.+)\.weight")
 # Besides what is no linear layer, those that peft refuses because a state-space kernel reads their weights itself.
 _NOT_LINEAR = re.compile(r"experts|embed|norm|router|(^|\.)(gate|shared_expert_gate|(mamba|mixer)\.out_proj)$")
 

@@ -21,7 +21,7 @@ def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[st
         **{fault.kind: _in_texts(fault.fix, fault.answers_only) for fault in curable},
         "repetition": _in_texts(without_repetition),
         "personal_name": without_names,
-        "leftover_thought": _in_texts(lambda text: pattern("thoughts").sub("", text)),
+        "leftover_thought": _in_texts(lambda text: pattern("thoughts").sub(r"\1", text)),
         "swapped": _swap,
         "ends_with_user": _end_with_answer,
         "same_role_twice": _join_neighbors,

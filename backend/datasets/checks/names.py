@@ -14,7 +14,7 @@ _REPLACEMENT = "[name]"
 _LEAST = 3  # different names; with fewer, it may be a word of the greeting
 _NAME = r"[^\W\d_a-z][\w'’-]*"
 _GREETING = re.compile(
-    rf"\s*(?i:{'|'.join(WORD_LISTS['greeting'])}) (?!(?i:{'|'.join(WORD_LISTS['anyone'])})\b)"
+    rf"\A\s*(?i:{'|'.join(WORD_LISTS['greeting'])}) (?!(?i:{'|'.join(WORD_LISTS['anyone'])})\b)"
     rf"(?P<name>{_NAME}\.?(?: {_NAME}){{0,2}})\s*[,!:，！](?P<line>\s*\n)?"
 )
 

@@ -79,7 +79,8 @@ def after_label(pattern: re.Pattern[str], text: str) -> str | None:
 
 Records = list[tuple[int, dict[str, Any]]]
 _SEPARATOR = re.compile(
-    r"\s*([-=*_#~]{3,}|[#*_ ]*(conversation|dialog(ue)?|chat|example|gespräch)\s*#?\d+[.:*_ ]*)\s*$", re.IGNORECASE
+    r"\s*([-=*_#~]{3,}|([#*_][#*_ ]*)?(conversation|dialog(ue)?|chat|example|gespräch)\s*#?\d+([.:*_ ]*[.:*_])?)\s*$",
+    re.IGNORECASE,
 )
 _SURE, _LEAST = 0.8, 0.5  # shares of the labels that are properly paired
 _SAMPLE = 2_000  # blocks, enough to know the labels
