@@ -204,7 +204,10 @@ class Visitors:
 def disk_mib(folder: Path) -> float:
     """The size of the files in a folder in MiB, linked files excluded."""
     total = 0
-    for inside, _, files in os.walk(folder):
+    for inside, folders, files in os.walk(os.path.realpath(folder)):
+        if os.path.realpath(inside) != inside:  # a junction of Windows, which os.walk follows before Python 3.12
+            folders.clear()
+            continue
         for name in files:
             with suppress(OSError):  # just deleted
                 total += os.lstat(os.path.join(inside, name)).st_size

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,15 @@ def test_disk_space_is_limited_for_each_and_for_all(tmp_path: Path, limits: dict
             visitors.require_disk(other)
     else:
         visitors.require_disk(other)
+
+
+def test_what_lies_behind_a_junction_of_windows_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "visitor").mkdir()
+    for folder in (tmp_path, tmp_path / "visitor"):
+        (folder / "file").write_bytes(bytes(1 << 20))
+    (tmp_path / "visitor" / "models").symlink_to(tmp_path, target_is_directory=True)
+    monkeypatch.setattr(os, "walk", partial(os.walk, followlinks=True))
+    assert hosting.disk_mib(tmp_path / "visitor") == 1
 
 
 def test_a_loss_is_told_once(tmp_path: Path) -> None:
