@@ -20,6 +20,7 @@ from ui.web.html import components
 COPIES = ("duplicate", "near_duplicate")
 _LISTED = 6  # answers, and examples of each
 CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line", "too_few", "too_many")
+LATER = (*CALM, "health_claims")  # shown once nothing is left to decide
 
 
 def card(data: DatasetState) -> Markup:
@@ -144,7 +145,7 @@ def notes(data: DatasetState) -> Markup:
     left = data.waiting
     for problem in data.problems:
         answered = problem.kind in GUESSES or problem.kind in FIXABLE or problem.kind in data.unreadable
-        hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and problem.kind in CALM)
+        hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and problem.kind in LATER)
         if not answered and not hidden and not (problem.kind == "too_few" and data.too_few):
             kinds.setdefault(problem.kind, []).append(problem)
     shown = []

@@ -20,7 +20,7 @@ from ui.web.try_it.asking import PLACEHOLDER, growing
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages
 
 RECORDED = "These two answers were recorded on another computer."
-_SHOWN = 500  # characters of an answer; the box for the next message stays in view below
+_SHOWN = 300  # characters of an answer; the box for the next message stays in view below
 LIVE = "Answered just now, on this computer."
 
 
