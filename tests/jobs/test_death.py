@@ -20,35 +20,6 @@ from jobs.supervisor import NEVER_STARTED, STOP_TIMED_OUT
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, kill, status_of, steps, until
 
 
-def test_a_new_runner_adopts_a_live_worker_and_no_step_is_lost(workspace: Workspace) -> None:
-    first = Runner(workspace)
-    first.start()
-    job_id = first.submit("noop", {"steps": 60, "seconds_per_step": 0.02}, "")
-    until(lambda: len(steps(first, job_id)) >= 3)
-    first.close()
-    second = Runner(workspace)
-    queued = second.submit("noop", {"steps": 1}, "")
-    second.tick()
-    assert second.job(job_id).state is State.RUNNING
-    assert second.job(queued).state is State.QUEUED
-    assert finish(second, queued).state is State.COMPLETED
-    job = second.job(job_id)
-    assert (job.state, job.attempt) == (State.COMPLETED, 1)
-    assert steps(second, job_id) == list(range(1, 61))
-
-
-def test_a_worker_killed_while_stopping_is_interrupted_and_resumable(runner: Runner) -> None:
-    job_id = runner.submit("noop", {**FOREVER, "steps": 30, "deaf": True}, "")
-    counting(runner, job_id)
-    runner.stop(job_id)
-    runner.stop(job_id)
-    assert runner.job(job_id).state is State.STOPPING
-    assert runner.job(job_id).stop_requested
-    kill(runner, job_id)
-    assert runner.resume(job_id).state is State.QUEUED
-    assert finish(runner, job_id).state is State.COMPLETED
-
-
 @pytest.mark.parametrize("app_restarts", [False, True])
 def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
     runner: Runner, worker_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, app_restarts: bool
@@ -111,21 +82,27 @@ def test_a_worker_that_cannot_be_spawned_stops_no_other(runner: Runner, monkeypa
     assert finish(runner, runner.submit("noop", {}, "")).state is State.COMPLETED
 
 
-def test_the_worker_outlives_the_app_that_started_it(workspace: Workspace) -> None:
+def test_the_worker_outlives_its_app_and_a_new_runner_adopts_it(workspace: Workspace) -> None:
     program = (
         "from backend.settings import Workspace; from jobs.runner import Runner; from tests.jobs import noop\n"
         "import sys, pathlib; noop.register()\n"
         "runner = Runner(Workspace.open(pathlib.Path(sys.argv[1])))\n"
-        "print(runner.submit('noop', {'steps': 50, 'seconds_per_step': 0.02}, '')); runner.tick()"
+        "job_id = runner.submit('noop', {'steps': 50, 'seconds_per_step': 0.02}, ''); runner.start()\n"
+        "while not runner.job(job_id).started: pass\n"
+        "runner.close(); print(job_id)"
     )
     app = subprocess.run(
         [sys.executable, "-c", program, workspace.root], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
     job_id = app.stdout.strip()
     runner = Runner(workspace)
+    queued = runner.submit("noop", {"steps": 1}, "")
+    runner.tick()
     assert runner.job(job_id).state.is_active
-    assert finish(runner, job_id).state is State.COMPLETED
-    assert runner.job(job_id).attempt == 1
+    assert runner.job(queued).state is State.QUEUED
+    assert finish(runner, queued).state is State.COMPLETED
+    job = runner.job(job_id)
+    assert (job.state, job.attempt) == (State.COMPLETED, 1)
     assert steps(runner, job_id) == list(range(1, 51))
 
 
@@ -162,9 +139,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_worker_that_saves_slowly_is_not_killed_while_it_shows_activity(workspace: Workspace, clock: Clock) -> None:
+def test_a_worker_that_saves_slowly_is_not_killed_and_can_be_resumed(workspace: Workspace, clock: Clock) -> None:
     runner = Runner(workspace, stop_deadline=100)
-    job_id = runner.submit("noop", {**FOREVER, "checkpoint_every": 3000, "seconds_to_save": 0.5}, "")
+    spec = {**FOREVER, "steps": 60, "checkpoint_every": 3000, "seconds_to_save": 0.5}
+    job_id = runner.submit("noop", spec, "")
     counting(runner, job_id)
     folder = folder_of(runner, job_id)
     runner.stop(job_id)
@@ -175,9 +153,13 @@ def test_a_worker_that_saves_slowly_is_not_killed_while_it_shows_activity(worksp
         runner.tick()
     assert clock.now > 300
     job = runner.job(job_id)
-    assert job.state is State.STOPPED
+    assert (job.state, job.stop_requested) == (State.STOPPED, False)
     assert job.result == {"steps": len(steps(runner, job_id))}
     assert read_json(folder.path / "counter.json") == {"step": job.result["steps"]}
+    again = runner.resume(job_id)
+    assert (again.state, again.attempt, again.ended) == (State.QUEUED, 2, None)
+    assert finish(runner, job_id).result == {"steps": 60}
+    assert steps(runner, job_id) == list(range(1, 61))
 
 
 def test_a_worker_without_activity_after_a_stop_is_killed(workspace: Workspace, clock: Clock) -> None:

@@ -102,7 +102,7 @@ class Jobs(RuleBasedStateMachine):
         job = self.jobs[job_id]
         ended = self.look(job).is_terminal
         if ended:
-            with pytest.raises(RunProblem):
+            with pytest.raises(RunProblem, match="can't be stopped"):
                 self.runner.stop(job_id)
         else:
             self.runner.stop(job_id)
@@ -135,7 +135,7 @@ class Jobs(RuleBasedStateMachine):
         job_id = self.pick(number)
         job = self.jobs[job_id]
         if not self.look(job).is_terminal:
-            with pytest.raises(RunProblem):
+            with pytest.raises(RunProblem, match="Stop it first"):
                 self.runner.delete(job_id)
             self.notice_deaths(job)
             return

@@ -30,16 +30,26 @@ SECRETS = [
 ]  # fmt: skip
 
 
-def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_gets_only_its_id_no_secrets_and_its_own_session(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in SECRETS:
         monkeypatch.setenv(name, "s3cr3t-value")
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
-    job_id = runner.submit("noop", FOREVER, "")
-    environment = counting(runner, job_id).environ()
+    monkeypatch.delenv("APPRENTICE_NICENESS")
+    job_id = runner.submit("noop", FOREVER, "; touch x")
+    worker_process = counting(runner, job_id)
+    environment = worker_process.environ()
     assert not {name.upper() for name in SECRETS} & {name.upper() for name in environment}
     assert "s3cr3t-value" not in str(environment)
     assert (environment["TOKENIZERS_PARALLELISM"], environment["OMP_WAIT_POLICY"]) == ("true", "PASSIVE")
     assert environment["APPRENTICE_HOME"] == str(runner.workspace.root)
+    assert worker_process.cmdline()[1:] == ["-m", "tests.jobs.noop", job_id]
+    if sys.platform != "win32":
+        assert os.getsid(worker_process.pid) == worker_process.pid
+    if HAS_AUTOGROUPS:
+        nice = int(Path(f"/proc/{worker_process.pid}/autogroup").read_text("ascii").split()[-1])
+        assert nice > int(AUTOGROUP.read_text("ascii").split()[-1])
 
 
 def test_the_time_left_runs_on_through_a_phase_that_knows_none(runner: Runner) -> None:
@@ -58,18 +68,6 @@ def test_the_shipped_command_starts_a_real_kind(runner: Runner, monkeypatch: pyt
     assert job.failure.what == "The export can't be made."
 
 
-def test_the_worker_gets_only_its_id_and_its_own_session(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("APPRENTICE_NICENESS")
-    job_id = runner.submit("noop", FOREVER, "; touch x")
-    worker_process = counting(runner, job_id)
-    assert worker_process.cmdline()[1:] == ["-m", "tests.jobs.noop", job_id]
-    if sys.platform != "win32":
-        assert os.getsid(worker_process.pid) == worker_process.pid
-    if HAS_AUTOGROUPS:
-        nice = int(Path(f"/proc/{worker_process.pid}/autogroup").read_text("ascii").split()[-1])
-        assert nice > int(AUTOGROUP.read_text("ascii").split()[-1])
-
-
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], [".."], ["--flag"], ["20260101-000000-aaaaaaaa"]])
 def test_wrong_arguments_are_wrong_usage(
     workspace: Workspace, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -84,19 +82,6 @@ def test_a_worker_for_a_job_that_is_not_starting_does_nothing(runner: Runner) ->
     assert worker.attempt(folder, runner.workspace) == worker.NOTHING_TO_DO
     assert runner.job(folder.id).state is State.QUEUED
     assert not folder.events.exists()
-
-
-@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
-def test_a_full_disk_fails_the_job(runner: Runner) -> None:
-    job_id = runner.submit("noop", {"steps": 2}, "")
-    events = folder_of(runner, job_id).events
-    events.symlink_to("/dev/full")
-    job = finish(runner, job_id)
-    assert job.state is State.FAILED
-    assert job.failure.what == "The disk is full."
-    events.unlink()
-    runner.resume(job_id)
-    assert finish(runner, job_id).state is State.COMPLETED
 
 
 class Disk:
@@ -156,40 +141,6 @@ def test_whichever_write_fails_the_job_ends_and_can_be_resumed(
         assert steps(runner, job_id) == [1]
         assert not list(folder_of(runner, job_id).path.glob(".*.tmp"))
     assert len(ends) > 10
-
-
-DIES_AT = """
-import os, signal
-count, at = 0, {at}
-def counted(action):
-    def dies(*arguments):
-        global count
-        count += 1
-        if count == at:
-            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-        return action(*arguments)
-    return dies
-for name in ("write", "fsync", "replace"):
-    setattr(os, name, counted(getattr(os, name)))
-"""
-
-
-def test_whichever_write_the_worker_dies_at_the_job_can_be_resumed(
-    runner: Runner, worker_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ends, command = [], process.WORKER
-    while not ends or ends[-1] is not State.COMPLETED:
-        worker_that(DIES_AT.format(at=1 + 3 * len(ends)))
-        job_id = runner.submit("noop", {"steps": 1}, "")
-        ends.append(finish(runner, job_id).state)
-        assert len(ends) < 50, "no attempt came through"
-        if ends[-1] is not State.COMPLETED and len(ends) % 2 == 0:
-            monkeypatch.setattr(process, "WORKER", command)
-            runner.resume(job_id)
-            assert finish(runner, job_id).state is State.COMPLETED
-            assert steps(runner, job_id) == [1]
-    assert len(ends) > 4
-    assert set(ends[:-1]) == {State.INTERRUPTED}
 
 
 def test_a_disk_full_for_the_runner_too_is_reported_later(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
