@@ -1,7 +1,6 @@
 """On an NVIDIA card: tokens per second and peak memory, against a plain TRL script in the same run.
 
-Unsloth and LLaMA-Factory are two more peers where they are installed (trainers.py, which starts unsloth_peer.py and
-llamafactory_peer.py).
+Unsloth and LLaMA-Factory are two more peers where they are installed (trainers.py, which starts other_trainers.py).
 
 The models have the shapes of Llama-3.2-1B and 3B and random weights, so that nothing is downloaded; how fast a model
 trains does not depend on its weights. All train LoRA and QLoRA (r 16, all linear layers) in the card's 16-bit

@@ -14,7 +14,7 @@ import pytest
 from backend.settings import HOME_VARIABLE
 
 FOLDER = Path(__file__).parent
-PEER_PROGRAMS = {"llamafactory_peer", "unsloth_peer"}  # run by the Python of another environment
+OF_OTHERS = "other_trainers"  # run by the Python of another environment
 USUAL = {"checking", "training_speed", "chat_speed", "export_speed", "page_tick"}  # one of each group; others are slow
 MEASURED = ("ours", "peer", "ratio")
 PRELOADED = ["trl.trainer.sft_trainer", "peft", "transformers.models.llama.modeling_llama", "backend.training.run"]
@@ -27,7 +27,7 @@ def can_run(path: Path) -> bool:
 
 
 def benchmarks() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.py") if can_run(path) and path.stem not in PEER_PROGRAMS)
+    return sorted(path.stem for path in FOLDER.glob("*.py") if can_run(path) and path.stem != OF_OTHERS)
 
 
 def test_every_file_here_is_a_benchmark_or_used_by_one() -> None:

@@ -1,9 +1,9 @@
 """One timed training run by us, by TRL's SFTTrainer, by Unsloth or by LLaMA-Factory, on the same rows and settings.
 
 The last two run in the Pythons named by $UNSLOTH_PYTHON and $LLAMAFACTORY_PYTHON (pip install unsloth; pip install
-llamafactory torchaudio), as unsloth_peer.py and llamafactory_peer.py. Without the variable this Python is used if it
-has the package; otherwise the peer is left out, which is printed. They are called as their documentation has it.
-Neither has run on a GPU here.
+llamafactory torchaudio), in other_trainers.py. Without the variable this Python is used if it has the package;
+otherwise the peer is left out, which is printed. They are called as their documentation has it. Neither has run on a
+GPU here.
 """
 
 import importlib.util
@@ -45,8 +45,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Trained:
-    """steps: the wall clock, processor time, learned tokens and tokens at the start of each; Unsloth tells only the
-    first and the last. peak_mib: as torch reserves them on a GPU, from us and TRL with the CUDA context."""
+    """steps: the wall clock, processor time, learned tokens and tokens at the start of each. peak_mib: as torch
+    reserves them on a GPU, from us and TRL with the CUDA context."""
 
     steps: list[tuple[Any, ...]]
     losses: list[float]
@@ -72,11 +72,11 @@ def trained(who: str, model: Path, rows: Sequence[Encoded], settings: Settings, 
     if who not in PYTHONS:
         return in_fresh_process(ours if who == "ours" else peer, model, rows, settings, folder)
     folder.mkdir(parents=True)
-    file, script = folder / "rows.jsonl", Path(__file__).with_name(f"{who}_peer.py")
+    file, script = folder / "rows.jsonl", Path(__file__).with_name("other_trainers.py")
     lines = ({"input_ids": row.input_ids, "attention_mask": [1] * row.tokens, "labels": row.labels} for row in rows)
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     show_one_gpu()  # in the variables that the program inherits
-    command = [str(python_of(who)), str(script), str(model), str(file)]
+    command = [str(python_of(who)), str(script), who, str(model), str(file)]
     done = subprocess.run(
         [*command, str(folder / "out"), json.dumps(asdict(settings))],
         cwd=folder, env={**os.environ, **OFFLINE}, capture_output=True, text=True, errors="replace", check=False,
