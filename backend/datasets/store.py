@@ -118,8 +118,7 @@ class DatasetStore:
         return self.add(self.folder(data_id) / "source", info.name, options=info.read_options, written=True)
 
     def add_material(self, data_id: str, source: Path | str, name: str) -> str:
-        """Adds a text, a document or a table to what examples are made from, and returns the name of its copy. Raises
-        BadInput when it can't be read; nothing is added then."""
+        """Adds a file to what examples are made from, and returns the copy's name. Raises BadInput, adding nothing."""
         copy = self.folder(data_id) / f"material-{new_id()}"
         try:
             _copy(source, copy)

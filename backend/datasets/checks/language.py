@@ -129,7 +129,8 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
         found = [(row, is_another(text(row), usual)) for row in chats if row.row not in named]
         times = Counter(other for _, other in found)
         for row, other in found:
-            second = times[other] >= max(_MIN_ROWS, _SECOND * len(chats))  # the file is in several languages
+            whole = other is not None and all(detect(of(row)) == other for _, of in _PARTS)
+            second = whole or times[other] >= max(_MIN_ROWS, _SECOND * len(chats))  # a second language of the file
             if other and not second and not asks_for("other_language", question(row)):
                 named.add(row.row)
                 message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."

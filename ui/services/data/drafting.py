@@ -127,8 +127,7 @@ class DraftingService:
                 write_log(self._store.folder(data_id), f"decided {draft_id}", DROPPED)
 
     def undo(self, data_id: str) -> int:
-        """Takes the last decision back and returns the number of the passage that the person had asked about, 0 for
-        none. Raises BadInput when there is nothing to undo."""
+        """Takes the last decision back. Returns the passage that the person had asked about, or 0. Raises BadInput."""
         with self._deciding:
             log = self._log(data_id)
             if not (last := self._last(data_id, log)):
