@@ -27,7 +27,8 @@ from backend.serving import job
 from backend.serving.state import key_hash, new_key, read_state
 from backend.settings import Workspace, new_id
 from backend.tokens.tokenizer import ChatTokenizer
-from tests.backend.synthetic import QUESTIONS, make_finished_run
+from tests.backend.families import TEMPLATES
+from tests.backend.synthetic import QUESTIONS, TOKENIZER_FILES, make_finished_run
 from tests.linked_model import link_gguf
 
 KEY = new_key()
@@ -163,6 +164,37 @@ def test_clients(url: str, program: str, script: str) -> None:
     learned = ("json_object", "json_mode", "prompted")  # which ask in words for a form that this model never learned
     failed = {name: result for name, result in results.items() if result != "ok" and not name.endswith(learned)}
     assert {name: result for name, result in failed.items() if "not installed" not in result} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_model_that_learned_a_tool_calls_it(work: Work, shallow_model: Path) -> None:
+    """A few layers, trained until they write one call; the endpoint gives them the tokens of their training."""
+    openai, torch, peft = map(pytest.importorskip, ("openai", "torch", "peft"))
+    from transformers import AutoModelForCausalLM
+
+    model, run = shutil.copytree(shallow_model, work.folder / "model"), work.workspace.runs / new_id()
+    shutil.copyfile(TEMPLATES / "qwen2_5.jinja", model / "chat_template.jinja")
+    function, turns = {"name": "find", "arguments": {"count": 42}}, [{"role": "user", "content": "Find order 42."}]
+    tools = [{"type": "function", "function": {"name": "find", "description": 'By <b> & "ü".', "parameters": FORM}}]
+    call: Any = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": function}]}
+    tokenizer, lora = ChatTokenizer.load(model), peft.LoraConfig(r=16, lora_alpha=32, target_modules="all-linear")
+    row = tokenizer.encode([*turns, call], tools)  # type: ignore[list-item]
+    learned = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), lora)
+    optimizer = torch.optim.AdamW(learned.parameters(), 3e-3)
+    for _ in range(40):
+        learned(input_ids=torch.tensor([row.input_ids]), labels=torch.tensor([row.labels])).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    learned.save_pretrained(adapter := make_finished_run(run, model, "tests/tools"))
+    for file in filter(Path.is_file, (model / name for name in (*TOKENIZER_FILES, "chat_template.jinja"))):
+        shutil.copyfile(file, adapter / file.name)
+    work.spec["run"] = run.name
+    with served(work) as url, openai.OpenAI(base_url=url, api_key=KEY) as client:
+        answer = client.chat.completions.create(model="orders", messages=turns, tools=tools)
+    assert answer.usage.prompt_tokens == len(tokenizer.prompt_ids(turns, tools))
+    (found,) = answer.choices[0].message.tool_calls
+    assert (found.function.name, json.loads(found.function.arguments)) == tuple(function.values())
 
 
 def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_model: Path) -> None:
