@@ -2,8 +2,9 @@
 key that nobody else has. The page never imports xllamacpp: only the processes of a chat, an evaluation or an export
 check do.
 
-It has no call for one step of a model. So it is asked for one token after the tokens so far, which it has in memory;
-that costs a millisecond a token, and its own stream would leave out the ids of tokens that are parts of a character.
+It has no call for one step of a model. So it is asked for the next tokens after those so far, which it has in memory;
+that costs milliseconds, so an answer comes in pieces of several. Its own stream would leave out the ids of tokens that
+are parts of a character.
 """
 
 import secrets
