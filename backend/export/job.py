@@ -12,7 +12,8 @@ With each model goes a text file that says where to use it and how (programs.py)
 folder and moves to WORKSPACE/exports/<job id>/ once all checks are done; the result says which failed.
 """
 
-import shutil
+import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def run(context: JobContext) -> dict[str, Any]:
     target = Target.of(requested.to, slug(requested.name or source.run.name), context.folder)
     if target.to == PAGE:
         target = replace(target, kinds=[page_to_give.kind_for(source.run.model.path)])
-    shutil.rmtree(target.work, ignore_errors=True)
+    delete_folder(target.work)
     target.place.mkdir(parents=True)
     try:
         report("Checking", 0, 1)
@@ -48,8 +49,12 @@ def run(context: JobContext) -> dict[str, Any]:
         return _publish(requested, target, result, context.workspace.exports / context.folder.name).to_json()
     except Stopped:
         return {}
+    except BaseException as error:  # its frames may hold a model that maps a file there, which Windows then keeps
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
-        shutil.rmtree(target.work, ignore_errors=True)
+        with suppress(OSError):
+            delete_folder(target.work)
 
 
 def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder: Path) -> ExportResult:
