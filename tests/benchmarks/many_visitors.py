@@ -3,13 +3,14 @@
 The demo is a process of its own on two processor cores, and every visitor has a model that was trained for two
 steps. A visitor's page ticks as an open page does. Now and then the visitor clicks: opens a tab, uploads
 a file, looks at another example, or asks the model a question, for which the chats wait for seats. A click is timed
-until its answer is here; a question only counts as answered or as refused. The two browsers go through the tabs. Ten
-more clients try to stop the demo meanwhile, with nested JSON, new cookies, uploads and long texts. The
-peer is the same page with one visitor, measured first. The last line is JSON: ours is the 95th percentile of a click
-in milliseconds with sixty (goal: under 1,000), ratio is peer by ours; errors must be 0, and memory_growth is the
+until its answer is here; a question only counts as answered or as refused. The two browsers go through the tabs. It
+is measured three times: with one visitor, which is the peer, for two minutes; with sixty; and with sixty while ten
+more clients try to stop the demo with nested JSON, new cookies, uploads and long texts. The last line is JSON: ours
+is the 95th percentile of a click in milliseconds with all (goal: under 1,000), ratio is peer by ours; below_1_s and
+calm_below_1_s are shares of clicks with and without the ten (goal: 0.95); errors must be 0, and memory_growth is the
 demo's memory in the last fifth of the time by that in the second fifth (goal: 1.0; chats are processes of their own).
 
-    python -m tests.benchmarks.many_visitors [--smoke] [--minutes N] [--seed N]
+    python -m tests.benchmarks.many_visitors [--smoke] [--minutes N] [--visitors N] [--seed N]
 """
 
 import argparse
@@ -88,13 +89,18 @@ def main(minutes: float, first: int, visitors: int = VISITORS, browsers: int = B
         with served(workspace) as demo:
             alone = asyncio.run(load(replace(demo, seed=seed), range(first, first + 1), 0, min(minutes, 2.0)))
             seeds = range(first, first + visitors)
-            many = asyncio.run(load(replace(demo, seed=seed), seeds, browsers, minutes, 1 if smoke else HOSTILE))
+            calm, many = (
+                asyncio.run(load(replace(demo, seed=seed), seeds, browsers, minutes, hostile))
+                for hostile in (0, 1 if smoke else HOSTILE)
+            )
     ours, peer = (1000 * percentile(seen.seconds) for seen in (many, alone))
     ends = f"questions: {dict(many.questions)}; attacks: {dict(many.attacks)}"
     print(f"{len(many.seconds)} clicks and {many.ticks} ticks; {ends}", flush=True)
+    below, calm_below = (round(sum(one < 1 for one in seen.seconds) / len(seen.seconds), 3) for seen in (many, calm))
     print_result(
         "many_visitors", "ms, 95th percentile", round(ours, 1), round(peer, 1), round(peer / ours, 2),
-        visitors=visitors + browsers, minutes=minutes, errors=len(alone.errors) + len(many.errors),
+        below_1_s=below, calm_below_1_s=calm_below, visitors=visitors + browsers, minutes=minutes,
+        errors=len(alone.errors) + len(calm.errors) + len(many.errors),
         memory_growth=growth(many.memory), memory_mib=round(max(mib for _, mib in many.memory)),
         **({"smoke": True} if smoke else {}),
     )  # fmt: skip
@@ -197,7 +203,8 @@ def give_run(demo: Demo, seed: Path, key: str) -> str:
 
 
 async def attack(address: str, seen: Seen, until: float, number: int) -> None:
-    """One client that does as much harm as it can, in one of four ways. Whatever it is answered is fine."""
+    """One client that does as much harm as it can, in one of four ways: eight deep events at once without a cookie, an
+    event with each of many cookies, 200 uploads with one, or long texts. Whatever it is answered is fine."""
     nested = json.dumps({"data": [[[] for _ in range(900_000)]], "fn_index": 1, "session_hash": "zz"}).encode()
     text = json.dumps({"data": ["x" * (3 << 20)], "fn_index": 1, "session_hash": "zz"}).encode()
     event = b'{"data": [], "fn_index": 1, "session_hash": "zz"}'
@@ -208,13 +215,17 @@ async def attack(address: str, seen: Seen, until: float, number: int) -> None:
             try:
                 if (kind := kinds[number % len(kinds)]) != "nested":
                     await http.get("/")
-                for _ in range(1 if kind == "cookies" else 20):
+                for _ in range({"cookies": 1, "uploads": 200}.get(kind, 20)):
                     if kind == "uploads":
-                        answer = await http.post("/gradio_api/upload", files={"files": ("a.txt", bytes(5 << 20))})
+                        sent = [http.post("/gradio_api/upload", files={"files": ("a.txt", bytes(5 << 20))})]
                     else:
-                        sent = {"nested": nested, "texts": text}.get(kind, event)
-                        answer = await http.post(join, content=sent, headers=json_type)
-                    seen.attacks[f"{kind} {answer.status_code}"] += 1
+                        content = {"nested": nested, "texts": text}.get(kind, event)
+                        once = 8 if kind == "nested" else 1
+                        sent = [http.post(join, content=content, headers=json_type) for _ in range(once)]
+                    for answer in await asyncio.gather(*sent):
+                        seen.attacks[f"{kind} {answer.status_code}"] += 1
+                    if time.monotonic() > until:
+                        return
             except httpx.HTTPError as error:
                 seen.attacks[f"{kinds[number % len(kinds)]} {type(error).__name__}"] += 1
         await asyncio.sleep(0.1)
@@ -321,10 +332,11 @@ def growth(memory: list[tuple[float, float]]) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--visitors", type=int, default=VISITORS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     if options.smoke:
         main(0.03, 0, visitors=2, browsers=0, smoke=True)
     else:
-        main(options.minutes, 1000 * options.seed)
+        main(options.minutes, 1000 * options.seed, options.visitors)
