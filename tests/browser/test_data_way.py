@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.settings import PROJECT_ROOT
-from tests.browser.steps import begin, decide, open_details, stored, ticked
+from tests.browser.steps import begin, decide, open_details, stored, take_sample, ticked
 
 # Of its rows 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells, and 56 contradicts 16.
 BAKERY = PROJECT_ROOT / "tests" / "data" / "bakery.csv"
@@ -225,6 +225,7 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     text.write_text(
         "\n\n".join(f"## Part {n}\n\nWe bake at night. Loaf {n * 613} is sold at six." for n in range(1, 31))
     )
+    take_sample(open_page(real_page, width=1200))  # by another browser, to be opened at the end
     page = open_page(real_page)
     page.click("#tab-data-button")
     with page.expect_file_chooser() as chooser:
