@@ -41,7 +41,7 @@ from backend.runs import own_answers, start
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.settings import PROJECT_ROOT
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training import dpo_reference
+from backend.training import dpo
 from backend.training.run import spread
 from backend.training.schedule import schedule
 from backend.training.session import VALIDATION_ROWS
@@ -220,7 +220,7 @@ def _rounding_of_pairs(source: Source) -> float:
     (bf16) or 11 bits: by up to 0.5% where bf16 was measured."""
     if source.run.settings.trainer != "dpo" or not (bits := {"bf16": 8, "fp16": 11}.get(precision(source))):
         return 0.0
-    pairs = dpo_reference.read(source.folder)
+    pairs = dpo.read(source.folder)
     if not pairs:
         return 0.0
     nats = sum(abs(better) + abs(worse) for better, worse in pairs) / len(pairs)

@@ -25,7 +25,7 @@ from backend.records.events import Event
 from backend.records.specs import RunSpec
 from backend.records.units import MIB, format_size
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides, truncate
-from backend.training import dpo_loss
+from backend.training import dpo
 from backend.training.dry_run_session import FOLDER, DryRun
 from backend.training.run import set_up, verification_rows
 from backend.training.samples import NEW_TOKENS, sample_answers
@@ -77,7 +77,8 @@ def run_steps(
     engine.train()
     speed = dry_run.seconds_per_token()
     saving = _saving_seconds(dry_run, engine)
-    test_speed = _test_speed(dry_run, net)
+    longest = sorted(dry_run.validation or dry_run.train, key=lambda row: -row.longest)[: dry_run.train_step.micro]
+    test_speed = _seconds(dry_run, lambda: dry_run.train_step.mean_loss(net, longest)) / _tokens(longest)
     reference = _reference_seconds(dry_run, net)
     wanted = time.time() - began - startup - saving < _NO_SAMPLES_AFTER and spec.data.held_out_prompts
     sampling = _sample_seconds(dry_run, net) if wanted else 0.0
@@ -119,12 +120,6 @@ def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
     return seconds
 
 
-def _test_speed(dry_run: DryRun, net: Any) -> float:
-    """Seconds per token of an evaluation, from one batch of the longest validation rows (else training rows)."""
-    rows = sorted(dry_run.validation or dry_run.train, key=lambda row: -row.longest)[: dry_run.train_step.micro]
-    return _seconds(dry_run, lambda: dry_run.train_step.mean_loss(net, rows)) / _tokens(rows)
-
-
 def _sample_seconds(dry_run: DryRun, net: Any) -> float:
     """Seconds to answer the sample prompts once with NEW_TOKENS tokens each, extrapolated from fewer tokens; the time
     for the first one includes reading the prompts."""
@@ -144,7 +139,7 @@ def _reference_seconds(dry_run: DryRun, net: Any) -> float:
         return 0.0
     rows = sorted([*dry_run.train, *dry_run.validation], key=lambda row: -row.longest)
     usual = rows[len(rows) // 2 :][: dry_run.train_step.micro]
-    with dpo_loss.reference_model(net):
+    with dpo.reference_model(net):
         seconds = _seconds(dry_run, lambda: dry_run.train_step.answer_logprobs(net, usual))
     return seconds * _tokens(rows) / _tokens(usual)
 

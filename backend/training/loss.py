@@ -1,32 +1,67 @@
 """The loss: cross-entropy on the learned positions only. Scoring every position, as stock trainers do off CUDA,
 multiplies positions that are not learned by the whole vocabulary too. With a third of the positions learned and
-49,152 tokens that took ten times as long."""
+49,152 tokens that took ten times as long.
+
+Nearly all datasets repeat a system message. Reading it once per batch gives the same result as reading it for each row,
+as long as the model uses plain attention through a cache of keys and values. So each run compares both ways before it
+relies on this.
+
+Training on pairs (DPO) has another loss of the same log-probabilities: see `preference_loss` and dpo.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from backend.training.collate import Batch
+from backend.records.specs import TrainSettings
+from backend.runs.token_rows import TokenRow
+from backend.training.collate import MIN_SHARED_PREFIX, Batch, Collator, common_prefix, to_device
+from backend.training.device import Device
 
 if TYPE_CHECKING:
     import torch
 
 _CHUNK = {"cpu": 1 << 20}  # logits converted to float32 at a time: on a processor as many as its cache holds
 _CHUNK_ON_GPU = 1 << 26
+_TOLERANCE = {"fp32": 1e-4, "bf16": 1e-2, "fp16": 1e-2}  # relative difference of losses due to rounding
+_TEST_ROWS = 2
 
-
-def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """The sum of the losses of `batch`'s learned tokens (nats), a differentiable float32 scalar."""
-    return token_losses(model, batch).sum()
+log = logging.getLogger(__name__)
 
 
 def token_losses(model: Any, batch: Batch) -> torch.Tensor:
-    """(learned positions,): the loss of each of `batch`'s learned tokens (nats, float32)."""
+    """(learned positions,): the loss of each of `batch`'s learned tokens (nats, float32, differentiable)."""
     losses: torch.Tensor = _cross_entropy().apply(learned_logits(model, batch), batch.targets)
     return losses
+
+
+def preference_loss(
+    model: Any, batch: Batch, rows: Sequence[TokenRow], beta: float
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The sum of the losses of the pairs `rows`, and the sums of two reward metrics. `reward_accuracy` counts the
+    pairs whose better answer has gained more than the worse one; `reward_margin` says by how much (times beta).
+    model: the model in training. batch: the better sides of `rows`, then the worse ones. rows: the pairs, with their
+    reference log-probabilities. beta: how closely the model stays to the reference model."""
+    import torch
+
+    logprobs = answer_logprobs(model, batch)
+    reference = [row.reference_logprob for row in rows] + [
+        row.rejected.reference_logprob for row in rows if row.rejected
+    ]
+    better, worse = (logprobs - to_device(torch.tensor(reference), logprobs.device.type)).chunk(2)
+    margins = beta * (better - worse)
+    rewards = {"reward_accuracy": (margins > 0).sum(), "reward_margin": margins.detach().sum()}
+    return -torch.nn.functional.logsigmoid(margins).sum(), rewards
+
+
+def answer_logprobs(model: Any, batch: Batch) -> torch.Tensor:
+    """(rows,): the log-probability (nats) of the learned tokens of each row of `batch`."""
+    losses = token_losses(model, batch)
+    return losses.new_zeros(batch.rows).index_add(0, batch.owners, -losses)
 
 
 def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
@@ -51,23 +86,20 @@ def _mask_questions_answered(batch: Batch) -> Iterator[None]:
     """A context in which transformers builds the attention masks of `batch` without waiting for the GPU. It asks of
     each batch whether its rows are packed and whether they are padded, and reads both from the GPU (5.24,
     masking_utils.py), for which the program waits until the GPU has done all that it was given. The collator knows."""
+    import torch
     from transformers import masking_utils as asking
+
+    def row_numbers(positions: torch.Tensor) -> torch.Tensor:  # within a row of a pack, positions go up by one
+        return (torch.diff(positions, prepend=positions[:, :1] - 1) != 1).cumsum(-1)
 
     before = asking.find_packed_sequence_indices, asking.fast_all
     packed = "position_ids" in batch.inputs and batch.rows > 1
-    asking.find_packed_sequence_indices = _row_numbers if packed else lambda _: None
+    asking.find_packed_sequence_indices = row_numbers if packed else lambda _: None
     asking.fast_all = lambda _: not batch.padded
     try:
         yield
     finally:
         asking.find_packed_sequence_indices, asking.fast_all = before
-
-
-def _row_numbers(positions: torch.Tensor) -> torch.Tensor:
-    """(1, length): the number of the row of each token in a pack; within a row, positions go up by one."""
-    import torch
-
-    return (torch.diff(positions, prepend=positions[:, :1] - 1) != 1).cumsum(-1)
 
 
 def _logits(model: Any, scored: tuple[torch.Tensor, ...], **inputs: Any) -> torch.Tensor:
@@ -113,3 +145,38 @@ def _parts(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
     import torch
 
     return torch.split(logits, max(1, _CHUNK.get(logits.device.type, _CHUNK_ON_GPU) // logits.shape[-1]))
+
+
+def with_prefix_sharing(
+    collator: Collator, model: Any, rows: Sequence[TokenRow], settings: TrainSettings, device: Device
+) -> Collator:
+    """`collator`, sharing prefixes if that is exact for `model` and these settings. Not with dropout (each row has
+    its own), nor with gradient checkpointing (which allows no cache). collator: of the run, without sharing. model:
+    ready for training. rows: the training rows, the first of which are tried. settings: of the run. device: whose
+    precision decides what counts as the same loss."""
+    dropout = settings.lora_dropout or getattr(model.config, "attention_dropout", 0)
+    if collator.packed or collator.masked or dropout or settings.gradient_checkpointing:
+        return collator
+    sharing = replace(collator, share_prefix=True)
+    return sharing if is_exact(model, sharing, rows[:_TEST_ROWS], device) else collator
+
+
+def is_exact(model: Any, sharing: Collator, rows: Sequence[TokenRow], device: Device) -> bool:
+    """Whether `rows` share a prefix, and `model` gives them the same loss with and without sharing it. model: ready
+    for training. sharing: the collator with sharing. rows: a few training rows. device: whose precision decides what
+    counts as the same."""
+    import torch
+
+    if common_prefix(rows) < MIN_SHARED_PREFIX:
+        return False
+    model.eval()
+    try:
+        with torch.no_grad(), device.autocast():
+            separate = token_losses(model, replace(sharing, share_prefix=False)(rows)).sum().item()
+            shared = token_losses(model, sharing(rows)).sum().item()
+    except Exception:  # a family may fail in any way on a cache that it does not support
+        log.info("prefixes are not shared: the model failed", exc_info=True)
+        return False
+    same = abs(separate - shared) <= _TOLERANCE[device.precision] * abs(separate)
+    log.info("prefixes are %s: loss %s separate, %s shared", "shared" if same else "not shared", separate, shared)
+    return same

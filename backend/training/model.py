@@ -61,7 +61,12 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
     chosen: dict[str, Any] = {"dtype": torch.float32 if settings.method == "full" else device.dtype}
     old = device.kind == "cuda" and torch.cuda.get_device_capability() < (8, 0)
     if old:
-        _repeat_grouped_keys()
+        from transformers.integrations import sdpa_attention
+
+        # transformers leaves keys and values that several heads share to torch's attention, whose only kernel without
+        # score matrices before Ampere refuses them (a T4 with torch 2.10 and 2.14: fitcheck, scripts/measure.py), so
+        # that memory would grow with the square of the length. So it repeats them before.
+        sdpa_attention.use_gqa_in_sdpa = lambda *_: False
     require_bitsandbytes(settings)
     if settings.method == "qlora":
         chosen |= {
@@ -73,15 +78,6 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
     if flash and model._supports_flash_attn:
         model.set_attn_implementation("flash_attention_2")  # packed rows then cost nothing extra
     return model
-
-
-def _repeat_grouped_keys() -> None:
-    """Makes transformers repeat the keys and values that several heads share, before torch's attention. Otherwise it
-    leaves that to torch, whose only kernel without score matrices before Ampere refuses such keys (a T4 with torch
-    2.10 and 2.14: fitcheck, scripts/measure.py), so that memory would grow with the square of the length."""
-    from transformers.integrations import sdpa_attention
-
-    sdpa_attention.use_gqa_in_sdpa = lambda *_: False
 
 
 def attach(model: Any, settings: TrainSettings) -> Any:
@@ -135,8 +131,3 @@ def prepare_trainable(model: Any, device: Device) -> None:
 def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
     """The trained weights, by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-def frozen(model: Any) -> dict[str, torch.nn.Parameter]:
-    """The weights that must not change, by name."""
-    return {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}

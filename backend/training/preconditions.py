@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from backend.errors import BadInput, BadSetting, NotEnough, TrainingFailed
 from backend.estimate import Architecture
@@ -12,9 +11,11 @@ from backend.estimate.reading import SUPPORTED
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.models import model_folder
+from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB, format_sizes
 from backend.runs.prepare import PreparedRun
+from backend.runs.token_rows import TokenRow
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.oom import require_bitsandbytes
 from backend.training.schedule import schedule
@@ -28,13 +29,6 @@ _OTHER_BYTES = 64 * MIB  # events, log, tokenizer and data
 # Model types that keep packed rows apart (tests/backend/training/test_packing.py): all but LFM2, whose convolutions
 # read across rows, Qwen3.5, whose recurrent layers do, and Granite 4.0, whose attention does in transformers.
 PACKABLE = SUPPORTED - {"granitemoehybrid", "lfm2", "qwen3_5_text"}
-
-
-class HasLearned(Protocol):
-    """A row, before it is written or as read back."""
-
-    @property
-    def learned(self) -> int: ...
 
 
 def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
@@ -68,7 +62,7 @@ def check_packing(model: Path, settings: TrainSettings) -> None:
         )
 
 
-def check_rows(rows: Sequence[HasLearned], longest: int, limit: int) -> None:
+def check_rows(rows: Sequence[Encoded | TokenRow], longest: int, limit: int) -> None:
     """Raises TrainingFailed if `rows` have nothing to learn, or `longest` exceeds the model's `limit` (tokens)."""
     if not any(row.learned for row in rows):
         raise TrainingFailed(

@@ -12,21 +12,21 @@ from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.process import prepare_process
 from backend.models.local import learned, relocate
 from backend.models.model_folder import context_length
+from backend.records.events import NoteEvent
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
 from backend.runs import start
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training import dpo_reference, fused_lora, model, oom, trainer
+from backend.training import dpo, fused_lora, model, oom, trainer
 from backend.training.collate import Collator, needs_mask
 from backend.training.general_rows import general_rows
+from backend.training.loss import with_prefix_sharing
 from backend.training.preconditions import check_packing, check_rows
-from backend.training.prefix_sharing import with_prefix_sharing
 from backend.training.schedule import schedule
 from backend.training.session import VALIDATION_ROWS, TrainingSession
 from backend.training.state import checkpoints, result, resume, verify
 from backend.training.state import save as saved_state
-from backend.training.state.resume import add_note
 from backend.training.train_step import OOM_RETRIES, TrainStep
 from backend.work import Work
 
@@ -57,14 +57,14 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
     if context.short_of_memory:
         step = oom.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
         what = f"The run continues from its last checkpoint with less memory. {step.sentence}"
-        add_note(context, "Out of memory", what)
+        context.emit(NoteEvent("Out of memory", what))
     return oom.settings_used(context.folder, planned)
 
 
 def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) -> TrainingResult:
     session, engine, net = set_up(context, spec, train, validation)
     before = verify.fingerprint(net, spec.model.path)
-    ready = spec.settings.trainer == "sft" or dpo_reference.compute_reference_logprobs(session, net)
+    ready = spec.settings.trainer == "sft" or dpo.compute_reference_logprobs(session, net)
     engine.train_dataset = trainer.dataset(session.train)
     step = _train(session, engine, net) if ready else 0
     if not step:
@@ -107,12 +107,9 @@ def set_up(
     gpu_memory.stay_in_memory(place.kind)
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
     if missing := " ".join(model.missing_kernels(net, place)):
-        add_note(
-            context,
-            "This model can be trained faster",
-            f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them.",
-            f'On Linux, install them with: "{sys.executable}" -m pip install {missing}',
-        )
+        what = f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them."
+        way_out = f'On Linux, install them with: "{sys.executable}" -m pip install {missing}'
+        context.emit(NoteEvent("This model can be trained faster", what, way_out))
     answered = general_rows(
         context.folder,
         spec,
@@ -123,12 +120,9 @@ def set_up(
         context.should_stop,
     )
     if not answered and settings.general_rows(len(train)) and not context.should_stop():
-        add_note(
-            context,
-            "Only your examples are trained",
-            "The base model gave no usable short answers to everyday questions, so your model may answer everything "
-            "as if it were your task.",
-        )
+        why = "The base model gave no usable short answers to everyday questions"
+        what = f"{why}, so your model may answer everything as if it were your task."
+        context.emit(NoteEvent("Only your examples are trained", what))
     train = train.with_general(answered)
     plan = schedule(len(train), len(validation), settings)
     _load_start(net, spec, context.folder)
@@ -136,7 +130,7 @@ def set_up(
 
     def on_smaller_batch(title: str, what: str) -> None:
         oom.save_settings(context.folder, settings.changed(**oom.with_micro_batch(settings, train_step.micro)))
-        add_note(context, title, what)
+        context.emit(NoteEvent(title, what))
 
     train_step = TrainStep(collator, place, settings, on_smaller_batch, context.alive, oom_retries)
     tests = spread(validation, VALIDATION_ROWS)
@@ -195,12 +189,9 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
     engine.train()
     last = session.steps_before + int(engine.state.global_step)
     if session.out_of_patience and last < session.schedule.total:
-        add_note(
-            session.work,
-            "Stopped early",
-            f"The validation loss has not improved since step {session.metrics.best_step}, so training ended at step "
-            f"{last}. The model of step {session.metrics.best_step} is saved.",
-        )
+        best = session.metrics.best_step
+        what = f"The validation loss has not improved since step {best}, so training ended at step {last}."
+        session.work.emit(NoteEvent("Stopped early", f"{what} The model of step {best} is saved."))
     return last
 
 
@@ -216,7 +207,7 @@ def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, fl
             steps = {"eval_step": metrics.best_step, "best_step": metrics.best_step}
             return {"eval_loss": metrics.best_loss, **steps, **metrics.best_rewards}
         what = f"The best checkpoint, from step {metrics.best_step}, can't be read. The last weights are used."
-        add_note(session.work, "A checkpoint is damaged", what, "Check the disk.")
+        session.work.emit(NoteEvent("A checkpoint is damaged", what, "Check the disk."))
     return {"best_step": step, **metrics.rewards}
 
 

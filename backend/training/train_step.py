@@ -13,8 +13,7 @@ from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sides
 from backend.training.collate import Collator, to_device
 from backend.training.device import Device
-from backend.training.dpo_loss import answer_logprobs, preference_loss
-from backend.training.loss import token_losses
+from backend.training.loss import answer_logprobs, preference_loss, token_losses
 from backend.training.oom import out_of_memory
 from backend.training.sampler import micro_batches, packs
 

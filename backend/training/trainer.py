@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, TokenRows, token_row
-from backend.training.device import Device
 from backend.training.session import TrainingSession
 
 if TYPE_CHECKING:
@@ -61,6 +59,9 @@ def _arguments(session: TrainingSession) -> Any:
     settings, device = session.spec.settings, session.device
     as_they_are = {name: getattr(settings, name) for name, setting in settings.facts().items() if setting.argument}
     schedule = settings.lr_scheduler_type
+    # transformers' 8-bit ones keep the state of embeddings in 32 bits; without an NVIDIA GPU there is nothing to page
+    paged = settings.optim == "paged_adamw_8bit" and device.kind == "cuda"
+    in_8_bits = "paged_adamw_8bit" if paged else "adamw_bnb_8bit"
     return SFTConfig(
         output_dir=str(session.checkpoints),
         **as_they_are,
@@ -71,7 +72,7 @@ def _arguments(session: TrainingSession) -> Any:
         gradient_accumulation_steps=1,
         activation_checkpointing=settings.gradient_checkpointing,
         gradient_checkpointing=None,
-        optim=_optimizer(settings, device),
+        optim="adamw_torch_fused" if settings.optim == "adamw" else in_8_bits,
         bf16=False,  # autocast is ours: see Device.autocast
         fp16=device.precision == "fp16",  # for its scaler
         use_cpu=device.kind == "cpu",
@@ -87,14 +88,6 @@ def _arguments(session: TrainingSession) -> Any:
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-
-
-def _optimizer(settings: TrainSettings, device: Device) -> str:
-    """transformers' name of the optimizer. Its 8-bit ones keep the state of embeddings in 32 bits; without an NVIDIA
-    GPU there is nothing to page."""
-    if settings.optim == "adamw":
-        return "adamw_torch_fused"
-    return "paged_adamw_8bit" if settings.optim == "paged_adamw_8bit" and device.kind == "cuda" else "adamw_bnb_8bit"
 
 
 def dataset(rows: TokenRows) -> Any:

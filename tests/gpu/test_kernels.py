@@ -13,7 +13,7 @@ from backend.runs.token_rows import TokenRow
 from backend.training import fused_lora
 from backend.training.collate import Collator
 from backend.training.device import Device
-from backend.training.loss import summed_loss, token_losses
+from backend.training.loss import token_losses
 from backend.training.model import load
 from backend.training.train_step import TrainStep
 from tests.backend.tiny_run import make_run
@@ -195,7 +195,7 @@ def test_the_kernels_that_sdpa_chooses(place: Place, middle: Path, packed: bool,
     def step() -> None:
         net.zero_grad(set_to_none=True)
         with device.autocast():
-            summed_loss(net, collator(some)).backward()
+            token_losses(net, collator(some)).sum().backward()
 
     took = place.milliseconds(step, 3)
     place.clean()

@@ -50,7 +50,13 @@ def find(parent: Path, *, content: bool = True) -> Found:
     damaged: list[Path] = []
     for folder in _by_step(parent):
         if is_valid(folder, content=content):
-            _check_run(folder)
+            run = parent.parent.name
+            if (manifest.read(folder) or {}).get("run", run) != run:
+                raise TrainingFailed(
+                    "A checkpoint in this run's folder belongs to another run.",
+                    f"{folder.name} was saved by a different run.",
+                    "Remove it from the folder checkpoints, then resume the run.",
+                )
             return Found(folder, damaged)
         log.warning("%s is damaged or incomplete; trying an earlier checkpoint", folder.name)
         damaged.append(folder)
@@ -63,16 +69,6 @@ def is_valid(checkpoint: Path, *, content: bool) -> bool:
     return (
         noted is not None and noted.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
     )
-
-
-def _check_run(checkpoint: Path) -> None:
-    run = checkpoint.parent.parent.name
-    if (manifest.read(checkpoint) or {}).get("run", run) != run:
-        raise TrainingFailed(
-            "A checkpoint in this run's folder belongs to another run.",
-            f"{checkpoint.name} was saved by a different run.",
-            "Remove it from the folder checkpoints, then resume the run.",
-        )
 
 
 @contextmanager

@@ -1,9 +1,6 @@
 """The metrics of a run so far, saved in every checkpoint so that a resumed run continues them."""
 
-from __future__ import annotations
-
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -51,11 +48,3 @@ class Metrics:
 
     def per_second(self, count: int) -> float:
         return count / self.seconds if self.seconds else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Metrics:
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in names})

@@ -40,7 +40,7 @@ def find_checkpoint(work: Work, base: Path) -> Path | None:
     if damaged:
         names = ", ".join(path.name for path in damaged)
         after = f"The run continues from {checkpoint.name}." if checkpoint else "The run starts over."
-        add_note(work, "A checkpoint is damaged", f"{names} can't be used. {after}", "Check the disk.")
+        work.emit(NoteEvent("A checkpoint is damaged", f"{names} can't be used. {after}", "Check the disk."))
     if checkpoint:
         _check_base(work.folder / BASE, now, "this run")
     else:
@@ -75,18 +75,10 @@ def report_versions(work: Work, began: dict[str, str]) -> None:
     now = versions(tuple(began))
     other = [f"{name} {was or 'none'}, now {now[name] or 'none'}" for name, was in began.items() if now[name] != was]
     if other:
-        add_note(
-            work,
-            "Package versions have changed",
-            f"This run began with other versions of its training packages: {'; '.join(other)}. "
-            "It continues, but the result may differ slightly.",
-            "For an exactly repeatable run, start a new one.",
-        )
-
-
-def add_note(work: Work, title: str, what: str, next_step: str = "") -> None:
-    """Adds a note for the person: what happened, and what to do, "" if nothing."""
-    work.emit(NoteEvent(title, what, next_step))
+        what = f"This run began with other versions of its training packages: {'; '.join(other)}. "
+        what += "It continues, but the result may differ slightly."
+        way_out = "For an exactly repeatable run, start a new one."
+        work.emit(NoteEvent("Package versions have changed", what, way_out))
 
 
 def _check_base(saved: Path, now: dict[str, dict[str, Any]], since: str) -> None:

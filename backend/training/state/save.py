@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def write(folder: Path, trainer: Any, metrics: Metrics) -> None:
         "groups": optimizer["param_groups"],
         "scheduler": trainer.lr_scheduler.state_dict(),
         "scaler": scaler.state_dict() if scaler else None,
-        "metrics": metrics.to_dict(),
+        "metrics": asdict(metrics),
     }
     _save(folder / WEIGHTS, trainable(trainer.model))
     _save(folder / OPTIMIZER, moments)
@@ -56,7 +57,8 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
 
 def read_metrics(checkpoint: Path) -> Metrics:
     """The run's metrics at `checkpoint`."""
-    return Metrics.from_dict(_state(checkpoint)["metrics"])
+    names = {field.name for field in fields(Metrics)}
+    return Metrics(**{name: value for name, value in _state(checkpoint)["metrics"].items() if name in names})
 
 
 def load_weights(checkpoint: Path, model: Any) -> None:

@@ -12,7 +12,7 @@ from backend.errors import TrainingFailed
 from backend.files import manifest
 from backend.records.events import VerificationEvent
 from backend.records.units import GIB, MIB
-from backend.training.model import frozen, trainable
+from backend.training.model import trainable
 from backend.training.state import result
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Fingerprint:
 
 def fingerprint(model: Any, base_folder: Path) -> Fingerprint:
     """The fingerprint of `model` now. Where all weights are trained, the base is the files in `base_folder`."""
-    still = frozen(model)
+    still = {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}
     trained = {name: digest(parameter) for name, parameter in trainable(model).items()}
     if not still:
         files = {file.name: manifest.digest(file) for file in sorted(base_folder.glob("*.safetensors"))}

@@ -58,7 +58,7 @@ def test_nothing_is_asked(kind: str, lengths: str, packed: bool) -> None:
     net = model_of(kind, "eager" if kind in EAGER else "sdpa")
     batch = Collator(0, "cpu", packed, needs_mask(net.config))(rows(LENGTHS[lengths]))
     with questions() as asked:
-        loss.summed_loss(net, batch).backward()
+        loss.token_losses(net, batch).sum().backward()
     assert asked == []
 
 
@@ -72,5 +72,5 @@ def test_without_the_answers_transformers_would_ask(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(loss, "_mask_questions_answered", unanswered)
     net = model_of("llama", "sdpa")
     with questions() as asked:
-        loss.summed_loss(net, Collator(0, "cpu")(rows((9, 21))))
+        loss.token_losses(net, Collator(0, "cpu")(rows((9, 21)))).sum()
     assert asked != []

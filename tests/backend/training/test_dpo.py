@@ -17,9 +17,9 @@ from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import TokenRow, read_rows, sides
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training import dpo_reference
+from backend.training import dpo
 from backend.training.collate import Collator
-from backend.training.dpo_loss import answer_logprobs, preference_loss
+from backend.training.loss import answer_logprobs, preference_loss
 from tests.backend.tiny_run import FakeWork, make_pairs_run, pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -180,14 +180,14 @@ def test_a_run_learns_and_resumes_exactly(tiny_model: Path, tmp_path: Path, sett
     assert result.eval_loss < result.first_eval_loss
     assert result.reward_accuracy == max(event["reward_accuracy"] for event in evals) > 0.7
     assert steps[-1]["reward_margin"] > steps[0]["reward_margin"]
-    assert dpo_reference.PHASE in whole.phases
+    assert dpo.PHASE in whole.phases
     for stop_at in (2, 5):
         halved.stop_at = stop_at
         training.run(halved)
     halved.stop_at = None
     halved.phases.clear()
     training.run(halved)
-    assert dpo_reference.PHASE not in halved.phases  # saved by the first attempt
+    assert dpo.PHASE not in halved.phases  # saved by the first attempt
     assert halved.losses() == whole.losses()
     one, other = weights(whole), weights(halved)
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -16,8 +16,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device, fused_lora, model, sampler
 from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
-from backend.training.loss import summed_loss
-from backend.training.prefix_sharing import with_prefix_sharing
+from backend.training.loss import token_losses, with_prefix_sharing
 from backend.training.samples import answer_prompts, time_limit
 from backend.training.schedule import schedule
 from tests.backend.hardware.simulated import T4, Simulated
@@ -82,7 +81,7 @@ def test_batches_give_loss_and_gradients_of_each_row(folder: Path, attention: st
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
     assert (batch.prefix is not None) == ("share_prefix" in how)
-    ours = summed_loss(net, batch)
+    ours = token_losses(net, batch).sum()
     plain = plain_loss(net, some)
     assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
     one, other = gradients(net, ours), gradients(net, plain_loss(net, some))
@@ -123,7 +122,7 @@ def test_prefixes_are_shared_only_where_that_is_exact(folder: Path, monkeypatch:
 def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path, settings: dict[str, Any]) -> None:
     some = Collator(0, "cpu")(rows(9, 4, 17))
     fused, plain = (lora(folder, fused=fused, **settings) for fused in (True, False))
-    ours, theirs = summed_loss(fused, some), summed_loss(plain, some)
+    ours, theirs = token_losses(fused, some).sum(), token_losses(plain, some).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     one, other = gradients(fused, ours), gradients(plain, theirs)
     assert all(one[name].allclose(other[name], rtol=1e-4, atol=1e-6) for name in other)
@@ -134,7 +133,7 @@ def test_on_4_bit_weights_16_bit_products_are_those_of_the_layers_alone(folder: 
     place, some = Device("cpu", "bf16", four_bit), Collator(0, "cpu")(rows(9, 4, 17))
     fused, plain = (lora(folder, fused=fused, place=place, method="qlora") for fused in (True, False))
     with place.autocast():
-        ours, theirs = summed_loss(fused, some), summed_loss(plain, some)
+        ours, theirs = token_losses(fused, some).sum(), token_losses(plain, some).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-3)
     one, other = gradients(fused, ours), gradients(plain, theirs)
     assert {gradient.dtype.itemsize for gradient in one.values()} == {4}
@@ -156,8 +155,8 @@ def test_bf16_gives_nearly_the_same_loss_with_float32_gradients(folder: Path) ->
     place, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
     net, exact = lora(folder, fused=True, place=place), lora(folder, fused=True)
     with place.autocast():
-        loss = summed_loss(net, some)
-    assert loss.item() == pytest.approx(summed_loss(exact, some).item(), rel=0.02)
+        loss = token_losses(net, some).sum()
+    assert loss.item() == pytest.approx(token_losses(exact, some).sum().item(), rel=0.02)
     assert {gradient.dtype.itemsize for gradient in gradients(net, loss).values()} == {4}
 
 

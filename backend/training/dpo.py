@@ -1,11 +1,15 @@
-"""The log-probabilities of each answer under a DPO run's reference model. They are computed once, before the first
-step, and saved in the run's folder. The reference model is the same model with the adapter off or, where all weights
-are trained or the run continues another one, before training."""
+"""Direct preference optimization (DPO): makes the better of two answers more likely than the worse one.
+
+The loss of a pair (`preference_loss` in loss.py) is -log sigmoid(beta * margin). The margin is the gain in log-
+probability of the better answer over the reference model, minus that of the worse answer (Rafailov et al. 2023,
+arXiv:2305.18290, equation 7; TRL's loss type "sigmoid"). beta * margin is reported as the reward margin. The reference
+model is the same model with the adapter off or, where all weights are trained or the run continues another one, before
+training. Its log-probabilities are computed once, before the first step, and saved in the run's folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +17,17 @@ from backend.files.atomic import replace_file
 from backend.files.disk_errors import disk_errors
 from backend.runs import start
 from backend.runs.token_rows import TokenRow, TokenRows
-from backend.training.dpo_loss import reference_model
 
 if TYPE_CHECKING:
     from backend.training.session import TrainingSession
 
 REFERENCE = "reference.safetensors"
 PHASE = "Comparing both answers with the base model"
+
+
+def reference_model(model: Any) -> AbstractContextManager[Any]:
+    """A context in which `model` is its base model, as long as only an adapter is trained."""
+    return model.disable_adapter() if hasattr(model, "peft_config") else nullcontext()
 
 
 def compute_reference_logprobs(session: TrainingSession, model: Any) -> bool:
