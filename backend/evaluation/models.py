@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from backend.chat import engines, llama_probe
 from backend.chat.engine import Each, Engine, Enough, Prompts, Sampling, looping
@@ -24,58 +24,12 @@ class Answer(NamedTuple):
     ended: bool
 
 
-class Models(Protocol):
-    """The interface that an evaluation needs from an engine. Panes are "base" and "tuned"."""
-
-    name: str
-    panes: tuple[str, ...]
-    context_length: int
-    all_at_once: bool  # whether the probabilities of a text are computed in one pass, instead of a step for each
-    decides: dict[str, str]  # what else than the weights and the prompt decides an answer
-
-    def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
-        """The token ids the model reads. Raises BadInput when its chat template does not accept the conversation."""
-        ...
-
-    def opening(self) -> list[int]:
-        """See `ChatTokenizer.opening`."""
-        ...
-
-    def tokens(self, text: str) -> int:
-        """How many tokens a text has."""
-        ...
-
-    def answer(self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping) -> list[Answer]:
-        """See `Engine.answer_all`. limit: tokens of an answer."""
-        ...
-
-    def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
-        """The greedy answer that keeps to a JSON schema; only llama.cpp holds a model to it."""
-        ...
-
-    def written(self, item: Item) -> str:
-        """The expected answer as the model's chat template writes it."""
-        ...
-
-    def loss(self, pane: str, item: Item) -> float:
-        """Mean nats a token of the expected answer, after the item's true history."""
-        ...
-
-    def text_ids(self, text: str) -> list[int]:
-        """A plain text as the model is trained on it: no template, the end-of-text token last."""
-        ...
-
-    def decode(self, ids: Sequence[int]) -> str: ...
-
-    def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
-        """The sum of the nats of ids[first:], each token after those before it."""
-        ...
-
-
-class EngineModels:
-    """Base and tuned in an engine of the chat. precision: such as "bfloat16", or "gguf" in llama.cpp. loaded: how and
-    where its weights are, in words: a 4-bit base computes in the same precision as one in 16 bits. folder: of the
-    base model. tuned: the folder of what was trained, None for the base alone."""
+class Models:
+    """Base and tuned in an engine of the chat; panes are "base" and "tuned". precision: such as "bfloat16", or "gguf"
+    in llama.cpp. loaded: how and where its weights are, in words: a 4-bit base computes in the same precision as one in
+    16 bits. all_at_once: whether the probabilities of a text are computed in one pass, instead of a step for each.
+    decides: what else than the weights and the prompt decides an answer. folder: of the base model. tuned: the folder
+    of what was trained, None for the base alone."""
 
     def __init__(self, engine: Engine, folder: Path, tuned: Path | None) -> None:
         self._engine = engine
@@ -89,27 +43,34 @@ class EngineModels:
         self.decides = {"engine": self.name, "precision": self.precision, "loaded": self.loaded}
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
+        """The token ids the model reads. Raises BadInput when its chat template does not accept the conversation."""
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)
 
     def opening(self) -> list[int]:
+        """See `ChatTokenizer.opening`."""
         return self._tokenizer.opening()
 
     def tokens(self, text: str) -> int:
+        """How many tokens a text has."""
         return len(self._tokenizer.encode([{"role": "user", "content": text}]).input_ids)
 
     def answer(self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping) -> list[Answer]:
+        """See `Engine.answer_all`. limit: tokens of an answer."""
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
         answers = self._engine.answer_all(pane, prompts, room, each, enough)
         return [Answer(self._tokenizer.decode(list(answer.ids)), answer.ended) for answer in answers]
 
     def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
+        """The greedy answer that keeps to a JSON schema; only llama.cpp holds a model to it."""
         sampling = Sampling(max_new_tokens=limit, grammar=form)
         return self._tokenizer.decode(list(self._engine.tokens(pane, prompt, sampling)))
 
     def written(self, item: Item) -> str:
+        """The expected answer as the model's chat template writes it."""
         return self.decode([label for label in self._encoded(item)[1] if label >= 0])
 
     def loss(self, pane: str, item: Item) -> float:
+        """Mean nats a token of the expected answer, after the item's true history."""
         ids, labels = self._encoded(item)
         learned = sum(label >= 0 for label in labels)
         return self._engine.nats(pane, ids, labels) / learned if learned else 0.0
@@ -121,6 +82,7 @@ class EngineModels:
         return encoded.input_ids, [-100] * (first + 1) + list(encoded.labels[first + 1 :])
 
     def text_ids(self, text: str) -> list[int]:
+        """A plain text as the model is trained on it: no template, the end-of-text token last."""
         (encoded,) = self._tokenizer.encode_rows([Row(1, 1, text=text)])
         if isinstance(encoded, ApprenticeError):
             raise encoded
@@ -130,6 +92,7 @@ class EngineModels:
         return self._tokenizer.decode(ids)
 
     def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
+        """The sum of the nats of ids[first:], each token after those before it."""
         return self._engine.nats(pane, ids, [*[-100] * max(first, 1), *ids[max(first, 1) :]])
 
 
@@ -148,21 +111,19 @@ def choose_engine(
     return LLAMA if not texts and llama_probe.holds(workspace, model, tuned, progress) else TORCH
 
 
-def load(
-    workspace: Workspace, engine: str, model: Path, tuned: Path | None = None, precision: str = ""
-) -> EngineModels:
+def load(workspace: Workspace, engine: str, model: Path, tuned: Path | None = None, precision: str = "") -> Models:
     """A model and what was trained on it. Raises MissingPart, NotEnough, ChatFailed. engine: the name of the engine
     that answers. model: the model's folder. tuned: the folder of what was trained, None for the base alone.
     precision: in which transformers computes on the processor; "": the fastest, on the fastest device."""
     if engine == LLAMA:
-        return EngineModels(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)
+        return Models(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)
     return on_transformers(model, tuned, precision)
 
 
-def on_transformers(model: Path, tuned: Path | None = None, precision: str = "") -> EngineModels:
+def on_transformers(model: Path, tuned: Path | None = None, precision: str = "") -> Models:
     """`load` without llama.cpp."""
     import torch
 
     from backend.chat.torch_engine import TorchEngine
 
-    return EngineModels(TorchEngine(model, tuned, getattr(torch, precision) if precision else None), model, tuned)
+    return Models(TorchEngine(model, tuned, getattr(torch, precision) if precision else None), model, tuned)

@@ -149,15 +149,6 @@ class DownloadedEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SavingEvent(Event):
-    """part: how many parts of a long save are written, `of` in all."""
-
-    kind = "saving"
-    part: int
-    of: int
-
-
-@dataclass(frozen=True, slots=True)
 class ResumedEvent(Event):
     """A later attempt goes on at `first_step`: earlier events of this step and later ones no longer count."""
 
@@ -175,10 +166,10 @@ class LoggedEvent(NamedTuple):
 
 _EVENTS = (
     StepEvent, EvalEvent, SampleEvent, CheckpointEvent, NoteEvent, AwakeEvent, DryRunEvent, VerificationEvent,
-    DownloadedEvent, SavingEvent, ResumedEvent,
+    DownloadedEvent, ResumedEvent,
 )  # fmt: skip
 _KINDS: dict[str, TypeAdapter[Any]] = {record.kind: TypeAdapter(record) for record in _EVENTS}
-_COUNTS = ("step", "first_step", "part", "of", "mib", "max_length", "seconds", "waited", "tokens_per_second")
+_COUNTS = ("step", "first_step", "of", "mib", "max_length", "seconds", "waited", "tokens_per_second")
 _LARGEST = 1e15  # larger than any real value; the page can't draw infinity
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
-from backend.records.encoded import IGNORED
+from backend.records.encoded import IGNORED, Encoded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,25 +23,6 @@ if TYPE_CHECKING:
 TRAIN = "train.arrow"
 VALIDATION = "validation.arrow"
 _SIDES = ("chosen", "rejected")  # of a row; the second for preference pairs
-
-
-class Tokens(Protocol):
-    """A row to write: from `ChatTokenizer.encode`, or one read back."""
-
-    @property
-    def input_ids(self) -> list[int] | npt.NDArray[np.int32]: ...
-
-    @property
-    def labels(self) -> list[int] | npt.NDArray[np.int32]: ...
-
-    @property
-    def tokens(self) -> int: ...
-
-    @property
-    def learned(self) -> int: ...
-
-    @property
-    def rejected(self) -> Tokens | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +47,9 @@ class TokenRow:
     def longest(self) -> int:
         """Tokens of the row, or of its longer side for a pair."""
         return max(side.tokens for side in sides([self]))
+
+
+Tokens = Encoded | TokenRow  # a row to write: from `ChatTokenizer.encode`, or one read back
 
 
 @dataclass(frozen=True)

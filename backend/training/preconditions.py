@@ -11,11 +11,10 @@ from backend.estimate.reading import SUPPORTED
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.models import model_folder
-from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB, format_sizes
 from backend.runs.prepare import PreparedRun
-from backend.runs.token_rows import TokenRow
+from backend.runs.token_rows import Tokens
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.oom import require_bitsandbytes
 from backend.training.schedule import schedule
@@ -62,7 +61,7 @@ def check_packing(model: Path, settings: TrainSettings) -> None:
         )
 
 
-def check_rows(rows: Sequence[Encoded | TokenRow], longest: int, limit: int) -> None:
+def check_rows(rows: Sequence[Tokens], longest: int, limit: int) -> None:
     """Raises TrainingFailed if `rows` have nothing to learn, or `longest` exceeds the model's `limit` (tokens)."""
     if not any(row.learned for row in rows):
         raise TrainingFailed(

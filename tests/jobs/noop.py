@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.files.json_file import read_json, write_json
-from backend.records.events import CheckpointEvent, NoteEvent, SavingEvent, StepEvent
+from backend.records.events import CheckpointEvent, DownloadedEvent, NoteEvent, StepEvent
 from jobs import process
 from jobs.context import Context
 from jobs.registry import JOB_TYPES, JobType
@@ -66,7 +66,7 @@ def run(context: Context) -> dict[str, Any]:
         if context.should_stop() and not (spec.deaf and first):
             for part in range(parts := int(spec.seconds_to_save / _SECONDS_PER_PART)):
                 time.sleep(_SECONDS_PER_PART)
-                context.emit(SavingEvent(part, parts))
+                context.emit(DownloadedEvent(part, parts))
             break
         time.sleep(spec.seconds_per_step)
         step += 1

@@ -10,7 +10,7 @@ import sys
 from backend.chat import engines
 from backend.evaluation import general
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.models import EngineModels
+from backend.evaluation.models import Models
 from backend.files.json_file import read_json
 from backend.models import bundled, causal_lm
 from backend.records.evaluation import BASE
@@ -41,7 +41,7 @@ def rows() -> None:
 def check() -> None:
     workspace = Workspace.open()
     folder = bundled.ensure(workspace)
-    models = EngineModels(engines.on_llama_cpp(workspace, folder, None, bundled.silent), folder, None)
+    models = Models(engines.on_llama_cpp(workspace, folder, None, bundled.silent), folder, None)
     general.OF_BUNDLED.unlink(missing_ok=True)
     answers = general.ask(models, BASE, AnswersSoFar(general=general.OF_BUNDLED, **models.decides), lambda done: None)
     right = sum(general.is_right(question, answers[n].text) for n, question in enumerate(general.questions()))

@@ -13,7 +13,7 @@ from backend import training
 from backend.chat import place, torch_engine
 from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
 from backend.evaluation import answers_so_far, job
-from backend.evaluation.models import EngineModels
+from backend.evaluation.models import Models
 from backend.evaluation.report import REPORT
 from backend.models import model_folder
 from backend.records.evaluation import TUNED, EvaluationReport
@@ -105,13 +105,13 @@ def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: Context, monk
     monkeypatch.setattr(place, "_gpus", list)
     monkeypatch.setattr(torch_engine, "_load_fastest", lambda model: model_folder.load(model, torch.float32))
     asked: list[tuple[str, int]] = []
-    answer = EngineModels.answer
+    answer = Models.answer
 
-    def counted(self: EngineModels, pane: str, prompts: Any, *rest: Any) -> Any:
+    def counted(self: Models, pane: str, prompts: Any, *rest: Any) -> Any:
         asked.append((pane, len(prompts)))
         return answer(self, pane, prompts, *rest)
 
-    monkeypatch.setattr(EngineModels, "answer", counted)
+    monkeypatch.setattr(Models, "answer", counted)
     saved = trained.workspace.run_folder(trained.spec["run"]) / answers_so_far.FILE
     dataset = of_dataset(trained)
     trained.stop_in = "Asking the base model"

@@ -8,7 +8,7 @@ import pytest
 from backend import child_process
 from backend.evaluation.asking import Stopped
 from backend.evaluation.items import items_from
-from backend.evaluation.models import EngineModels, choose_engine, load, on_transformers
+from backend.evaluation.models import Models, choose_engine, load, on_transformers
 from backend.gguf.requirement import has_llama_cpp
 from backend.models.bundled import silent
 from backend.settings import Workspace
@@ -29,7 +29,7 @@ def workspace(tmp_path: Path, bundled_model: Path, bundled_gguf: Path | None) ->
     return made
 
 
-def asked(models: EngineModels) -> tuple[str, float, float, float]:
+def asked(models: Models) -> tuple[str, float, float, float]:
     """The answer of the base, its loss of the right one, that of the tuned model, and the nats of a text."""
     (item,) = items_from([[*CHAT, ANSWER]])
     (answer,) = models.answer("base", [models.prompt_ids(CHAT, ())], 40, lambda done: None)

@@ -16,7 +16,6 @@ from backend.records.events import (
     NoteEvent,
     ResumedEvent,
     SampleEvent,
-    SavingEvent,
     StepEvent,
     VerificationEvent,
     parse,
@@ -29,7 +28,7 @@ EVERY_KIND = [
     NoteEvent("Memory ran out", "It was too much.", "Close programs."), AwakeEvent(True),
     DryRunEvent(512, 1000.0, 99.5, startup=2.0, verification_seconds=1.0),
     VerificationEvent(4, 4, 20, 0, "every base tensor, whole", 1.5, 1.5, 8), DownloadedEvent(10, 100),
-    SavingEvent(1, 2), ResumedEvent(3),
+    ResumedEvent(3),
 ]  # fmt: skip
 
 
