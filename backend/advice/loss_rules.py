@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from backend.advice import not_finite
-from backend.advice.loss import RECENT, current_loss, format_loss
+from backend.advice.loss import RECENT, current_loss, format_loss, why_not_finite
 from backend.files.json_file import read_json
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
@@ -65,7 +64,7 @@ class LossRules:
     def not_finite(self) -> Verdict:
         which = "validation" if all(map(math.isfinite, self.losses)) else "training"
         learned = len(self.steps) > (which == "training")  # a step's loss is that before it learns
-        cause = not_finite.cause(learned, self.settings.precision, self.settings.learning_rate)
+        cause = why_not_finite(learned, self.settings.precision, self.settings.learning_rate)
         steps = max(0, len(self.steps) - 1)
         return verdict("not_finite", cause.retry, steps=steps, which=which, why=cause.why, next=cause.next)
 

@@ -44,8 +44,10 @@ def sort_key(
     """A sort key by the rule above; the best model has the greatest. available: the ids of the models that are here,
     if no other can be downloaded. seconds: about how long training takes on a processor; None where unknown."""
     suits = _suits(entry, data, available)
-    if accelerated(hardware):
-        sensible = entry.parameters >= smallest_sensible(hardware)
+    gpu = nvidia_gpu(hardware)
+    if gpu is not None or hardware.unified_memory:
+        smallest = next((smallest for mib, smallest, _ in _BY_GPU if gpu and gpu.memory_total_mib >= mib), 0)
+        sensible = entry.parameters >= smallest
     elif not in_time(seconds):
         return *suits, False, -(math.inf if seconds is None else seconds), False, -entry.parameters
     else:
@@ -61,12 +63,6 @@ def largest_sensible(hardware: Hardware) -> float:
     if hardware.unified_memory:
         return next(largest for mib, largest in _BY_UNIFIED_MEMORY if hardware.memory_total_mib >= mib)
     return _PROCESSOR
-
-
-def smallest_sensible(hardware: Hardware) -> float:
-    """The smallest model, in parameters, that the guide names for `hardware`; 0 for no limit."""
-    gpu = nvidia_gpu(hardware)
-    return next((smallest for mib, smallest, _ in _BY_GPU if gpu and gpu.memory_total_mib >= mib), 0)
 
 
 def expected_rank(entry: Entry) -> float:
@@ -108,11 +104,6 @@ def in_time(seconds: float | None) -> bool:
 def is_sensible(entry: Entry, hardware: Hardware, seconds: float | None) -> bool:
     """Whether the model is of a sensible size for the machine, or trains on a processor in time (`seconds`)."""
     return in_time(seconds) or entry.parameters <= largest_sensible(hardware)
-
-
-def accelerated(hardware: Hardware) -> bool:
-    """Whether a GPU does the training."""
-    return nvidia_gpu(hardware) is not None or hardware.unified_memory
 
 
 def _suits(entry: Entry, data: Data, available: Collection[str] | None) -> tuple[bool, ...]:

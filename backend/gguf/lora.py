@@ -35,7 +35,10 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
     scale, rank = _scale(loads((adapter / "adapter_config.json").read_text("utf-8")))
     reader = gguf.GGUFReader(base)
     architecture = str(reader.fields["general.architecture"].contents())
-    names = _names(gguf, reader, architecture)
+    number = next((n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), None)
+    if number is None:
+        raise _unsupported(f"{architecture} is unknown")
+    names = gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
     stored = {str(tensor.name): tensor for tensor in reader.tensors}
     fields = (reader.fields.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
     heads = [count for field in fields if field is not None and isinstance(count := field.contents(), int)]
@@ -80,13 +83,6 @@ def _module(name: str) -> str:
     if kind not in ("A.weight", "B.weight"):
         raise _unsupported(f"{name} is no part of a LoRA")
     return module
-
-
-def _names(gguf: Any, reader: Any, architecture: str) -> Any:
-    number = next((n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), None)
-    if number is None:
-        raise _unsupported(f"{architecture} is unknown")
-    return gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
 
 
 def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[int], start: int) -> Any:

@@ -51,7 +51,11 @@ def _read_weights(model: Path, kind: str, files: object) -> tuple[tuple[int, str
     for name in tensors.names:
         shape = tensors.shape(name)
         wanted = "F32" if len(shape) < 2 else _wanted(name, kind, layers, tied)
-        stored = _stored(wanted, shape[-1], "embed_tokens" in name or "lm_head" in name)
+        stored = wanted
+        if wanted in _INSTEAD and shape[-1] % 256:
+            stored = "Q8_0" if "embed_tokens" in name or "lm_head" in name else _INSTEAD[wanted]
+        if stored in ("Q8_0", "Q5_0", "Q5_1") and shape[-1] % 32:
+            stored = "F16"
         weights.append((prod(shape), wanted, stored))
     return tuple(weights)
 
@@ -59,22 +63,9 @@ def _read_weights(model: Path, kind: str, files: object) -> tuple[tuple[int, str
 def _wanted(name: str, kind: str, layers: int, tied: bool) -> str:
     if not kind.endswith("_M"):
         return kind
-    match = _LAYER.search(name)
-    is_output = "lm_head" in name or (tied and "embed_tokens" in name)
-    larger = "v_proj" in name or "down_proj" in name
-    if is_output or (larger and match and _takes_more_bits(int(match[1]), layers)):
-        return "Q6_K"
-    return kind.removesuffix("_M")
-
-
-def _takes_more_bits(layer: int, layers: int) -> bool:
-    """`use_more_bits` in llama.cpp: the first and last eighth, and every third between."""
-    eighth = layers // 8
-    return layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
-
-
-def _stored(wanted: str, width: int, is_output: bool) -> str:
-    stored = wanted
-    if wanted in _INSTEAD and width % 256:
-        stored = "Q8_0" if is_output else _INSTEAD[wanted]
-    return "F16" if stored in ("Q8_0", "Q5_0", "Q5_1") and width % 32 else stored
+    larger = "lm_head" in name or (tied and "embed_tokens" in name)
+    if ("v_proj" in name or "down_proj" in name) and (match := _LAYER.search(name)):
+        # `use_more_bits` in llama.cpp: the first and last eighth, and every third between
+        layer, eighth = int(match[1]), layers // 8
+        larger = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+    return "Q6_K" if larger else kind.removesuffix("_M")

@@ -5,14 +5,15 @@ have chosen. Numbers there are those of `nvidia-smi`. Where something that a per
 the problem blocks training: the processor is so much slower that nobody should get it by surprise. Setting
 CUDA_VISIBLE_DEVICES to -1 chooses the processor."""
 
+import importlib.util
 import os
 import platform
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from backend.errors import UnusableGpu
-from backend.hardware import torch_build
 from backend.hardware.gpus import Device, NvidiaGpus, read_nvidia
 from backend.install import builds
 from backend.install.machine import is_jetson, processor, version_of
@@ -69,7 +70,31 @@ def choose_gpu(nvidia: NvidiaGpus, cuda: str | None, visible: str | None) -> Gpu
 def read_choice() -> tuple[NvidiaGpus, GpuChoice]:
     """The GPUs of this machine, and the choice among them. Does not import torch."""
     nvidia = read_nvidia()
-    return nvidia, choose_gpu(nvidia, torch_build.built_for(), os.environ.get(VARIABLE))
+    return nvidia, choose_gpu(nvidia, built_for(), os.environ.get(VARIABLE))
+
+
+def built_for() -> str | None:
+    """The CUDA version that the installed torch was built for, by its files, "" for a build without CUDA, None if torch
+    is not installed."""
+    try:
+        spec = importlib.util.find_spec("torch")
+    except (ImportError, ValueError):
+        return None
+    return builds.cuda_of(Path(spec.origin).parent) if spec and spec.origin else None
+
+
+def torch_problem() -> MachineProblem | None:
+    """The problem if torch is not installed; None if it is."""
+    if built_for() is not None:
+        return None
+    return MachineProblem(
+        what="PyTorch, which does the training, is not installed.",
+        why="The app was started without its packages.",
+        next=f'Start it with {PROGRAM}, which installs them. Or type: "{sys.executable}" -m pip install -r '
+        "requirements.txt",
+        blocks_training=True,
+        missing_part=True,
+    )
 
 
 def usable_gpus() -> tuple[str, ...]:

@@ -16,9 +16,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from backend.errors import BadInput, MissingPart, UnusableGpu
-from backend.hardware import container, torch_build
+from backend.hardware import container
 from backend.hardware.container import memory_mib
-from backend.hardware.gpu_choice import read_choice
+from backend.hardware.gpu_choice import read_choice, torch_problem
 from backend.hardware.gpus import MemoryUser
 from backend.install import builds
 from backend.install.builds import Machine
@@ -81,7 +81,9 @@ def probe(workspace_root: Path) -> Probe:
     if apple:
         name = platform.processor() if len(platform.processor()) > 5 else "Apple GPU"
         gpus = (Gpu(name=name, vendor="apple", memory_total_mib=total, memory_free_mib=free),)
-    hosted = _hosted()
+    hosted: Literal["space", "zero_gpu", "colab"] | None = (
+        "zero_gpu" if on_zero_gpu() else "space" if os.environ.get("SPACE_ID") else "colab" if on_colab() else None
+    )
     if hosted == "zero_gpu":
         problems.append(_ZERO_GPU)
     elif machine is not None and not problems:
@@ -91,7 +93,7 @@ def probe(workspace_root: Path) -> Probe:
             problem.model_copy(update={"next": _OF_A_SPACE}) if problem.blocks_training else problem
             for problem in problems
         ]
-    build = torch_build.problem()
+    build = torch_problem()
     hardware = Hardware(
         platform=platform.system().lower() or "unknown",
         gpus=gpus,
@@ -208,12 +210,6 @@ def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
             )
         )
     return problems
-
-
-def _hosted() -> Literal["space", "zero_gpu", "colab"] | None:
-    if on_zero_gpu():
-        return "zero_gpu"
-    return "space" if os.environ.get("SPACE_ID") else "colab" if on_colab() else None
 
 
 def _without_gpu(machine: Machine) -> list[MachineProblem]:

@@ -75,7 +75,13 @@ class Visitors:
         with self._lock:
             self._seen[visitor] = now
             if not folder.is_dir():
-                self._require_room(visitor)
+                if crowd := self._crowd(visitor):
+                    here = "" if len(crowd) >= self._limits.visitors else " from your address"
+                    raise NotInDemo(
+                        "This demo is full.",
+                        f"{len(crowd)} people have used it lately{here}, and it has room for no more.",
+                        f"Come back later. {_AGAIN}",
+                    )
                 folder.mkdir(mode=0o700)
             elif now - self._touched.get(visitor, -_TOUCH) < _TOUCH:
                 return folder
@@ -85,15 +91,6 @@ class Visitors:
 
     def folder(self, visitor: str) -> Path:
         return self.root / visitor
-
-    def _require_room(self, visitor: str) -> None:
-        if crowd := self._crowd(visitor):
-            here = "" if len(crowd) >= self._limits.visitors else " from your address"
-            raise NotInDemo(
-                "This demo is full.",
-                f"{len(crowd)} people have used it lately{here}, and it has room for no more.",
-                f"Come back later. {_AGAIN}",
-            )
 
     def _crowd(self, visitor: str) -> list[str]:
         """Those who leave no place for a new visitor: all, or the people at the same address, who get half of the

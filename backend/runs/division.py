@@ -13,6 +13,8 @@ from typing import Any
 from backend.datasets.checks import duplicates
 from backend.datasets.split import ROLES, Role, Roles, Split, corrected_among
 from backend.records.rows import Origin, Row
+from backend.records.specs import Descent
+from backend.runs import start
 from backend.text.conversation import question
 
 _PARTS = ("messages", "rejected", "tools", "text")  # of a row
@@ -111,6 +113,39 @@ def unseen(rows: Sequence[Row], divisions: Iterable[Divided]) -> list[bool]:
     corrected = [question(row) for row in seen if row.origin == "corrected"]
     resembling |= corrected_among([row.messages for row in rows], corrected) if corrected else set()
     return [i not in resembling for i in range(len(rows))]
+
+
+@dataclass(frozen=True)
+class NextVersion:
+    """The next version of a trained model: what a new run takes over from the one before. first, parent: ids of runs;
+    see `Descent`. folder: of the parent. weights: the folder with what it learned; None: the new run starts from the
+    base model. before: how the parent's rows were divided."""
+
+    first: str
+    parent: str
+    number: int
+    folder: Path
+    weights: Path | None
+    before: tuple[Divided, ...]
+
+    @property
+    def continues(self) -> bool:
+        return self.weights is not None
+
+    def descent(self) -> Descent:
+        """Reads the weights. Raises OSError."""
+        digest = start.digest(self.weights) if self.weights else ""
+        return Descent(first=self.first, parent=self.parent, version=self.number, weights=digest)
+
+    def roles(self, rows: Sequence[Row]) -> Roles:
+        """The sides that `rows` keep."""
+        return roles(rows, self.before)
+
+    def write(self, run_folder: Path, descent: Descent, rows: Sequence[Row], split: Split) -> None:
+        """Writes the division and the weights for the new run, which has `rows`. Raises RunProblem, OSError."""
+        write(run_folder, divided(rows, split, self.before, continues=self.continues))
+        if self.weights:
+            start.copy(self.folder, self.weights, run_folder, descent.weights)
 
 
 def _divided(number: int, value: Any) -> Divided:

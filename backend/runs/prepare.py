@@ -48,7 +48,11 @@ def prepare_run(
     train, validation = (
         pieces([rows[i] for i in side], tokenizer, settings) for side in (split.train, split.validation)
     )
-    sampled = [plain_messages(rows[i]) for i in split.judging[:SAMPLED_PROMPTS] if rows[i].messages]
+    sampled = [
+        [{"role": str(m["role"]), "content": str(m.get("content") or "")} for m in rows[i].messages]
+        for i in split.judging[:SAMPLED_PROMPTS]
+        if rows[i].messages
+    ]
     data = DataRef(
         name=source.name,
         sha256=source.sha256,
@@ -84,11 +88,6 @@ def checked(row: Row, result: Encoded | ApprenticeError, lengths: LengthLimits) 
             "Remove the row, or raise the maximum length (max_length).",
         )
     return parts
-
-
-def plain_messages(row: Row) -> list[dict[str, str]]:
-    """The messages of `row` with their contents as text."""
-    return [{"role": str(m["role"]), "content": str(m.get("content") or "")} for m in row.messages]
 
 
 def versions(packages: tuple[str, ...] = VERSIONED) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.advice import not_finite
+from backend.advice.loss import why_not_finite
 from backend.errors import TrainingFailed, is_out_of_memory
 from backend.hardware import gpu_memory
 from backend.records.events import CheckpointEvent, EvalEvent, NoteEvent, StepEvent
@@ -219,7 +219,7 @@ class TrainingSession:
 
     def _not_finite(self, step: int, learned: bool) -> TrainingFailed:
         """learned: whether any weight has changed; an fp16 step that overflows changes nothing."""
-        cause = not_finite.cause(learned, self.device.precision, self.spec.settings.learning_rate)
+        cause = why_not_finite(learned, self.device.precision, self.spec.settings.learning_rate)
         return TrainingFailed(
             f"Training failed at step {step}: the loss is no longer a finite number.", cause.why, cause.next
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backend.hardware import container, gpus, torch_build
+from backend.hardware import container, gpu_choice, gpus
 from backend.install import builds, machine
 from backend.records.units import MIB
 
@@ -164,7 +164,7 @@ class Simulated:
                 monkeypatch.delenv(name)
         row = builds.row_for(machine.this_machine())
         fits = {"13.": "13.0" if row.build == "cu130" else "13.2"}.get(row.cuda, row.cuda)
-        monkeypatch.setattr(torch_build, "built_for", lambda: fits if self.cuda == "fits" else self.cuda)
+        monkeypatch.setattr(gpu_choice, "built_for", lambda: fits if self.cuda == "fits" else self.cuda)
         return row
 
     def _nvidia_smi(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from backend.errors import BadInput
-from backend.hardware import container, load_hardware, probe, torch_build
+from backend.hardware import container, gpu_choice, load_hardware, probe
 from backend.hardware.process import lower_priority
 from backend.records.machine import Hardware
 from backend.records.units import MIB
@@ -26,7 +26,7 @@ LOSE_THE_CARD = ("nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex",
 @pytest.fixture
 def with_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Installs a driver with these GPUs."""
-    monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
+    monkeypatch.setattr(gpu_choice, "built_for", lambda: "13.0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def install(*cards: Card, **options: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.advice import not_finite
+from backend.advice.loss import why_not_finite
 from backend.chat import torch_engine
 from backend.errors import MissingPart, TrainingFailed
 from backend.estimate import Plan
@@ -77,7 +77,7 @@ def test_gemma_does_not_overflow_in_fp16_when_it_answers(gemma: Path, monkeypatc
 
 
 def test_in_fp16_the_learning_rate_is_not_blamed_alone() -> None:
-    before, after = not_finite.cause(False, "fp16", 2e-4), not_finite.cause(True, "fp16", 2e-4)
+    before, after = why_not_finite(False, "fp16", 2e-4), why_not_finite(True, "fp16", 2e-4)
     assert before.retry == {"precision": "fp32"}
     assert "learning rate" not in before.why + before.next
     assert "fp16" in after.why
@@ -99,10 +99,10 @@ def test_a_step_that_overflows_in_fp16_teaches_nothing(norms: list[float], learn
 
 
 def test_before_anything_was_learned_the_model_is_at_fault() -> None:
-    found = not_finite.cause(False, "bf16", 2e-4)
+    found = why_not_finite(False, "bf16", 2e-4)
     assert found.retry is None
     assert "not the learning rate" in found.why
-    assert not_finite.cause(True, "bf16", 2e-4).retry == {"learning_rate": 1e-4}
+    assert why_not_finite(True, "bf16", 2e-4).retry == {"learning_rate": 1e-4}
 
 
 def test_four_bit_weights_are_refused_on_a_mac(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.specs import TrainSettings
 from backend.runs import division, own_answers, prepare
 from backend.runs.about import LONGEST_NAME
-from backend.runs.next_version import NextVersion
+from backend.runs.division import NextVersion
 from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import preconditions

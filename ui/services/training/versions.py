@@ -5,7 +5,7 @@ from backend.errors import BadInput, RunProblem
 from backend.files.disk_errors import disk_words
 from backend.records.specs import TrainSettings
 from backend.runs import about, division, start
-from backend.runs.next_version import NextVersion
+from backend.runs.division import NextVersion
 from jobs.runner import Runner
 from ui.services.data.datasets import DatasetService
 from ui.services.machine.models import ModelService

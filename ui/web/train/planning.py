@@ -9,8 +9,7 @@ from markupsafe import Markup
 from backend.advice.settings import KEEP_GENERAL
 from backend.errors import ApprenticeError
 from backend.records.specs import TrainSettings
-from backend.runs.division import Changes
-from backend.runs.next_version import NextVersion
+from backend.runs.division import Changes, NextVersion
 from ui.records.runs import Plan
 from ui.services.app import App
 from ui.services.selection import Choice

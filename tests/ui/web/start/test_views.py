@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from backend.advice.recommend import recommend
-from backend.hardware import Probe, container, probe, torch_build
+from backend.hardware import Probe, container, gpu_choice, probe
 from backend.hardware.benchmark import rates_from
 from backend.models import catalogue
 from backend.records.machine import Gpu, Hardware, MachineProblem, available
@@ -99,7 +99,7 @@ class TestProbe:
 
     @pytest.fixture(autouse=True)
     def plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
+        monkeypatch.setattr(gpu_choice, "built_for", lambda: "13.0")
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # a training in this process may have set it
 
     def install(self, monkeypatch: pytest.MonkeyPatch, *cards: Any, **options: Any) -> None:
