@@ -35,13 +35,9 @@ class EventLog:
 
     def _write(self, event: Event) -> None:
         line = {"time": time.time(), "attempt": self._attempt, "kind": event.kind, "data": event.data()}
-        self._write_line(to_json(line) + b"\n")
-
-    def _write_line(self, line: bytes) -> None:
-        if self._torn:
-            line = b"\n" + line
+        data = b"\n" * self._torn + to_json(line) + b"\n"
         self._torn = True
-        write_all(self._descriptor, line)
+        write_all(self._descriptor, data)
         self._torn = False
         if time.monotonic() - self._synced > _SECONDS_BETWEEN_SYNCS:
             self.sync()

@@ -14,14 +14,14 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from backend.errors import ApprenticeError
+from backend.errors import ApprenticeError, OutOfMemory, is_out_of_memory
+from backend.files.disk_errors import FULL, disk_words
 from backend.files.json_file import to_json
 from backend.settings import Workspace
 from jobs import oom_detection, store
 from jobs.context import Context
-from jobs.failures import status_after_error
 from jobs.folder import JobFolder
-from jobs.records import State
+from jobs.records import Failure, State
 from jobs.registry import JOB_TYPES
 from jobs.status import Identity, Status
 
@@ -87,6 +87,46 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
     return DONE if _write_final_status(folder, final) and final.state is not State.FAILED else FAILED
 
 
+def status_after_error(error: BaseException, status: Status, *, stop_requested: bool) -> Status:
+    """The last status of the attempt that `error` ended, or the next attempt's if memory ran out and using less may
+    help. status: as last written."""
+    retry = isinstance(error, OutOfMemory) and not stop_requested
+    return (status.retry_with_less_memory() if retry else None) or status.ended_as(State.FAILED, failure_of(error))
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An error in plain words; the technical details are in the log."""
+    if isinstance(error, ApprenticeError):
+        return Failure(**error.to_dict())
+    if is_out_of_memory(error):
+        return Failure(
+            what="There was not enough memory.",
+            why="With these settings it needs more than is free on this computer.",
+            next="Close other programs or choose a smaller model, then try again.",
+            error=OutOfMemory.__name__,
+        )
+    if isinstance(error, OSError) and error.errno in FULL:
+        return Failure(
+            what="The disk is full.",
+            why="The run could not write to its folder.",
+            next="Free some disk space, then resume it: it continues from its last checkpoint.",
+        )
+    if isinstance(error, OSError):
+        why, way_out = disk_words(error)[0], "Check the disk, then resume the run."
+        return Failure(what="A file could not be read or written.", why=why, next=way_out)
+    if isinstance(error, ImportError):
+        return Failure(
+            what=f"A required library can't be loaded: {error.name or 'unknown'}.",
+            why="It is not installed, or its files are damaged.",
+            next="Run the start script again: it installs what is missing.",
+        )
+    return Failure(
+        what="Something unexpected went wrong.",
+        why="The technical details are in the file log.txt of this run.",
+        next="Resume it; if it happens again, report it with that file.",
+    )
+
+
 def _write_final_status(folder: JobFolder, final: Status) -> bool:
     """Write the last status, retrying for a while: without it the job would count as interrupted."""
     for _ in range(FINAL_WRITE_TRIES):
@@ -104,7 +144,7 @@ def _work(folder: JobFolder, context: Context) -> Status:
     result = None
     try:
         if not context.should_stop():
-            work = load(folder.identity().kind)
+            work: Work = _function(JOB_TYPES[folder.identity().kind].work)
             context.begin()
             result = work(context)
             to_json(result or {})  # raises TypeError if the result is not JSON
@@ -133,12 +173,6 @@ def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any])
             store.create(context.workspace, identity, spec, queued=folder.status().queued)
     except Exception:
         log.exception("the job %s could not be queued", kind)
-
-
-def load(kind: str) -> Work:
-    """Import the function that does a kind of work."""
-    work: Work = _function(JOB_TYPES[kind].work)
-    return work
 
 
 def _function(name: str) -> Any:

@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from backend.errors import OutOfMemory, RunProblem
 from backend.settings import Workspace
 from jobs import process
-from jobs.failures import failure_of, status_after_error
 from jobs.folder import JobFolder
 from jobs.records import State
 from jobs.runner import Runner
 from jobs.status import MAX_MEMORY_RETRIES
+from jobs.worker import failure_of, status_after_error
 
 PICK = st.integers(0, 1000)
 

@@ -218,7 +218,11 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
             require_completed(job, ApprenticeError, "The export was stopped.")
             result, folder = ExportResult.model_validate(job.result), workspace.exports / job.id
             if not (result.passed or options.anyway):
-                raise _failed(result, folder)
+                raise ExportFailed(
+                    "A check failed, so the files are not taken: they may not be the model that you trained.",
+                    " ".join(check.sentence for check in result.checks if check.ok is False),
+                    f"Choose another format, or take them all the same with --anyway. They are in {folder}.",
+                )
             _take_files(folder, result, options.output, shutil.move)
             app.runner.delete(job.id)
         files = [{**file.to_json(), "path": str(options.output / file.name)} for file in result.files]
@@ -228,14 +232,6 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
             say(_size_line(size))
     document = documents[0] if len(documents) == 1 else {"exports": documents}
     return Answer(document, "\n".join(paths))
-
-
-def _failed(result: ExportResult, folder: Path) -> ExportFailed:
-    return ExportFailed(
-        "A check failed, so the files are not taken: they may not be the model that you trained.",
-        " ".join(check.sentence for check in result.checks if check.ok is False),
-        f"Choose another format, or take them all the same with --anyway. They are in {folder}.",
-    )
 
 
 def _size_line(size: GgufFile) -> str:

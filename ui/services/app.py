@@ -13,6 +13,8 @@ from backend.errors import BadInput, RunProblem, WorkspaceProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, local
 from backend.records.machine import Hardware
+from backend.records.reading import Limits
+from backend.records.units import MIB
 from backend.settings import Workspace
 from jobs.registry import Lane
 from jobs.runner import Runner
@@ -21,7 +23,7 @@ from ui.services.data.drafting import DraftingService
 from ui.services.data.edits import EditService
 from ui.services.data.hub_data import HubDataService
 from ui.services.data.imports import DatasetImports
-from ui.services.demo.admission import Admission, read_limits, require_rows
+from ui.services.demo.admission import Admission, require_rows
 from ui.services.demo.shared import Shared
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.downloads import DownloadService
@@ -40,9 +42,8 @@ from ui.services.results.trained_models import ResultService
 from ui.services.selection import Choice
 from ui.services.training.planning import PlanningService
 from ui.services.training.prompt_trials import PromptTrialService
-from ui.services.training.retries import RetryService
 from ui.services.training.runs import RunService
-from ui.services.training.versions import VersionService
+from ui.services.training.versions import RetryService, VersionService
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ class App:
         admission = Admission(policy.limits, workspace.root, shared) if shared else None
         admit = admission.place if admission else None
         self.runner = Runner(workspace, admit=admit, before_start=self._free_memory)
-        self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
+        unpacked, parsing = (int(mib * MIB) for mib in (policy.limits.unpacked, policy.limits.parsing))
+        limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing)
+        self.dataset_store = DatasetStore(workspace.datasets, limits)
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)

@@ -258,7 +258,7 @@ def test_a_full_disk_is_reported(model: Path, tmp_path: Path, monkeypatch: pytes
     import safetensors.torch
     from safetensors import SafetensorError
 
-    from jobs.failures import failure_of
+    from jobs.worker import failure_of
 
     number = 112 if sys.platform == "win32" else errno.ENOSPC
     save = safetensors.torch.save_file

@@ -7,9 +7,7 @@ from typing import Any
 
 from backend.errors import NotInDemo
 from backend.hosting.policy import Limits
-from backend.records import reading as options
 from backend.records.specs import RunSpec
-from backend.records.units import MIB
 from backend.training.schedule import schedule
 from jobs.fair_queue import Refusal
 from jobs.records import Job
@@ -67,11 +65,6 @@ class Admission:
                 f"{fmt.number(self._limits.tokens)} is the limit here.",
                 f"Train for fewer epochs, or with fewer examples. {AT_HOME}",
             )
-
-
-def read_limits(limits: Limits) -> options.Limits:
-    """The limits for reading a file."""
-    return options.Limits(expanded_bytes=int(limits.unpacked * MIB), parser_bytes=int(limits.parsing * MIB))
 
 
 def require_rows(limits: Limits, rows: int) -> None:

@@ -7,7 +7,6 @@ from backend.export import run_archive
 from backend.files.json_file import read_json, write_json
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, local
-from backend.records.evaluation import EvaluationReport
 from backend.records.specs import RunSpec
 from backend.runs.start import BASE
 from backend.settings import PROGRAM, Workspace
@@ -35,32 +34,27 @@ class ModelImportService:
             spec = archive.spec.model_dump(mode="json")
             run_id = self._runner.add_completed("train", spec, archive.name, archive.result, archive.write)
             try:
-                self._add_evaluation(run_id, archive.report)
+                if report := archive.report:
+                    about, result, whole = {"run": run_id}, report.to_json(exclude=["answers"]), report.to_json()
+                    self._runner.add_completed(
+                        "evaluate", about, "Evaluate", result, lambda job: write_json(job / REPORT, whole), run_id
+                    )
             except BaseException:
                 self._runner.delete(run_id)
                 raise
         return ImportedModel(run_id, archive.name, self._base_note(archive.spec, self._runner.folder(run_id)))
 
-    def _add_evaluation(self, run_id: str, report: EvaluationReport | None) -> None:
-        if report:
-            result, whole = report.to_json(exclude=["answers"]), report.to_json()
-            self._runner.add_completed(
-                "evaluate", {"run": run_id}, "Evaluate", result, lambda job: write_json(job / REPORT, whole), run_id
-            )
-
     def _base_note(self, spec: RunSpec, run_folder: Path) -> str:
         """A note on the base model on this computer, "" if none is needed."""
         if not local.is_ready(self._workspace, spec.model.id):
-            return "" if spec.model.id == bundled.MODEL_ID else _how_to_get(spec.model.id)
+            if spec.model.id == bundled.MODEL_ID:
+                return ""
+            missing = f"It needs its base model {spec.model.id}, which is not on this computer"
+            if local.is_local(spec.model.id):
+                return f"{missing} and can't be downloaded."
+            return f"{missing}. Download it on Start, or with {PROGRAM} models --download {spec.model.id}."
         try:
             trained_on = read_json(run_folder / BASE)
         except (OSError, ValueError):
             return ""
         return "" if trained_on == base_files(spec.model.path) else _OTHER_BASE
-
-
-def _how_to_get(model_id: str) -> str:
-    missing = f"It needs its base model {model_id}, which is not on this computer"
-    if local.is_local(model_id):
-        return f"{missing} and can't be downloaded."
-    return f"{missing}. Download it on Start, or with {PROGRAM} models --download {model_id}."

@@ -34,12 +34,6 @@ def read_result(job: Job) -> ExportResult | None:
     return None
 
 
-def passed(job: Job) -> bool:
-    """Whether an export completed and none of its checks failed."""
-    result = read_result(job)
-    return result is not None and result.passed
-
-
 def export_status(job: Job, folder: Path) -> ExportStatus:
     """An export (its job is named after what it makes) with its files in `folder`."""
     result = read_result(job)

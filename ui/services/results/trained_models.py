@@ -23,7 +23,7 @@ from ui.records.share import ExportStatus
 from ui.services.data import samples
 from ui.services.results import evaluated
 from ui.services.results.chat import Answer, ChatSession, ChatTarget, Loading
-from ui.services.results.exports import export_status, needs, passed, sizes, too_narrow
+from ui.services.results.exports import export_status, needs, sizes, too_narrow
 from ui.services.results.first import FIRST, FOLDER
 from ui.services.training.runs import RunService
 
@@ -159,7 +159,7 @@ class ResultService:
             made = export_status(job, self._exports / job.id)
             result, name = made.result, slug(run.name)
             # Older versions could also merge into the rounded weights of QLoRA.
-            if job.name != to or job.result.get("base") == "trained" or not passed(job):
+            if job.name != to or job.result.get("base") == "trained" or made.state is State.FAILED or not result.passed:
                 continue
             of_this_evaluation = evaluation is None or result.evaluation == evaluation
             if of_this_evaluation and result.files and all(_is_here(made.folder, file, name) for file in result.files):

@@ -1,11 +1,18 @@
-"""Versions of a model: train again from one, rename them, and note something about them."""
+"""Versions of a model: train again from one, rename them, and note something about them; and runs again with the one
+change that a verdict suggests."""
+
+import shutil
+from pathlib import Path
+from typing import Any
 
 from backend.advice.settings import ChosenSettings
-from backend.errors import BadInput, RunProblem
+from backend.errors import BadInput, DoesNotFit, OutOfMemory, RunProblem
 from backend.files.disk_errors import disk_words
+from backend.records.evaluation import EvaluationReport
 from backend.records.specs import TrainSettings
-from backend.runs import about, division, start
+from backend.runs import about, division, own_answers, start
 from backend.runs.division import NextVersion
+from backend.training import oom
 from jobs.runner import Runner
 from ui.services.data.datasets import DatasetService
 from ui.services.machine.models import ModelService
@@ -115,3 +122,59 @@ def next_number(runs: RunService, first: str) -> int:
     """The number of the next version of the model whose first version is the run `first`."""
     descents = [runs.spec(job.id).descent for job in runs.jobs() if runs.is_readable(job.id)]
     return 1 + max([1, *(descent.version for descent in descents if descent and descent.first == first)])
+
+
+class RetryService:
+    """Retries of the runs of a workspace. A retry is a new run that names the first one in its spec."""
+
+    def __init__(self, runner: Runner, runs: RunService) -> None:
+        self._runner, self._runs = runner, runs
+
+    def first_run(self, run_id: str) -> str:
+        """The run that this one retries; "" if none, or if that one no longer exists."""
+        first = self._runs.spec(run_id).retry_of
+        return first if first and self._runs.is_readable(first) else ""
+
+    def retry(self, run_id: str) -> str:
+        """Queues the run again on the same rows with the change that its verdict suggests; returns the new run's id.
+        Raises RunProblem when it suggests none."""
+        verdict = self._runs.verdict(run_id)
+        if verdict is None or not verdict.retry:
+            raise RunProblem("There is nothing to change in this run.", "Its curve shows no problem.", "")
+        return self._again(run_id, verdict.retry)
+
+    def retry_evaluated(self, run_id: str, report: EvaluationReport | None) -> str:
+        """As `retry`, with the change that the report of its evaluation suggests. Raises RunProblem without one."""
+        change = report.retry if report else {}
+        if not change:
+            raise RunProblem("There is nothing to change in this run.", "Its answers show no problem.", "")
+        return self._again(run_id, change)
+
+    def _again(self, run_id: str, change: dict[str, Any]) -> str:
+        """Queues a retry, named after the first run and the change; that of a later version becomes the next one."""
+        spec, folder = self._runs.spec(run_id), self._runs.folder(run_id)
+        settings = spec.settings.changed(**change)
+        terms = {name: setting.term for name, setting in settings.facts().items()}
+        changed = ", ".join(f"{terms[name]} {fmt.setting(getattr(settings, name))}" for name in change)
+        name = f"{(spec.name.partition(' (')[0] if spec.retry_of else spec.name)[:60]} ({changed})"
+        descent = spec.descent
+        if descent:
+            descent = descent.model_copy(update={"version": next_number(self._runs, descent.first)})
+        changes = {"settings": settings, "name": name, "retry_of": run_id, "descent": descent}
+        again = spec.model_copy(update=changes)
+
+        def write(new: Path) -> None:
+            others = shutil.ignore_patterns(own_answers.FILE)  # which may be a stranger's, where the run was imported
+            shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True, ignore=others)
+
+        return self._runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
+
+    def shorter_length(self, run_id: str) -> int | None:
+        """The length (tokens) to which examples may be cut after a run ran out of memory: the one that was measured to
+        fit, else half of the longest. None when memory was not the problem, or that would be too short."""
+        failure = self._runs.job(run_id).failure
+        if failure is None or failure.error not in (OutOfMemory.__name__, DoesNotFit.__name__):
+            return None
+        spec, measured = self._runs.spec(run_id), self._runs.curve(run_id).dry_runs
+        fits = measured[-1].max_length if measured else 0
+        return fits if 0 < fits < spec.settings.max_length else oom.half_length(spec.data.longest)

@@ -9,9 +9,9 @@ from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
 from backend.records.events import DryRunEvent
 from backend.training import oom
-from jobs.failures import failure_of
 from jobs.folder import JobFolder
 from jobs.records import Failure, State
+from jobs.worker import failure_of
 from tests.backend.tiny_run import run_of
 from tests.ui.conftest import tabs
 from ui.services.app import App
