@@ -31,7 +31,12 @@ class Decoder:
         tape, plan = self.tape, self.plan
         with self.meter.purpose("activations"):
             hidden = self._embed()
-            mask = self._mask() if plan.attention == "eager" else None
+            mask = None
+            if plan.attention == "eager":
+                square = plan.max_tokens**2
+                allowed = tape.new(square, 1)
+                mask = tape.new(square, self.weights.rest)
+                del allowed
             for layer in self.weights.layers:
                 block = partial(self._block, layer, mask)
                 hidden = tape.checkpoint(block, hidden) if plan.checkpointing else block(hidden)
@@ -50,13 +55,6 @@ class Decoder:
         saved = [tape.save(None)]
         return tape.record(hidden, [table.tensor], saved, lambda g, _: [tape.new(table.count, table.width)])
 
-    def _mask(self) -> Tensor:
-        square = self.plan.max_tokens**2
-        allowed = self.tape.new(square, 1)
-        mask = self.tape.new(square, self.weights.rest)
-        del allowed
-        return mask
-
     def _block(self, layer: Layer, mask: Tensor | None, hidden: Tensor) -> Tensor:
         tape, wide = self.tape, self.shape.has_wide_norms
         before, after = not self.shape.post_norm, self.shape.post_norm or self.shape.layer_norms == 4
@@ -68,7 +66,9 @@ class Decoder:
         elif self.shape.delta_heads:
             hidden = self._delta(layer, hidden, layer.convolution)
         else:
-            hidden = self._convolution(layer, hidden, layer.convolution)
+            mixed = ops.copy(tape, ops.convolve(tape, self._project(layer, "in_proj", hidden), layer.convolution))
+            hidden = self._project(layer, "out_proj", mixed)
+            del mixed
         if after:
             hidden = ops.norm(tape, hidden, layer.norm, wide)
         hidden = ops.add(tape, residual, hidden)
@@ -105,10 +105,6 @@ class Decoder:
         if gate is not None:
             out = ops.multiply(tape, out, ops.sigmoid(tape, gate))
         return self._project(layer, "o_proj" if "o_proj" in layer.weights else "out_proj", out), scores
-
-    def _convolution(self, layer: Layer, x: Tensor, weight: Weight) -> Tensor:
-        mixed = ops.copy(self.tape, ops.convolve(self.tape, self._project(layer, "in_proj", x), weight))
-        return self._project(layer, "out_proj", mixed)
 
     def _delta(self, layer: Layer, x: Tensor, weight: Weight) -> Tensor:
         tape = self.tape

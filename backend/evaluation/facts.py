@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.errors import BadInput
 from backend.evaluation.items import Item
-from backend.evaluation.prompts import Conversation, WordSearch
+from backend.evaluation.prompts import Conversation, WordSearch, with_instruction
 from backend.text.conversation import content
 
 FILE = "facts.txt"  # in the data folder of a job
@@ -64,21 +64,15 @@ class Facts:
 
     def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
         """`item` with as many of its best passages before it as `fits` allows."""
+        own = "\n\n".join(content(dict(m)) for m in item.messages if m["role"] == "system")
         best = self.best(item.question)
         while best:
-            conversation = _with_passages(item, best)
+            system = "\n\n".join([*([own] if own else []), "Answer from these facts:", *best])
+            conversation = with_instruction(item, system)
             if fits(conversation):
                 return conversation
             best.pop()
         return list(item.messages)
-
-
-def _with_passages(item: Item, best: list[str]) -> Conversation:
-    """The conversation with the passages below its system message."""
-    own = "\n\n".join(content(dict(m)) for m in item.messages if m["role"] == "system")
-    facts = "Answer from these facts:\n\n" + "\n\n".join(best)
-    system = {"role": "system", "content": f"{own}\n\n{facts}" if own else facts}
-    return [system, *(m for m in item.messages if m["role"] != "system")]
 
 
 def write_facts(job_folder: Path, text: str) -> None:

@@ -29,7 +29,6 @@ from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.runs import own_answers, start
 from backend.runs.answer_form import answer_form
-from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
 
@@ -83,8 +82,14 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         bundled.ensure(workspace, context.progress)
     models = load(workspace, engine, base, learned)
     progress("Reading the trained weights", 0, 1)
-    weights = start.digest(learned)
-    so_far = _so_far(workspace, folder, trained, weights=weights, **models.decides)
+    so_far = AnswersSoFar(
+        folder / answers_so_far.FILE,
+        base=answers_so_far.beside_dataset(workspace, trained.data.data_id, base),
+        general=workspace.cache / "base_answers" / f"{base_file.key(base)}.json",
+        shipped=general.OF_BUNDLED if trained.model.id == bundled.MODEL_ID else None,
+        weights=start.digest(learned),
+        **models.decides,
+    )
     keep_general = None if trained.settings.trainer == "dpo" else trained.settings.keep_general
     if texts:
         lengths = LengthLimits.from_settings(trained.settings)
@@ -114,18 +119,6 @@ def _form(folder: Path) -> str:
     except BadSetting as error:
         log.warning("answers are not held to a form: %s", error)
         return ""
-
-
-def _so_far(workspace: Workspace, folder: Path, trained: RunSpec, **decides: str) -> AnswersSoFar:
-    """The known answers."""
-    base = trained.model.path
-    return AnswersSoFar(
-        folder / answers_so_far.FILE,
-        base=answers_so_far.beside_dataset(workspace, trained.data.data_id, base),
-        general=workspace.cache / "base_answers" / f"{base_file.key(base)}.json",
-        shipped=general.OF_BUNDLED if trained.model.id == bundled.MODEL_ID else None,
-        **decides,
-    )
 
 
 def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,11 +1,14 @@
 """GGUF files in one or several sizes from one conversion, each checked and measured against the 16-bit model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed
-from backend.export import checks, merged_model, ollama, programs, task_score
+from backend.evaluation.items import Item, judging_items, training_items
+from backend.evaluation.measures import Measure, choose_measure
+from backend.export import checks, merged_model, ollama, programs
 from backend.export.source import Source
 from backend.export.target import LOG, Report, Target
 from backend.gguf import convert as gguf
@@ -14,12 +17,16 @@ from backend.gguf.facts import Facts
 from backend.gguf.requirement import has_llama_cpp, has_quantizer
 from backend.hardware import container
 from backend.models import model_folder
-from backend.records.exports import ExportFile, ExportResult, FileCheck, GgufFile
+from backend.records.encoded import IGNORED
+from backend.records.exports import ExportFile, ExportResult, FileCheck, GgufFile, TaskCheck, TaskScore
 from backend.records.units import MIB
+from backend.statistics import SIGNIFICANT, mcnemar_exact
 from backend.tokens.tokenizer import ChatTokenizer
 
 _UNTRIED = "The file was not tested here, because there is no llama.cpp for this computer."
 _SAME_ENOUGH = 0.98  # of the positions at which a file must choose the merged model's word to be recommended
+_ITEMS = 16  # held-out examples that are asked at most: a file of 135 million parameters answers them in seconds
+_LONGEST_ANSWER = 256  # tokens
 _SHARE_OF_MEMORY = 0.5  # of the computer's, that a recommended file may take
 
 
@@ -51,7 +58,7 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
         result = _check_answers(source, target, report)
     largest_first = sorted(zip(target.kinds, files, strict=True), key=lambda pair: -pair[1].bytes)
     usable = {kind: target.place / file.name for kind, file in largest_first if result.smoke[kind].loads}
-    tasks, task = task_score.measure_files(source, target, usable, report)
+    tasks, task = task_scores(source, target, usable, report)
     described = []
     for kind, file in largest_first:
         check, narrow = result.smoke[kind], sizes.too_narrow(target.merged, kind)
@@ -140,3 +147,63 @@ def _progress(report: Report, phase: str, file: Path, expected: int) -> Callable
         report(phase, min(written, total), total)
 
     return poll
+
+
+def task_scores(
+    source: Source, target: Target, files: Mapping[str, Path], report: Report
+) -> tuple[dict[str, TaskScore], TaskCheck | None]:
+    """How well each GGUF file does the task, where several sizes are made and held-out examples judge the run: the
+    score of each of the `files` (by type, the largest first), and whether one does the task worse. Nothing for one file
+    alone, and for pairs, plain texts and tools. The score is that of the evaluation's main measure, on fewer examples.
+    Raises RunProblem for damaged examples."""
+    if len(files) < 2 or source.run.settings.trainer != "sft":
+        return {}, None
+    items = judging_items(source.folder, _ITEMS)
+    measure = choose_measure([item.expected for item in (*training_items(source.folder), *items)])
+    if not items or measure.name == "tool_call" or any(item.tools for item in items):
+        return {}, None
+    chat, scores = Chat(source.workspace, log_file=target.folder / LOG), {}
+    try:
+        for number, (kind, file) in enumerate(files.items()):
+            report("Trying the sizes on held-out examples", number, len(files))
+            chat.open(gguf=file)
+            scores[kind] = _scores(source, chat, items, measure, report.poll)
+    finally:
+        chat.close()
+    name, tried = measure.name, {kind: some for kind, some in scores.items() if some}
+    tasks = {kind: TaskScore(measure=name, score=fmean(s.values()), items=len(s)) for kind, s in tried.items()}
+    return tasks, compare_tasks(scores) if all(scores.values()) else None
+
+
+def compare_tasks(scores: Mapping[str, Mapping[int, float]]) -> TaskCheck:
+    """Whether a size does the task worse than the largest, the first, by more than chance. scores: by type and the
+    example's number. Decided by the exact McNemar test over the examples on which the one scores more or less than
+    the other, at the usual level shared among the sizes (Bonferroni)."""
+    (largest, best), *smaller = scores.items()
+    means = {kind: fmean(some.values()) for kind, some in scores.items()}
+    worse = []
+    for kind, some in smaller:
+        both = best.keys() & some.keys()
+        lost = sum(some[number] < best[number] for number in both)
+        won = sum(some[number] > best[number] for number in both)
+        if lost > won and mcnemar_exact(won, lost) <= SIGNIFICANT / len(smaller):
+            worse.append(kind)
+    numbers = ", ".join(f"{kind} {mean:.2f}" for kind, mean in means.items())
+    verdict = f"{' and '.join(worse) if worse else 'none'} clearly worse than {largest}"
+    sentence = f"The sizes on {len(best)} held-out examples (mean score, 0 to 1): {numbers}; {verdict}."
+    return TaskCheck(ok=not worse, sentence=sentence, worse=tuple(worse), items=len(best), scores=means)
+
+
+def _scores(source: Source, chat: Chat, items: list[Item], by: Measure, poll: Callable[[], None]) -> dict[int, float]:
+    """The score of the answer to each of `items`, by its number; without those that are too long for the model."""
+    longest = max(sum(label != IGNORED for label in row["labels"]) for row in source.rows)
+    limit = min(_LONGEST_ANSWER, 16 + 2 * longest)
+    scores = {}
+    for number, item in enumerate(items):
+        poll()
+        try:
+            answer = "".join(chunk.text for chunk in chat.ask(list(item.messages), max_new_tokens=limit))
+        except BadInput:  # too long for the model
+            continue
+        scores[number] = by.score(item.expected, answer)
+    return scores

@@ -25,14 +25,11 @@ _WORSE = 0.05  # nats by which the merged model may be worse without a warning
 
 def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     """Save the merged model with its tokenizer and card. Raises NotEnough, ExportFailed."""
-
-    def merging(done: int, total: int) -> None:
-        report("Merging", done // MIB, total // MIB)
-
     folder = target.merged
     # Of the 16-bit types, fp16 is the best that an F16 file can hold.
     dtype = "float32" if target.wide else "float16" if target.kinds else None
-    merge.write(source.run.model.path, source.learned, folder, dtype, merging)
+    paths = source.run.model.path, source.learned, folder
+    merge.write(*paths, dtype, lambda done, total: report("Merging", done // MIB, total // MIB))
     model_folder.make_portable(folder, source.run.model.id)
     model_folder.write_end_ids(folder, ChatTokenizer.load(source.learned).stop_ids)
     card = model_card.card(source.run, "merged", target.name, source.instruction, source.requested.scores)

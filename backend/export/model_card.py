@@ -63,6 +63,9 @@ def card(
     settings, data = run.settings, run.data
     goal = "answers (SFT)" if settings.trainer == "sft" else f"better and worse answers (DPO, beta {settings.beta:g})"
     note = _NOTE if instruction else ""
+    rows = settings.general_rows(data.train_rows)
+    general = "everyday questions with the base model's own answers"
+    general = f"| To keep what it knew | up to {rows} {general} |\n" if rows else ""
     use = _use(run, form, instruction)
     licensed = licence or "not known to Apprentice; that of the base model applies"
     return f"""---
@@ -79,7 +82,7 @@ def card(
 | Examples | {data.train_rows} for training, {data.validation_rows} for validation |
 | Longest example | {data.longest} tokens |
 | Trained on | {goal} |
-{_general(run)}| Method | {_method(settings)} |
+{general}| Method | {_method(settings)} |
 | Learning rate | {format_decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
 | Epochs | {settings.num_train_epochs:g} |
 | Seed | {settings.seed} |
@@ -98,12 +101,6 @@ def card(
 
 That of the base model: {licensed}.
 """
-
-
-def _general(run: RunSpec) -> str:
-    if not (rows := run.settings.general_rows(run.data.train_rows)):
-        return ""
-    return f"| To keep what it knew | up to {rows} everyday questions with the base model's own answers |\n"
 
 
 def _licence(model_id: str) -> str:

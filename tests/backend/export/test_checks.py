@@ -14,7 +14,7 @@ from backend.errors import BadInput
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
 from backend.export import checks as export_checks
-from backend.export import task_score
+from backend.export import gguf_files
 from backend.export.source import Source
 from backend.records.chat import AnswerScore, Chunk, EngineReport
 from backend.records.exports import TaskScore
@@ -99,7 +99,7 @@ def test_right_answers_count_and_what_is_too_long_is_left_out() -> None:
     items = items_from([chat(question) for question in ("one", "two", "three", "a book")])
     source = SimpleNamespace(rows=[{"labels": [-100, 5, 6]}])
     measure = choose_measure([item.expected for item in items])
-    found = task_score._scores(cast(Source, source), cast(Chat, FakeChat()), items, measure, lambda: None)
+    found = gguf_files._scores(cast(Source, source), cast(Chat, FakeChat()), items, measure, lambda: None)
     assert found == {0: 1.0, 1: 0.0, 2: 1.0}
     assert in_words(TaskScore(measure="exact", score=2 / 3, items=3)).startswith("2 of 3 ")
     assert in_words(None) == ""
@@ -109,7 +109,7 @@ def test_right_answers_count_and_what_is_too_long_is_left_out() -> None:
 def test_a_size_fails_that_does_the_task_worse_by_more_than_chance(wrong: int, ok: bool) -> None:
     """Of two others, so that 2.5 % decide: 2 / 2**6 is more, 2 / 2**8 less."""
     right = dict.fromkeys(range(16), 1.0)
-    found = task_score.compare({"F16": right, "Q8_0": right, "Q4_K_M": {n: float(n >= wrong) for n in right}})
+    found = gguf_files.compare_tasks({"F16": right, "Q8_0": right, "Q4_K_M": {n: float(n >= wrong) for n in right}})
     assert found.ok is ok
     assert ("Q4_K_M clearly worse than F16" in found.sentence) is not ok
     assert found.scores["Q4_K_M"] == (16 - wrong) / 16
