@@ -10,8 +10,7 @@ from functools import partial
 from backend.estimate import attention, delta
 from backend.estimate import operations as ops
 from backend.estimate.architecture import Architecture
-from backend.estimate.linear import linear, linear_adapted, linear_widened
-from backend.estimate.operations import FLOAT, Weight
+from backend.estimate.operations import FLOAT, Weight, linear, linear_adapted, linear_widened
 from backend.estimate.plan import Plan
 from backend.estimate.tape import Meter, Tape, Tensor
 from backend.estimate.weights import Layer, Weights
@@ -167,8 +166,11 @@ class Decoder:
 
     def _loss(self, hidden: Tensor) -> tuple[Tensor, list[Tensor]]:
         tape, plan, head = self.tape, self.plan, self.weights.head
-        if not plan.full_logits:
-            hidden = self._labelled(hidden)
+        if not plan.full_logits:  # only where something is learned
+            whole, rows = hidden.count, max(1, round(plan.tokens * plan.learned_share))
+            out = tape.new(rows * self.shape.hidden_size, hidden.width)
+            hidden = tape.record(out, [hidden], [tape.save(None)], lambda g, _: [tape.new(whole, g.width)])
+            del out
         logits = linear_widened(tape, hidden, head, plan.width) if plan.widened else linear(tape, hidden, head)
         if self.shape.caps_logits:
             logits = ops.scale(tape, ops.activate(tape, ops.scale(tape, logits)))
@@ -177,20 +179,11 @@ class Decoder:
         kept = [logits]
         wide = ops.cast(tape, logits, FLOAT)
         del logits
-        return self._cross_entropy(wide), kept
-
-    def _labelled(self, hidden: Tensor) -> Tensor:
-        tape, whole = self.tape, hidden.count
-        rows = max(1, round(self.plan.tokens * self.plan.learned_share))
-        out = tape.new(rows * self.shape.hidden_size, hidden.width)
-        return tape.record(out, [hidden], [tape.save(None)], lambda g, _: [tape.new(whole, g.width)])
-
-    def _cross_entropy(self, logits: Tensor) -> Tensor:
-        tape, count = self.tape, logits.count
+        count = wide.count
         out = tape.new(count, FLOAT)
-        likely = tape.record(out, [logits], [tape.save(out)], lambda g, _: [tape.new(count, FLOAT)])
+        likely = tape.record(out, [wide], [tape.save(out)], lambda g, _: [tape.new(count, FLOAT)])
         saved = [tape.save(likely)]
-        return tape.record(tape.new(1, FLOAT), [likely], saved, lambda g, _: [tape.new(count, FLOAT)])
+        return tape.record(tape.new(1, FLOAT), [likely], saved, lambda g, _: [tape.new(count, FLOAT)]), kept
 
     def _cross_entropy_in_parts(self, logits: Tensor) -> Tensor:
         """backend/training/loss.py: fp32 for a part of the rows at a time; the gradient has the width of the logits."""

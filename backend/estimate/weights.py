@@ -53,7 +53,11 @@ class Weights:
         if not shape.tie_word_embeddings:
             self.head = self._whole(shape.vocab_size, shape.hidden_size, next(arriving))
         if self.rest != self.kept:
-            self._widen()
+            with self.meter.purpose("fp32 leftovers"):
+                for index, tensor in enumerate(self._held):
+                    self._held[index] = tape.new(tensor.count, FLOAT)
+            for weight in (self.embedding, self.final_norm, self.head, *(layer.norm for layer in self.layers)):
+                weight.tensor = None
         if plan.method == "full":
             self.learning = [tape.leaf(tensor) for tensor in self._held]
         for layer in self.layers:
@@ -114,13 +118,6 @@ class Weights:
                 self._packed += [new(scales, 1), new(scales // _SCALE_BLOCK + 1, FLOAT), new(256, FLOAT)]
             else:
                 self._packed.append(new(scales, FLOAT))
-
-    def _widen(self) -> None:
-        with self.meter.purpose("fp32 leftovers"):
-            for index, tensor in enumerate(self._held):
-                self._held[index] = self.tape.new(tensor.count, FLOAT)
-        for weight in (self.embedding, self.final_norm, self.head, *(layer.norm for layer in self.layers)):
-            weight.tensor = None
 
     def _adapt(self, layer: Layer) -> None:
         if self.plan.method == "full":

@@ -1,10 +1,10 @@
 """Merges an adapter into its base model, and checks the saved files.
 
-The files are rewritten tensor by tensor (weights.py), so that one tensor and the adapter are in memory, and each
-changed weight is rounded once, from float32 to the dtype that the base stores it in: the same bits as peft's
-`merge_and_unload`. All weights of a full fine-tuning are rounded likewise. The check compares the saved files with base
-and adapter, in float32 if memory allows; otherwise in the dtype on disk, in which PyTorch reads weights straight from
-the files, so that the system needs memory for those in use only.
+The files are rewritten tensor by tensor, so that one tensor and the adapter are in memory, and each changed weight is
+rounded once, from float32 to the dtype that the base stores it in: the same bits as peft's `merge_and_unload`. All
+weights of a full fine-tuning are rounded likewise. The check compares the saved files with base and adapter, in float32
+if memory allows; otherwise in the dtype on disk, in which PyTorch reads weights straight from the files, so that the
+system needs memory for those in use only.
 
 peft's order: the product B A in float32, turned over for layers that store their weights the other way round (GPT-2's
 Conv1D), times the scale, plus the weight, rounded once to the dtype of the result. DoRA multiplies that sum by
@@ -14,18 +14,19 @@ layer that shares its weights with the embeddings can't be merged: the embedding
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from backend.errors import ExportFailed, NotEnough
-from backend.export import weights
-from backend.export.weights import DTYPES, Edit
 from backend.files.atomic import delete_folder
+from backend.files.disk_errors import disk_errors
 from backend.files.json_file import loads
-from backend.models import causal_lm, model_folder
+from backend.models import causal_lm, model_folder, safetensors_files
+from backend.models.safetensors_files import Stored
 from backend.records.exports import MergeCheck
 from backend.records.units import MIB, format_sizes
 
@@ -40,7 +41,20 @@ _POSITIONS = 64  # of each text are compared, so that their logits fit in memory
 _PREFIX = "base_model.model."
 _MORE = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices", "lora_bias")
 
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # torch's names of those of safetensors
+_NAMES = {theirs: ours for ours, theirs in DTYPES.items()}
+_SIZES = {"F32": 4, "F16": 2, "BF16": 2}
+_CHUNK = 16 * MIB  # bytes
+
 Report = Callable[[int, int], None]
+
+
+class Edit(NamedTuple):
+    """How a tensor changes: `compute` gets the stored one and `dtype` ("float32", "float16" or "bfloat16"), and returns
+    it in that, in the same shape."""
+
+    dtype: str
+    compute: Callable[[torch.Tensor, str], torch.Tensor]
 
 
 def write(model: Path, trained: Path, out: Path, dtype: str | None = None, report: Report = lambda *_: None) -> None:
@@ -52,7 +66,7 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
 
     source = model if _is_adapter(trained) else trained
     require_memory(source)
-    stored, base = weights.stored(source), weights.stored(model)
+    stored, base = stored_tensors(source), stored_tensors(model)
     changes = Adapter(trained).merged_into(stored) if _is_adapter(trained) else {}
     if source == trained and (mapping := causal_lm.key_mapping(model)):
         base = {causal_lm.own_name(name, mapping): tensor for name, tensor in base.items()}
@@ -64,7 +78,7 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
             wanted = dtype or DTYPES.get(base.get(name, tensor).dtype, DTYPES[tensor.dtype])
             if name in changes or wanted != DTYPES[tensor.dtype]:
                 edits[name] = Edit(wanted, changes.get(name, lambda weight, dtype: weight.to(getattr(torch, dtype))))
-    weights.rewrite(source, out, edits, report)
+    rewrite(source, out, edits, report)
     _copy_other_files(model, trained, out, dtype)
 
 
@@ -95,7 +109,7 @@ def check(model: Path, trained: Path, merged: Path, texts: Sequence[list[int]]) 
 def memory_needed(model: Path) -> int:
     """Bytes that merging into the model in a folder takes: its largest weight three times in float32 (the weight, the
     change, their sum), and what the program itself takes. From the headers of the files."""
-    largest = max((tensor.numbers for tensor in weights.stored(model).values()), default=0)
+    largest = max((tensor.numbers for tensor in stored_tensors(model).values()), default=0)
     return 3 * 4 * largest + 512 * MIB
 
 
@@ -212,3 +226,69 @@ def stored_name(module: str, names: set[str]) -> str | None:
 
 def _unmergeable(why: str) -> ExportFailed:
     return ExportFailed("This adapter can't be merged.", f"{why}.", "Choose the adapter instead.")
+
+
+def stored_tensors(model: Path) -> dict[str, Stored]:
+    """The tensors of the model in the folder `model`, from the headers of its files."""
+    tensors: dict[str, Stored] = {}
+    for file in model_folder.weight_files(model):
+        tensors |= safetensors_files.read(file)[0]
+    return tensors
+
+
+def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable[[int, int], None]) -> None:
+    """Write the model files of the folder `source` to the folder `out`, in the same shards; tensors without an edit
+    are copied byte for byte. edits: by the name of the tensor. report: called before each tensor with the bytes done,
+    and of all; what it raises ends the work. Raises NotEnough on a full disk, ValueError when an edit does not return
+    what it promised."""
+    files = model_folder.weight_files(source)
+    total, done, size = sum(file.stat().st_size for file in files), 0, 0
+    places: dict[str, str] = {}
+    for file in files:
+        tensors, about = safetensors_files.read(file)
+        entries = {name: _new_entry(tensor, edits.get(name)) for name, tensor in tensors.items()}
+        order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
+        with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
+            placed = {name: (entries[name][0], tensors[name].shape, entries[name][1]) for name in order}
+            size += safetensors_files.write(new, placed, about)
+            for name in order:
+                report(done, total)
+                if name in edits:
+                    _write_edited(new, file, name, edits[name], entries[name][1])
+                else:
+                    _copy(old, new, tensors[name])
+                done += tensors[name].end - tensors[name].begin
+        places |= dict.fromkeys(tensors, file.name)
+    if (source / model_folder.INDEX).is_file():
+        index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
+        (out / model_folder.INDEX).write_text(json.dumps(index, indent=2) + "\n", "utf-8")
+
+
+def _new_entry(tensor: Stored, edit: Edit | None) -> tuple[str, int]:
+    """The dtype and the bytes of a tensor in the new file."""
+    if edit is None:
+        return tensor.dtype, tensor.end - tensor.begin
+    dtype = _NAMES[edit.dtype]
+    return dtype, tensor.numbers * _SIZES[dtype]
+
+
+def _write_edited(new: BinaryIO, file: Path, name: str, edit: Edit, length: int) -> None:
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        made = edit.compute(tensors.get_tensor(name), edit.dtype).contiguous()
+    if str(made.dtype) != f"torch.{edit.dtype}" or made.numel() * made.element_size() != length:
+        raise ValueError(f"{name} became {made.dtype}, {tuple(made.shape)}")
+    new.write(made.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _copy(old: BinaryIO, new: BinaryIO, tensor: Stored) -> None:
+    old.seek(tensor.begin)
+    left = tensor.end - tensor.begin
+    while left:
+        chunk = old.read(min(_CHUNK, left))
+        if not chunk:
+            raise EOFError("the file is shorter than its header says")
+        new.write(chunk)
+        left -= len(chunk)

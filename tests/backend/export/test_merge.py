@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 
 from backend.errors import ExportFailed, NotEnough
-from backend.export import merge, weights
+from backend.export import merge
 from backend.export.merge import Adapter, stored_name
 from backend.models import model_folder
 from tests.backend.merging import merge as merged_by_us
@@ -137,8 +137,8 @@ def test_one_tensor_is_in_memory_at_a_time(tmp_path: Path, tiny_model: Path) -> 
         made.extend([weakref.ref(weight), weakref.ref(new)])
         return new
 
-    edits = {name: weights.Edit("float32", compute) for name in weights.stored(tiny_model)}
-    weights.rewrite(tiny_model, _folder(tmp_path / "out"), edits, lambda done, total: None)
+    edits = {name: merge.Edit("float32", compute) for name in merge.stored_tensors(tiny_model)}
+    merge.rewrite(tiny_model, _folder(tmp_path / "out"), edits, lambda done, total: None)
     assert len(made) == 2 * len(edits)
     assert all(not tensor.any() for tensor in read(tmp_path / "out").values())
 
@@ -152,7 +152,7 @@ def test_a_stop_is_noticed_between_two_tensors(tmp_path: Path, tiny_model: Path)
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        weights.rewrite(tiny_model, _folder(tmp_path / "out"), {}, stop)
+        merge.rewrite(tiny_model, _folder(tmp_path / "out"), {}, stop)
     assert sorted(seen) == seen
 
 
