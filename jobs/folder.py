@@ -17,9 +17,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -27,15 +26,11 @@ from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.files.atomic import write_all
 from backend.files.disk_errors import disk_words
 from backend.files.json_file import read_json, write_json
-from backend.records.base import StoredRecord
+from backend.records.base import FileVersion, file_version, read_record
 from jobs.records import Failure, Job, State
 from jobs.status import Identity, Status
 
-R = TypeVar("R", bound=StoredRecord)
-FileVersion = tuple[int, int, int]
-
 _RESERVE_BYTES = 64 * 1024
-_FILES_IN_MEMORY = 4096
 
 DAMAGED = Failure(
     what="The state of this run is unknown.",
@@ -78,7 +73,7 @@ class JobFolder:
 
     def identity(self) -> Identity:
         try:
-            return _read(Identity, self.path / "job.json")
+            return read_record(Identity, self.path / "job.json")
         except (OSError, ValueError) as error:
             if not self.path.is_dir():
                 raise no_such_run(self.id) from None
@@ -97,7 +92,7 @@ class JobFolder:
     def status(self) -> Status:
         """The job's status from status.json; a damaged file reads as interrupted."""
         try:
-            return _read(Status, self.path / "status.json")
+            return read_record(Status, self.path / "status.json")
         except (FileNotFoundError, ValueError):
             if not self.path.is_dir():
                 raise no_such_run(self.id) from None
@@ -152,30 +147,6 @@ class JobFolder:
             yield True
         finally:
             lock.release()
-
-
-def file_version(path: str | Path) -> FileVersion | None:
-    """Differs whenever the file was written: its time, size and inode; None if it can't be read."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-def _read(record: type[R], path: Path) -> R:
-    """The record in a JSON file, from memory if the file has not changed. Raises OSError and ValueError."""
-    return cast(R, _parse(record, path, file_version(path)))
-
-
-@lru_cache(maxsize=_FILES_IN_MEMORY)
-def _parse(record: type[StoredRecord], path: Path, version: FileVersion | None) -> StoredRecord:
-    try:
-        return record.model_validate(read_json(path))
-    except OSError:
-        raise
-    except Exception as error:  # whatever a damaged file does, it is damaged
-        raise ValueError(f"{path.name} holds no {record.__name__}") from error
 
 
 def no_such_run(job_id: str) -> RunProblem:

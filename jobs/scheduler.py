@@ -9,9 +9,10 @@ from filelock import FileLock, Timeout
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.files.disk_errors import disk_words
+from backend.records.base import FileVersion
 from backend.settings import Workspace
 from jobs import process, store
-from jobs.folder import FileVersion, JobFolder, unreadable
+from jobs.folder import JobFolder, unreadable
 from jobs.records import State
 from jobs.registry import JOB_TYPES, BeforeStart, Lane
 from jobs.supervisor import Supervisor

@@ -17,8 +17,9 @@ from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_words
 from backend.files.json_file import write_json
 from backend.files.listing import files_in
+from backend.records.base import FileVersion, file_version
 from backend.settings import Workspace, new_id
-from jobs.folder import FileVersion, JobFolder, file_version, no_such_run
+from jobs.folder import JobFolder, no_such_run
 from jobs.records import State
 from jobs.status import Identity, Status
 

@@ -164,6 +164,8 @@ def recommend(
         slow = not is_sensible(option.model, hardware, seconds_of(option.model))
         return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
+    startable = (other for other in entries if compare and not (obstacle(other, hardware, available) or other.gated))
+    full = (needs for other in startable if (needs := full_fine_tuning(other, hardware, data)))
     options = [_option(other, hardware, data, available, rates, seconds_of(other)) for other in compared]
     return Recommendation(
         model=entry,
@@ -177,7 +179,7 @@ def recommend(
         least_mib=least_memory(entry, hardware, data, rates).estimate.fit.needs_mib,
         assumed=ASSUMED_TOKENS if longest is None else None,
         others=tuple(sorted(options, key=order)),
-        full=_full(entries, hardware, data, available) if compare else None,
+        full=next((needs for needs in full if needs.fit.badge == "yes"), None),
         seconds=seconds,
         second=better if gpu else None,
     )
@@ -231,14 +233,3 @@ def _option(
         startable=not missing,
         time=expected_time(entry, smallest, hardware, data, rates),
     )
-
-
-def _full(entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None) -> Estimate | None:
-    """Full fine-tuning of the first of `entries` that it fits for; see `full_fine_tuning`."""
-    for entry in entries:
-        if obstacle(entry, hardware, available) or entry.gated:
-            continue
-        needs = full_fine_tuning(entry, hardware, data)
-        if needs is not None and needs.fit.badge == "yes":
-            return needs
-    return None

@@ -22,6 +22,7 @@ MANY_ROWS = 1000
 KEEP_GENERAL = 0.2  # docs/recipes.md
 LONG = 8192  # tokens; longer rows often fail on home computers (the guide)
 WINDOW = 4096
+_WINDOW_PER_OVERLAP = 8  # the guide's ratio: 512 of 4,096 tokens
 ASSUMED_TOKENS = 512  # of the longest example, about 380 words, while there are no examples yet
 FULL_TUNING_MIB = 44_000  # a GPU sold as "48 GB"
 _DPO_RATE, _DPO_RATE_SMALL = 1e-5, 5e-5  # ten times TRL's default, which is for full fine-tuning
@@ -124,7 +125,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     length, why["max_length"] = _length(entry, data)
     windows: dict[str, Any] = {}
     if data.documents and data.longest is not None and data.longest > length:
-        windows["window_overlap"] = _overlap(length)
+        windows["window_overlap"] = length // _WINDOW_PER_OVERLAP
         why["window_overlap"] = "Each piece starts with the last eighth of the one before, so no context is lost."
     measured = small and data.trainer == "sft"
     epochs, why["num_train_epochs"] = _epochs(data.rows, data.train_rows, batch, measured=measured)
@@ -218,11 +219,6 @@ def _length(entry: Entry, data: Data) -> tuple[int, str]:
     )
 
 
-def _overlap(window: int) -> int:
-    """The guide's ratio: 512 of 4,096 tokens."""
-    return window // 8
-
-
 def _methods(hardware: Hardware) -> tuple[Method, ...]:
     """The methods, most memory first. 4-bit weights need bitsandbytes, which does not support Apple GPUs."""
     return ("lora",) if hardware.unified_memory else ("lora", "qlora")
@@ -235,7 +231,7 @@ def _from_largest(
     smallest = _smallest(base)
     short = smallest.changed(max_length=min(1024, smallest.max_length))
     if data.documents:
-        short = short.changed(window_overlap=_overlap(short.max_length))
+        short = short.changed(window_overlap=short.max_length // _WINDOW_PER_OVERLAP)
     if _needs(entry, smallest, hardware, data, rates).fit.badge not in ("yes", "unknown"):
         yield smallest
         if short != smallest:

@@ -97,11 +97,6 @@ def torch_problem() -> MachineProblem | None:
     )
 
 
-def usable_gpus() -> tuple[str, ...]:
-    """The names of the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first."""
-    return tuple(device.uuid for device in read_choice()[1].devices)
-
-
 def require_usable_gpu() -> None:
     """Raises UnusableGpu when a GPU should train and can't."""
     for problem in read_choice()[1].problems:

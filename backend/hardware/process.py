@@ -9,7 +9,7 @@ from contextlib import suppress
 import psutil
 
 from backend.hardware import container, gpu_memory
-from backend.hardware.gpu_choice import HIDDEN, VARIABLE, usable_gpus
+from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
 
 _NICENESS = 10  # the page and other programs come first
 
@@ -32,7 +32,7 @@ def show_one_gpu() -> tuple[str, ...]:
     """Before torch is imported: hides all GPUs but the one that trains, or all if there is none. Returns the names of
     the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first. What the others lack (another
     generation, no code for it in torch) can't hurt then."""
-    gpus = usable_gpus()
+    gpus = tuple(device.uuid for device in read_choice()[1].devices)
     os.environ.update({"CUDA_DEVICE_ORDER": "PCI_BUS_ID", VARIABLE: gpus[0] if gpus else HIDDEN})
     return gpus
 

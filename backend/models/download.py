@@ -67,7 +67,10 @@ def run(context: JobContext) -> dict[str, Any]:
         entry = catalogue.find_or_read(context.workspace, str(context.spec["model"]))
         target = local.workspace_folder(context.workspace, entry.id)
         with FileLock(_lock(target)):
-            if not _is_installed(context.workspace, entry):
+            here = local.folder(context.workspace, entry.id)
+            # A pinned model in the Hugging Face cache must be of its commit.
+            as_pinned = here == target or entry.revision in ("", local.revision(here))
+            if not (as_pinned and local.is_ready(context.workspace, entry.id)):
                 context.progress(f"Looking up {entry.name}")
                 with Repository(entry.id, entry.name, entry.gated) as hub:
                     _download(context, hub, entry, target)
@@ -107,13 +110,6 @@ def has_partial(workspace: Workspace, model_id: str) -> bool:
         return any(path.stat().st_size for path in staging.glob("*.safetensors*"))  # a look-up leaves the others
     except OSError:  # no such folder, or it is being deleted
         return False
-
-
-def _is_installed(workspace: Workspace, entry: Entry) -> bool:
-    """Whether there is nothing to download. A pinned model in the Hugging Face cache must be of its commit."""
-    folder = local.folder(workspace, entry.id)
-    ours = folder == local.workspace_folder(workspace, entry.id)
-    return local.is_ready(workspace, entry.id) and (ours or entry.revision in ("", local.revision(folder)))
 
 
 def _partial(target: Path) -> tuple[Path, Path, Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import write_text
-from backend.files.json_file import loads
+from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
@@ -88,10 +88,9 @@ def safe_name(name: str) -> str:
 
 def _registered(workspace: Workspace) -> dict[str, str]:
     try:
-        paths: dict[str, str] = loads((workspace.models / _REGISTERED).read_text("utf-8"))
+        return read_json(workspace.models / _REGISTERED)
     except (OSError, ValueError):
         return {}
-    return paths
 
 
 def hub_cache() -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import MissingPart, WorkspaceProblem
-from backend.files.json_file import loads
+from backend.files.json_file import read_json
 from backend.models import causal_lm
 
 if TYPE_CHECKING:
@@ -209,10 +209,9 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = loads(path.read_text("utf-8"))
+        return read_json(path)
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def widen_gemma(model: Any) -> None:

@@ -1,11 +1,19 @@
-"""The classes of every record that packages share."""
+"""The classes of every record that packages share, and how one is read from its file."""
 
+import os
 from collections.abc import Iterable
-from typing import Any, Self
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.errors import BadSetting
+from backend.files.json_file import read_json
+
+FileVersion = tuple[int, int, int]
+
+_FILES_IN_MEMORY = 4096
 
 
 class Record(BaseModel):
@@ -35,3 +43,30 @@ class StoredRecord(Record):
 def lacks_fields(error: ValidationError) -> bool:
     """Whether a stored record is refused for missing fields: then an older version wrote it, else it is damaged."""
     return any(one["type"] == "missing" for one in error.errors())
+
+
+R = TypeVar("R", bound=Record)
+
+
+def file_version(path: str | Path) -> FileVersion | None:
+    """Differs whenever the file was written: its time, size and inode; None if it can't be read."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def read_record(record: type[R], path: Path) -> R:
+    """The record in a JSON file, from memory if the file has not changed. Raises OSError and ValueError."""
+    return cast(R, _parse(record, path, file_version(path)))
+
+
+@lru_cache(maxsize=_FILES_IN_MEMORY)
+def _parse(record: type[Record], path: Path, version: FileVersion | None) -> Record:
+    try:
+        return record.model_validate(read_json(path))
+    except OSError:
+        raise
+    except Exception as error:  # whatever a damaged file does, it is damaged
+        raise ValueError(f"{path.name} holds no {record.__name__}") from error

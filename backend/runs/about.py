@@ -1,13 +1,11 @@
 """A run's name and the person's note about it: about.json in its folder. Unlike the run's spec, it may change."""
 
-import os
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
 
-from backend.files.json_file import read_json, write_json
-from backend.records.base import Record
+from backend.files.json_file import write_json
+from backend.records.base import Record, read_record
 
 LONGEST_NAME, LONGEST_NOTE = 100, 2000  # characters
 _FILE = "about.json"
@@ -22,17 +20,10 @@ class About(Record):
 
 def read(run_folder: Path) -> About:
     """The stored name and note; empty where the file is missing or damaged."""
-    path = run_folder / _FILE
     try:
-        stat = os.stat(path)
-        return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        return read_record(About, run_folder / _FILE)
     except (OSError, ValueError):
         return About()
-
-
-@lru_cache(maxsize=4096)
-def _read(path: Path, version: tuple[int, ...]) -> About:
-    return About.model_validate(read_json(path))
 
 
 def write(run_folder: Path, name: str | None = None, note: str | None = None) -> None:

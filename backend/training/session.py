@@ -22,7 +22,7 @@ from backend.training.samples import sample_answers, time_limit
 from backend.training.schedule import Schedule
 from backend.training.state import checkpoints
 from backend.training.state import save as saved_state
-from backend.training.state.metrics import Metrics
+from backend.training.state.save import Metrics
 from backend.training.train_step import TrainStep
 from backend.work import Work
 

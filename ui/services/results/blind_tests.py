@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from backend.errors import BadInput, RunProblem
 from backend.evaluation.blind_test import VOTES, BlindTest, Outcome, Question, new_test
 from backend.files.json_file import read_json, write_json
+from backend.records.base import file_version
 from jobs.runner import Runner
 from ui.services.results.evaluations import EvaluationService
 
@@ -64,10 +65,7 @@ class BlindTestService:
 
     def change_token(self, run_id: str) -> Hashable:
         """Differs whenever the test has changed."""
-        with suppress(OSError):
-            status = self._path(run_id).stat()
-            return status.st_mtime_ns, status.st_ino
-        return None
+        return file_version(self._path(run_id))
 
     def vote(self, run_id: str, at: int, vote: str) -> None:
         """Answers the question with number `at`; nothing happens if it is not the current one (a second click).
