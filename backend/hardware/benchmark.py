@@ -147,13 +147,13 @@ def measure() -> Rates:
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     began, worked = time.perf_counter(), time.thread_time()
-    rate32 = _product_rate(device, torch.float32)
-    rate16 = max(_product_rate(device, _sixteen_bits(device)), rate32)
+    rate32 = product_rate(device, torch.float32)
+    rate16 = max(product_rate(device, _sixteen_bits(device)), rate32)
     # The element-wise product of two tensors as large as a layer's, and an operation on almost no data.
     left, right = (torch.ones(4 * _ROWS, 1536, dtype=_sixteen_bits(device), device=device) for _ in range(2))
-    bytes_per_second = left.nbytes / _seconds(device, lambda: left * right)
+    bytes_per_second = left.nbytes / seconds(device, lambda: left * right)
     tiny = torch.ones(8, device=device)
-    rates = rates_from(device, rate16, rate32, bytes_per_second, _seconds(device, lambda: tiny * tiny, 64))
+    rates = rates_from(device, rate16, rate32, bytes_per_second, seconds(device, lambda: tiny * tiny, 64))
     had = (time.thread_time() - worked) / (time.perf_counter() - began)  # a GPU lets this thread wait
     return rates.model_copy(update={"while_busy": device == "cpu" and had < 1 - _BUSY})
 
@@ -181,16 +181,16 @@ def _sixteen_bits(device: str) -> torch.dtype:
     return torch.float16 if old else torch.bfloat16
 
 
-def _product_rate(device: str, dtype: torch.dtype) -> float:
+def product_rate(device: str, dtype: torch.dtype) -> float:
     """FLOP/s of matrix products."""
     import torch
 
     rows, inner, columns = _SHAPES[device]
     left, right = (torch.ones(shape, dtype=dtype, device=device) for shape in ((rows, inner), (inner, columns)))
-    return 2 * rows * inner * columns / _seconds(device, lambda: left @ right)
+    return 2 * rows * inner * columns / seconds(device, lambda: left @ right)
 
 
-def _seconds(device: str, operation: Callable[[], object], burst: int = 0) -> float:
+def seconds(device: str, operation: Callable[[], object], burst: int = 0) -> float:
     """Seconds of `operation`: those of the fastest burst within the budget. device: "cpu", "cuda" or "mps". operation:
     to time. burst: how often it runs between two looks at the clock; 0 for once on a processor, which another program
     is then least likely to interrupt, and eight times on a GPU, which works while more is given to it."""

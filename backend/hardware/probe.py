@@ -81,9 +81,7 @@ def probe(workspace_root: Path) -> Probe:
     if apple:
         name = platform.processor() if len(platform.processor()) > 5 else "Apple GPU"
         gpus = (Gpu(name=name, vendor="apple", memory_total_mib=total, memory_free_mib=free),)
-    hosted: Literal["space", "zero_gpu", "colab"] | None = (
-        "zero_gpu" if on_zero_gpu() else "space" if os.environ.get("SPACE_ID") else "colab" if on_colab() else None
-    )
+    hosted = _hosted()
     if hosted == "zero_gpu":
         problems.append(_ZERO_GPU)
     elif machine is not None and not problems:
@@ -210,6 +208,12 @@ def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
             )
         )
     return problems
+
+
+def _hosted() -> Literal["space", "zero_gpu", "colab"] | None:
+    if on_zero_gpu():
+        return "zero_gpu"
+    return "space" if os.environ.get("SPACE_ID") else "colab" if on_colab() else None
 
 
 def _without_gpu(machine: Machine) -> list[MachineProblem]:

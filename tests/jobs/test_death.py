@@ -25,7 +25,7 @@ def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
     runner: Runner, worker_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, app_restarts: bool
 ) -> None:
     command = process.WORKER
-    worker_that("from jobs import worker; import time; worker.load = lambda kind: time.sleep(600)")
+    worker_that("from jobs import worker; import time; worker._function = lambda name: time.sleep(600)")
     job_id = runner.submit("noop", {"steps": 2}, "")
     runner.tick()
     until(lambda: status_of(runner, job_id).pid)

@@ -19,7 +19,7 @@ from backend.runs import own_answers
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device
-from backend.training.general_rows import AT_A_TIME, usable_answers
+from backend.training.samples import AT_A_TIME, usable_answers
 
 
 def rows() -> None:

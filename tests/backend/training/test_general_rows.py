@@ -11,7 +11,7 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.runs import own_answers
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training import general_rows, sampler
+from backend.training import sampler, samples
 from tests.backend.tiny_run import TEMPLATE, FakeWork, make_model, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -84,7 +84,7 @@ def test_an_unknown_base_model_is_asked(tmp_path: Path, folder: Path, monkeypatc
         asked.extend(prompts)
         return ["w1 w2" if number % 2 else "" for number in range(len(prompts))]
 
-    monkeypatch.setattr(general_rows, "usable_answers", answer)
+    monkeypatch.setattr(samples, "usable_answers", answer)
     work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
     training.run(work)
     assert len(asked) == len(set(asked)) == 32  # ten are wanted, half of sixteen can be used

@@ -140,8 +140,7 @@ def test_the_instruction_of_the_examples_comes_first(
     write_conversations(folder, "train", [[*system, *chat]] * 3)
     monkeypatch.setattr(app.results, "model_folder", lambda run_id: folder)
     asked: list[Any] = []
-    for name in ("answer_once", "answer_from_file"):
-        monkeypatch.setattr(ChatSession, name, lambda session, *given, **sampling: asked.extend(given) or {})
+    monkeypatch.setattr(ChatSession, "answer_once", lambda session, *given, **sampling: asked.extend(given) or {})
     app.results.answer_once(run_id, "Closed?", gguf=Path("a.gguf") if from_file else None)
     messages = next(one for one in asked if isinstance(one, list))
     assert messages == [*system, {"role": "user", "content": "Closed?"}]

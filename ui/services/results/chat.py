@@ -111,22 +111,17 @@ class ChatSession:
         self._run_id, self.released = target.run_id, False
 
     def answer_once(
-        self, target: ChatTarget, pane: str, messages: Messages, each: Callable[[str], None], **sampling: Any
+        self, target: ChatTarget | Path, pane: str, messages: Messages, each: Callable[[str], None], **sampling: Any
     ) -> ChatAnswer:
-        """One complete answer in one pane to a conversation. each: called with every piece of its text."""
-        self._chat.open(target.model, target.adapter)
-        return self._whole(pane, messages, each, sampling)
-
-    def answer_from_file(
-        self, gguf: Path, messages: Messages, each: Callable[[str], None], **sampling: Any
-    ) -> ChatAnswer:
-        """One complete answer of a GGUF file. Raises MissingPart without llama.cpp."""
-        self._chat.open(gguf=gguf)
-        return self._whole(self._chat.panes[0], messages, each, sampling)
-
-    def _whole(self, pane: str, messages: Messages, each: Callable[[str], None], how: dict[str, Any]) -> ChatAnswer:
+        """One complete answer to a conversation, in one pane or of a GGUF file. each: called with every piece of its
+        text. Raises MissingPart for a file without llama.cpp."""
+        if isinstance(target, Path):
+            self._chat.open(gguf=target)
+            pane = self._chat.panes[0]
+        else:
+            self._chat.open(target.model, target.adapter)
         text = ""
-        for chunk in self._chat.ask_each({pane: messages}, **how):
+        for chunk in self._chat.ask_each({pane: messages}, **sampling):
             text += chunk.text
             each(chunk.text)
         tokens, speed, engine = chunk.tokens, round(chunk.tokens_per_second, 1), self._chat.engine

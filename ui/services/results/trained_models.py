@@ -104,10 +104,8 @@ class ResultService:
         instruction = self.instruction(run_id)
         system = [{"role": "system", "content": instruction}] if instruction else []
         messages = [*system, {"role": "user", "content": prompt}]
-        if gguf is None:
-            pane = "base" if base else "tuned"
-            return self._chat.answer_once(self._target(run_id), pane, messages, each, **sampling)
-        return self._chat.answer_from_file(gguf, messages, each, **sampling)
+        pane = "base" if base else "tuned"
+        return self._chat.answer_once(gguf or self._target(run_id), pane, messages, each, **sampling)
 
     def _target(self, run_id: str) -> ChatTarget:
         if run_id == FIRST:
