@@ -47,7 +47,7 @@ def _layers() -> set[tuple[type, type]]:
     if four_bit.is_possible():
         from bitsandbytes.nn import Linear4bit
 
-        layers.add((lora.bnb.Linear4bit, Linear4bit))
+        layers.add((lora.Linear4bit, Linear4bit))
     return layers
 
 
