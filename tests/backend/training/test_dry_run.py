@@ -11,7 +11,6 @@ import pytest
 
 from backend import training
 from backend.errors import BadSetting, DoesNotFit, NotEnough
-from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
 from backend.runs.token_rows import read_rows, truncate
@@ -27,7 +26,7 @@ from backend.training.measured import Measured
 from backend.training.sampler import epoch_batches, packs
 from backend.training.state import checkpoints
 from tests.backend.test_child_process import gone, killed_parent
-from tests.backend.tiny_run import FakeWork, make_model, make_pairs_run, make_run, run_of
+from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
 
@@ -95,21 +94,15 @@ def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork, m
     assert work.phases.index(training_job.PHASE) < work.phases.index("Training")
 
 
-def test_a_measurement_is_reused(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_is_reused_and_changes_no_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, FITS)
     spec = spec_of(work)
     first = training_job.measure(work, spec)
     assert training_job.measure(work, spec) == first == measurements.find(work.workspace, measurements.key_of(spec))
-    assert len(tried) == 1
-
-
-def test_a_reused_measurement_changes_no_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    dry_runs(monkeypatch, FITS)
-    spec = spec_of(work)
-    training_job.measure(work, spec)
     own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
     again = training_job.measure(work, spec.model_copy(update={"settings": own}))
     assert again.settings == own
+    assert len(tried) == 1
     assert oom.settings_used(work.folder, own) == own
     assert not (work.folder / oom.NAME).exists()
 
@@ -160,6 +153,7 @@ def test_a_run_that_does_not_fit_gets_settings_that_do(work: MeasuredWork, monke
     measured = measured_of(work)
     assert [s.per_device_train_batch_size for s in tried] == [4, 2, 1]
     assert {s.effective_batch for s in tried} == {4}
+    assert work.oom_resets == 3, "a dry run that the system killed costs no attempt"
     assert oom.settings_used(work.folder, spec_of(work).settings) == measured.settings == tried[-1]
     assert "2 instead of 4" in work.events_of("note")[0]["what"]
 
@@ -197,12 +191,6 @@ def test_only_some_exit_codes_mean_out_of_memory(tmp_path: Path, code: int, foun
     assert training_job._outcome(tmp_path / "outcome.json", code) == found
 
 
-def test_a_dry_run_killed_by_the_system_costs_no_attempt(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    dry_runs(monkeypatch, SHORT, FITS)
-    measured_of(work)
-    assert work.oom_resets == 2
-
-
 def test_a_lower_peak_does_not_replace_a_higher_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
     measured_of(work)
@@ -226,7 +214,7 @@ from backend import child_process
 from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from backend.training import job
-from tests.backend.training.test_dry_run import IN_A_LONG_CALL, IN_A_STEP, MeasuredWork
+from tests.backend.training.test_dry_run import IN_A_LONG_CALL, MeasuredWork
 folder = Path(sys.argv[1])
 start = child_process.start
 child_process.start = lambda arguments: start(["-c", IN_A_LONG_CALL, *arguments[2:]], stdout=sys.stdout)
@@ -246,39 +234,6 @@ runpy.run_module("backend.training.dry_run", run_name="__main__")
 def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: MeasuredWork) -> None:
     (work.folder / "spec.json").write_text(json.dumps(work.spec))
     assert gone(killed_parent(WORKER, str(work.folder), str(work.workspace.root)))
-
-
-IN_A_STEP = """
-import os, sys
-from pathlib import Path
-from backend.training import dry_run
-before_step = dry_run.DryRun.before_step
-def tell(self):
-    before_step(self)
-    if self._tried == STEP:
-        print(os.getpid(), flush=True)
-dry_run.DryRun.before_step = tell
-dry_run.main(Path(sys.argv[1]))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("step", [1, 2, 3])
-def test_no_process_outlives_a_worker_killed_while_long_rows_are_tried(tmp_path: Path, step: int) -> None:
-    made = long_run(tmp_path, 4000)
-    (made.folder / "spec.json").write_text(json.dumps(made.spec))
-    program = WORKER.replace('"-c", IN_A_LONG_CALL', f'"-c", IN_A_STEP.replace("STEP", "{step}")')
-    assert gone(killed_parent(program, str(made.folder), str(tmp_path / "home")), seconds=10)
-
-
-def long_run(folder: Path, tokens: int) -> FakeWork:
-    """A run with rows of so many tokens, of which the last hundred are learned."""
-    model = make_model(folder / "model", max_position_embeddings=8192, num_hidden_layers=4)
-    every = [[4 + (number + row) % 40 for number in range(tokens)] for row in range(4)]
-    rows = [Encoded(ids, [-100] * (tokens - 100) + ids[-100:]) for ids in every]
-    (folder / "home" / "runs").mkdir(parents=True)
-    settings = {"per_device_train_batch_size": 2, "max_length": tokens, "lora_dropout": 0.0}
-    return run_of(folder / "home" / "runs" / "one", model, rows, [], **settings)
 
 
 def test_bad_settings_are_reported_before_training(work: MeasuredWork) -> None:

@@ -112,14 +112,13 @@ def test_a_step_that_never_fits_is_retried_with_gradient_checkpointing(
     assert (outcome.state, outcome.steps) == ("completed", 10)
 
 
-@pytest.mark.parametrize("text", [GPU, APPLE, PROCESSOR], ids=["gpu", "apple", "processor"])
 def test_a_model_that_loads_only_in_4_bit_is_trained_with_qlora(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_large(_: Path, settings: TrainSettings, *__: Any) -> bool:
         return settings.method == "lora"
 
-    monkeypatch.setattr(model, "load", failing(model.load, RuntimeError(text), too_large))
+    monkeypatch.setattr(model, "load", failing(model.load, RuntimeError(PROCESSOR), too_large))
     work = small(tmp_path, tiny_model, max_steps=2)
     outcome = finished(work)
     assert work.attempt == 4

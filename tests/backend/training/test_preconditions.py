@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.errors import ApprenticeError, BadInput, MissingPart, NotEnough, TrainingFailed
+from backend.errors import BadInput, MissingPart, NotEnough, TrainingFailed
 from backend.estimate import Architecture
 from backend.models.local import read_run
 from backend.records.specs import RunSpec, TrainSettings
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import preconditions
-from tests.backend.tiny_run import FakeWork, make_run
+from tests.backend.tiny_run import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -33,23 +33,6 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=mib << 20))
 
     return with_free
-
-
-@pytest.fixture
-def stopped(tiny_model: Path, tmp_path: Path) -> FakeWork:
-    """A run in a workspace, stopped after its second step."""
-    work = make_run(tmp_path / "runs" / "a", shutil.copytree(tiny_model, tmp_path / "models" / "tiny"), max_steps=4)
-    (work.folder / "spec.json").write_text(RunSpec.model_validate(work.spec).model_dump_json())
-    work.stop_at = 2
-    training.run(work)
-    return work
-
-
-def rejection(work: FakeWork) -> ApprenticeError:
-    with pytest.raises(ApprenticeError) as caught:
-        preconditions.before_resume(work.folder, read_run(work.folder))
-    assert caught.value.next
-    return caught.value
 
 
 @pytest.mark.parametrize("values", [{"method": "full"}, {}, {"use_dora": True}, {"target_modules": ("q_proj",)}])
@@ -88,29 +71,25 @@ def test_a_model_without_a_template_is_rejected_for_conversations_only(tiny_mode
     preconditions.check_chat_template(ChatTokenizer.load(tiny_model), conversations=True)
 
 
-def test_an_intact_run_can_resume(stopped: FakeWork) -> None:
-    preconditions.before_resume(stopped.folder, read_run(stopped.folder))
-
-
-def test_a_run_without_its_model_is_not_resumed(stopped: FakeWork) -> None:
-    next((stopped.folder.parent.parent / "models" / "tiny").glob("*.safetensors")).unlink()
-    assert isinstance(rejection(stopped), MissingPart)
-
-
-def test_a_run_with_damaged_rows_is_not_resumed(stopped: FakeWork) -> None:
-    rows = stopped.folder / "data" / "train.arrow"
-    rows.write_bytes(rows.read_bytes()[:-1])
-    error = rejection(stopped)
-    assert isinstance(error, TrainingFailed)
-    assert "damaged" in error.what
-
-
-def test_a_checkpoint_of_another_run_is_not_resumed_from(stopped: FakeWork) -> None:
-    (manifest,) = (stopped.folder / "checkpoints" / "step-2").glob("MANIFEST.json")
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "run": "b"}))
-    assert "another run" in rejection(stopped).what
-
-
-def test_without_disk_space_for_a_checkpoint_no_run_resumes(stopped: FakeWork, disk: Callable[[int], None]) -> None:
+def test_a_run_resumes_only_with_all_that_it_had(tiny_model: Path, tmp_path: Path, disk: Callable[[int], None]) -> None:
+    base = shutil.copytree(tiny_model, tmp_path / "models" / "tiny")
+    work = make_run(tmp_path / "runs" / "a", base, max_steps=4)
+    (work.folder / "spec.json").write_text(RunSpec.model_validate(work.spec).model_dump_json())
+    work.stop_at = 2
+    training.run(work)
+    preconditions.before_resume(work.folder, read_run(work.folder))
+    manifest, rows = work.folder / "checkpoints" / "step-2" / "MANIFEST.json", work.folder / "data" / "train.arrow"
+    foreign = json.dumps({**json.loads(manifest.read_text()), "run": "b"}).encode()
+    for file, content, error, words in (
+        (base / "model.safetensors", None, MissingPart, None), (manifest, foreign, TrainingFailed, "another"),
+        (rows, rows.read_bytes()[:-1], TrainingFailed, "damaged"),
+    ):  # fmt: skip
+        before = file.read_bytes()
+        file.write_bytes(content) if content else file.unlink()
+        with pytest.raises(error, match=words) as caught:
+            preconditions.before_resume(work.folder, read_run(work.folder))
+        assert caught.value.next
+        file.write_bytes(before)
     disk(60)
-    assert isinstance(rejection(stopped), NotEnough)
+    with pytest.raises(NotEnough):
+        preconditions.before_resume(work.folder, read_run(work.folder))

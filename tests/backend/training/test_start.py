@@ -47,39 +47,24 @@ def test_preferences_are_learned_against_the_version_that_it_continues(tiny_mode
     assert after.events_of("eval")[0]["reward_margin"] == pytest.approx(0.0, abs=1e-5)
 
 
-def test_a_run_that_learns_nothing_new_fails(tiny_model: Path, tmp_path: Path) -> None:
-    _, after = continued(tmp_path, tiny_model)
-    after.spec["settings"] |= {"learning_rate": 1e-30}
-    with pytest.raises(TrainingFailed):
-        training.run(after)
-
-
-@pytest.mark.parametrize("damage", ["other", "missing", "shape"])
-def test_it_never_starts_from_something_else(tiny_model: Path, tmp_path: Path, damage: str) -> None:
-    _, after = continued(tmp_path, tiny_model)
-    (file,) = start.folder(after.folder).glob("*.safetensors")
-    if damage == "other":
-        data = bytearray(file.read_bytes())
-        data[-1] ^= 1
-        file.write_bytes(bytes(data))
-    elif damage == "missing":
-        file.unlink()
-    else:
-        after.spec["settings"] |= {"lora_rank": 4}
-    list_files(after.folder)
-    with pytest.raises(TrainingFailed):
-        training.run(after)
-
-
-def test_it_rejects_another_base_model(tiny_model: Path, tmp_path: Path) -> None:
+def test_it_starts_from_nothing_else_and_learns_something_new(tiny_model: Path, tmp_path: Path) -> None:
     _, after = continued(tmp_path, tiny_model)
     noted = start.folder(after.folder) / start.BASE
-    files = json.loads(noted.read_text())
-    files["model.safetensors"]["sha256"] = "0" * 64
-    noted.write_text(json.dumps(files))
-    list_files(after.folder)
-    with pytest.raises(TrainingFailed, match="base model"):
-        training.run(after)
+    (file,) = noted.parent.glob("*.safetensors")
+    learned, base = file.read_bytes(), noted.read_text()
+    other_base = json.loads(base)
+    other_base["model.safetensors"]["sha256"] = "0" * 64
+    for weights, files, settings, words in (
+        (None, base, {}, "missing"), (learned[:-1] + bytes([learned[-1] ^ 1]), base, {}, "changed"),
+        (learned, json.dumps(other_base), {}, "base model"), (learned, base, {"lora_rank": 4}, "shape"),
+        (learned, base, {"learning_rate": 1e-30}, "learned nothing"),
+    ):  # fmt: skip
+        file.write_bytes(weights) if weights else file.unlink()
+        noted.write_text(files)
+        list_files(after.folder)
+        work = FakeWork(after.folder, {**after.spec, "settings": {**after.spec["settings"], **settings}})
+        with pytest.raises(TrainingFailed, match=words):
+            training.run(work)
 
 
 def test_a_version_that_changes_while_it_is_copied_is_rejected(tiny_model: Path, tmp_path: Path) -> None:

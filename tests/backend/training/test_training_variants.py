@@ -16,8 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize(
     ("settings", "tensors"),
     [
-        ({"use_rslora": True}, 28),
-        ({"use_dora": True}, 42),  # a magnitude vector for each of the 14 layers
+        ({"use_dora": True, "use_rslora": True}, 42),  # a magnitude vector for each of the 14 layers
         ({"use_dora": True, "method": "qlora"}, 42),
     ],
     ids=str,
