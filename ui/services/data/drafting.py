@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,9 @@ class DraftingService:
 
     def add_source(self, data_id: str, source: Path | str, name: str) -> None:
         """Adds a text, a document or a table to make more examples from. Raises BadInput, changing nothing."""
-        if any(row.text is not None for row in self._store.original(data_id).rows[:1]):
-            raise BadInput("The examples that are open are plain texts.", "Questions and answers don't go with them.")
+        if any(row.text is not None or row.rejected is not None for row in self._store.original(data_id).rows[:1]):
+            what, why = "Nothing can be added to these examples.", "They are plain texts, or pairs of two answers."
+            raise BadInput(what, why, "Untick “Add to the examples that are open”, and try again.")
         with self._deciding:
             added = self._store.add_material(data_id, source, name)
             write_log(self._store.folder(data_id), f"{_ADDED}{added}", DROPPED)
@@ -218,12 +220,10 @@ class DraftingService:
         key = (data_id, *info.materials)
         if (material := self._materials.get(key)) is None:
             passages = self._store.material(data_id)
-            topic, drafts = "\n".join(each.text for each in passages if not each.source), list[Draft]()
-            if len(sentences(topic)) == 1 and topic.split() == info.name.split():
-                drafts, passages = templates.starters(topic), [each for each in passages if each.source]
-            else:
-                topic = ""
-            drafts += templates.from_text(passages)
+            named = [it for it in passages if it.text.split() == (it.source or info.name).split()]
+            topics = [it for it in named if len(sentences(it.text)) == 1]
+            topic, passages = "\n".join(it.text for it in topics), [it for it in passages if it not in topics]
+            drafts = (templates.starters(topic) if topics else []) + templates.from_text(passages)
             by_number = {each.number: each for each in passages}
             material = Material(drafts, templates.columns(passages), by_number, topic)
             self._materials.put(key, material, len(passages))
@@ -237,7 +237,11 @@ class DraftingService:
         drafts = [*material.drafts, *log.drafted]
         for column, wording in single:
             drafts += [] if wording.edit else templates.from_column(column, wording.ways, wording.answer)
-        return material, drafts, [Draft(f"{YOURS} {n} {kept[n]}", YOURS, n) for n in material.passages], kept
+        blanks = []
+        for n in material.passages:
+            ids = (f"{YOURS} {n} {number}" for number in count(kept[n]))  # of which some may be of deleted examples
+            blanks.append(Draft(next(each for each in ids if not log.decided.get(each)), YOURS, n))
+        return material, drafts, blanks, kept
 
     def _find(self, data_id: str, draft_id: str, log: Log) -> Draft:
         _, drafts, blanks, _ = self._all(data_id, log)

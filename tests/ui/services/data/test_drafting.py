@@ -45,9 +45,8 @@ def now(app: App, data_id: str, wanted: int = 0) -> Making:
 def keep(app: App, data_id: str, **typed: str) -> int:
     draft = now(app, data_id).draft
     assert draft is not None
-    return app.drafting.keep(
-        data_id, draft.id, typed.get("question", draft.question), typed.get("answer", draft.answer)
-    )
+    question, answer = typed.get("question", draft.question), typed.get("answer", draft.answer)
+    return app.drafting.keep(data_id, draft.id, question, answer)
 
 
 def test_only_what_is_kept_is_an_example(app: App, text: str) -> None:
@@ -61,10 +60,8 @@ def test_only_what_is_kept_is_an_example(app: App, text: str) -> None:
     rows = app.datasets.checked(text).rows
     assert [row.messages[0]["content"] for row in rows] == ["What should I know about part 1?", "When do you bake?"]
     assert (now(app, text).waiting, now(app, text).covered) == (87, 2)
-    assert [row.made.partition(";")[0] for row in rows] == [
-        "Asked from a ready wording",
-        "Asked from a ready wording, in your words",
-    ]
+    asked = "Asked from a ready wording"
+    assert [row.made.partition(";")[0] for row in rows] == [asked, f"{asked}, in your words"]
     assert "word for word from “Part 1”, line 3" in rows[0].made
     assert "word for word" not in rows[1].made
     with pytest.raises(BadInput):
@@ -121,6 +118,8 @@ def test_one_asks_by_hand_once_the_drafts_are_decided(app: App, tmp_path: Path) 
     skipped = now(app, data_id, wanted=2).draft
     assert skipped
     assert app.drafting.keep(data_id, skipped.id, "Who stops here?", "Nobody.") == 3, "skipped, but asked about later"
+    app.edits.delete(data_id, 3)
+    assert keep(app, data_id, question="Who is here?", answer="Nobody.") == 4, "the other example was deleted"
 
 
 def test_rows_of_one_passage_are_on_one_side(app: App, text: str) -> None:
@@ -195,9 +194,12 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
     assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source itself is taken back"
+    app.drafting.add_source(faq, TOPIC, TOPIC)
+    assert (now(app, faq).waiting, now(app, faq).passages) == (35, 40), "it is a topic here, too"
     (tmp_path / "no.json").write_text('{"a": 1}')
     texts = app.dataset_store.add("In town we bake bread at night. " * 300, "prose.txt")
-    for data_id, source in ((faq, "no.json"), (texts, "prices.csv")):
+    pairs = app.dataset_store.add('{"prompt": "Open?", "chosen": "Yes, till six.", "rejected": "No."}\n' * 4, "pairs")
+    for data_id, source in ((faq, "no.json"), (texts, "prices.csv"), (pairs, "prices.csv")):
         with pytest.raises(BadInput):
             app.drafting.add_source(data_id, tmp_path / source, source)
 
