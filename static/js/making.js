@@ -54,7 +54,7 @@ apprentice.onRedraw(() => {
   if (now === shown) return;
   const active = document.activeElement;
   shown = now;
-  const busy = active.offsetParent && active.matches('textarea, input:not([type=file]), select') && !active.closest('#making');
+  const busy = active.offsetParent && active.matches('textarea, input:not([type=file]), select, [role=tab]') && !active.closest('#making');
   if (!now || busy) return;
   const empty = [...form.querySelectorAll('textarea')].find((field) => !field.value);
   const top = form.closest('.card').getBoundingClientRect().top;

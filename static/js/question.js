@@ -37,5 +37,6 @@ apprentice.onRedraw(() => {
   const words = unanswered;
   unanswered = '';
   remember('');
-  requestAnimationFrame(() => requestAnimationFrame(() => write(words))); // gradio empties it in the next frame
+  // gradio empties it in the next frame; what was typed after it comes first (drafts.js)
+  requestAnimationFrame(() => requestAnimationFrame(() => write(boxOf().value || words)));
 });

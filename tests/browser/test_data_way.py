@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.settings import PROJECT_ROOT
-from tests.browser.steps import begin, decide, open_details, stored, take_sample, ticked
+from tests.browser.steps import begin, decide, open_details, painted, stored, take_sample, ticked
 
 # Of its rows 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells, and 56 contradicts 16.
 BAKERY = PROJECT_ROOT / "tests" / "data" / "bakery.csv"
@@ -222,9 +222,8 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     open_page: Callable[..., Any], real_page: str, tmp_path: Path
 ) -> None:
     text = tmp_path / "handbook.md"
-    text.write_text(
-        "\n\n".join(f"## Part {n}\n\nWe bake at night. Loaf {n * 613} is sold at six." for n in range(1, 31))
-    )
+    parts = (f"## Part {n}\n\nWe bake at night. Loaf {n * 613} is sold at six." for n in range(1, 31))
+    text.write_text("\n\n".join(parts))
     take_sample(open_page(real_page, width=1200))  # by another browser, to be opened at the end
     page = open_page(real_page)
     page.click("#tab-data-button")
@@ -254,6 +253,10 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     page.locator("#making kbd", has_text="u").click()
     page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('3 of 50')")
     page.wait_for_function("document.querySelector('#making [name=question]').value === 'Who kneads at dawn?'")
+    page.press("#tab-data-button", "ArrowLeft")
+    page.press("#tab-start-button", "ArrowRight")
+    painted(page)
+    assert page.evaluate("document.activeElement.id") == "tab-data-button", "among the steps the keyboard stays there"
     page.get_by_role("button", name="Choose other examples").click()
     page.locator("#earlier summary").first.click()
     page.locator("#earlier [data-do=open]").last.click()

@@ -315,15 +315,18 @@ def test_an_answer_does_not_stay_under_the_name_of_another_model(at_try: Any, ho
     at_try.locator("#talk .nothing").wait_for()
 
 
-def test_a_question_that_was_being_answered_is_there_again_after_a_reload(at_try: Any, hold: Path) -> None:
+@pytest.mark.parametrize("following", ["", "And my chair?"])
+def test_a_question_unanswered_or_the_next_is_there_after_a_reload(at_try: Any, hold: Path, following: str) -> None:
     question = at_try.get_by_label("Your question to both")
     question.fill("Where is my order?")
     hold.touch()
     at_try.click("#ask")
     at_try.wait_for_function("document.querySelector('#question textarea').value === ''")
+    question.fill(following)
     at_try.reload()
     hold.unlink()
-    at_try.wait_for_function("document.querySelector('#question textarea')?.value === 'Where is my order?'")
+    wanted = following or "Where is my order?"
+    at_try.wait_for_function(f"document.querySelector('#question textarea')?.value === '{wanted}'")
     at_try.wait_for_selector("#ask:not([disabled])")
     at_try.click("#ask")
     at_try.locator(".answer.tuned", has_text='"quantity": 3').wait_for()

@@ -20,7 +20,7 @@ from ui.web.key import OwnersOnly
 
 STATIC = PROJECT_ROOT / "static"
 SCRIPTS = (  # in this order
-    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "making", "settings",
+    "store", "redraw", "address", "buttons", "tables", "typed_table", "drafts", "question", "making", "settings",
     "run_end", "pulse", "blind_test",
 )  # fmt: skip
 FIRST_SCRIPT = STATIC / "js" / "gradio.js"  # runs before gradio's own; those in `head` run only after gradio has begun
