@@ -117,7 +117,7 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
     unread, where = kind in data.unreadable, f"example {problem.row}"
     drop = unread and problem.fix.startswith(DROP)
     fix = "Remove this row" if unread else ISSUE_TYPES[kind].fix.rstrip(".")
-    alike_rows = "copies" if kind in COPIES else "rows like this" if unread else "like this"
+    alike_rows = "extra copies" if kind in COPIES else "rows like this" if unread else "like this"
     all_alike = f"{'Remove' if fix.startswith('Remove this') else 'Fix'} {fmt.all_of(many)} {alike_rows}"
     acts = []
     if drop:

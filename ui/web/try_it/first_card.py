@@ -123,12 +123,7 @@ def drawn(turn: Turn, source: str, answering: bool = False) -> Markup:
 
 
 def _answer(pane: str, name: str, what: str, turn: Turn, answering: bool) -> Markup:
-    text = turn.text(pane)
-    shown: Any = text if len(text) <= _SHOWN else fmt.shorten(text, _SHOWN)
-    if answering and turn.loading:
-        shown = components.text(f"{turn.loading}…", "small")
-    elif pane in turn.finish or not answering:
-        shown = _tidy(shown)
+    shown = components.text(f"{turn.loading}…", "small") if answering and turn.loading else _tidy(turn.text(pane))
     return Markup(
         '<section><div class="pane-head {0}"><strong>{1}</strong><span>{2}</span></div>'
         '<div class="answer {0}">{3}</div></section>'
@@ -136,11 +131,11 @@ def _answer(pane: str, name: str, what: str, turn: Turn, answering: bool) -> Mar
 
 
 def _tidy(text: str) -> Any:
-    """Fields as a table, everything else as it is."""
+    """Fields as a table, everything else as it is or as it begins."""
     with suppress(ValueError):
         fields = json.loads(text)
         if isinstance(fields, dict):
             return components.rows(
                 (name.replace("_", " "), "none" if v is None else str(v), "") for name, v in fields.items()
             )
-    return text
+    return text if len(text) <= _SHOWN else fmt.shorten(text, _SHOWN)

@@ -128,11 +128,11 @@ def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -
     state = state_of(rows)
     assert "60 good, 3 need you." in views.guide(state)
     assert answers_of(state) == ["Remove this example", "Edit it"]
-    state = state_of(rows, empty_answer="all")
-    assert answers_of(state) == ["Remove this example and keep the first", "Remove both copies", "Keep it as it is"]
-    assert "Example 1, which stays" in decisions.card(state)
-    assert "What the model will learn" not in views.examples(state)
-    refused = replace(state, info=state.info.refuse("duplicate", [62]))
+    two = state_of(rows, empty_answer="all")
+    assert answers_of(two) == ["Remove this example and keep the first", "Remove both extra copies", "Keep it as it is"]
+    assert "Example 1, which stays" in decisions.card(two)
+    assert "What the model will learn" not in views.examples(two)
+    refused = replace(two, info=two.info.refuse("duplicate", [62]))
     assert answers_of(refused) == ["Remove this example and keep the first", "Keep it as it is", "Edit it"]
     done = state_of(rows, empty_answer="all", duplicate="all")
     assert decisions.card(done) == ""

@@ -17,7 +17,7 @@ from ui.services.results.chat import Answer, Loading
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it.asking import ALONE, CONVERSATION
-from ui.web.try_it.first_card import RECORDED
+from ui.web.try_it.first_card import RECORDED, drawn
 from ui.web.try_it.talk import Turn, stored_talk, turns_with
 from ui.web.try_it.views import GENERAL, LOOP, NOTES, conversation
 
@@ -54,16 +54,14 @@ def part(page: Page, elem_id: str) -> Any:
 
 def ask(page: Page, words: str, turns: list[Turn] | None = None, **values: Any) -> list[dict[Any, Any]]:
     """The page's answers to a question. values: of components, by their elem_id."""
-    tab = page.tabs["try"]
     inputs = {page.state.talk: stored_talk("run-a", turns or []), part(page, "question"): words}
     inputs |= {part(page, name.replace("_", "-")): value for name, value in values.items()}
-    return list(answer(page, tab.ask, "click", DONE, inputs))
+    return list(answer(page, page.tabs["try"].ask, "click", DONE, inputs))
 
 
 def click(page: Page, action: str, turns: list[Turn], **values: Any) -> list[dict[Any, Any]]:
     inputs = {page.state.talk: stored_talk("run-a", turns)}
-    settings = page.tabs["try"].settings
-    inputs |= {getattr(settings, name): value for name, value in values.items()}
+    inputs |= {getattr(page.tabs["try"].settings, name): value for name, value in values.items()}
     return list(answer(page, page.tabs["try"].shown, "click", DONE, inputs, clicked=(action, "")))
 
 
@@ -84,12 +82,16 @@ def test_the_finished_apprentice_waits_for_no_answer_that_failed(page: Page) -> 
         raise ChatFailed("There was no answer.")
 
     page.app.results.answers = fail  # type: ignore[assignment,method-assign]
-    first, drawn = page.tabs["try"].first, []
+    first, shown = page.tabs["try"].first, []
     with pytest.raises(gr.Error, match="no answer"):
-        drawn.extend(answer(page, first.send, "click", Choice(), {first.question: "Hi"}))
-    assert [("Loading" in update[first.shown], RECORDED in update[first.shown]) for update in drawn[1:]] == [
-        (True, False), (False, True),
-    ]  # fmt: skip
+        shown.extend(answer(page, first.send, "click", Choice(), {first.question: "Hi"}))
+    seen = [("Loading" in update[first.shown], RECORDED in update[first.shown]) for update in shown[1:]]
+    assert seen == [(True, False), (False, True)]
+
+
+def test_long_fields_of_the_finished_apprentice_are_a_table_and_a_long_text_is_cut() -> None:
+    shown = drawn(Turn("Hi", base="word " * 200, tuned=f'{{"note": "{"long " * 99}", "end": 1}}'), "")
+    assert ("<dt>end</dt>" in shown, shown.count("word") < 99, shown.count("long")) == (True, True, 99)
 
 
 def test_a_question_continues_or_stands_by_itself(page: Page, models: Models) -> None:
