@@ -138,19 +138,17 @@ class Endpoint:
         if not reply.is_success:
             return _error(reply.status_code, str(document.get("error", {}).get("message", document)))
         self._count(document)
-        for choice in document.get("choices", []) if asked.function else []:
-            _make_call(choice, choice["message"], asked.function, set())
+        _make_calls(document, asked.functions, {})
         return JSONResponse(document)
 
     async def _events(self, asked: Asked, reply: httpx.Response) -> AsyncIterator[str]:
-        started: set[int] = set()
+        written: dict[int, str] = {}
         try:
             async for line in reply.aiter_lines():
-                if line.startswith("data: {") and (asked.function or '"timings"' in line or '"usage"' in line):
+                if line.startswith("data: {") and (asked.functions or '"timings"' in line or '"usage"' in line):
                     event = json.loads(line.removeprefix("data: "))
                     self._count(event)
-                    for choice in event.get("choices", []) if asked.function else []:
-                        _make_call(choice, choice["delta"], asked.function, started)
+                    _make_calls(event, asked.functions, written)
                     line = f"data: {json.dumps(event)}"
                 yield f"{line}\n"
         except (ApprenticeError, httpx.HTTPError) as error:
@@ -219,18 +217,27 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) ->
         await asyncio.gather(working, watching, return_exceptions=True)
 
 
-def _make_call(choice: dict[str, Any], message: dict[str, Any], function: str, started: set[int]) -> None:
-    """Turns an answer, or a piece of one, into the call of a function with it as the arguments. started: the choices
-    whose call has its id and name; this one is added."""
-    content = message.pop("content", None)
-    if choice.get("finish_reason") == "stop":
-        choice["finish_reason"] = "tool_calls"
-    first = (number := choice.get("index", 0)) not in started
-    started.add(number)
-    more, named = ({"id": f"call_{secrets.token_hex(12)}"}, {"name": function}) if first else ({}, {})
-    if content is not None or named:
-        call = {**more, "index": 0, "type": "function", "function": {**named, "arguments": content or ""}}
-        message.update(tool_calls=[call], **({"content": None} if "role" in message else {}))
+def _make_calls(reply: dict[str, Any], functions: Sequence[str], written: dict[int, str]) -> None:
+    """Turns answers, or pieces of them, into calls of a function. One of several is called by the last piece; where
+    that was cut off, the answer stays a text. written: the text so far by choice; these pieces are added."""
+    for choice in reply.get("choices", []) if functions else []:
+        message, ended = choice.get("delta", choice.get("message")), choice.get("finish_reason")
+        content, number = message.pop("content", None), choice.get("index", 0)
+        named = {} if number in written else {"name": functions[0]}
+        written[number] = written.get(number, "") + (content or "")
+        if len(functions) > 1:
+            try:
+                chosen = json.loads(written[number] if ended else "")
+            except (ValueError, RecursionError):
+                message.update({"content": written[number]} if ended else {})
+                continue
+            named, content = {"name": chosen["name"]}, json.dumps(chosen["arguments"], ensure_ascii=False)
+        if ended == "stop":
+            choice["finish_reason"] = "tool_calls"
+        if content is not None or named:
+            new = {"id": f"call_{secrets.token_hex(12)}"} if named else {}
+            call = {**new, "index": 0, "type": "function", "function": {**named, "arguments": content or ""}}
+            message.update(tool_calls=[call], **({"content": None} if "role" in message else {}))
 
 
 _WRONG_KEY = (

@@ -59,11 +59,11 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Asked:
-    """A valid request. body: for the server. function: the one whose arguments are the answer; "" for none."""
+    """A valid request. body: for the server. functions: one must be called; of several, the answer names it."""
 
     path: str
     body: dict[str, Any]
-    function: str = ""
+    functions: tuple[str, ...] = ()
 
 
 def parse(path: str, content: bytes, able: Abilities) -> Asked:
@@ -79,9 +79,9 @@ def parse(path: str, content: bytes, able: Abilities) -> Asked:
 def _asked(path: str, given: Any, able: Abilities) -> Asked:
     if not isinstance(given, dict):
         raise BadInput("The request is not a JSON object.", "", "Send a JSON object with messages.")
-    given = {name: value for name, value in given.items() if value is not None}
-    given, function = _with_forced_function(path, given, able)
+    given, functions = _with_forced_function(path, given, able)
     fields = _FIELDS[path]
+    given = {name: value for name, value in given.items() if value is not None}
     body = {name: _valid(name, value, fields.get(name), able) for name, value in given.items()}
     body = {name: value for name, value in body.items() if fields[name].kind != "ignored"}
     for needed in {"messages", "prompt", "input"} & fields.keys() - body.keys():
@@ -90,7 +90,7 @@ def _asked(path: str, given: Any, able: Abilities) -> Asked:
         _require_no_marks(body, able.marks)
         _complete(body, able)
     limit = body.pop("max_completion_tokens", None) or body.get(_LIMIT[path])
-    return Asked(path, {**body, "model": able.name, _LIMIT[path]: limit or DEFAULT_ANSWER}, function)
+    return Asked(path, {**body, "model": able.name, _LIMIT[path]: limit or DEFAULT_ANSWER}, functions)
 
 
 def _valid(name: str, value: Any, field: _Field | None, able: Abilities) -> Any:
@@ -187,27 +187,35 @@ def _schema_format(name: str, schema: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
-def _with_forced_function(path: str, given: dict[str, Any], able: Abilities) -> tuple[dict[str, Any], str]:
-    """A single function that must be called is a form of the answer, which needs no template with tools. With one, a
-    named function is the only tool: llama.cpp's server ignores names."""
-    tools, choice = given.get("tools"), given.get("tool_choice")
-    if path != CHAT or not able.whole or not isinstance(tools, list) or not choice:
-        return given, ""
+def _with_forced_function(path: str, given: dict[str, Any], able: Abilities) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A function that must be called is a form of the answer: llama.cpp's server forces none. A template with tools
+    shows which there are; a model without one can have no choice."""
+    tools, choice = given.get("tools") or [], given.get("tool_choice")
+    if path != CHAT or not able.whole or not isinstance(tools, list) or choice is None:
+        return given, ()
     functions = [function for tool in tools for function in _functions(tool)]
     if not all(isinstance(one.get("name"), str) and one["name"] for one in functions):
         raise BadField("tools", "has a function without a name.", next="Give each function a name.")
     named = next((one.get("name", "") for one in _functions(choice)), None)
     chosen = [one for one in functions if named in (None, one["name"])]
-    if choice not in ("auto", "none", "required") and not (named and chosen):
-        raise BadField("tool_choice", "is not auto, none, required, or a function that is in tools.")
+    if choice not in ("auto", "none") and not (chosen and (named or choice == "required")):
+        raise BadField("tool_choice", "is not auto or none, and asks for no function that is in tools.")
+    if choice in ("auto", "none") or (len(chosen) > 1 and not able.tools):
+        return given, ()
+    calls = {"anyOf": [_call(number, one) for number, one in enumerate(chosen)]}
+    schema = calls if len(chosen) > 1 else chosen[0].get("parameters") or {"type": "object"}
+    shown: dict[str, Any] = dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls"))
     if able.tools:
-        only = [tool for tool in tools if any(one["name"] == named for one in _functions(tool))]
-        return ({**given, "tools": only, "tool_choice": "required"} if named else given), ""
-    if choice in ("auto", "none") or len(chosen) != 1:
-        return given, ""
-    rest = {name: value for name, value in given.items() if name not in ("tools", "tool_choice", "parallel_tool_calls")}
-    schema = chosen[0].get("parameters") or {"type": "object"}
-    return {**rest, "response_format": _schema_format("tools", schema)}, chosen[0]["name"]
+        shown = {"tools": [{"type": "function", "function": one} for one in chosen], "tool_choice": "none"}
+    return {**given, **shown, "response_format": _schema_format("tools", schema)}, tuple(one["name"] for one in chosen)
+
+
+def _call(number: int, function: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a call, as part `number` of anyOf: references within its arguments start from there."""
+    arguments = json.dumps(function.get("parameters") or {"type": "object"})
+    moved = arguments.replace('"$ref": "#', f'"$ref": "#/anyOf/{number}/properties/arguments')
+    call = {"name": {"const": function["name"]}, "arguments": json.loads(moved)}
+    return {"type": "object", "properties": call, "required": [*call], "additionalProperties": False}
 
 
 def _functions(tool: Any) -> list[dict[str, Any]]:

@@ -124,7 +124,9 @@ def test_a_real_model_answers_as_in_llama_cpp(
         assert found
         assert not found.problem
         print(f"older: {older}, over http: {over_http}: {found.seconds:.1f} s, {found.tokens_per_second:.1f} tokens/s")
-        unsure, sure = (text.strip() for text, _ in found.answers)
+        unsure, sure = texts = [text.strip() for text, _ in found.answers]
         assert [count for _, count in found.answers] == read
-        assert sure == wanted[1]
-        assert unsure[:10] == wanted[0][:10], "in four bits, builds of llama.cpp part at near ties"
+        if form:  # the model expects no JSON: which space comes next is a near tie
+            assert list(map(json.loads, texts)) == list(map(json.loads, wanted))
+        else:
+            assert (sure, unsure[:10]) == (wanted[1], wanted[0][:10]), "in four bits, builds part at near ties"

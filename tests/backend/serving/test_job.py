@@ -149,6 +149,31 @@ def test_what_programs_ask_for(work: Work, url: str) -> None:
         ask(**ASK)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
+def test_a_model_that_never_learned_to_call_must(work: Work) -> None:
+    """One function, or one of two, with a template that has tools; at once and streamed, whole and cut off."""
+    openai = pytest.importorskip("openai")
+    result = work.workspace.run_folder(work.spec["run"]) / "result" / "adapter"
+    shutil.copyfile(TEMPLATES / "qwen2_5.jinja", result / "chat_template.jinja")
+    two = [{"type": "function", "function": {"name": name, "parameters": FORM}} for name in ("count", "find")]
+    asks = (two[:1], False, 99), (two[:1], True, 99), (two, False, 99), (two, True, 99), (two, True, 2)
+    with served(work) as url, openai.OpenAI(base_url=url, api_key=KEY) as client:
+        for tools, stream, most in asks:
+            more = {"model": "orders", "tools": tools, "tool_choice": "required", "stream": stream, "max_tokens": most}
+            made = client.chat.completions.create(**{**ASK, **more, "n": 2})
+            choices = [choice for part in (made if stream else [made]) for choice in part.choices]
+            for parts in ([choice for choice in choices if choice.index == index] for index in (0, 1)):
+                pieces = [choice.delta if stream else choice.message for choice in parts]
+                calls = [call for piece in pieces for call in piece.tool_calls or []]
+                if most == 2:
+                    assert (calls, pieces[-1].content[:1], parts[-1].finish_reason) == ([], "{", "length")
+                    continue
+                assert [bool(call.id) for call in calls] == [call is calls[0] for call in calls]
+                assert calls[0].function.name in [tool["function"]["name"] for tool in tools]
+                assert json.loads("".join(call.function.arguments for call in calls)).keys() == {"count"}
+                assert (pieces[-1].content, parts[-1].finish_reason) == (None, "tool_calls")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("program", "script"), [("bin/python", "ask.py"), ("node", "ask.mjs")])
 def test_clients(url: str, program: str, script: str) -> None:

@@ -108,16 +108,29 @@ def test_the_form_of_the_examples_is_the_default() -> None:
 
 @pytest.mark.parametrize("able", [ABLE, CALLS])
 def test_a_tool_choice_that_means_nothing_is_declined(able: Abilities) -> None:
-    for choice in ("bogus", {"function": {"name": "other"}}, {"type": "function"}):
+    for choice in ("bogus", "", {"function": {"name": "other"}}, {"type": "function"}, "required"):
         with pytest.raises(BadField, match="tool_choice"):
-            body(able=able, tools=[TOOL], tool_choice=choice)
+            body(able=able, tools=[] if choice == "required" else [TOOL], tool_choice=choice)
     with pytest.raises(BadField, match="without a name"):
         body(able=able, tools=[{"type": "function", "function": {"parameters": SCHEMA}}], tool_choice="required")
 
 
+def test_a_function_that_must_be_called_is_a_form_of_the_answer() -> None:
+    for choice in ("required", {"type": "function", "function": {"name": "find"}}):
+        made = body(tools=[TOOL], tool_choice=choice, parallel_tool_calls=False)
+        assert (made["response_format"], "tools" in made) == (FORM, False)
+
+
 def test_tools_pass_where_the_model_learned_them() -> None:
-    named = body(able=CALLS, tools=[{"function": {"name": "x"}}, TOOL], tool_choice={"function": {"name": "find"}})
-    assert (named["tools"], named["tool_choice"]) == ([TOOL], "required")
+    tools = [{"function": {"name": "x", "parameters": {"$ref": "#/$defs/A", "$defs": {"A": {}}}}}, TOOL]
+    named = body(able=CALLS, tools=tools, tool_choice={"function": {"name": "find"}})
+    assert (named["tools"], named["tool_choice"], named["response_format"]) == ([TOOL], "none", FORM)
+    calls = body(able=CALLS, tools=tools, tool_choice="required")["response_format"]["json_schema"]["schema"]["anyOf"]
+    assert calls[0]["properties"]["arguments"]["$ref"] == "#/anyOf/0/properties/arguments/$defs/A"
+    with pytest.raises(BadField, match="tool_choice can"):
+        body(RESPONSES, CALLS, tools=tools, tool_choice="required")
+    with pytest.raises(BadField, match="tools needs"):
+        body(tools=tools, tool_choice="required")
     turns = [{"role": "assistant", "tool_calls": [{"id": "1"}]}, {"role": "tool", "content": "x", "tool_call_id": "1"}]
     made = body(able=CALLS, tools=[TOOL], tool_choice="auto", messages=turns)
     assert (made["tools"], made["messages"][1]["tool_call_id"]) == ([TOOL], "1")
@@ -140,34 +153,6 @@ def ask() -> Callable[..., httpx.Response]:
         return answer
 
     return asked
-
-
-def test_a_function_that_must_be_called_is_a_form_of_the_answer(ask: Callable[..., httpx.Response]) -> None:
-    def serve(request: httpx.Request) -> httpx.Response:
-        asked = json.loads(request.content)
-        assert asked["response_format"]["json_schema"]["schema"] == SCHEMA
-        assert "tools" not in asked
-        if not asked.get("stream"):
-            choice = {"message": {"role": "assistant", "content": '{"if": 1}'}, "finish_reason": "stop"}
-            return httpx.Response(200, json={"choices": [choice], "usage": {"completion_tokens": 3}})
-        deltas = [{"role": "assistant", "content": None}, {"content": '{"if"'}, {"content": ": 1}"}, {}]
-        ends = [None, None, None, "stop"]
-        pieces = [(index, *piece) for piece in zip(deltas, ends, strict=True) for index in (0, 1)]
-        events = [{"choices": [{"index": i, "delta": d, "finish_reason": e}]} for i, d, e in pieces]
-        text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-        return httpx.Response(200, text=f"{text}data: [DONE]\n\n")
-
-    forced = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "find"}}}
-    choice = ask(serve, **forced).json()["choices"][0]
-    function = {"name": "find", "arguments": '{"if": 1}'}
-    assert (choice["message"]["tool_calls"][0]["function"], choice["finish_reason"]) == (function, "tool_calls")
-    lines = ask(serve, **forced, n=2, stream=True).text.split("\n\n")
-    choices = [json.loads(line.removeprefix("data: "))["choices"][0] for line in lines if line.startswith("data: {")]
-    for one in ([choice for choice in choices if choice["index"] == index] for index in (0, 1)):
-        calls = [call for choice in one for call in choice["delta"].get("tool_calls", [])]
-        assert [call["function"].get("name") for call in calls] == ["find", None, None]
-        assert "".join(call["function"]["arguments"] for call in calls) == '{"if": 1}'
-        assert one[-1]["finish_reason"] == "tool_calls"
 
 
 @pytest.mark.parametrize("stream", [False, True])
