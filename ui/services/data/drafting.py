@@ -139,6 +139,7 @@ class DraftingService:
             if last.startswith(_ADDED):
                 left = {at: name for at, name in self._store.info.read(data_id).materials.items() if at not in last}
                 self._store.info.update(data_id, lambda info: replace(info, materials=left))
+                (self._store.folder(data_id) / last.removeprefix(_ADDED)).unlink(missing_ok=True)
             write_log(self._store.folder(data_id), last, None)
         return int(last.split()[2]) if last.startswith(f"decided {YOURS}") else 0
 

@@ -195,7 +195,7 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
     assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source itself is taken back"
     app.drafting.add_source(faq, TOPIC, TOPIC)
-    assert (now(app, faq).waiting, now(app, faq).passages) == (35, 40), "it is a topic here, too"
+    assert (now(app, faq).waiting, len([*app.dataset_store.folder(faq).glob("material-*")])) == (35, 2), "a topic here"
     (tmp_path / "no.json").write_text('{"a": 1}')
     texts = app.dataset_store.add("In town we bake bread at night. " * 300, "prose.txt")
     pairs = app.dataset_store.add('{"prompt": "Open?", "chosen": "Yes, till six.", "rejected": "No."}\n' * 4, "pairs")
