@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS
 from backend.datasets.convert.mapping import Plan
-from backend.datasets.convert.messages import from_json, messages_from, system_text
+from backend.datasets.convert.messages import as_json, from_json, messages_from, system_text
 from backend.datasets.convert.tool_calls import tools_from
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import Message, Row
@@ -47,6 +47,8 @@ class _Fields:
             return "true" if value else "false"
         if isinstance(value, (int, float)):
             return str(value)
+        if field not in ("system", "text") and (text := as_json(value)):
+            return text
         fix = "Put it in quotes, or remove this example."
         raise RowFault("content_not_text", f"The {self.shown(field)} is not text.", fix, excerpt(str(value)))
 

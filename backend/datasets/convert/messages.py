@@ -1,5 +1,6 @@
 """Converts a conversation, in the formats that files use, into canonical messages."""
 
+import json
 from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS
@@ -128,10 +129,27 @@ def system_text(value: Any) -> Any:
     return content_text(value, 0, "system", calls=False) if isinstance(value, list) and value else value
 
 
+def as_json(value: Any) -> str:
+    """The JSON of an object or several, as in an answer with what was pulled out of a text; "" if they are messages, or
+    parts or spans of a text, or something else."""
+    items = value if isinstance(value, list) else [value]
+    return json.dumps(value, ensure_ascii=False) if items and all(map(_is_record, items)) else ""
+
+
+def _is_record(item: Any) -> bool:
+    if not isinstance(item, dict) or not item or "answer_start" in item:
+        return False
+    is_message = not item.keys().isdisjoint(ROLE_KEYS) and not item.keys().isdisjoint(CONTENT_KEYS)
+    is_part = item.keys() <= {"type", "text", "content", "parts"} or str(item.get("type")).endswith("text")
+    return not (is_message or is_part)
+
+
 def content_text(content: Any, number: int, role: str, calls: bool) -> str:
     """The text of a message, "" if it only calls tools. Parts of type text are joined. Raises RowFault."""
     if isinstance(content, str):
         return content
+    if role == "assistant" and isinstance(content, dict) and (text := as_json(content)):
+        return text
     if content is None:
         if calls:
             return ""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.convert.messages import as_json
 from backend.datasets.read.load import Limits, ReadOptions
 from backend.records.rows import Dataset, Message, Row, is_learned
 from backend.settings import PROJECT_ROOT
@@ -191,3 +192,9 @@ class TestOpenAI:
         [row] = data.rows
         assert [m["content"] for m in row.messages] == ["q", "good"]
         assert row.rejected == [{"role": "assistant", "content": "bad"}]
+
+
+def test_records_in_an_answer_are_json_but_messages_and_parts_are_not() -> None:
+    assert as_json([{"type": "order", "value": 5}]) == '[{"type": "order", "value": 5}]'
+    for other in ([], "a", [{"role": "user", "content": "q"}], {"type": "text", "text": "a"}, [{"a": 1}, "b"], {}):
+        assert as_json(other) == ""
