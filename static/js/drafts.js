@@ -19,7 +19,7 @@ document.addEventListener('input', (event) => {
 });
 
 // So does what is typed into a field of gradio's under the class "keeps", from one loading to the next.
-const idOf = (field) => field.matches('.keeps textarea') && field.closest('[id]').id;
+const idOf = (field) => field.matches('.keeps textarea') && field.closest('[id]:not([id=""])').id;
 document.addEventListener('input', ({ target }) => {
   if (!idOf(target)) return;
   drafts[idOf(target)] = target.value;
