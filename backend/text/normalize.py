@@ -12,8 +12,8 @@ from backend.records.rows import Row
 Groups = list[list[int]]  # positions in a list of rows; each group and the groups in rising order
 Key = Callable[[Row, "Callable[[str], Hashable]"], Hashable]  # the part of a row to compare; None matches no row
 
-_QUOTES = "\"'‘’‚‛“”„‟«»‹›「」『』"
-_EDGES = re.compile(f"^[\\s{_QUOTES}¿¡]+|[\\s{_QUOTES}.,;:?!¿¡…。．、，！？；：｡､؟؛،।॥]+$")  # marks of a sentence
+_STARTS = " \"'‘’‚‛“”„‟«»‹›「」『』¿¡"  # the marks before and after a sentence
+_ENDS = f"{_STARTS}.,;:?!…。．、，！？；：｡､؟؛،।॥"
 _RAISED = re.compile("([²³¹⁰-⁹₀-₉]+)")
 _LOWER = bytes(range(256)).lower()
 _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
@@ -25,7 +25,7 @@ def normalize(text: str) -> str:
     if not text.isascii():
         text = compatible(text)
     text = " ".join(text.casefold().split())
-    return _EDGES.sub("", text) or text
+    return text.rstrip(_ENDS).lstrip(_STARTS) or text
 
 
 def compatible(text: str) -> str:

@@ -24,7 +24,7 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 20  # lists in lists that are indented
 _SEVERAL = 3  # questions, after which other bold letters at the start of a block are taken for one
 _SPACES = re.compile(r"[ \t\r\n\f]+")
-_STYLE_RULE = re.compile(r"\.([\w-]+)[^{}]*\{([^{}]*)\}")
+_STYLE_RULE = re.compile(r"(?<![^{}])(?=[^{}]*\{[^{}]*\})[^{}]*?\.([\w-]+)[^{}]*\{([^{}]*)\}")
 _WEIGHT = re.compile(r"font-weight:\s*(?:(bold|[6-9]00)|(normal|[1-5]00))")
 
 
@@ -121,8 +121,7 @@ class _Reader(HTMLParser):
         else:
             if not self._runs:
                 self._line = self.getpos()[0]
-            text = data if self._count["pre"] else _SPACES.sub(" ", data)
-            self._runs.append((text, self._bold))
+            self._runs.append((data if self._count["pre"] else _SPACES.sub(" ", data), self._bold))
 
     def parse_html_declaration(self, i: int) -> int:
         if self.rawdata.startswith("<![", i):  # a comment in HTML; the base class looks for ]]> and fails on <![>

@@ -13,13 +13,13 @@ _WRAPPED = 40  # characters of a line that goes on in the next one, at least
 _LABELS = 3  # lines such as "Phone: 555 010" of which each is a passage of its own
 _ITEM = re.compile(r"^\s*([-*+•–]|\(?\d{1,3}[.)])\s")
 _LABEL = re.compile(
-    r"\s*(?:[-*+•–]\s+)?(?:\*\*)?(?P<label>[^:：\n.!?]{2,40}?)(?:\*\*)?\s?[:：](?:\*\*)?\s+(?P<value>\S.*)"
+    r"\A\s*(?:[-*+•–]\s+)?(?:\*\*)?(?P<label>[^:：\n.!?]{2,40}?)(?:\*\*)?\s?[:：](?:\*\*)?\s+(?P<value>\S.*)"
 )
-_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”）]*|\n+")
+_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”）]*|\n+")
 _SHORT = re.compile(
     r"(?:^|[\s(])(?:\w|dr|mr|mrs|ms|st|no|nr|vs|approx|ca|bzw|inkl|tel|str|(?:\w\.)+\w)\.$", re.IGNORECASE
 )
-_NUMBERED = re.compile(r"(?:^|\n)\s*\d{1,3}\.$")
+_NUMBERED = re.compile(r"(?:^|\n)[^\S\n]*\d{1,3}\.$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,12 @@ def _divided(text: str) -> Iterator[str]:
     """The sentences and lines of a text with all that stands between them."""
     start = 0
     for match in _END.finditer(text):
-        before, after = text[start : match.end()], text[match.end() :].lstrip(" ")
+        end = match.end()  # what is near tells whether it is one; all of a long text would take long
+        before, after = text[max(start, end - 20) : end], text[end : end + 20].lstrip(" ")
         short = match[0] == "." and (_SHORT.search(before) or after[:1].islower())
         if not short and not _NUMBERED.search(before):
-            yield before
-            start = match.end()
+            yield text[start:end]
+            start = end
     yield text[start:]
 
 
