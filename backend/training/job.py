@@ -80,7 +80,8 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
         if context.should_stop():
             return TrainingResult(state="stopped", steps=0, weights_changed=False)
         if measured:
-            plan = schedule(spec.data.train_rows, spec.data.validation_rows, measured.settings)
+            rows = spec.data.train_rows + measured.settings.general_rows(spec.data.train_rows)
+            plan = schedule(rows, spec.data.validation_rows, measured.settings)
             context.progress(PHASE, seconds_left=measured.seconds(plan.total, len(plan.evaluations)))
     result = training.run(context)
     used, peak = oom.spec_used(context.folder, spec), result.peak_memory_mib
@@ -175,9 +176,7 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
             if not said and time.monotonic() > began + _BUSY_AFTER and (share := others.share()) > _BUSY:
                 said = True
                 used = f"Other programs use {share:.0%} of its processor: training takes longer while they do."
-                context.emit(
-                    NoteEvent("This computer is busy", used, "The time left is computed anew after each step.")
-                )
+                context.emit(NoteEvent("This computer is busy", used, "The time left is updated after each step."))
             context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))
             time.sleep(_POLL)
     finally:

@@ -70,7 +70,7 @@ def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) 
     if not step:
         return _summary(session, net, step)  # stopped before the first step: there is nothing to save
     best = _restore_best(session, net, step)
-    context.progress("Saving")
+    context.progress("Saving", seconds_left=0.0)  # also where it ended early
     target = learned(context.folder, spec.settings.method)
     rows = verification_rows(session.train, session.validation)
 

@@ -100,6 +100,7 @@ class FakeWork:
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)
     heartbeats: int = 0
     _steps: int = 0
 
@@ -112,6 +113,7 @@ class FakeWork:
     ) -> None:
         self.phases.append(phase)
         self.details += [detail] if detail else []
+        self.left += [] if seconds_left is None else [seconds_left]
         self._steps = done if phase in STEP_PHASES else self._steps
 
     def alive(self) -> None:

@@ -121,9 +121,12 @@ def test_what_changes_memory_is_measured_again(work: MeasuredWork, changes: list
 
 
 def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    dry_runs(monkeypatch, FITS)
+    dry_runs(monkeypatch, {**FITS, "seconds_per_step": 500.0})
     monkeypatch.setattr(training, "run", lambda context: TrainingResult(peak_memory_mib=900))
+    work.spec["settings"]["keep_general"] = 0.5
     assert training_job.run(work)["measured"]["memory_mib"] == 700
+    rows, settings = 2 * spec_of(work).data.train_rows, spec_of(work).settings
+    assert work.left[0] > 500 * settings.num_train_epochs * rows // settings.effective_batch, "general ones, too"
     again = measurements.find(work.workspace, measurements.key_of(spec_of(work)))
     assert again.memory_mib == 900
 

@@ -185,7 +185,6 @@ OVERTRAINED: dict[str, Any] = {
 
 
 def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> None:
-    """The run ends with the best weights."""
     work = make_run(tmp_path, model, **OVERTRAINED, num_train_epochs=60, early_stopping_patience=2)
     result = training.run(work)
     tested = {event["step"]: event["loss"] for event in work.events_of("eval") if event["step"]}
@@ -195,6 +194,7 @@ def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> N
     (verified,) = work.events_of("verification")
     assert verified["trained_loss"] == pytest.approx(result.eval_loss)
     assert any(note["title"] == "Stopped early" for note in work.events_of("note"))
+    assert work.left[-1] == 0, "while it is saved"
 
 
 def test_rows_that_judge_do_not_choose_the_step(model: Path, tmp_path: Path) -> None:
