@@ -175,19 +175,16 @@ class Asking:
 
     def _ask(self, pane: str, items: Sequence[Item], conversations: Conversations, phase: str) -> list[Answer]:
         prompts = list(map(self.prompt, items, conversations))
-        fits = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
-        asked = [prompts[number] for number in fits]
+        asked = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
+        answers: dict[int, Answer] = {}
 
         def answered(done: int) -> None:
-            self.progress(phase, len(prompts) - len(fits) + done, len(prompts))
+            self.progress(phase, len(prompts) - len(asked) + done, len(prompts))
 
-        given = self.so_far.ask(self.models, pane, asked, self._limit(pane), answered, self._enough)
-        answers = dict(zip(fits, given, strict=True))
-        if self._limit(pane) < self.limit:
-            longer = [n for n in fits if not answers[n].ended and may_follow(items[n].expected, answers[n].text)]
-            asked = [prompts[n] for n in longer]
-            given = self.so_far.ask(self.models, pane, asked, self.limit, lambda done: None, self._enough)
-            answers |= zip(longer, given, strict=True)
+        for limit in dict.fromkeys((self._limit(pane), self.limit)):
+            some = [prompts[number] for number in asked]
+            answers |= zip(asked, self.so_far.ask(self.models, pane, some, limit, answered, self._enough), strict=True)
+            asked = [n for n in asked if not answers[n].ended and may_follow(items[n].expected, answers[n].text)]
         return [answers.get(number, Answer("", False)) for number in range(len(prompts))]
 
     def _limit(self, pane: str) -> int:

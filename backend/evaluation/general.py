@@ -62,7 +62,7 @@ def check(
     learned: the answers of the training examples. keep_general: the setting of the run, None where it has no effect.
     usual: more of what the base model answers to other things."""
     asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
-    total = 2 * len(asked)
+    total, known = 2 * len(asked), set(map(normalize, learned))
     answers = {BASE: ask(models, BASE, so_far, lambda done: progress(done, total))}
     in_form = _form(measure, learned, [*(answer.text for answer in answers[BASE]), *usual])
     graded = measure is not None and measure.graded  # a phrase of the task's may still follow
@@ -77,7 +77,7 @@ def check(
 
     def settled(number: int, written: Sequence[int]) -> bool:
         """Whether another prompt is answered: whatever follows, it is not in the form of the task."""
-        return looping(number, written) or not _may_begin(models.decode(written), measure, learned)
+        return looping(number, written) or not _may_begin(models.decode(written), measure, known)
 
     answers[TUNED] = ask(models, TUNED, so_far, lambda done: progress(total // 2 + done, total), enough, settled)
     texts = {pane: [answer.text for answer in given] for pane, given in answers.items()}
@@ -151,13 +151,13 @@ def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]
     return (lambda text: any(signs.share_with(phrase, [text]) for phrase in phrases)) if phrases else None
 
 
-def _may_begin(text: str, measure: Measure | None, learned: Sequence[str]) -> bool:
-    """Whether an answer that begins with `text` may yet have the form of those in `learned`, as `_form` sees it."""
+def _may_begin(text: str, measure: Measure | None, known: Collection[str]) -> bool:
+    """Whether an answer that begins with `text` may yet have the form of the normalized ones, as `_form` sees it."""
     if measure is None or measure.name not in (*_OPENINGS, "label", "exact"):
         return True
-    openings = _OPENINGS.get(measure.name)
-    begun, wanted = (text.lstrip(), openings) if openings else (normalize(text), map(normalize, learned))
-    return any(begun.startswith(one) or one.startswith(begun) for one in wanted)
+    text = text.rstrip("\ufffd")  # a part of a character
+    begun = text.lstrip() if measure.name in _OPENINGS else normalize(f"{text}a")[:-1]  # more follows its last mark
+    return any(begun.startswith(one) or one.startswith(begun) for one in _OPENINGS.get(measure.name, known))
 
 
 def _drift(models: Models, asked: Sequence[str], base: Sequence[Answer]) -> float | None:

@@ -71,7 +71,7 @@ def test_losses_are_named_and_only_real_drops() -> None:
 @pytest.mark.parametrize(
     ("learned", "leak"),
     [
-        (JSON, ORDER), (JSON, f"```json\n{ORDER}"), (LABELS, "Late."),
+        (JSON, ORDER), (JSON, f"```json\n{ORDER}"), (LABELS, "Late."), (LABELS, '"Late"'),
         (VOICE, "Paris it is, love. See you at the oven, Rosie x"),
     ],
 )  # fmt: skip
