@@ -23,7 +23,7 @@ def edited_form(run_folder: Path) -> Schema | None:
     """What the person wrote; None for nothing. Raises BadSetting that names the file, for one that can't be used."""
     file = run_folder / EDITED
     try:
-        return parse_form(file.read_text("utf-8")) if file.exists() else None
+        return parse_form(file.read_text("utf-8-sig")) if file.exists() else None
     except (OSError, UnicodeDecodeError, BadInput) as error:
         why = error.what if isinstance(error, BadInput) else f"can't be read ({error})."
         name = "/".join(file.parts[-3:])

@@ -32,6 +32,8 @@ def test_forms(tmp_path: Path, answers: list[Any], properties: dict[str, Any] | 
     form = answer_form(tmp_path)
     assert (form and form["properties"]) == properties
     assert answer_form(tmp_path / "none") is None
+    (tmp_path / EDITED).write_text(json.dumps(PLAIN), "utf-8-sig")  # as some editors of Windows save it
+    assert answer_form(tmp_path) == PLAIN
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"oneOf": []}', '{"type": "text"}', '{"$defs": 1}', "\xff", "[" * 9999])
