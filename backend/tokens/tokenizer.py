@@ -109,8 +109,8 @@ class BoxedTokenizer(ChatTokenizer):
 
     pad_id = cached_property[int](lambda self: self._box.ask(int, "pad_id"))
     control_markers = cached_property[tuple[str, ...]](lambda self: self._box.ask(tuple, "control_markers"))
-    control_ids = cached_property[set[int]](lambda self: self._box.ask(set, "control_ids"))
-    stop_ids = cached_property[tuple[int, ...]](lambda self: self._box.ask(tuple, "stop_ids"))
+    control_ids = cached_property[set[int]](lambda self: set(self._box.ask(_ids, "control_ids")))
+    stop_ids = cached_property[tuple[int, ...]](lambda self: tuple(self._box.ask(_ids, "stop_ids")))
     end_of_turn = cached_property[str](lambda self: self._box.ask(str, "end_of_turn"))
     default_instruction = cached_property[str](lambda self: self._box.ask(str, "default_instruction"))
 
@@ -120,7 +120,10 @@ class BoxedTokenizer(ChatTokenizer):
         return self._box.ask(str, "render", messages, tools, add_generation_prompt)
 
     def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
-        return self._box.ask(lambda value: Encoded(*value), "encode", messages, tools, max_length)
+        def made(row: Sequence[Any]) -> Encoded:
+            return Encoded(_ids(row[0]), _ids(row[1]), bool(row[2]), int(row[3]))
+
+        return self._box.ask(made, "encode", messages, tools, max_length)
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
         return [*self._rows(rows, True, lambda count, ids: count.encoded(ids))]
@@ -137,31 +140,34 @@ class BoxedTokenizer(ChatTokenizer):
             return [error_of(value) if isinstance(value[0], str) else made(*_numbers(*value)) for value in values]
 
         for batch in _batches(rows):
+            asked = [(row.text, row.messages, row.tools) for row in batch]
             try:
-                yield from self._box.ask(
-                    answers, "rows", [(row.text, row.messages, row.tools) for row in batch], with_ids
-                )
+                yield from self._box.ask(answers, "rows", asked, with_ids)
             except ApprenticeError as error:
                 apart = (one for row in batch for one in self._rows([row], with_ids, made))
                 yield from [error] if len(batch) == 1 else apart
 
     def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
-        return self._box.ask(list, "prompt_ids", messages, tools)
+        return self._box.ask(_ids, "prompt_ids", messages, tools)
 
     def opening(self) -> list[int]:
-        return self._box.ask(list, "opening")
+        return self._box.ask(_ids, "opening")
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         return self._box.ask(str, "decode", list(ids), skip_special_tokens)
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return self._box.ask(list, "count", list(texts))
+        return self._box.ask(_ids, "count", list(texts))
 
     def pieces(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> list[Piece]:
         return self._box.ask(_pieces, "pieces", messages, tools, max_length)
 
     def document_pieces(self, row: Row, lengths: LengthLimits) -> list[Piece]:
         return self._box.ask(_pieces, "document_pieces", row.text or "", lengths)
+
+
+def _ids(answer: Sequence[Any]) -> list[int]:
+    return list(map(int, answer))
 
 
 def _numbers(about: Sequence[Any], ids: str) -> tuple[TokenCount, list[int]]:
@@ -175,8 +181,7 @@ def _pieces(answer: Sequence[Any]) -> list[Piece]:
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    characters = 0
+    batch, characters = list[Row](), 0
     for row in rows:
         batch.append(row)
         characters += len(row.text or "") + sum(len(message.get("content") or "") for message in row.messages)
