@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import fmean
-from time import monotonic
+from time import perf_counter
 from typing import Any, Self
 
 from backend.chat.engine import (
@@ -165,16 +165,15 @@ class LlamaEngine(WithTokenizer):
         # Any other prompt is read from its start: read in other pieces it gives slightly other numbers, and the seed
         # alone must decide.
         self._held[pane] = len(ids), ids
-        slot, tuned = self.panes.index(pane), self._tuned(pane)
+        slot, tuned, left = self.panes.index(pane), self._tuned(pane), sampling.max_new_tokens
         if sampling.grammar:  # whose state one request holds
-            most = sampling.max_new_tokens
-            answer = server.answer(ids, slot, most, tuned, sampling)
+            answer = server.answer(ids, slot, left, tuned, sampling)
             yield from (token for token in answer if token not in self._end_ids)
-            return "length" if len(answer) == most else "end"
+            return "length" if len(answer) == left else "end"
         new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
         if new.likeliest:  # none for a token that is only part of a character
             require_number(new.likeliest[0][1])
-        self._read[pane], found, left, piece = new.read, [new.token], sampling.max_new_tokens, 1
+        self._read[pane], found, piece = new.read, [new.token], 1
         while True:
             for token in found:
                 if token in self._end_ids:
@@ -184,10 +183,10 @@ class LlamaEngine(WithTokenizer):
             left -= len(found)
             if left <= 0:
                 return "length"
-            began, step = monotonic(), replace(sampling, seed=draw.getrandbits(31))
+            began, step = perf_counter(), replace(sampling, seed=draw.getrandbits(31))
             found = server.answer(ids, slot, min(piece, left), tuned, step)
             if sampling.temperature <= 0:  # else the speed would decide what a seed gives
-                piece = max(1, min(_PIECE, int(_SHOWN * len(found) / (monotonic() - began))))
+                piece = max(1, min(_PIECE, int(_SHOWN * len(found) / (perf_counter() - began))))
 
     def _next(self, server: LlamaServer, pane: str, ids: Sequence[int], **more: Any) -> Next:
         return server.next(ids, self.panes.index(pane), tuned=self._tuned(pane), **more)
