@@ -65,7 +65,7 @@ def pairs(report: EvaluationReport) -> Markup:
 def _pair(name: str, answer: ReportedAnswer, report: EvaluationReport) -> Markup:
     before, after = (fmt.shorten(answer.texts[system], 200) for system in (BASE, TUNED))
     question = Markup("<strong>{}</strong> {}").format(name, fmt.shorten(answer.question, 240))
-    judged = mark(answer.scores[TUNED], report)
+    judged = "" if report.main_measure == "chrf" else mark(answer.scores[TUNED], report)  # a likeness says little
     return components.answers(question, [("Before", "", before), ("After", judged, after)])
 
 
