@@ -50,8 +50,8 @@ class Context:
     ) -> None:
         """Report progress; written when the phase changes, else at most twice a second. Raises OSError. phase: what
         is being done, for people. done: how much of `total`, in any unit. total: 0 if it is unknown. seconds_left:
-        until all of it is done; None if it is unknown: then what was said last runs on. detail: more about the phase,
-        for people"""
+        until all of it is done; None if it is unknown: then the last estimate counts down. detail: more about the
+        phase, for people"""
         with self._lock:
             before, now = self.status.progress, time.monotonic()
             if seconds_left is not None:

@@ -69,7 +69,7 @@ class Worker:
             encoded = self._tokenizer.encode_rows(made)
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
-        return [_told(row, with_ids) if isinstance(row, Encoded) else _error(row) for row in encoded]
+        return [_packed(row, with_ids) if isinstance(row, Encoded) else _error(row) for row in encoded]
 
     def _row(self, row: Row) -> Encoded | ApprenticeError:
         try:
@@ -78,7 +78,7 @@ class Worker:
             return _of(error)
 
 
-def _told(row: Encoded, with_ids: bool) -> list[Any]:
+def _packed(row: Encoded, with_ids: bool) -> list[Any]:
     """The ids as numbers of 32 bits, which JSON would make slow."""
     return [TokenCount.of(row), b64encode(array("i", row.input_ids if with_ids else [])).decode()]
 

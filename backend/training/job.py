@@ -160,7 +160,7 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
     limit, on_processor = available(machine), nvidia_gpu(machine) is None and not machine.unified_memory
     order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit, "on_processor": on_processor}
     (folder / ORDER).write_text(json.dumps(order), "utf-8")
-    began, said = time.monotonic(), not on_processor
+    began, noted = time.monotonic(), not on_processor
     child = child_process.start(["-m", "backend.training.dry_run", str(context.folder)])
     others = OtherPrograms(child.pid)
     try:
@@ -173,8 +173,8 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
             if nvidia_gpu(machine) is None and _used_mib(child) > limit:
                 return {"fits": False}
             context.alive()
-            if not said and time.monotonic() > began + _BUSY_AFTER and (share := others.share()) > _BUSY:
-                said = True
+            if not noted and time.monotonic() > began + _BUSY_AFTER and (share := others.share()) > _BUSY:
+                noted = True
                 used = f"Other programs use {share:.0%} of its processor: training takes longer while they do."
                 context.emit(NoteEvent("This computer is busy", used, "The time left is updated after each step."))
             context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))

@@ -102,7 +102,7 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems of rows with the same question, unless their answers mean the same."""
-    rows = rows if not asks_for(CHOICE, question(rows[0])) else []  # for one of many
+    rows = rows if not asks_for(CHOICE, question(rows[0])) else []  # any of several is right
     answered = [row for row in rows if question(row).strip() and last_answer(row).strip()]
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
     counts = Counter(gist(last_answer(row)) for row in answered)

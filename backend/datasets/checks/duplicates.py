@@ -135,8 +135,8 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
 
 def _is_near(one: Row, other: Row, asks_alike: bool, says_alike: bool, labels: Collection[str]) -> bool:
     """Whether two rows are nearly the same: the question or the answer means the same, and the other is alike. Where
-    both differ, they are two examples of one form. asks_alike, says_alike: they share most pairs of
-    words. labels: what many rows answer."""
+    both differ, they are two examples of one form. asks_alike, says_alike: they share most pairs of words.
+    labels: what many rows answer."""
     if one.text is not None or other.text is not None:
         return True
     said, asked = (last_answer(one), last_answer(other)), (question(one), question(other))

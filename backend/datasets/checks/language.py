@@ -81,7 +81,7 @@ def is_another(text: str, usual: str) -> str | None:
     if not text.isascii() and _by_script(text[:_SAMPLE]):
         return detected
     if _CODE.search(text) or (usual in _OWN and len(_OWN[usual].findall(text)) >= _SENTENCE):
-        return None  # also a text with a passage that it speaks of
+        return None  # code, or a text that quotes a passage
     words = {word for word in _WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()) if len(word) > 1}
     hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]
     return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None

@@ -12,7 +12,7 @@ from backend.records.rows import Problem, Row, Source
 from backend.text.excerpt import excerpt
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-SAID: dict[str, str] = WORD_LISTS["fields"]  # what a field is, where its name is a programmer's
+FIELDS: dict[str, str] = WORD_LISTS["fields"]  # what a field is, where its name is a programmer's
 _LISTED = 8  # lines of what is not used
 _MIN_ROWS = 10  # with fewer, repetition is mentioned but not warned about
 
@@ -118,9 +118,9 @@ def understood(source: Source) -> str:
     if source.details.cue:
         each = f"question = {source.details.cue}, answer = what follows"
     else:
-        columns = [(SAID.get(field, field), excerpt(column, width=40)) for field, column in source.mapping.items()]
+        columns = [(FIELDS.get(field, field), excerpt(column, width=40)) for field, column in source.mapping.items()]
         columns.sort(key=lambda pair: pair[0] == "answer")  # after the question, in whatever order they stand
-        each = ", ".join(said if said == column else f"{said} = {column!r}" for said, column in columns)
+        each = ", ".join(name if name == column else f"{name} = {column!r}" for name, column in columns)
     if source.details.imitate:
         people = ", ".join(source.details.imitate)[:80].replace("assistant", "the side that answers")
         each = f"a conversation, in which the model learns to write like {people}"

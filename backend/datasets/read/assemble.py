@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from backend.datasets.checks.report import SAID
+from backend.datasets.checks.report import FIELDS
 from backend.datasets.convert.convert import check_size, convert
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan, make_plan
@@ -180,7 +180,7 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
             "Look at a few accented letters, and choose another encoding if they are wrong.",
         )
     if plan.guessed:
-        which = ", ".join(f"{column!r} is the {SAID.get(field, field)}" for field, column in plan.mapping.items())
+        which = ", ".join(f"{column!r} is the {FIELDS.get(field, field)}" for field, column in plan.mapping.items())
         fix = "If not, choose other columns, or plain text if the model should learn how the texts are written."
         rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if plan.rival else ""
         collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
