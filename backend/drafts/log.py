@@ -43,7 +43,10 @@ class Log:
         kind, _, name = about.partition(" ")
         if kind == "drafted":
             self.looked_at.add(int(name))
-            self.drafted += [Draft(**draft) for draft in value]
+            if value is None:
+                self.looked_at.remove(int(name))
+                self.drafted = [draft for draft in self.drafted if draft.passage != int(name)]
+            self.drafted += [Draft(**draft) for draft in value or ()]
             return
         decisions: dict[str, Any] = self.wordings if kind == "worded" else self.decided
         decision, edit = value, value
@@ -73,7 +76,7 @@ def read_log(folder: Path, edits: Collection[str]) -> Log:
 
 def write_log(folder: Path, about: str, value: str | Wording | Sequence[Draft] | None) -> None:
     """Adds a line. about: "drafted PASSAGE", with what a model drafted; "decided DRAFT", with the edit that keeps it or
-    DROPPED; "worded COLUMN", with a Wording. None takes a decision back. Raises WorkspaceProblem."""
+    DROPPED; "worded COLUMN", with a Wording. None takes a decision, or the drafts, back. Raises WorkspaceProblem."""
     line = json.dumps({about: value}, ensure_ascii=False, default=asdict)
     try:
         with (folder / FILE).open("ab") as file:

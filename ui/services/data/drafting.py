@@ -137,8 +137,11 @@ class DraftingService:
             if log.order[last]:
                 self._editor.undo(data_id)
             if last.startswith(_ADDED):
+                before = self._material(data_id).passages.keys()
                 left = {at: name for at, name in self._store.info.read(data_id).materials.items() if at not in last}
                 self._store.info.update(data_id, lambda info: replace(info, materials=left))
+                for gone in (before - self._material(data_id).passages.keys()) & log.looked_at:
+                    write_log(self._store.folder(data_id), f"drafted {gone}", None)  # another source gets its number
                 (self._store.folder(data_id) / last.removeprefix(_ADDED)).unlink(missing_ok=True)
             write_log(self._store.folder(data_id), last, None)
         return int(last.split()[2]) if last.startswith(f"decided {YOURS}") else 0

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from backend.drafts import templates
+from backend.drafts.log import write_log
 from backend.errors import BadInput, ChatFailed, NotInDemo, WorkspaceProblem
 from backend.records.chat import Chunk
 from tests.ui.conftest import tabs
@@ -193,7 +195,8 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     app.drafting.keep(faq, draft.id, "When do you open?", "We open at six.")
     assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
-    assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source itself is taken back"
+    write_log(app.dataset_store.folder(faq), "drafted 41", [replace(draft, id="by a model")])
+    assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source itself is taken back, and its drafts"
     app.drafting.add_source(faq, TOPIC, TOPIC)
     assert (now(app, faq).waiting, len([*app.dataset_store.folder(faq).glob("material-*")])) == (35, 2), "a topic here"
     (tmp_path / "no.json").write_text('{"a": 1}')
