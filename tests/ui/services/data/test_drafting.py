@@ -196,7 +196,7 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
     write_log(app.dataset_store.folder(faq), "drafted 41", [replace(draft, id="by a model")])
-    assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source itself is taken back, and its drafts"
+    assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source is taken back with its drafts"
     app.drafting.add_source(faq, TOPIC, TOPIC)
     assert (now(app, faq).waiting, len([*app.dataset_store.folder(faq).glob("material-*")])) == (35, 2), "a topic here"
     (tmp_path / "no.json").write_text('{"a": 1}')
