@@ -119,7 +119,7 @@ def _refuse(kind: type[OSError], number: int, winerror: int, why: str, path: str
 
 def _place() -> tuple[str, bool]:
     """The line of the program that is at work ("" if it is a test's, or neither's), and whether it will retry."""
-    frame, is_retried = sys._getframe(2), False
+    frame, is_retried = sys._getframe(1).f_back, False  # none while Python opens the script it is to run
     while frame:
         file = frame.f_code.co_filename
         if file.startswith(_PROJECT) and not file.startswith(_RULES):
