@@ -47,14 +47,15 @@ def sample_answers(
 ) -> list[SampleEvent]:
     """The model's answers to up to PROMPTS held-out prompts. model: the model in training. tokenizer: of the model.
     device: to generate on. data: has the prompts, and the expected answers. step: after which step this is; it goes
-    into the events. new_tokens: tokens of an answer at most. longest: seconds for all of them, None without a limit."""
+    into the events. new_tokens: tokens of an answer at most. longest: seconds for all of them, None without a limit. An
+    answer that is cut ends in an ellipsis."""
     began = time.perf_counter()
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
         return []
     asked = [tokenizer.prompt_ids(prompt) for prompt in prompts]
     answered = answer_prompts(model, tokenizer, device, asked, new_tokens, longest)
-    answers = [tokenizer.decode(list(answer.ids)).strip() for answer in answered]
+    answers = [tokenizer.decode(list(each.ids)).strip() + " …" * (not each.ended) for each in answered]
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     seconds = round(time.perf_counter() - began, 3)
     return [

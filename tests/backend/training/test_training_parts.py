@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from backend.training import device, fused_lora, model, sampler
 from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
 from backend.training.loss import token_losses, with_prefix_sharing
-from backend.training.samples import answer_prompts, time_limit
+from backend.training.samples import answer_prompts, sample_answers, time_limit
 from backend.training.schedule import schedule
 from tests.backend.hardware.simulated import T4, Simulated
 from tests.backend.tiny_run import make_model
@@ -213,6 +214,9 @@ def test_an_answer_is_cut_at_its_time(folder: Path) -> None:
     net, tokenizer = model.load(folder, TrainSettings(), cpu), ChatTokenizer.load(folder)
     cut, whole = (answer_prompts(net, tokenizer, cpu, [[5, 6]], 9, longest)[0] for longest in (0.0, None))
     assert len(cut.ids) == 1 < len(whole.ids)
+    asked = SimpleNamespace(held_out_prompts=[[{"role": "user", "content": "w2"}]], held_out_answers=[])
+    [sample] = sample_answers(net, tokenizer, cpu, asked, longest=0.0)  # type: ignore[arg-type]
+    assert sample.answer.endswith(" …")
 
 
 def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_and_epoch() -> None:
