@@ -72,7 +72,7 @@ class VoiceCount(StoredRecord):
 
 
 class SystemScore(StoredRecord):
-    """How one system did."""
+    """How one system did. Where JSON is expected, a base's answer that begins otherwise is cut after 32 tokens."""
 
     score: Score
     """The share of right answers, the mean likeness from 0 to 1, or the perplexity."""
