@@ -174,7 +174,7 @@ class LlamaEngine(WithTokenizer):
         if new.likeliest:  # none for a token that is only part of a character
             require_number(new.likeliest[0][1])
         self._read[pane], found, piece = new.read, [new.token], 1
-        while True:
+        while found:
             for token in found:
                 if token in self._end_ids:
                     return "end"
@@ -187,6 +187,7 @@ class LlamaEngine(WithTokenizer):
             found = server.answer(ids, slot, min(piece, left), tuned, step)
             if sampling.temperature <= 0:  # else the speed would decide what a seed gives
                 piece = max(1, min(_PIECE, int(_SHOWN * len(found) / (perf_counter() - began))))
+        return "end"
 
     def _next(self, server: LlamaServer, pane: str, ids: Sequence[int], **more: Any) -> Next:
         return server.next(ids, self.panes.index(pane), tuned=self._tuned(pane), **more)
