@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import stat
 import sys
 import tempfile
@@ -122,6 +123,8 @@ def _place() -> tuple[str, bool]:
     frame, is_retried = sys._getframe(1).f_back, False  # none while Python opens the script it is to run
     while frame:
         file = frame.f_code.co_filename
+        if frame.f_code is shutil.move.__code__:  # which copies what it can't rename
+            return "", True
         if file.startswith(_PROJECT) and not file.startswith(_RULES):
             name = file.removeprefix(_PROJECT)
             top = name.split(os.sep)[0]
