@@ -49,8 +49,10 @@ class _Found:
 def read_threads(records: Iterable[Record], chat: ChatFormat) -> tuple[list[list[Post]], list[PassedOver]]:
     """The conversations in `records`, in the order of the file, and the messages that are in none."""
     groups: dict[Any, list[_Found]] = {}
-    number = 0
+    number, empty = 0, []
     for line, record in records:
+        if isinstance(record, dict) and not any(record.values()):
+            empty.append(PassedOver(EMPTY, "", line))
         for conversation in chat.conversations(record):
             number += 1
             places = [find(conversation, path) for path in chat.messages] or [[conversation]]
@@ -66,7 +68,7 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> tuple[list[list
     reader = _Reader(chat, [entry for group in groups.values() for entry in group])
     for group in groups.values():
         reader.add(group)
-    return reader.conversations, reader.passed
+    return reader.conversations, [*empty, *reader.passed]
 
 
 class _Reader:
