@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from backend.datasets.background import ProgressListener
+from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.documents.passages import Passage
 from backend.datasets.read.load import load
 from backend.datasets.read.material import read_material
@@ -16,6 +18,7 @@ from backend.errors import BadInput
 from backend.records.reading import Limits, ReadOptions
 from backend.records.rows import Dataset
 from backend.settings import child_path
+from backend.text.excerpt import excerpt
 
 Options = Mapping[str, Any]  # fields of ReadOptions; {} reads the file as detected
 USUAL = Limits()
@@ -105,7 +108,13 @@ def load_validation(path: Path, name: str, options: Options, limits: Limits = US
     columns = {field: options[field] for field in ("shape", "mapping", "imitate") if field in options}
     with suppress(BadInput):
         return load(path, name=name, options=ReadOptions(**columns, limits=limits))
-    return load(path, name=name, options=ReadOptions(limits=limits))
+    try:
+        return load(path, name=name, options=ReadOptions(limits=limits))
+    except BadInput as error:  # nothing asks for its columns or people: it has to fit the examples
+        choose = "Choose a file like your examples, with the same columns or people, or none."
+        then = choose if isinstance(error, (NoExamples, WhoToImitate)) else error.next
+        what = f"{excerpt(name, width=60)} can't be used as the validation file."
+        raise BadInput(what, f"{error.what} {error.why}".strip(), then) from error
 
 
 def options_key(options: Options) -> str:

@@ -121,12 +121,15 @@ def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path
     assert app.datasets.state(other).blocked
 
 
-def test_unclear_columns_are_chosen_in_a_form(app: App, tmp_path: Path) -> None:
-    table = tmp_path / "table.csv"
+@pytest.mark.parametrize("with_open", [False, True])
+def test_unclear_columns_are_chosen_in_a_form(app: App, file: Path, tmp_path: Path, with_open: bool) -> None:
+    table, old = tmp_path / "table.csv", app.datasets.add(file, "mine.jsonl") if with_open else ""
     table.write_text("x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40)))
-    choice = imported(app, Choice(import_id=app.datasets.import_files([table])))
+    choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_files([table])))
     tab = tabs(app)["data"]
     asked = tab.show(choice)[tab.reading]
+    assert "How should table.csv be read?" in asked
+    assert 'data-do="make-examples"' in asked
     assert '<option value="x2"' in asked
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
     choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))
@@ -201,6 +204,11 @@ def test_the_tab_names_the_validation_file(app: App, file: Path) -> None:
     assert "own.jsonl" in tab.show(Choice(data_id=data_id))[tab.tested]
     choice = apply_action(app, Choice(data_id=data_id), "clear-test", "")
     assert "own.jsonl" not in tab.show(choice)[tab.tested]
+    (prices := file.with_name("prices.csv")).write_text("Product,Price\n" + "Rye loaf,4.90\n" * 18)
+    with pytest.raises(BadInput, match="can't be used as the validation file") as refused:
+        app.validation_files.set(data_id, prices, "prices.csv")
+    assert refused.value.what.startswith("prices.csv ")
+    assert refused.value.next.startswith("Choose a file like your examples, with the same columns")
 
 
 class TestNoTickBetween:
