@@ -11,7 +11,7 @@ from backend.drafts.draft import YOURS, Draft, changes
 from backend.drafts.templates import Column
 from backend.errors import ApprenticeError
 from backend.models.local import DEFAULT
-from ui.records.data import Making
+from ui.records.data import DatasetState, Making
 from ui.text import format as fmt
 from ui.text.files import CHOOSER
 from ui.web.html import components
@@ -32,12 +32,15 @@ def offer() -> Markup:
     return components.card(title, components.acts(make), lead=why)
 
 
-def guide(now: Making, name: str) -> Markup:
-    """name: of what they are made from."""
-    made = f"made from {fmt.shorten(name, 60)}."
+def guide(now: Making, data: DatasetState) -> Markup:
+    """How many examples there are, and where they are from; of several sources, only a file of examples is named."""
+    name, there = fmt.shorten(data.name, 60), sum(row.origin == "file" for row in data.original.rows)
+    made = f": {fmt.number(there)} from {name}, {fmt.number(now.kept - there)} added."
+    if data.info.written:
+        made = " made." if data.info.materials else f" made from {name}."
     if now.kept >= GOAL:
-        return components.guide(2, f"{fmt.count(now.kept, 'example')} {made}", "You can go on to training.")
-    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples {made}", "Keep, change or skip each one.")
+        return components.guide(2, f"{fmt.count(now.kept, 'example')}{made}", "You can go on to training.")
+    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples{made}", "Keep, change or skip each one.")
 
 
 def card(now: Making, data_id: str) -> Markup:

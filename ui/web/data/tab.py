@@ -107,7 +107,7 @@ class DataTab:
         if data.original.rows and data.original.rows[0].text is not None:
             making = drafting.offer()
         return {
-            self.line: drafting.guide(now, data.name) if now else data_views.guide(data),
+            self.line: drafting.guide(now, data) if now else data_views.guide(data),
             self.examples: gr.update(visible=True),
             self.language: language_alert(self.app.advice.unknown_language(choice)),
             self.making: making,

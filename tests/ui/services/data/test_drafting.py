@@ -194,6 +194,9 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     assert draft
     app.drafting.keep(faq, draft.id, "When do you open?", "We open at six.")
     assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
+    tab, choice = tabs(app)["data"], Choice(data_id=faq)
+    app.datasets.state(choice)
+    assert "3 of 50 examples: 2 from faq.csv, 1 added." in tab.show(choice)[tab.line]
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
     write_log(app.dataset_store.folder(faq), "drafted 41", [replace(draft, id="by a model")])
     assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source is taken back with its drafts"
