@@ -64,13 +64,15 @@ def same_everywhere(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def health_claims(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers on which people rely; a few in a large file are no warning."""
-    answers = [last_answer(row) for row in rows if row.messages]
+    answers = [(row.row, last_answer(row)) for row in rows if row.messages]
     words = WORD_LISTS["health"]
-    found = [answer for answer in answers if (low := answer.lower()) and any(word in low for word in words)]
+    found = [(n, answer) for n, answer in answers if (low := answer.lower()) and any(word in low for word in words)]
     if found and len(found) >= _FEW_CLAIMS * len(answers):
         many = "An answer speaks" if len(found) == 1 else f"{len(found):,} answers speak"
-        message = f"{many} of allergens or health. People rely on these, and a model can be wrong."
-        yield problem(None, "health_claims", f"{message} Let such answers say whom to ask.", excerpt(found[0]))
+        where = ", ".join(f"{n:,}" for n, _ in found[:3]) + " and others" * (len(found) > 3)
+        message = f"{many} of allergens or health (example{'s' * (len(found) > 1)} {where})."
+        message = f"{message} People rely on these, and a model can be wrong. Let such answers say whom to ask."
+        yield problem(None, "health_claims", message, excerpt(found[0][1]))
 
 
 def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:

@@ -94,6 +94,9 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     assert found_in([(word, f"{said}\n\n{footer}") for word, said in sound]) == [(0, "boilerplate")]
     assert found_in([(word, f"{said}\n\n{sign_off}") for word, said in sound]) == []
     assert found_in([(word, f"{said} No nuts.\nAllergens: egg.") for word, said in sound]) == [(0, "health_claims")]
+    rows = [chat(n, ("user", "What is in it?"), ("assistant", "Egg, an allergen.")) for n in (3, 5, 8, 9)]
+    for count, where in ((1, "(example 3)"), (3, "(examples 3, 5, 8)"), (4, "(examples 3, 5, 8 and others)")):
+        assert where in next(it.message for it in check(dataset(rows[:count])).problems if it.kind == "health_claims")
     cut = [(f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]]
     assert found_in([*sound[5:], *cut]) == [(n, "cut_off") for n in range(36, 41)]
     lost = (
