@@ -78,8 +78,11 @@ class LossRules:
         return verdict("known_already", when=when)
 
     def unsteady(self) -> Verdict | None:
-        """A loss that rises and stays up, or spikes."""
+        """A loss that rises and stays up, or spikes. Not where the validation loss still falls: batches of short and
+        of long examples differ."""
         losses = self.losses
+        if len(self.validation) > 2 and self.validation[-1] == min(self.validation):
+            return None
         stride = max(1, len(losses) // 1000)
         lowest = min(median(losses[i : i + RECENT]) for i in range(0, max(1, len(losses) - RECENT + 1), stride))
         if self.now > max(lowest * _DIVERGED, lowest + _SPIKE_NATS):

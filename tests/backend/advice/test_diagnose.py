@@ -97,6 +97,7 @@ CURVES: dict[str, tuple[list[float], list[float], str, str, dict[str, Any] | Non
     "spikes": (spiked({20: 3.4, 33: 2.9, 47: 2.2}), [3.0, 1.2], "watch", "spikes", LOWER),
     "a single spike": (spiked({30: 3.0}), [3.0, 1.2], "good", "falling", None),
     "rises and stays up": (CLIMBING, [3.0, 1.2], "bad", "rising", LOWER),
+    "batches of long and short examples": (CLIMBING, [3.0, 1.2, 1.1], "good", "not_yet", None),
     "flat after 100 steps": (FLAT, [2.4, 2.39, 2.4, 2.38], "watch", "flat", HIGHER),
     "flat before 100 steps": (FLAT[:99], [], "good", "not_yet", None),
     "a single rise of the validation loss": (falling(80), [3.0, 1.4, 1.1, 1.2], "good", "falling", None),
