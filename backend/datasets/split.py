@@ -8,12 +8,14 @@ also appear in it are excluded.
 Rows may have a role already, from an earlier version of the model or because a person corrected their answer: those
 stay what they were, so that an earlier version's held-out rows never train a later one. A corrected answer is trained
 on, and rows that ask the same judge nothing. The order in which other rows are set aside depends only on their
-numbers, and added ones come last, so that an edit moves few of them.
+numbers, and rows that the person adds come last, so that an edit moves few of them. Of rows made from a text, about
+the same share is set aside as of the others, so that the result is judged by both.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Literal
 
 from backend.datasets.checks import duplicates
@@ -88,8 +90,7 @@ def split(
     chosen = [group for group, role in zip(groups, taken, strict=True) if role in ("choosing", "judging")]
     free = [group for group, role in zip(groups, taken, strict=True) if role is None]
     free.sort(key=lambda group: blake2b(f"{seed} {rows[group[0]].row}".encode(), digest_size=8).digest())
-    free.sort(key=lambda group: rows[group[0]].origin != "file")  # those of the file are set aside first
-    count = sum(map(len, chosen))
+    free, count = _spread(free, rows), sum(map(len, chosen))
     for group in free:
         if count + len(group) <= target:
             chosen.append(group)
@@ -99,6 +100,17 @@ def split(
     aside = {position for group in chosen for position in group}
     train = [i for i in range(len(rows)) if i not in aside]
     return _divided(train, chosen, {}, "as you chose" if not fraction else "there are too few", roles)
+
+
+def _spread(groups: Groups, rows: Sequence[Row]) -> Groups:
+    """`groups` in the order in which to set them aside: the first n hold about the same share of the rows made from a
+    text as of the person's own."""
+    made = [group for group in groups if rows[group[0]].made]
+    own = [group for group in groups if not rows[group[0]].made]
+    own.sort(key=lambda group: rows[group[0]].origin != "file")  # those of the file are set aside first
+    # Two of one kind follow each other (0, 1 -> 1; 2, 3 -> 3), because choosing and judging rows alternate.
+    places = [((i | 1) / len(kind), group) for kind in (own, made) for i, group in enumerate(kind)]
+    return [group for _, group in sorted(places, key=itemgetter(0))]
 
 
 def _with_corrected(roles: Roles, rows: Sequence[Row]) -> Roles:

@@ -1,6 +1,7 @@
 """A split is fair, repeatable, and sensible for few rows."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from backend.datasets.checks.report import ValidationFile
 from backend.datasets.split import Roles, Split, split, split_with
 from backend.errors import BadSetting
 from backend.records.rows import Row
+from backend.text.normalize import Groups
 from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
 
 
@@ -61,6 +63,19 @@ def test_rows_stay_on_one_side_with_groups(count: int, fraction: float, seed: in
     apart = count - sum(len(group) - 1 for group in together)
     assert bool(parts.validation) == (fraction > 0 and apart > 1)
     assert bool(parts.train) == (count > 0)
+
+
+@pytest.mark.parametrize(("groups", "aside"), [(None, (12, 12)), ([], (6, 6))])  # in groups they are too few to choose
+def test_rows_made_from_a_text_are_set_aside_in_proportion(groups: Groups | None, aside: tuple[int, int]) -> None:
+    """58 rows of a file, and 54 made from a table, three of each of its rows or each for itself."""
+    made = [replace(clean_row(i), origin="added", made="from a table", passage=i // 3) for i in range(60, 114)]
+    rows = [*clean_rows(58), *made]
+    parts = split(rows, together=groups)
+    sides = parts.train, parts.validation, parts.judging
+    assert [(sum(i < 58 for i in side), sum(i >= 58 for i in side)) for side in sides] == [(46, 42), aside, aside]
+    assert {i for i in (*parts.validation, *parts.judging) if i < 58} <= {*split(rows[:58]).judging}
+    more = split([*rows, replace(clean_row(114), made="from a table")], together=groups)
+    assert len({*more.train} - {*parts.train, 112}) <= 3
 
 
 def test_too_few_rows_to_judge_by_are_named() -> None:
