@@ -1,12 +1,10 @@
 """Converts a record of any shape into the canonical Row."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
 
-from backend.datasets.convert.detect import ROLE_KEYS
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import as_json, from_json, messages_from, system_text
 from backend.datasets.convert.tool_calls import tools_from
@@ -145,8 +143,8 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
         value = value[0]["message"]  # the first of several choices
     if isinstance(value, list) and value and isinstance(value[0], str):
         return [_assistant(value[0])]  # the first of several that would do
-    if isinstance(value, dict) and not any(key in value for key in ROLE_KEYS):
-        return [_assistant(json.dumps(value, ensure_ascii=False))]
+    if text := as_json(value):
+        return [_assistant(text)]
     if isinstance(value, dict):
         value = [value]
     if isinstance(value, list):

@@ -111,7 +111,7 @@ def test_launching_turns_off_telemetry_and_sharing() -> None:
 
 
 def test_an_idle_page_rarely_looks_for_events(blocks: gr.Blocks) -> None:
-    assert blocks._queue.sleep_when_free >= 0.01  # seconds; each look takes the processor from a training
+    assert blocks._queue.sleep_when_free >= 0.01  # seconds; each look takes the processor from whatever trains
 
 
 def test_only_system_fonts_are_used(blocks: gr.Blocks) -> None:
