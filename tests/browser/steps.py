@@ -37,11 +37,17 @@ def take_sample(page: Any, patience: float | None = None) -> None:
     until it was read, for which the model may have to be unpacked."""
     go(page, "data")
     page.click("[data-do=sample][data-value=orders]")
-    decision, learned = page.locator("#decision .ask"), page.locator("#tab-data .few")
-    decision.or_(learned).first.wait_for(timeout=patience)
+    decide_all(page, patience)
+
+
+def decide_all(page: Any, patience: float | None = None) -> None:
+    """Takes the first answer to each question that Data asks. Between two of them the card is away for a moment while
+    the examples are read anew: that nothing is asked any more is seen at the button that leads on."""
+    asked, ready = page.locator("#decision .acts button"), page.locator("#to-train:not([disabled])")
+    asked.or_(ready).first.wait_for(timeout=patience)
     while decide(page):
-        pass
-    page.wait_for_selector("#to-train:not([disabled])")
+        asked.or_(ready).first.wait_for()
+    ready.wait_for()
 
 
 def decide(page: Any) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.conftest import made_up_page
 from tests.browser.injected_page import FAILS, PAYLOAD
-from tests.browser.steps import TABS, decide, go, open_details, unfold
+from tests.browser.steps import TABS, decide_all, go, open_details, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -90,9 +90,7 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     assert_inert(page, "the form of an example")
     page.click("#row-form [type=submit]")
     page.wait_for_selector("#row-form form", state="detached")
-    while decide(page):
-        pass
-    page.wait_for_selector("#to-train:not([disabled])")
+    decide_all(page)
     assert_shown_inert(page, "data")
 
     go(page, "train")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.settings import PROJECT_ROOT
-from tests.browser.steps import decide, go, start_training, still
+from tests.browser.steps import decide_all, go, start_training, still
 
 pytestmark = pytest.mark.browser
 
@@ -73,9 +73,7 @@ def test_from_a_first_visit_to_a_bakery_s_model(camera: Camera) -> None:
 
     add(page, PROJECT_ROOT / "tests" / "data" / "bakery.csv")
     camera.take("4-bakery-one-question")
-    while decide(page):
-        pass
-    page.wait_for_selector("#to-train:not([disabled])")
+    decide_all(page)
     camera.take("5-bakery-learned")
     page.click("#to-train")
     page.wait_for_selector("#start-training:not([disabled])")
