@@ -1,9 +1,9 @@
 """What a base model answers to everyday prompts, kept so that training on one task leaves the rest of it intact.
 
 A run trains on some of these answers besides its own examples (`keep_general`). They are no rows of the dataset:
-nothing of them is split, judged, previewed or counted as an example. The first run with a base model asks it (see
-`backend.training.samples`); later runs take the answers from the workspace's cache, and those of the bundled
-model come with the app."""
+nothing of them is split, judged, previewed or counted as an example. The page asks a base model while the person
+looks at the examples (`backend.training.asking`), a run what is still missing then (`backend.training.samples`); the
+answers stay in the workspace's cache, and those of the bundled model come with the app."""
 
 import logging
 import random
@@ -25,6 +25,8 @@ PROMPTS = _SHIPPED / "prompts.json"  # by language
 OF_BUNDLED = _SHIPPED / f"{bundled.FOLDER}.json"  # made by tests/static/make_answers.py
 FILE = "own_answers.json"  # in a run's data/: prompt to answer, "" where the answer can't be used
 
+_MOST_ASKED = 4  # times as many prompts as answers are wanted; a model that thinks aloud never ends in time
+
 Answers = Mapping[str, str]
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,15 @@ def prompts(language: str, seed: int) -> list[str]:
     """The everyday prompts in a language (English where there are none in it), in the order in which a run with this
     seed asks them."""
     return _shuffled(_by_language().get(language) or _by_language()["en"], seed)
+
+
+def unasked(answers: Answers, spec: RunSpec) -> list[str]:
+    """The prompts that a run may still ask; none once it has as many usable answers as it wants."""
+    wanted = spec.settings.general_rows(spec.data.train_rows)
+    if sum(map(bool, answers.values())) >= wanted:
+        return []
+    order = prompts(spec.data.general_language, spec.settings.seed)
+    return [prompt for prompt in order[: _MOST_ASKED * wanted] if prompt not in answers]
 
 
 def rows(run_folder: Path, spec: RunSpec, tokenizer: ChatTokenizer) -> list[Encoded]:
@@ -81,7 +92,12 @@ def write(run_folder: Path, answers: Answers) -> None:
 def fetch(workspace: Workspace, run_folder: Path, spec: RunSpec) -> None:
     """Gives a run that has none yet the answers that are known of its base model. Raises OSError."""
     if spec.settings.general_rows(spec.data.train_rows) and not read(run_folder):
-        write(run_folder, {**_read(_cache_file(workspace, spec)), **_shipped(spec)})
+        write(run_folder, known(workspace, spec))
+
+
+def known(workspace: Workspace, spec: RunSpec) -> dict[str, str]:
+    """The answers that are known of a run's base model, by prompt."""
+    return {**_read(_cache_file(workspace, spec)), **_shipped(spec)}
 
 
 def store(workspace: Workspace, run_folder: Path, spec: RunSpec) -> None:

@@ -23,7 +23,6 @@ from backend.training.device import Device
 
 _LONGEST = 64  # tokens of an answer; one that is longer is not used, since its end would be missing
 AT_A_TIME = 16  # prompts
-_MOST_ASKED = 4  # times as many prompts as answers are wanted; a model that thinks aloud never ends in time
 PROMPTS = 2
 NEW_TOKENS = 64
 _SHARE = 0.1  # of the run's time that all samples may take
@@ -97,14 +96,10 @@ def general_rows(
     wanted = spec.settings.general_rows(spec.data.train_rows)
     if not wanted or not tokenizer.chat_template:
         return []
-    answers, order = own_answers.read(run_folder), own_answers.prompts(spec.data.general_language, spec.settings.seed)
-    known = len(answers)
-    unasked = [prompt for prompt in order[: _MOST_ASKED * wanted] if prompt not in answers]
-    while unasked and not should_stop() and (usable := sum(map(bool, answers.values()))) < wanted:
-        progress(usable, wanted)
-        asked, unasked = unasked[:AT_A_TIME], unasked[AT_A_TIME:]
+    answers = own_answers.read(run_folder)
+    while not should_stop() and (asked := own_answers.unasked(answers, spec)[:AT_A_TIME]):
+        progress(sum(map(bool, answers.values())), wanted)
         answers |= zip(asked, usable_answers(net, tokenizer, device, asked), strict=True)
-    if len(answers) > known:
         own_answers.write(run_folder, answers)
     return own_answers.rows(run_folder, spec, tokenizer)
 

@@ -40,6 +40,7 @@ from ui.services.results.local_programs import LocalProgramService
 from ui.services.results.spreadsheets import SpreadsheetService
 from ui.services.results.trained_models import ResultService
 from ui.services.selection import Choice
+from ui.services.training.asking import AskingService
 from ui.services.training.planning import PlanningService
 from ui.services.training.prompt_trials import PromptTrialService
 from ui.services.training.runs import RunService
@@ -86,6 +87,7 @@ class App:
         queue = shared.queue if shared else None
         self.runs = RunService(workspace, self.runner, self.models, policy, queue)
         self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
+        self.asking = AskingService(workspace, self.runner, self.models, policy)
         self.retries = RetryService(self.runner, self.runs)
         self.chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.drafting = DraftingService(workspace, self._imports, self.models, policy, self.chat.cores)
@@ -137,6 +139,7 @@ class App:
 
     def close(self) -> None:
         """Ends the chat process and the runner's thread; jobs continue."""
+        self.asking.end()
         self._imports.close()
         self.drafting.stop()
         self.chat.close()
@@ -162,6 +165,12 @@ class App:
             if self.datasets.exists(data_id):  # else the import was cancelled
                 choice = choice.replace(data_id=data_id, row=self.datasets.first_row(data_id))
         return choice if not choice.data_id or self.datasets.exists(choice.data_id) else choice.replace(data_id="")
+
+    def ask_ahead(self, choice: Choice) -> None:
+        """Has the chosen base model asked what a run with the checked examples will need of it, in the background."""
+        checked = self.datasets.checked(choice.data_id, choice.model_id)
+        if not checked.blocked:
+            self.asking.begin(checked, choice.model_id, self.datasets.settings(choice))
 
     def for_training(self, choice: Choice) -> Choice:
         """The selection as its examples go to training: without the open run if that one learned from others. If it
@@ -217,6 +226,7 @@ class App:
         if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
             raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_FIRST)
         self.chat.stop()
+        self.asking.end()
         return self.downloads.remove(entry)
 
     def delete_run(self, run_id: str) -> None:

@@ -102,6 +102,7 @@ class DataTab:
         }
 
     def _showing(self, choice: Choice, data: DatasetState) -> Updates:
+        self.app.ask_ahead(choice)
         now = self.app.drafting.now(choice.data_id, choice.passage)
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
         if data.original.rows and data.original.rows[0].text is not None:

@@ -80,6 +80,7 @@ class Planning:
                 if version:
                     start, unnamed, cant = self._start(choice, version, read.settings, ahead.changes)
                 plan += self._fetching(choice) + self._better(choice)
+                self.app.ask_ahead(choice)
                 why_not = why_disabled(ahead, cant, read.faults.values())
             except Exception as error:
                 problem = web_errors.in_words(error)

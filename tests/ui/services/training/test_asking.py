@@ -1,0 +1,73 @@
+"""A base model that answers while the person looks at the examples, in a real process."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.models import local
+from backend.records.specs import TrainSettings
+from backend.runs import own_answers
+from tests.backend.test_child_process import gone
+from tests.backend.tiny_run import conversations, make_model
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.services.training import asking
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    until = time.monotonic() + 90
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def choice(app: App, tmp_path: Path) -> Choice:
+    """Examples, and a model other than the bundled one."""
+    file = tmp_path / "toys.jsonl"
+    file.write_text("".join(json.dumps({"messages": each}) + "\n" for each in conversations(40)))
+    model_id = local.register_folder(app.workspace, make_model(tmp_path / "model"))
+    return Choice(data_id=app.datasets.add(file, file.name), model_id=model_id)
+
+
+def test_the_answers_are_there_when_the_run_starts(app: App, choice: Choice) -> None:
+    run_id = app.planning.start(choice.data_id, choice.model_id, TrainSettings(keep_general=0.2))
+    spec = app.runs.spec(run_id)
+    app.runner.stop(run_id)
+    assert own_answers.unasked(own_answers.known(app.workspace, spec), spec)
+    app.ask_ahead(choice)
+    wait_until(lambda: not own_answers.unasked(own_answers.known(app.workspace, spec), spec))
+
+
+def test_it_is_never_asked_beside_a_job_that_computes(
+    app: App, choice: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[psutil.Process] = []
+
+    def start(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.PIPE)
+        begun.append(psutil.Process(child.pid))
+        return child
+
+    monkeypatch.setattr(asking.child_process, "start", start)
+    job = app.runner.submit("calibrate", {}, "It waits, as nothing ticks")
+    app.ask_ahead(choice)
+    time.sleep(3 * asking._POLL)
+    assert not begun
+    for count in (1, 2):
+        app.runner.stop(job)
+        wait_until(lambda count=count: len(begun) == count)
+        job = app.runner.submit("calibrate", {}, "Another")
+        assert gone(begun[-1].pid, 30)
+    app.runner.stop(job)
+    wait_until(lambda: len(begun) == 3)
+    app.ask_ahead(choice)
+    app.close()
+    assert gone(begun[-1].pid, 30)
+    assert len(begun) == 3
