@@ -24,6 +24,8 @@ Tools = Sequence[Mapping[str, Any]]  # descriptions of functions
 _SHARE = 0.25  # of the free memory, for what the contexts of llama.cpp remember
 _LEAST = 2048  # tokens of a context
 _LONGEST_LOOP = 40  # tokens
+# Nats between two tokens up to which rounding decides: 13 of 17 that sound files of a little trained model chose.
+NEAR_TIE = 0.2
 PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"},)
 
 
@@ -182,7 +184,8 @@ def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
     peak = rows.max(axis=-1, keepdims=True, initial=-numpy.inf)
     log_sum = peak[:, 0] + numpy.log(numpy.exp(rows - peak).sum(axis=-1))
     nll = log_sum - rows[numpy.arange(len(learned)), [labels[i] for i in learned]]
-    return AnswerScore(nll=float(nll.mean()) if learned else 0.0, top=rows.argmax(axis=-1).tolist())
+    near = [numpy.flatnonzero(row >= row.max() - NEAR_TIE).tolist() for row in rows]
+    return AnswerScore(nll=float(nll.mean()) if learned else 0.0, top=rows.argmax(axis=-1).tolist(), near=near)
 
 
 def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> PaneCheck:

@@ -24,12 +24,13 @@ from urllib.parse import unquote
 
 from backend import child_process
 from backend.chat.client import Chat
-from backend.chat.engine import Messages
+from backend.chat.engine import NEAR_TIE, Messages, common_prefix
 from backend.export.checks import ANSWER_TOKENS, is_chance
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.files.json_file import read_json
 from backend.gguf.requirement import has_llama_cpp
+from backend.records.encoded import IGNORED
 from backend.records.exports import PageCheck
 from backend.runs.conversations import read_conversations
 from backend.settings import PROJECT_ROOT, child_environment
@@ -40,11 +41,12 @@ _NO_SANDBOX = ("--no-sandbox",) if getattr(os, "geteuid", lambda: 1)() == 0 else
 _QUESTIONS = 10
 _POLL = 0.2  # seconds
 _SILENCE = 600.0  # seconds without an answer after which a slow computer gives up
-# The share of the answers that must be the same: builds of llama.cpp round differently, and a near tie falls otherwise.
+# The share of the answers that must be the same up to a near tie: builds of llama.cpp round differently.
 _SAME = {"Q8_0": 0.9, "Q4_K_M": 0.7}
 _END = [{"ended": True}]
 _PRINTED = re.compile(r'"PAGE:([^"]*)"')
 _SECRET = secrets.token_urlsafe()  # first in the addresses of the server: no other page can guess it
+Near = Callable[[str], bool]
 _NOT_TRIED = "The page was not tried here, because there is no {}."
 
 
@@ -84,35 +86,52 @@ def check(
         for messages in ([*system, *prompt] for prompt in prompts):
             text = "".join(chunk.text for chunk in chat.ask(messages, max_new_tokens=ANSWER_TOKENS, grammar=grammar))
             expected.append((text, len(chat.prompt_ids(messages))))
+        if not prompts:
+            return PageCheck(ok=None, sentence=_NOT_TRIED.format("question short enough for it"))
+        chat.close()  # for the memory that the browser needs
+        poll = partial(report, "Asking the page in a browser", total=len(prompts) + 1)
+        answers = [ask(program, folder, prompts, target.work, poll, over_http=folder == web) for folder in (disk, web)]
+        chat.open(gguf=gguf)
+        near = [partial(nearly_wrote, chat, [*system, *it], own[0]) for it, own in zip(prompts, expected, strict=True)]
+        return verdict(expected, answers, _SAME[target.kinds[0]], near)
     finally:
         chat.close()
-    if not prompts:
-        return PageCheck(ok=None, sentence=_NOT_TRIED.format("question short enough for it"))
-    poll = partial(report, "Asking the page in a browser", total=len(prompts) + 1)
-    answered = (ask(program, folder, prompts, target.work, poll, over_http=folder == web) for folder in (disk, web))
-    return verdict(expected, *answered, needed=_SAME[target.kinds[0]])
+
+
+def nearly_wrote(chat: Chat, messages: Messages, answer: str, other: str) -> bool:
+    """Whether the model that is open finds the first token of `other` that its own answer has not at most `NEAR_TIE`
+    nats less likely than its own."""
+    rows = [chat.prompt_ids([*messages, {"role": "assistant", "content": text}]) for text in (answer, other)]
+    at = common_prefix(*rows)
+    pieces = [{"input_ids": ids[: at + 1], "labels": [IGNORED] * at + ids[at : at + 1]} for ids in rows]
+    own, there = (score.nll for score in chat.score(pieces))
+    return there - own <= NEAR_TIE
 
 
 def verdict(
-    expected: list[tuple[str, int]], disk: BrowserAnswers | None, http: BrowserAnswers | None, *, needed: float
+    expected: list[tuple[str, int]], answers: list[BrowserAnswers | None], needed: float, near: Sequence[Near]
 ) -> PageCheck:
-    """What the answers say, of which `expected` are llama.cpp's. None: the browser did not give them all. needed: the
-    share that must be the same, but for chance."""
+    """What the answers from the disk and over http say, of which `expected` are llama.cpp's. None: the browser did not
+    give them all. needed: the share that must be the same, but for chance. near: for each question, whether another
+    answer parts from llama.cpp's at a near tie, and so counts as the same."""
+    disk, http = answers
     if disk is None or http is None:
         return PageCheck(ok=None, sentence="The page was not checked: the browser stopped responding.")
     if problem := disk.problem or http.problem:
         return PageCheck(ok=False, sentence=f"The page does not work here: {problem}")
-    counts = []
+    asked, counts, alike = len(expected), list[int](), list[int]()
     for answered in (disk, http):
         if [read for _, read in answered.answers] != [read for _, read in expected]:
             return PageCheck(ok=False, sentence="The page sends the model a different prompt than llama.cpp does.")
-        pairs = zip(answered.answers, expected, strict=True)
-        counts.append(sum(found.strip() == wanted.strip() for (found, _), (wanted, _) in pairs))
-    asked = len(expected)
+        trios = zip(answered.answers, expected, near, strict=True)
+        other = [is_near(found) for (found, _), (own, _), is_near in trios if found.strip() != own.strip()]
+        counts.append(asked - len(other))
+        alike.append(asked - other.count(False))
+    ties = f" Up to a near tie between two words, it is {alike[0]} and {alike[1]}." if alike != counts else ""
     return PageCheck(
-        ok=all(is_chance(asked - same, asked, 1 - needed) for same in counts),
+        ok=all(is_chance(asked - same, asked, 1 - needed) for same in alike),
         sentence=f"In a browser, {counts[0]} of {asked} answers from the disk and {counts[1]} over http are those of "
-        f"the GGUF file in llama.cpp, word for word. It loads in {disk.seconds:.0f} s here, and answers at "
+        f"the GGUF file in llama.cpp, word for word.{ties} It loads in {disk.seconds:.0f} s here, and answers at "
         f"{disk.tokens_per_second:.0f} tokens a second.",
         questions=asked,
         from_disk=counts[0],

@@ -81,6 +81,8 @@ class AnswerScore(Record):
     """Mean nats per token of the answer."""
     top: tuple[int, ...]
     """The likeliest token at the position of each."""
+    near: tuple[tuple[int, ...], ...] = ()
+    """All tokens there that are at most `NEAR_TIE` nats less likely; only from transformers."""
 
 
 class ChatAnswer(Record):

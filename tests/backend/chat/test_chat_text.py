@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.chat import torch_engine
-from backend.chat.engine import Sampling, TextStream, score_row
+from backend.chat.engine import NEAR_TIE, Sampling, TextStream, score_row
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput, ChatFailed
 from backend.models import model_folder
@@ -114,4 +114,6 @@ def test_scores_of_known_answers_match_torch(tiny_model: Path) -> None:
     wanted = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(labels[1:]))
     assert rated.nll == pytest.approx(float(wanted), rel=1e-5)
     assert list(rated.top) == [int(logits[i].argmax()) for i in (1, 2, 4)]
+    near = [(logits[i] >= logits[i].max() - NEAR_TIE).nonzero().flatten().tolist() for i in (1, 2, 4)]
+    assert [list(tokens) for tokens in rated.near] == near
     assert score_row(logits.numpy(), [-100] * 6) == AnswerScore(nll=0.0, top=())

@@ -69,10 +69,12 @@ class Answering:
         (Answering(end_ids=(0, 2, 28)), True, False, False), (Answering(tops=(6, 6)), True, False, True),
         (Answering(nll=0.56), True, False, True), (Answering(nll=0.44), True, False, True),
         (Answering(nll=0.54), True, True, True), (Answering(ids=()), True, False, True),
+        (Answering(tops=(8, 6)), True, True, True),
     ],
 )  # fmt: skip
 def test_a_file_passes_if_it_ends_and_agrees(answering: Any, merged_ends: bool, ok: bool, stops: bool) -> None:
-    merged = export_checks.Reference([5, 7], merged_ends, [AnswerScore(nll=0.5, top=(5, 9))], {2}, {0, 2})
+    near = ((5, 8), (9,))
+    merged = export_checks.Reference([5, 7], merged_ends, [AnswerScore(nll=0.5, top=(5, 9), near=near)], {2}, {0, 2})
     result = export_checks.check_gguf(answering, "Q8_0", merged, [[{"role": "user", "content": "Hi"}]], [])
     assert (result.ok, result.stops) == (ok, stops)
     assert result.same_choice == (0.0 if answering.tops[0] == 6 else 0.5)

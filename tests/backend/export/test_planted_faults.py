@@ -11,6 +11,7 @@ from backend.chat.client import Chat
 from backend.errors import ApprenticeError
 from backend.export import checks
 from backend.export.checks import PLAIN
+from backend.export.page_check import nearly_wrote
 from backend.gguf.requirement import has_llama_cpp
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
@@ -92,6 +93,8 @@ def test_each_fault_is_noticed(
 ) -> None:
     monkeypatch.setattr(checks, "ANSWER_TOKENS", 4)
     assert noticed(chat, shallow_f16, expected) == []
+    answers = "Paris is the capital", "Paris zebra the capital"
+    assert [nearly_wrote(chat, PLAIN[0], *pair) for pair in (answers, answers[::-1])] == [False, True]
     faults = {
         "template removed": remove_template, "template changed": change_template,
         "wrong end token": set_number("tokenizer.ggml.eos_token_id", 28),
