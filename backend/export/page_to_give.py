@@ -30,6 +30,7 @@ from backend.records.units import MIB, format_size
 from backend.runs.answer_form import answer_form, edited_form
 from backend.runs.conversations import read_conversations
 from backend.settings import PROJECT_ROOT
+from backend.text.conversation import content
 
 PAGE, WEBSITE = "page", "website"  # how the names of the two folders end
 MODEL = "model.gguf"
@@ -44,7 +45,7 @@ _PINNED = {  # SHA-256 of the files of wllama 3.13.0 and wllama-compat 3.13.0 on
 }
 _PIECE = 9 * MIB  # bytes in one script, a multiple of 3
 _FITTING = {"Q8_0": 613 * MIB, "Q4_K_M": 1423 * MIB}  # the largest files that were loaded: docs/using-exports.md
-OWN_MIB = 10  # of the page without the model, as scripts
+OWN_MIB = 10  # of the page's zip file without the model, which takes a third more once unpacked
 _CONTEXT = 4096  # tokens at most; each takes memory
 _EXAMPLES, _LONGEST = 3, 200  # example questions, and their characters
 
@@ -67,13 +68,14 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     not those that were published, and BadSetting for an edited form that can't be used."""
     form = answer_form(source.folder)
     made = gguf_files.make(source, target, report)
-    questions = (str(prompt[-1]["content"]).strip() for prompt in source.run.data.held_out_prompts if prompt)
-    short = [question for question in dict.fromkeys(questions) if 0 < len(question) <= _LONGEST]
     chats = read_conversations(source.folder, "train")
+    asked = (next((content(m).strip() for m in chat if m["role"] == "user"), "") for chat in chats)
+    short = sorted({question for question in asked if 0 < len(question) <= _LONGEST}, key=lambda it: (len(it), it))
     settings = {
         "name": source.requested.name or source.run.name,
         "instruction": source.instruction,
-        "examples": short[:_EXAMPLES],
+        # Learned ones, since they show best what to ask; short ones, but not the shortest, such as a greeting.
+        "examples": short[len(short) // 4 :][:_EXAMPLES],
         # Longer conversations would confuse a model whose examples are one question with its answer each.
         "alone": bool(chats) and all([m["role"] for m in chat].count("user") <= 1 for chat in chats),
         "form": form,

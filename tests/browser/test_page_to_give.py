@@ -81,6 +81,11 @@ def test_what_is_written_before_the_model_is_there_is_kept(opened: Callable[...,
     assert page.is_disabled("#ask")
 
 
+def test_an_answer_that_repeats_itself_is_noticed(opened: Callable[..., Any]) -> None:
+    texts = ["so it is. " * 12, "x" * 119, "- one two\n" * 13 + "ok"]
+    assert opened().evaluate("texts => texts.map(page.loops)", texts) == [True, False, False]
+
+
 def test_names_are_text(opened: Callable[..., Any]) -> None:
     page = opened()
     assert page.inner_text("#name") == page.title() == HOSTILE

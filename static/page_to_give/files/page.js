@@ -162,6 +162,16 @@
     return { text, finish, read: usage?.prompt_tokens, tokens: usage?.completion_tokens, seconds };
   }
 
+  // Whether a text ends in the same characters three times and more, 120 at least: more of it would say nothing new.
+  function loops(text) {
+    for (let size = 1; size <= 80; size++) {
+      const length = Math.max(120, 3 * size);
+      const end = text.slice(-length);
+      if (end.length === length && end.slice(size) === end.slice(0, -size)) return true;
+    }
+    return false;
+  }
+
   // The page
 
   function progress(share, text = `Loading the model: ${Math.floor(100 * share)} %`) {
@@ -203,6 +213,9 @@
         text = soFar;
         if (text) theirs.textContent = text;
         theirs.scrollIntoView({ block: "nearest" });
+        if (!loops(text)) return;
+        at("state").textContent = "The answer was stopped here: it repeats itself.";
+        answering.abort();
       }, answering.signal);
       if (made.tokens) at("speed").textContent = `${(made.tokens / made.seconds).toFixed(0)} tokens a second.`;
       if (made.finish === "length") at("state").textContent = `The answer was cut off here: it is too long.${held() ? NO_FORM : ""}`;
@@ -289,5 +302,5 @@
     return { loaded: Boolean(model), seconds: (performance.now() - began) / 1000, threads: model?.getNumThreads() };
   }
 
-  globalThis.page = { started: start(), answer }; // for checks
+  globalThis.page = { started: start(), answer, loops }; // for checks
 }

@@ -59,7 +59,7 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
     types = {kind: gguf_sizes.size(model, kind) / MIB for kind in TYPES}
     page = 0.0  # too large
     with suppress(NotEnough):
-        page = types[page_to_give.kind_for(model)] * 4 / 3 + page_to_give.OWN_MIB
+        page = types[page_to_give.kind_for(model)] + page_to_give.OWN_MIB
     return {
         "adapter": (learned, learned),
         "merged": (weights + tokenizer, wide + tokenizer),
