@@ -54,9 +54,6 @@ class DatasetService:
             raise BadInput("Nothing was pasted.", "The field is empty.", "Paste your examples first.")
         return self._imports.add(name, self._models.target_model(model_id), partial(self._store.add, text, name))
 
-    def import_table(self, rows: list[list[str]], model_id: str = "") -> str:
-        return self.import_text(samples.table_as_lines(rows), model_id, "Typed examples")
-
     def read_again(self, data_id: str, options: dict[str, Any], model_id: str = "") -> None:
         """Starts to read a dataset again with these ReadOptions fields ({}: as detected)."""
         self._imports.read_again(data_id, options, self._models.target_model(model_id))

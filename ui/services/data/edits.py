@@ -1,8 +1,13 @@
 """Examples edited as forms: replaced, added, deleted, given an instruction; each edit can be undone."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.editing import Editor
+from backend.datasets.read.load import load
 from backend.datasets.store import DatasetStore
+from backend.errors import BadInput
 from ui.records.data import EditableExample, Instruction
 from ui.services.data.datasets import DatasetService
 from ui.services.data.edited_examples import blank, fields, to_edit, with_texts
@@ -35,6 +40,16 @@ class EditService:
     def add(self, data_id: str, texts: dict[str, str]) -> int:
         """Adds an example with these texts and returns its number. Raises BadInput, changing nothing."""
         return self._editor.add(data_id, with_texts(blank(self._store.original(data_id)), texts))
+
+    def add_text(self, data_id: str, text: str) -> None:
+        """Adds pasted or typed examples, as one edit to undo. Raises BadInput, adding none, if one can't be used."""
+        with TemporaryDirectory() as folder:
+            (file := Path(folder) / "pasted").write_bytes(text.encode("utf-8", "surrogatepass"))
+            pasted = load(file, name="Pasted text")
+        why = next((f"{it.message} ({it.place})" for it in pasted.problems if it.severity == "error"), "")
+        if why or not pasted.rows:
+            raise BadInput("These examples can't be added.", why, "Correct them, then try again.")
+        self._editor.add_together(data_id, pasted.rows, lambda edit: None)
 
     def nearest(self, data_id: str, row: int) -> int:
         """The number of the example itself, else of the next one, else of the last one that is left."""

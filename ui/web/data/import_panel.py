@@ -11,6 +11,7 @@ from backend.datasets.hub import ROWS, is_named
 from backend.errors import BadInput
 from backend.hosting.policy import Feature, Policy
 from ui.services.app import App
+from ui.services.data.samples import table_as_lines
 from ui.text import format as fmt
 from ui.text.files import CHOOSER
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -42,6 +43,7 @@ class ImportPanel:
                     paste = "Paste JSON lines or a table with a heading"
                     words: dict[str, Any] = {"lines": 7, "max_lines": 16, "elem_id": "pasted", "elem_classes": "keeps"}
                     self.pasted = gr.Textbox(label="Examples as text", placeholder=paste, **words)
+                    self.join_text = gr.Checkbox(False, label=CHOOSER["join"], visible=False, elem_id="join-text")
                     self.use_text = button("Read this")
                     if not app.policy.why_not(Feature.HUB_DATA):
                         html(components.text(CHOOSER["hub"].format(rows=ROWS), "small"))
@@ -58,6 +60,7 @@ class ImportPanel:
                         show_label=False,
                         buttons=[],
                     )
+                    self.join_table = gr.Checkbox(False, label=CHOOSER["join"], visible=False, elem_id="join-table")
                     with gr.Row(elem_classes="actions"):
                         self.add_row = button("Add a row", elem_id="add-row")
                         self.use_table = button("Read these")
@@ -76,7 +79,8 @@ class ImportPanel:
             self.samples = clickable()
             self.earlier = clickable(elem_id="earlier")
         choosing = [self.chooser, self.samples, self.upload, self.material, self.typed, self.earlier]
-        self.outputs: list[Any] = [*choosing, self.join]
+        self.joins = [self.join, self.join_text, self.join_table]
+        self.outputs: list[Any] = [*choosing, *self.joins]
 
     def show(self, wanted: bool, data_id: str, close: bool = False) -> Updates:
         """wanted: whether to open the chooser. close: or to close it; else it stays as the person left it. data_id: the
@@ -86,7 +90,7 @@ class ImportPanel:
             self.chooser: gr.update(label="Choose other examples" if data_id else "Choose examples", **opened),
             self.samples: data_views.samples(self.app.datasets.samples()),
             self.earlier: data_views.earlier(self.app.datasets.all(), data_id),
-            self.join: gr.update(visible=bool(data_id) and not self.app.policy.demo),
+            **{join: gr.update(visible=bool(data_id) and not self.app.policy.demo) for join in self.joins},
         }
 
     def restore(self, inputs: Inputs) -> Updates:
@@ -130,10 +134,19 @@ class ImportPanel:
                 raise BadInput("There is no text.", "The field is empty.", "Paste a text, or name a topic.")
             return make_from(inputs, text, fmt.shorten(" ".join(text.split()), LONGEST_NAME))
 
+        def take(inputs: Inputs, text: str, join: gr.Checkbox, *name: str) -> Updates:
+            """Adds examples to those that are open, if the person chose so, or else imports them."""
+            choice = state.choice(inputs)
+            if self.app.policy.demo or not (choice.data_id and inputs[join] and text.strip()):
+                return imported(inputs, datasets.import_text(text, choice.model_id, *name))
+            self.app.edits.add_text(choice.data_id, text)
+            return imported(inputs, "")
+
         def take_text(inputs: Inputs) -> Updates:
-            text, model_id = inputs[self.pasted] or "", state.choice(inputs).model_id
-            start = self.app.hub_data.start if is_named(text) else datasets.import_text
-            return imported(inputs, start(text, model_id))
+            text = inputs[self.pasted] or ""
+            if is_named(text):
+                return imported(inputs, self.app.hub_data.start(text, state.choice(inputs).model_id))
+            return take(inputs, text, self.join_text)
 
         def rows_of(inputs: Inputs) -> list[list[str]]:
             return [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]
@@ -142,15 +155,14 @@ class ImportPanel:
             return {self.typed: [*rows_of(inputs), ["", ""]]}
 
         def take_table(inputs: Inputs) -> Updates:
-            filled = [row for row in rows_of(inputs) if any(cell.strip() for cell in row)]
-            return imported(inputs, datasets.import_table(filled, state.choice(inputs).model_id))
+            return take(inputs, table_as_lines(rows_of(inputs)), self.join_table, "Typed examples")
 
         state.listen(self.samples.click, take_sample, outputs)
         state.listen(self.upload.upload, take_file, outputs, self.upload)
         state.listen(self.material.upload, take_material, outputs, self.material, self.join)
         state.listen(self.make.click, take_topic, outputs, self.topic, self.join)
-        state.listen(self.use_text.click, take_text, outputs, self.pasted)
-        state.listen(self.use_table.click, take_table, outputs, self.typed)
+        state.listen(self.use_text.click, take_text, outputs, self.pasted, self.join_text)
+        state.listen(self.use_table.click, take_table, outputs, self.typed, self.join_table)
         state.listen(self.add_row.click, add_row, [self.typed], self.typed)
         self.typed.input(None, self.typed, None, js="apprentice.store.saveTable", **PRIVATE)
 

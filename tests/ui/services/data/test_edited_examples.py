@@ -46,6 +46,18 @@ def test_every_turn_but_the_instruction_is_a_field(app: App, tmp_path: Path) -> 
     assert (saved[:-1], saved[-1]["content"]) == (messages[:-1], "Then you stay.")
 
 
+def test_pasted_examples_join_those_that_are_open_or_change_nothing(app: App, tmp_path: Path) -> None:
+    data_id = add(app, chats(12), tmp_path)
+    app.edits.add_text(data_id, 'question,answer\nDo you sell tea?,"Yes, green tea."\nAnd milk?,No.\n')
+    assert [row.messages[-1]["content"] for row in rows(app, data_id).values()][12:] == ["Yes, green tea.", "No."]
+    for refused in ("hello", '{"question": "Why?", "answer": "So."}\n{"question": "What?", "answer": ""}'):
+        with pytest.raises(BadInput):
+            app.edits.add_text(data_id, refused)
+    assert len(rows(app, data_id)) == 14
+    app.edits.undo(data_id)
+    assert len(rows(app, data_id)) == 12
+
+
 def test_pairs_have_a_better_and_a_worse_answer(app: App, tmp_path: Path) -> None:
     pairs = [{"prompt": f"What is {i}?", "chosen": f"It is {i}.", "rejected": f"No {i}."} for i in range(12)]
     data_id = add(app, pairs, tmp_path)
