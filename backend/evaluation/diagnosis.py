@@ -29,7 +29,7 @@ _WORDS: dict[str, str] = {
     "same_answer": "It gives the same answer to different questions.",
     "repeats_question": "It repeats the question instead of answering.",
     "never_ends": "Many of its answers do not end.",
-    "train_longer": "So far no gain shows.",
+    "train_longer": "So far its score shows no clear gain.",
     "memorized": "It recites answers from your examples where another answer is right: train again for fewer epochs, "
     "or with more examples.",
 }
@@ -129,9 +129,11 @@ def _repeats(item: Item, text: str) -> bool:
     return bool(question) and answer.startswith(question) and not normalize(item.answer).startswith(question)
 
 
-def with_next_step(report: EvaluationReport, falling: bool | None = None) -> EvaluationReport:
-    """The report with its next step, in a sentence and as a code. falling: see `diagnosis.still_falling`."""
+def with_next_step(report: EvaluationReport, falling: bool | None = None, *, stopped: bool = False) -> EvaluationReport:
+    """The report with its next step, in a sentence and as a code. falling: see `still_falling`. stopped: by hand."""
     kind, step = _next_step(report, falling)
+    if stopped and kind in _TOO_BRIEF and falling is not False:
+        kind, step = "continue", f"{_WORDS[kind]} You stopped its training before the end: continue it first."
     return report.model_copy(update={"next": step, "next_kind": kind})
 
 

@@ -175,8 +175,8 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
             context.alive()
             if not noted and time.monotonic() > began + _BUSY_AFTER and (share := others.share()) > _BUSY:
                 noted = True
-                used = f"Other programs use {share:.0%} of its processor: training takes longer while they do."
-                context.emit(NoteEvent("This computer is busy", used, "The time left is updated after each step."))
+                used = f"Other programs used {share:.0%} of its processor as training began: it takes longer with them."
+                context.emit(NoteEvent("This computer was busy", used))
             context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))
             time.sleep(_POLL)
     finally:

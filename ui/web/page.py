@@ -211,6 +211,9 @@ def _open_runs(page: Page) -> None:
             choice = app.with_run(before, run_id)
         elif action in ("train-again", "examples"):
             choice = app.for_next_version(before, run_id)
+        elif action == "resume-evaluated":
+            app.runs.resume(run_id)
+            choice = app.with_run(before, run_id)
         elif action == "retry-evaluated":
             again = app.retries.retry_evaluated(run_id, app.evaluations.latest_report(run_id))
             choice = before.replace(run_id=again)

@@ -6,6 +6,7 @@ from backend.evaluation import diagnosis
 from backend.evaluation.diagnosis import findings
 from backend.evaluation.items import Item, items_from
 from backend.records.specs import TrainSettings
+from tests.ui import fake_records
 
 PLACES = ("harbour", "market", "museum", "station", "library", "castle", "garden", "bridge", "theatre", "bakery")
 
@@ -83,6 +84,10 @@ def test_more_epochs_are_advised_only_where_the_loss_was_falling(losses: list[fl
     for kind in ("loops", "train_longer"):
         assert ("too briefly" in diagnosis.sentence(kind, falling)) is (falling is True)
         assert ("num_train_epochs" in diagnosis.change(kind, TrainSettings(), falling)) is (falling is not False)
+    brief = fake_records.report(findings=[{"kind": "loops", "share": 0.5}])
+    stopped = diagnosis.with_next_step(brief, falling, stopped=True).next_kind
+    assert stopped == ("loops" if falling is False else "continue")
+    assert diagnosis.change("continue", TrainSettings(), falling) == {}
 
 
 def test_epochs_are_not_raised_where_steps_end_the_training() -> None:

@@ -35,7 +35,7 @@ ACTIONS = (
     *("look", "how", "as-found", "columns", "accept", "keep", "refuse", "undo", "delete-row", "save-row"),
     *("add-row", "new-row", "edit-row", "undo-edit", "remove-instruction", "clear-test", "cancel"),
     *("dismiss", "files", "drop-cells", "keep-cells", "download", "discard", "token", "forget-token"),
-    *("probe", "look-up"),
+    *("probe", "look-up", "resume-evaluated"),
 )
 
 

@@ -68,7 +68,7 @@ class Running:
             self.refused: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.what_follows(watched),
             self.outcome: evaluation_card.look(self.app, run_id).card if has_ended else components.EMPTY,
-            self.next_version: gr.update(visible=has_ended and self.app.runs.is_divided(run_id)),
+            self.next_version: gr.update(visible=has_ended and not can_resume and self.app.runs.is_divided(run_id)),
             self.learning: run_view.learning(watched),
             self.comparison: compare_runs.card(details(repeated), details(run_id)) if repeated else components.EMPTY,
         }

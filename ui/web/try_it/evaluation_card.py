@@ -170,7 +170,7 @@ def before(examples: int, on_try: bool = True) -> Markup:
     many = f"the {fmt.count(examples, 'example')}" if examples else "the examples"
     checks = f"This tries your model and the base model on {many} that were set aside, and scores both"
     lead = f"A lower loss alone does not make a good model. {checks}."
-    leads = components.EMPTY if on_try else components.acts(components.button("Check it on Try", "try", kind="firm"))
+    leads = components.EMPTY if on_try else components.acts(components.button("Go to Try", "try", kind="firm"))
     return components.card(UNKNOWN, leads, lead=lead)
 
 

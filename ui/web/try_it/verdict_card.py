@@ -24,6 +24,7 @@ TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
 _KEPT = {"kept": "good", "lost": "warn"}
 _DO = {  # what leads to the next step, by its kind; most are reached by more examples
     "use_it": ("Share it", "share"),
+    "continue": ("Continue training", "resume-evaluated"),
     **dict.fromkeys(("prompt_does_it", "facts_do_it", "base_does_it"), ("Ask both models", "try")),
 }
 _MORE = ("Add examples", "examples")
