@@ -34,9 +34,9 @@ def card(data: DatasetState) -> Markup:
     alike = [problem for problem in left if problem.kind == first.kind]
     at_once = [one for one in alike if one.fix.startswith(DROP)] if first.fix.startswith(DROP) else [first]
     effects = components.join(_effect(one, data) for one in at_once[: before_after.SHOWN])
-    shown = Markup('<div class="ask" data-kind="{}">{}{}</div>').format(
-        first.kind, effects, components.acts(*_answers(first, alike, data))
-    )
+    acts = components.acts(*_answers(first, alike, data))
+    parts = (acts, effects) if first.kind == CHOICE else (effects, acts)  # whose buttons have the answers themselves
+    shown = Markup('<div class="ask" data-kind="{}">{}{}</div>').format(first.kind, *parts)
     return components.card(issue_title(first.kind), shown, lead=first.message, aside=progress)
 
 
