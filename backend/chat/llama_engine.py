@@ -166,8 +166,8 @@ class LlamaEngine(WithTokenizer):
         # alone must decide.
         self._held[pane] = len(ids), ids
         slot, tuned, left = self.panes.index(pane), self._tuned(pane), sampling.max_new_tokens
-        if sampling.grammar:  # whose state one request holds
-            answer = server.answer(ids, slot, left, tuned, sampling)
+        if sampling.grammar:  # whose state one request holds; the form begins after the thought
+            answer = server.answer([*ids, *self._tokenizer.opening()], slot, left, tuned, sampling)
             yield from (token for token in answer if token not in self._end_ids)
             return "length" if len(answer) == left else "end"
         new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
@@ -292,9 +292,14 @@ class GgufTokenizer:
         if not self._template:
             raise BadInput("This GGUF file has no chat template.", "It was not made for chat.", "Choose another.")
         clean = [self._without_markers(message) for message in messages]
-        tokenizer = ChatTokenizer.of_template(self._template, self._specials)
-        text = tokenizer.render(clean, tools, add_generation_prompt=True)
+        text = self._of_template().render(clean, tools, add_generation_prompt=True)
         return [token for part in text.split(_CUT) for token in self._server().encode(part)]
+
+    def opening(self) -> list[int]:
+        return self._server().encode(self._of_template().opening_text)
+
+    def _of_template(self) -> ChatTokenizer:
+        return ChatTokenizer.of_template(self._template, self._specials)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text without control tokens, with U+FFFD for an incomplete character."""

@@ -61,7 +61,8 @@ def open_server(
         server.close()
         raise ChatFailed("llama.cpp's server reads conversations differently from the training.")
     tools = bool(server.call("/props").get("chat_template_caps", {}).get("supports_tools"))
-    return server, Served(address=server.address, slots=server.slots, tools=tools, marks=tokenizer.control_markers)
+    skips, marks = tokenizer.can_skip_thought, tokenizer.control_markers
+    return server, Served(address=server.address, slots=server.slots, tools=tools, skips_thought=skips, marks=marks)
 
 
 def _reads(server: LlamaServer, tokenizer: ChatTokenizer, messages: Messages) -> bool:

@@ -80,6 +80,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         "alone": bool(chats) and all([m["role"] for m in chat].count("user") <= 1 for chat in chats),
         "form": form,
         "hold": bool(edited_form(source.folder)),
+        "skipsThought": source.tokenizer.can_skip_thought,
         "context": _context(source),
     }
     report("Writing the page")

@@ -64,7 +64,12 @@ class Source:
     @cached_property
     def system_message(self) -> str:
         """What every chat needs: the instruction, or else the template's own, which some programs leave out."""
-        return self.instruction or ChatTokenizer.of_training(self.run.model.path, self.learned).default_instruction
+        return self.instruction or self.tokenizer.default_instruction
+
+    @cached_property
+    def tokenizer(self) -> ChatTokenizer:
+        """Of the training. Raises MissingPart."""
+        return ChatTokenizer.of_training(self.run.model.path, self.learned)
 
     @classmethod
     def of(cls, workspace: Workspace, requested: ExportSpec) -> Source:

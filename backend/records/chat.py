@@ -109,5 +109,7 @@ class Served(Record):
     """How many answers it gives at a time."""
     tools: bool
     """Whether the model's template has tools."""
+    skips_thought: bool = False
+    """Whether a request can turn off the thought before an answer."""
     marks: tuple[str, ...] = ()
     """Texts that it reads as control tokens, also in messages."""

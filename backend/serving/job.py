@@ -97,7 +97,8 @@ def _open(
             raise BadSetting("Answers can't be kept to a form here.", str(error), "Start it without that.") from error
         chat.open(model, result, progress=progress)
         return ChatAnswers(chat, TUNED if TUNED in chat.panes else BASE), 1, replace(able, whole=False)
-    return ServerAnswers(serve, key), served.slots, replace(able, tools=served.tools, marks=served.marks)
+    can = served.model_dump(include={"tools", "skips_thought", "marks"})
+    return ServerAnswers(serve, key), served.slots, replace(able, **can)
 
 
 def _watch(context: JobContext, thread: threading.Thread, server: Any, endpoint: Endpoint, url: str) -> None:

@@ -16,6 +16,7 @@ DEFAULT_ANSWER = 512  # tokens
 PATHS = CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 _LIMIT = {CHAT: "max_tokens", COMPLETIONS: "max_tokens", RESPONSES: "max_output_tokens"}
 _ROLES = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_SKIP_THOUGHT = {"chat_template_kwargs": {"enable_thinking": False}}
 _TEXTS = ("text", "input_text", "output_text")  # types of a message's parts
 
 
@@ -47,13 +48,15 @@ class BadField(BadInput):
 class Abilities:
     """What can be asked. name: of the model. instruction: for conversations without one. schema: of answers where a
     request asks for no form. whole: whether llama.cpp's server answers. tools: whether the model's template has tools.
-    marks: texts that this server would read as control tokens."""
+    skips_thought: whether the thought before an answer can be turned off. marks: texts that this server would read as
+    control tokens."""
 
     name: str
     instruction: str = ""
     schema: dict[str, Any] | None = None
     whole: bool = True
     tools: bool = False
+    skips_thought: bool = False
     marks: tuple[str, ...] = ()
 
 
@@ -238,7 +241,7 @@ def _complete(body: dict[str, Any], able: Abilities) -> None:
     if asked is None and able.schema and not body.get("tools"):
         asked = _schema_format("schema", able.schema)
     if asked and asked["type"] != "text":
-        body["response_format"] = asked
+        body |= {"response_format": asked, **(_SKIP_THOUGHT if able.skips_thought else {})}
     conversation = body.get("input", body.get("messages"))
     if not able.instruction or "instructions" in body:
         return

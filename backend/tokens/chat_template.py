@@ -59,7 +59,7 @@ def _compiled(source: str) -> jinja2.Template:
 def render(
     chat_template: str,
     messages: Sequence[Mapping[str, Any]],
-    special_tokens: Mapping[str, str],
+    special_tokens: Mapping[str, str | bool],
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
 ) -> str:

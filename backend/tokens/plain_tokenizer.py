@@ -27,6 +27,7 @@ from backend.tokens.token_counts import TokenCount
 
 Tools = Sequence[Mapping[str, Any]] | None
 _PROBE = "\uf8f1answer\uf8f1"
+_HI, _HELLO = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
 
 
 class PlainTokenizer:
@@ -181,11 +182,20 @@ class PlainTokenizer:
     def opening(self) -> list[int]:
         """The tokens that the template writes between the generation prompt and an answer: an empty thought, with a
         model that otherwise thinks aloud first; usually none."""
-        question, answer = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
-        prompt = self._render_chat([question], None, add_generation_prompt=True).text
-        whole = self._render_chat([question, answer], None).text
-        before = whole.removeprefix(prompt).partition("Hello")[0] if whole.startswith(prompt) else ""
-        return list(self._tokenizer.encode(before, add_special_tokens=False).ids)
+        return list(self._tokenizer.encode(self.opening_text, add_special_tokens=False).ids)
+
+    @cached_property
+    def opening_text(self) -> str:
+        """The text of `opening`."""
+        prompt, whole = self.render([_HI], add_generation_prompt=True), self.render([_HI, _HELLO])
+        return whole.removeprefix(prompt).partition("Hello")[0] if whole.startswith(prompt) else ""
+
+    @cached_property
+    def can_skip_thought(self) -> bool:
+        """Whether the template adds the `opening` to its prompt where `enable_thinking` is false."""
+        prompt = self.render([_HI], add_generation_prompt=True)
+        quiet = render(self.chat_template, [_HI], {**self.special_tokens, "enable_thinking": False}, None, True)
+        return bool(self.opening_text) and quiet == prompt + self.opening_text
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """The text of `ids`."""

@@ -112,6 +112,8 @@ class BoxedTokenizer(ChatTokenizer):
     control_ids = cached_property[set[int]](lambda self: set(self._box.ask(_ids, "control_ids")))
     stop_ids = cached_property[tuple[int, ...]](lambda self: tuple(self._box.ask(_ids, "stop_ids")))
     end_of_turn = cached_property[str](lambda self: self._box.ask(str, "end_of_turn"))
+    opening_text = cached_property[str](lambda self: self._box.ask(str, "opening_text"))
+    can_skip_thought = cached_property[bool](lambda self: self._box.ask(bool, "can_skip_thought"))
     default_instruction = cached_property[str](lambda self: self._box.ask(str, "default_instruction"))
 
     def render(

@@ -4,7 +4,7 @@
 // each question alone, the form of its answers (a JSON schema, if any) and whether to hold them to it at first, and the
 // files with their sizes.
 {
-  const { name, instruction, examples, alone, form, hold, files, context } = settings;
+  const { name, instruction, examples, alone, form, hold, skipsThought, files, context } = settings;
   const at = (id) => document.getElementById(id);
   const AGAIN = "Copy or unpack the whole folder again, then reload this page. What you wrote is kept.";
   const NO_FORM = " Or the model can't keep to the form: untick it, and ask again.";
@@ -148,6 +148,9 @@
     const began = performance.now();
     await model.createChatCompletion({
       messages: told, max_tokens: most, temperature: 0, stream: true, stream_options: { include_usage: true },
+      // A form follows the thought of a model that thinks first, which is turned off where its template can do so.
+      reasoning_format: held() && "auto",
+      chat_template_kwargs: held() && skipsThought ? { enable_thinking: false } : undefined,
       response_format: held() && { type: "json_schema", json_schema: { name: "answer", schema: form } },
       abortSignal: signal,
       onData(chunk) {

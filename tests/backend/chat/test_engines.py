@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -19,6 +19,7 @@ from backend.gguf.facts import Facts
 from backend.gguf.lora import Unsupported
 from backend.gguf.requirement import has_llama_cpp
 from backend.settings import Workspace
+from backend.tokens.plain_tokenizer import PlainTokenizer
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
@@ -108,6 +109,10 @@ def test_an_answer_keeps_to_a_grammar_where_llama_cpp_holds_it(engine: Engine, n
         stream = engine.text_stream()
         assert "".join([*map(stream.add, ids), stream.end()]).strip('"') in ("Osaka", "Kyoto 7")
         assert finish == "end"
+    thinks = patch.object(PlainTokenizer, "opening", return_value=[7])
+    with thinks, patch.object(LlamaServer, "answer", return_value=[]) as asked:
+        answered(engine, "base", JAPAN, grammar=form)
+    assert asked.call_args.args[0] == [*engine.prompt_ids(JAPAN), 7], "the form follows the empty thought"
 
 
 def test_the_base_pane_answers_as_the_base_alone(engine: Engine, alone: Engine) -> None:

@@ -131,8 +131,8 @@ def test_what_programs_ask_for(work: Work, url: str) -> None:
         assert json.loads(item["content"][0]["text"]).keys() == {"count"}
         assert len(ask(**ASK, n=2, stop=["e"], logprobs=True, seed=-1, temperature=1)["choices"]) == 2
         assert ask("completions", prompt="The sky is", max_tokens=3)["usage"]["completion_tokens"] == 3
-        with ThreadPoolExecutor(16) as threads:
-            stories = list(threads.map(lambda _: ask(**ASK, temperature=2), range(16)))
+        with ThreadPoolExecutor(20) as threads:
+            stories = list(threads.map(lambda _: ask(**ASK, temperature=2), range(20)))
         assert len({one["choices"][0]["message"]["content"] for one in stories}) > 8, "random without a seed"
         endless = {"type": "array", "items": {"type": "string"}, "minItems": 400}
         asked = {**ASK, "max_tokens": 2000, "stream": True}
@@ -215,11 +215,15 @@ def test_a_model_that_learned_a_tool_calls_it(work: Work, shallow_model: Path) -
     for file in filter(Path.is_file, (model / name for name in (*TOKENIZER_FILES, "chat_template.jinja"))):
         shutil.copyfile(file, adapter / file.name)
     work.spec["run"] = run.name
+    other = {"type": "function", "function": {"name": "cancel", "parameters": FORM}}
+    asks: Any = (tools, "auto"), (tools, "required"), ([other, *tools], "required")
     with served(work) as url, openai.OpenAI(base_url=url, api_key=KEY) as client:
-        answer = client.chat.completions.create(model="orders", messages=turns, tools=tools)
-    assert answer.usage.prompt_tokens == len(tokenizer.prompt_ids(turns, tools))
-    (found,) = answer.choices[0].message.tool_calls
-    assert (found.function.name, json.loads(found.function.arguments)) == tuple(function.values())
+        chat = client.chat.completions
+        answers = [chat.create(model="orders", messages=turns, tools=a, tool_choice=b, seed=1) for a, b in asks]
+    assert answers[0].usage.prompt_tokens == len(tokenizer.prompt_ids(turns, tools))
+    for answer in answers:
+        (found,) = answer.choices[0].message.tool_calls
+        assert (found.function.name, json.loads(found.function.arguments)) == tuple(function.values())
 
 
 def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_model: Path) -> None:

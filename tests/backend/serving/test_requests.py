@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -102,6 +103,11 @@ def test_the_form_of_the_examples_is_the_default() -> None:
     able = Abilities("orders", schema=SCHEMA)
     assert body(able=able)["response_format"]["json_schema"]["schema"] == SCHEMA
     assert "response_format" not in body(able=able, response_format={"type": "text"})
+    quiet = body(able=replace(able, skips_thought=True))
+    assert (quiet["chat_template_kwargs"], "chat_template_kwargs" in body(able=able)) == (
+        {"enable_thinking": False},
+        False,
+    )
     asked = {"format": {"type": "json_schema", "name": "x", "schema": {}}}
     assert body(RESPONSES, able, text=asked)["response_format"]["json_schema"]["schema"] == {}
 

@@ -34,7 +34,8 @@ CHAT = [
     QUESTION, {"role": "assistant", "content": "Yes.", "weight": 0},
 ]  # fmt: skip
 FACTS = (
-    "eos_token", "pad_id", "control_markers", "control_ids", "stop_ids", "end_of_turn", "default_instruction",
+    "eos_token", "pad_id", "control_markers", "control_ids", "stop_ids", "end_of_turn", "opening_text",
+    "can_skip_thought", "default_instruction",
 )  # fmt: skip
 SPEECH = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
 

@@ -131,6 +131,7 @@ def test_an_answer_is_asked_for_after_an_empty_thought(tmp_path: Path, thought: 
     (model / "chat_template.jinja").write_text(template, "utf-8")
     tokenizer = ChatTokenizer.load(model)
     assert tokenizer.decode(tokenizer.opening(), skip_special_tokens=False).split() == thought.split()
+    assert not tokenizer.can_skip_thought, "the template has no switch"
 
 
 def test_prompts_are_enough_and_in_the_language_of_the_examples() -> None:

@@ -1,4 +1,5 @@
-// Asks an endpoint through OpenAI's package for Node and the AI SDK: node ask.mjs URL KEY MODEL, in a folder with both.
+// Asks an endpoint through OpenAI's package for Node, the AI SDK and, where it is there, promptfoo:
+// node ask.mjs URL KEY MODEL, in a folder with them.
 // Prints a JSON object like ask.py.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -40,4 +41,22 @@ await check("AI SDK: chat", async () => (await generateText({ model: provider(mo
 await check("AI SDK: stream", async () => await streamText({ model: provider(model), prompt: question }).text);
 await check("AI SDK: object", async () =>
   (await generateObject({ model: provider(model), schema: order, prompt: question })).object);
+
+const promptfoo = await load("promptfoo").catch(() => null);
+if (promptfoo) {
+  const config = { apiBaseUrl: url, apiKey: key };
+  const schema = { type: "object", properties: { intent: { type: "string" } }, required: ["intent"], additionalProperties: false };
+  const form = { ...config, response_format: { type: "json_schema", json_schema: { name: "order", schema } } };
+  const asked = { prompts: ["{{question}}"], tests: [{ vars: { question } }] };
+  const log = console.log; // which it writes to
+  console.log = () => {};
+  for (const [name, one] of Object.entries({ chat: config, structured: form }))
+    await check(`promptfoo: ${name}`, async () => {
+      const made = await promptfoo.default.evaluate({ ...asked, providers: [{ id: `openai:chat:${model}`, config: one }] });
+      const [{ success, response }] = (await made.toEvaluateSummary()).results;
+      return success && (one === config ? response.output : response.output.intent);
+    });
+  console.log = log;
+}
 console.log(JSON.stringify(found, null, 1));
+process.exit(0); // promptfoo leaves timers
