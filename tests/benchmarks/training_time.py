@@ -6,17 +6,25 @@ different runs of the bundled model. Peer: the estimate computed from the measur
 
     python -m tests.benchmarks.training_time [STEPS] [--smoke]
     python -m tests.benchmarks.training_time --promise [STEPS]
+    python -m tests.benchmarks.training_time --verdict [SAMPLE]
 
 With 12 steps it takes about ten minutes on two idle cores. The last line is JSON: mean absolute errors in percent;
 ratio is peer / ours.
 
 --promise asks only how far the time is off that a person reads before anything ran, as a factor: for the orders
 sample, a voice and long rows, with the recommended settings and 30 steps. It takes about eight minutes.
+
+--verdict prints, part by part, the seconds from Start to the verdict of a first version: a whole run of a sample and
+the check that follows. The result is what the check takes of the training's processor seconds (the goal is 0.5), beside
+what it took of its time in BEFORE.
 """
 
 import json
+import os
 import sys
 import tempfile
+import time
+from collections import Counter
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -25,7 +33,7 @@ from backend.models import local
 from backend.records.events import DryRunEvent, LoggedEvent
 from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
-from jobs.records import State
+from jobs.records import Job, State
 from tests.backend.tiny_run import make_model
 from tests.benchmarks.measuring import print_result
 from tests.measured_speed import store_speed
@@ -38,6 +46,7 @@ RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("support", {"target_modules": ATTENTION}), ("orders", {"method": "full"}),
 )  # fmt: skip
 PROMISED: tuple[tuple[str, dict[str, Any]], ...] = (("orders", {}), ("support", {}), ("long", {}))
+BEFORE = {"train": 128.0, "evaluate": 170.0}  # seconds of the orders on two quiet cores, 28 November 2026
 LONG = 6  # conversations of the orders sample in one
 
 
@@ -80,6 +89,44 @@ def timed(app: App, model_id: str, sample: str, changes: dict[str, Any], steps: 
     }
 
 
+def verdict(sample: str) -> None:
+    took: dict[str, tuple[float, float]] = {}  # by kind of job: seconds by the clock, and of the processor
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(Workspace.open(Path(folder)))
+        require_model(app, "")
+        data_id = app.datasets.add(examples(sample, app.workspace.root), f"{sample}.jsonl")
+        run_id = app.planning.start(data_id, "", app.advice.settings("", data_id).settings)
+        while any(not job.state.is_terminal for job in app.runner.jobs()):
+            job = [job for job in app.runner.jobs() if not job.state.is_terminal][-1]
+            parts, began, used, last = Counter[str](), time.perf_counter(), _used(), [time.perf_counter()]
+
+            def look(job: Job, parts: Counter[str] = parts, last: list[float] = last) -> None:
+                before, last[0] = last[0], time.perf_counter()
+                parts[job.progress.phase if job.progress else "Starting"] += last[0] - before
+
+            app.runner.wait(job.id, on_job=look)
+            time.sleep(2)
+            app.runner.tick()  # its worker has ended
+            took[job.kind] = time.perf_counter() - began - 2, _used() - used
+            for part, seconds in parts.items():
+                print(f"{job.kind:9} {part:45} {seconds:6.0f} s", flush=True)
+            clock, processor = took[job.kind]
+            print(f"{job.kind:9} {'all':45} {clock:6.0f} s, {processor:.0f} of the processor", flush=True)
+        assert app.runner.job(run_id).state is State.COMPLETED
+    by_clock, by_processor = (took["evaluate"][at] / took["train"][at] for at in (0, 1))
+    print(f"load {os.getloadavg()[0]:.0f}, the check by the clock {by_clock:.2f} of the training")
+    peer, unit = BEFORE["evaluate"] / BEFORE["train"], "of the training's processor seconds"
+    print_result("verdict", unit, round(by_processor, 2), round(peer, 2), round(peer / by_processor, 2))
+
+
+def _used() -> float:
+    """Processor seconds of the children that have ended, and of theirs."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main(steps: int, *, smoke: bool = False, promise: bool = False) -> None:
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -109,6 +156,8 @@ def main(steps: int, *, smoke: bool = False, promise: bool = False) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--smoke"]:
         main(2, smoke=True)
+    elif sys.argv[1:2] == ["--verdict"]:
+        verdict((sys.argv[2:] or ["orders"])[0])
     elif sys.argv[1:2] == ["--promise"]:
         main(int((sys.argv[2:] or ["30"])[0]), promise=True)
     else:
