@@ -1,6 +1,6 @@
 """Asking an evaluation's questions: each system answers every held-out item, and its answers are scored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from statistics import fmean
@@ -11,7 +11,7 @@ from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure, may_follow
-from backend.evaluation.models import Answer, Models
+from backend.evaluation.models import Answer, Models, Progress
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
 from backend.records.evaluation import BASE, TUNED
 from backend.text.conversation import said
@@ -22,7 +22,6 @@ _LONGEST = 384  # tokens of an answer
 _BEGUN = 32  # tokens of a base model's answer, after which it is clear that it is no JSON
 
 Conversations = Sequence[Conversation]
-Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
 
 
 class Stopped(Exception):

@@ -7,11 +7,11 @@ from statistics import fmean
 
 from backend.evaluation import general
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import Asking, Progress, System
+from backend.evaluation.asking import Asking, System
 from backend.evaluation.diagnosis import GIBBERISH, LONG_ENOUGH, UNUSUAL, findings, with_next_step
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
-from backend.evaluation.models import Models
+from backend.evaluation.models import Models, Progress
 from backend.evaluation.report import all_answers, describe
 from backend.evaluation.verdict import against_prompt, compare
 from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, EvaluationReport, Finding

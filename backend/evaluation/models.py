@@ -16,6 +16,8 @@ from backend.records.rows import Row
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
+Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
+
 
 class Answer(NamedTuple):
     """ended: whether the model ended it by itself, and was not cut at the limit."""
@@ -97,12 +99,7 @@ class Models:
 
 
 def choose_engine(
-    workspace: Workspace,
-    model: Path,
-    tuned: Sequence[Path],
-    progress: Callable[[str, int, int], None],
-    *,
-    texts: bool = False,
+    workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Progress, *, texts: bool = False
 ) -> str:
     """The engine that the chat would use for a model and for all that was trained on it, so that those that are
     compared answer in the same one. model: the model's folder. tuned: the folders of what was trained on it.

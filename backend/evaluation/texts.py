@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from backend.errors import BadInput
 from backend.evaluation import general
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import Progress
 from backend.evaluation.diagnosis import with_next_step
 from backend.evaluation.items import clusters
-from backend.evaluation.models import Models
+from backend.evaluation.models import Models, Progress
 from backend.evaluation.verdict import compare, mean_score
 from backend.records.evaluation import BASE, TUNED, EvaluationReport, ReportedAnswer, SystemScore
 from backend.records.lengths import spans

@@ -4,6 +4,8 @@ What was answered is stored in the workspace's cache after every few prompts, so
 
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +19,17 @@ from backend.runs import own_answers
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device, model, samples
+from backend.training.dry_run import SilentWork
 
 _MEMORY = 3  # times the bytes of the weights, which may be computed with in twice the precision
+
+
+@dataclass(kw_only=True)
+class _Storing(SilentWork):
+    store: Callable[[], None]
+
+    def progress(self, *_: object, **__: object) -> None:
+        self.store()
 
 
 def ask(workspace: Workspace, spec: RunSpec) -> None:
@@ -31,9 +42,9 @@ def ask(workspace: Workspace, spec: RunSpec) -> None:
         (run_folder := Path(temporary)).joinpath("data").mkdir()
         store = partial(own_answers.store, workspace, run_folder, spec)
         own_answers.fetch(workspace, run_folder, spec)
-        place, tokenizer = device.choose(spec.settings), ChatTokenizer.load(folder)
+        place = device.choose(spec.settings)
         net = model.build(folder, spec.model.id, spec.settings, place)
-        samples.general_rows(run_folder, spec, net, tokenizer, place, lambda *_: store(), lambda: False)
+        samples.general_rows(_Storing(run_folder, {}, store=store), spec, net, ChatTokenizer.load(folder), place)
         store()
 
 

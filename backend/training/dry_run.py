@@ -39,8 +39,8 @@ _NO_SAMPLES_AFTER = 20.0  # seconds of steps and evaluation
 
 
 @dataclass
-class _SilentWork:
-    """The context of a dry run, which reports nothing and is stopped by the process that started it."""
+class SilentWork:
+    """The context of a process that reports nothing and is stopped by the one that started it."""
 
     folder: Path
     spec: dict[str, Any]
@@ -68,7 +68,7 @@ def run_steps(
     train, validation = (TokenRows.of(truncate(rows, spec.settings.max_length)) for rows in whole)
     if not train and any(row.learned for row in whole[0]):
         raise NotEnough("There is not enough memory.", f"At {spec.settings.max_length} tokens no answer is left.")
-    context = _SilentWork(folder, spec.model_dump(mode="json"))
+    context = SilentWork(folder, spec.model_dump(mode="json"))
     dry_run, engine, net = set_up(context, spec, train, validation, session_of=DryRun, oom_retries=0)
     assert isinstance(dry_run, DryRun)
     # part of the startup time and memory

@@ -110,15 +110,7 @@ def set_up(
         what = f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them."
         way_out = f'On Linux, install them with: "{sys.executable}" -m pip install {missing}'
         context.emit(NoteEvent("This model can be trained faster", what, way_out))
-    answered = general_rows(
-        context.folder,
-        spec,
-        net,
-        tokenizer,
-        place,
-        lambda done, total: context.progress("Asking the base model", done, total),
-        context.should_stop,
-    )
+    answered = general_rows(context, spec, net, tokenizer, place)
     if not answered and settings.general_rows(len(train)) and not context.should_stop():
         why = "The base model gave no usable short answers to everyday questions"
         what = f"{why}, so your model may answer everything as if it were your task."

@@ -7,8 +7,7 @@ answers (`backend.runs.own_answers`) prevents that (docs/recipes.md); its own an
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from backend.chat.batch import answer_all
@@ -20,6 +19,7 @@ from backend.runs import own_answers
 from backend.text.signs import repeats
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
+from backend.work import Work
 
 _LONGEST = 64  # tokens of an answer; one that is longer is not used, since its end would be missing
 AT_A_TIME = 16  # prompts
@@ -80,28 +80,18 @@ def answer_prompts(
         return answer_all(model, prompts, ends, limits, enough=lambda number, ids: time.perf_counter() > until)
 
 
-def general_rows(
-    run_folder: Path,
-    spec: RunSpec,
-    net: Any,
-    tokenizer: ChatTokenizer,
-    device: Device,
-    progress: Callable[[int, int], None],
-    should_stop: Callable[[], bool],
-) -> list[Encoded]:
-    """The general rows to train besides the examples; none where the base model answers no prompt. run_folder: where
-    the answers are stored, so that a resumed run has the same ones. spec: of the run. net: the model before its first
-    step, when it still answers as its base does. tokenizer: of the model. device: where it is. progress: called with
-    the number of usable answers so far, and of those wanted. should_stop: whether the run was asked to stop."""
-    wanted = spec.settings.general_rows(spec.data.train_rows)
-    if not wanted or not tokenizer.chat_template:
-        return []
-    answers = own_answers.read(run_folder)
-    while not should_stop() and (asked := own_answers.unasked(answers, spec)[:AT_A_TIME]):
-        progress(sum(map(bool, answers.values())), wanted)
+def general_rows(context: Work, spec: RunSpec, net: Any, tokenizer: ChatTokenizer, device: Device) -> list[Encoded]:
+    """The general rows to train besides the examples; none where the base model answers no prompt. context: of the
+    run, in whose folder the answers are stored, so that a resumed run has the same ones. spec: of the run. net: the
+    model before its first step, which still answers as its base. tokenizer: of the model. device: where it is."""
+    folder, wanted = context.folder, spec.settings.general_rows(spec.data.train_rows)
+    answers = own_answers.read(folder)
+    while tokenizer.chat_template and not context.should_stop() and (left := own_answers.unasked(answers, spec)):
+        context.progress("Asking the base model", sum(map(bool, answers.values())), wanted)
+        asked = left[:AT_A_TIME]
         answers |= zip(asked, usable_answers(net, tokenizer, device, asked), strict=True)
-        own_answers.write(run_folder, answers)
-    return own_answers.rows(run_folder, spec, tokenizer)
+        own_answers.write(folder, answers)
+    return own_answers.rows(folder, spec, tokenizer)
 
 
 def usable_answers(net: Any, tokenizer: ChatTokenizer, device: Device, prompts: list[str]) -> list[str]:

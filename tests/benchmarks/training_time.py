@@ -90,41 +90,36 @@ def timed(app: App, model_id: str, sample: str, changes: dict[str, Any], steps: 
 
 
 def verdict(sample: str) -> None:
-    took: dict[str, tuple[float, float]] = {}  # by kind of job: seconds by the clock, and of the processor
+    took: list[float] = []  # processor seconds of the training and of its check
     with tempfile.TemporaryDirectory() as folder:
         app = App(Workspace.open(Path(folder)))
         require_model(app, "")
         data_id = app.datasets.add(examples(sample, app.workspace.root), f"{sample}.jsonl")
-        run_id = app.planning.start(data_id, "", app.advice.settings("", data_id).settings)
-        while any(not job.state.is_terminal for job in app.runner.jobs()):
-            job = [job for job in app.runner.jobs() if not job.state.is_terminal][-1]
-            parts, began, used, last = Counter[str](), time.perf_counter(), _used(), [time.perf_counter()]
-
-            def look(job: Job, parts: Counter[str] = parts, last: list[float] = last) -> None:
-                before, last[0] = last[0], time.perf_counter()
-                parts[job.progress.phase if job.progress else "Starting"] += last[0] - before
-
-            app.runner.wait(job.id, on_job=look)
+        app.planning.start(data_id, "", app.advice.settings("", data_id).settings)
+        for kind in ("train", "evaluate"):
+            looks, began, used = Counter[str](), time.perf_counter(), _used()
+            seen = app.runner.wait(app.runner.jobs(kind)[0].id, on_job=lambda job, at=looks: at.update([_part(job)]))
+            clock = time.perf_counter() - began
             time.sleep(2)
-            app.runner.tick()  # its worker has ended
-            took[job.kind] = time.perf_counter() - began - 2, _used() - used
-            for part, seconds in parts.items():
-                print(f"{job.kind:9} {part:45} {seconds:6.0f} s", flush=True)
-            clock, processor = took[job.kind]
-            print(f"{job.kind:9} {'all':45} {clock:6.0f} s, {processor:.0f} of the processor", flush=True)
-        assert app.runner.job(run_id).state is State.COMPLETED
-    by_clock, by_processor = (took["evaluate"][at] / took["train"][at] for at in (0, 1))
-    print(f"load {os.getloadavg()[0]:.0f}, the check by the clock {by_clock:.2f} of the training")
-    peer, unit = BEFORE["evaluate"] / BEFORE["train"], "of the training's processor seconds"
-    print_result("verdict", unit, round(by_processor, 2), round(peer, 2), round(peer / by_processor, 2))
+            app.runner.tick()  # the worker has ended, and counts
+            took.append(_used() - used)
+            assert seen.state is State.COMPLETED, seen.failure
+            for part, count in looks.items():
+                print(f"{kind:9} {part:45} {clock * count / looks.total():6.0f} s")
+            print(f"{kind:9} {'all':45} {clock:6.0f} s, {took[-1]:.0f} of the processor, load {os.getloadavg()[0]:.0f}")
+    ours, peer = took[1] / took[0], BEFORE["evaluate"] / BEFORE["train"]
+    print_result("verdict", "of the training's time", round(ours, 2), round(peer, 2), round(peer / ours, 2))
+
+
+def _part(job: Job) -> str:
+    return job.progress.phase if job.progress else "Starting"
 
 
 def _used() -> float:
     """Processor seconds of the children that have ended, and of theirs."""
     import resource
 
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def main(steps: int, *, smoke: bool = False, promise: bool = False) -> None:

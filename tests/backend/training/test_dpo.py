@@ -15,11 +15,13 @@ from backend.records.rows import Message, Row, Source
 from backend.records.specs import ModelRef, TrainSettings
 from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import TokenRow, read_rows, sides
+from backend.settings import PROJECT_ROOT, Workspace
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import dpo
 from backend.training.collate import Collator
 from backend.training.loss import answer_logprobs, preference_loss
+from tests.backend.evaluation.test_evaluate_bundled import command
 from tests.backend.tiny_run import FakeWork, make_pairs_run, pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -205,3 +207,14 @@ def test_a_smaller_micro_batch_changes_nothing(tiny_model: Path, tmp_path: Path)
     assert small.losses() == pytest.approx(plain.losses(), rel=1e-4)
     margins, expected = ([event["reward_margin"] for event in run.events_of("step")] for run in (small, plain))
     assert margins == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_it_learns_pairs_from_the_command_line(workspace_with_model: Workspace) -> None:
+    """In fp32: in 16 bits an answer's log-probability depends on its batch, so that the first loss is about ln 2."""
+    settings = "trainer=dpo", "max_steps=10", "precision=fp32", "learning_rate=2e-4"
+    file = str(PROJECT_ROOT / "tests" / "data" / "pairs.jsonl")
+    answer = command(workspace_with_model, "train", "--data", file, "--set", *settings)
+    assert (answer["state"], answer["reward_accuracy"], answer["weights_changed"]) == ("completed", 1.0, True)
+    assert answer["first_eval_loss"] == pytest.approx(0.6931, abs=1e-3)
+    assert answer["eval_loss"] < 0.5

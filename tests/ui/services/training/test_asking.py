@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -15,16 +14,10 @@ from backend.records.specs import TrainSettings
 from backend.runs import own_answers
 from tests.backend.test_child_process import gone
 from tests.backend.tiny_run import conversations, make_model
+from tests.jobs.conftest import until
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.training import asking
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    until = time.monotonic() + 90
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -42,7 +35,7 @@ def test_the_answers_are_there_when_the_run_starts(app: App, choice: Choice) -> 
     app.runner.stop(run_id)
     assert own_answers.unasked(own_answers.known(app.workspace, spec), spec)
     app.ask_ahead(choice)
-    wait_until(lambda: not own_answers.unasked(own_answers.known(app.workspace, spec), spec))
+    until(lambda: not own_answers.unasked(own_answers.known(app.workspace, spec), spec), 120)
 
 
 def test_it_is_never_asked_beside_a_job_that_computes(
@@ -62,11 +55,11 @@ def test_it_is_never_asked_beside_a_job_that_computes(
     assert not begun
     for count in (1, 2):
         app.runner.stop(job)
-        wait_until(lambda count=count: len(begun) == count)
+        until(lambda count=count: len(begun) == count)
         job = app.runner.submit("calibrate", {}, "Another")
         assert gone(begun[-1].pid, 30)
     app.runner.stop(job)
-    wait_until(lambda: len(begun) == 3)
+    until(lambda: len(begun) == 3)
     app.ask_ahead(choice)
     app.close()
     assert gone(begun[-1].pid, 30)
