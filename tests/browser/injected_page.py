@@ -30,7 +30,7 @@ PAYLOAD = (
 # Values that the program chooses, and that it compares with its own.
 CODES = {
     "id", "kind", "state", "severity", "to", "badge", "light", "retry", "device", "source", "storage", "path",
-    "settings", "result", "accepted", "refused", "flavor", "sha256", "date",
+    "settings", "result", "accepted", "refused", "flavor", "sha256", "date", "trainer", "method", "precision",
 }  # fmt: skip
 FAILS = "Where does it break off?"  # a question whose answer fails
 
