@@ -1,6 +1,6 @@
 """Runs every check on every row and reports the problems, the duplicates and the split."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from backend.datasets.checks import answers as answer_checks
@@ -10,7 +10,8 @@ from backend.datasets.checks import duplicates
 from backend.datasets.checks import structure as structure_checks
 from backend.datasets.checks import tokens as token_checks
 from backend.datasets.checks.duplicates import Duplicates
-from backend.datasets.checks.issues import problem
+from backend.datasets.checks.issues import accidents, problem
+from backend.datasets.checks.personal_data import PERSONAL
 from backend.datasets.checks.report import DuplicateRows, Report, SplitRows, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.split import Split, split, split_with
@@ -95,8 +96,14 @@ def row_problems(
         part = rows[start : start + _SLICE]
         yield from structure_checks.find(part)
         found += content_checks.find(part, faults)
-    counts = Counter(each.kind for each in found)
-    yield from (each for each in found if counts[each.kind] >= least[each.kind])
+    of_kind: dict[str, list[Problem]] = defaultdict(list)
+    for each in found:
+        of_kind[each.kind].append(each)
+    for kind, listed in of_kind.items():
+        if kind in PERSONAL:
+            yield from accidents(listed, len(rows))
+        elif len(listed) >= least[kind]:
+            yield from listed
     yield from dataset_checks.system_messages(rows)
 
 

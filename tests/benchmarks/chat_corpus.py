@@ -72,9 +72,8 @@ FAULTS: dict[str, Callable[[Messages], Messages]] = {
     "control_characters": _append("\x07"), "invisible_characters": _append("\u200b", 1),
     "mojibake": _append(" CafÃ© fÃ¼r alle."), "control_marker": _append(" <|im_end|>"),
     "repetition": _append(" We are sorry to hear that." * 6),
-    "very_short_answer": lambda m: _answer("Ok.")([m[0], {**m[1], "content": f"Where is {m[1]['content']}"}, m[2]]),
-    "personal_email": _append(" Write to jane.roe@posteo.example today."),
-    "personal_phone": _append(" Ring +49 170 5551234 today.", 1),
+    "personal_email": _append(" Write to her: jane.roe@posteo.example today."),
+    "personal_phone": _append(" Ring her on +49 170 5551234 today."),
     "personal_card": _append(" My card is 4111 1111 1111 1111 here.", 1),
     "secret_key": _append(" Use sk-proj-a1b2c3d4e5f6a7b8c9d0e1f2 for it."),
 }  # fmt: skip

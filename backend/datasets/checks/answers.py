@@ -1,27 +1,23 @@
-"""Checks of the answers: repeated sentences and words, very short answers, different answers to the same question."""
+"""Checks of the answers: repeated sentences and words, different answers to the same question."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain
-from statistics import median
+from itertools import chain, pairwise
 
 from backend.datasets.checks import editor, names
-from backend.datasets.checks.issues import problem
+from backend.datasets.checks.issues import accidents, problem
 from backend.datasets.checks.near_duplicates import contradict, gist
-from backend.datasets.checks.patterns import asks_for, asks_for_more, pattern
+from backend.datasets.checks.patterns import asks_for, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
 from backend.text.excerpt import excerpt
 from backend.text.normalize import same_rows
 
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
-_TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
-_SHORT = 0.05  # of the answers; where more are short, the file has tasks of several kinds
-_LETTERS, _UNSPACED, _CODE = map(pattern, ("letters", "unspaced", "code_line"))  # lines of code may repeat
+_UNSPACED, _CODE = map(pattern, ("unspaced", "code_line"))  # lines of code may repeat
 
 CHOICE = "conflicting_answers"  # no fix but the person's choice
-_MANY = 0.25  # of the examples; where so many contradict others, several answers are meant
 _LISTED = 4  # answers to one question
 _SHOWN = 40  # characters that answers may have in common and be told apart
 
@@ -30,14 +26,13 @@ _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
 _REPEATS = 8  # words
 _WORDS = 0.7  # share of what is between spaces; the rest may be numbers and the like
-_VARIED = 0.25  # share of different words, which every text has
+_VARIED = 0.25  # share of different pairs of words, which every text has
 _MIN_LENGTH = 8  # characters; shorter sentences ("Yes.", "1.", "end") repeat in good answers
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems in the answers of `rows`."""
     yield from repetitions(rows)
-    yield from short_answers(rows)
     yield from conflicts(rows)
     yield from editor.find(rows)
     yield from names.find(rows)
@@ -61,26 +56,10 @@ def _repeats_words(answer: str) -> bool:
     for part in (words, words[-3 * _REPEATS :]):
         if len(set(part)) <= (_VARIED + 1 - _WORDS) * len(part):  # as few have; only then each word is looked at
             own = [word for word in part if any(map(str.isalpha, word))]
-            if len(own) >= max(_REPEATS, _WORDS * len(part)) and len(set(own)) <= _VARIED * len(own):
+            pairs = list(pairwise(own))
+            if len(own) >= max(_REPEATS, _WORDS * len(part)) and len(set(pairs)) <= _VARIED * len(pairs):
                 return True
     return False
-
-
-def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Answers of at most ten characters where more was asked for, in a file of long ones."""
-    chats = [row for row in rows if row.messages]
-    lengths = [len(last_answer(row).strip()) for row in chats]
-    middle = median(list(filter(None, lengths)) or [0])
-    if middle < _TYPICAL:
-        return
-    limit = min(10, int(middle) // 3)
-    short = [row for row, length in zip(chats, lengths, strict=True) if 0 < length <= limit]
-    for row in short if len(short) <= max(3, _SHORT * len(chats)) else ():
-        answer = last_answer(row).strip()
-        if asks_for_more(question(row), answer) and _LETTERS.fullmatch(answer) and "tool_calls" not in row.messages[-1]:
-            units = "character" if len(answer) == 1 else "characters"
-            message = f"The answer has {len(answer)} {units}; answers in this file usually have about {int(middle)}."
-            yield problem(row, "very_short_answer", message, excerpt(answer))
 
 
 def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -94,10 +73,7 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     if groups and len(groups[0]) == len(ended) >= SAME_EVERYWHERE:
         return  # `dataset.same_everywhere` reports this once
     found = list(chain.from_iterable(_conflict([ended[i] for i in group]) for group in groups))
-    if len(found) > max(SAME_EVERYWHERE, _MANY * len(ended)):
-        yield problem(None, CHOICE, quote=found[0].quote)
-    else:
-        yield from found
+    yield from accidents(found, len(ended))
 
 
 def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:

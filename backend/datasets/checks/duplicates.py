@@ -7,8 +7,8 @@ named by their position in the list.
 """
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,10 +20,9 @@ from backend.text.conversation import content, full_text, instruction, last_answ
 from backend.text.normalize import Groups, normalize, same_rows
 
 Pairs = list[tuple[int, int]]
-_HALF, _SAME = 0.5, 0.65
+_HALF = 0.5
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
-_LABELS = 5  # rows with one answer
 _SENTENCE = 20  # characters of an answer that is no label
 _MIN_BOILERPLATE_ROWS = 10
 
@@ -112,11 +111,8 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
     related += _same_gist(rows)
     near = list(dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related]))
-    asked = are_similar(lambda i: question(rows[i]), near, _SAME)
     said = are_similar(lambda i: last_answer(rows[i]), near, _HALF)
-    compared, times = zip(near, asked, said, strict=True), Counter(map(last_answer, rows))
-    labels = {answer for answer, count in times.items() if count >= _LABELS}
-    near = [(a, b) for (a, b), asks, says in compared if _is_near(rows[a], rows[b], asks, says, labels)]
+    near = [(a, b) for (a, b), alike in zip(near, said, strict=True) if _is_near(rows[a], rows[b], alike)]
     instructions = {i: normalize(instruction(rows[i])) for pair in near for i in pair}
     alike = are_similar(instructions.__getitem__, near, _HALF)
     near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
@@ -133,18 +129,14 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
     return [pair for group in alike.values() for pair in pairwise(group)]
 
 
-def _is_near(one: Row, other: Row, asks_alike: bool, says_alike: bool, labels: Collection[str]) -> bool:
-    """Whether two rows are nearly the same: the question or the answer means the same, and the other is alike. Where
-    both differ, they are two examples of one form. asks_alike, says_alike: they share most pairs of words.
-    labels: what many rows answer."""
+def _is_near(one: Row, other: Row, says_alike: bool) -> bool:
+    """Whether two rows are nearly the same: their questions mean the same, and so do their answers, but for a few words
+    if they share most pairs of words. Several ways of asking are wanted."""
     if one.text is not None or other.text is not None:
         return True
-    said, asked = (last_answer(one), last_answer(other)), (question(one), question(other))
-    same_answer, same_question = (same_words(*map(gist, texts)) for texts in (said, asked))
-    if not same_answer and not (same_question and says_alike and near_duplicates.same_details(*said)):
-        return False
-    label = said[0] in labels or (len(asked[0]) <= _SHORT and " " not in said[0])  # the question alone tells
-    return (same_question or (asks_alike and not label)) and near_duplicates.same_topic(*asked)
+    said, asked = (last_answer(one), last_answer(other)), (gist(question(one)), gist(question(other)))
+    same_answer = same_words(*map(gist, said)) or (says_alike and near_duplicates.same_details(*said))
+    return same_answer and same_words(*asked)
 
 
 def _contradict(one: Row, other: Row) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from backend.datasets.checks import form
 from backend.datasets.checks.form import Chats
-from backend.datasets.checks.issues import problem
+from backend.datasets.checks.issues import accidents, problem
 from backend.datasets.checks.language import usual_language
 from backend.datasets.checks.patterns import WORD_LISTS, any_of, asks_for, pattern
 from backend.records.rows import Problem, Row
@@ -21,6 +21,7 @@ _SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say 
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
 CELL_ERROR, _NO_VALUE = pattern("cell_error"), pattern("no_value")  # the second may also be a label
 _LABEL = any_of(WORD_LISTS["role"], r"(?:(?:\A|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：]")
+_OPTIONS = re.compile(r"\bB\b['\"]?[:.)]")  # of which "A:" is one
 _SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)", re.MULTILINE)
 _TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\s*")
 _BLANK = any_of(WORD_LISTS["blank"], "{}[.!。]?")
@@ -30,11 +31,9 @@ _OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
 _TAIL = 2000  # characters in which a sentence begins that is cut off
 _CUT_LENGTH = 100  # characters; shorter answers have one length by chance
-_TIDY = 0.9  # share of the longer answers that end as sentences do
 _RARE = 0.05  # share of the answers; what so few have is no label
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
-_QUOTED = 20  # characters of an answer that is no accident in a question
 _SIGN_OFF = 60  # characters; so short an ending is the writer's voice
 _GREETING = 6  # characters; so short a question may be answered in kind
 
@@ -78,19 +77,23 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
     prose = [(row, answer) for row, answer in unended if not _NO_PROSE.search(answer.rpartition("\n")[2])]
     ended = len(written) - len(unended)
     usual = usual_language([row for row, *_ in chats]) or ""
-    words = WORD_LISTS["unfinished"].get(usual, ["(?!)"])[: 1 + (len(prose) <= (1 - _TIDY) * (ended + len(prose)))]
+    words = WORD_LISTS["unfinished"].get(usual, "(?!)")
     edge = "" if usual in ("ja", "zh") else r"(?<![\w'’-])"
-    ends = re.compile(rf"{edge}(?:{'|'.join(words)})\Z" + f"|{_OPENED}" * (len(prose) <= ended))
+    ends = re.compile(rf"{edge}(?:{words})\Z" + f"|{_OPENED}" * (len(prose) <= ended))
     lengths = Counter(len(answer) for _, answer in prose if len(answer) >= _CUT_LENGTH)
     length, times = next(iter(lengths.most_common(1)), (0, 0))
     limit = length if times >= max(3, lengths.total() / 2) else -1
     alike = f"This answer and {times - 1:,} others end in mid-sentence after {length:,} characters."
     found = {row.row: alike for row, answer in prose if limit - 1 <= len(answer) <= limit}
-    found |= {row.row: "" for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
     found |= {row.row: "" for row, answer, _ in chats if answer.count("```") % 2 or _CUT_JSON.match(answer)}
-    for row, answer, _ in chats:
-        if row.row in found:
-            yield problem(row, "cut_off", found[row.row], excerpt(answer, len(answer) - 1, len(answer)))
+    by_words = {row.row: "" for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
+    cut = [
+        problem(row, "cut_off", (found | by_words)[row.row], excerpt(answer, len(answer) - 1, len(answer)))
+        for row, answer, _ in chats
+        if row.row in found or row.row in by_words
+    ]
+    yield from (one for one in cut if one.row in found)
+    yield from accidents([one for one in cut if one.row in by_words], len(chats))
 
 
 def _is_cut(answer: str, ends: re.Pattern[str]) -> bool:
@@ -102,7 +105,7 @@ def _is_labelled(answer: str, asked: str) -> bool:
     """Whether an answer has a label of a speaker: a common one, one before the question, or two that alternate."""
     if ":" not in answer and "：" not in answer:
         return False
-    if _LABEL.search(answer):
+    if _LABEL.search(answer) and not _OPTIONS.search(asked):
         return True
     spoken = _SPEAKER.findall(answer) if answer.count("\n") else []
     names = [name for name, _ in spoken]
@@ -112,7 +115,7 @@ def _is_labelled(answer: str, asked: str) -> bool:
 
 
 def _is_told(answer: str, asked: str) -> bool:
-    """Whether a question holds its answer after a label, or is little more than its answer."""
+    """Whether a question holds its answer after a label: many tasks quote what they ask about."""
     said = answer.strip(" .").casefold()
     if not said or said not in asked.casefold():
         return False
@@ -120,9 +123,7 @@ def _is_told(answer: str, asked: str) -> bool:
         told = asked[match.end() : match.end() + len(said) + 1].casefold()
         if told.startswith(said) and not told[len(said) : len(said) + 1].isalnum():
             return True
-    before, found, after = asked.rpartition(answer)
-    alone = bool(found and before.strip()) and not after.strip(" .\n\"'")
-    return alone and len(answer) >= _QUOTED and len(before) < 200 and not asks_for("copied", asked)
+    return False
 
 
 _TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (

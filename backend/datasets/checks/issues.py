@@ -4,6 +4,7 @@ The checks, the fixes and the page all use the table in issues.json; problems fo
 sentences.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _GROUPS = read_json(Path(__file__).with_suffix(".json")).values()
 ISSUE_TYPES = {kind: IssueType(*entry) for group in _GROUPS for kind, entry in group.items()}
 QUESTIONS = ("mapping_guessed", "other_sheets")  # guesses that nothing trains on until they are confirmed
 GUESSES = (*QUESTIONS, "encoding", "long_chats")  # how a file was read
+_FEW, _PART = 5, 0.02  # examples; more of the file are no accidents
+_NAMED = 3  # examples
 
 
 def issue_title(kind: str) -> str:
@@ -42,3 +45,16 @@ def problem(row: Row | None, kind: str, message: str = "", quote: str = "") -> P
     line, number, file = (row.line, row.row, row.file) if row else (0, 0, "")
     quote = quote or (excerpt(opening(row)) if row else "")
     return Problem(line, number, kind, issue.severity, message or issue.message, issue.fix, quote, file)
+
+
+def accidents(found: Sequence[Problem], rows: int) -> Iterator[Problem]:
+    """The problems where they are few among `rows`; else one note about the file, since what so many examples have is
+    usually how they are meant."""
+    if len(found) <= max(_FEW, _PART * rows):
+        yield from found
+        return
+    numbers = [f"{number:,}" for number in dict.fromkeys(one.row for one in found)]
+    where = ", ".join(numbers[:_NAMED]) + " and others" * (len(numbers) > _NAMED)
+    title = issue_title(found[0].kind)
+    message = f"{title}: in {len(numbers):,} examples ({where}). So many are usually meant; look at some of them."
+    yield problem(None, found[0].kind, message, found[0].quote)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from backend.datasets.checks.issues import problem
+from backend.datasets.checks.issues import accidents, problem
 from backend.datasets.checks.patterns import asks_for, pattern
 from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
@@ -106,8 +106,7 @@ _SHARE = 0.3  # of the rows with a known language; below it there is no warning
 _MIN_ROWS = 5  # rows
 _PART = 0.1  # of the rows; a language of fewer is a chance resemblance
 _PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
-_SECOND = 0.02  # of the rows; so many in another language are meant
-_USUAL = 0.7  # of the rows with a known language; below it the file is in several
+_USUAL = 0.9  # of the rows with a known language; below it the file is in several
 
 
 def usual_language(
@@ -126,15 +125,15 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
     for part, text in _PARTS:
         if (usual := usual_language(chats, text)) is None:
             continue
-        found = [(row, is_another(text(row), usual)) for row in chats if row.row not in named]
-        times = Counter(other for _, other in found)
-        for row, other in found:
-            whole = other is not None and all(detect(of(row)) == other for _, of in _PARTS)
-            second = whole or times[other] >= max(_MIN_ROWS, _SECOND * len(chats))  # a second language of the file
-            if other and not second and not asks_for("other_language", question(row)):
-                named.add(row.row)
+        found = []
+        for row in chats:
+            other = is_another(text(row), usual) if row.row not in named else None
+            whole = other is not None and all(detect(of(row)) == other for _, of in _PARTS)  # a second language
+            if other and not whole and not asks_for("other_language", question(row)):
                 message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."
-                yield problem(row, "other_language", message, excerpt(text(row)))
+                found.append(problem(row, "other_language", message, excerpt(text(row))))
+        named.update(one.row for one in found)
+        yield from accidents(found, len(chats))
     yield from _unknown(rows, model_languages)
 
 

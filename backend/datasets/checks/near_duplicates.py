@@ -17,7 +17,8 @@ excluded from the sets, unless a text has nothing else. Where very many texts sh
 from one template), only about _MAX_SHARED candidates per text are compared, nearest rows first.
 """
 
-from collections import Counter, defaultdict
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from zlib import crc32
@@ -25,7 +26,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from backend.datasets.checks.language import FUNCTION_WORDS, QUESTION_WORDS
+from backend.datasets.checks.language import FUNCTION_WORDS
 from backend.datasets.checks.patterns import WORD_LISTS, pattern
 from backend.text.normalize import compatible
 
@@ -35,16 +36,19 @@ _MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
-_TOPIC, _SAID = 0.5, 0.8  # of the words
-_ADVICE, _ENDS = 200, (".", "。", "!")  # characters of an answer that is advice; how sentences end
+_ADVICE = 200  # characters of an answer that is advice
+_LABEL = 20  # characters; longer words are sentences of a script without spaces
+_FIRST = 3  # words, among which "yes" and "no" answer
 _WORD_LENGTH = 5  # letters of a word in which one can be a typo
-_TELLING = QUESTION_WORDS | {*WORD_LISTS["counts"].split()}  # by which two questions differ
+_COUNTS, _YES, _NO = (set(WORD_LISTS[name].split()) for name in ("counts", "yes", "no"))
+_CODE = pattern("data")
+_DOUBLED = re.compile(r"(.)\1")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
 # Words keep their combining marks; letters of scripts without spaces, signs of money, arrows, and emoji are words.
 _WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(pattern, ("word", "ascii_word", "hiragana", "japanese_word"))
 _NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
-_CONTRACTED, _SENTENCE_END = pattern("contracted"), pattern("sentence_end")
+_CONTRACTED = pattern("contracted")
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -75,31 +79,32 @@ def gist(text: str) -> frozenset[str]:
 
 
 def same_words(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether two gists are the same but for a typo: a letter too many, or letters that changed places, of a word."""
+    """Whether two gists are the same but for a typo: a doubled letter, or letters that changed places, of a word."""
     short, long = sorted(one ^ other, key=len) if len(one ^ other) == 2 else ("", "")
     if len(short) < _WORD_LENGTH or (short in one) == (long in one) or not (short + long).isalpha():
         return one == other
-    return short[0] == long[0] and len(long) - len(short) <= 1 and not Counter(short) - Counter(long)
+    single, other_single = (_DOUBLED.sub(r"\1", word) for word in (short, long))
+    return single == other_single or (short[0] == long[0] and sorted(short) == sorted(long))
 
 
 def contradict(one: str, other: str) -> bool:
-    """Whether two answers to one question can't both be right: not where one only adds to the other, nearly all words
-    are the same, or both are long and about something else."""
-    (short, long), (first, second) = sorted((one, other), key=len), (gist(one), gist(other))
-    apart, share = first ^ second, len(first & second) / max(1, len(first | second))
-    adds = (first <= second or second <= first) and not any(map(_NUMBER.search, apart))
-    same = share >= _SAID and not apart & _TELLING and (adds or same_details(one, other))
-    same |= (len(short) > _ADVICE and share < _TOPIC) or (short[-1:] in _ENDS and long.startswith(short))
-    return bool(apart) and not same
+    """Whether two answers to one question can't both be right, for one of these reasons: both are labels, code or JSON;
+    both have numbers, but none in common; one says yes and the other no. Different words may be good advice."""
+    first, second = gist(one), gist(other)
+    if first == second:
+        return False
+    if all(map(_is_data, (one, other))):
+        return not first <= second and not second <= first
+    numbers = [{word for word in words if _NUMBER.search(word) or word in _COUNTS} for words in (first, second)]
+    says = [[bool(kind & set(_words(text)[:_FIRST])) for kind in (_YES, _NO)] for text in (one, other)]
+    opposed = says[0] != says[1] and any(a and b for a, b in zip(says[0], reversed(says[1]), strict=True))
+    short = max(len(one), len(other)) <= _ADVICE
+    return short and (opposed or bool(numbers[0] and numbers[1] and not numbers[0] & numbers[1]))
 
 
-def same_topic(one: str, other: str) -> bool:
-    """Whether two questions, which may hold a passage, ask the same in the sentences that only one of them has."""
-    parts = [{part.strip() for part in _SENTENCE_END.split(text.casefold())} - {""} for text in (one, other)]
-    first, second = (set(_words(" ".join(sorted(own)))) for own in (parts[0] - parts[1], parts[1] - parts[0]))
-    if not first or not second:
-        return True
-    return not (first ^ second) & _TELLING and len(first & second) >= _TOPIC * len(first | second)
+def _is_data(text: str) -> bool:
+    """Whether a text is a label, code or JSON: one word, or signs that no sentence has."""
+    return (len(text) <= _LABEL and len(text.split()) == 1) or _CODE.search(text) is not None
 
 
 def same_details(one: str, other: str) -> bool:

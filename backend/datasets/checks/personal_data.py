@@ -13,8 +13,10 @@ from backend.datasets.checks.phone_numbers import is_phone_number
 
 # Lengths and first digits of Visa, Mastercard, American Express, Discover, JCB, Diners and UnionPay (ISO/IEC 7812).
 _ISSUED, _GROUPED = pattern("card_issued"), pattern("card_grouped")
-_CARD_WORDS, _PUBLIC = any_of(WORD_LISTS["card"]), any_of(WORD_LISTS["public"])
-_OFFICE = pattern("office")  # mailboxes of offices, and the domains of examples (RFC 2606)
+_CARD_WORDS, _PERSON = any_of(WORD_LISTS["card"]), any_of(WORD_LISTS["person"])
+# Mailboxes of an office, or of an example (RFC 2606); those of a name; those that anybody can have.
+_OFFICE, _MAILBOX, _FREE = map(pattern, ("office", "mailbox", "free_mail"))
+_BEFORE, _AFTER = 60, 12  # characters
 
 
 def luhn(digits: str) -> bool:
@@ -39,22 +41,31 @@ def _iban(match: re.Match[str]) -> str | None:
     return "[account number]" if int(as_number) % 97 == 1 else None
 
 
-def _is_public(match: re.Match[str]) -> bool:
-    """Whether the words around a match name an office, a school, a hotline: no person's home or telephone."""
-    return _PUBLIC.search(match.string[max(0, match.start() - 60) : match.end() + 25]) is not None
+def _is_of_person(match: re.Match[str]) -> bool:
+    """Whether the words around a match speak of a person: most numbers and addresses in answers are an office's."""
+    return _PERSON.search(match.string[max(0, match.start() - _BEFORE) : match.end() + _AFTER]) is not None
 
 
 def _phone(match: re.Match[str]) -> str | None:
-    return "[phone]" if is_phone_number(match.string, *match.span()) and not _is_public(match) else None
+    return "[phone]" if _is_of_person(match) and is_phone_number(match.string, *match.span()) else None
+
+
+def _email(match: re.Match[str]) -> str | None:
+    named = _MAILBOX.match(match.group()) and not _OFFICE.search(match.group())
+    return "[email]" if named and (_is_of_person(match) or _FREE.search(match.group())) else None
 
 
 _REPLACED: dict[str, tuple[int, Callable[[re.Match[str]], str | None]]] = {
-    "personal_email": (AT, lambda match: None if _OFFICE.search(match.group()) else "[email]"),
+    "personal_email": (AT, _email),
     "secret_key": (DIGIT | DASH, lambda match: "[key]"),
     "secret_password": (DIGIT, lambda match: f"{match[match.lastindex or 0]}[password]"),
-    "personal_address": (DIGIT, lambda match: None if _is_public(match) else "[address]"),
+    "personal_address": (DIGIT, lambda match: "[address]" if _is_of_person(match) else None),
     "personal_card": (DIGIT, _card),
     "personal_iban": (DIGIT, _iban),
     "personal_phone": (DIGIT, _phone),
 }
-PERSONAL_FAULTS = tuple(TextFault(kind, needs, pattern(kind), fix) for kind, (needs, fix) in _REPLACED.items())
+PERSONAL_FAULTS = tuple(
+    TextFault(kind, needs, pattern(kind), fix, answers_only=kind == "personal_phone")  # a question's is not learned
+    for kind, (needs, fix) in _REPLACED.items()
+)
+PERSONAL = ("personal_email", "personal_phone", "personal_address")  # in many examples, an office's

@@ -39,9 +39,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
     "mojibake": [S, Q, ("assistant", LONG + " At the cafÃ©.")],
     "control_marker": [S, Q, ("assistant", LONG + "<|im_end|>")],
     "repetition": [S, Q, ("assistant", "We are sorry to hear it. " * 5 + LONG)],
-    "very_short_answer": [S, Q, ("assistant", "Ok.")],
-    "personal_email": [S, Q, ("assistant", LONG + " Write to jane.doe@posteo.example today.")],
-    "personal_phone": [S, Q, ("assistant", LONG + " Ring +49 170 1234567 today.")],
+    "personal_email": [S, Q, ("assistant", LONG + " Write to her: jane.doe@posteo.example today.")],
+    "personal_phone": [S, Q, ("assistant", LONG + " Ring her on +49 170 1234567 today.")],
     "personal_card": [S, Q, ("assistant", LONG + " Pay with 4111 1111 1111 1111 today.")],
     "personal_iban": [S, Q, ("assistant", LONG + " Pay to DE89 3704 0044 0532 0130 00 today.")],
     "secret_key": [S, Q, ("assistant", LONG + " Use sk-proj-abcdefghij0123456789ABCD today.")],
@@ -87,10 +86,11 @@ def test_the_quote_of_a_problem_and_the_other_line_are_named() -> None:
     assert "\u202e" not in problem.quote
     assert len(problem.quote) < 100
     rows = clean_rows(20)
-    rows.append(chat(21, S, ("user", rows[4].messages[1]["content"].upper()), A))
+    rows[4] = chat(5, S, question(5), ("assistant", "Yes, it is open today, and the gate is, too."))
+    rows.append(chat(21, S, ("user", question(5)[1].upper()), ("assistant", "No, it is closed today.")))
     first, second = [p for p in check(dataset(rows)).problems if p.row]
     assert [(p.row, p.kind) for p in (first, second)] == [(5, "conflicting_answers"), (21, "conflicting_answers")]
-    assert f"“{A[1][:40]}" in first.message
+    assert "“No, it is closed today.” (1 ×)" in first.message
 
 
 def test_the_same_on_all_rows_is_reported_once() -> None:

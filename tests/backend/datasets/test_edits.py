@@ -147,10 +147,10 @@ def test_a_fix_of_the_system_message_replaces_the_other(store: DatasetStore, fix
 
 def test_each_fix_has_a_preview(store: DatasetStore, tmp_path: Path) -> None:
     file = tmp_path / "faults.jsonl"
-    faulty = ROW % ("may I call +49 170 5551234 then", "yes you may") + ROW % ("empty one", "")
+    faulty = ROW % ("may I call then", "yes call her on +49 170 5551234") + ROW % ("empty one", "")
     file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + faulty)
     fix_previews = store.open(store.add(file, "faults.jsonl"), None).fix_previews
     (phone,) = fix_previews["personal_phone"]
-    assert (phone.row, phone.after) == (13, "user: may I call [phone] then?")
+    assert (phone.row, phone.after) == (13, "assistant: yes call her on [phone]")
     (empty,) = fix_previews["empty_answer"]
     assert (empty.row, empty.after) == (14, "")

@@ -144,16 +144,20 @@ def notes(data: DatasetState) -> Markup:
     kinds: dict[str, list[Problem]] = {}
     left = data.waiting
     for problem in data.problems:
-        answered = problem.kind in GUESSES or problem.kind in FIXABLE or problem.kind in data.unreadable
-        hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and problem.kind in LATER)
+        answered = problem.kind in GUESSES or problem.kind in data.unreadable
+        answered |= problem.kind in FIXABLE and problem.row > 0
+        late = problem.kind in LATER or problem.kind in FIXABLE
+        hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and late)
         if not answered and not hidden and not (problem.kind == "too_few" and data.too_few):
             kinds.setdefault(problem.kind, []).append(problem)
     shown = []
     for kind, (first, *more) in kinds.items():
         title = issue_title(kind)
         counted = f"{title}: {fmt.count(1 + len(more), 'example')}" if first.row else title
-        shown.append(components.alert("calm" if kind in CALM else "warn", counted, first.message, first.fix))
-        if kind not in CALM and first.severity != "error":
+        calm = kind in CALM or kind in FIXABLE  # what so many examples have is usually meant
+        fix = "" if kind in FIXABLE else first.fix
+        shown.append(components.alert("calm" if calm else "warn", counted, first.message, fix))
+        if not calm and first.severity != "error":
             fine = components.button("That is fine", "refuse", kind, label=f"That is fine: {title}")
             shown.append(Markup('<div class="after-alert">{}</div>').format(fine))
     return components.join(shown)

@@ -79,7 +79,7 @@ def test_different_rows_are_no_duplicates() -> None:
     words = "I bought a red wagon at your market in spring and want to know when it will be delivered to my door"
     rows = [
         chat(1, ("user", words), ("assistant", "On Monday")),
-        chat(2, ("user", words.replace("spring", "summer")), ("assistant", "on monday.")),
+        chat(2, ("user", words.replace("bought", "have bought")), ("assistant", "on monday.")),
         chat(3, ("user", words.replace("red", "green")), ("assistant", "That depends on the weather over the pass")),
     ]
     assert find(rows).groups == [[0, 1]]

@@ -5,6 +5,7 @@ import pytest
 from backend.datasets.check_dataset import check
 from backend.datasets.checks import fix, form
 from backend.datasets.checks.duplicates import find
+from backend.datasets.checks.near_duplicates import contradict
 from backend.text.conversation import last_answer
 from tests.backend.datasets.builders import SYSTEM, answer, chat, clean_rows, dataset, question
 
@@ -33,7 +34,7 @@ def kinds(asked: str, said: str) -> set[str]:
         ("What does the loaf cost?", "#N/A", "cell_error"), ("#¡REF!", "It costs four euros.", "cell_error"),
         ("And the roll?", "null", "cell_error"), ("Where is the caf\ufffd?", "By the mill.", "lost_characters"),
         ("How do I log in?", "Use admin and the password Sommer2024! and press enter.", "secret_password"),
-        ("Where does she live?", "At 12 Elm Street, Springfield, IL 62704.", "personal_address"),
+        ("Where is she?", "At Mrs Lee's, 12 Elm Street, Springfield, IL 62704.", "personal_address"),
         ("Can I come?", "Yes, you can.\n\nOn 3 May 2024, Ann Lee wrote:\n> Can I come?", "quoted_mail"),
         ("How warm is it?", "<think>They ask for it.</think>It is 20 degrees.", "leftover_thought"),
         ("Where is it?", "Desk: Good day to you.\nGuest: Where is it?\nDesk: On the left.", "role_label"),
@@ -42,10 +43,10 @@ def kinds(asked: str, said: str) -> set[str]:
         ("どれですか？", "申し訳ありませんが、そのご質問にはお答えできません。", "refusal"),
         ("Is it far?", "Text folgt", "placeholder"), ("asdf asdf", "It is far away.", "placeholder"),
         ("[billing] I want the bill twice.", "billing", "answer_in_question"),
-        ("How do I repair it?", "Yes", "very_short_answer"), ("人気は？", "本" * 20, "repeated_words"),
+        ("人気は？", "本" * 20, "repeated_words"),
         ("How do I reach the base?", "`psql postgresql://me:hunter2Qx!@10.0.3.17/x`", "secret_password"),
-        ("本はどこですか？", "東京都杉並区高円寺南4丁目12番8号に届きました。", "personal_address"),
-        ("Wohin soll es?", "Bitte an Hauptstraße 12, 10115 Berlin schicken.", "personal_address"),
+        ("本はどこですか？", "東京都杉並区高円寺南4丁目12番8号、田中様に届きました。", "personal_address"),
+        ("Wohin soll es?", "An Frau Ott, Hauptstraße 12, 10115 Berlin schicken.", "personal_address"),
     ],
 )  # fmt: skip
 def test_what_an_editor_sends_back(asked: str, said: str, kind: str) -> None:
@@ -71,7 +72,7 @@ def test_what_an_editor_sends_back(asked: str, said: str, kind: str) -> None:
     ],
 )  # fmt: skip
 def test_what_an_editor_lets_pass(asked: str, said: str) -> None:
-    assert not kinds(asked, said) - {"very_short_answer"}
+    assert not kinds(asked, said)
 
 
 def found_in(pairs: list[tuple[str, str]]) -> list[tuple[int, str]]:
@@ -106,9 +107,34 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     assert found_in([*sound, lost]) == [(41, "swapped")]
 
 
+def test_what_many_examples_have_is_one_note_about_the_file() -> None:
+    sound = [(question(n)[1], answer(n)[1]) for n in range(60)]
+    calls = [(asked, f"{said} Call her on +49 170 1234567.") for asked, said in sound]
+    asked = [(sound[0][0], f"It costs {n} euros.") for n in range(6)]
+    assert found_in([*calls[:5], *sound[5:]]) == [(n, "personal_phone") for n in range(1, 6)]
+    assert found_in([*calls[:6], *sound[6:]]) == [(0, "personal_phone")]
+    assert found_in([*asked[:5], *sound[1:]]) == [(n, "conflicting_answers") for n in range(1, 6)]
+    assert found_in([*asked, *sound[1:]]) == [(0, "conflicting_answers")]
+    rows = [chat(n, ("user", one), ("assistant", other)) for n, (one, other) in enumerate([*asked, *sound[1:]])]
+    note = next(it for it in check(dataset(rows)).problems if it.kind == "conflicting_answers")
+    assert "in 6 examples (0, 1, 2 and others)" in note.message
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("Yes, by card.", "No, we take cash.", True), ("It is 24 degrees.", "28 degrees.", True),
+        ("bug", "praise", True), ('{"n": 2}', '{"n": 3}', True), ("By mail.", "By mail, within a day.", False),
+        ("It is a form of rule.", "A term of law.", False), ("Yes, with a key.", "Yes, the door has one.", False),
+    ],
+)  # fmt: skip
+def test_answers_contradict_by_a_number_a_label_or_a_no(one: str, other: str, differ: bool) -> None:
+    assert contradict(one, other) == differ
+
+
 def test_another_question_about_one_passage_is_another_example() -> None:
     passage = "\n\nFishermen from the north founded the town in 1204, and it grew when the harbor was built there."
-    asked = [("Who founded the town?", "fishermen"), ("Who were those that founded the town?", "fishermen"),
+    asked = [("Who founded the town?", "fishermen"), ("Who has founded the town?", "fishermen"),
              ("Why did it grow?", "the harbor"), ("Whom did it feed?", "fishermen")]  # fmt: skip
     rows = [chat(n, ("user", text + passage), ("assistant", said)) for n, (text, said) in enumerate(asked)]
     assert find(rows).groups == [[0, 1]]
