@@ -16,10 +16,13 @@
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const found = [];
-  const walker = document.createTreeWalker(document.querySelector('.gradio-container'), NodeFilter.SHOW_TEXT);
+  const fields = 'textarea, select, input:not([type=radio], [type=checkbox], [type=range], [type=file])';
+  const shows = NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT;
+  const walker = document.createTreeWalker(document.querySelector('.gradio-container'), shows);
   while (walker.nextNode()) {
-    const words = walker.currentNode.textContent.trim();
-    const element = walker.currentNode.parentElement;
+    const node = walker.currentNode, isText = node.nodeType === Node.TEXT_NODE;
+    const words = (isText ? node.textContent : node.matches(fields) ? node.value : '').trim();
+    const element = isText ? node.parentElement : node;
     if (!words || !element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
     if (element.closest('.unseen, style, script')) continue;
     const style = getComputedStyle(element);

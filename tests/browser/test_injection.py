@@ -207,8 +207,8 @@ FILES = {  # first the one whose name is shown shortened, so that nothing was sh
 
 def test_files_are_shown_as_text(watched: Opens, real_page: str) -> None:
     page = watched(real_page)
+    go(page, "data")
     for name, content in FILES.items():
-        go(page, "data")
         file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
         page.set_input_files("#upload input[type=file]", file)
         page.wait_for_function(READ, arg="" if "<" in name else name)
@@ -217,5 +217,7 @@ def test_files_are_shown_as_text(watched: Opens, real_page: str) -> None:
         if name != "unreadable.parquet":
             page.wait_for_function(UNFOLDED)
         assert_inert(page, name)
-        go(page, "train")
-        assert_inert(page, f"{name}: train")
+        if "<" in name:  # of the file, Train shows its name
+            go(page, "train")
+            assert_inert(page, f"{name}: train")
+            go(page, "data")

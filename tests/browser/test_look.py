@@ -32,7 +32,8 @@ def assert_fits_and_can_be_read(page: Any, name: str = "") -> None:
             page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", theme == "dark")
             still(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off"
-            assert (page.evaluate(f"({CONTRAST})(4.5)"), violations(page)) == ([], []), (name, width, theme)
+            assert page.evaluate(f"({CONTRAST})(4.5)") == [], (name, width, theme)
+        assert violations(page) == [], (name, width)  # all but the contrast is the same in the other theme
         main = page.evaluate("document.querySelector('main').getBoundingClientRect().width")
         assert main == min(width, 1088), "the page's width follows what it holds"
 
