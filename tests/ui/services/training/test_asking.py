@@ -15,6 +15,7 @@ from backend.runs import own_answers
 from tests.backend.test_child_process import gone
 from tests.backend.tiny_run import conversations, make_model
 from tests.jobs.conftest import until
+from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.training import asking
@@ -34,7 +35,7 @@ def test_the_answers_are_there_when_the_run_starts(app: App, choice: Choice) -> 
     spec = app.runs.spec(run_id)
     app.runner.stop(run_id)
     assert own_answers.unasked(own_answers.known(app.workspace, spec), spec)
-    app.ask_ahead(choice)
+    tabs(app)["data"].show(choice)
     until(lambda: not own_answers.unasked(own_answers.known(app.workspace, spec), spec), 120)
 
 
@@ -50,7 +51,8 @@ def test_it_is_never_asked_beside_a_job_that_computes(
 
     monkeypatch.setattr(asking.child_process, "start", start)
     job = app.runner.submit("calibrate", {}, "It waits, as nothing ticks")
-    app.ask_ahead(choice)
+    page = tabs(app)
+    page["data"].show(choice)
     time.sleep(3 * asking._POLL)
     assert not begun
     for count in (1, 2):
@@ -60,7 +62,7 @@ def test_it_is_never_asked_beside_a_job_that_computes(
         assert gone(begun[-1].pid, 30)
     app.runner.stop(job)
     until(lambda: len(begun) == 3)
-    app.ask_ahead(choice)
+    page["train"].show(choice)
     app.close()
     assert gone(begun[-1].pid, 30)
     assert len(begun) == 3
