@@ -1,7 +1,9 @@
-"""The dry run: memory and time are measured on the longest rows, and a run that does not fit is not started."""
+"""The job of a training: its dry run measures memory and time, and what does not fit is not started."""
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.errors import BadSetting, DoesNotFit, NotEnough
+from backend.errors import BadSetting, DoesNotFit, NotEnough, TrainingFailed
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
 from backend.runs.token_rows import read_rows, truncate
@@ -90,8 +92,37 @@ def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork, m
     assert not (work.folder / "dry_run" / "checkpoints").exists()
     assert result["measured"]["memory_mib"] == event["memory_mib"]
     assert "tokens" in work.details[-1], "what it tried"
-    assert [note["what"].split(" of ")[0] for note in work.events_of("note")] == ["Other programs use 45%"]
+    assert [note["what"].split(" of ")[0] for note in work.events_of("note")] == ["Other programs used 45%"]
     assert work.phases.index(training_job.PHASE) < work.phases.index("Training")
+
+
+@pytest.mark.parametrize("possible", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_computer_is_kept_awake(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch, possible: bool, fails: bool
+) -> None:
+    happened: list[str] = []
+
+    @contextmanager
+    def keep_awake() -> Iterator[bool]:
+        happened.append("awake")
+        try:
+            yield possible
+        finally:
+            happened.append("released")
+
+    def train(context: FakeWork) -> TrainingResult:
+        happened.append("trained")
+        if fails:
+            raise TrainingFailed("It failed.")
+        return TrainingResult(state="completed")
+
+    monkeypatch.setattr(training_job, "keep_awake", keep_awake)
+    monkeypatch.setattr(training_job, "_measure_and_train", train)
+    with pytest.raises(TrainingFailed) if fails else nullcontext():
+        assert training_job.run(work)["state"] == "completed"
+    assert happened == ["awake", "trained", "released"]
+    assert work.events_of("awake") == [{"awake": possible}]
 
 
 def test_a_measurement_is_reused_and_changes_no_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
