@@ -84,7 +84,7 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
         closed.first.click()
     page.locator("#instruction textarea").fill(PAYLOAD)
     page.click("#instruction [type=submit]")
-    page.locator("#instruction blockquote", has_text=MARK).wait_for()
+    page.get_by_text("instruction changed once").wait_for()
     page.click("#row-acts [data-do=edit-row]")
     page.locator("#row-form textarea").first.fill(PAYLOAD)
     assert_inert(page, "the form of an example")
