@@ -5,6 +5,7 @@ import pytest
 from backend.evaluation import measures
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure, chrf, confusion, fields, is_json
+from backend.evaluation.verdict import compare, mean_score
 from backend.text.signs import own_phrases, repeats, share_with
 
 
@@ -90,3 +91,25 @@ def test_every_answer_of_a_conversation_is_an_item_of_one_cluster() -> None:
     ]  # fmt: skip
     assert (items[1].question, items[1].answer) == ("And on Mondays?", "No.")
     assert len(items_from([chat, other], limit=2)) == 2
+
+
+# Scores of items that are alike
+
+CLUSTERS = [0] * 10 + [1, 2, 3, 4, 5]  # ten near-copies and five others
+
+
+@pytest.mark.parametrize("graded", [True, False])
+@pytest.mark.parametrize("scores", [[1.0] * 10 + [0.0] * 5, [0.0] * 10 + [1.0] * 5])
+def test_a_score_lies_within_its_interval(scores: list[float], graded: bool) -> None:
+    score, low, high = mean_score(scores, CLUSTERS, graded=graded)
+    assert 0 <= low <= score <= high <= 1
+    assert high - low >= 0.4, "six clusters say little"
+
+
+def test_scores_count_each_cluster_once_if_graded() -> None:
+    scores = {"tuned": [0.9] * 10 + [0.3] * 5, "base": [0.1] * 15}
+    found = {name: mean_score(one, CLUSTERS, graded=True)[0] for name, one in scores.items()}
+    assert found["tuned"] == pytest.approx((0.9 + 5 * 0.3) / 6)
+    compared = compare("tuned", "base", scores, CLUSTERS, graded=True)
+    assert compared.difference == pytest.approx(found["tuned"] - found["base"])
+    assert mean_score([1.0] * 10 + [0.0] * 5, CLUSTERS, graded=False)[0] == pytest.approx(10 / 15)

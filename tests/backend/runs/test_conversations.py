@@ -7,12 +7,6 @@ from backend.runs.conversations import read_conversations, read_tools, write_con
 CHAT = [{"role": "user", "content": "line\u2028break, ümlaut"}, {"role": "assistant", "content": "yes"}]
 
 
-def test_conversations_come_back(tmp_path: Path) -> None:
-    write_conversations(tmp_path, "train", [CHAT, CHAT[:1]])
-    assert read_conversations(tmp_path, "train") == [CHAT, CHAT[:1]]
-    assert read_conversations(tmp_path, "held_out") == []
-
-
 @pytest.mark.parametrize("line", ["[]", "{}", "[", '{"messages": 1}', '{"messages": [1]}', '{"messages": [{}]}'])
 def test_a_damaged_file_is_a_value_error(tmp_path: Path, line: str) -> None:
     write_conversations(tmp_path, "held_out", [CHAT])
@@ -22,9 +16,9 @@ def test_a_damaged_file_is_a_value_error(tmp_path: Path, line: str) -> None:
         read_conversations(tmp_path, "held_out")
 
 
-def test_tools_come_back_with_their_conversations(tmp_path: Path) -> None:
+def test_conversations_come_back_with_their_tools(tmp_path: Path) -> None:
     tools = [{"type": "function", "function": {"name": "find_order"}}]
-    write_conversations(tmp_path, "held_out", [CHAT, CHAT], [None, tools])
-    assert read_conversations(tmp_path, "held_out") == [CHAT, CHAT]
+    write_conversations(tmp_path, "held_out", [CHAT, CHAT[:1]], [None, tools])
+    assert read_conversations(tmp_path, "held_out") == [CHAT, CHAT[:1]]
     assert read_tools(tmp_path, "held_out") == [None, tools]
-    assert read_tools(tmp_path, "train") == []
+    assert read_conversations(tmp_path, "train") == read_tools(tmp_path, "train") == []
