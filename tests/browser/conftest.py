@@ -26,7 +26,7 @@ FLAGS = (
     "--disable-extensions", "--disable-features=Translate,MediaRouter,OptimizationHints,site-per-process",
     "--num-raster-threads=1", "--disable-software-rasterizer",
 )  # fmt: skip
-PATIENCE = 30_000  # milliseconds that a test waits for something to appear
+PATIENCE = 90_000  # milliseconds that a test waits for something to appear; a computer may be busy
 
 
 @pytest.fixture(scope="package")  # ends with the browser tests: while it is open, no other test can run an event loop
@@ -104,7 +104,7 @@ def served(command: list[str], port: int, log: Path, environment: dict[str, str]
             command, cwd=PROJECT_ROOT, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
         )
     try:
-        for _ in range(300):
+        for _ in range(1200):
             if server.poll() is not None:
                 pytest.fail(f"The server ended: {log.read_text('utf-8')[-2000:]}")
             try:
