@@ -40,8 +40,8 @@ Reconsider when: the size of these files is a burden.
 Decision: llama.cpp for browsers (wllama) is shipped, compressed with xz and pinned by SHA-256: 4.8 MB instead of 29.
 Because: an export then needs no network and no host that may go away. 2.9 MB of it are for browsers that lack what the
     faster build needs, such as Safari.
-Proof: tests/backend/export/test_page_to_give.py, tests/browser/test_page_to_give.py. No Safari and no Firefox was
-    tried: the build for Safari ran in Chromium without JSPI.
+Proof: tests/backend/export/test_page_to_give.py, tests/browser/test_page_to_give.py. Firefox was
+    tried by hand, Safari not: its build ran in Chromium without JSPI.
 Reconsider when: wllama can be built without the parts that a chat does not need.
 
 Decision: The exported script is written on accelerate, and makes a zip file that an import takes. A step's loss is
