@@ -1,4 +1,4 @@
-"""How fast the chat writes, against llama-cpp-python alone on the same file.
+"""How fast the chat and the endpoint write, against llama-cpp-python alone on the same file.
 
 Ours: the chat process, as the page uses it, over pipes and with its checks. Peer: `llama_cpp.Llama` in a process of
 its own, greedy, with flash attention, which llama.cpp chooses by itself for ours. Both read the bundled model as a
@@ -10,108 +10,155 @@ them.
 
 Goal: 0.8 of the peer. The last line is JSON; `tuned` is our speed with an adapter, `same` the share of equal answers:
 often 0, since two builds of llama.cpp round differently, and a story has two likely first words (0.02 nats apart).
+
+`endpoint`: tokens a second and seconds to the first, of llama.cpp's server, which answers programs, and the engine of
+Try, which did before; alone and beside a training. `slots`: tokens a second of the clock and of the processor, as eight
+clients at once ask that server with so many slots.
 """
 
+import asyncio
 import json
+import multiprocessing
+import os
+import signal
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import lru_cache
 from operator import truediv
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from backend.settings import PROJECT_ROOT, Workspace, child_environment
+import httpx
+
+from backend.models.bundled import silent
+from backend.settings import PROJECT_ROOT, Workspace
 from tests.benchmarks.measuring import print_result
 
 ROUNDS, LIMIT = 5, 128
-SMOKE = (1, 4)
+SMOKE = (1, 4, ())
+CLIENTS, SLOTS = 8, (1, 2, 4, 8)
+WARM_UP = 60.0  # seconds until a training is at its steps
 TOPICS = ("a lighthouse", "a baker", "the sea", "a train", "a garden")
 
 
-def main(rounds: int, limit: int) -> None:
+def main(rounds: int, limit: int, slots: Sequence[int] = SLOTS) -> None:
     from backend.chat.client import Chat
     from backend.gguf.base_file import base_file
     from backend.hardware import container
+    from backend.serving import job
+    from backend.serving.answers import ChatAnswers
+    from backend.serving.requests import Abilities
     from tests.backend.synthetic import make_adapter
     from tests.linked_model import bundled_in
 
-    with TemporaryDirectory() as folder:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    context = multiprocessing.get_context("fork" if multiprocessing.parent_process() else "spawn")
+    with TemporaryDirectory() as folder, ProcessPoolExecutor(1, context) as peer:
         workspace = Workspace.open(Path(folder))
         model = bundled_in(workspace)
-        file = base_file(workspace, model, lambda *step: None)
-        chat = Chat(workspace)
-        chat.open(model, make_adapter(Path(folder) / "adapter", model))
-        peer = Peer(file, container.cores())
+        file = base_file(workspace, model, silent)
+        chat, serving = Chat(workspace), Chat(workspace)
+        chat.open(model, adapter := make_adapter(Path(folder) / "adapter", model))
         try:
             speeds: dict[str, list[float]] = {"base": [], "tuned": [], "peer": []}
             same = 0
             for number in range(rounds):
-                said = [{"role": "user", "content": f"Write a long story about {TOPICS[number % len(TOPICS)]}."}]
-                prompt = chat.prompt_ids(said)
-                theirs = peer.answer(prompt, limit)
-                speeds["peer"].append(theirs["speed"])
+                prompt = chat.prompt_ids(story(number))
+                ids, speed = peer.submit(answer_of_peer, file, container.cores(), prompt, limit).result()
+                speeds["peer"].append(speed)
                 for pane in ("base", "tuned"):
-                    last = list(chat.ask(said, panes=[pane], max_new_tokens=limit))[-1]
+                    last = list(chat.ask(story(number), panes=[pane], max_new_tokens=limit))[-1]
                     speeds[pane].append(last.tokens_per_second)
-                    same += pane == "base" and list(last.ids) == theirs["ids"][: len(last.ids)]
+                    same += pane == "base" and list(last.ids) == ids[: len(last.ids)]
+            ways = [job._open(serving, model, adapter, Abilities("m"), silent)[0], ChatAnswers(chat, "tuned")]
+            endpoint = {"alone": in_turn(ways, rounds, limit)}
+            if slots:
+                command = [sys.executable, "-m", "tests.benchmarks.training_speed", "1000"]
+                training = subprocess.Popen(
+                    command, cwd=PROJECT_ROOT, start_new_session=True, stdout=subprocess.DEVNULL
+                )
+                try:
+                    time.sleep(WARM_UP)
+                    endpoint["beside a training"] = in_turn(ways, rounds, limit)
+                finally:
+                    os.killpg(training.pid, signal.SIGKILL)
         finally:
             chat.close()
-            peer.close()
+            serving.close()
+        parallel = {number: at_once(file, number, limit) for number in slots}
         ours, alone = statistics.median(speeds["base"]), statistics.median(speeds["peer"])
         ratio = statistics.median(map(truediv, speeds["base"], speeds["peer"]))
         tuned = round(statistics.median(speeds["tuned"]), 1)
-        more = {"tuned": tuned, "engine": chat.engine, "same": same / rounds}
+        more = {"tuned": tuned, "engine": chat.engine, "same": same / rounds, "endpoint": endpoint, "slots": parallel}
         print_result("chat_speed", "tokens/s", round(ours, 1), round(alone, 1), round(ratio, 2), **more)
 
 
-class Peer:
-    """llama-cpp-python in a process of its own."""
-
-    def __init__(self, file: Path, threads: int) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.chat_speed", "--peer", str(file), str(threads)]
-        environment = {**child_environment(), "OMP_WAIT_POLICY": "PASSIVE"}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT, env=environment
-        )
-
-    def answer(self, prompt: list[int], limit: int) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([prompt, limit]) + "\n")
-        self._process.stdin.flush()
-        found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return found
-
-    def close(self) -> None:
-        self._process.communicate(timeout=30)
+def story(number: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"Write a long story about {TOPICS[number % len(TOPICS)]}."}]
 
 
-def run_peer(file: str, threads: int) -> None:
+def in_turn(ways: Sequence[httpx.AsyncBaseTransport], rounds: int, limit: int) -> list[list[float]]:
+    """The medians of each way to answer, after a first question to each."""
+    answers = [[asyncio.run(ask(way, number, limit)) for way in ways] for number in range(-1, rounds)][1:]
+    found = [zip(*of_way, strict=True) for of_way in zip(*answers, strict=True)]
+    return [[round(statistics.median(numbers), 2) for numbers in one] for one in found]
+
+
+async def ask(way: httpx.AsyncBaseTransport, number: int, limit: int) -> tuple[float, float]:
+    began, first, tokens = time.perf_counter(), 0.0, 0
+    more = {"stream": True, "stream_options": {"include_usage": True}}
+    body = {"model": "m", "messages": story(number), "max_tokens": limit, **more}
+    client = httpx.AsyncClient(transport=way, base_url="http://model", timeout=600)
+    async with client, client.stream("POST", "/v1/chat/completions", json=body) as reply:
+        async for line in reply.aiter_lines():
+            event = json.loads(line[6:]) if line.startswith("data: {") else {}
+            if any(choice["delta"].get("content") for choice in event.get("choices", ())):
+                first = first or time.perf_counter()
+            tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
+    return max(tokens - 1, 0) / (time.perf_counter() - first), first - began
+
+
+def at_once(file: Path, slots: int, limit: int) -> list[float]:
+    from backend.chat.llama_server import LlamaServer
+
+    server = LlamaServer(file, slots, 1024)
+    began = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        bodies = ({"messages": story(number), "max_tokens": limit} for number in range(CLIENTS))
+        answers = [*clients.map(lambda body: server.call("/v1/chat/completions", body), bodies)]
+    taken = time.perf_counter() - began[0], time.process_time() - began[1]
+    server.close()
+    return [round(sum(answer["usage"]["completion_tokens"] for answer in answers) / seconds, 1) for seconds in taken]
+
+
+@lru_cache
+def opened(file: Path, threads: int) -> Any:
     from llama_cpp import Llama
 
-    llama = Llama(
-        model_path=file, n_ctx=2048, n_threads=threads, n_threads_batch=threads, flash_attn=True, verbose=False
-    )
-    for line in sys.stdin:
-        prompt, limit = json.loads(line)
-        llama.reset()
-        ids: list[int] = []
-        began = 0.0
-        for token in llama.generate(prompt, temp=0.0, repeat_penalty=1.0):
-            if token == llama.token_eos():
-                break
-            began = began or time.perf_counter()
-            ids.append(token)
-            if len(ids) == limit:
-                break
-        speed = (len(ids) - 1) / (time.perf_counter() - began) if len(ids) > 1 else 0.0
-        print(json.dumps({"ids": ids, "speed": speed}), flush=True)
+    options: Any = {"n_ctx": 2048, "n_threads": threads, "n_threads_batch": threads, "flash_attn": True}
+    return Llama(model_path=str(file), verbose=False, **options)
+
+
+def answer_of_peer(file: Path, threads: int, prompt: list[int], limit: int) -> tuple[list[int], float]:
+    """The tokens of llama-cpp-python, in a process that keeps the model, and how many it wrote in a second."""
+    llama = opened(file, threads)
+    llama.reset()
+    ids: list[int] = []
+    began = 0.0
+    for token in llama.generate(prompt, temp=0.0, repeat_penalty=1.0):
+        if token == llama.token_eos():
+            break
+        began = began or time.perf_counter()
+        ids.append(token)
+        if len(ids) == limit:
+            break
+    return ids, (len(ids) - 1) / (time.perf_counter() - began) if len(ids) > 1 else 0.0
 
 
 if __name__ == "__main__":
-    if "--peer" in sys.argv:
-        run_peer(sys.argv[-2], int(sys.argv[-1]))
-    else:
-        main(*(SMOKE if "--smoke" in sys.argv[1:] else (ROUNDS, LIMIT)))
+    main(*(SMOKE if "--smoke" in sys.argv[1:] else (ROUNDS, LIMIT)))
