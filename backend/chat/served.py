@@ -19,7 +19,7 @@ from backend.records.chat import Served
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
-SLOTS = 4  # on two cores: 35 tokens a second of processor time with one, 47 with four
+SLOTS = 4  # measured in docs/performance.md
 _CHECKED: tuple[Messages, ...] = (
     PROBE,
     (
