@@ -3,7 +3,7 @@
 Decision: The verdict comes from one measure, chosen from the data before any answer is seen: exact McNemar for right
     and wrong, a cluster bootstrap for graded scores, else "no difference shown".
 Because: the best of several measures is always better by chance. Dependent items count once.
-Proof: tests/backend/test_statistics.py, tests/backend/evaluation/test_verdict.py, test_measures.py.
+Proof: tests/backend/test_statistics.py, tests/backend/evaluation/test_measures.py.
 Reconsider when: people bring hundreds of held-out examples: then a second measure is affordable.
 
 Decision: What is wrong with the answers is named by measurement, with one setting to change.
