@@ -55,7 +55,7 @@ def _correct_letters(match: re.Match[str]) -> str | None:
 NUL = TextFault("nul_character", patterns.CONTROL, re.compile("\x00"))
 CONTROLS = TextFault("control_characters", patterns.CONTROL, pattern("control_characters"))
 INVISIBLE = TextFault("invisible_characters", patterns.INVISIBLE_BYTES, pattern("invisible_characters"), _invisible)
-LOST = TextFault("lost_characters", patterns.INVISIBLE_BYTES, re.compile("\ufffd"), drops=True)
+LOST = TextFault("lost_characters", patterns.INVISIBLE_BYTES | patterns.WORDS, pattern("lost_characters"), drops=True)
 MOJIBAKE = TextFault("mojibake", patterns.LATIN, _MOJIBAKE, _correct_letters)
 CHARACTER_FAULTS = (NUL, MOJIBAKE, LOST, CONTROLS, INVISIBLE)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from backend.datasets.checks import language
 from backend.datasets.checks.answers import SAME_EVERYWHERE
-from backend.datasets.checks.issues import problem
+from backend.datasets.checks.issues import numbered, problem
 from backend.datasets.checks.patterns import WORD_LISTS
 from backend.records.rows import Problem, Row
 from backend.text.conversation import SYSTEM, content, last_answer, question
@@ -69,8 +69,7 @@ def health_claims(rows: Sequence[Row]) -> Iterator[Problem]:
     found = [(n, answer) for n, answer in answers if (low := answer.lower()) and any(word in low for word in words)]
     if found and len(found) >= _FEW_CLAIMS * len(answers):
         many = "An answer speaks" if len(found) == 1 else f"{len(found):,} answers speak"
-        where = ", ".join(f"{n:,}" for n, _ in found[:3]) + " and others" * (len(found) > 3)
-        message = f"{many} of allergens or health (example{'s' * (len(found) > 1)} {where})."
+        message = f"{many} of allergens or health (example{'s' * (len(found) > 1)} {numbered([n for n, _ in found])})."
         message = f"{message} People rely on these, and a model can be wrong. Let such answers say whom to ask."
         yield problem(None, "health_claims", message, excerpt(found[0][1]))
 

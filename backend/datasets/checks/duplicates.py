@@ -14,13 +14,13 @@ from itertools import pairwise
 
 from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import are_similar, contradict, gist, same_words, similar_pairs
+from backend.datasets.checks.near_duplicates import contradict, gist, same_details, same_words, similar_pairs
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
 
 Pairs = list[tuple[int, int]]
-_HALF = 0.5
+_SAID = 0.75  # of the words of two answers
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
@@ -111,11 +111,7 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
     related += _same_gist(rows)
     near = list(dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related]))
-    said = are_similar(lambda i: last_answer(rows[i]), near, _HALF)
-    near = [(a, b) for (a, b), alike in zip(near, said, strict=True) if _is_near(rows[a], rows[b], alike)]
-    instructions = {i: normalize(instruction(rows[i])) for pair in near for i in pair}
-    alike = are_similar(instructions.__getitem__, near, _HALF)
-    near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
+    near = [(a, b) for a, b in near if _is_near(rows[a], rows[b])]
     # Several ways of asking about one passage have the same answer on purpose.
     return [(a, b) for a, b in near if not rows[a].passage or rows[a].passage != rows[b].passage], related
 
@@ -129,14 +125,15 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
     return [pair for group in alike.values() for pair in pairwise(group)]
 
 
-def _is_near(one: Row, other: Row, says_alike: bool) -> bool:
-    """Whether two rows are nearly the same: their questions mean the same, and so do their answers, but for a few words
-    if they share most pairs of words. Several ways of asking are wanted."""
+def _is_near(one: Row, other: Row) -> bool:
+    """Whether two rows are nearly the same: their instructions and questions mean the same, and so do their answers,
+    but for a few words. Several ways of asking are wanted."""
     if one.text is not None or other.text is not None:
         return True
-    said, asked = (last_answer(one), last_answer(other)), (gist(question(one)), gist(question(other)))
-    same_answer = same_words(*map(gist, said)) or (says_alike and near_duplicates.same_details(*said))
-    return same_answer and same_words(*asked)
+    asked, told, said = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
+    alike = len(said[0] & said[1]) >= _SAID * len(said[0] | said[1])
+    same = same_words(*said) or (alike and same_details(last_answer(one), last_answer(other)))
+    return same and same_words(*asked) and told[0] == told[1]
 
 
 def _contradict(one: Row, other: Row) -> bool:

@@ -87,13 +87,13 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
     found = {row.row: alike for row, answer in prose if limit - 1 <= len(answer) <= limit}
     found |= {row.row: "" for row, answer, _ in chats if answer.count("```") % 2 or _CUT_JSON.match(answer)}
     by_words = {row.row: "" for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
-    cut = [
-        problem(row, "cut_off", (found | by_words)[row.row], excerpt(answer, len(answer) - 1, len(answer)))
-        for row, answer, _ in chats
-        if row.row in found or row.row in by_words
-    ]
-    yield from (one for one in cut if one.row in found)
-    yield from accidents([one for one in cut if one.row in by_words], len(chats))
+    for cut in (found, by_words):
+        problems = [
+            problem(row, "cut_off", cut[row.row], excerpt(answer, len(answer) - 1, len(answer)))
+            for row, answer, _ in chats
+            if row.row in cut
+        ]
+        yield from problems if cut is found else accidents(problems, len(chats))
 
 
 def _is_cut(answer: str, ends: re.Pattern[str]) -> bool:

@@ -34,10 +34,10 @@ def find(chats: Chats) -> Iterator[Problem]:
 
 
 def ending(chats: Chats) -> str:
-    """What at least half of the answers end in, "" for nothing."""
+    """What at least half of the answers end in, "" for nothing, and for the last brackets of objects."""
     tail, count = Counter(answer[-_TAIL:] for _, answer, _ in chats).most_common(1)[0] if chats else ("", 0)
     same = {answer[::-1] for _, answer, _ in chats if answer.endswith(tail)}
-    if count < max(_ROWS, len(chats) / 2) or len(same) < _ROWS:
+    if count < max(_ROWS, len(chats) / 2) or len(same) < _ROWS or tail[-1] in "}]":
         return ""
     common = list(takewhile(lambda letters: len(set(letters)) == 1, zip(*same, strict=False)))
     return "".join(letter for letter, *_ in reversed(common)).lstrip(" .!?\n")

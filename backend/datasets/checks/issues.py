@@ -53,8 +53,11 @@ def accidents(found: Sequence[Problem], rows: int) -> Iterator[Problem]:
     if len(found) <= max(_FEW, _PART * rows):
         yield from found
         return
-    numbers = [f"{number:,}" for number in dict.fromkeys(one.row for one in found)]
-    where = ", ".join(numbers[:_NAMED]) + " and others" * (len(numbers) > _NAMED)
-    title = issue_title(found[0].kind)
-    message = f"{title}: in {len(numbers):,} examples ({where}). So many are usually meant; look at some of them."
+    title, where = issue_title(found[0].kind), numbered([one.row for one in found])
+    message = f"{title}: in {len(found):,} examples ({where}). So many are usually meant; look at some of them."
     yield problem(None, found[0].kind, message, found[0].quote)
+
+
+def numbered(rows: Sequence[int]) -> str:
+    """The numbers of the first of these rows: "3, 5, 8 and others"."""
+    return ", ".join(f"{row:,}" for row in rows[:_NAMED]) + " and others" * (len(rows) > _NAMED)

@@ -19,7 +19,7 @@ from one template), only about _MAX_SHARED candidates per text are compared, nea
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from zlib import crc32
 
@@ -64,12 +64,6 @@ def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
     candidates = ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j])
     similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= THRESHOLD]
     return list(_without_forms(similar, sets))
-
-
-def are_similar(text: Callable[[int], str], pairs: Sequence[tuple[int, int]], threshold: float) -> list[bool]:
-    """For each pair of positions of a `text`, whether their Jaccard similarity reaches `threshold`."""
-    sets = {i: _shingles(_words(text(i))) for pair in pairs for i in pair}
-    return [_similarity(sets[i], sets[j]) >= threshold for i, j in pairs]
 
 
 def gist(text: str) -> frozenset[str]:

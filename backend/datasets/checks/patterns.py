@@ -30,7 +30,7 @@ DASH = 64  # - or _ (in keys)
 _CAPITAL = 128  # the first letter of one of _WORDS
 
 WORDS = 256  # no byte: one of these words
-_WORDS = (b"TODO", b"Lorem ipsum")
+_WORDS = (b"TODO", b"Lorem ipsum", b"?? ?")
 ENDING = 512  # the last byte is one of these
 _ENDINGS = b"#>DP \n\t"
 _MEMBERS: dict[int, Container[int]] = {

@@ -114,9 +114,12 @@ def can_choose(records: Sequence[dict[str, Any]]) -> bool:
 
 
 def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
-    """The likely pair where another column has texts, too: labels of the texts, their titles, or longer texts. None
-    where the texts stand alone, perhaps with dates, addresses and the like."""
+    """The likely pair where another column has texts, too: labels of the texts, their titles, longer texts, or what
+    was marked in them. None where the texts stand alone, perhaps with dates, addresses and the like."""
     own, others = _measure(text, records), []
+    for name in records[0]:
+        if sum(is_marked(record.get(name)) for record in records) > len(records) / 2:
+            return Guess("question_answer", {"question": text, "answer": name})
     for name in dict.fromkeys(name for record in records for name in record):
         held = what_it_holds(name, [record.get(name) for record in records])
         title = "name" in held and PEOPLE.isdisjoint(plain_name(name).split("_"))  # short titles look like names
@@ -128,6 +131,15 @@ def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
     title = other.distinct > _DIFFERENT and other.length < own.length
     question, answer = (other.name, text) if title else (text, other.name)
     return Guess("question_answer", {"question": question, "answer": answer})
+
+
+def is_marked(value: Any) -> bool:
+    """Whether a value lists what was marked in a text: each with its place, as lists or as objects."""
+    items = value if isinstance(value, list) and value else [None]
+    cells = [
+        list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else () for item in items
+    ]
+    return all(sum(type(cell) is int for cell in own) > 1 and any(isinstance(c, str) for c in own) for own in cells)
 
 
 def rival(records: Sequence[dict[str, Any]], mapping: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS
+from backend.datasets.convert.guess_columns import is_marked
 from backend.datasets.convert.shapes import ALIASES
 from backend.datasets.convert.templates import conversation
 from backend.datasets.convert.tool_calls import calls_from, calls_in_text
@@ -130,17 +131,19 @@ def system_text(value: Any) -> Any:
 
 
 def as_json(value: Any) -> str:
-    """The JSON of an object or several, as in an answer with what was pulled out of a text; "" if they are messages, or
-    parts or spans of a text, or something else."""
+    """The JSON of an object or several, as in an answer with what was pulled out of a text, or was marked in it; "" if
+    they are messages, or parts or spans of a text, or something else."""
     items = value if isinstance(value, list) else [value]
-    return json.dumps(value, ensure_ascii=False) if items and all(map(_is_record, items)) else ""
+    data = items and (all(map(_is_record, items)) or is_marked(value))
+    return json.dumps(value, ensure_ascii=False) if data else ""
 
 
 def _is_record(item: Any) -> bool:
     if not isinstance(item, dict) or not item or "answer_start" in item:
         return False
     is_message = not item.keys().isdisjoint(ROLE_KEYS) and not item.keys().isdisjoint(CONTENT_KEYS)
-    is_part = item.keys() <= {"type", "text", "content", "parts"} or str(item.get("type")).endswith("text")
+    is_text = str(item.get("type")).endswith("text") and not item.keys().isdisjoint(CONTENT_KEYS)
+    is_part = is_text or item.keys() <= {"type", "text", "content", "parts"}
     return not (is_message or is_part)
 
 

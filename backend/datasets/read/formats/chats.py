@@ -78,10 +78,21 @@ def flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool] = lambd
     if 2 * sum(is_nested(record) and wanted(record) for record in records) <= len(records):
         return False
     batches = opened.records
-    opened.records = (
-        [(line, flat(record) if isinstance(record, dict) else record) for line, record in batch] for batch in batches
-    )
+    opened.records = ([(line, one) for line, record in batch for one in _pairs(record)] for batch in batches)
     return True
+
+
+def _pairs(record: Any) -> list[Any]:
+    """The flat record, or one for each pair where it has no pair of its own but a list of them."""
+    if not isinstance(record, dict):
+        return [record]
+    for name, items in record.items():
+        objects = isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
+        if objects and all(sum(isinstance(cell, str) for cell in item.values()) > 1 for item in items):
+            rest = {other: value for other, value in record.items() if other != name}
+            if match(flat(rest)) is None:
+                return [flat({**rest, name: item}) for item in items]
+    return [flat(record)]
 
 
 def _is_mailbox(file: File) -> bool:

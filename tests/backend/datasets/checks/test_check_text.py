@@ -30,7 +30,7 @@ def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
             "[Ihr Name]", "Call [XXX]", "Lorem ipsum dolor",
         )),
         *(("media_marker", text) for text in ("<image>\nWhat is it?", "Look: [Image: 3]", "<video> when")),
-        ("lost_characters", "Herr M\ufffdller"),
+        ("lost_characters", "Herr M\ufffdller"), ("lost_characters", "??? ?????? ?? 9?"),
     ],
 )  # fmt: skip
 def test_what_only_leaving_out_helps_against_is_found(kind: str, text: str) -> None:
