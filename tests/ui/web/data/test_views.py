@@ -158,6 +158,11 @@ def test_what_can_be_kept_and_what_waits() -> None:
     assert 'data-value="same_input_everywhere"' in issues.card(dismissed), "it can be undone"
     few = state_of([clean_row(number) for number in range(1, 61)])
     assert 'class="alert calm"' in decisions.notes(few)
+    costs = [chat(60 + n, question(1), ("assistant", f"It costs {n} euros.")) for n in range(6)]
+    meant = state_of([*(clean_row(number) for number in range(2, 60)), *costs])
+    assert {problem.kind for problem in meant.waiting} == {"system_inconsistent"}
+    dropped = replace(meant, info=meant.info.refuse("system_inconsistent", "all"))
+    assert "Different answers to the same question: in 6 examples" in decisions.notes(dropped)
     waits = state_of([*(clean_row(number) for number in range(1, 61)), chat(61, question(61), ("assistant", ""))])
     assert "Few examples" not in decisions.notes(waits)
     assert decisions.card(state)
