@@ -77,11 +77,11 @@ class Models:
         learned = sum(label >= 0 for label in labels)
         return self._engine.nats(pane, ids, labels) / learned if learned else 0.0
 
-    def _encoded(self, item: Item) -> tuple[Sequence[int], list[int]]:
+    def _encoded(self, item: Item) -> tuple[list[int], list[int]]:
         """The token ids of the item with its expected answer, and their labels: -100 for all but the answer."""
         encoded = self._tokenizer.encode([*map(dict, item.messages), item.expected], list(item.tools) or None)
         first = max(1, min(len(self.prompt_ids(item.messages, item.tools)), encoded.tokens - 1)) - 1
-        return encoded.input_ids, [-100] * (first + 1) + list(encoded.labels[first + 1 :])
+        return list(encoded.input_ids), [-100] * (first + 1) + list(encoded.labels[first + 1 :])
 
     def text_ids(self, text: str) -> list[int]:
         """A plain text as the model is trained on it: no template, the end-of-text token last."""

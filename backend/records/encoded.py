@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,12 +30,12 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One row as the trainer receives it. labels: the token's id where it is learned, else -100. truncated: tokens
-    beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected: for a preference
-    pair, the same conversation with the worse answer."""
+    """One row as the trainer receives it, in numbers of 32 bits. labels: the token's id where it is learned, else -100.
+    truncated: tokens beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected: for
+    a preference pair, the same conversation with the worse answer."""
 
-    input_ids: list[int]
-    labels: list[int]
+    input_ids: array[int]
+    labels: array[int]
     truncated: bool = False
     skipped_turns: int = 0
     rejected: Encoded | None = None
@@ -92,9 +93,14 @@ def fill_gaps(offsets: Sequence[Span], length: int) -> list[Span]:
     return spans
 
 
+def unlearned(tokens: int) -> array[int]:
+    """The labels of so many tokens that are only read."""
+    return array("i", [IGNORED]) * tokens
+
+
 def label_tokens(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_length: int | None) -> Encoded:
     """The ids with their labels: a token is learned if it starts inside a learned span."""
-    labels = [IGNORED] * len(ids)
+    labels = unlearned(len(ids))
     turns = iter(rendered.learned)
     turn = next(turns, None)
     for position, (start, _) in enumerate(spans):
@@ -105,7 +111,7 @@ def label_tokens(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_
         if start >= turn[0]:
             labels[position] = ids[position]
     limit = max_length or len(ids)
-    return Encoded(ids[:limit], labels[:limit], len(ids) > limit, rendered.skipped_turns)
+    return Encoded(array("i", ids[:limit]), labels[:limit], len(ids) > limit, rendered.skipped_turns)
 
 
 def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
@@ -122,7 +128,7 @@ def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
     return spans
 
 
-def group_pieces(text: str, spans: list[Span], labels: list[int], content: list[Span], hidden: str) -> list[Piece]:
+def group_pieces(text: str, spans: list[Span], labels: Sequence[int], content: list[Span], hidden: str) -> list[Piece]:
     """Tokens grouped into learned, read (inside `content`) and template pieces. hidden: a character to leave out."""
 
     def kind_of(token: tuple[Span, int]) -> Kind:

@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import sys
-from array import array
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -80,7 +79,8 @@ class Worker:
 
 def _packed(row: Encoded, with_ids: bool) -> list[Any]:
     """The ids as numbers of 32 bits, which JSON would make slow."""
-    return [TokenCount.of(row), b64encode(array("i", row.input_ids if with_ids else [])).decode()]
+    count = TokenCount.of(row)
+    return [count.tokens, count.runs, count.skipped_turns, b64encode(row.input_ids if with_ids else b"").decode()]
 
 
 def _of(error: BaseException) -> ApprenticeError:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backend.errors import ApprenticeError, BadInput
-from backend.records.encoded import IGNORED, Encoded
+from backend.records.encoded import Encoded, unlearned
 from backend.records.rows import Row, rejected_side, shared_prompt
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def _pair(
         )
     question = len(tokenizer.prompt_ids(shared_prompt(row), row.tools))
     better, worse = (  # the question is not learned
-        replace(side, labels=[IGNORED] * min(question, side.tokens) + side.labels[question:])
-        for side in (better, worse)
+        replace(side, labels=unlearned(min(question, side.tokens)) + side.labels[question:]) for side in (better, worse)
     )
     if better.learned and not worse.learned:
         return BadInput(

@@ -7,6 +7,7 @@ The tokens before an answer are those of the prompt alone, as the model will rea
 the end of the prompt with the start of the answer, the two are encoded apart."""
 
 import re
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
-from backend.records.encoded import IGNORED, Encoded, Rendered, Span, fill_gaps, first_token, label_tokens, token_span
+from backend.records.encoded import Encoded, Rendered, Span, fill_gaps, first_token, label_tokens, token_span, unlearned
 
 CUT = "\uf8f0"  # a private-use character: the text is encoded in two parts around it
 _CACHED_UP_TO = 200  # characters: a longer text between a control token and an answer hardly occurs twice
@@ -88,7 +89,7 @@ class TextEncoder:
         """The same as `encode` and `label_tokens`, without listing the span of every token, which takes longer than
         tokenizing; None where a learned span does not start and end between two tokens."""
         ids, text = whole.ids, rendered.text
-        labels = [IGNORED] * len(ids)
+        numbers, labels = array("i", ids), unlearned(len(ids))
         for start, end in rendered.learned:
             first = first_token(whole, start)
             last = first_token(whole, end) if end < len(text) else len(ids)
@@ -96,8 +97,8 @@ class TextEncoder:
                 return None
             if not self._matches_prompt(text, ids, first, lambda i: token_span(whole, i)[1], start):
                 return None
-            labels[first:last] = ids[first:last]
-        return Encoded(ids, labels, False, rendered.skipped_turns)
+            labels[first:last] = numbers[first:last]
+        return Encoded(numbers, labels, False, rendered.skipped_turns)
 
     def _matches_prompt(self, text: str, ids: list[int], position: int, end: Callable[[int], int], at: int) -> bool:
         """Whether the tokens before `position`, where the character `at` is, are the same when the text ends there. A

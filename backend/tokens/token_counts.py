@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from backend.errors import ApprenticeError
-from backend.records.encoded import IGNORED, Encoded, Span
+from backend.records.encoded import IGNORED, Encoded, Span, unlearned
 from backend.records.rows import Row, rejected_side
 
 
@@ -43,16 +43,16 @@ class TokenCount:
 
     @classmethod
     def of(cls, encoded: Encoded) -> TokenCount:
-        is_learned = (np.frombuffer(array("i", encoded.labels), np.int32) != IGNORED).tobytes() + b"\0"
+        is_learned = (np.asarray(encoded.labels, np.int32) != IGNORED).tobytes() + b"\0"
         runs: list[Span] = []
         end = 0
         while (start := is_learned.find(1, end)) >= 0:  # several times as fast as numpy's diff
             runs.append((start, end := is_learned.find(0, start)))
         return cls(encoded.tokens, tuple(runs), encoded.skipped_turns)
 
-    def encoded(self, ids: list[int]) -> Encoded:
+    def encoded(self, ids: array[int]) -> Encoded:
         """The row of which this is the count."""
-        labels = [IGNORED] * len(ids)
+        labels = unlearned(len(ids))
         for start, end in self.runs:
             labels[start:end] = ids[start:end]
         return Encoded(ids, labels, False, self.skipped_turns)

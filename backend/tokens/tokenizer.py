@@ -27,7 +27,7 @@ from backend.tokens.token_counts import TokenCount
 _BUNDLED_TOKENIZER = "e9f1b9eb29e5f4fc508736f874cc7d1321834fb5610e169fb1acae231472321b"
 _BUNDLED_TEMPLATE = "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"
 _SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
-_ROWS, _CHARACTERS = 1024, 1 << 20  # of one request to a box: half a second, for which others may have to wait
+_ROWS, _CHARACTERS = 2048, 1 << 21  # of one request to a box: a second, for which others may wait; fewer take longer
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ class BoxedTokenizer(ChatTokenizer):
 
     def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
         def made(row: Sequence[Any]) -> Encoded:
-            return Encoded(_ids(row[0]), _ids(row[1]), bool(row[2]), int(row[3]))
+            return Encoded(array("i", row[0]), array("i", row[1]), bool(row[2]), int(row[3]))
 
         return self._box.ask(made, "encode", messages, tools, max_length)
 
@@ -134,7 +134,7 @@ class BoxedTokenizer(ChatTokenizer):
         return [*self._rows(rows, False, lambda count, _: count)]
 
     def _rows(
-        self, rows: Iterable[Row], with_ids: bool, made: Callable[[TokenCount, list[int]], T]
+        self, rows: Iterable[Row], with_ids: bool, made: Callable[[TokenCount, array[int]], T]
     ) -> Iterator[T | ApprenticeError]:
         def answers(values: Sequence[Any]) -> list[T | ApprenticeError]:
             if len(values) != len(batch):
@@ -172,10 +172,9 @@ def _ids(answer: Sequence[Any]) -> list[int]:
     return list(map(int, answer))
 
 
-def _numbers(about: Sequence[Any], ids: str) -> tuple[TokenCount, list[int]]:
-    tokens, runs, skipped, _rejected = about
+def _numbers(tokens: Any, runs: Any, skipped: Any, ids: str) -> tuple[TokenCount, array[int]]:
     count = TokenCount(int(tokens), tuple((int(start), int(end)) for start, end in runs), int(skipped))
-    return count, array("i", b64decode(ids)).tolist()
+    return count, array("i", b64decode(ids))
 
 
 def _pieces(answer: Sequence[Any]) -> list[Piece]:

@@ -47,7 +47,7 @@ def test_only_the_answers_are_learned(tiny_model: Path) -> None:
     labels = [[label for label in side.labels if label != IGNORED] for side in encoded.sides]
     assert [tokenizer.decode(ids, skip_special_tokens=False) for ids in labels] == ["w3 w4 <|end|>", "w5 <|end|>"]
     prompt = tokenizer.prompt_ids(question)
-    assert all(side.input_ids[: len(prompt)] == prompt for side in encoded.sides)
+    assert all([*side.input_ids][: len(prompt)] == prompt for side in encoded.sides)
 
 
 def prepared(model: Path, rows: Sequence[Row], **settings: Any) -> Any:
@@ -83,7 +83,7 @@ def test_both_sides_are_counted_and_saved(tiny_model: Path, tmp_path: Path) -> N
     assert ready.spec.data.train_tokens == sum(side.tokens for side in sides(train))
     assert ready.spec.data.learned_tokens == sum(side.learned for side in sides(train))
     stored = [row.rejected.input_ids.tolist() for row in train if row.rejected]
-    assert stored == [row.rejected.input_ids for row in ready.train]
+    assert stored == [row.rejected.input_ids.tolist() for row in ready.train]
 
 
 # The loss

@@ -63,11 +63,11 @@ def test_a_persons_own_validation_file_is_used(app: App, data_id: str) -> None:
     assert app.runs.spec(run_id).data.validation_rows == len(own) // 2
     _, validation = read_rows(app.runner.folder(run_id))
     tokenizer = app.models.tokenizer("")
-    own_ids = [tokenizer.encode(row["messages"]).input_ids for row in own]
+    own_ids = [tokenizer.encode(row["messages"]).input_ids.tolist() for row in own]
     choosing = [row.input_ids.tolist() for row in validation]
     judging = read_conversations(app.runner.folder(run_id), "held_out")
     assert all(ids in own_ids for ids in choosing)
-    assert sorted([*choosing, *(tokenizer.encode(one).input_ids for one in judging)]) == sorted(own_ids)
+    assert sorted([*choosing, *(tokenizer.encode(one).input_ids.tolist() for one in judging)]) == sorted(own_ids)
     app.validation_files.clear(data_id)
     assert (
         app.datasets.state(Choice(data_id=data_id)).validation_name,
