@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from asyncio import sleep
 from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,12 @@ _EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
 _FORM = 64 * 1024  # bytes of an upload around its file
 _LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
-_MINUTE, _BYTES_A_MINUTE = 60.0, 16 * MIB  # of the longer events of one visitor
+_MINUTE, _BYTES_A_MINUTE = 60.0, 32 * MIB  # of the longer events and the uploads of one visitor
+_PAUSE = 1.0  # seconds until a refusal is sent, in which who asks again and again costs nothing
+_NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so many at once; seconds that one waits
 _VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_TOO_MUCH = "You have sent too much in a minute."
 _MOST_REMEMBERED = 1000  # visitors
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 
@@ -85,6 +89,7 @@ class Gate:
         self._uploading: set[str] = set()
         self._making_room = threading.Lock()
         self._large: dict[str, deque[tuple[float, int]]] = {}  # by visitor, when and how many bytes
+        self._next_newcomer = 0.0  # when
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -98,8 +103,9 @@ class Gate:
         scope, path = dict(scope), scope["path"]
         reading = scope["method"] in ("GET", "HEAD")
         visitor, scope[WHY_NONE] = visitor_of(scope, self._visitors, self._accounts)
-        if reading and path == "/":
-            send = self._welcome(visitor, scope[WHY_NONE], send)
+        if reading and path == "/" and not visitor:
+            await self._wait_for_turn()
+            send = self._welcome(scope[WHY_NONE], send)
         scope[VISITOR] = visitor
         if visitor:
             self._visitors.note_address(visitor, self._address(scope))
@@ -138,10 +144,15 @@ class Gate:
         address = ",".join(forwarded).rpartition(",")[2].strip() or str((scope.get("client") or ("",))[0])
         return "" if is_loopback(address) else address  # of a proxy on this computer
 
-    def _welcome(self, visitor: str | None, why_none: str, send: Send) -> Send:
+    async def _wait_for_turn(self) -> None:
+        """Lets newcomers in one after the other: one client may pretend to be thousands of them."""
+        now = time.monotonic()
+        turn = max(self._next_newcomer, now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
+        self._next_newcomer = min(turn, now + _LONGEST_WAIT)
+        await sleep(max(0.0, self._next_newcomer - now))
+
+    def _welcome(self, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
-        if visitor:
-            return send
         key = self._visitors.new_key()
         if why_none == "restarted" and (new := self._visitors.of_key(key)):
             self._visitors.note_loss(new, "restarted")
@@ -160,7 +171,7 @@ class Gate:
         # Of all pages of this visitor together, what is on its way, waits or is being answered.
         queued = sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
         if self._passing[whose] + queued >= _MOST_EVENTS:
-            await PlainTextResponse("You have too many requests open.", 429)(scope, receive, send)
+            await _refuse(scope, receive, send, "You have too many requests open.", 429)
             return
         self._passing[whose] += 1
         try:
@@ -169,15 +180,19 @@ class Gate:
             self._passing -= Counter([whose])  # drops those at zero
 
     async def _checked_event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
-        content = await _body(receive, _LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT)
-        if content and len(content) > _LONGEST_EVENT and not self._may_send(whose, len(content)):
-            await PlainTextResponse("You have sent too much in a minute.", 429)(scope, receive, send)
+        length = _length(scope)
+        if length is None or length > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
+            await _refuse(scope, receive, send)
             return
+        if length > _LONGEST_EVENT and not self._may_send(whose, length):
+            await _refuse(scope, receive, send, _TOO_MUCH, 429)
+            return
+        content = await _body(receive, length)
         checked = await run_in_threadpool(self._checked, content, whose) if content else None
         await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
 
     def _may_send(self, whose: str, length: int) -> bool:
-        """Whether the longer events of this visitor's last minute leave room for this one."""
+        """Whether what this visitor sent in the last minute leaves room for so many bytes."""
         now = time.monotonic()
         sent = self._large.setdefault(whose, deque())
         while sent and now - sent[0][0] > _MINUTE:
@@ -235,12 +250,15 @@ class Gate:
                     file.unlink(missing_ok=True)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
-        length = Headers(scope=scope).get("content-length", "")
-        if not length.isdecimal() or int(length) > self._limits.upload * MIB + _FORM:
-            await PlainTextResponse("This is too large for this demo.", 413)(scope, receive, send)
+        length = _length(scope)
+        if length is None or length > self._limits.upload * MIB + _FORM:
+            await _refuse(scope, receive, send, "This is too large for this demo.", 413)
             return
         if visitor in self._uploading:
-            await PlainTextResponse("Another file of yours is still being uploaded.", 429)(scope, receive, send)
+            await _refuse(scope, receive, send, "Another file of yours is still being uploaded.", 429)
+            return
+        if not self._may_send(visitor, length):
+            await _refuse(scope, receive, send, _TOO_MUCH, 429)
             return
         self._uploading.add(visitor)
         status, answer = 0, b""
@@ -256,14 +274,23 @@ class Gate:
             await send(message)
 
         try:
-            await run_in_threadpool(self._make_room, visitor, int(length) / MIB)
+            await run_in_threadpool(self._make_room, visitor, length / MIB)
             await self.app(scope, receive, sending)
         finally:
             self._uploading.discard(visitor)
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    await PlainTextResponse("There is nothing at this address.", 404)(scope, receive, send)
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, why: str = "There is nothing at this address.", status: int = 404
+) -> None:
+    await sleep(_PAUSE)
+    await PlainTextResponse(why, status)(scope, receive, send)
+
+
+def _length(scope: Scope) -> int | None:
+    """Bytes of a request's body; None where it does not say so."""
+    text = Headers(scope=scope).get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 def _joined(session: str, visitor: str) -> str:

@@ -25,6 +25,18 @@ from ui.web.visitor import COOKIE
 JOIN, ANY = "/gradio_api/queue/join", "/theme.css"
 
 
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how long the gate would have waited."""
+    found: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        found.append(seconds)
+
+    monkeypatch.setattr(gate, "sleep", sleep)
+    return found
+
+
 class Session:
     """Stands for starlette's middleware, which reads the session from a signed cookie."""
 
@@ -177,7 +189,13 @@ def test_events_on_their_way_to_the_queue_count(tmp_path: Path) -> None:
             return {"type": "http.request", "body": b'{"data": [], "session_hash": "abc"}'}
 
         gate = Gate(gradio, Door(visitors, Limits(), tmp_path, Queue()))
-        scope = {"type": "http", "method": "POST", "path": JOIN, "query_string": b"", "headers": []}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": JOIN,
+            "query_string": b"",
+            "headers": [(b"content-length", b"37")],
+        }
         asked = [asyncio.create_task(gate(scope, receive, send)) for _ in range(70)]
         while len(passed) + len(refused) < 70:
             await asyncio.sleep(0)
@@ -212,10 +230,22 @@ def test_a_visitor_can_not_send_too_much_in_a_minute(tmp_path: Path, monkeypatch
     for one in (page, other):
         visitor_of(one)
     text = {"data": ["x" * (3 << 20)], "session_hash": "abc"}
-    assert [page.post(JOIN, json=text).status_code for _ in range(6)] == [200] * 5 + [429]
+    assert [page.post(JOIN, json=text).status_code for _ in range(11)] == [200] * 10 + [429]
     assert other.post(JOIN, json=text).status_code == 200
     monkeypatch.setattr(gate, "_MINUTE", 0.0)
     assert page.post(JOIN, json=text).status_code == 200
+
+
+def test_many_newcomers_and_whoever_is_refused_wait(tmp_path: Path, waits: list[float]) -> None:
+    page = opened(tmp_path)
+    for _ in range(60):
+        page.cookies.clear()
+        page.get("/")
+    assert (waits[:20], max(waits)) == ([0.0] * 20, 2.0)
+    page.get("/")
+    assert len(waits) == 60, "not who has a cookie"
+    page.get("/gradio_api/nothing")
+    assert waits[60:] == [1.0]
 
 
 def test_hostile_json_costs_little_time(tmp_path: Path) -> None:

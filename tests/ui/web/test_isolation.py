@@ -81,6 +81,7 @@ def own_umask(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page sets them for the whole process."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", "unset")
     monkeypatch.setattr("ui.web.demo.os.umask", lambda _: 0)
+    monkeypatch.setattr("ui.web.gate._PAUSE", 0.0)
 
 
 async def upload(browser: httpx.AsyncClient, name: str = f"{SECRET}.jsonl", content: str = ROWS) -> str:
