@@ -26,8 +26,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +152,22 @@ async def load(demo: Demo, seeds: Sequence[int], browsers: int, minutes: float, 
     work = [watch(demo.page, seen, until)]
     work += [visit(demo, seen, until, random.Random(n)) for n in seeds]
     work += [browse(demo.address, seen, until) for _ in range(browsers)]
-    work += [attack(demo.address, seen, until, number) for number in range(hostile)]
-    await asyncio.gather(*work)
+    with ProcessPoolExecutor(1, get_context("spawn")) as other:  # else the visitors would wait for the hostile clients
+        attacks = asyncio.get_running_loop().run_in_executor(other, attack_all, demo.address, minutes, hostile)
+        await asyncio.gather(*work)
+        seen.attacks += await attacks
     return seen
+
+
+def attack_all(address: str, minutes: float, hostile: int) -> Counter[str]:
+    """How the requests of so many hostile clients ended."""
+
+    async def work() -> None:
+        await asyncio.gather(*(attack(address, found, until, number) for number in range(hostile)))
+
+    found, until = Counter[str](), time.monotonic() + 60 * minutes
+    asyncio.run(work())
+    return found
 
 
 async def watch(page: psutil.Process, seen: Seen, until: float) -> None:
@@ -202,7 +217,7 @@ def give_run(demo: Demo, seed: Path, key: str) -> str:
     return staged.rename(runs / seed.name).name
 
 
-async def attack(address: str, seen: Seen, until: float, number: int) -> None:
+async def attack(address: str, found: Counter[str], until: float, number: int) -> None:
     """One client that does as much harm as it can, in one of four ways: eight deep events at once without a cookie, an
     event with each of many cookies, 200 uploads with one, or long texts. Whatever it is answered is fine."""
     nested = json.dumps({"data": [[[] for _ in range(900_000)]], "fn_index": 1, "session_hash": "zz"}).encode()
@@ -223,11 +238,11 @@ async def attack(address: str, seen: Seen, until: float, number: int) -> None:
                         once = 8 if kind == "nested" else 1
                         sent = [http.post(join, content=content, headers=json_type) for _ in range(once)]
                     for answer in await asyncio.gather(*sent):
-                        seen.attacks[f"{kind} {answer.status_code}"] += 1
+                        found[f"{kind} {answer.status_code}"] += 1
                     if time.monotonic() > until:
                         return
             except httpx.HTTPError as error:
-                seen.attacks[f"{kinds[number % len(kinds)]} {type(error).__name__}"] += 1
+                found[f"{kinds[number % len(kinds)]} {type(error).__name__}"] += 1
         await asyncio.sleep(0.1)
 
 
