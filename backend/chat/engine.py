@@ -81,6 +81,7 @@ class Engine(Protocol):
     panes: tuple[str, ...]
     context_length: int
     report: EngineReport
+    tokens_read: dict[str, int]  # of each pane's latest prompt; the rest was in memory from the turns before
 
     def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
         """The token ids of the conversation; tools: that the model may call. Raises BadInput if the chat template
@@ -89,10 +90,6 @@ class Engine(Protocol):
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         """The answer, token by token, without its end token; the generator returns how it ended."""
-        ...
-
-    def tokens_read(self, pane: str) -> int:
-        """How many tokens of the pane's latest prompt were read; the rest was in memory from the turns before."""
         ...
 
     def text_stream(self) -> TextStream: ...

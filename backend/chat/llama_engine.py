@@ -101,7 +101,7 @@ class LlamaEngine(WithTokenizer):
         self._adapter = b""  # a GGUF file, which every new server reads
         self._open: LlamaServer | None = None
         self._held: dict[str, tuple[int, list[int]]] = {}  # by pane: of the latest prompt the length, and all tokens
-        self._read: dict[str, int] = {}
+        self.tokens_read: dict[str, int] = {}
 
     def _use(self, tokenizer: Tokenizer, end_ids: set[int]) -> None:
         self._tokenizer, self._end_ids = tokenizer, end_ids
@@ -155,9 +155,6 @@ class LlamaEngine(WithTokenizer):
     def use_threads(self, threads: int) -> None:
         self._threads = threads
 
-    def tokens_read(self, pane: str) -> int:
-        return self._read[pane]
-
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         server, draw, ids = self.server(), random.Random(sampling.seed), list(prompt_ids)  # noqa: S311 (not a secret)
         prompt, held = self._held.get(pane, (0, []))
@@ -173,7 +170,7 @@ class LlamaEngine(WithTokenizer):
         new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
         if new.likeliest:  # none for a token that is only part of a character
             require_number(new.likeliest[0][1])
-        self._read[pane], found, piece = new.read, [new.token], 1
+        self.tokens_read[pane], found, piece = new.read, [new.token], 1
         while found:
             for token in found:
                 if token in self._end_ids:

@@ -62,7 +62,7 @@ class TorchEngine(WithTokenizer):
         self.models = {BASE: base}  # by pane
         self.context_length = model_folder.context_length(model)
         self._memory: dict[str, tuple[list[int], int, Any]] = {}  # by pane: tokens read, those of the prompt, cache
-        self._tokens_read: dict[str, int] = {}
+        self.tokens_read: dict[str, int] = {}
         dtype_name = str(base.dtype).removeprefix("torch.")
         pane_check = None
         if tuned:
@@ -94,9 +94,6 @@ class TorchEngine(WithTokenizer):
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
         return nats(self.models[pane], ids, labels)
 
-    def tokens_read(self, pane: str) -> int:
-        return self._tokens_read[pane]
-
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         import torch
 
@@ -105,7 +102,7 @@ class TorchEngine(WithTokenizer):
             raise ChatFailed("This model can't do this here.", why, "Choose another model.")
         generator = torch.Generator().manual_seed(sampling.seed)
         ids, cache = self._remembered(pane, prompt_ids)
-        self._tokens_read[pane] = len(prompt_ids) - len(ids)
+        self.tokens_read[pane] = len(prompt_ids) - len(ids)
         last, cache = _step(self.models[pane], prompt_ids[len(ids) :], cache)
         ids = list(prompt_ids)
         for done in range(1, sampling.max_new_tokens + 1):

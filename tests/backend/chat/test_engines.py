@@ -145,19 +145,19 @@ def test_seed_and_top_p_decide_a_sampled_answer(engine: Engine) -> None:
 
 def test_a_follow_up_question_does_not_read_the_conversation_again(engine: Engine) -> None:
     ids, _ = answered(engine, "tuned", STORY)
-    assert engine.tokens_read("tuned") == len(engine.prompt_ids(STORY))
+    assert engine.tokens_read["tuned"] == len(engine.prompt_ids(STORY))
     stream = engine.text_stream()
     text = "".join([*map(stream.add, ids), stream.end()])
     longer = [*STORY, {"role": "assistant", "content": text}, {"role": "user", "content": "And then?"}]
     answered(engine, "tuned", longer)
-    assert engine.tokens_read("tuned") <= len(engine.prompt_ids(longer)) - len(engine.prompt_ids(STORY))
+    assert engine.tokens_read["tuned"] <= len(engine.prompt_ids(longer)) - len(engine.prompt_ids(STORY))
 
 
 def test_a_question_by_itself_does_not_depend_on_what_was_asked_before(engine: Engine) -> None:
     first = answered(engine, "tuned", STORY)
     answered(engine, "tuned", JAPAN)
     assert answered(engine, "tuned", STORY) == first
-    assert engine.tokens_read("tuned") == len(engine.prompt_ids(STORY))
+    assert engine.tokens_read["tuned"] == len(engine.prompt_ids(STORY))
 
 
 def test_the_tuned_model_scores_answers(engine: Engine, alone: Engine, exact: Engine, bundled_model: Path) -> None:
