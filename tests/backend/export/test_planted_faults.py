@@ -1,8 +1,11 @@
 """Faults planted in a GGUF file of the bundled model's first layers: each is noticed, and it passes without them."""
 
+import mmap
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 pytestmark = pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
 
 Expected = tuple[ChatTokenizer, checks.Reference, list[dict[str, list[int]]]]
+TEMPLATE = "tokenizer.chat_template"
 ANSWER = (
     "Paris is the capital of France. It lies on the river Seine, in the north of the country, and has more than two "
     "million inhabitants. The city is known for the Louvre, the cathedral of Notre-Dame and the Eiffel Tower, which "
@@ -27,30 +31,33 @@ ANSWER = (
 )
 
 
-def set_number(key: str, value: float) -> Callable[[Path], None]:
-    def plant(file: Path) -> None:
-        import gguf
+@contextmanager
+def opened(file: Path, key: str) -> Iterator[tuple[mmap.mmap, int]]:
+    """The bytes of a GGUF file, to change, and where the value of a key begins, after its type."""
+    with file.open("r+b") as handle, mmap.mmap(handle.fileno(), 0) as content:
+        yield content, content.find(key.encode()) + len(key) + 4
 
-        field = gguf.GGUFReader(file, "r+").fields[key]
-        field.parts[field.data[0]][0] = value
+
+def set_number(key: str, form: str, value: float) -> Callable[[Path], None]:
+    """form: of the value, a code of `struct`."""
+
+    def plant(file: Path) -> None:
+        with opened(file, key) as (content, at):
+            struct.pack_into(form, content, at, value)
 
     return plant
 
 
 def remove_template(file: Path) -> None:
-    import gguf
-
-    field = gguf.GGUFReader(file, "r+").fields["tokenizer.chat_template"]
-    field.parts[1][-1] = ord("X")  # another key of the same length
+    with opened(file, TEMPLATE) as (content, at):
+        content[at - 5] = ord("X")  # another key of the same length
 
 
 def change_template(file: Path) -> None:
-    import gguf
-
-    field = gguf.GGUFReader(file, "r+").fields["tokenizer.chat_template"]
-    text = field.parts[field.data[0]]
-    at = bytes(text).rindex(b"assistant")
-    text[at : at + 9] = list(b"Assistant")
+    with opened(file, TEMPLATE) as (content, at):
+        (length,) = struct.unpack_from("<Q", content, at)
+        word = content.rfind(b"assistant", at, at + 8 + length)
+        content[word : word + 9] = b"Assistant"
 
 
 def truncate(file: Path) -> None:
@@ -97,8 +104,8 @@ def test_each_fault_is_noticed(
     assert [nearly_wrote(chat, PLAIN[0], *pair) for pair in (answers, answers[::-1])] == [False, True]
     faults = {
         "template removed": remove_template, "template changed": change_template,
-        "wrong end token": set_number("tokenizer.ggml.eos_token_id", 28),
-        "wrong rope setting": set_number("llama.rope.freq_base", 10_000.0), "truncated": truncate,
+        "wrong end token": set_number("tokenizer.ggml.eos_token_id", "<I", 28),
+        "wrong rope setting": set_number("llama.rope.freq_base", "<f", 10_000.0), "truncated": truncate,
     }  # fmt: skip
     missed = []
     for name, plant in faults.items():

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
+from backend.models import gguf_header
 
 WIDTH, LAYERS = 256, 3
 SMALLER = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")
@@ -65,10 +66,12 @@ def stored(file: Path) -> dict[str, int]:
     import gguf as package
 
     found: dict[str, int] = {"bytes": 0}
-    for tensor in package.GGUFReader(file).tensors:
-        found["bytes"] += int(tensor.n_bytes)
+    for tensor in gguf_header.read(file)[1].values():
+        kind = package.GGMLQuantizationType(tensor.kind)
+        block, size = package.GGML_QUANT_SIZES[kind]
+        found["bytes"] += tensor.numbers // block * size
         if len(tensor.shape) > 1:
-            found[tensor.tensor_type.name] = found.get(tensor.tensor_type.name, 0) + int(tensor.n_elements)
+            found[kind.name] = found.get(kind.name, 0) + tensor.numbers
     return found
 
 
