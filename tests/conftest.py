@@ -4,15 +4,17 @@ import gc
 import importlib.abc
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from backend.gguf import base_file
 from backend.gguf.requirement import has_llama_cpp
@@ -20,8 +22,9 @@ from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs import process
 from jobs.registry import JOB_TYPES
+from tests.backend.shallow import use_first_layers
 from tests.jobs import noop
-from tests.linked_model import link_model
+from tests.linked_model import link_gguf_of, link_model
 from tests.workers import end_workers
 
 # Before anything imports torch: as in backend/hardware/process.py, and no test may use the network or this
@@ -42,6 +45,7 @@ SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {
     "torch", "transformers", "trl", "peft", "accelerate", "datasets", "llama_cpp", "xllamacpp", "playwright",
 }  # fmt: skip
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 hidden = [0]  # how many modules were loaded when the garbage collector was last told to pass over what there is
 
 
@@ -136,6 +140,49 @@ def bundled_gguf(bundled_model: Path) -> Path | None:
     if not has_llama_cpp():
         return None
     return base_file.base_file(Workspace.open(bundled_model.parent.parent), bundled_model, lambda *step: None)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """made_once(name, make): the file or folder that `make` makes at a path, in the first test process that asks."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder  # of all processes
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        path, made = folder / "once" / name, folder / "once" / f".{name}.made"
+        made.parent.mkdir(exist_ok=True)
+        with FileLock(made.with_suffix(".lock")):
+            if not made.is_file():
+                shutil.rmtree(path, ignore_errors=True)  # by a process that failed
+                make(path)
+                made.touch()
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def first_layers(bundled_model: Path, made_once: MadeOnce) -> Workspace:
+    """A workspace with the bundled model's first layers in its place, also as llama.cpp answers from them. Read-only:
+    tests that change it use `workspace_with_layers`."""
+
+    def make(root: Path) -> None:
+        workspace = Workspace.open(root)
+        link_model(bundled_model, workspace)
+        use_first_layers(workspace, bundled_model)
+        if has_llama_cpp():
+            base_file.base_file(workspace, bundled.folder(workspace), lambda *step: None)
+
+    return Workspace.open(made_once("first-layers", make))
+
+
+@pytest.fixture
+def workspace_with_layers(first_layers: Workspace, tmp_path: Path) -> Iterator[Workspace]:
+    """A new workspace with those layers: all of a model's way in a fraction of the time."""
+    workspace = Workspace.open(tmp_path / "workspace")
+    link_gguf_of(first_layers, link_model(bundled.folder(first_layers), workspace), workspace)
+    yield workspace
+    end_workers(workspace)
 
 
 @pytest.fixture

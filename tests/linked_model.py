@@ -21,14 +21,18 @@ def link_gguf(file: Path, model: Path, workspace: Workspace) -> None:
     _link(str(file), str(target))
 
 
+def link_gguf_of(other: Workspace, model: Path, workspace: Workspace) -> None:
+    """The same with the file of another workspace's bundled model, if it has one."""
+    if (file := base_file.path(other, bundled.folder(other))).is_file():
+        link_gguf(file, model, workspace)
+
+
 def bundled_in(workspace: Workspace) -> Path:
     """The folder of the bundled model in a new workspace: linked from the one in $APPRENTICE_HOME, else unpacked."""
     home = os.environ.get(HOME_VARIABLE)
     if home and bundled.is_ready(Workspace.open(Path(home))):
         ours = Workspace.open(Path(home))
-        model = link_model(bundled.folder(ours), workspace)
-        if (file := base_file.path(ours, bundled.folder(ours))).is_file():
-            link_gguf(file, model, workspace)
+        link_gguf_of(ours, model := link_model(bundled.folder(ours), workspace), workspace)
         return model
     return bundled.ensure(workspace)
 

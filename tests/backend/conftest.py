@@ -1,42 +1,19 @@
-"""Fixtures that are made once, for all test processes: a tiny model, a random adapter for the bundled model, its first
-layers, and these as GGUF."""
+"""Fixtures that are made once: a tiny model, a random adapter for the bundled model, and GGUF files."""
 
 import importlib.util
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from backend.gguf import convert as gguf
+from backend.models import bundled
+from backend.settings import Workspace
 from backend.training import session
-from tests.backend.shallow import make_shallow
 from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model
-
-MadeOnce = Callable[[str, Callable[[Path], object]], Path]
-
-
-@pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
-    """made_once(name, make): the file or folder that `make` makes at a path, in the first test process that asks."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder  # of all processes
-
-    def once(name: str, make: Callable[[Path], object]) -> Path:
-        path, made = folder / "once" / name, folder / "once" / f".{name}.made"
-        made.parent.mkdir(exist_ok=True)
-        with FileLock(made.with_suffix(".lock")):
-            if not made.is_file():
-                shutil.rmtree(path, ignore_errors=True)  # by a process that failed
-                make(path)
-                made.touch()
-        return path
-
-    return once
+from tests.conftest import MadeOnce
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -54,9 +31,9 @@ def tiny_model(made_once: MadeOnce) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shallow_model(bundled_model: Path, made_once: MadeOnce) -> Path:
+def shallow_model(first_layers: Workspace) -> Path:
     """The bundled model's first layers, for what must be converted."""
-    return made_once("shallow", lambda folder: make_shallow(folder, bundled_model))
+    return bundled.folder(first_layers)
 
 
 @pytest.fixture(scope="session")

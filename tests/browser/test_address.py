@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.steps import go, start_training, take_sample
+from tests.browser.steps import go, start_training, still, take_sample
 
 pytestmark = pytest.mark.browser
 
@@ -15,9 +15,9 @@ BUTTONS = """[...document.querySelectorAll('#tab-train button:not([disabled])')]
     .filter((button) => button.checkVisibility()).map((button) => button.innerText)"""
 
 
-def heading(page: Any) -> float:
-    """How far down the page's first line stands; below 0 it can't be seen."""
-    return float(page.evaluate("document.querySelector('header.top').getBoundingClientRect().top"))
+def at_its_top(page: Any) -> None:
+    """The page's first line can be seen."""
+    page.wait_for_function("document.querySelector('header.top').getBoundingClientRect().top >= 0")
 
 
 def is_open(page: Any, step: str) -> None:
@@ -64,7 +64,7 @@ def test_going_back_does_not_scroll_and_keeps_what_else_the_address_says(open_pa
     page.go_back()
     is_open(page, "runs")
     assert page.url.endswith("/?__theme=dark#runs")
-    assert heading(page) >= 0
+    at_its_top(page)
     begun = page.evaluate("history.length")
     page.evaluate("location.hash = '#nowhere'")
     page.wait_for_function("location.hash === '#runs'")
@@ -82,7 +82,7 @@ def test_a_button_that_leads_on_is_a_step_too(open_page: Opens, drawn_page: str)
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     page.click("#to-train")
     is_open(page, "train")
-    assert heading(page) >= 0, "a step begins at its top"
+    at_its_top(page)
     page.go_back()
     is_open(page, "data")
 
@@ -92,6 +92,7 @@ def test_a_reload_opens_the_same_step_as_it_was(open_page: Opens, drawn_page: st
     page.get_by_text("Pull data out of text").click()
     take_sample(page)
     start_training(page)
+    still(page)
     before = page.evaluate(BUTTONS)
     page.reload()
     is_open(page, "train")

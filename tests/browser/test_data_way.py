@@ -47,7 +47,7 @@ def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], r
         page.click("#decision [data-do=refuse]")
         page.wait_for_function("(b) => document.querySelector('#decision .alert')?.innerText !== b", arg=before)
 
-    assert page.locator("#to-train").is_disabled()
+    page.wait_for_selector("#to-train[disabled]")
     page.get_by_text("29 good, 1 needs you.").or_(page.get_by_text("27 good, 3 need you.")).first.wait_for()
     page.click("#decision [data-do=accept]")
     page.wait_for_selector("#to-train:not([disabled])")
@@ -63,9 +63,9 @@ def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], r
     assert "Kessel" in copies.locator(".where").inner_text()
     copies.locator("[data-do=undo]").click()
     page.click("#decision [data-do=refuse]")
-    assert copies.locator(".where").is_visible(), "what was open stays open"
     open_details(page)
     page.get_by_role("heading", name="29 examples, ready").wait_for()
+    assert copies.locator(".where").is_visible(), "what was open stays open"
 
     page.click("button[data-do=files]")
     taken = []
@@ -187,10 +187,10 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
         )
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert decisions == 3
-    assert page.locator("details[data-key=findings] summary").first.inner_text().startswith("4 removed (")
     page.get_by_text("56 examples, ready.").wait_for()
+    page.locator("details[data-key=findings] summary", has_text="4 removed (").first.wait_for()
     page.get_by_role("button", name="That is fine: Answers about allergens or health").click()
-    assert page.locator("#tab-data .few .bubble.assistant").count() == 3
+    page.wait_for_function("document.querySelectorAll('#tab-data .few .bubble.assistant').length === 3")
     page.click("#to-train:not([disabled])")
     page.click("#start-training:not([disabled])")
     clicks += 2

@@ -14,7 +14,6 @@ import pytest
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs.runner import Runner
-from tests.backend.shallow import use_first_layers
 from tests.browser.conftest import free_port, served, with_key
 from tests.browser.steps import unfold
 from tests.linked_model import link_gguf
@@ -25,15 +24,13 @@ LONG = 300_000  # milliseconds: a training step takes seconds on a busy computer
 STEPS = 14  # so many that Stop comes before the last, also where the page is slow
 
 
-@pytest.fixture(params=["first layers", pytest.param("whole model", marks=pytest.mark.slow)])
-def workspace(request: pytest.FixtureRequest, bundled_model: Path, workspace_with_model: Workspace) -> Workspace:
+@pytest.fixture(params=["workspace_with_layers", pytest.param("workspace_with_model", marks=pytest.mark.slow)])
+def workspace(request: pytest.FixtureRequest, bundled_gguf: Path | None) -> Workspace:
     """With the bundled model, or its first layers in its place, which take a fraction of the time."""
-    if request.param == "whole model":
-        if file := request.getfixturevalue("bundled_gguf"):
-            link_gguf(file, bundled.folder(workspace_with_model), workspace_with_model)
-        return workspace_with_model
-    use_first_layers(workspace_with_model, bundled_model)
-    return workspace_with_model
+    workspace: Workspace = request.getfixturevalue(request.param)
+    if bundled_gguf and request.param == "workspace_with_model":
+        link_gguf(bundled_gguf, bundled.folder(workspace), workspace)
+    return workspace
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from backend.chat.llama_engine import LlamaEngine
 from backend.chat.llama_server import LlamaServer
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
-from backend.gguf.base_file import PHASE, base_file
+from backend.gguf.base_file import PHASE
 from backend.gguf.facts import Facts
 from backend.gguf.lora import Unsupported
 from backend.gguf.requirement import has_llama_cpp
@@ -263,12 +263,12 @@ def test_the_server_answers_from_a_file_as_from_the_folder(
 
 
 @needs_llama_cpp
-def test_adapters_work_as_in_transformers(workspace: Workspace, bundled_model: Path, tmp_path: Path) -> None:
+def test_adapters_work_as_in_transformers(workspace: Workspace, shallow_model: Path, tmp_path: Path) -> None:
     """Within the rounding of the weights to eight bits. An adapter on wrong rows is as far off as none."""
     import numpy
 
-    strong = make_adapter(tmp_path / "strong", bundled_model, strength=0.3)
-    found, exact = (open_engine(name, workspace, bundled_model, strong) for name in ("llama.cpp", "transformers"))
+    strong = make_adapter(tmp_path / "strong", shallow_model, strength=0.3)
+    found, exact = (open_engine(name, workspace, shallow_model, strong) for name in ("llama.cpp", "transformers"))
     assert isinstance(found, LlamaEngine)
     assert isinstance(exact, TorchEngine)
     prompt = found.prompt_ids(STORY)
@@ -365,21 +365,6 @@ def test_the_memory_of_a_context_is_that_of_the_file(tmp_path: Path, metadata: d
     found = Facts(tmp_path / "model.gguf").bytes_per_token
     assert found == expected
     assert (context_length(32_768, found, 1) > 2048) == bool(expected)
-
-
-@needs_llama_cpp
-def test_the_base_is_converted_once(shallow_model: Path, tmp_path: Path) -> None:
-    workspace = Workspace.open(tmp_path)
-    phases: list[str] = []
-
-    def progress(phase: str, done: int = 0, total: int = 0) -> None:
-        phases.append(phase)
-
-    first = base_file(workspace, shallow_model, progress)
-    assert PHASE in phases
-    phases.clear()
-    assert base_file(workspace, shallow_model, progress) == first
-    assert PHASE not in phases
 
 
 @needs_llama_cpp

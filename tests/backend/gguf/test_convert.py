@@ -230,6 +230,13 @@ def test_a_changed_model_replaces_its_own_file_only(workspace: Workspace, tools:
     assert stored(workspace) == {second, *others}
 
 
+def test_a_model_is_converted_once(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
+    model, phases = new_model(tmp_path / "model"), list[str]()
+    first, again = (base.base_file(workspace, model, lambda phase, *_: phases.append(phase)) for _ in range(2))
+    assert first == again
+    assert (tools.conversions, phases) == (1, [base.PHASE])
+
+
 def test_only_an_unsupported_model_is_remembered(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
     model = new_model(tmp_path / "model")
     for error, conversions in ((ExportFailed(""), 2), (UnsupportedModel(""), 3)):

@@ -28,7 +28,7 @@ from backend.serving.state import key_hash, new_key, read_state
 from backend.settings import Workspace, new_id
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.families import TEMPLATES
-from tests.backend.synthetic import QUESTIONS, TOKENIZER_FILES, make_finished_run
+from tests.backend.synthetic import QUESTIONS, TOKENIZER_FILES, make_adapter, make_finished_run
 from tests.linked_model import link_gguf
 
 KEY = new_key()
@@ -55,15 +55,16 @@ class Work:
 
 
 @pytest.fixture
-def work(workspace_with_model: Workspace, bundled_gguf: Path | None, adapter: Path) -> Work:
-    model = bundled.folder(workspace_with_model)
-    if bundled_gguf:
-        link_gguf(bundled_gguf, model, workspace_with_model)
-    run = workspace_with_model.runs / new_id()
-    shutil.copytree(adapter, make_finished_run(run, model, bundled.MODEL_ID))
-    folder = workspace_with_model.runs / new_id()
+def work(workspace_with_layers: Workspace) -> Work:
+    return work_in(workspace_with_layers)
+
+
+def work_in(workspace: Workspace) -> Work:
+    """The job that serves a finished run of the workspace's bundled model."""
+    model, run, folder = bundled.folder(workspace), workspace.runs / new_id(), workspace.runs / new_id()
+    make_adapter(make_finished_run(run, model, bundled.MODEL_ID), model)
     folder.mkdir()
-    return Work(workspace_with_model, folder, {"run": run.name, "name": "orders", "key_sha256": key_hash(KEY)})
+    return Work(workspace, folder, {"run": run.name, "name": "orders", "key_sha256": key_hash(KEY)})
 
 
 @pytest.fixture
@@ -128,7 +129,9 @@ def test_what_programs_ask_for(work: Work, url: str) -> None:
             return answer.json()
 
         described = {"type": "json_schema", "json_schema": {"name": "x", "schema": FORM}}
-        assert json.loads(ask(**ASK, response_format=described)["choices"][0]["message"]["content"]).keys() == {"count"}
+        whole = {**ASK, "max_tokens": 200}  # the first layers begin with much space
+        made = ask(**whole, response_format=described)["choices"][0]["message"]["content"]
+        assert json.loads(made).keys() == {"count"}
         form = {"format": {"type": "json_schema", "name": "x", "schema": FORM}}
         (item,) = ask("responses", input="Tell me a story.", text=form)["output"]
         assert json.loads(item["content"][0]["text"]).keys() == {"count"}
@@ -153,9 +156,11 @@ def test_what_programs_ask_for(work: Work, url: str) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
-def test_a_model_that_never_learned_to_call_must(work: Work) -> None:
-    """One function, or one of two, with a template that has tools; at once and streamed, whole and cut off."""
-    openai = pytest.importorskip("openai")
+def test_a_model_that_never_learned_to_call_must(workspace_with_model: Workspace, bundled_gguf: Path) -> None:
+    """One function, or one of two, with a template that has tools; at once and streamed, whole and cut off. Of all
+    layers, which begin without space."""
+    openai, work = pytest.importorskip("openai"), work_in(workspace_with_model)
+    link_gguf(bundled_gguf, bundled.folder(workspace_with_model), workspace_with_model)
     result = work.workspace.run_folder(work.spec["run"]) / "result" / "adapter"
     shutil.copyfile(TEMPLATES / "qwen2_5.jinja", result / "chat_template.jinja")
     two = [{"type": "function", "function": {"name": name, "parameters": FORM}} for name in ("count", "find")]

@@ -22,17 +22,13 @@ from jobs.records import State
 from jobs.status import Identity
 from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.backend.test_child_process import gone
-from tests.linked_model import link_gguf
 from ui.cli.main import main
 
 
 @pytest.fixture
-def serving(workspace_with_model: Workspace, bundled_gguf: Path | None) -> Iterator[subprocess.Popen[str]]:
-    model = bundled.folder(workspace_with_model)
-    if bundled_gguf:
-        link_gguf(bundled_gguf, model, workspace_with_model)
-    run_id = finished_run(workspace_with_model, model)
-    environment = {**os.environ, HOME_VARIABLE: str(workspace_with_model.root)}
+def serving(workspace_with_layers: Workspace) -> Iterator[subprocess.Popen[str]]:
+    run_id = finished_run(workspace_with_layers)
+    environment = {**os.environ, HOME_VARIABLE: str(workspace_with_layers.root)}
     with subprocess.Popen(
         [sys.executable, "app.py", "serve-model", run_id, "--json"], cwd=PROJECT_ROOT, env=environment,
         stdout=subprocess.PIPE, text=True,
@@ -48,10 +44,10 @@ def endpoint_job(workspace: Workspace) -> JobFolder:
 @pytest.mark.skipif(os.name == "nt", reason="no such signals there")
 @pytest.mark.parametrize("number", ["SIGHUP", "SIGKILL"])
 def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_command(
-    serving: subprocess.Popen[str], workspace_with_model: Workspace, number: str
+    serving: subprocess.Popen[str], workspace_with_layers: Workspace, number: str
 ) -> None:
     url = json.loads(serving.stdout.readline())["url"]
-    worker = endpoint_job(workspace_with_model).status().pid
+    worker = endpoint_job(workspace_with_layers).status().pid
     assert worker
     processes = [worker, *(child.pid for child in psutil.Process(worker).children(recursive=True))]
     assert len(processes) > 1, "the model is in a process of its own"
@@ -63,7 +59,7 @@ def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_comm
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a signal ends a process at once there")
-def test_a_model_is_served_until_stopped(serving: subprocess.Popen[str], workspace_with_model: Workspace) -> None:
+def test_a_model_is_served_until_stopped(serving: subprocess.Popen[str], workspace_with_layers: Workspace) -> None:
     assert serving.stdout
     with serving:
         ready = json.loads(serving.stdout.readline())
@@ -74,18 +70,18 @@ def test_a_model_is_served_until_stopped(serving: subprocess.Popen[str], workspa
             serving.send_signal(signal.SIGINT)
         serving.terminate()
         assert serving.stdout.read() == ""
-    job = endpoint_job(workspace_with_model).job()
+    job = endpoint_job(workspace_with_layers).job()
     assert job.state is State.STOPPED
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{ready['url']}/models")
-    files = [path for path in workspace_with_model.run_folder(job.id).iterdir() if path.is_file()]
+    files = [path for path in workspace_with_layers.run_folder(job.id).iterdir() if path.is_file()]
     stored = b"".join(path.read_bytes() for path in files)
     assert ready["key"].encode() not in stored
 
 
-def finished_run(workspace: Workspace, model: Path) -> str:
+def finished_run(workspace: Workspace) -> str:
     """A completed training run with a result, as the runner sees it."""
-    spec: dict[str, Any] = {}
+    model, spec = bundled.folder(workspace), dict[str, Any]()
 
     def prepare(folder: Path) -> None:
         make_adapter(make_finished_run(folder, model, bundled.MODEL_ID), model)
