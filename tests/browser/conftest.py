@@ -141,6 +141,13 @@ def drawn_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def changing_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same on a server of its own, for tests that change the examples, or see which runs train."""
+    with made_up_page(tmp_path_factory.mktemp("changing-page")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def newcomers_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The made-up page without any examples or models of the person's own."""
     with made_up_page(tmp_path_factory.mktemp("new-page"), "--new") as url:

@@ -1,23 +1,15 @@
 """What a person types into an example or a correction stays until it is saved, and then is gone from the form."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import made_up_page
 from tests.browser.steps import go, open_details, take_sample, ticked
 
 pytestmark = pytest.mark.browser
 
 Opens = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of their own, since these tests change the examples."""
-    with made_up_page(tmp_path_factory.mktemp("page")) as url:
-        yield url
 
 
 def open_form(page: Any) -> Any:
@@ -36,8 +28,8 @@ def holds(page: Any, selector: str, text: str) -> None:
 ANSWER = "#row-form label:nth-of-type(2) textarea"
 
 
-def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page: Opens, made_up: str) -> None:
-    page = open_page(made_up)
+def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page: Opens, changing_page: str) -> None:
+    page = open_page(changing_page)
     take_sample(page)
     open_details(page)
     answer = open_form(page)
@@ -66,8 +58,8 @@ def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page
     assert open_form(page).input_value() == before, "what was saved and undone is no draft"
 
 
-def test_what_was_added_does_not_come_back(open_page: Opens, made_up: str) -> None:
-    page = open_page(made_up)
+def test_what_was_added_does_not_come_back(open_page: Opens, changing_page: str) -> None:
+    page = open_page(changing_page)
     take_sample(page)
     open_details(page)
     page.click("#row-acts [data-do=new-row]")
@@ -78,8 +70,8 @@ def test_what_was_added_does_not_come_back(open_page: Opens, made_up: str) -> No
     page.wait_for_function("document.querySelector('#row-number input').value === '61'")
 
 
-def test_a_correction_survives_an_error(open_page: Opens, made_up: str) -> None:
-    page = open_page(made_up)
+def test_a_correction_survives_an_error(open_page: Opens, changing_page: str) -> None:
+    page = open_page(changing_page)
     go(page, "runs")
     page.click("button[data-do=open][data-value=run-a]")
     page.wait_for_selector("#tab-train-button[aria-selected=true]")

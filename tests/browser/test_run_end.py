@@ -1,12 +1,10 @@
 """The tab's title, and a notification, follow a training to its end, on whatever step the page is."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import made_up_page
 from tests.browser.steps import go, start_training, take_sample
 
 pytestmark = pytest.mark.browser
@@ -21,14 +19,8 @@ window.Notification = class {
 """
 
 
-@pytest.fixture
-def own_page(tmp_path: Path) -> Iterator[str]:
-    with made_up_page(tmp_path) as url:
-        yield url
-
-
-def test_a_training_is_followed_to_its_end(open_page: Callable[..., Any], own_page: str) -> None:
-    page = open_page(own_page)
+def test_a_training_is_followed_to_its_end(open_page: Callable[..., Any], changing_page: str) -> None:
+    page = open_page(changing_page)
     page.add_init_script(NOTIFICATION)
     page.reload()
     page.wait_for_function("document.title === '91% - Apprentice'")  # a run that already trains

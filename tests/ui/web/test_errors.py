@@ -174,13 +174,13 @@ class Fuzz:
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def app(tmp_path: Path, workspace_with_layers: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     for name in ("home", "tmp", "here"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "tmp"))
-    made = App(Workspace.open(tmp_path / "workspace"))
+    made = App(workspace_with_layers)
     yield made
     made.close()
 
