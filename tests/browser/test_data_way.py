@@ -27,7 +27,7 @@ def table(tmp_path: Path) -> Path:
     ]
     rows[7] = rows[7][0], ""
     rows[13] = rows[2]
-    rows[24] = f"{rows[24][0]} jane.roe@mill.test", rows[24][1]
+    rows[24] = f"{rows[24][0]} jane.roe@gmail.com", rows[24][1]
     lines = ["Kundenfrage;Unsere Antwort", *(f"{asked};{answer}" for asked, answer in rows)]
     path = tmp_path / "table.csv"
     path.write_bytes("\n".join(lines).encode("cp1252"))
