@@ -49,6 +49,7 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd,
 _WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(pattern, ("word", "ascii_word", "hiragana", "japanese_word"))
 _NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
 _CONTRACTED = pattern("contracted")
+_AFFIRMED = pattern("affirmed")  # a short answer that is a yes without the word
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -91,6 +92,8 @@ def contradict(one: str, other: str) -> bool:
         return not first <= second and not second <= first
     numbers = [{word for word in words if _NUMBER.search(word) or word in _COUNTS} for words in (first, second)]
     says = [[bool(kind & set(_words(text)[:_FIRST])) for kind in (_YES, _NO)] for text in (one, other)]
+    for each, text in zip(says, (one, other), strict=True):
+        each[0] |= _AFFIRMED.match(text) is not None
     opposed = says[0] != says[1] and any(a and b for a, b in zip(says[0], reversed(says[1]), strict=True))
     short = max(len(one), len(other)) <= _ADVICE
     return short and (opposed or bool(numbers[0] and numbers[1] and not numbers[0] & numbers[1]))

@@ -123,7 +123,8 @@ def test_what_many_examples_have_is_one_note_about_the_file() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "differ"),
     [
-        ("Yes, by card.", "No, we take cash.", True), ("It is 24 degrees.", "28 degrees.", True),
+        ("Yes, by card.", "No, we take cash.", True), ("We do, love! At seven.", "No, we never bake it.", True),
+        ("It is 24 degrees.", "28 degrees.", True), ("It is a loaf.", "No loaf is ours.", False),
         ("bug", "praise", True), ('{"n": 2}', '{"n": 3}', True), ("By mail.", "By mail, within a day.", False),
         ("It is a form of rule.", "A term of law.", False), ("Yes, with a key.", "Yes, the door has one.", False),
     ],
