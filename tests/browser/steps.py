@@ -25,6 +25,14 @@ def go(page: Any, name: str) -> None:
     painted(page)
 
 
+def another(page: Any, url: str) -> Any:
+    """A further page of the same browser."""
+    page = page.context.new_page()
+    page.goto(url)
+    page.wait_for_selector("#rail [role=tab]")
+    return page
+
+
 def unfold(page: Any) -> None:
     """Opens the fold of all training settings."""
     page.click("#advanced button.label-wrap")

@@ -81,9 +81,7 @@ def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], r
 
 
 def test_a_chat_asks_whom_to_imitate_and_turns(open_page: Callable[..., Any], real_page: str, tmp_path: Path) -> None:
-    said = [
-        f"31.12.23, 21:{minute:02} - {'Anna' if minute % 2 else 'Ben'}: Words {minute}." for minute in range(10, 50)
-    ]
+    said = [f"31.12.23, 21:{at} - {'Anna' if at % 2 else 'Ben'}: Words {at}." for at in range(10, 50)]
     chat = tmp_path / "chat.txt"
     chat.write_text("\n".join(said), "utf-8")
     page = open_page(real_page)
@@ -182,9 +180,7 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
     page.get_by_text("55 good, 5 need you.").wait_for()
     while decide(page):
         decisions += 1
-        page.wait_for_function(
-            "document.activeElement.closest('#decision') || document.activeElement.id === 'to-train'"
-        )
+        page.wait_for_function("document.activeElement.matches('#decision, #decision *, #to-train')")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert decisions == 3
     page.get_by_text("56 examples, ready.").wait_for()

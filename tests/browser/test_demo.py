@@ -11,7 +11,7 @@ from backend.settings import PROJECT_ROOT, Workspace
 from tests.browser import space_front
 from tests.browser.conftest import FLAGS, PATIENCE, chromium_path, free_port, served
 from tests.browser.steps import go, take_sample
-from tests.browser.two_visitors import Visitor, reached, work_at_once
+from tests.browser.two_visitors import assert_two_stay_apart
 from tests.linked_model import link_model
 from tests.measured_speed import store_speed
 
@@ -74,17 +74,14 @@ def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model:
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "--workspace", str(workspace_with_model.root)]
     with served(command, port, tmp_path / "log.txt", variables), space_front.web(port, tmp_path) as flags:
         browser = chromium.browser_type.launch(executable_path=chromium_path(), args=[*FLAGS, *flags])
-        first, second = (Visitor(browser, name) for name in ("Zebra", "Walrus"))
-        work_at_once(first, second)
-        assert reached(first, second) == []
+        assert_two_stay_apart(browser)
         browser.close()
 
 
 def test_after_a_restart_without_its_disk_the_page_says_what_is_gone(chromium: Any, demo: str) -> None:
     page = visitor(chromium, demo)
-    page.context.add_cookies(
-        [{"name": "apprentice-visitor", "value": f"{'0' * 64}.{'1' * 64}", "url": demo, "httpOnly": True}]
-    )
+    forged = {"name": "apprentice-visitor", "value": f"{'0' * 64}.{'1' * 64}", "url": demo, "httpOnly": True}
+    page.context.add_cookies([forged])
     page.reload()
     page.wait_for_selector("#demo-notice .alert >> text=restarted")
     page.reload()

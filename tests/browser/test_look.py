@@ -1,6 +1,5 @@
 """The page as a person meets it, over made-up records: every tab, light and dark, wide and on a phone."""
 
-import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -132,7 +131,7 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     assert page.get_by_label("Answer in our voice").is_checked()
 
 
-def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> None:
+def test_the_way_from_a_sample_to_share(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.get_by_text("Pull data out of text").click()
     page.click("#to-data")
@@ -144,9 +143,6 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.get_by_text("get an ordinary answer").wait_for()
     page.click("#start-training:not([disabled])")
     page.click("#stop")
-    page.click("#resume")
-    page.locator("#resume").wait_for(state="hidden")
-    page.click("#stop")
     page.click("#to-try")
     page.locator(".chip").first.click()
     page.wait_for_function("document.querySelector('#question textarea').value.length > 0")
@@ -156,11 +152,7 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.get_by_text("Your examples say:").wait_for()
     page.wait_for_selector("#ask:not([disabled])")
     page.click("#to-share")
-    page.get_by_label("One file for any computer").check()
-    page.click("#export")
-    link = page.locator("#tab-share a[download]").first
-    link.wait_for()
-    assert re.fullmatch(r"/gradio_api/file=.*/exports/.*\.gguf", link.get_attribute("href"))
+    page.wait_for_selector("#export:not([disabled])")
 
 
 def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_page: str) -> None:
@@ -193,15 +185,6 @@ def test_the_steps_are_reached_by_keyboard(open_page: Opens, drawn_page: str) ->
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     page.wait_for_selector("#tab-runs-button[aria-selected=true]")
-
-
-def test_folds_say_whether_they_are_open(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
-    fold = page.locator("#computer-and-models > button")
-    assert fold.get_attribute("aria-expanded") == "false"
-    fold.click()
-    page.wait_for_selector("button.label-wrap[aria-expanded=true]")
-    assert page.get_by_role("button", name="Details", exact=True).count() == 1, "its triangle is no word"
 
 
 def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: str) -> None:
@@ -360,6 +343,8 @@ def test_a_steps_button_never_covers_the_focus(open_page: Opens, drawn_page: str
 def test_details_that_were_opened_are_open_on_the_next_visit(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     title = page.locator("#computer-and-models > button")
+    assert title.get_attribute("aria-expanded") == "false"
+    assert page.get_by_role("button", name="Details", exact=True).count() == 1, "its triangle is no word"
     for opened in (True, False):
         title.focus()
         page.keyboard.press("Enter")

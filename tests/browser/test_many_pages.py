@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.steps import go, take_sample
+from tests.browser.steps import another, go, take_sample
 
 pytestmark = pytest.mark.browser
 
@@ -13,10 +13,7 @@ pytestmark = pytest.mark.browser
 def test_seven_pages_of_one_browser_all_answer(open_page: Callable[..., Any], drawn_page: str) -> None:
     first = open_page(drawn_page)
     take_sample(first)
-    pages = [first, *(first.context.new_page() for _ in range(6))]
-    for page in pages[1:]:
-        page.goto(drawn_page)
-        page.wait_for_selector("#rail [role=tab]")
+    pages = [first, *(another(first, drawn_page) for _ in range(6))]
     for page in (pages[-1], first):
         go(page, "train")
         page.wait_for_selector("#start-training:not([disabled])")
@@ -28,8 +25,7 @@ def test_seven_pages_of_one_browser_all_answer(open_page: Callable[..., Any], dr
 
 def test_a_page_that_is_loaded_again_shows_its_own_run(open_page: Callable[..., Any], drawn_page: str) -> None:
     first = open_page(drawn_page)
-    second = first.context.new_page()
-    second.goto(drawn_page)
+    second = another(first, drawn_page)
     pages = {first: ("run-a", "#to-try"), second: ("run-c", "#resume")}  # one has ended, one was interrupted
     for page, (run, button) in pages.items():
         go(page, "runs")
@@ -42,7 +38,6 @@ def test_a_page_that_is_loaded_again_shows_its_own_run(open_page: Callable[..., 
     for page in (first, second, first):
         page.wait_for_selector(f"#tab-train {pages[page][1]}")
         assert page.locator("#resume").is_visible() == (page == second)
-    third = first.context.new_page()
-    third.goto(drawn_page)
+    third = another(first, drawn_page)
     go(third, "train")
     third.wait_for_selector("#tab-train #resume")  # a new one begins with what was chosen last

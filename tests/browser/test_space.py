@@ -18,7 +18,7 @@ from backend.export import space
 from tests.browser import space_front
 from tests.browser.conftest import FLAGS, PATIENCE, chromium_path, free_port, served
 from tests.browser.steps import go, take_sample
-from tests.browser.two_visitors import Visitor, reached, work_at_once
+from tests.browser.two_visitors import assert_two_stay_apart
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="Spaces run on Linux"),
@@ -130,9 +130,7 @@ def test_the_page_is_used_in_a_frame_of_the_hub(browser: Any) -> None:
 
 
 def test_two_visitors_train_chat_and_download_at_once_and_stay_apart(browser: Any) -> None:
-    first, second = (Visitor(browser, name) for name in ("Zebra", "Walrus"))
-    work_at_once(first, second)
-    assert reached(first, second) == []
+    assert_two_stay_apart(browser)
 
 
 def test_no_other_site_can_frame_it(browser: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.steps import go
+from tests.browser.steps import another, go
 
 pytestmark = pytest.mark.browser
 
@@ -16,14 +16,6 @@ CHOICE = "apprentice.store.choice()"
 
 def patch(page: Any, fields: dict[str, Any]) -> None:
     page.evaluate("(fields) => apprentice.store.patch(fields)", fields)
-
-
-def another(page: Any, url: str) -> Any:
-    """A further page of the same browser."""
-    page = page.context.new_page()
-    page.goto(url)
-    page.wait_for_selector("#rail [role=tab]")
-    return page
 
 
 def test_pages_patch_single_fields_and_keep_their_own_choice(open_page: Opens, drawn_page: str) -> None:

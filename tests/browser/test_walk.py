@@ -79,9 +79,7 @@ def test_from_a_first_visit_to_a_bakery_s_model(camera: Camera) -> None:
     page.wait_for_selector("#start-training:not([disabled])")
     camera.take("6-plan")
     start_training(page)
-    page.locator(".samples .history").first.locator("dd").nth(
-        2
-    ).wait_for()  # before, after some steps, the expected one
+    page.locator(".samples .history").first.locator("dd").nth(2).wait_for()  # before, after a while, as expected
     camera.take("7-answers-while-training", at="#tab-train .samples")
     page.locator("#tab-train .verdict").wait_for()
     camera.take("8-verdict")

@@ -75,13 +75,16 @@ class Visitor:
         return str(self.frame.evaluate("sessionStorage.apprentice"))
 
 
-def work_at_once(first: Visitor, second: Visitor) -> None:
-    for visitor in (first, second):
+def assert_two_stay_apart(browser: Any) -> None:
+    """Both train, chat and download at once; then the second reaches nothing of the first."""
+    visitors = first, second = Visitor(browser, "Zebra"), Visitor(browser, "Walrus")
+    for visitor in visitors:
         visitor.starts_to_train()
-    for visitor in (first, second):
+    for visitor in visitors:
         visitor.chats()
-    for visitor in (first, second):
+    for visitor in visitors:
         assert visitor.downloads() > 1_000_000
+    assert reached(first, second) == []
 
 
 def reached(first: Visitor, second: Visitor) -> list[str]:

@@ -10,9 +10,8 @@ from ui.services.selection import Choice
 from ui.web.data.actions import apply_action
 from ui.web.data.tab import DataTab
 
-GOOD = "".join(
-    f'{{"question": "Where is shop number {n * 7919}?", "answer": "On {n * 613} Elm."}}\n' for n in range(20)
-)
+ROW = '{{"question": "Where is shop number {}?", "answer": "On {} Elm."}}\n'
+GOOD = "".join(ROW.format(n * 7919, n * 613) for n in range(20))
 FAULTY = (
     '{"question": "Where is shop number 0?", "answer": "On 0 Elm."}\n'  # the same as the first one
     '{"question": "Is it open on Sunday or Monday?", "answer": ""}\n'

@@ -90,9 +90,8 @@ def test_a_damaged_download_is_skipped(app: App) -> None:
     sound = app.downloads.start("HuggingFaceTB/SmolLM2-360M-Instruct")
     damaged = app.downloads.start("Qwen/Qwen2.5-0.5B-Instruct")
     (app.workspace.run_folder(damaged) / "spec.json").write_text("{")
-    assert [(model, job.id) for model, job in app.models.downloads().items()] == [
-        ("HuggingFaceTB/SmolLM2-360M-Instruct", sound)
-    ]
+    found = {model: job.id for model, job in app.models.downloads().items()}
+    assert found == {"HuggingFaceTB/SmolLM2-360M-Instruct": sound}
 
 
 def test_a_failed_unpacking_is_reported(tmp_path: Path) -> None:
@@ -158,17 +157,9 @@ def test_a_selection_survives() -> None:
     assert Choice.from_browser(asdict(choice)) == choice
 
 
-@pytest.mark.parametrize(
-    "stored",
-    [
-        None,
-        [],
-        "x",
-        {
-            "task": "evil", "run_id": 7, "data_id": ["a"], "model_id": "m" * 999, "settings": [1],
-            "facts_change": "yes", "row": -3,
-        },
-    ],
-)  # fmt: skip
+WRONG = {"task": "evil", "run_id": 7, "data_id": ["a"], "model_id": "m" * 999, "settings": [1], "facts_change": "yes"}
+
+
+@pytest.mark.parametrize("stored", [None, [], "x", {**WRONG, "row": -3}])
 def test_an_invalid_value_counts_as_not_selected(stored: object) -> None:
     assert Choice.from_browser(stored) == Choice()

@@ -87,9 +87,8 @@ def test_every_part_of_the_memory_has_its_words_and_its_source() -> None:
     machines = (Hardware(), Hardware(unified_memory=True), Hardware(gpus=(CARD,)))
     parts: set[str] = set()
     for method, precision, machine in product(("lora", "qlora", "full"), ("bf16", "fp32"), machines):
-        parts |= memory(
-            SMALL, Plan(method=method, precision=precision, fp32_norms=method == "qlora"), machine
-        ).parts.keys()
+        plan = Plan(method=method, precision=precision, fp32_norms=method == "qlora")
+        parts |= memory(SMALL, plan, machine).parts.keys()
     assert parts == set(PARTS)
     assert all(part.name and part.source for part in PARTS.values())
 

@@ -189,13 +189,8 @@ def test_events_on_their_way_to_the_queue_count(tmp_path: Path) -> None:
             return {"type": "http.request", "body": b'{"data": [], "session_hash": "abc"}'}
 
         gate = Gate(gradio, Door(visitors, Limits(), tmp_path, Queue()))
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": JOIN,
-            "query_string": b"",
-            "headers": [(b"content-length", b"37")],
-        }
+        headers = [(b"content-length", b"37")]
+        scope = {"type": "http", "method": "POST", "path": JOIN, "query_string": b"", "headers": headers}
         asked = [asyncio.create_task(gate(scope, receive, send)) for _ in range(70)]
         while len(passed) + len(refused) < 70:
             await asyncio.sleep(0)

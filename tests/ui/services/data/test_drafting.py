@@ -249,11 +249,7 @@ class SimulatedChat:
             text = next(number for number, sentence in listed if "bake" in sentence)
         else:
             town = next(iter(re.findall(r"town (\d+)", prompt)), self.asked)
-            asked = (
-                f"At what time is bread made in {town}?",
-                f"What happens at night in {town}?",
-                f"Any bread {town}?",
-            )
+            asked = (f"At what time is bread made in {town}?", f"What happens at night in {town}?", f"Any in {town}?")
             text = "\n".join(["1", *asked])
         yield Chunk("base", text, 1, 9.0, "end")
 

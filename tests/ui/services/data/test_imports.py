@@ -188,9 +188,8 @@ def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:
 
 def test_a_typed_table_is_restored_and_junk_is_not(app: App) -> None:
     importing = tabs(app)["data"].importing
-    assert importing.restore({importing.stored: [["Where is it?", "Here."]]}) == {
-        importing.typed: [["Where is it?", "Here."]]
-    }
+    table = [["Where is it?", "Here."]]
+    assert importing.restore({importing.stored: table}) == {importing.typed: table}
     for junk in (None, [], "x", {"a": 1}, [1, 2], [["a", 3]]):
         assert importing.restore({importing.stored: junk}) == {}
 

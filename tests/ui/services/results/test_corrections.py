@@ -94,9 +94,8 @@ def test_deleted_examples_return_only_when_asked(service: CorrectionService, sto
         service.add(RUN, ASKED, "On Fridays.", "I'm sorry.")
     assert service.add(RUN, ASKED, "On Fridays.", "I'm sorry.", restore=True).restored
     rows = store.open(runs.data_id, None).dataset.rows
-    assert sorted(json.dumps(row.messages) for row in rows[:-1]) == sorted(
-        json.dumps(row.messages) for row in clean_rows(30)
-    )
+    stored, before = ([json.dumps(row.messages) for row in some] for some in (rows[:-1], clean_rows(30)))
+    assert sorted(stored) == sorted(before)
     assert not service.add(RUN, ASKED, "Every Friday.", "I'm sorry.", restore=True).restored, "now they are here"
     assert service.all(RUN) == {"Do you have rye?": "Every Friday."}
 

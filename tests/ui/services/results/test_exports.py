@@ -71,12 +71,10 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
         "to": "adapter",
         "files": [{"name": "orders-adapter.zip", "bytes": 2}],
         "checks": [{"ok": None, "sentence": "Not opened."}],
-        "merge": {
-            "ok": True, "sentence": "Kept.", "lost": None, "dtype": "bfloat16", "same_choice": 1.0, "tokens": 9,
-        },
+        "merge": {"ok": True, "sentence": "Kept.", "lost": None, "dtype": "bfloat16", "same_choice": 1.0, "tokens": 9},
         "sizes": [{**size, "recommended": True}],
         "base": "trained",
-    }  # fmt: skip
+    }
     workspace = Workspace.open(tmp_path / "workspace")
     export = with_result(workspace, bundled_model, older)
     assert export.failure is None

@@ -81,18 +81,15 @@ def test_a_good_verdict_has_the_same_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("saved", "words"),
     [
-        (Losses(best=EvalEvent(20, 1.2), saved_step=20), "at step 20 (the saved model)"),
-        (
-            Losses(best=EvalEvent(20, 1.2), saved_step=23),
-            "at step 20; the saved model is from the last step, 23",
-        ),  # stopped in between
-        (Losses(best=EvalEvent(20, 1.2)), "at step 20"),  # it ended without a result
+        ({"saved_step": 20}, "at step 20 (the saved model)"),
+        ({"saved_step": 23}, "at step 20; the saved model is from the last step, 23"),  # stopped in between
+        ({}, "at step 20"),  # it ended without a result
     ],
 )
-def test_the_saved_step_is_named(found: Losses, words: str) -> None:
-    assert losses.rows(found)[losses.BEST.capitalize()] == f"1.20, {words}"
+def test_the_saved_step_is_named(saved: dict[str, int], words: str) -> None:
+    assert losses.rows(Losses(best=EvalEvent(20, 1.2), **saved))[losses.BEST.capitalize()] == f"1.20, {words}"
 
 
 def test_an_interrupted_run_has_no_saved_step() -> None:

@@ -69,10 +69,8 @@ def test_a_persons_own_validation_file_is_used(app: App, data_id: str) -> None:
     assert all(ids in own_ids for ids in choosing)
     assert sorted([*choosing, *(tokenizer.encode(one).input_ids.tolist() for one in judging)]) == sorted(own_ids)
     app.validation_files.clear(data_id)
-    assert (
-        app.datasets.state(Choice(data_id=data_id)).validation_name,
-        app.planning.plan(data_id, "", TrainSettings()).set_aside,
-    ) == ("", 24)
+    assert app.datasets.state(Choice(data_id=data_id)).validation_name == ""
+    assert app.planning.plan(data_id, "", TrainSettings()).set_aside == 24
 
 
 def test_the_questions_that_a_sample_adds_are_counted(app: App, data_id: str) -> None:
@@ -187,10 +185,9 @@ def test_an_impossible_run_is_rejected_and_leaves_nothing(
     app: App, data_id: str, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str
 ) -> None:
     """An answer longer than the model's context, no step to do, and a disk with 65 MiB free."""
-    long = json.dumps([{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one two " * 5000}])
-    too_long = app.dataset_store.add(
-        "\n".join(f'{{"messages": {long.replace("Count.", f"Count {i}.")}}}' for i in range(3))
-    )
+    answer = {"role": "assistant", "content": "one two " * 5000}
+    rows = [json.dumps({"messages": [{"role": "user", "content": f"Count {i}."}, answer]}) for i in range(3)]
+    too_long = app.dataset_store.add("\n".join(rows))
     if not settings:
         monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
     chosen = TrainSettings(**settings, validation_fraction=0)

@@ -80,10 +80,8 @@ def test_whom_to_imitate_and_how_to_read_are_asked() -> None:
     error = WhoToImitate("a WhatsApp chat", [("Anna <b>", 12), ("Ben", 1)])
     card = views.reading(DatasetProgress("chat.txt", "", 0.0, error=error), imports=True)
     assert "Which of these people" in card
-    assert re.findall(r'type="checkbox" name="([^"]+)" value="([^"]+)"', card) == [
-        ("person-0", "Anna &lt;b&gt;"),
-        ("person-1", "Ben"),
-    ]
+    people = re.findall(r'type="checkbox" name="([^"]+)" value="([^"]+)"', card)
+    assert people == [("person-0", "Anna &lt;b&gt;"), ("person-1", "Ben")]
     assert "12 messages" in text_of(card)
     card = views.reading(DatasetProgress("faq.txt", "", 0.0, error=SeveralReadings(12, ("messages", "text"))), True)
     sent = [html.unescape(value) for value in re.findall(r'data-do="columns" data-value="([^"]+)"', card)]
@@ -121,10 +119,8 @@ def answers_of(state: DatasetState) -> list[str]:
 
 def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -> None:
     rows = [clean_row(number) for number in range(1, 61)]
-    rows += [
-        chat(61, question(61), ("assistant", "")),
-        *(replace(clean_row(n), row=61 + n, line=61 + n) for n in (1, 2)),
-    ]
+    copies = [replace(clean_row(n), row=61 + n, line=61 + n) for n in (1, 2)]
+    rows += [chat(61, question(61), ("assistant", "")), *copies]
     state = state_of(rows)
     assert "60 good, 3 need you." in views.guide(state)
     assert answers_of(state) == ["Remove this example", "Edit it"]

@@ -79,13 +79,12 @@ DRAWN = {
     "samples while training": lambda: run_view.sample_card(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
-    "conversation": lambda: try_it_views.conversation([TURN])
-    + try_it_views.conversation([TURN], True),
+    "conversation": lambda: try_it_views.conversation([TURN]) + try_it_views.conversation([TURN], True),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0
     ),
-}  # fmt: skip
+}
 
 
 def evil_data() -> DatasetState:
@@ -140,9 +139,8 @@ def test_problems_are_listed_once_and_a_fix_can_be_undone() -> None:
     html = issues_panel.card(data(empty_answer="all", duplicate=[40]))
     assert "2 examples removed" in html
     assert 'data-do="undo" data-value="empty_answer"' in html
-    assert {"1 example removed", "1 example, must be fixed"} <= set(
-        re.findall(">([^<]+)<", issues_panel.card(data(empty_answer=[18])))
-    )
+    shown = re.findall(">([^<]+)<", issues_panel.card(data(empty_answer=[18])))
+    assert {"1 example removed", "1 example, must be fixed"} <= set(shown)
     assert "Add the most common" in issues_panel.card(data(add_system="all"))
 
 

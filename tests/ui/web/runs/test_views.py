@@ -65,9 +65,8 @@ def voted(vote: str) -> Outcome:
 def test_the_verdict_of_a_blind_test_is_shown() -> None:
     won, same = voted("tuned"), voted("same")
     assert (won.better, same.better) == (0, None)
-    assert "your model is better, by your choices (8 to 0)" in text_of(
-        listing(versions(), "", 0.0, votes={"run-a": won})
-    )
+    shown = text_of(listing(versions(), "", 0.0, votes={"run-a": won}))
+    assert "your model is better, by your choices (8 to 0)" in shown
     assert "no difference" in text_of(listing(versions(), "", 0.0, votes={"run-a": same}))
     assert won.to_json() == {
         "systems": ("tuned", "base"), "other": "", "wins": (8, 0), "same": 0, "e_value": won.e_value,

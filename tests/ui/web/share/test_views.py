@@ -27,9 +27,8 @@ SIZES = (
     GgufFile(kind="Q4_K_M", bytes=100 * MIB, same_choice=0.94, places=300, too_narrow=0.78),
 )
 GUIDE = Program(
-    name="Ollama", what="Runs.", steps=("One.", "Two.", "Three."), code="ollama run a",
-    source="https://docs.ollama.com",
-)  # fmt: skip
+    name="Ollama", what="Runs.", steps=("One.", "Two.", "Three."), code="ollama run a", source="https://docs.ollama.com"
+)
 FILE = ExportFile(name="a-Q8_0.gguf", bytes=138 * MIB, sha256="0f" * 32)
 
 

@@ -36,9 +36,8 @@ FIELD = 'type="password" name="token" autocomplete="off"'
 
 
 def card(place: TokenSource = "", keeper: TokenSource = "keyring", **more: Any) -> str:
-    return download_card.fetching(
-        DownloadStatus(GATED, **{"job": None, "has_partial": False, "token": TokenStatus(place, keeper)} | more)
-    )
+    known = {"job": None, "has_partial": False, "token": TokenStatus(place, keeper)}
+    return download_card.fetching(DownloadStatus(GATED, **known | more))
 
 
 class TestDownload:

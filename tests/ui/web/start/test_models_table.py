@@ -109,7 +109,5 @@ def test_downloads_show_progress_and_can_be_deleted() -> None:
     table = models_table.others_table(options, "", set(), {LLAMA.id: going})
     assert "24%" in table
     assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
-    table = models_table.others_table(
-        compared("laptop4060", **EXAMPLES), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)}
-    )
+    table = models_table.others_table(options, "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)})
     assert f'data-do="discard" data-value="{LLAMA.id}"' in table

@@ -189,9 +189,8 @@ def test_inputs_give_back_what_is_recommended() -> None:
         read = apply_overrides({name: part.value}, TrainSettings())
         assert (read.settings, read.changed, read.faults) == (TrainSettings(), frozenset(), {})
     recommended = TrainSettings(max_length=128, learning_rate=5e-4)
-    read = apply_overrides(
-        {"lora_rank": 16, "target_modules": "attention", "max_length": 128, "seed": None}, recommended
-    )
+    typed = {"lora_rank": 16, "target_modules": "attention", "max_length": 128, "seed": None}
+    read = apply_overrides(typed, recommended)
     assert read.settings == recommended.changed(lora_rank=16, target_modules="attention")
     assert read.changed == {"lora_rank", "target_modules"}
     recommended = TrainSettings(target_modules=("qkv_proj", "o_proj"))

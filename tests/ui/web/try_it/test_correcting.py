@@ -161,11 +161,8 @@ def test_a_conversation_survives_a_reload_with_its_latest_turns_but_no_other_mod
 
 @pytest.mark.parametrize(
     "kept",
-    [
-        None, [], "talk", {}, {"run": "run-1"}, {"run": "run-1", "turns": "x"},
-        {"run": "run-1", "turns": [1, {}, None]},
-    ],
-)  # fmt: skip
+    [None, [], "talk", {}, {"run": "run-1"}, {"run": "run-1", "turns": "x"}, {"run": "run-1", "turns": [1, {}, None]}],
+)
 def test_malformed_browser_state_is_ignored(kept: object) -> None:
     assert turns_with("run-1", kept) == []
 

@@ -24,6 +24,7 @@ from ui.web.try_it import evaluation_card, prompt_card, report_card, verdict_car
 
 DONE = Choice(data_id=DATA, run_id="run-a")
 EVIL = '"><img src=x onerror=alert(1)>'
+TONES = [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
 
 
 def evaluated(state: State, **changes: Any) -> Any:
@@ -151,18 +152,14 @@ class TestViews:
             assert 'class="alert bad"' in html
             assert "Resume the training" not in html, "a check has no checkpoints"
 
-    @pytest.mark.parametrize(
-        ("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
-    )
+    @pytest.mark.parametrize(("verdict", "tone"), TONES)
     def test_each_verdict_has_its_tone(self, verdict: str, tone: str) -> None:
         html = verdict_card.verdict(report(verdict=verdict))
         assert html.partition("</h2>")[2].startswith(f'<div class="alert {tone}"')
         assert "It kept the rest" in html
         assert html.count('class="alert') == 3, "the two halves and the next step"
 
-    @pytest.mark.parametrize(
-        ("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
-    )
+    @pytest.mark.parametrize(("verdict", "tone"), TONES)
     def test_a_later_version_is_compared_with_the_one_before(self, verdict: str, tone: str) -> None:
         shown = verdict_card.against_parent(report(**against_parent(verdict)))
         assert shown in verdict_card.verdict(report(**against_parent(verdict)))
@@ -190,11 +187,9 @@ class TestViews:
         assert re.findall('data-do="(.*?)"', retry) == ["retry-evaluated"]
 
     def test_a_voice_is_judged_by_what_the_examples_have_in_common(self) -> None:
-        systems, voice = (
-            report_json()["systems"],
-            {"in_voice": 5, "signed": True, "faults": {"loop": 2, "sign_off": 1}},
-        )
-        systems["tuned"]["voice"], systems["base"]["voice"] = voice, {"in_voice": 0, "signed": True}
+        systems = report_json()["systems"]
+        systems["tuned"]["voice"] = {"in_voice": 5, "signed": True, "faults": {"loop": 2, "sign_off": 1}}
+        systems["base"]["voice"] = {"in_voice": 0, "signed": True}
         found = report(main_measure="chrf", systems=systems)
         words = "5 of 8 in your voice; 2 get stuck in a loop; 1 doesn&#39;t end as yours do; the base model: 0"
         assert f"<h2>{words}</h2>" in verdict_card.verdict(found)

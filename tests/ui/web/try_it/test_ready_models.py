@@ -83,16 +83,12 @@ def test_a_click_opens_the_offered_model_in_the_same_tab(page: Page, name: str) 
 
 def test_without_a_model_only_the_script_can_be_exported(app: MadeUpApp) -> None:
     share = tabs(app)["share"]
-    shown = share.show(RUNNING)
-    assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
-        False, False, True,
-    )  # fmt: skip
+    shown, parts = share.show(RUNNING), (share.make, share.kind, share.script)
+    assert [shown[part]["visible"] for part in parts] == [False, False, True]
     assert "script" in shown[share.why_not]
     app.end("run-b", State.STOPPED)
     shown = share.show(RUNNING)
-    assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
-        True, True, False,
-    )  # fmt: skip
+    assert [shown[part]["visible"] for part in parts] == [True, True, False]
     assert "value" not in shown[share.kind], "the selection stays"
 
 
@@ -123,14 +119,12 @@ class TestReady:
         (app.workspace.run_folder(empty) / "result" / "adapter").rmdir()
         waiting = Choice(data_id=DATA, run_id=self.train(app, "Waiting"))
         assert [one.name for one in app.results.ready_to_try()] == ["Model 4", "Model 3", "Model 2"]
-        assert (app.results.ready_to_try()[0].model_name, app.results.ready_to_try()[0].examples) == (
-            "SmolLM2 135M",
-            42,
-        )
+        latest = app.results.ready_to_try()[0]
+        assert (latest.model_name, latest.examples) == ("SmolLM2 135M", 42)
         tab = tabs(app)["try"]
         offered = tab.show(waiting)[tab.offered]
         assert "Model 4</strong> · based on SmolLM2 135M · 42 examples from orders.jsonl" in offered
-        opened = app.with_run(waiting, app.results.ready_to_try()[0].id)
+        opened = app.with_run(waiting, latest.id)
         assert tab.show(opened)[tab.offered] == ""
         assert tab.show(opened)[tab.ask]["interactive"] is True
 
@@ -153,9 +147,8 @@ class TestReady:
         assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=DATA))[drawn_tabs["train"].planning.plan]
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
         listed = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
-        assert {one["name"]: "eval_loss" in one for one in listed} == {"Sound": True, "Damaged": True}, (
-            "names are promised"
-        )
+        promised = {one["name"]: "eval_loss" in one for one in listed}
+        assert promised == {"Sound": True, "Damaged": True}
         listed = runs_tab.listing(app.runs.all(), "", 3.0)
         assert "can&#39;t be read" in listed
         assert f'data-do="delete" data-value="{damaged}"' in listed
