@@ -6,8 +6,8 @@ Decision: TRL runs the loop, through documented hooks only; rows, loss, checkpoi
 Because: TRL's defaults don't suit small machines (rate, dtype, logits at every position), transformers resumes from
     pickles, and its accumulation adds a part of the gradients before a micro batch runs out of memory. DPO uses the
     same loop, so whatever holds for one holds for both.
-Proof: tests/backend/training/test_training.py, test_trajectories.py, test_dpo.py (against TRL's DPOTrainer);
-    tests/benchmarks/training_speed.py, time_to_loss.py.
+Proof: tests/backend/training/test_training.py, test_dpo.py (against TRL's DPOTrainer);
+    tests/backend/export/test_script.py (against a plain loop); tests/benchmarks/training_speed.py, time_to_loss.py.
 Reconsider when: transformers lets a step be retried and resumes from safetensors.
 
 Decision: A dry run comes first: a few steps on the longest rows, by the same code, in a child of the worker. What it

@@ -90,7 +90,8 @@ def conversations(count: int, seed: int = 0) -> list[list[dict[str, str]]]:
 
 @dataclass
 class FakeWork:
-    """A job's context that records events and phases, and requests a stop after the step `stop_at`."""
+    """A job's context that records events and phases, and requests a stop after the step `stop_at`, or in the phase
+    with the words `stop_in`."""
 
     folder: Path
     spec: dict[str, Any]
@@ -102,6 +103,9 @@ class FakeWork:
     details: list[str] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     heartbeats: int = 0
+    workspace: Any = None
+    stop_in: str = ""
+    oom_resets: int = 0
     _steps: int = 0
 
     def emit(self, event: Event) -> None:
@@ -121,7 +125,12 @@ class FakeWork:
 
     def should_stop(self) -> bool:
         """Called after each step, before it is reported: the current step is one more than the last reported."""
+        if self.stop_in:
+            return any(self.stop_in in phase for phase in self.phases)
         return self.stop_at is not None and self._steps + 1 >= self.stop_at
+
+    def reset_oom_count(self) -> None:
+        self.oom_resets += 1
 
     def events_of(self, kind: str) -> list[dict[str, Any]]:
         return [data for name, data in self.events if name == kind]

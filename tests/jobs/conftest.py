@@ -82,7 +82,7 @@ def _noop(noop_kind: None) -> None:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    workspace = Workspace.open(tmp_path / "workspace")
+    workspace = Workspace.open(tmp_path / "Jürgens Übungen für 東京")  # a name as people give to folders
     yield workspace
     end_workers(workspace)
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +29,6 @@ from ui.web.try_it import verdict_card
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
 
-@dataclass
-class Context:
-    workspace: Workspace
-    folder: Path
-    spec: dict[str, Any]
-    stop_in: str = ""
-    phases: list[str] = field(default_factory=list)
-
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
-        self.phases.append(phase)
-
-    def should_stop(self) -> bool:
-        return bool(self.stop_in) and self.stop_in in " ".join(self.phases)
-
-
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """A run of two steps with 16 held-out conversations; tests get a copy."""
@@ -57,15 +42,15 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Pa
 
 
 @pytest.fixture
-def trained(tmp_path: Path, run_folder: Path) -> Context:
+def trained(tmp_path: Path, run_folder: Path) -> FakeWork:
     """The run in a workspace of its own, and the context of its evaluation."""
     workspace = Workspace.open(tmp_path / "workspace")
     shutil.copytree(run_folder, workspace.run_folder(run_folder.name))
     (tmp_path / "evaluation").mkdir()
-    return Context(workspace, tmp_path / "evaluation", {"run": run_folder.name})
+    return FakeWork(tmp_path / "evaluation", {"run": run_folder.name}, workspace=workspace)
 
 
-def of_dataset(trained: Context) -> Path:
+def of_dataset(trained: FakeWork) -> Path:
     """The folder of a dataset from which the run was trained."""
     file = trained.workspace.run_folder(trained.spec["run"]) / "spec.json"
     spec = json.loads(file.read_text())
@@ -75,7 +60,7 @@ def of_dataset(trained: Context) -> Path:
     return trained.workspace.datasets / "data-1"
 
 
-def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:
+def test_a_run_of_two_steps_shows_no_difference(trained: FakeWork) -> None:
     summary = job.run(trained)
     report = json.loads((trained.folder / REPORT).read_text())
     assert (summary["items"], summary["verdict"]) == (16, "no_difference_shown")
@@ -86,20 +71,20 @@ def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:
     assert report["systems"]["tuned"]["loss"] > 0
 
 
-def test_baselines_and_a_limit(trained: Context) -> None:
+def test_baselines_and_a_limit(trained: FakeWork) -> None:
     trained.spec |= {"baselines": True, "items": 7}
     summary = job.run(trained)
     assert (summary["items"], list(summary["systems"])) == (7, ["base", "tuned", "prompt", "few_shot"])
     assert summary["against_prompt"] != "not_measured"
 
 
-def test_a_stop_ends_it_without_a_report(trained: Context) -> None:
+def test_a_stop_ends_it_without_a_report(trained: FakeWork) -> None:
     trained.stop_in = "Asking"
     assert job.run(trained) == {}
     assert not (trained.folder / REPORT).exists()
 
 
-def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr(place, "_gpus", list)
@@ -129,15 +114,15 @@ def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: Context, monk
 
 
 @pytest.mark.parametrize("spec", [{}, {"run": "x", "unknown": 1}, {"run": "x", "items": "many"}])
-def test_a_wrong_spec_is_refused(trained: Context, spec: dict[str, Any]) -> None:
+def test_a_wrong_spec_is_refused(trained: FakeWork, spec: dict[str, Any]) -> None:
     trained.spec = spec
     with pytest.raises(BadSetting):
         job.run(trained)
 
 
-def test_a_quick_evaluation_follows_a_training(trained: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_evaluation_follows_a_training(trained: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = trained.workspace.run_folder(trained.spec["run"])
-    training_done = Context(trained.workspace, folder, json.loads((folder / "spec.json").read_text()))
+    training_done = replace(trained, folder=folder, spec=json.loads((folder / "spec.json").read_text()))
     result = {"weights_changed": True, "tokens_per_second": 1000.0}
     spec = job.after_training(training_done, result)
     assert spec == {"run": folder.name, "baselines": False, "items": None, "trial": None}
@@ -147,7 +132,7 @@ def test_a_quick_evaluation_follows_a_training(trained: Context, monkeypatch: py
         slow.setattr("backend.gguf.base_file._MIB_PER_SECOND", 1e-6)
         slow.setattr("backend.gguf.base_file.path", lambda workspace, model: model / "none.gguf")
         assert job.after_training(training_done, result) is None, "the base would have to be converted first"
-    declined = Context(trained.workspace, folder, {**training_done.spec, "evaluate": False})
+    declined = replace(training_done, spec={**training_done.spec, "evaluate": False})
     assert job.after_training(declined, result) is None
     write_conversations(folder, "held_out", [])
     assert job.after_training(training_done, result) is None
@@ -174,31 +159,31 @@ def without_model(run: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_missing_or_damaged_is_named(
-    trained: Context, damage: Callable[[Path], object], error: type[Exception]
+    trained: FakeWork, damage: Callable[[Path], object], error: type[Exception]
 ) -> None:
     damage(trained.workspace.run_folder(trained.spec["run"]))
     with pytest.raises(error):
         job.run(trained)
 
 
-def test_plain_texts_are_evaluated_by_perplexity(trained: Context) -> None:
+def test_plain_texts_are_evaluated_by_perplexity(trained: FakeWork) -> None:
     folder = trained.workspace.run_folder(trained.spec["run"])
     write_conversations(folder, "held_out", [])
     write_texts(folder, [f"Order {n} came on day {n}, and nobody was in." for n in range(8)])
     summary = job.run(trained)
     assert (summary["main_measure"], summary["items"]) == ("perplexity", 8)
     assert summary["systems"]["base"]["score"] > 1
-    training_done = Context(trained.workspace, folder, json.loads((folder / "spec.json").read_text()))
+    training_done = replace(trained, folder=folder, spec=json.loads((folder / "spec.json").read_text()))
     result = {"weights_changed": True, "tokens_per_second": 1000.0}
     assert job.after_training(training_done, result) is not None
 
 
-def test_a_killed_evaluation_can_be_run_again_in_its_folder(trained: Context) -> None:
+def test_a_killed_evaluation_can_be_run_again_in_its_folder(trained: FakeWork) -> None:
     (trained.folder / REPORT).write_text('{"verdict": ')
     assert (job.run(trained)["items"], json.loads((trained.folder / REPORT).read_text())["items"]) == (16, 16)
 
 
-def test_one_held_out_example_gives_a_report_that_proves_nothing(trained: Context) -> None:
+def test_one_held_out_example_gives_a_report_that_proves_nothing(trained: FakeWork) -> None:
     trained.spec |= {"items": 1, "baselines": True}
     job.run(trained)
     report = EvaluationReport.model_validate_json((trained.folder / REPORT).read_text())
@@ -208,7 +193,7 @@ def test_one_held_out_example_gives_a_report_that_proves_nothing(trained: Contex
 
 
 def test_a_second_version_is_compared_with_the_first_without_asking_it_again(
-    trained: Context, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    trained: FakeWork, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In any precision, as long as it is the same: a busy processor may be faster in another one the next time."""
     import torch
@@ -227,12 +212,12 @@ def test_a_second_version_is_compared_with_the_first_without_asking_it_again(
     for run in (first, folder):
         division.write(run, rows)
     shutil.copytree(first / "data", folder / "data", dirs_exist_ok=True)
-    summary = job.run(Context(trained.workspace, trained.folder, {"run": folder.name}))
+    summary = job.run(replace(trained, spec={"run": folder.name}))
     assert summary["against_parent"] == "no_difference_shown"
     parent = summary["parent"]
     assert (parent["run"], parent["version"], parent["asked"]) == (first.name, 1, 0)
     assert parent["items"] + parent["left_out"] == 16
     (first / "answers.json").unlink()
-    again = job.run(Context(trained.workspace, trained.folder, {"run": folder.name}))
+    again = job.run(replace(trained, spec={"run": folder.name}))
     assert again["parent"]["asked"] == parent["items"]
     assert again["parent"]["systems"] == parent["systems"], "the model answers as it did in its own evaluation"

@@ -19,8 +19,7 @@ from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from tests.backend.evaluation.spoken import Said, Spoken
 from tests.backend.evaluation.test_evaluate import EXPECTED, HELD_OUT, TRAIN, last
-from tests.backend.evaluation.test_job import Context
-from tests.backend.tiny_run import conversations
+from tests.backend.tiny_run import FakeWork, conversations
 
 
 def report_of(said: Said) -> TrialReport:
@@ -66,17 +65,17 @@ def test_what_leads_to_training() -> None:
 
 
 @pytest.fixture
-def trial(tmp_path: Path, tiny_model: Path) -> Context:
+def trial(tmp_path: Path, tiny_model: Path) -> FakeWork:
     """A trial of eight questions with a tiny model."""
     workspace = Workspace.open(tmp_path / "workspace")
     folder = workspace.run_folder(new_id())
     write_conversations(folder, "train", conversations(12))
     write_conversations(folder, "held_out", conversations(8, seed=1))
     model = {"id": "tiny", "path": str(tiny_model)}
-    return Context(workspace, folder, {"model": model, "data": "data-1", "examples": "0"})
+    return FakeWork(folder, {"model": model, "data": "data-1", "examples": "0"}, workspace=workspace)
 
 
-def test_the_job_writes_its_report_and_answers_to_reuse(trial: Context) -> None:
+def test_the_job_writes_its_report_and_answers_to_reuse(trial: FakeWork) -> None:
     (trial.workspace.datasets / "data-1").mkdir()
     summary = prompt_trial.run(trial)
     written = json.loads((trial.folder / REPORT).read_text())
@@ -86,14 +85,14 @@ def test_the_job_writes_its_report_and_answers_to_reuse(trial: Context) -> None:
     assert len(list((trial.workspace.datasets / "data-1").glob("base_answers-*.json"))) == 1
 
 
-def test_a_stopped_trial_leaves_no_report(trial: Context) -> None:
+def test_a_stopped_trial_leaves_no_report(trial: FakeWork) -> None:
     trial.stop_in = "Trying"
     assert prompt_trial.run(trial) == {}
     assert not (trial.folder / REPORT).exists()
 
 
 @pytest.mark.parametrize("spec", [{}, {"model": "x"}, {"unknown": 1}])
-def test_a_wrong_spec_is_refused(trial: Context, spec: dict[str, Any]) -> None:
+def test_a_wrong_spec_is_refused(trial: FakeWork, spec: dict[str, Any]) -> None:
     trial.spec = spec
     with pytest.raises(BadSetting):
         prompt_trial.run(trial)

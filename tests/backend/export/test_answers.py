@@ -39,7 +39,6 @@ class Stub:
 
 
 class Work(FakeWork):
-    workspace: Workspace
     ends_after = 10**9
 
     def progress(self, phase: str, done: int = 0, *args: Any, **more: Any) -> None:

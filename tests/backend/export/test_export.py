@@ -5,7 +5,6 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,31 +33,21 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from tests.backend.export import ollama
 from tests.backend.synthetic import make_adapter, make_finished_run
+from tests.backend.tiny_run import FakeWork
 from tests.only_xllamacpp import hide_llama_cpp_python
 from ui.services.results import exports
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
 
-@dataclass
-class Work:
-    """Replaces the worker's context. stop_at: the phase in which the person stops the export."""
-
-    workspace: Workspace
-    spec: dict[str, Any]
-    stop_at: str = ""
-    phases: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.folder = self.workspace.runs / new_id()
+class Work(FakeWork):
+    def __init__(self, workspace: Workspace, spec: dict[str, Any]) -> None:
+        super().__init__(workspace.runs / new_id(), spec, workspace=workspace)
         self.folder.mkdir()
 
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+    def progress(self, phase: str, done: int = 0, total: int = 0, *more: Any, **named: Any) -> None:
         assert 0 <= done <= total
-        self.phases.append(phase)
-
-    def should_stop(self) -> bool:
-        return self.stop_at in self.phases
+        super().progress(phase, done, total, *more, **named)
 
     @property
     def published(self) -> Path:
@@ -326,7 +315,7 @@ def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
 @pytest.mark.parametrize("phase", ["Checking", "Merging"])
 def test_a_stop_leaves_nothing_behind(tiny_export: NewExport, phase: str) -> None:
     work = tiny_export("merged")
-    work.stop_at = phase
+    work.stop_in = phase
     assert export_job.run(work) == {}
     assert_nothing_offered(work)
 

@@ -56,22 +56,12 @@ def write_run(work: FakeWork) -> None:
     (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
 
 
-class Context:
-    """The context of an export job."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace, self.folder = workspace, workspace.runs / "export"
-        self.folder.mkdir(exist_ok=True)
-        self.spec = {"run": "toy", "to": "script", "name": "My toy; touch x"}
-
-    def progress(self, *_: Any) -> None: ...
-
-    def should_stop(self) -> bool:
-        return False
+SPEC = {"run": "toy", "to": "script", "name": "My toy; touch x"}
 
 
 def exported(workspace: Workspace) -> tuple[ExportResult, Path]:
-    result = ExportResult.model_validate(export_job.run(Context(workspace)))
+    (folder := workspace.runs / "export").mkdir(exist_ok=True)
+    result = ExportResult.model_validate(export_job.run(FakeWork(folder, SPEC, workspace=workspace)))
     [archive] = (workspace.exports / "export").iterdir()
     shutil.unpack_archive(archive, archive.parent)
     return result, archive.with_suffix("")
@@ -123,7 +113,7 @@ def test_the_bundled_models_script_for_pairs_is_checked_in_bf16(workspace: Works
     assert "gradient norm" in result.same.sentence
     other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
     (folder / "train.py").write_text(other)
-    source = Source.of(workspace, ExportSpec.of(Context(workspace).spec))
+    source = Source.of(workspace, ExportSpec.of(SPEC))
     assert script.check_script(source, folder, folder / "trial", folder).ok is False
     assert not (folder / "trial.zip").exists(), "three of four steps are no result to import"
 

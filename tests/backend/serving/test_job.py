@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,52 +28,34 @@ from backend.settings import Workspace, new_id
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.families import TEMPLATES
 from tests.backend.synthetic import QUESTIONS, TOKENIZER_FILES, make_adapter, make_finished_run
+from tests.backend.tiny_run import FakeWork
 from tests.linked_model import link_gguf
 
 KEY = new_key()
 LIMIT = 24  # tokens
 
 
-@dataclass
-class Work:
-    """Replaces the worker's context."""
-
-    workspace: Workspace
-    folder: Path
-    spec: dict[str, Any]
-    stopped: bool = False
-
-    def progress(self, *_: Any) -> None:
-        pass
-
-    def alive(self) -> None:
-        pass
-
-    def should_stop(self) -> bool:
-        return self.stopped
-
-
 @pytest.fixture
-def work(workspace_with_layers: Workspace) -> Work:
+def work(workspace_with_layers: Workspace) -> FakeWork:
     return work_in(workspace_with_layers)
 
 
-def work_in(workspace: Workspace) -> Work:
+def work_in(workspace: Workspace) -> FakeWork:
     """The job that serves a finished run of the workspace's bundled model."""
     model, run, folder = bundled.folder(workspace), workspace.runs / new_id(), workspace.runs / new_id()
     make_adapter(make_finished_run(run, model, bundled.MODEL_ID), model)
     folder.mkdir()
-    return Work(workspace, folder, {"run": run.name, "name": "orders", "key_sha256": key_hash(KEY)})
+    return FakeWork(folder, {"run": run.name, "name": "orders", "key_sha256": key_hash(KEY)}, workspace=workspace)
 
 
 @pytest.fixture
-def url(work: Work) -> Iterator[str]:
+def url(work: FakeWork) -> Iterator[str]:
     with served(work) as url:
         yield url
 
 
 @contextmanager
-def served(work: Work) -> Iterator[str]:
+def served(work: FakeWork) -> Iterator[str]:
     """The address of the endpoint, which is stopped at the end of the block."""
     thread = threading.Thread(target=job.run, args=(work,), daemon=True)
     thread.start()
@@ -84,12 +65,12 @@ def served(work: Work) -> Iterator[str]:
     try:
         yield str(found["url"])
     finally:
-        work.stopped = True
+        work.stop_at = 0
         thread.join(30)
     assert not thread.is_alive()
 
 
-def test_answers_equal_those_of_try(work: Work, url: str, tmp_path: Path) -> None:
+def test_answers_equal_those_of_try(work: FakeWork, url: str, tmp_path: Path) -> None:
     question = [{"role": "user", "content": QUESTIONS[0]}]
     chat = Chat(work.workspace, log_file=work.folder / "try.log")
     try:
@@ -118,7 +99,7 @@ FORM = {"type": "object", "properties": {"count": {"type": "integer"}}, "require
 
 
 @pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
-def test_what_programs_ask_for(work: Work, url: str) -> None:
+def test_what_programs_ask_for(work: FakeWork, url: str) -> None:
     """Forms of answers, many at once, clients that leave, and a process that ends."""
     headers = {"Authorization": f"Bearer {KEY}"}
     with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as client:
@@ -201,7 +182,7 @@ def test_clients(url: str, program: str, script: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_a_model_that_learned_a_tool_calls_it(work: Work, shallow_model: Path) -> None:
+def test_a_model_that_learned_a_tool_calls_it(work: FakeWork, shallow_model: Path) -> None:
     """A few layers, trained until they write one call; the endpoint gives them the tokens of their training."""
     openai, torch, peft = map(pytest.importorskip, ("openai", "torch", "peft"))
     from transformers import AutoModelForCausalLM
@@ -242,7 +223,7 @@ def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_mo
     save_file({name: 1.1 * weight for name, weight in load_file(trained).items()}, trained, {"format": "pt"})
     folder = workspace.runs / new_id()
     folder.mkdir()
-    work = Work(workspace, folder, {"run": run.name, "name": "tiny", "key_sha256": key_hash(KEY)})
+    work = FakeWork(folder, {"run": run.name, "name": "tiny", "key_sha256": key_hash(KEY)}, workspace=workspace)
     asked = {"messages": [{"role": "user", "content": "a b c"}], "max_tokens": 4}
     with served(work) as url:
         found = httpx.post(
@@ -280,4 +261,4 @@ def test_another_computers_address_is_rejected(host: str) -> None:
 def test_an_unknown_setting_is_rejected(tmp_path: Path, change: dict[str, Any]) -> None:
     spec = {"run": "a", "name": "a", "key_sha256": "", **change}
     with pytest.raises(BadSetting):
-        job.run(Work(Workspace.open(tmp_path), tmp_path, spec))
+        job.run(FakeWork(tmp_path, spec, workspace=Workspace.open(tmp_path)))

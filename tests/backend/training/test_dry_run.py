@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,29 +38,19 @@ FITS = {
 SHORT = {"fits": False}
 
 
-@dataclass
-class MeasuredWork(FakeWork):
-    """A job's context with a workspace."""
-
-    workspace: Any = None
-    oom_resets: int = 0
-
-    def reset_oom_count(self) -> None:
-        self.oom_resets += 1
-
-
 @pytest.fixture
-def work(tmp_path: Path, tiny_model: Path) -> MeasuredWork:
-    workspace = Workspace.open(tmp_path / "home")
+def work(tmp_path: Path, tiny_model: Path) -> FakeWork:
+    workspace = Workspace.open(tmp_path / "Jürgens Übungen für 東京")
     made = make_run(workspace.runs / "one", tiny_model, per_device_train_batch_size=4, max_length=512)
-    return MeasuredWork(made.folder, made.spec, workspace=workspace)
+    made.workspace = workspace
+    return made
 
 
 def spec_of(work: FakeWork) -> RunSpec:
     return RunSpec.model_validate(work.spec)
 
 
-def measured_of(work: MeasuredWork) -> Measured | None:
+def measured_of(work: FakeWork) -> Measured | None:
     return training_job.measure(work, spec_of(work))
 
 
@@ -79,7 +68,7 @@ def dry_runs(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) 
     return tried
 
 
-def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_measured_in_its_own_process_then_trained(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_job, "_BUSY_AFTER", 0.0)
     monkeypatch.setattr(training_job.OtherPrograms, "share", lambda others: 0.45)
     result = training_job.run(work)
@@ -99,7 +88,7 @@ def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork, m
 @pytest.mark.parametrize("possible", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
 def test_the_computer_is_kept_awake(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch, possible: bool, fails: bool
+    work: FakeWork, monkeypatch: pytest.MonkeyPatch, possible: bool, fails: bool
 ) -> None:
     happened: list[str] = []
 
@@ -125,7 +114,7 @@ def test_the_computer_is_kept_awake(
     assert work.events_of("awake") == [{"awake": possible}]
 
 
-def test_a_measurement_is_reused_and_changes_no_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_is_reused_and_changes_no_settings(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, FITS)
     spec = spec_of(work)
     first = training_job.measure(work, spec)
@@ -145,13 +134,13 @@ def test_a_measurement_is_reused_and_changes_no_settings(work: MeasuredWork, mon
         [{"optim": optim} for optim in ("adamw", "adamw_8bit", "paged_adamw_8bit")], [{}, {"lora_rank": 64}],
     ],
 )  # fmt: skip
-def test_what_changes_memory_is_measured_again(work: MeasuredWork, changes: list[dict[str, Any]]) -> None:
+def test_what_changes_memory_is_measured_again(work: FakeWork, changes: list[dict[str, Any]]) -> None:
     spec = spec_of(work)
     changed = [spec.model_copy(update={"settings": spec.settings.changed(**change)}) for change in changes]
     assert len(set(map(measurements.key_of, changed))) == len(changes)
 
 
-def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peak_of_the_whole_run_is_stored(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, {**FITS, "seconds_per_step": 500.0})
     monkeypatch.setattr(training, "run", lambda context: TrainingResult(peak_memory_mib=900))
     work.spec["settings"]["keep_general"] = 0.5
@@ -162,7 +151,7 @@ def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: py
     assert again.memory_mib == 900
 
 
-def test_a_measured_run_resumes_without_a_dry_run(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measured_run_resumes_without_a_dry_run(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     trained: list[Any] = []
     monkeypatch.setattr(training, "run", lambda context: trained.append(1) or TrainingResult(steps=1))
@@ -172,7 +161,7 @@ def test_a_measured_run_resumes_without_a_dry_run(work: MeasuredWork, monkeypatc
     assert trained == [1, 1]
 
 
-def test_a_run_with_a_checkpoint_keeps_its_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_a_checkpoint_keeps_its_settings(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, SHORT, FITS)
     monkeypatch.setattr(training, "run", lambda context: TrainingResult(steps=1))
     with checkpoints.writing(work.folder / "checkpoints", 3) as folder:
@@ -182,7 +171,7 @@ def test_a_run_with_a_checkpoint_keeps_its_settings(work: MeasuredWork, monkeypa
     assert not (work.folder / oom.NAME).exists()
 
 
-def test_a_run_that_does_not_fit_gets_settings_that_do(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_does_not_fit_gets_settings_that_do(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, SHORT, SHORT, FITS)
     measured = measured_of(work)
     assert [s.per_device_train_batch_size for s in tried] == [4, 2, 1]
@@ -192,7 +181,7 @@ def test_a_run_that_does_not_fit_gets_settings_that_do(work: MeasuredWork, monke
     assert "2 instead of 4" in work.events_of("note")[0]["what"]
 
 
-def test_shorter_examples_are_offered_but_not_used(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shorter_examples_are_offered_but_not_used(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
     work.spec["data"]["longest"] = 512
     with pytest.raises(DoesNotFit) as refused:
@@ -203,14 +192,14 @@ def test_shorter_examples_are_offered_but_not_used(work: MeasuredWork, monkeypat
     assert oom.settings_used(work.folder, spec_of(work).settings) == spec_of(work).settings
 
 
-def test_when_nothing_fits_the_run_fails(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_nothing_fits_the_run_fails(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, *[SHORT] * 20)
     with pytest.raises(NotEnough, match="does not fit") as refused:
         measured_of(work)
     assert not isinstance(refused.value, DoesNotFit)  # shorter examples do not fit either
 
 
-def test_a_failed_or_endless_dry_run_stops_no_training(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_or_endless_dry_run_stops_no_training(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         dry_runs(patch, None)
         assert measured_of(work) is None
@@ -225,7 +214,7 @@ def test_only_some_exit_codes_mean_out_of_memory(tmp_path: Path, code: int, foun
     assert training_job._outcome(tmp_path / "outcome.json", code) == found
 
 
-def test_a_lower_peak_does_not_replace_a_higher_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lower_peak_does_not_replace_a_higher_one(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
     measured_of(work)
     monkeypatch.setattr(training_job, "available", lambda hardware: 800.0)
@@ -234,7 +223,7 @@ def test_a_lower_peak_does_not_replace_a_higher_one(work: MeasuredWork, monkeypa
     assert (measured.memory_mib, stored.memory_mib) == (600, 900)
 
 
-def test_a_stop_during_the_dry_run_ends_it_and_trains_nothing(work: MeasuredWork) -> None:
+def test_a_stop_during_the_dry_run_ends_it_and_trains_nothing(work: FakeWork) -> None:
     work.stop_at = 0
     assert training_job.run(work)["state"] == "stopped"
     assert not (work.folder / "result").exists()
@@ -248,12 +237,12 @@ from backend import child_process
 from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from backend.training import job
-from tests.backend.training.test_dry_run import IN_A_LONG_CALL, MeasuredWork
+from tests.backend.training.test_dry_run import IN_A_LONG_CALL, FakeWork
 folder = Path(sys.argv[1])
 start = child_process.start
 child_process.start = lambda arguments: start(["-c", IN_A_LONG_CALL, *arguments[2:]], stdout=sys.stdout)
 spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
-job._dry_run(MeasuredWork(folder, {}, workspace=Workspace.open(Path(sys.argv[2]))), spec)
+job._dry_run(FakeWork(folder, {}, workspace=Workspace.open(Path(sys.argv[2]))), spec)
 """
 IN_A_LONG_CALL = """
 import importlib, os, runpy, time
@@ -265,18 +254,18 @@ runpy.run_module("backend.training.dry_run", run_name="__main__")
 """
 
 
-def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: MeasuredWork) -> None:
+def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: FakeWork) -> None:
     (work.folder / "spec.json").write_text(json.dumps(work.spec))
     assert gone(killed_parent(WORKER, str(work.folder), str(work.workspace.root)))
 
 
-def test_bad_settings_are_reported_before_training(work: MeasuredWork) -> None:
+def test_bad_settings_are_reported_before_training(work: FakeWork) -> None:
     work.spec["settings"]["target_modules"] = ["no_such_layer"]
     with pytest.raises(BadSetting, match="no_such_layer"):
         measured_of(work)
 
 
-def test_a_dry_run_stops_at_the_free_memory(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_stops_at_the_free_memory(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_job, "available", lambda hardware: 150.0)
     assert training_job._dry_run(work, spec_of(work)) == SHORT
 
@@ -294,7 +283,7 @@ def test_only_lengths_that_save_memory_are_tried(settings: dict[str, Any], longe
     assert {s.max_length for s, _ in rungs} - {1024} == tried
 
 
-def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> None:
+def test_a_length_that_leaves_no_answer_is_not_offered(work: FakeWork) -> None:
     spec = spec_of(work)
     short = spec.model_copy(update={"settings": spec.settings.model_copy(update={"max_length": 2})})
     with pytest.raises(NotEnough):
@@ -345,13 +334,13 @@ def test_computing_reference_logprobs_is_timed(tmp_path: Path, tiny_model: Path)
     assert found["reference_seconds"] > 0
 
 
-def test_rows_are_truncated_to_max_length(work: MeasuredWork) -> None:
+def test_rows_are_truncated_to_max_length(work: FakeWork) -> None:
     short = truncate(read_rows(work.folder)[0], 6)
     assert max(row.tokens for row in short) == 6
     assert all(row.learned for row in short)
 
 
-def test_the_clock_is_read_when_the_device_is_done(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_is_read_when_the_device_is_done(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU that takes a second to finish what it was given, each time that it is waited for."""
     clock = SimpleNamespace(now=0.0, time=time.time, monotonic=time.monotonic, perf_counter=lambda: clock.now)
     monkeypatch.setattr(Device, "wait", lambda self: setattr(clock, "now", clock.now + 1))
@@ -363,7 +352,7 @@ def test_the_clock_is_read_when_the_device_is_done(work: MeasuredWork, monkeypat
     assert found["evaluation_seconds"] > 0
 
 
-def test_more_memory_than_the_gpu_has_does_not_fit(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_memory_than_the_gpu_has_does_not_fit(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Device, "peak_memory_mib", lambda self: 5000)
     with pytest.raises(NotEnough):
         run_steps(work.folder, spec_of(work), time.time(), 4999, on_processor=False)
