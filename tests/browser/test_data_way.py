@@ -234,8 +234,9 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
         sent = card.get_attribute("data-send")
         page.keyboard.press(key)
         page.wait_for_function("(sent) => document.querySelector('form.making').dataset.send !== sent", arg=sent)
-        assert lead.inner_text().startswith(f"{kept} of 50 kept.")
+        lead.filter(has_text=f"{kept} of 50 kept.").wait_for()
         page.wait_for_function("document.activeElement.type === 'submit'")
+    ticked(page)
     page.keyboard.press("n")
     page.wait_for_function("document.activeElement.name === 'question'")
     page.keyboard.type("Who kneads at dawn?")  # no letter of it is a key

@@ -85,6 +85,12 @@ class Page:
         except Exception as error:
             return {tab.line: web_errors.error_alert(error)}
 
+    def show_latest(self, name: str, inputs: Inputs) -> Updates:
+        """As `show`, but never older than the answer to a click that was quicker."""
+        choice = self.state.choice(inputs)
+        signature, shown = self.signature_of(name, choice), self.show(name, inputs)
+        return shown if self.signature_of(name, choice) == signature else self.show(name, inputs)
+
     def signature_of(self, name: str, before: Choice) -> str:
         """The tab's name, a word that differs whenever it should be shown again, and words about training runs,
         unless the tab can't be shown."""
@@ -181,7 +187,7 @@ def _tick(pulse: gr.HTML, page: Page) -> None:
     to_title = "(signature) => (apprentice.pulse.follow(signature), apprentice.runEnd.follow(signature))"
     page.signature.change(None, page.signature, None, js=to_title, **PRIVATE)
     for name, part in changed.items():
-        page.state.listen(part.change, partial(page.show, name), page.outputs(name), concurrency_limit=4)
+        page.state.listen(part.change, partial(page.show_latest, name), page.outputs(name), concurrency_limit=4)
 
 
 def _open_tabs(page: Page) -> None:

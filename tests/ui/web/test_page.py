@@ -243,6 +243,15 @@ class TestTimer:
         assert "Training was stopped." in shown[page.tabs["train"].line]
         assert 'data-done="start data train"' in shown[page.finished]
 
+    def test_what_happens_while_a_tab_is_read_is_in_the_answer(
+        self, app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tab = page.tabs["train"]
+        slow = Mock(side_effect=lambda choice: (type(tab).show(tab, choice), app.end("run-b", State.STOPPED))[0])
+        monkeypatch.setattr(tab, "show", slow)
+        shown = page.show_latest("train", page.state.inputs(CHOICES["a run going"]))
+        assert "Training was stopped." in shown[tab.line]
+
     def test_a_run_deleted_elsewhere_is_no_longer_chosen(self, app: MadeUpApp, page: Page) -> None:
         before = page.signature_of("train", CHOICES["a run going"])
         app.end("run-b", State.STOPPED)
