@@ -5,11 +5,12 @@ Light: nothing here imports torch. Whatever needs it runs in a job or in the cha
 
 import logging
 import threading
+from contextlib import suppress
 
 from backend.datasets.choices import FixChoices, ValidationFiles
 from backend.datasets.read import parse
 from backend.datasets.store import DatasetStore
-from backend.errors import BadInput, RunProblem, WorkspaceProblem
+from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, local
 from backend.records.machine import Hardware
@@ -87,7 +88,7 @@ class App:
         queue = shared.queue if shared else None
         self.runs = RunService(workspace, self.runner, self.models, policy, queue)
         self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
-        self.asking = AskingService(workspace, self.runner, self.models, policy)
+        self.asking = AskingService(workspace, self.runner, self.models)
         self.retries = RetryService(self.runner, self.runs)
         self.chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.drafting = DraftingService(workspace, self._imports, self.models, policy, self.chat.cores)
@@ -167,10 +168,14 @@ class App:
         return choice if not choice.data_id or self.datasets.exists(choice.data_id) else choice.replace(data_id="")
 
     def ask_ahead(self, choice: Choice) -> None:
-        """Has the chosen base model asked what a run with the checked examples will need of it, in the background."""
-        checked = self.datasets.checked(choice.data_id, choice.model_id)
-        if not checked.blocked:
-            self.asking.begin(checked, choice.model_id, self.datasets.settings(choice))
+        """Has the chosen base model asked what a run with the checked examples will need of it, in the background.
+        Not in a demo: only the bundled model is there, whose answers come with the app."""
+        if self.policy.demo or self.models.simulated or not self.models.is_ready(choice.model_id):
+            return
+        with suppress(ApprenticeError, OSError):  # it only saves time: whoever needs the model says what is wrong
+            checked = self.datasets.checked(choice.data_id, choice.model_id)
+            if not checked.blocked:
+                self.asking.begin(checked, choice.model_id, self.datasets.settings(choice))
 
     def for_training(self, choice: Choice) -> Choice:
         """The selection as its examples go to training: without the open run if that one learned from others. If it

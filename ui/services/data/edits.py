@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from backend.datasets.checks.issues import QUESTIONS
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.editing import Editor
 from backend.datasets.read.load import load
@@ -46,9 +47,10 @@ class EditService:
         with TemporaryDirectory() as folder:
             (file := Path(folder) / "pasted").write_bytes(text.encode("utf-8", "surrogatepass"))
             pasted = load(file, name="Pasted text")
-        why = next((f"{it.message} ({it.place})" for it in pasted.problems if it.severity == "error"), "")
+        wrong = (it for it in pasted.problems if it.severity == "error" or it.kind in QUESTIONS)
+        why = next((f"{it.message} ({it.place})" if it.line else it.message for it in wrong), "")
         if why or not pasted.rows:
-            raise BadInput("These examples can't be added.", why, "Correct them, then try again.")
+            raise BadInput("These examples can't be added.", why, "Correct them, or untick the box above the button.")
         self._editor.add_together(data_id, pasted.rows, lambda edit: None)
 
     def nearest(self, data_id: str, row: int) -> int:

@@ -6,7 +6,6 @@ import time
 
 from backend import child_process
 from backend.datasets.dataset import CheckedDataset
-from backend.hosting.policy import Policy
 from backend.records.specs import DataRef, RunSpec, TrainSettings
 from backend.runs import own_answers
 from backend.settings import Workspace
@@ -22,16 +21,13 @@ _ROUND = 50  # examples: a few more or fewer ask nothing anew
 class AskingService:
     """One child process at a time (`backend.training.asking`), which ends with this one."""
 
-    def __init__(self, workspace: Workspace, runner: Runner, models: ModelService, policy: Policy) -> None:
+    def __init__(self, workspace: Workspace, runner: Runner, models: ModelService) -> None:
         self._workspace, self._runner, self._models = workspace, runner, models
-        self._here = not policy.demo and not models.simulated
         self._wanted: RunSpec | None = None  # with what decides which prompts are asked, and how they are answered
 
     def begin(self, checked: CheckedDataset, model_id: str, settings: TrainSettings) -> None:
         """Has the base model asked what a run with these examples would ask, unless that is known; returns at once.
-        Not in a demo: only the bundled model is there, whose answers come with the app."""
-        if not self._here or not self._models.is_ready(model_id):
-            return
+        Raises what looking at the model's files does."""
         model = self._models.reference(self._models.resolve(model_id))
         language = own_answers.language_for(checked.language, self._models.entry(model.id).languages)
         rows = -(-len(checked.split.train) // _ROUND) * _ROUND
@@ -41,7 +37,7 @@ class AskingService:
         )  # fmt: skip
         deciding = settings.model_dump(include={"trainer", "method", "precision", "seed", "keep_general"})
         spec = RunSpec(name="", model=model, data=data, settings=TrainSettings(**deciding))
-        if spec != self._wanted and own_answers.unasked(own_answers.known(self._workspace, spec), spec):
+        if spec != self._wanted:
             self._wanted = spec
             threading.Thread(target=self._ask, args=(spec,), name="asking", daemon=True).start()
 
@@ -50,9 +46,9 @@ class AskingService:
         self._wanted = None
 
     def _ask(self, spec: RunSpec) -> None:
-        """Until it is done or something else is wanted; never beside a job that computes, but again after it."""
+        """Until all is known, also by a run, or something else is wanted; never beside a job that computes."""
         arguments = ["-m", "backend.training.asking", str(self._workspace.root), spec.model_dump_json()]
-        while self._wanted is spec:
+        while self._wanted is spec and own_answers.unasked(own_answers.known(self._workspace, spec), spec):
             if not self._computes():
                 with (self._workspace.cache / "asking.log").open("wb") as log:
                     child = child_process.start(arguments, stdout=log, stderr=subprocess.STDOUT)

@@ -28,7 +28,8 @@ def card(data: DatasetState) -> Markup:
     left = data.waiting
     if not left:
         return components.EMPTY
-    first, progress = left[0], components.badge(f"{fmt.number(len(left))} to decide", "calm")
+    first, rows = left[0], {problem.row for problem in left if problem.row}
+    progress = components.badge(f"{fmt.count(len(rows), 'example')} to decide", "calm") if rows else components.EMPTY
     if first.kind in GUESSES:
         return components.card("Is this right?", _guess(first, data), aside=progress)
     alike = [problem for problem in left if problem.kind == first.kind]
@@ -63,7 +64,7 @@ def _effect(problem: Problem, data: DatasetState) -> Markup:
         said = Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>')
         groups = answers_given(problem.row, data)
         listed = [(fmt.listed([f"example {one.row}" for one in same][:_LISTED]), same[0]) for same in groups]
-        return components.join(said.format(where, before_after.example(first)) for where, first in listed)
+        return components.join(said.format(where.capitalize(), before_after.example(row)) for where, row in listed)
     if row is None:
         return Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>').format(name, _cells(problem, data))
     change = next((c for c in data.fix_previews.get(problem.kind, ()) if c.row == problem.row and c.after), None)

@@ -67,6 +67,8 @@ def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
     except RunProblem as error:
         return Looked(components.problem_alert(error), again=True, texts=texts)
     problem = failure(job, saved=evaluations.has_answers(run_id))
+    if report and report.next_kind == "continue" and not app.runs.job(run_id).state.can_resume:
+        report = report.model_copy(update={"next": ""})  # it was continued since, or comes from another computer
     hidden = bool(report) and isinstance(app.blind_tests.state(run_id), Question)
     shown = report.model_copy(update={"answers": ()}) if report and hidden else report
     return Looked(ended(problem, shown, questions, on_try), "", False, bool(report), texts, report, hidden)

@@ -36,19 +36,9 @@ def verdict(report: EvaluationSummary) -> Markup:
     kept = components.alert(
         _KEPT.get(report.general.verdict, "calm"), verdicts.general_title(report), verdicts.general_counts(report)
     )
-    return Markup('<section class="card verdict"><h2>{}</h2>{}</section>').format(
-        verdicts.counts(report),
-        components.join(
-            (
-                learned,
-                pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY,
-                kept,
-                against_parent(report),
-                next_step(report),
-                _verified(report),
-            )
-        ),
-    )
+    typical = pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY
+    parts = components.join((learned, typical, kept, against_parent(report), next_step(report), _verified(report)))
+    return Markup('<section class="card verdict"><h2>{}</h2>{}</section>').format(verdicts.counts(report), parts)
 
 
 def pairs(report: EvaluationReport) -> Markup:

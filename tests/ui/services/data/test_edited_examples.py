@@ -50,7 +50,8 @@ def test_pasted_examples_join_those_that_are_open_or_change_nothing(app: App, tm
     data_id = add(app, chats(12), tmp_path)
     app.edits.add_text(data_id, 'question,answer\nDo you sell tea?,"Yes, green tea."\nAnd milk?,No.\n')
     assert [row.messages[-1]["content"] for row in rows(app, data_id).values()][12:] == ["Yes, green tea.", "No."]
-    for refused in ("hello", '{"question": "Why?", "answer": "So."}\n{"question": "What?", "answer": ""}'):
+    guessed = "Which tea\tWhat else\n" + "".join(f"When is tea {n} served?\tTea {n} comes at {n}.\n" for n in range(8))
+    for refused in (guessed, "hello", '{"question": "Why?", "answer": "So."}\n{"question": "What?", "answer": ""}'):
         with pytest.raises(BadInput):
             app.edits.add_text(data_id, refused)
     assert len(rows(app, data_id)) == 14

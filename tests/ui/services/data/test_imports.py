@@ -73,6 +73,7 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
     card = decisions.card(app.datasets.state(choice))
     assert "“At nine.” is right (2 ×)" in card
     assert "“At ten.” is right (1 ×)" in card
+    assert all(f">{named}<" in card for named in ("Example 1 and example 3", "Example 2"))
     for value, left, dropped in (("2", 0, {1, 3}), ("undo", 3, set()), ("all:1", 0, set())):
         if value == "undo":
             apply_action(app, choice, "undo", "conflicting_answers")

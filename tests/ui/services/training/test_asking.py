@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -39,17 +41,40 @@ def test_the_answers_are_there_when_the_run_starts(app: App, choice: Choice) -> 
     until(lambda: not own_answers.unasked(own_answers.known(app.workspace, spec), spec), 120)
 
 
-def test_it_is_never_asked_beside_a_job_that_computes(
-    app: App, choice: Choice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[psutil.Process] = []
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[psutil.Process]:
+    """The processes that are started to ask, each of which only waits."""
+    started: list[psutil.Process] = []
 
     def start(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.PIPE)
-        begun.append(psutil.Process(child.pid))
+        started.append(psutil.Process(child.pid))
         return child
 
     monkeypatch.setattr(asking.child_process, "start", start)
+    return started
+
+
+def test_what_a_run_has_asked_meanwhile_is_not_asked_again(
+    app: App, choice: Choice, begun: list[psutil.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = app.runner.submit("calibrate", {}, "It waits, as nothing ticks")
+    tabs(app)["data"].show(choice)
+    monkeypatch.setattr(own_answers, "unasked", lambda *_: [])
+    app.runner.stop(job)
+    until(lambda: all(thread.name != "asking" for thread in threading.enumerate()))
+    assert not begun
+
+
+def test_what_can_not_be_asked_ahead_breaks_no_tab(app: App, choice: Choice) -> None:
+    app.asking.begin = Mock(side_effect=OSError)  # type: ignore[method-assign]
+    drawn = tabs(app)
+    assert drawn["data"].show(choice)[drawn["data"].forward]["interactive"]
+    assert drawn["train"].show(choice)[drawn["train"].planning.start]["interactive"]
+    assert app.asking.begin.call_count == 2
+
+
+def test_it_is_never_asked_beside_a_job_that_computes(app: App, choice: Choice, begun: list[psutil.Process]) -> None:
     job = app.runner.submit("calibrate", {}, "It waits, as nothing ticks")
     page = tabs(app)
     page["data"].show(choice)

@@ -123,6 +123,7 @@ def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -
     rows += [chat(61, question(61), ("assistant", "")), *copies]
     state = state_of(rows)
     assert "60 good, 3 need you." in views.guide(state)
+    assert "3 examples to decide" in decisions.card(state)
     assert answers_of(state) == ["Remove this example", "Edit it"]
     two = state_of(rows, empty_answer="all")
     assert answers_of(two) == ["Remove this example and keep the first", "Remove both extra copies", "Keep it as it is"]

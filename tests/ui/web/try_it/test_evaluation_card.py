@@ -76,6 +76,15 @@ class TestTab:
         assert shown[card.answers].count("<article") == 8
         assert page.tabs["runs"].show(DONE)[page.tabs["runs"].listing].count("6 of 8 right") == 1
 
+    def test_a_training_is_continued_where_it_was_stopped(self, app: MadeUpApp, page: Page) -> None:
+        found = report(next="Continue it first.", next_kind="continue")
+        app.evaluations.latest_report = lambda run_id: found  # type: ignore[method-assign]
+        assert "Continue" not in self.card(page).show(DONE)[self.card(page).card], "it came from another computer"
+        app.end("run-a", State.STOPPED)
+        assert 'data-do="resume-evaluated"' in self.card(page).show(DONE)[self.card(page).card]
+        shown = answer(page, self.card(page).card, "click", DONE, clicked=("resume-evaluated", ""))
+        assert (shown[page.opens], app.runs.state("run-a")) == ("train", "queued")
+
     def test_a_second_click_does_not_start_another(self, app: MadeUpApp, page: Page) -> None:
         card = self.card(page)
         answer(page, card.compare, "click", DONE)
