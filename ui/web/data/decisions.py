@@ -107,12 +107,9 @@ def answers_given(number: int, data: DatasetState) -> list[list[Row]]:
 def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> list[Markup]:
     """At most three buttons, or one for each of several answers."""
     if problem.kind == CHOICE:
-        picks = [
-            components.button(
-                f"“{fmt.shorten(last_answer(same[0]), 60)}” is right ({len(same):,} ×)", "pick", same[0].row
-            )
-            for same in answers_given(problem.row, data)[:_LISTED]
-        ]
+        given = [(same[0], f"{len(same):,} ×") for same in answers_given(problem.row, data)[:_LISTED]]
+        named = [(row, f"“{fmt.shorten(last_answer(row), 60)}” is right ({times})") for row, times in given]
+        picks = [components.button(words, "pick", row.row) for row, words in named]
         return [*picks, components.button("Keep them all", "pick", f"all:{problem.row}")]
     kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
     unread, where = kind in data.unreadable, f"example {problem.row}"

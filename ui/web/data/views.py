@@ -142,9 +142,8 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
     title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
     numbers = [(fmt.number(data.errors), "still with errors")]
     if tokens:
-        numbers.append(
-            (fmt.number(tokens.learned), f"pieces of words (tokens) to learn, of {fmt.number(tokens.total)}")
-        )
+        of_all = f"pieces of words (tokens) to learn, of {fmt.number(tokens.total)}"
+        numbers.append((fmt.number(tokens.learned), of_all))
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
     numbers.append((fmt.number(repeated), "the same, or almost, as another (duplicates)"))
     missing = [f"{fmt.number(len(data.dropped))} removed"] if data.dropped else []

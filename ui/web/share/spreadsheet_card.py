@@ -104,9 +104,8 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
         acts.insert(0, components.button("Continue", "resume", job.id, "firm"))
     elif sheet.file:
         result, name = sheet.result, sheet.file.name
-        lacks = (
-            f"{fmt.count(result.unanswered, 'row has', 'rows have')} no answer: no question, or one that is too long."
-        )
+        rows = fmt.count(result.unanswered, "row has", "rows have")
+        lacks = f"{rows} no answer: no question, or one that is too long."
         cut = f"{fmt.count(result.cut, 'answer was', 'answers were')} cut off: too long, or in a loop."
         asides = [lacks if result.unanswered else "", cut if result.cut else "", *result.skipped]
         parts.append(components.text(" ".join(filter(None, asides)), "small"))
