@@ -60,7 +60,7 @@ def run(context: JobContext) -> dict[str, Any]:
         return {}
     falling = diagnosis.still_falling(diagnosis.validation_losses(folder))
     stopped = False  # by the person
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         stopped = (read_json(folder / "status.json").get("result") or {}).get("state") == "stopped"
     report = diagnosis.with_next_step(report, falling, stopped=stopped)
     report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings, falling)})

@@ -82,7 +82,7 @@ def prepare(home: Path, count: int, *, smoke: bool) -> tuple[Path, Rows]:
 
     model = model_in(home, smoke)
     encoded = [ChatTokenizer.load(model).encode(chat) for chat in chats(count + VALIDATION, SEED)]
-    made = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
+    made = [{"input_ids": [*row.input_ids], "labels": [*row.labels]} for row in encoded]
     print(f"{count} chats of {sum(row.tokens for row in encoded) / len(encoded):.0f} tokens", flush=True)
     return model, {"train": made[:count], "validation": made[count:]}
 

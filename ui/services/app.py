@@ -112,8 +112,9 @@ class App:
             self._shared.require_disk()
 
     def _free_memory(self, lane: Lane) -> None:
-        """Closes the open chats before a training run starts: each may need most of the memory."""
+        """Closes what has a model open before a training run starts: each may need most of the memory."""
         if lane == "training":
+            self.asking.free_memory()
             self.chat.release()
             self.drafting.stop()
 

@@ -18,6 +18,7 @@ from backend.datasets.checks import structure as structure_checks
 from backend.datasets.checks import tokens as token_checks
 from backend.datasets.checks.fixers import Fixer, fixers_for, with_system, without_system
 from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.checks.personal_data import PERSONAL
 from backend.datasets.checks.report import Report
 from backend.datasets.checks.tokens import TokenTotals
 from backend.errors import BadSetting, WorkspaceProblem
@@ -153,8 +154,10 @@ class _Fixing:
         by_row: dict[int, set[str]] = defaultdict(set)
         for problem in problems:
             rows = self._accept.get(problem.kind, ())
-            if (rows == "all" and problem.kind != answer_checks.CHOICE) or (rows != "all" and problem.row in rows):
-                by_row[problem.row].add(problem.kind)
+            of_many = problem.kind in PERSONAL and not problem.row  # one note about many rows
+            for number in [row.row for row in self.rows] if of_many else [problem.row]:
+                if (rows == "all" and problem.kind != answer_checks.CHOICE) or (rows != "all" and number in rows):
+                    by_row[number].add(problem.kind)
         if not by_row:
             return False
         fixers = self.fixers()

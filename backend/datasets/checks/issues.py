@@ -47,14 +47,16 @@ def problem(row: Row | None, kind: str, message: str = "", quote: str = "") -> P
     return Problem(line, number, kind, issue.severity, message or issue.message, issue.fix, quote, file)
 
 
-def accidents(found: Sequence[Problem], rows: int) -> Iterator[Problem]:
+def accidents(
+    found: Sequence[Problem], rows: int, many: str = "So many are usually meant; look at some of them."
+) -> Iterator[Problem]:
     """The problems where they are few among `rows`; else one note about the file, since what so many examples have is
-    usually how they are meant."""
+    usually how they are meant. many: what the note says of that."""
     if len(found) <= max(_FEW, _PART * rows):
         yield from found
         return
     title, where = issue_title(found[0].kind), numbered([one.row for one in found])
-    message = f"{title}: in {len(found):,} examples ({where}). So many are usually meant; look at some of them."
+    message = f"{title}: in {len(found):,} examples ({where}). {many}"
     yield problem(None, found[0].kind, message, found[0].quote)
 
 

@@ -24,6 +24,7 @@ class AskingService:
     def __init__(self, workspace: Workspace, runner: Runner, models: ModelService) -> None:
         self._workspace, self._runner, self._models = workspace, runner, models
         self._wanted: RunSpec | None = None  # with what decides which prompts are asked, and how they are answered
+        self._child: subprocess.Popen[bytes] | None = None
 
     def begin(self, checked: CheckedDataset, model_id: str, settings: TrainSettings) -> None:
         """Has the base model asked what a run with these examples would ask, unless that is known; returns at once.
@@ -38,12 +39,20 @@ class AskingService:
         deciding = settings.model_dump(include={"trainer", "method", "precision", "seed", "keep_general"})
         spec = RunSpec(name="", model=model, data=data, settings=TrainSettings(**deciding))
         if spec != self._wanted:
+            self.end()
             self._wanted = spec
             threading.Thread(target=self._ask, args=(spec,), name="asking", daemon=True).start()
 
     def end(self) -> None:
         """Asks nothing any more. What was answered until now is stored."""
         self._wanted = None
+        self.free_memory()
+
+    def free_memory(self) -> None:
+        """Ends the child at once, before a job measures the memory that it has; it begins again after that job."""
+        child, self._child = self._child, None
+        if child:
+            child_process.kill(child)
 
     def _ask(self, spec: RunSpec) -> None:
         """Until all is known, also by a run, or something else is wanted; never beside a job that computes."""
@@ -51,10 +60,10 @@ class AskingService:
         while self._wanted is spec and own_answers.unasked(own_answers.known(self._workspace, spec), spec):
             if not self._computes():
                 with (self._workspace.cache / "asking.log").open("wb") as log:
-                    child = child_process.start(arguments, stdout=log, stderr=subprocess.STDOUT)
+                    self._child = child = child_process.start(arguments, stdout=log, stderr=subprocess.STDOUT)
                 while self._wanted is spec and child.poll() is None and not self._computes():
                     time.sleep(_POLL)
-                done = child.poll() is not None
+                done = child.poll() is not None and child is self._child
                 child_process.kill(child)
                 if done:
                     return

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import FIXABLE
 from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, issue_title
+from backend.datasets.checks.personal_data import PERSONAL
 from backend.datasets.read.cells import DROP
 from backend.datasets.read.table import TABLES
 from backend.records.rows import Problem, Row
@@ -152,10 +153,12 @@ def notes(data: DatasetState) -> Markup:
     for kind, (first, *more) in kinds.items():
         title = issue_title(kind)
         counted = f"{title}: {fmt.count(1 + len(more), 'example')}" if first.row else title
-        calm = kind in CALM or kind in FIXABLE  # what so many examples have is usually meant
+        calm = kind in CALM or (kind in FIXABLE and kind not in PERSONAL)  # what so many have is usually meant
         fix = "" if kind in FIXABLE else first.fix
         shown.append(components.alert("calm" if calm else "warn", counted, first.message, fix))
         if not calm and first.severity != "error":
-            fine = components.button("That is fine", "refuse", kind, label=f"That is fine: {title}")
-            shown.append(Markup('<div class="after-alert">{}</div>').format(fine))
+            acts = [components.button("That is fine", "refuse", kind, label=f"That is fine: {title}")]
+            if kind in PERSONAL:
+                acts.insert(0, components.button(f"{first.fix.rstrip('.')} everywhere", "accept", kind))
+            shown.append(Markup('<div class="after-alert">{}</div>').format(components.acts(*acts)))
     return components.join(shown)

@@ -118,6 +118,10 @@ def test_what_many_examples_have_is_one_note_about_the_file() -> None:
     rows = [chat(n, ("user", one), ("assistant", other)) for n, (one, other) in enumerate([*asked, *sound[1:]])]
     note = next(it for it in check(dataset(rows)).problems if it.kind == "conflicting_answers")
     assert "in 6 examples (0, 1, 2 and others)" in note.message
+    some = dataset([chat(n, ("user", one), ("assistant", said)) for n, (one, said) in enumerate(calls[:9] + sound, 1)])
+    for accepted, replaced in (("all", 9), ({2, 3, 50}, 2)):
+        fixed = fix.apply(some, check(some), {"personal_phone": accepted})
+        assert sum("[phone]" in last_answer(row) for row in fixed.dataset.rows) == replaced == len(fixed.changes)
 
 
 @pytest.mark.parametrize(
