@@ -93,24 +93,11 @@ DEMO = Policy(
     True,
     frozenset(Feature),
     Limits(
-        upload=5.0,
-        unpacked=50.0,
-        parsing=512.0,
-        imports=1,
-        rows=2_000,
-        tokens=2_000_000,
-        training=900.0,
-        waiting=2,
-        queue=20,
-        chats=4,
-        visitors=200,
-        disk=20_000.0,
-        visitor_disk=600.0,
-        uploads=1_000.0,
-        visitor_uploads=20.0,
-        lifetime=2 * 3600.0,
+        upload=5.0, unpacked=50.0, parsing=512.0, imports=1, rows=2_000, tokens=2_000_000, training=900.0,
+        waiting=2, queue=20, chats=4, visitors=200, lifetime=2 * 3600.0,
+        disk=20_000.0, visitor_disk=600.0, uploads=1_000.0, visitor_uploads=20.0,
     ),
-)
+)  # fmt: skip
 
 
 def on_a_space(environment: Mapping[str, str] = os.environ) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, TypeVar
 
 from backend import child_process
@@ -71,7 +72,7 @@ class Box:
         assert child.stdout is not None
         seconds = SECONDS + _SECONDS_A_MIB * len(request) / MIB
         try:
-            with child_process.Watch(child, MEMORY, _PATIENCE * seconds, seconds) as watch:
+            with closing(child_process.Watch(child, MEMORY, _PATIENCE * seconds, seconds)) as watch:
                 frames.write(child.stdin, request)
                 kind, value = frames.read(child.stdout, _SHORT_ANSWER + _ANSWER * len(request))
             if kind == "done":

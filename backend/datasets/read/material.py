@@ -1,5 +1,6 @@
 """Reads any text, document or table as passages to make examples from, whether or not it holds examples already."""
 
+from contextlib import closing
 from pathlib import Path
 
 from backend.datasets.documents.blocks import Block, Document
@@ -39,7 +40,7 @@ def _read(file: File, path: Path) -> Document:
         rows = [(n, [row[name] for name in table.columns]) for n, row in enumerate(table.rows, 2)]
         return Document([Block(1, "", rows=[(1, list(table.columns)), *rows])])
     if reader.format in _PARSED:
-        with Parser(file.source, reader.format) as parser:
+        with closing(Parser(file.source, reader.format)) as parser:
             return parser.document()
     if reader.format == "html":
         return read_html(file.whole_text())

@@ -54,12 +54,6 @@ class Parser:
             self._child, source.limits.parser_bytes, SECONDS, poll=lambda: _CANCELLED * source.is_cancelled()
         )
 
-    def __enter__(self) -> Parser:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Ends the child and deletes its copy of the file."""
         self._watch.close()

@@ -157,8 +157,7 @@ def notes(data: DatasetState) -> Markup:
         fix = "" if kind in FIXABLE else first.fix
         shown.append(components.alert("calm" if calm else "warn", counted, first.message, fix))
         if not calm and first.severity != "error":
-            acts = [components.button("That is fine", "refuse", kind, label=f"That is fine: {title}")]
-            if kind in PERSONAL:
-                acts.insert(0, components.button(f"{first.fix.rstrip('.')} everywhere", "accept", kind))
-            shown.append(Markup('<div class="after-alert">{}</div>').format(components.acts(*acts)))
+            fix_all = [components.button(f"{first.fix.rstrip('.')} everywhere", "accept", kind)] * (kind in PERSONAL)
+            fine = components.button("That is fine", "refuse", kind, label=f"That is fine: {title}")
+            shown.append(Markup('<div class="after-alert">{}</div>').format(components.acts(*fix_all, fine)))
     return components.join(shown)

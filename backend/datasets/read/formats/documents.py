@@ -1,5 +1,6 @@
 """Reads PDF files, Word documents and OpenDocument texts, in a child process."""
 
+from contextlib import closing
 from functools import partial
 
 from backend.datasets.read.examples import find_examples, one_text
@@ -13,7 +14,7 @@ def _matches(kind: str, file: File) -> bool:
 
 
 def _open(kind: str, file: File) -> OpenSource:
-    with Parser(file.source, kind) as parser:
+    with closing(Parser(file.source, kind)) as parser:
         document = parser.document()
     opened = find_examples(document, file.options) or one_text(document.text)
     opened.passed += [PassedOver(what, text) for what, text in document.asides]

@@ -4,6 +4,7 @@ import gzip
 import os
 import sys
 import zipfile
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def test_what_documents_hold_counts_together(tmp_path: Path, document: str) -> N
     first, second = (f"{name}__dot__{ending}" for name in "ab")
     path = archive(tmp_path, **{first: content, second: content})
     measured = ByteSource(BytesIO(content), len(content), Limits())
-    with Parser(measured, ending) as parser:
+    with closing(Parser(measured, ending)) as parser:
         parser.document()
     budget = 2 * len(content) + 3 * measured.expanded // 2
     options: dict[str, Any] = {"shape": "text"}
