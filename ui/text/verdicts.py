@@ -148,9 +148,8 @@ def general_detail(report: EvaluationSummary) -> str:
             f"{rest.kept} ({rest.kept / rest.base_right:.0%}, 95% interval {low:.0%} to {high:.0%})."
         ]
     if rest.leaked is not None:
-        parts.append(
-            f"Of {rest.asked} messages about other things, it answers {rest.leaked} as if they were your task."
-        )
+        said = f"Of {rest.asked} messages about other things, it answers {rest.leaked} as if they were your task."
+        parts.append(said)
     if rest.drift is not None and math.isfinite(rest.drift):
         likely = "less" if rest.drift > 0 else "more"
         parts.append(f"The base model's own answers became {likely} likely ({abs(rest.drift):.2f} nats per token).")

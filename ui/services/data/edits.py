@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.issues import QUESTIONS
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.editing import Editor
@@ -47,7 +48,8 @@ class EditService:
         with TemporaryDirectory() as folder:
             (file := Path(folder) / "pasted").write_bytes(text.encode("utf-8", "surrogatepass"))
             pasted = load(file, name="Pasted text")
-        wrong = (it for it in pasted.problems if it.severity == "error" or it.kind in QUESTIONS)
+        found = (*pasted.problems, *row_problems(pasted.rows))
+        wrong = (it for it in found if it.severity == "error" or it.kind in QUESTIONS)
         why = next((f"{it.message} ({it.place})" if it.line else it.message for it in wrong), "")
         if why or not pasted.rows:
             raise BadInput("These examples can't be added.", why, "Correct them, or untick the box above the button.")

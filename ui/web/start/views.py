@@ -136,9 +136,8 @@ def model_card(
     numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk)]
     allows = {True: "commercial use allowed", False: "no commercial use", None: "read what it allows"}
     numbers.append((model.licence.partition(" (")[0], f"license; {allows[model.commercial_use]}"))
-    bar = components.memory_bar(
-        fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}; {have} can be used."
-    )
+    words = f"Needs {needs}; {have} can be used."
+    bar = components.memory_bar(fmt.memory_parts(option.memory.parts), fit.has_mib, words)
     small = (
         f"{fmt.short_number(model.parameters)} parameters. It reads up to {fmt.number(model.context_length)} tokens "
         f"at once, about {fmt.number(words_in(model.context_length))} words."

@@ -52,8 +52,9 @@ def test_pasted_examples_join_those_that_are_open_or_change_nothing(app: App, tm
     assert [row.messages[-1]["content"] for row in rows(app, data_id).values()][12:] == ["Yes, green tea.", "No."]
     guessed = "Which tea\tWhat else\n" + "".join(f"When is tea {n} served?\tTea {n} comes at {n}.\n" for n in range(8))
     for refused in (guessed, "hello", '{"question": "Why?", "answer": "So."}\n{"question": "What?", "answer": ""}'):
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInput) as fault:
             app.edits.add_text(data_id, refused)
+    assert "line 2" in fault.value.why, "the one without an answer"
     assert len(rows(app, data_id)) == 14
     app.edits.undo(data_id)
     assert len(rows(app, data_id)) == 12
