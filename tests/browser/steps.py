@@ -13,9 +13,7 @@ _STILL = """new Promise((done) => {
     .observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true });
 })"""
 # A button that has just been enabled still fades from one color to another.
-_COLORS_ARE_FINAL = (
-    "!document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running')"
-)
+_COLORS_ARE_FINAL = "!document.getAnimations().some((e) => e instanceof CSSTransition && e.playState === 'running')"
 
 
 def go(page: Any, name: str) -> None:

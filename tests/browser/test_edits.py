@@ -20,9 +20,7 @@ def open_form(page: Any) -> Any:
 
 
 def holds(page: Any, selector: str, text: str) -> None:
-    page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector)?.value === text", arg=[selector, text]
-    )
+    page.wait_for_function("([at, text]) => document.querySelector(at)?.value === text", arg=[selector, text])
 
 
 ANSWER = "#row-form label:nth-of-type(2) textarea"

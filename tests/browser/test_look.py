@@ -257,9 +257,7 @@ def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
     assert search.evaluate("(field) => field === document.activeElement && !field.value")
     assert page.get_by_role("button", name="Clear the search").is_hidden()
     search.fill("8B")
-    page.evaluate(
-        "(all => { all.outerHTML = all.outerHTML.replace('data-kept', '') })(document.querySelector('.filters'))"
-    )
+    page.evaluate("(e => { e.outerHTML = e.outerHTML.replace('data-kept', '') })(document.querySelector('.filters'))")
     page.get_by_text("1 of 5 models are shown.").wait_for()
     assert search.input_value() == "8B", "what was typed is lost with the field"
 
