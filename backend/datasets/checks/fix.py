@@ -154,7 +154,8 @@ class _Fixing:
         by_row: dict[int, set[str]] = defaultdict(set)
         for problem in problems:
             rows = self._accept.get(problem.kind, ())
-            of_many = problem.kind in PERSONAL and not problem.row  # one note about many rows
+            # One note about many rows: it also stands for those that were accepted when they were few.
+            of_many = not problem.row and (problem.kind in PERSONAL or rows != "all")
             for number in [row.row for row in self.rows] if of_many else [problem.row]:
                 if (rows == "all" and problem.kind != answer_checks.CHOICE) or (rows != "all" and number in rows):
                     by_row[number].add(problem.kind)

@@ -122,6 +122,8 @@ def test_what_many_examples_have_is_one_note_about_the_file() -> None:
     for accepted, replaced in (("all", 9), ({2, 3, 50}, 2)):
         fixed = fix.apply(some, check(some), {"personal_phone": accepted})
         assert sum("[phone]" in last_answer(row) for row in fixed.dataset.rows) == replaced == len(fixed.changes)
+    chosen = fix.apply(dataset(rows), check(dataset(rows)), {"conflicting_answers": {3, 4}})
+    assert [change.row for change in chosen.changes] == [3, 4], "chosen when there were few"
 
 
 @pytest.mark.parametrize(
