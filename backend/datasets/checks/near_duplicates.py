@@ -94,7 +94,7 @@ def contradict(one: str, other: str) -> bool:
     says = [[bool(kind & set(_words(text)[:_FIRST])) for kind in (_YES, _NO)] for text in (one, other)]
     for each, text in zip(says, (one, other), strict=True):
         each[0] |= _AFFIRMED.match(text) is not None
-    opposed = says[0] != says[1] and any(a and b for a, b in zip(says[0], reversed(says[1]), strict=True))
+    opposed = sorted(says) == [[False, True], [True, False]]  # "yes, no problem" and "certainly not" say both
     short = max(len(one), len(other)) <= _ADVICE
     return short and (opposed or bool(numbers[0] and numbers[1] and not numbers[0] & numbers[1]))
 

@@ -133,6 +133,7 @@ def test_what_many_examples_have_is_one_note_about_the_file() -> None:
         ("It is 24 degrees.", "28 degrees.", True), ("It is a loaf.", "No loaf is ours.", False),
         ("bug", "praise", True), ('{"n": 2}', '{"n": 3}', True), ("By mail.", "By mail, within a day.", False),
         ("It is a form of rule.", "A term of law.", False), ("Yes, with a key.", "Yes, the door has one.", False),
+        ("Yes, no problem.", "Sure, that works.", False), ("Certainly not.", "No, we don't.", False),
     ],
 )  # fmt: skip
 def test_answers_contradict_by_a_number_a_label_or_a_no(one: str, other: str, differ: bool) -> None:
