@@ -120,14 +120,19 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
     found: list[tuple[bool, Column]] = []
     names = list(dict.fromkeys(name for row in rows for name in row.cells))
     told = {name: {cell for row in rows if (cell := row.cells.get(name, ""))} for name in names}
-    subject = max(
-        names, key=lambda name: sum(not (c[0].isdigit() or changes(c) or _HOURS.search(c)) for c in told[name])
-    )
+    named = {name: sum(not (c[0].isdigit() or changes(c) or _HOURS.search(c)) for c in told[name]) for name in names}
+    subject = next(name for name in names if 4 * named[name] >= 3 * max(named.values()))  # notes may differ more
+    beside = ""  # the column that tells rows of one name apart
+    if len(told[subject]) < len(rows):
+        others = (name for name in names if name != subject and named[name])
+        apart = (name for name in others if len({(r.cells.get(subject), r.cells.get(name)) for r in rows}) == len(rows))
+        beside = next(apart, "")
+    called = f"{{{subject}}} ({{{beside}}})" if beside else f"{{{subject}}}"
     ways = _ways(" ".join([*names, *(row.text for row in rows[:_SAMPLE])]))
     for number, name in enumerate(names, 1):
         filled = tuple(row for row in rows if row.cells.get(name) and row.cells.get(subject))
         filled = tuple(row for row in filled if not CELL_ERROR.fullmatch(row.cells[name]))
-        if name == subject or len({row.cells[name] for row in filled}) < min(2, len(rows)):
+        if name in (subject, beside) or len({row.cells[name] for row in filled}) < min(2, len(rows)):
             continue
         cells = [row.cells[name] for row in filled[:_SAMPLE]]
         flagged = _most(cells, changes)
@@ -136,7 +141,7 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
         kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "verb" if verb else "cell"
         answer = "{row}: {cell} ({column})" if priced and not flagged else "{row}: {cell}"
         asked = name if ways["keeps_capitals"] else _lower(name, "")
-        spoken = {"row": f"{{{subject}}}", "cell": f"{{{name}}}", "column": asked, "verb": verb}
+        spoken = {"row": called, "cell": f"{{{name}}}", "column": asked, "verb": verb}
         *asks, answer = (_filled(text, spoken) for text in (*ways[kind], answer))
         column = Column(f"{table}.{number}", name, asked, subject, tuple(asks), answer, filled, flagged or priced)
         found.append((kind == "cell", column))

@@ -68,6 +68,9 @@ def test_each_column_is_asked_about_in_the_person_s_words() -> None:
         ("What does Oat cost on Monday?", "Oat is 5 €.", 2),
     ]  # fmt: skip
     assert len(templates.from_column(price, ("The same for all?",), "{cell}")) == 1, "a question has one answer"
+    fees = "| Item | Who | Fee | Note |\n|---|---|---|---|\n| Year | we | 9 € | May |\n| Year | boys | 4 € | cash |\n"
+    fee = templates.columns(divided(f"{fees}| Key | all | 5 € | kept |\n| Boat | members | 8 € | mill |\n"))[0]
+    assert templates.from_column(fee, fee.ways, fee.answer)[0].question == "What does Year (we) cost?"
 
 
 @pytest.mark.parametrize("text", ["4.20 €", "$5", "40 euros a year", "on 12.03.2026", "2026-03-12", "since 1998"])

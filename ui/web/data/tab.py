@@ -107,6 +107,7 @@ class DataTab:
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
         if data.original.rows and data.original.rows[0].text is not None:
             making = drafting.offer()
+        begun = data.rows or not now  # where examples are made, it is no fault that there is none yet
         return {
             self.line: drafting.guide(now, data) if now else data_views.guide(data),
             self.examples: gr.update(visible=True),
@@ -114,8 +115,8 @@ class DataTab:
             self.making: making,
             self.decision: decisions.card(data),
             self.learned: data_views.examples(data),
-            self.notes: decisions.notes(data),
-            self.problems: issues_panel.card(data),
+            self.notes: decisions.notes(data) if begun else "",
+            self.problems: issues_panel.card(data) if begun else "",
             self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,
             self.tested: data_views.tested(data),
