@@ -508,6 +508,7 @@ def main():
     if engine.is_main_process and options.steps >= TOTAL_STEPS and (options.folder / "apprentice").is_dir():
         log_file.close()
         pack(options, before, saved, len(train), time.monotonic() - began)
+    engine.wait_for_everyone()  # gloo deadlocks if it is destroyed while its thread frees what was gathered last
     engine.end_training()
 
 
