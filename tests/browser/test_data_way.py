@@ -207,8 +207,8 @@ def test_why_a_file_can_t_be_read_stands_at_the_upload_and_has_the_keyboard(
     page.set_input_files("#upload input[type=file]", photo)
     page.locator("#tab-data .guide-line", has_text="photo.png could not be read.").wait_for()
     page.wait_for_function("document.activeElement.innerText === 'photo.png could not be read'")
-    page.locator("#upload").wait_for()
-    assert page.locator("#reading").bounding_box()["y"] < page.locator("#upload").bounding_box()["y"]
+    tops = "['#reading', '#upload'].map((part) => document.querySelector(part).getBoundingClientRect().top)"
+    page.wait_for_function(f"(([why, upload]) => 0 < why && why < upload)({tops})")
     page.locator("#decision").wait_for(state="hidden")  # nothing speaks of other examples
     page.get_by_role("button", name="Close this message").click()
     page.get_by_text("53 good, 7 need you.").wait_for()
