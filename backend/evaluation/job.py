@@ -17,7 +17,7 @@ from backend.evaluation.models import choose_engine, load
 from backend.evaluation.report import REPORT
 from backend.evaluation.texts import TextEvaluation
 from backend.files.atomic import replace_file
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import write_json
 from backend.gguf import base_file
 from backend.hardware.process import prepare_process
 from backend.models import bundled, local
@@ -26,7 +26,7 @@ from backend.records.base import Record
 from backend.records.evaluation import TUNED, EvaluationReport
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec
-from backend.records.training import TrainingResult
+from backend.records.training import TrainingResult, result_of
 from backend.runs import own_answers, start
 from backend.runs.answer_form import answer_form
 from backend.tokens.tokenizer import ChatTokenizer
@@ -59,10 +59,7 @@ def run(context: JobContext) -> dict[str, Any]:
     except Stopped:
         return {}
     falling = diagnosis.still_falling(diagnosis.validation_losses(folder))
-    stopped = False  # by the person
-    with suppress(OSError, ValueError, AttributeError):
-        stopped = (read_json(folder / "status.json").get("result") or {}).get("state") == "stopped"
-    report = diagnosis.with_next_step(report, falling, stopped=stopped)
+    report = diagnosis.with_next_step(report, falling, stopped=result_of(folder).state == "stopped")
     report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings, falling)})
     write_json(context.folder / REPORT, report.to_json())
     with suppress(OSError):  # a virus scanner may hold it

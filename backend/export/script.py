@@ -28,7 +28,7 @@ from backend.errors import ExportFailed
 from backend.export import run_archive
 from backend.export.source import Source
 from backend.export.target import Report, Target
-from backend.files.json_file import loads, read_json
+from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.models import causal_lm
 from backend.models.local import is_local, read_run
@@ -37,6 +37,7 @@ from backend.records.encoded import IGNORED
 from backend.records.events import StepEvent, parse
 from backend.records.exports import ExportFile, ExportResult, ScriptCheck
 from backend.records.specs import RunSpec
+from backend.records.training import result_of
 from backend.runs import own_answers, start
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.settings import PROJECT_ROOT
@@ -163,12 +164,7 @@ def precision(source: Source) -> str:
     chosen = source.run.settings.precision
     if chosen != "auto":
         return chosen
-    try:
-        result = loads((source.folder / "status.json").read_text("utf-8")).get("result") or {}
-        used = result.get("precision")
-    except (OSError, ValueError):
-        used = None
-    if isinstance(used, str):
+    if used := result_of(source.folder).precision:
         return used
     from backend.training import device
 

@@ -1,9 +1,11 @@
 """The result of a training run, as its status stores it and `runs --json` prints it."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from backend.files.json_file import read_json
 from backend.records.base import StoredRecord
 
 
@@ -48,3 +50,11 @@ class TrainingResult(StoredRecord):
     """From the plan, because memory ran out."""
     measured: dict[str, float] | None = None
     """By the dry run, see `training.measured`."""
+
+
+def result_of(run_folder: Path) -> TrainingResult:
+    """What a run reported when it ended; an empty result where it has reported none, or that is damaged."""
+    try:
+        return TrainingResult.model_validate(read_json(run_folder / "status.json").get("result") or {})
+    except (OSError, ValueError):
+        return TrainingResult()

@@ -11,8 +11,8 @@ them.
 Goal: 0.8 of the peer. The last line is JSON; `tuned` is our speed with an adapter.
 
 `endpoint`: tokens a second and seconds to the first, of llama.cpp's server, which answers programs, and the engine of
-Try, which did before; alone and beside a training. `slots`: tokens a second of the clock and of the processor, as eight
-clients at once ask that server with so many slots.
+Try, which did before; alone and beside a training run. `slots`: tokens a second of the clock and of the processor, as
+eight clients at once ask that server with so many slots.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ from tests.benchmarks.measuring import print_result
 ROUNDS, LIMIT = 5, 128
 SMOKE = (1, 4, ())
 CLIENTS, SLOTS = 8, (1, 2, 4, 8)
-WARM_UP = 75.0  # seconds until a training is at its steps
+WARM_UP = 75.0  # seconds until the run is at its steps
 TOPICS = ("a lighthouse", "a baker", "the sea", "a train", "a garden")
 
 
@@ -82,7 +82,7 @@ def main(rounds: int, limit: int, slots: Sequence[int] = SLOTS) -> None:
                 try:
                     time.sleep(WARM_UP)
                     before = processor_seconds(training.pid)
-                    endpoint["beside a training"] = in_turn(ways, rounds, limit)
+                    endpoint["beside a training run"] = in_turn(ways, rounds, limit)
                     endpoint["its processor seconds"] = processor_seconds(training.pid) - before
                 finally:
                     os.killpg(training.pid, signal.SIGKILL)

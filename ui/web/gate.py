@@ -145,7 +145,7 @@ class Gate:
         return "" if is_loopback(address) else address  # of a proxy on this computer
 
     async def _wait_for_turn(self) -> None:
-        """Lets newcomers in one after the other: one client may pretend to be thousands of them."""
+        """Has newcomers wait a moment where many come at once: one client may pretend to be thousands of them."""
         now = time.monotonic()
         turn = max(self._next_newcomer, now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
         self._next_newcomer = min(turn, now + _LONGEST_WAIT)

@@ -91,12 +91,15 @@ def contradict(one: str, other: str) -> bool:
     if all(map(_is_data, (one, other))):
         return not first <= second and not second <= first
     numbers = [{word for word in words if _NUMBER.search(word) or word in _COUNTS} for words in (first, second)]
-    says = [[bool(kind & set(_words(text)[:_FIRST])) for kind in (_YES, _NO)] for text in (one, other)]
-    for each, text in zip(says, (one, other), strict=True):
-        each[0] |= _AFFIRMED.match(text) is not None
-    opposed = sorted(says) == [[False, True], [True, False]]  # "yes, no problem" and "certainly not" say both
+    # "Yes, no problem" and "certainly not" say both.
+    opposed = sorted(map(_says_yes_and_no, (one, other))) == [(False, True), (True, False)]
     short = max(len(one), len(other)) <= _ADVICE
     return short and (opposed or bool(numbers[0] and numbers[1] and not numbers[0] & numbers[1]))
+
+
+def _says_yes_and_no(text: str) -> tuple[bool, bool]:
+    first = set(_words(text)[:_FIRST])
+    return bool(_YES & first) or _AFFIRMED.match(text) is not None, bool(_NO & first)
 
 
 def _is_data(text: str) -> bool:

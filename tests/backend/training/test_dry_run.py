@@ -1,4 +1,4 @@
-"""The job of a training: its dry run measures memory and time, and what does not fit is not started."""
+"""The job of a training run: its dry run measures memory and time, and what does not fit is not started."""
 
 import json
 import time

@@ -89,5 +89,5 @@ def base_check(proof: Any, engine: str = "") -> Markup:
         return components.alert("bad", proof.sentence)
     sentences = [proof.sentence if proof else "", f"Answered by {engine}." if engine else ""]
     lines = [(True, sentence) for sentence in sentences if sentence]
-    title = "Verified: each side is answered by its own model. What it says is not checked"
+    title = "Verified: each side is answered by its own model. What they say is not checked"
     return components.verified(title, components.checklist(lines), key="base") if lines else components.EMPTY
