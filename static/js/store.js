@@ -31,6 +31,12 @@ const store = {
     save('localStorage', KEY, { ...fields(load('localStorage', KEY)), ...changes });
   },
 
+  // As `patch`, unless one of the fields has another value by now than when the server read it.
+  correct(before, changes) {
+    const isOld = (name) => name in choice && JSON.stringify(choice[name]) !== JSON.stringify(before[name]);
+    if (!Object.keys(changes).some(isOld)) store.patch(changes);
+  },
+
   value(name) {
     values[name] ??= load('localStorage', `${KEY}-${name}`);
     return values[name];

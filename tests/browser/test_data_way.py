@@ -66,6 +66,7 @@ def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], r
     open_details(page)
     page.get_by_role("heading", name="29 examples, ready").wait_for()
     assert copies.locator(".where").is_visible(), "what was open stays open"
+    page.locator("#decision .acts").wait_for(state="detached")  # decided: what is made now is no longer outdated
 
     page.click("button[data-do=files]")
     taken = []

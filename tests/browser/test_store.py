@@ -33,7 +33,11 @@ def test_pages_patch_single_fields_and_keep_their_own_choice(open_page: Opens, d
     assert first.evaluate(CHOICE) == {"task": "write", "row": 4}
     assert second.evaluate(CHOICE) == {"task": "voice", "row": 3, "settings": {}}, "what was cleared stays cleared"
     first.wait_for_function("JSON.parse(localStorage.apprentice).task === 'voice'")
-    assert another(first, drawn_page).evaluate(CHOICE) == {"task": "voice", "row": 4, "settings": {}}
+    first.evaluate("apprentice.store.correct({ row: 3 }, { row: 1 })")  # of a row that was 3 when the server read it
+    assert first.evaluate(CHOICE)["row"] == 4, "the newer choice stays"
+    first.evaluate("apprentice.store.correct({ row: 4 }, { row: 5 })")
+    assert first.evaluate(CHOICE)["row"] == 5
+    assert another(first, drawn_page).evaluate(CHOICE) == {"task": "voice", "row": 5, "settings": {}}
 
 
 DAMAGED = [("", "{"), ("[1]", "null"), ('"text"', '{"task": 7, "row": -1, "settings": "x"}')]

@@ -1,8 +1,9 @@
 """The choices made on an open page are held by its browser, not by the server (static/js/store.js).
 
 The browser fills them in the moment an event leaves, so a handler sees what the person sees. A handler answers with
-the fields that change; the browser applies them one by one, so two answers that cross never undo each other. A
-`gr.State` would keep a connection open for every page, and a browser has six of them for all its pages here.
+the fields that change; the browser applies them one by one, so two answers that cross never undo each other. What the
+server corrects by itself, such as an id that is gone, never undoes a newer choice. A `gr.State` would keep a connection
+open for every page, and a browser has six of them for all its pages here.
 """
 
 import json
@@ -33,8 +34,9 @@ class BrowserState:
         self.table = gr.JSON(visible=False)
         self.open_tab = gr.JSON(visible=False)
         self._filled = {self._choice: "choice", self.talk: "talk", self.table: "table", self.open_tab: "tab"}
-        self._patch = gr.JSON(visible=False)
-        self._patch.change(None, self._patch, None, js="(patch) => apprentice.store.patch(patch.fields)", **PRIVATE)
+        self._patch, self._correction = gr.JSON(visible=False), gr.JSON(visible=False)
+        for part, how in ((self._patch, "patch(sent.fields)"), (self._correction, "correct(sent.before, sent.fields)")):
+            part.change(None, part, None, js=f"(sent) => apprentice.store.{how}", **PRIVATE)
         self.talk.change(None, self.talk, None, js="(talk) => apprentice.store.setValue('talk', talk)", **PRIVATE)
 
     def choice(self, inputs: Inputs) -> Choice:
@@ -47,10 +49,15 @@ class BrowserState:
         fields = {name: value for name, value in new.items() if value != old[name]}
         return {self._patch: {"fields": fields, "id": secrets.token_hex(8)}} if fields else {}
 
+    def correct(self, before: Choice, after: Choice) -> Updates:
+        """As `change`, unless the browser has other values than `before` in these fields by then."""
+        sent = self.change(before, after)
+        return {self._correction: {**sent[self._patch], "before": asdict(before)}} if sent else {}
+
     def changed(self, answer: Updates) -> dict[str, Any]:
         """The fields of the choice that an answer changes."""
-        fields: dict[str, Any] = answer.get(self._patch, {"fields": {}})["fields"]
-        return fields
+        sent = answer.get(self._patch) or answer.get(self._correction) or {}
+        return dict(sent.get("fields", {}))
 
     def inputs(self, choice: Choice, **values: Any) -> Inputs:
         """The inputs that a browser with this choice sends. values: of `talk`, `table` and `open_tab`."""
@@ -65,7 +72,7 @@ class BrowserState:
         components that it may update. inputs: the components whose values it gets. before: what the browser does
         first (a JavaScript expression). more: as for gradio's own listeners."""
         sent = {**self.sending(*inputs, before=before), **more}
-        return trigger(errors.handler(handler), outputs=[self._patch, *outputs], **sent)
+        return trigger(errors.handler(handler), outputs=[self._patch, self._correction, *outputs], **sent)
 
     def sending(self, *inputs: Any, before: str = "") -> dict[str, Any]:
         """The arguments by which a gradio listener sends the choice and `inputs`."""
@@ -82,4 +89,5 @@ class BrowserState:
     def on_change(self, js: str, inputs: list[Any], outputs: list[Any]) -> None:
         """As `on_load`, and again whenever an answer has changed the choice."""
         self.on_load(js, inputs, outputs)
-        self._patch.change(None, inputs, outputs, js=js, **PRIVATE)
+        for part in (self._patch, self._correction):
+            part.change(None, inputs, outputs, js=js, **PRIVATE)

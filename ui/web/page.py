@@ -81,7 +81,7 @@ class Page:
                 self.finished: finished_steps(self.app, choice),
                 self.working: at_work.line(self.app, choice, name),
             }
-            return {**self.state.change(before, choice), **above, **tab.show(choice)}
+            return {**self.state.correct(before, choice), **above, **tab.show(choice)}
         except Exception as error:
             return {tab.line: web_errors.error_alert(error)}
 
