@@ -3,6 +3,8 @@
 // the keyboard is on a button of the card, never while something is typed; Escape leaves a field for the card's first
 // button.
 const card = () => document.querySelector('#making form.making');
+const main = () => card().querySelector('.acts button');
+let adding = false; // another text, in the chooser below
 document.addEventListener('click', (event) => {
   const sentence = event.target.closest('#making [data-sentence]');
   if (sentence) {
@@ -11,6 +13,10 @@ document.addEventListener('click', (event) => {
     field.value = found ? field.value.replace(found, '') : [field.value.trimEnd(), text].filter(Boolean).join(' ');
     sentence.ariaPressed = String(!found);
     field.dispatchEvent(new Event('input', { bubbles: true }));
+  }
+  if (event.target.closest('#making [data-do=add-text]')) {
+    document.querySelector('#chooser > button:not(.open)')?.click();
+    adding = true;
   }
   if (event.target.closest('#making [data-do=""]')) card().elements.question.focus();
 });
@@ -34,10 +40,10 @@ document.addEventListener('keydown', (event) => {
   const form = card();
   if (event.repeat || !form?.contains(event.target)) return;
   const typing = event.target.matches('textarea, input:not([type=checkbox]), select');
-  if (typing && event.key === 'Escape') form.querySelector('[type=submit]').focus();
+  if (typing && event.key === 'Escape') main().focus();
   if (!typing && event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
     event.preventDefault(); // on a sentence, too, which Enter would press again
-    form.querySelector('[type=submit]').click();
+    main().click();
   }
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = [...document.querySelectorAll('#making kbd')].find((each) => each.textContent === event.key.toLowerCase());
@@ -59,5 +65,12 @@ apprentice.onRedraw(() => {
   const empty = [...form.querySelectorAll('textarea')].find((field) => !field.value);
   const top = form.closest('.card').getBoundingClientRect().top;
   if (top < 0 || top > window.innerHeight / 2) form.closest('.card').scrollIntoView({ block: 'start' });
-  (empty ?? form.querySelector('[type=submit]')).focus({ preventScroll: true });
+  (empty ?? main()).focus({ preventScroll: true });
+});
+apprentice.onRedraw(() => {
+  const topic = adding && document.querySelector('#topic textarea');
+  if (!topic?.offsetParent) return;
+  adding = false;
+  topic.scrollIntoView({ block: 'center' });
+  topic.focus({ preventScroll: true });
 });

@@ -263,8 +263,7 @@ def test_a_question_whose_answer_fails_is_put_back_and_the_half_answer_goes(at_t
     at_try.locator(".toast-body").wait_for()
     at_try.wait_for_selector("#talk [aria-busy=false]")
     at_try.wait_for_function("document.querySelector('#question textarea').value !== ''")
-    assert question.input_value() == BREAKS_OFF
-    assert at_try.locator(".turn").count() == 0
+    assert (question.input_value(), at_try.locator(".turn").count()) == (BREAKS_OFF, 0)
     at_try.wait_for_selector("#ask:not([disabled])")
 
 

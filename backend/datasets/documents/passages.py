@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, pairwise
 
 from backend.datasets.documents.blocks import Block, Document
 
@@ -93,27 +93,39 @@ def _unnumbered(blocks: Sequence[Block]) -> Iterator[Passage]:
     above: list[tuple[int, str]] = []
     waiting: list[Block] = []
     tables = count(1)
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        level, headings = _level(block, following), tuple(text for _, text in above)
+    for at, block in enumerate(blocks):
+        level, headings = _level(blocks, at), tuple(text for _, text in above)
         if not level and not block.rows:
             waiting.append(block)
-        if level or block.rows or following is None:
+        if level or block.rows or at + 1 == len(blocks):
             yield from _section(waiting, headings)
             yield from _rows(block.rows, next(tables), headings) if block.rows else ()
             waiting = []
         if level:
-            above = [*(pair for pair in above if pair[0] < level), (level, block.text.strip().rstrip(":："))]
+            above = [
+                *(pair for pair in above if pair[0] < level),
+                (level, _ITEM.sub("", block.text.strip()).rstrip(":：")),
+            ]
 
 
-def _level(block: Block, following: Block | None) -> int:
+def _level(blocks: Sequence[Block], at: int) -> int:
     """The level of a heading, marked or not; 0 for text."""
-    text = block.text.strip()
-    if block.level or block.rows or following is None:
+    block, text = blocks[at], blocks[at].text.strip()
+    if block.level or block.rows or at + 1 == len(blocks):
         return block.level
-    if len(text) > _LONGEST_HEADING or _ITEM.match(text) or labelled(text) or text.endswith((".", "!", ",", ";", "。")):
+    if len(text) > _LONGEST_HEADING or labelled(text) or text.endswith((".", "!", ",", ";", "。")):
         return 0
-    below = following.text.strip()
-    before_text = block.gap and not _ITEM.match(below) and len(below) > len(text)
+    following, below = blocks[at + 1], blocks[at + 1].text.strip()
+    items = [bool(_ITEM.match(each.text)) for each in blocks[max(0, at - 1) : at + 2]]
+    if _ITEM.match(text) and (items.count(True) > 1 or not text[0].isdigit()):  # "1. Orders" may number a chapter
+        return 0
+    if not at and following.gap and _level(blocks, 1):
+        return 1  # a title above the first heading
+    for line, more in pairwise(blocks[at + 1 : at + 9]):  # of the paragraph below, as it was wrapped
+        if more.gap or len(line.text) < _WRAPPED:
+            break
+        below += f" {more.text.strip()}"
+    before_text = block.gap and not _ITEM.match(below) and (len(below) > len(text) or below.endswith((".", "!", "?")))
     # Right above its text only if that is written in sentences: an address or a poem has no heading.
     directly = len(text) < _WRAPPED and below[:1].isupper() and re.search(r"\w[.!?]( |$)", below)
     stands_above = before_text and (following.gap or directly)

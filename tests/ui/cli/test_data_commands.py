@@ -192,7 +192,6 @@ def test_files_and_folders_are_read_together_or_rejected(app: Shell, tmp_path: P
 def test_stored_examples_are_listed_and_deleted(app: Shell) -> None:
     data_id = App(app.workspace).datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     assert [one["id"] for one in app("datasets")["datasets"]] == [data_id]
-    assert app("datasets", "--delete", data_id)["deleted"] == data_id
-    assert app("datasets")["datasets"] == []
+    assert (app("datasets", "--delete", data_id)["deleted"], app("datasets")["datasets"]) == (data_id, [])
     app("datasets", "--delete", "../runs")
     assert app.code == 1

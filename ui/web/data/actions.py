@@ -96,7 +96,7 @@ def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
     if kind == "draft-keep":
         row = drafting.keep(data_id, what, form.get("question", ""), form.get("answer", ""))
     elif kind == "draft-about":
-        passage = int(value[:9]) if value.isdecimal() else 0
+        passage = int(number[:9]) if (number := what or value).isdecimal() else 0
     elif kind == "draft-drop":
         drafting.drop(data_id, value)
     elif kind == "draft-undo":

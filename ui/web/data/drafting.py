@@ -19,8 +19,7 @@ from ui.web.html import components
 GOAL = 50  # examples
 TESTED = 24  # passages with examples: a quarter of them is set aside, and six can judge
 FROM_TABLE = "No answers in it? Make examples from it"
-STALE = "This changes, and a model keeps the old one."
-ELSEWHERE = "Better teach it where the price or the date can be found, or train again whenever it changes."
+STALE = CHOOSER["stale"], CHOOSER["elsewhere"]
 KEY = Markup("{}<kbd>{}</kbd>")
 SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>')
 
@@ -28,8 +27,7 @@ SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pre
 def offer() -> Markup:
     """The two ways to learn from a text."""
     make = components.button("Make examples from it", "make-examples", "", "firm")
-    title, why = "This is a text without questions and answers.", CHOOSER["two_ways"]
-    return components.card(title, components.acts(make), lead=why)
+    return components.card(CHOOSER["no_pairs"], components.acts(make), lead=CHOOSER["two_ways"])
 
 
 def guide(now: Making, data: DatasetState) -> Markup:
@@ -51,11 +49,18 @@ def card(now: Making, data_id: str) -> Markup:
     elif now.column:
         shown = _column(now.column, data_id, undo)
     else:
-        ask = components.button("Ask something else", f"draft-about:{data_id}", now.again) if now.again else ""
-        shown = components.text("Nothing is left to decide.") + components.acts(ask, undo)
+        shown = _done(now, data_id, undo)
     bar = components.progress(fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples")
     waiting = components.badge(f"{fmt.count(now.waiting, 'draft')} left", "calm") if now.waiting else ""
     return components.card(_title(now), bar, shown, _model(now, data_id), lead=_needed(now), aside=waiting)
+
+
+def _done(now: Making, data_id: str, undo: Markup) -> Markup:
+    """What to do once everything is decided; its first button has the keyboard (static/js/making.js)."""
+    more = components.button("Add another text", "add-text")
+    acts = components.submit(CHOOSER["ask_more"], more, undo) if now.again else components.acts(more, undo)
+    text = CHOOSER["all_done" if now.kept else "none_kept"].format(examples=fmt.count(now.kept, "example"))
+    return components.form(f"draft-about:{data_id}:{now.again}", components.text(text), acts, kind="write making")
 
 
 def _press(text: str, key: str, do: str, value: object) -> Markup:
@@ -64,8 +69,10 @@ def _press(text: str, key: str, do: str, value: object) -> Markup:
 
 
 def _title(now: Making) -> str:
+    if now.column and not now.draft:
+        return f"How do people ask about “{fmt.shorten(now.column.name, 60)}”?"
     if now.draft is None:
-        return f"How do people ask about “{fmt.shorten(now.column.name, 60)}”?" if now.column else "All done"
+        return f"That was all: {fmt.count(now.passages, 'passage')}" if now.passages else "That was all"
     if now.draft.kind == YOURS:
         return "What would people ask about this?"
     return "Keep this example?" if now.draft.answer else "How would you answer this?"
@@ -75,11 +82,9 @@ def _needed(now: Making) -> str:
     """How many there are, and whether the test at the end has enough to ask."""
     so_far = f"{fmt.number(now.kept)} of {GOAL} kept." if now.kept < GOAL else f"{fmt.number(now.kept)} kept."
     if 0 < now.passages < TESTED:
-        passages = f"It has only {fmt.count(now.passages, 'passage')} to ask about"
-        return f"{so_far} {passages}, so the test at the end will be a rough one."
+        return f"{so_far} {CHOOSER['rough'].format(passages=fmt.count(now.passages, 'passage'))}"
     if now.covered < min(TESTED, now.passages):
-        needs = f"The test at the end needs examples from {TESTED} different passages"
-        return f"{so_far} {needs}: {fmt.number(now.covered)} so far."
+        return f"{so_far} {CHOOSER['needs'].format(tested=TESTED, covered=fmt.number(now.covered))}"
     return so_far
 
 
@@ -94,7 +99,7 @@ def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) ->
         f"draft-keep:{data_id}:{draft.id}",
         components.textarea("The question", "question", draft.question, f"{at} question"),
         components.textarea("The answer", "answer", answer, f"{at} answer"),
-        components.alert("warn", STALE, ELSEWHERE) if changes(answer) else components.EMPTY,
+        components.alert("warn", *STALE) if changes(answer) else components.EMPTY,
         _passage(passage, answer) if passage else components.EMPTY,
         components.submit(KEY.format("Keep", "k"), *acts),
         components.text(_by(draft), "small"),
@@ -105,9 +110,7 @@ def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) ->
 def _by(draft: Draft) -> str:
     if draft.by:
         return f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
-    if not draft.question:
-        return "Press a sentence to take it as the answer, or write your own. Ctrl and Enter keep it."
-    return "Only what you keep is learned."
+    return "Only what you keep is learned." if draft.question else CHOOSER["press"]
 
 
 def _passage(passage: Passage, answer: str) -> Markup:
@@ -136,7 +139,7 @@ def _column(column: Column, data_id: str, undo: Markup) -> Markup:
         components.text(f"The words in braces are filled in for each row. In the first one, {filled}."),
         *ways,
         components.textarea("The answer", "answer", column.answer, f"{at} answer"),
-        components.alert("warn", STALE, ELSEWHERE) if column.flagged else components.EMPTY,
+        components.alert("warn", *STALE) if column.flagged else components.EMPTY,
         components.text("The first row in these words:", "small"),
         Markup('<ul class="where" data-filling="{}">{}</ul>').format(json.dumps(filling), components.join(pairs)),
         Markup('<label class="check"><input type="checkbox" name="each"> Let me look at each one</label>'),

@@ -31,7 +31,7 @@ class ImportPanel:
 
     def __init__(self, app: App, stored: gr.JSON) -> None:
         self.app, self.stored = app, stored
-        with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as self.chooser:
+        with gr.Accordion("Choose examples", open=False, elem_id="chooser", elem_classes="fold-block") as self.chooser:
             with gr.Tabs(elem_classes="ways"):
                 with gr.Tab("Upload"):
                     looks: dict[str, Any] = {"height": 150, "show_label": False, "elem_classes": "drop"}
@@ -172,7 +172,4 @@ def _stays(policy: Policy) -> str:
     if not policy.demo:
         return "The file stays on this computer."
     limits = policy.limits
-    return (
-        f"At most {fmt.size(limits.upload)} and {fmt.number(limits.rows)} examples. The file goes to this server; "
-        "don't upload anything private."
-    )
+    return CHOOSER["to_server"].format(size=fmt.size(limits.upload), rows=fmt.number(limits.rows))

@@ -2,22 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from markupsafe import Markup
 
 from backend.advice.diagnose import Verdict
+from backend.files.json_file import read_json
 from backend.records.events import NoteEvent, SampleEvent
 from backend.records.specs import TrainSettings
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
 from ui.records.runs import Curve, Losses, RunInfo
-from ui.services.results.trained_models import DELETED
 from ui.services.training import losses
 from ui.text import format as fmt
 from ui.web.html import components, loss_curve
 
 NOTICES = 4  # shown at once
 EMPTY = components.EMPTY
+_GUIDE = read_json(Path(__file__).with_suffix(".json"))  # by state: what is, and what comes next
 
 
 @dataclass(frozen=True)
@@ -51,21 +53,9 @@ class Watched:
 
 
 def guide(watched: Watched) -> Markup:
-    lines = {
-        "queued": ("Your training is waiting for its turn.", "It starts automatically."),
-        "starting": ("Training is about to start.", "You can close this page; training continues."),
-        "running": ("Training is running.", "You can close this page; training continues."),
-        "stopping": ("Stopping.", "What it has learned is being saved."),
-        "stopped": ("Training was stopped.", "Try what it has learned so far, or continue training."),
-        "completed": ("Training is done.", "Next, compare its answers with those of the base model."),
-        "failed": ("Training failed.", "See below for what happened and what to do."),
-        "interrupted": ("Training was interrupted.", "Nothing saved was lost. You can continue where it left off."),
-    }
-    if watched.state == "stopped" and not watched.has_model:
-        lines["stopped"] = ("Training was stopped.", "It had not learned anything yet. You can continue training.")
-    if watched.state == "completed" and not watched.has_model:
-        lines["completed"] = ("Training is done.", DELETED)
-    return components.guide(3, *lines.get(watched.state, ("", ""))) + components.run_line(watched.origin)
+    none = watched.state in ("stopped", "completed") and not watched.has_model
+    now, then = _GUIDE.get(f"{watched.state} without a model" if none else watched.state, ("", ""))
+    return components.guide(3, now, then) + components.run_line(watched.origin)
 
 
 def status(watched: Watched) -> Markup:
@@ -96,10 +86,8 @@ def status(watched: Watched) -> Markup:
     # Screen readers read it at each tenth only.
     tenths = f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{fmt.state(watched.state)[0]}."
     spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(tenths)
-    awake = EMPTY
-    if watched.can_stop and watched.curve.awake is not None:
-        awake = components.text(fmt.awake(watched.curve.awake), "small")
-    body = (bar, awake, notices(watched.curve.notes), failure, spoken)
+    awake = fmt.awake(watched.curve.awake) if watched.can_stop and watched.curve.awake is not None else ""
+    body = (bar, components.text(awake, "small"), notices(watched.curve.notes), failure, spoken)
     if watched.has_model and not watched.can_stop and not failure:  # the verdict says what matters
         return Markup('<p class="small ended">{} {}</p>{}').format(badge, lead, components.join(body))
     return components.card(title, *body, badges=badge, lead=lead)

@@ -46,6 +46,14 @@ def test_a_heading_that_is_not_marked_as_one_is_recognized() -> None:
         "Opening hours\nWe open at six and close at two in the afternoon.\n\nPay\nYour wage arrives on the last day."
     )
     assert [each.headings for each in close] == [("Opening hours",), ("Pay",)]
+    chapters = (
+        "House rules\n\n1. Opening hours\nWe open at six, and close on all days but\none at two.\n\n2. Pay\n\nAsk."
+    )
+    assert [(each.headings, each.text.count("\n")) for each in divided(chapters)] == [
+        (("House rules", "Opening hours"), 0), (("House rules", "Pay"), 0),
+    ]  # fmt: skip
+    steps = "To wash it:\n\n1. Soak it\n\n2. Dry it\n\nThen put it away for the night."
+    assert [each.headings for each in divided(steps)] == [()]
     poem, address = (
         "Roses are red\nViolets are blue, and so is the sky of today",
         "Corner Bakery\n12 High Street, Upper Littleton",

@@ -247,8 +247,7 @@ def test_the_instruction_is_set_and_removed(page: Page) -> None:
     assert "helpful AI assistant" in tab.show(CHOICE)[tab.instruction]
     sent = (f"set-instruction:{DATA}", json.dumps({"instruction": "Be <b>warm</b>."}))
     shown = answer(page, tab.instruction, "click", CHOICE, clicked=sent)[tab.instruction]
-    assert "Be &lt;b&gt;warm" in shown
-    assert "remove-instruction" in shown
+    assert all(words in shown for words in ("Be &lt;b&gt;warm", "remove-instruction"))
     shown = answer(page, tab.instruction, "click", CHOICE, clicked=("remove-instruction", DATA))[tab.instruction]
     assert "remove-instruction" not in shown
     assert kinds(page) == ["instruction", "instruction"]
