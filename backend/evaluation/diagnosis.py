@@ -9,9 +9,10 @@ from typing import Literal
 from backend.advice.settings import KEEP_GENERAL
 from backend.evaluation.items import Item
 from backend.evaluation.verdict import FEWEST as FEWEST_CLUSTERS
+from backend.files.json_file import read_json
 from backend.records.evaluation import BASE, TUNED, EvaluationReport, Finding
 from backend.records.events import EvalEvent, ResumedEvent, parse
-from backend.records.specs import TrainSettings
+from backend.records.specs import RunSpec, TrainSettings
 from backend.text import signs
 from backend.text.normalize import normalize
 
@@ -23,23 +24,10 @@ UNUSUAL = 3.0  # nats a token by which it must exceed the expected answers
 LONG_ENOUGH = 5  # words of an answer that can be called gibberish: labels and codes are short and unusual
 _MOST_EPOCHS = 100.0
 
-_WORDS: dict[str, str] = {
-    "loops": "Its answers repeat themselves endlessly.",
-    "gibberish": "Its answers are gibberish: the learning rate was too high. Train again with half of it.",
-    "same_answer": "It gives the same answer to different questions.",
-    "repeats_question": "It repeats the question instead of answering.",
-    "never_ends": "Many of its answers do not end.",
-    "train_longer": "So far its score shows no clear gain.",
-    "memorized": "It recites answers from your examples where another answer is right: train again for fewer epochs, "
-    "or with more examples.",
-}
+_TEXTS = read_json(Path(__file__).with_suffix(".json"))
+_WORDS: dict[str, str] = _TEXTS["faults"]
 _TOO_BRIEF = ("loops", "same_answer", "repeats_question", "never_ends", "train_longer")  # perhaps
-_CAUSES = {
-    True: "It was trained too briefly: the validation loss was still falling at the end. Train again for more epochs.",
-    False: "More epochs would not help, because the validation loss had stopped falling. Add about as many examples "
-    "again.",
-    None: "Train again for more epochs, or add about as many examples again.",
-}
+_CAUSES = dict(zip((True, False, None), _TEXTS["causes"], strict=True))
 _FALL = 0.02  # of the best validation loss before, by which the last one is lower while it is still falling
 _GOOD = 0.9  # a score from which on a model is simply used
 _SURELY = 0.7  # the least that its interval reaches down to: nine right answers of nine
@@ -108,6 +96,8 @@ def change(kind: str, settings: TrainSettings, falling: bool | None = None) -> d
     if kind in _TOO_BRIEF and falling is not False:
         more = min(_MOST_EPOCHS, 2 * settings.num_train_epochs)
         return {"num_train_epochs": more} if more > settings.num_train_epochs and settings.max_steps < 0 else {}
+    if kind == "cut_short":
+        return {"max_steps": -1}
     if kind == "keep_general":
         return {"keep_general": KEEP_GENERAL}
     if kind == "memorized" and settings.num_train_epochs > 1 and settings.max_steps < 0:
@@ -129,12 +119,22 @@ def _repeats(item: Item, text: str) -> bool:
     return bool(question) and answer.startswith(question) and not normalize(item.answer).startswith(question)
 
 
-def with_next_step(report: EvaluationReport, falling: bool | None = None, *, stopped: bool = False) -> EvaluationReport:
-    """The report with its next step, in a sentence and as a code. falling: see `still_falling`. stopped: by hand."""
+def cut_short(run: RunSpec) -> str:
+    """That a maximum of steps ended a run before its last epoch, in a sentence; "" where none did."""
+    rows, most = run.data.train_rows, run.settings.max_steps
+    planned = run.settings.planned_steps(rows + run.settings.general_rows(rows))
+    return f"Training was cut short after {most} of {planned} steps, its maximum. " if 0 <= most < planned else ""
+
+
+def with_next_step(report: EvaluationReport, falling: bool | None = None, ended: str = "") -> EvaluationReport:
+    """The report with its next step, in a sentence and as a code. falling: see `still_falling`. ended: "continue"
+    where the person stopped the training, or what `cut_short` says."""
     kind, step = _next_step(report, falling)
-    if stopped and kind in _TOO_BRIEF and falling is not False:
-        kind, step = "continue", f"{_WORDS[kind]} You stopped its training before the end: continue it first."
-    return report.model_copy(update={"next": step, "next_kind": kind})
+    cut = "" if ended == "continue" else ended
+    if ended and kind in _TOO_BRIEF and falling is not False:
+        fault, kind = _WORDS[kind], "cut_short" if cut else "continue"
+        step = f"{fault} {_TEXTS['next'][kind]}"
+    return report.model_copy(update={"next": cut + step, "next_kind": kind})
 
 
 def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str]:
@@ -143,33 +143,23 @@ def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str
         kind = report.findings[0].kind
         return kind, sentence(kind, falling)
     if verdict == "worse":
-        return ("worse", "It became worse than the base model: train with a lower learning rate or fewer epochs.")
+        return "worse", _TEXTS["next"]["worse"]
     if report.against_prompt == "as_good":
-        return (
-            "prompt_does_it",
-            "The base model does at least as well with a prompt or with examples in it, as the scores show: use "
-            "that, or train longer and check again.",
-        )
+        return "prompt_does_it", _TEXTS["next"]["prompt_does_it"]
     if report.against_facts == "as_good":
-        return (
-            "facts_do_it",
-            "The base model does the same with your facts in its prompt: look them up for each question (retrieval), "
-            "and you can change them without training again.",
-        )
+        return "facts_do_it", _TEXTS["next"]["facts_do_it"]
     if verdict == "no_difference_shown":
         # a few right answers do not show that the base model surely answers nearly all questions correctly
         judged = not report.graded and report.main_measure != "preference"
         if judged and base.score >= _GOOD and base.interval[0] >= _SURELY:
-            return "base_does_it", "The base model already answers these: you may not need any training."
+            return "base_does_it", _TEXTS["next"]["base_does_it"]
         least, count = report.least_provable_gain, report.clusters
         if count < FEWEST_CLUSTERS or (not report.graded and (least is None or least > 0.5)):
-            return (
-                "set_more_aside",
-                f"{count} examples are too few to prove much: add examples, so that more are set aside.",
-            )
+            few = f"{count} examples are too few to prove much: add examples, so that more are set aside."
+            return "set_more_aside", few
         return "train_longer", sentence("train_longer", falling)
     if report.general.keep_general == 0 and report.general.verdict in ("mostly_kept", "lost"):
-        return ("keep_general", "It lost other things: choose “Keep the rest” on Train, and train it again.")
+        return "keep_general", _TEXTS["next"]["keep_general"]
     if report.main_measure == "perplexity":
         return "use_it", "Use it: try it, then share it. More texts of this kind make it better still."
     if tuned.score >= _GOOD and not report.graded:

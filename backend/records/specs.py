@@ -1,5 +1,6 @@
 """What defines a training run: its settings, its model, its data, and its place among the versions of a model."""
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -218,6 +219,10 @@ class TrainSettings(Settings):
     def effective_batch(self) -> int:
         """Rows per optimizer step."""
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    def planned_steps(self, rows: int) -> int:
+        """The optimizer steps of all epochs over `rows`, whatever the maximum."""
+        return math.ceil(math.ceil(rows / self.effective_batch) * self.num_train_epochs)
 
     def general_rows(self, rows: int) -> int:
         """How many general rows are trained besides `rows` examples; none for DPO, whose reference model keeps the

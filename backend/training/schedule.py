@@ -36,7 +36,7 @@ def schedule(rows: int, validation_rows: int, settings: TrainSettings) -> Schedu
     ROWS_PER_EVALUATION rows of a large dataset, up to MAX_EVALUATIONS. Raises TrainingFailed when there would be no
     step."""
     steps_per_epoch = math.ceil(rows / settings.effective_batch)
-    total = settings.max_steps if settings.max_steps >= 0 else math.ceil(steps_per_epoch * settings.num_train_epochs)
+    total = settings.max_steps if settings.max_steps >= 0 else settings.planned_steps(rows)
     if total < 1 or steps_per_epoch < 1:
         raise TrainingFailed(
             "This run has nothing to do.",

@@ -89,7 +89,7 @@ def setting(value: Any) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, (int, float)) and abs(value) >= 1e15:
         return f"{value:g}"
-    return format_decimal(value) if isinstance(value, float) else str(value)
+    return "unlimited" if value == -1 else format_decimal(value) if isinstance(value, float) else str(value)
 
 
 class Part(NamedTuple):

@@ -1,5 +1,8 @@
 """Each fault of a model's answers is recognized, and right answers never count as one."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from backend.evaluation import diagnosis
@@ -85,12 +88,18 @@ def test_more_epochs_are_advised_only_where_the_loss_was_falling(losses: list[fl
         assert ("too briefly" in diagnosis.sentence(kind, falling)) is (falling is True)
         assert ("num_train_epochs" in diagnosis.change(kind, TrainSettings(), falling)) is (falling is not False)
     brief = fake_records.report(findings=[{"kind": "loops", "share": 0.5}])
-    stopped = diagnosis.with_next_step(brief, falling, stopped=True).next_kind
-    assert stopped == ("loops" if falling is False else "continue")
     assert diagnosis.change("continue", TrainSettings(), falling) == {}
+    limits = [TrainSettings(num_train_epochs=3, keep_general=0, max_steps=most) for most in (-1, 10)]
+    runs: list[Any] = [SimpleNamespace(settings=limit, data=SimpleNamespace(train_rows=80)) for limit in limits]
+    ends = [diagnosis.cut_short(run) for run in runs]
+    assert (ends[0], "after 10 of 30 steps" in ends[1]) == ("", True)
+    for ended, kind in (("continue", "continue"), (ends[1], "cut_short"), (ends[0], "loops")):
+        step = diagnosis.with_next_step(brief, falling, ended)
+        assert (step.next_kind, "cut short" in step.next) == ("loops" if falling is False else kind, ended == ends[1])
 
 
 def test_epochs_are_not_raised_where_steps_end_the_training() -> None:
     assert diagnosis.change("loops", TrainSettings(max_steps=20)) == {}
+    assert diagnosis.change("cut_short", TrainSettings(max_steps=20)) == {"max_steps": -1}
     assert diagnosis.change("memorized", TrainSettings(max_steps=20)) == {}
     assert diagnosis.change("loops", TrainSettings(num_train_epochs=100)) == {}

@@ -42,8 +42,7 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
         visited.add(row)
     assert len(visited) == rows, "Next visits as many as are said to be there"
     badges = re.findall(r">([\d,]+) examples?(?:, must be fixed| left as is)<", str(shown[tab.problems]))
-    assert sum(map(int, badges)) == errors
-    assert shown[tab.forward]["interactive"] == (not errors)
+    assert (sum(map(int, badges)), shown[tab.forward]["interactive"]) == (errors, not errors)
     assert ("not ready" in str(shown[tab.summary])) == bool(errors)
     checked = app.datasets.checked(choice.data_id)
     usable = rows - sum(row.row in checked.fixed_report.error_rows() for row in checked.dataset.rows)
@@ -54,8 +53,7 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
         left = rows - len(needing - {row for row in needing if any(p.row == row for p in checked.unread)})
         assert number(r"([\d,]+) good", shown[tab.line]) == left
         assert number(r"([\d,]+) needs? you", shown[tab.line]) == len(needing)
-    assert bool(shown[tab.decision]) == bool(waits)
-    assert bool(shown[tab.learned]) == (not waits)
+    assert (bool(shown[tab.decision]), bool(shown[tab.learned])) == (bool(waits), not waits)
     if not errors:
         training, aside = len(checked.split.train), checked.split.set_aside
         assert training + aside == rows

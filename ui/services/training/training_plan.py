@@ -9,6 +9,7 @@ from backend.datasets.split import Split
 from backend.errors import ApprenticeError, MissingPart
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.speed import time
+from backend.files.json_file import read_json
 from backend.gguf.convert import can_convert
 from backend.models import catalogue
 from backend.models.catalogue import Entry
@@ -25,22 +26,7 @@ from ui.services.results import exports
 from ui.text import format as fmt
 
 SPREAD = 1.25  # a measured time or speed may be off by this factor: the computer does other things too
-_NOT_MODELED = (
-    "How much memory this kind of model needs can't be computed. It is measured on your longest examples before "
-    "training starts."
-)
-_SEVERAL_GPUS = (
-    "This computer has {count} GPUs, and the app trains on one of them. For all of them, start the run and make its "
-    "training script on Share, then {first}type in the script's folder: uv run train.py --engine {engine}"
-)
-_MAY_NOT_FIT = (
-    "The estimate says that this needs more memory than is free. It is measured before training starts, with "
-    "settings that need less if necessary."
-)
-_NO_GGUF = (
-    "No GGUF file can be made of the result: llama.cpp's converter does not know this kind of model, so that LM "
-    "Studio and Ollama can't run it. The adapter and the whole model can be exported."
-)
+_NOTES: dict[str, str] = read_json(Path(__file__).with_suffix(".json"))
 
 
 def plan(
@@ -72,8 +58,8 @@ def plan(
     notes = (
         checked.too_few,
         tokens.sentence if tokens else "",
-        "" if is_modeled else _NOT_MODELED,
-        "" if needed.fit.fits else _MAY_NOT_FIT,
+        "" if is_modeled else _NOTES["not_modeled"],
+        "" if needed.fit.fits else _NOTES["may_not_fit"],
         _several_gpus(settings, hardware, needed.fit.fits),
     )
     return Plan(
@@ -105,7 +91,7 @@ def plan(
 def with_export_note(plan: Plan, model: Path) -> Plan:
     """The plan with what exporting its result takes, and a note where no GGUF file can be made of it. model: the
     folder of the base model."""
-    notes = plan.notes if can_convert(model) else (*plan.notes, _NO_GGUF)
+    notes = plan.notes if can_convert(model) else (*plan.notes, _NOTES["no_gguf"])
     return replace(plan, notes=notes, export=exports.needs(model))
 
 
@@ -123,7 +109,7 @@ def with_measured(plan: Plan, measured: Measured | None) -> Plan:
         seconds=(seconds / SPREAD, seconds * SPREAD),
         time_measured=True,
         while_busy=False,
-        notes=tuple(note for note in plan.notes if note not in (_NOT_MODELED, _MAY_NOT_FIT)),
+        notes=tuple(note for note in plan.notes if note not in (_NOTES["not_modeled"], _NOTES["may_not_fit"])),
     )
 
 
@@ -169,7 +155,7 @@ def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> st
     count = len(best_first(hardware.gpus))
     engine = "ddp" if fits else "fsdp_qlora" if settings.method == "qlora" else "fsdp2"
     first = "" if engine == "ddp" or settings.optim == "adamw" else 'set OPTIM = "adamw" at the top of train.py, and '
-    return _SEVERAL_GPUS.format(count=count, first=first, engine=engine) if count > 1 else ""
+    return _NOTES["several_gpus"].format(count=count, first=first, engine=engine) if count > 1 else ""
 
 
 def _blocked(data: CheckedDataset, why_not: str, need: Estimate, settings: TrainSettings, hardware: Hardware) -> str:

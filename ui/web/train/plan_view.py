@@ -35,10 +35,25 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
         components.checklist([(True, _task(ahead)), *_general(ahead, demo), (False, FACTS)], ("Yes", "No")),
         components.facts(numbers),
         components.text(ahead.proves, "small"),
+        _changed(ahead, by_hand),
         *(components.alert("warn", note) for note in ahead.notes),
         components.fold("Details", *_numbers(ahead, why, by_hand), kind="details", key="plan-details"),
         lead=f"Nothing has started yet. {stays}",
     )
+
+
+def _changed(ahead: Plan, by_hand: Collection[str]) -> Markup:
+    """The settings that are not the recommended ones, and the way back to those; empty where there are none."""
+    settings, facts = ahead.settings, TrainSettings.facts()
+    own = [name for name in facts if name in by_hand and name not in ("trainer", "keep_general")]  # asked above
+    if not own:
+        return components.EMPTY
+    listed = fmt.listed([f"{facts[name].term} {fmt.setting(getattr(settings, name))}" for name in own])
+    planned = settings.planned_steps(ahead.train_rows + ahead.general_rows)
+    short = f"Training will be cut short after {ahead.steps} of {planned} steps." if ahead.steps < planned else ""
+    note = components.alert("warn" if short else "calm", f"Your own settings: {listed}", short)
+    back = components.button("Back to the recommended settings", "recommended", kind="firm" if short else "quiet")
+    return note + Markup('<div class="after-alert">{}</div>').format(back)
 
 
 def _task(ahead: Plan) -> str:

@@ -157,6 +157,8 @@ class Planning:
         def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
             """Chooses another model, or does something about the download of the chosen one."""
             (do, value), choice = clicked(event), state.choice(inputs)
+            if do == "recommended":
+                return reset(inputs)
             if do == "general":
                 settings = {name: set_to for name, set_to in choice.settings.items() if name != "keep_general"}
                 usual = self.form.recommended(choice).settings.keep_general

@@ -347,8 +347,7 @@ class TestReadAgain:
             checking.setattr(store, "open", cancelled)
             app.datasets.read_again(choice.data_id, {"encoding": "cp1252"})
             imported(app, choice.replace(import_id=choice.data_id))
-        assert store.info.read(choice.data_id) == before
-        assert app.datasets.state(choice).blocked == ""
+        assert (store.info.read(choice.data_id), app.datasets.state(choice).blocked) == (before, "")
 
     def test_options_that_do_not_fit_the_validation_file_are_rejected(self, app: App, tmp_path: Path) -> None:
         table, own = tmp_path / "table.csv", tmp_path / "own.csv"

@@ -73,8 +73,7 @@ def test_a_corrected_tool_call_is_added_as_one(service: CorrectionService, store
     right = '{"name": "stock", "arguments": {"bread": "rye"}}'
     service.add(RUN, ASKED, right, "I'm sorry.", calls=True)
     (call,) = store.open(runs.data_id, None).original.rows[-1].messages[-1]["tool_calls"]
-    assert call["function"] == json.loads(right)
-    assert service.all(RUN) == {"Do you have rye?": right}
+    assert (call["function"], service.all(RUN)) == (json.loads(right), {"Do you have rye?": right})
     with pytest.raises(BadInput) as refused:
         service.add(RUN, ASKED, right[:-1], "I'm sorry.", calls=True)
     assert "ends too early" in refused.value.why

@@ -44,8 +44,7 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUp
     found = report_json()
     evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
     write_json(evaluation.path / REPORT, found)
-    assert app.evaluations.latest_report(run_id) == report()
-    assert set(app.evaluations.summaries()) == {run_id}
+    assert (app.evaluations.latest_report(run_id), set(app.evaluations.summaries())) == (report(), {run_id})
     app.delete_run(run_id)
     assert not evaluation.path.exists()
     assert app.evaluations.summaries() == {}

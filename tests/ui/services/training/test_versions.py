@@ -150,8 +150,7 @@ def test_edited_examples_go_to_the_next_version_of_the_open_run(
     assert (same.run_id, same.parent) == (first, "")
     chosen = app.for_next_version(Choice(run_id=first), first)
     assert (chosen.run_id, chosen.parent, chosen.data_id) == ("", first, data_id)
-    assert app.validated(chosen) == chosen
-    assert app.for_training(chosen) == chosen
+    assert (app.validated(chosen), app.for_training(chosen)) == (chosen, chosen)
     others = chosen.replace(data_id=dataset(app, tmp_path, 60), from_base=True)
     assert app.for_training(others) == others.replace(parent="", from_base=False)
     app.delete_run(first)

@@ -205,8 +205,7 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: MadeUpApp, tmp_
     again = app.retries.retry(first)
     old, new = app.runs.spec(first), app.runs.spec(again)
     assert new.settings == old.settings.changed(learning_rate=1e-3)
-    assert new.name == "toy (learning rate 0.001)"
-    assert app.retries.first_run(again) == first
+    assert (new.name, app.retries.first_run(again)) == ("toy (learning rate 0.001)", first)
     rows = [(app.runner.folder(run) / "data" / "train.arrow").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
     running = tabs(app)["train"].running

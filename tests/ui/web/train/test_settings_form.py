@@ -201,8 +201,7 @@ def test_inputs_give_back_what_is_recommended() -> None:
 def test_a_number_out_of_range_is_refused_by_name_and_the_others_count() -> None:
     for rate in (7, 1e-99):
         read = apply_overrides({"learning_rate": rate, "lora_rank": 0, "seed": 4}, TrainSettings())
-        assert read.settings == TrainSettings(seed=4)
-        assert read.changed == {"seed"}
+        assert (read.settings, read.changed) == (TrainSettings(seed=4), {"seed"})
         assert str(read.faults["learning_rate"]).startswith("Learning rate can't be ")
         assert "It must be a number from 0.00000001 to 0.1." in str(read.faults["learning_rate"])
     assert "a whole number from 1 to 256" in str(read.faults["lora_rank"])

@@ -60,6 +60,12 @@ def test_memory_to_be_measured_and_where_examples_stay(app: MadeUpApp) -> None:
     shown = plan_view.plan(replace(ahead, memory_mib=0.0, memory_parts={}), {}, ())
     assert "will be measured" in shown
     assert "will be measured" not in plan_view.plan(ahead, {}, ())
+    limited = replace(ahead, settings=TrainSettings(max_steps=2), steps=2)
+    shown = plan_view.plan(limited, {}, {"max_steps", "keep_general"})
+    assert all(
+        words in shown.partition("<details")[0] for words in ("Your own settings: maximum steps 2<", "after 2 of")
+    )
+    assert ('data-do="recommended"' in shown, "recommended" in plan_view.plan(ahead, {}, ())) == (True, False)
     kept = replace(ahead, settings=TrainSettings(keep_general=0.2), general_rows=15, seconds=(100.0, 200.0))
     assert "about 30 s of the time" in plan_view.plan(kept, {}, ())
     assert "stays on this computer" in plan_view.plan(ahead, {}, ())

@@ -216,8 +216,7 @@ class TestReportCard:
         html = report_card.answers(report())
         assert [html.count(f'<article class="{kind}"') for kind in ("mistake", "right")] == [2, 6]
         assert html.index('class="mistake"') < html.index('class="right"')
-        assert html.count('class="badge good"') == 6
-        assert html.count('class="badge bad"') == 2 + 8
+        assert (html.count('class="badge good"'), html.count('class="badge bad"')) == (6, 2 + 8)
         assert 'type="checkbox"' in html
 
     def test_faulty_fields_are_marked(self) -> None:
