@@ -15,13 +15,13 @@ from backend.records.evaluation import (
     SystemScore,
     TrialReport,
 )
-from backend.statistics import least_provable_gain
+from backend.statistics import least_provable_gain, wilson_interval
 from ui.text import format as fmt
 
 _WORDS = read_json(Path(__file__).with_suffix(".json"))
 SYSTEMS: dict[str, str] = _WORDS["systems"]
 MEASURES: dict[str, str] = _WORDS["measures"]
-_NOT_TRUTH = "This measures wording, not whether what they say is true: read all its answers before you rely on it."
+SCORED: dict[str, str] = _WORDS["scored"]
 
 
 def provable(judging: int) -> str:
@@ -29,15 +29,44 @@ def provable(judging: int) -> str:
     least = least_provable_gain(judging)
     if least is None:
         return ""
-    return (
-        f"To prove that the trained model is better, at least {round(least * judging)} of the {judging} answers must "
-        "get better, and none worse. With more examples, more are set aside, and a smaller gain can be proved."
-    )
+    return str(_WORDS["provable"]).format(least=round(least * judging), judging=judging)
 
 
 def title(report: EvaluationSummary) -> str:
-    """The verdict in a few words."""
-    return str(_WORDS["wording" if report.main_measure == "chrf" else "titles"][report.verdict])
+    """The verdict in a few words, which claim no more than the counts."""
+    words = _WORDS["wording" if report.main_measure == "chrf" else "titles"]
+    return str(words["short" if falls_short(report) else report.verdict])
+
+
+def falls_short(report: EvaluationSummary) -> bool:
+    """Whether the model is better than its base, but not in half of its answers as it should be."""
+    tuned, base = (_share(name, report) for name in (TUNED, BASE))
+    return report.verdict == "better" and tuned is not None and (tuned < 0.5 or tuned <= (base or 0))
+
+
+def _share(name: str, report: EvaluationSummary) -> float | None:
+    """The share of answers that the headline counts; None where it has a mean instead."""
+    tuned, base = (report.systems[each].voice for each in (TUNED, BASE))
+    if voice := tuned and base and report.systems[name].voice:
+        return voice.in_voice / report.items
+    return None if report.graded else report.systems[name].score
+
+
+def sure(report: EvaluationSummary) -> str:
+    """How far the headline may be off, in words; "" where nothing is known of other questions."""
+    shares = [_share(name, report) for name in (TUNED, BASE)]
+    ranges, form = [interval(name, report) for name in (TUNED, BASE)], "sure_mean"
+    if counted := [round(share * report.clusters) for share in shares if share is not None]:
+        bounds = (wilson_interval(count, report.clusters) for count in counted)
+        ranges, form = [f"{100 * low:.0f} to {100 * high:.0f}" for low, high in bounds], "sure"
+    elif not math.isfinite(report.systems[TUNED].interval[1]):
+        return ""
+    return str(_WORDS[form]).format(*ranges, items=fmt.count(report.items, "question"), kind=_kind(report))
+
+
+def _kind(report: EvaluationSummary) -> str:
+    voice = report.systems[TUNED].voice
+    return "right" if not voice else "in your voice" if voice.signed else "of your length and form"
 
 
 def sentence(report: EvaluationSummary) -> str:
@@ -54,9 +83,8 @@ def counts(report: EvaluationSummary) -> str:
     """The verdict in numbers of answers: "9 of 14 in your voice; 5 get stuck in a loop; the base model: 0 of 14"."""
     tuned, base = (report.systems[name].voice for name in (TUNED, BASE))
     if tuned and base:
-        kind = "in your voice" if tuned.signed else "of your length and form"
         faults = [fmt.count(number, *_WORDS["faults"][fault]) for fault, number in tuned.faults.items()]
-        parts = [f"{tuned.in_voice} of {report.items} {kind}", *faults, f"the base model: {base.in_voice}"]
+        parts = [f"{tuned.in_voice} of {report.items} {_kind(report)}", *faults, f"the base model: {base.in_voice}"]
         return "; ".join(parts)
     numbers = f"{score(TUNED, report)}; the base model: {score(BASE, report)}"
     return numbers[:1].upper() + numbers[1:]
@@ -68,7 +96,7 @@ def caveats(report: EvaluationSummary) -> str:
         return "The lower, the better it predicts texts it has not seen."
     unproved = report.verdict == "no_difference_shown" and not report.graded
     provable = _provable(report).strip() if unproved else ""
-    wording = _NOT_TRUTH if report.main_measure == "chrf" else ""
+    wording = _WORDS["not_truth"] if report.main_measure == "chrf" else ""
     against = _WORDS["prompts"][report.against_prompt], _WORDS["facts"].get(report.against_facts)
     held = f"Held to the form of your answers (JSON schema), {report.right_in_form} of {report.items} are right."
     form = "" if report.right_in_form is None else held
@@ -143,13 +171,9 @@ def general_detail(report: EvaluationSummary) -> str:
     parts = ["The base model answers none of our general questions correctly, so there was nothing to keep."]
     if rest.base_right:
         low, high = rest.interval
-        parts = [
-            f"Of {rest.base_right} general questions that the base model answers correctly, it still answers "
-            f"{rest.kept} ({rest.kept / rest.base_right:.0%}, 95% interval {low:.0%} to {high:.0%})."
-        ]
+        parts = [str(_WORDS["kept"]).format(rest=rest, share=rest.kept / rest.base_right, low=low, high=high)]
     if rest.leaked is not None:
-        said = f"Of {rest.asked} messages about other things, it answers {rest.leaked} as if they were your task."
-        parts.append(said)
+        parts.append(str(_WORDS["leaked"]).format(rest=rest))
     if rest.drift is not None and math.isfinite(rest.drift):
         likely = "less" if rest.drift > 0 else "more"
         parts.append(f"The base model's own answers became {likely} likely ({abs(rest.drift):.2f} nats per token).")

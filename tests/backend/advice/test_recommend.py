@@ -142,8 +142,7 @@ def test_every_setting_has_a_reason_and_the_json_its_keys() -> None:
         "per_device_train_batch_size", "gradient_checkpointing", "precision",
     }  # fmt: skip
     fits = [("yes", "tight", "no").index(other.fit) for other in found.others]
-    assert fits == sorted(fits)
-    assert len(found.others) == len(catalogue.entries()) - 1
+    assert (fits, len(found.others)) == (sorted(fits), len(catalogue.entries()) - 1)
     found = recommend_and_compare(machine("rtx3060"), rows=200, longest=400, tokens=60_000)
     document = json.loads(json.dumps(found.to_json()))
     assert set(document) >= {"hardware", "model", "settings", "estimate", "reasons", "others"}

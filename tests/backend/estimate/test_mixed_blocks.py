@@ -101,8 +101,7 @@ def test_freed_memory_is_returned_to_the_system_with_checkpointing(
 def test_a_config_is_read_like_in_transformers(family: Family) -> None:
     model = family.model()
     shape = shape_of(model)
-    assert shape.attention_layers == (1,)
-    assert shape.counted_params == model.num_parameters()
+    assert (shape.attention_layers, shape.counted_params) == ((1,), model.num_parameters())
 
 
 def test_the_counted_adapters_are_those_that_peft_creates(family: Family) -> None:

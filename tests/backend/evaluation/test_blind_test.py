@@ -77,8 +77,7 @@ class TestNewTest:
         for seed in range(50):
             pairs = new_test(answers(count), SYSTEMS, seed).pairs
             again = [(at, pair) for at, pair in enumerate(pairs) if pair.repeats is not None]
-            assert len(again) == repeated
-            assert len(pairs) == min(count, 40) + repeated
+            assert (len(again), len(pairs)) == (repeated, min(count, 40) + repeated)
             for at, pair in again:
                 first = pairs[pair.repeats]
                 assert (first.repeats, first.sides) == (None, pair.sides[::-1])

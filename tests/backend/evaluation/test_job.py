@@ -66,8 +66,7 @@ def test_a_run_of_two_steps_shows_no_difference(trained: FakeWork) -> None:
     assert (summary["items"], summary["verdict"]) == (16, "no_difference_shown")
     assert summary["general"]["keep_general"] == 0
     assert summary == {name: value for name, value in report.items() if name != "answers"}
-    assert len(report["answers"]) == 16
-    assert {"base", "tuned"} == set(report["systems"])
+    assert (len(report["answers"]), {"base", "tuned"}) == (16, set(report["systems"]))
     assert report["systems"]["tuned"]["loss"] > 0
 
 
@@ -108,8 +107,7 @@ def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: FakeWork, mon
     assert asked[0] == (TUNED, 16), "the base model is not asked again"
     assert not saved.exists()
     asked.clear()
-    assert job.run(trained)["systems"] == report["systems"]
-    assert {pane for pane, _ in asked} == {TUNED}
+    assert (job.run(trained)["systems"], {pane for pane, _ in asked}) == (report["systems"], {TUNED})
     assert asked[0] == (TUNED, 16)
 
 

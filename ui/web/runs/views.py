@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
-from backend.records.evaluation import TUNED, EvaluationSummary
+from backend.records.evaluation import EvaluationSummary
 from jobs.records import State
 from ui.records.runs import ImportedModel, RunSummary
 from ui.text import format as fmt
@@ -88,7 +88,7 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
     about = [
         fmt.origin(run.info),
         _descent(run, line),
-        f"{verdicts.title(report)}: {verdicts.score(TUNED, report)}." if report else "",
+        f"{verdicts.title(report)}: {verdicts.counts(report)}." if report else "",
         f"{compared[0]}." if compared else "",
         verdicts.blind_test(vote) if vote else "",
     ]

@@ -1,11 +1,14 @@
 """The computer and the chosen model as HTML."""
 
+from pathlib import Path
+
 from markupsafe import Markup
 
 from backend.advice.ranking import in_time
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
 from backend.datasets.checks.language import LANGUAGE_NAMES
+from backend.files.json_file import read_json
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, available, nvidia_gpu
@@ -18,19 +21,9 @@ from ui.web.html import components
 from ui.web.start import download_card
 from ui.web.start.models_table import FITS, source
 
-TASKS = {
-    "voice": ("Answer in our voice", "Customers ask, it answers the way your team would."),
-    "extract": ("Pull data out of text", "Messages, orders or invoices become tidy fields."),
-    "write": ("Write in a style", "It writes or rewrites notes and drafts your way."),
-    "other": ("Something else", "Anything you can show by example."),
-}
-RETRIEVAL = components.alert(
-    "warn",
-    "For facts that change, looking them up works better than learning them",
-    "A trained model keeps repeating the prices it learned, even after they change. A better tool for that is "
-    "retrieval: the model gets the current facts together with each question.",
-    "Train it here for tone and format, and give it the facts with each question.",
-)
+_TEXTS = read_json(Path(__file__).with_suffix(".json"))
+TASKS: dict[str, tuple[str, str]] = _TEXTS["tasks"]
+RETRIEVAL = components.alert(*_TEXTS["retrieval"])
 
 
 def guide(choice: Choice, new: bool) -> Markup:
@@ -136,17 +129,12 @@ def model_card(
     numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk)]
     allows = {True: "commercial use allowed", False: "no commercial use", None: "read what it allows"}
     numbers.append((model.licence.partition(" (")[0], f"license; {allows[model.commercial_use]}"))
-    words = f"Needs {needs}; {have} can be used."
-    bar = components.memory_bar(fmt.memory_parts(option.memory.parts), fit.has_mib, words)
-    small = (
-        f"{fmt.short_number(model.parameters)} parameters. It reads up to {fmt.number(model.context_length)} tokens "
-        f"at once, about {fmt.number(words_in(model.context_length))} words."
-    )
+    label = f"Needs {needs}; {have} can be used."
+    bar = components.memory_bar(fmt.memory_parts(option.memory.parts), fit.has_mib, label)
+    most, words = fmt.number(model.context_length), fmt.number(words_in(model.context_length))
+    small = str(_TEXTS["reads"]).format(parameters=fmt.short_number(model.parameters), tokens=most, words=words)
     if option.assumed:
-        small += (
-            f" The memory estimate assumes examples of up to {option.assumed} tokens, about "
-            f"{words_in(option.assumed)} words. It is updated when you add yours."
-        )
+        small += str(_TEXTS["assumed"]).format(tokens=option.assumed, words=words_in(option.assumed))
     lead = " ".join(option.reasons) or model.note
     published = components.EMPTY
     if model.evidence:  # which a reason names
@@ -170,10 +158,9 @@ def suggestion(better: Recommendation, chosen: Recommendation, does: str = "View
     offer = f"{model.name} would suit this computer and task better. {why}"
     if better.seconds is not None and chosen.seconds is not None:
         best = "Best within about half an hour" if in_time(better.seconds) else "Better"
-        offer = (
-            f"{best}: {model.name}, about {fmt.rough(better.seconds)}, {fmt.size(model.download_mib)} to download. "
-            f"Now, without a download: {chosen.model.name}, about {fmt.rough(chosen.seconds)}."
-        )
+        names = {"best": best, "better": model.name, "chosen": chosen.model.name}
+        takes, now, size = fmt.rough(better.seconds), fmt.rough(chosen.seconds), fmt.size(model.download_mib)
+        offer = str(_TEXTS["better"]).format(**names, takes=takes, now=now, size=size)
     needed = _needed(better, fmt.size(better.estimate.fit.needs_mib))
     small = f"{download_card.label(model)}. It needs about {needed} of memory."
     card = Markup('<div class="better">{}{}{}</div>')

@@ -1,10 +1,17 @@
 """The next version of a model as HTML: where it starts, above its plan."""
 
+from pathlib import Path
+
 from markupsafe import Markup
 
+from backend.files.json_file import read_json
 from backend.runs.division import Changes
 from ui.text import format as fmt
 from ui.web.html import components
+
+_TEXTS = read_json(Path(__file__).with_suffix(".json"))
+_WAYS: dict[str, tuple[str, str]] = _TEXTS["ways"]
+_NONE_JUDGED: str = _TEXTS["none_judged"]
 
 
 def before(
@@ -13,22 +20,8 @@ def before(
     """Where the planned version starts. number: of the planned version. before_it: the number of the version before.
     from_base: whether it is to start from the base model. why_not: why it can't continue the one before; "" when it
     can. changes: of the examples since then; None where they are not known."""
-    start = (
-        (
-            "continue",
-            f"Continue version {before_it}",
-            "It starts with what that version learned, and learns your examples as they are now. It keeps its "
-            "habits, including mistakes, unless your examples correct them. (continues the trained weights)",
-            why_not,
-        ),
-        (
-            "from-base",
-            "Start from the base model again",
-            f"It learns all your examples from scratch and takes nothing from version {before_it}. Choose this if "
-            "you changed or deleted many of them.",
-            "",
-        ),
-    )
+    reasons = {"continue": why_not}
+    start = [(do, *(text.format(before=before_it) for text in _WAYS[do]), reasons.get(do, "")) for do in _WAYS]
     lines = (_start(*way, chosen=(way[0] == "from-base") == from_base) for way in start)
     return components.card(
         f"Version {number} of {name}",
@@ -52,10 +45,7 @@ def compared(changes: Changes, before_it: int) -> str:
     if changes.judging:
         some = fmt.count(changes.judging, "example that judged", "examples that judged")
         return f"{since} The {some} version {before_it} stay set aside, so that the two can be compared."
-    return (
-        f"{since} None of your examples judged version {before_it}: the two are compared on those that are set aside "
-        f"now and that version {before_it} has not learned from."
-    )
+    return f"{since} {_NONE_JUDGED.format(before=before_it)}"
 
 
 def _are(count: int) -> str:

@@ -37,7 +37,10 @@ def verdict(report: EvaluationSummary) -> Markup:
         _KEPT.get(report.general.verdict, "calm"), verdicts.general_title(report), verdicts.general_counts(report)
     )
     typical = pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY
-    parts = components.join((learned, typical, kept, against_parent(report), next_step(report), _verified(report)))
+    sure = components.text(verdicts.sure(report), "lead")
+    parts = components.join(
+        (sure, learned, typical, kept, against_parent(report), next_step(report), _verified(report))
+    )
     return Markup('<section class="card verdict"><h2>{}</h2>{}</section>').format(verdicts.counts(report), parts)
 
 
@@ -86,7 +89,8 @@ def tone(report: EvaluationSummary, verdict: str) -> str:
     """The color of one of the report's verdicts: green only for answers that are right, since wording that is alike
     may say something false."""
     color = TONES.get(verdict, "calm")
-    return "calm" if color == "good" and report.main_measure == "chrf" else color
+    doubted = report.main_measure == "chrf" or verdicts.falls_short(report)
+    return "calm" if color == "good" and doubted else color
 
 
 def against_parent(report: EvaluationSummary) -> Markup:
@@ -160,22 +164,8 @@ def instruction(report: Measured) -> Markup:
 
 def how(report: Measured) -> str:
     """How the answers were scored."""
-    once = ""
-    if report.clusters < report.items:
-        once = (
-            " Answers that depend on each other (near-copies, or turns of one conversation) count once, which leaves "
-            f"{report.clusters}."
-        )
-    asked = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "question")
-    return f"{_scored(report.main_measure)} {asked}.{once} Answered by {report.engine}."
-
-
-def _scored(measure: str) -> str:
-    if measure == "preference":
-        return "A pair counts as right if the model finds the better answer likelier."
-    if measure == "perplexity":
-        return (
-            "Perplexity: how many words the model is choosing between at each step, on average (lower is better). "
-            "Each text counts once."
-        )
-    return f"A good answer {verdicts.MEASURES[measure]}; this was chosen before any answer was seen."
+    measure = report.main_measure
+    once = f" {verdicts.SCORED['once'].format(clusters=report.clusters)}" if report.clusters < report.items else ""
+    asked = fmt.count(report.items, "text" if measure == "perplexity" else "question")
+    good = f"A good answer {verdicts.MEASURES.get(measure, '')}; this was chosen before any answer was seen."
+    return f"{verdicts.SCORED.get(measure, good)} {asked}.{once} Answered by {report.engine}."

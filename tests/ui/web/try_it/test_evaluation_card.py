@@ -19,6 +19,7 @@ from tests.ui.conftest import answer
 from tests.ui.fake_records import DATA, against_parent, job, report, report_json, trial_report
 from tests.ui.made_up_app import MadeUpApp
 from ui.services.selection import Choice
+from ui.text import verdicts
 from ui.web.page import Page
 from ui.web.try_it import evaluation_card, prompt_card, report_card, verdict_card
 
@@ -163,7 +164,7 @@ class TestViews:
     @pytest.mark.parametrize(("verdict", "tone"), TONES)
     def test_each_verdict_has_its_tone(self, verdict: str, tone: str) -> None:
         html = verdict_card.verdict(report(verdict=verdict))
-        assert html.partition("</h2>")[2].startswith(f'<div class="alert {tone}"')
+        assert html.partition("</h2>")[2].partition("</p>")[2].startswith(f'<div class="alert {tone}"')
         assert "It kept the rest" in html
         assert html.count('class="alert') == 3, "the two halves and the next step"
 
@@ -200,7 +201,13 @@ class TestViews:
         systems["base"]["voice"] = {"in_voice": 0, "signed": True}
         found = report(main_measure="chrf", systems=systems)
         words = "5 of 8 in your voice; 2 get stuck in a loop; 1 doesn&#39;t end as yours do; the base model: 0"
-        assert f"<h2>{words}</h2>" in verdict_card.verdict(found)
+        html = verdict_card.verdict(found)
+        sure = "of 100 others, likely 31 to 86 would be in your voice. Of the base model&#39;s, 0 to 32."
+        assert f"<h2>{words}</h2>" in html
+        assert sure in html.partition("<div")[0], "beside the headline"
+        systems["tuned"]["voice"]["in_voice"] = 3
+        few = report(main_measure="chrf", systems=systems)
+        assert ("learned" in verdicts.title(found), "learned" in verdicts.title(few)) == (True, False)
 
     def test_every_system_has_its_score_and_interval(self) -> None:
         html = verdict_card.verdict(report(baselines=True))
