@@ -221,7 +221,7 @@ def test_examples_are_made_by_keys_and_by_pressing_sentences(
     text = tmp_path / "handbook.md"
     parts = (f"## Part {n}\n\nWe bake at night. Loaf {n * 613} is sold at six." for n in range(1, 31))
     text.write_text("\n\n".join(parts))
-    take_sample(open_page(real_page, width=1200))  # by another browser, to be opened at the end
+    take_sample(open_page(real_page, locale="en"))  # by another browser, to be opened at the end
     page = open_page(real_page)
     page.click("#tab-data-button")
     with page.expect_file_chooser() as chooser:
