@@ -23,10 +23,8 @@ _EXIT_MAX = 60.0  # seconds that a worker may take to exit after its last status
 _RESUME = "Start it again: a training run continues from its last checkpoint."
 
 
-def _unexpected(why: str, **others: str) -> Failure:
-    return Failure(
-        **{"what": "The run stopped unexpectedly and reported no error.", "next": _RESUME, **others}, why=why
-    )
+def _unexpected(why: str, **more: str) -> Failure:
+    return Failure(**{"what": "The run stopped unexpectedly and reported no error.", "next": _RESUME, **more}, why=why)
 
 
 KILLED = _unexpected(

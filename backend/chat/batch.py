@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backend.chat.engine import Answered, Each, Enough, looping
+from backend.chat.engine import Answered, Each, Enough, looping, require_number
 from backend.errors import is_out_of_memory
 from backend.hardware.gpu_memory import release
 
@@ -81,7 +81,9 @@ def _answer(
                 input_ids=ids, attention_mask=mask, position_ids=places, cache=cache, use_cache=True, logits_to_keep=1
             )
         cache, going = out.cache, []
-        for place, token in enumerate(out.logits[:, -1].float().argmax(-1).tolist()):
+        likeliest, chosen = out.logits[:, -1].float().max(-1)
+        require_number(float(likeliest.sum()))
+        for place, token in enumerate(chosen.tolist()):
             number = numbers[place]
             ended = token in end_ids
             if not ended:

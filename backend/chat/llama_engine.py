@@ -182,6 +182,7 @@ class LlamaEngine(WithTokenizer):
                 return "length"
             began, step = perf_counter(), replace(sampling, seed=draw.getrandbits(31))
             found = server.answer(ids, slot, min(piece, left), tuned, step)
+            _require_numbers(server, [*ids, *found], slot, tuned)
             if sampling.temperature <= 0:  # else the speed would decide what a seed gives
                 piece = max(1, min(_PIECE, int(_SHOWN * len(found) / (perf_counter() - began))))
         return "end"
@@ -267,6 +268,7 @@ class LlamaEngine(WithTokenizer):
         while len(ids) < limit and not enough(ids):
             piece = min(_PIECE, limit - len(ids))
             ids += server.answer([*prompt, *ids], slot, piece, tuned=self._tuned(pane))
+            _require_numbers(server, [*prompt, *ids], slot, self._tuned(pane))
             ended = next((at for at, token in enumerate(ids) if token in self._end_ids), None)
             if ended is not None:
                 return Answered(tuple(ids[:ended]), ended=True)
@@ -308,6 +310,13 @@ class GgufTokenizer:
             return dict(message)
         clean = content.replace(_CUT, "")
         return {**message, "content": self._markers.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], clean)}
+
+
+def _require_numbers(server: LlamaServer, ids: list[int], slot: int, tuned: bool) -> None:
+    """Raises ChatFailed if the last token came of invalid numbers: llama.cpp then chooses token 0 or, at a temperature,
+    always the same one. Only after such a token is it asked for the numbers, which takes as long as a token."""
+    if ids[-1] in (0, ids[-2]) and (likeliest := server.next(ids[:-1], slot, tuned=tuned, remembered=True).likeliest):
+        require_number(likeliest[0][1])
 
 
 def _probabilities(new: Next) -> Any:

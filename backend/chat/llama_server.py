@@ -174,12 +174,7 @@ class LlamaServer:
         return list(self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)["tokens"])
 
     def _complete(
-        self,
-        ids: Sequence[int],
-        slot: int | None = None,
-        tuned: bool = False,
-        sampling: Sampling = _GREEDY,
-        **more: Any,
+        self, ids: Sequence[int], slot: int = -1, tuned: bool = False, sampling: Sampling = _GREEDY, **more: Any
     ) -> dict[str, Any]:
         asked = {
             "prompt": list(ids),
@@ -189,7 +184,7 @@ class LlamaServer:
             "top_p": sampling.top_p,
             "seed": sampling.seed,
             "samplers": ["temperature", "top_p"] if sampling.temperature > 0 else ["temperature"],
-            **({} if slot is None else {"id_slot": slot}),
+            "id_slot": slot,
             **({"lora": [{"id": 0, "scale": float(tuned)}]} if self.adapter else {}),
             **more,
         }

@@ -96,13 +96,7 @@ class AnswersSoFar:
         return self._known[file].get(self._key(file, pane, prompt, limit))
 
     def add(
-        self,
-        pane: str,
-        prompts: Sequence[Sequence[int]],
-        limit: int,
-        answers: Sequence[Answer],
-        *,
-        general: bool = False,
+        self, pane: str, prompts: Sequence[Sequence[int]], limit: int, answers: list[Answer], *, general: bool = False
     ) -> None:
         """Saves answers. A full disk costs only the time to ask again."""
         file = self._file_of(pane, general)

@@ -116,6 +116,5 @@ class Evaluation:
             return loss >= GIBBERISH and loss >= usual() + UNUSUAL
 
         return [
-            bad and strange(item, answer.text)
-            for bad, item, answer in zip(wrong, asking.items, tuned.answers, strict=True)
+            bad and strange(it, answer.text) for bad, it, answer in zip(wrong, asking.items, tuned.answers, strict=True)
         ]

@@ -56,8 +56,7 @@ def _score(asking: Asking, system: System) -> SystemScore:
         words=fmean(len(text.split()) for text in texts),
         loss=fmean(system.losses) if system.losses else None,
         phrases={
-            phrase: signs.share_with(phrase, texts)
-            for phrase in signs.own_phrases([item.answer for item in asking.train])
+            own: signs.share_with(own, texts) for own in signs.own_phrases([item.answer for item in asking.train])
         },
     )
     return score.model_copy(update=more)

@@ -11,9 +11,7 @@ Scores = Mapping[str, Sequence[float]]  # by system, one for each item
 FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.least_provable_gain)
 
 
-def compare(
-    a: str, b: str, scores: Scores, clusters: Sequence[int], *, graded: bool, largest: float = 1.0
-) -> Comparison:
+def compare(a: str, b: str, scores: Scores, clusters: list[int], *, graded: bool, largest: float = 1.0) -> Comparison:
     """Whether `a` scores better than `b`. Raises ValueError for no items. clusters: the cluster of each item. Right
     or wrong: it is won by the system that has more of its items right. graded: whether scores may have any value,
     instead of 0 and 1. largest: the largest possible difference."""

@@ -41,10 +41,7 @@ from backend.work import require_disk
 
 FOLDER, RUN, ROWS, EVENTS = "apprentice", "run.json", "rows.safetensors", "events.jsonl"
 EVALUATION = "evaluation.json"
-_DATA = (
-    *("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.jsonl", "division.jsonl"),
-    own_answers.FILE,
-)
+_DATA = ("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.jsonl", "division.jsonl", own_answers.FILE)
 _SPARE = 50 * MIB  # bytes that stay free on the disk
 _MODEL_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{8}")

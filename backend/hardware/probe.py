@@ -88,8 +88,7 @@ def probe(workspace_root: Path) -> Probe:
         problems += _without_gpu(machine)
     elif hosted == "space":
         problems = [
-            problem.model_copy(update={"next": _OF_A_SPACE}) if problem.blocks_training else problem
-            for problem in problems
+            each.model_copy(update={"next": _OF_A_SPACE}) if each.blocks_training else each for each in problems
         ]
     build = torch_problem()
     hardware = Hardware(

@@ -32,9 +32,7 @@ def own_phrases(answers: Sequence[str]) -> list[str]:
     counts: Counter[tuple[str, ...]] = Counter()
     for answer in answers:
         words = answer.split()
-        counts.update(
-            {tuple(words[at : at + size]) for size in range(1, _LONGEST + 1) for at in range(len(words) - size + 1)}
-        )
+        counts.update({tuple(words[i : i + n]) for n in range(1, _LONGEST + 1) for i in range(len(words) - n + 1)})
     least = max(2, _MOST * len(answers))
     frequent = {
         run: n

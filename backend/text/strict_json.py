@@ -54,11 +54,9 @@ def _decoder(max_digits: int) -> json.JSONDecoder:
         if digits.lstrip("-").isdigit():
             return int(digits)
         value = float(digits)
-        return value if math.isfinite(value) else _not_a_number(digits)
+        return value if math.isfinite(value) else _no_number(digits)
 
-    return json.JSONDecoder(
-        object_pairs_hook=_unique, parse_constant=_not_a_number, parse_int=number, parse_float=number
-    )
+    return json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_int=number, parse_float=number)
 
 
 def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
@@ -105,7 +103,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _not_a_number(word: str) -> Any:
+def _no_number(word: str) -> Any:
     raise RowFault(
         "not_a_number",
         f"{excerpt(word, width=30)} is not a number that JSON allows.",

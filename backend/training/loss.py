@@ -49,9 +49,7 @@ def preference_loss(
     import torch
 
     logprobs = answer_logprobs(model, batch)
-    reference = [row.reference_logprob for row in rows] + [
-        row.rejected.reference_logprob for row in rows if row.rejected
-    ]
+    reference = [it.reference_logprob for it in rows] + [it.rejected.reference_logprob for it in rows if it.rejected]
     better, worse = (logprobs - to_device(torch.tensor(reference), logprobs.device.type)).chunk(2)
     margins = beta * (better - worse)
     rewards = {"reward_accuracy": (margins > 0).sum(), "reward_margin": margins.detach().sum()}

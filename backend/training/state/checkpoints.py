@@ -65,10 +65,8 @@ def find(parent: Path, *, content: bool = True) -> Found:
 
 def is_valid(checkpoint: Path, *, content: bool) -> bool:
     """Whether the files match the manifest: their sizes, and with `content` their SHA-256."""
-    noted = manifest.read(checkpoint)
-    return (
-        noted is not None and noted.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
-    )
+    note = manifest.read(checkpoint)
+    return note is not None and note.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
 
 
 @contextmanager

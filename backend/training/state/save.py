@@ -73,9 +73,7 @@ class Metrics:
 def write(folder: Path, trainer: Any, metrics: Metrics) -> None:
     """Writes the state of `trainer` and `metrics` into `folder`. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
-    moments = {
-        f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in _flat(values)
-    }
+    moments = {f"{at}.{name}": value for at, values in optimizer["state"].items() for name, value in _flat(values)}
     scaler = getattr(trainer.accelerator, "scaler", None)
     state = {
         "groups": optimizer["param_groups"],

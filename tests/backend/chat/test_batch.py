@@ -1,11 +1,13 @@
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from backend.chat.batch import answer_all
 from backend.chat.engine import loops
 from backend.chat.torch_engine import TorchEngine
+from backend.errors import ChatFailed
 from backend.hardware import gpu_memory
 from tests.backend.chat.test_engines import answered
 
@@ -71,6 +73,9 @@ def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, mon
     with pytest.raises(RuntimeError, match="illegal"):
         answer_all(model, prompts, ends, limits)
     assert sizes == [len(QUESTIONS)]
+    monkeypatch.setattr(model, "forward", lambda **inputs: Mock(logits=forward(**inputs).logits.log()))
+    with pytest.raises(ChatFailed, match="invalid number"):
+        answer_all(model, prompts, ends, limits)
 
 
 def test_a_chat_stays_in_the_memory_of_its_device(bundled_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from backend.chat.llama_engine import LlamaEngine
 from backend.chat.llama_server import LlamaServer
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
+from backend.gguf import base_file
 from backend.gguf.base_file import PHASE
 from backend.gguf.facts import Facts
 from backend.gguf.lora import Unsupported
@@ -219,6 +220,36 @@ def test_where_memory_is_short_fewer_questions_are_answered_at_once(
     prompts = [engine.prompt_ids(JAPAN)] * 5
     assert len({one.ids for one in engine.answer_all("base", prompts, [9] * 5, lambda done: None)}) == 1
     assert opened == [5, 2]
+
+
+@needs_llama_cpp
+def test_numbers_that_become_invalid_within_an_answer_end_it(
+    workspace: Workspace, shallow_model: Path, tmp_path: Path
+) -> None:
+    import gguf
+
+    ids, _ = answered(open_engine("llama.cpp", workspace, shallow_model), "base", STORY)
+    reader = gguf.GGUFReader(base_file.path(workspace, shallow_model))
+    writer = gguf.GGUFWriter(tmp_path / "later.gguf", "llama")
+    for name, field in reader.fields.items():
+        if not name.startswith(("GGUF.", "general.architecture")):
+            writer.add_key_value(name, field.contents(), *field.types[:: len(field.types) - 1 or 1])
+    for tensor in reader.tensors:
+        data = tensor.data.copy()
+        if tensor.name == "token_embd.weight":  # which reads tokens and, as a copy, chooses them
+            writer.add_tensor("output.weight", tensor.data, raw_dtype=tensor.tensor_type)
+            data[ids[0], :2] = 0x00, 0x7E  # NaN as the first scale of this token
+        writer.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
+    for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+        write()
+    writer.close()
+    engine = LlamaEngine.with_adapter(tmp_path / "later.gguf", shallow_model)
+    assert answered(engine, "base", STORY, max_new_tokens=1)[0] == ids[:1]
+    for sampling in ({}, {"temperature": 2.0, "top_p": 0.0001}):
+        with pytest.raises(ChatFailed, match="invalid number"):
+            answered(engine, "base", STORY, **sampling)
+    with pytest.raises(ChatFailed, match="invalid number"):
+        engine.answer_all("base", [engine.prompt_ids(STORY)], [12], lambda done: None)
 
 
 def test_an_idle_adapter_is_rejected(name: str, workspace: Workspace, shallow_model: Path, tmp_path: Path) -> None:
