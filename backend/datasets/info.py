@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import FIXABLE, SYSTEM_FIXES
+from backend.datasets.documents.passages import Size
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.atomic import write_text
 from backend.files.disk_errors import disk_words
@@ -32,7 +33,8 @@ class DatasetInfo:
     """name: of the uploaded file. read_options: fields of ReadOptions. accepted, refused: fixes, by kind of problem.
     validation: the "name" and the stored "file" of the validation file, {} without one. edits: ids of the edits, in
     order. written: the file is what examples are made from, and the only ones are those that a person has kept.
-    materials: the names of more files that examples are made from, by the files in the dataset's folder."""
+    materials: the names of more files that examples are made from, by the files in the dataset's folder. sizes: how
+    many passages and tables each of them has."""
 
     name: str
     read_options: dict[str, Any] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class DatasetInfo:
     edits: list[str] = field(default_factory=list)
     written: bool = False
     materials: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, Size] = field(default_factory=dict)
 
     def is_accepted(self, problem: Problem) -> bool:
         """Whether the user accepted the fix of this problem."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
-from backend.datasets.documents.passages import Passage, joined
+from backend.datasets.documents.passages import Passage, Size, joined, size
 from backend.datasets.edits import StoredEdits
 from backend.datasets.info import DatasetInfo, StoredInfo, not_saved
 from backend.datasets.read.source import require_file
@@ -122,19 +122,31 @@ class DatasetStore:
         copy = self.folder(data_id) / f"material-{new_id()}"
         try:
             _copy(source, copy)
-            self.files.material(data_id, name, {}, copy.name)
+            added = size(self.files.material(data_id, name, {}, copy.name))
         except (BadInput, OSError) as error:
             copy.unlink(missing_ok=True)
             raise error if isinstance(error, BadInput) else not_saved("The examples", error) from error
-        self.info.update(data_id, lambda info: replace(info, materials={**info.materials, copy.name: name}))
+
+        def changed(info: DatasetInfo) -> DatasetInfo:
+            materials, sizes = {**info.materials, copy.name: name}, {**info.sizes, copy.name: added}
+            return replace(info, materials=materials, sizes=sizes)
+
+        self.info.update(data_id, changed)
         return copy.name
 
     def material(self, data_id: str) -> list[Passage]:
-        """What examples are made from; empty for other datasets, and without a file that only older versions took."""
-        info, parts = self.info.read(data_id), list[tuple[str, list[Passage]]]()
+        """What examples are made from; empty for other datasets. Without a file that only older versions took, and
+        without one that is damaged: the others keep their numbers."""
+        info, parts = self.info.read(data_id), list[tuple[str, list[Passage] | Size]]()
         with suppress(BadInput):
             parts += [("", self.files.material(data_id, info.name, info.read_options))] if info.written else []
-        parts += ((name, self.files.material(data_id, name, {}, file)) for file, name in info.materials.items())
+        for file, name in info.materials.items():
+            try:
+                parts.append((name, self.files.material(data_id, name, {}, file)))
+            except (BadInput, OSError):
+                if file not in info.sizes:  # of an older version
+                    raise
+                parts.append((name, info.sizes[file]))
         return joined(parts)
 
     def _find(self, source: Path, info: DatasetInfo) -> str:

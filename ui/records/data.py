@@ -107,12 +107,13 @@ class DatasetState:
 @dataclass(frozen=True)
 class Material:
     """What examples are made from. drafts: those without a model. columns: of tables. passages: by their numbers.
-    topic: "" for a text."""
+    topic: "" for a text. lost: why a file that was added can't be read any more."""
 
     drafts: list[Draft]
     columns: list[Column] = field(default_factory=list)
     passages: dict[int, Passage] = field(default_factory=dict)
     topic: str = ""
+    lost: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Making:
     column: of a table, to be asked about first. kept: examples. waiting: drafts. covered: how many passages have
     examples. again: the passage with the fewest examples, 0 for none. last: what was decided last, "" if that can't be
     undone. models: the id and name of each that can draft. working: what a model does now, and how far it is, 0 to 1.
-    failed: why it ended."""
+    failed: why it ended, or why a file can't be read any more."""
 
     draft: Draft | None
     passage: Passage | None

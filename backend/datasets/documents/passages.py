@@ -7,6 +7,7 @@ from itertools import count, pairwise
 
 from backend.datasets.documents.blocks import Block, Document
 
+Size = tuple[int, int]  # how many passages and tables a file has
 SIZE = 700  # characters of a passage
 _LONGEST_HEADING, _UNMARKED = 80, 7  # characters; the level of a heading that only looks like one
 _WRAPPED = 40  # characters of a line that goes on in the next one, at least
@@ -54,14 +55,20 @@ def passages(document: Document) -> list[Passage]:
     return [replace(passage, number=next(numbers)) for passage in _unnumbered(document.blocks)]
 
 
-def joined(parts: Iterable[tuple[str, Sequence[Passage]]]) -> list[Passage]:
-    """The passages of several files, numbered on, each with the name of its file."""
+def size(passages: Sequence[Passage]) -> Size:
+    return len(passages), max((each.table for each in passages), default=0)
+
+
+def joined(parts: Iterable[tuple[str, list[Passage] | Size]]) -> list[Passage]:
+    """The passages of several files, numbered on, each with the name of its file. Of a lost file there is the size."""
     found: list[Passage] = []
-    for source, passages in parts:
-        before, tables = len(found), max((each.table for each in found), default=0)
+    before = tables = 0
+    for source, part in parts:
+        passages, (of_file, of_tables) = ([], part) if isinstance(part, tuple) else (part, size(part))
         for each in passages:
             table = each.table and each.table + tables
             found.append(replace(each, number=each.number + before, table=table, source=source))
+        before, tables = before + of_file, tables + of_tables
     return found
 
 

@@ -51,9 +51,7 @@ class DraftingService:
         self._store, self._editor = imports.store, Editor(imports.store)
         self._materials: RecentCache[Material] = RecentCache()
         self._tasks, self._deciding = BackgroundTasks(), threading.Lock()
-        self.open_chat: Callable[[], Chat] = partial(
-            Chat, workspace, cores, log_file=workspace.cache / "chat-drafts.log"
-        )
+        self.open_chat: Callable[[], Chat] = partial(Chat, workspace, cores, log_file=workspace.cache / "drafts.log")
 
     def import_material(self, source: Path | str, name: str, model_id: str = "") -> str:
         """Starts to read a file, a pasted text or a topic in the background and returns the data id."""
@@ -98,7 +96,7 @@ class DraftingService:
             last=self._last(data_id, log),
             models=self.models(),
             working=None if task is None or task.ended else (task.phase, task.fraction),
-            failed=task.error if task is not None and task.ended else None,
+            failed=task.error if task is not None and task.ended else material.lost,
         )
 
     def keep(self, data_id: str, draft_id: str, question: str, answer: str) -> int:
@@ -224,12 +222,15 @@ class DraftingService:
         key = (data_id, *info.materials)
         if (material := self._materials.get(key)) is None:
             passages = self._store.material(data_id)
+            gone = ", ".join(sorted({*info.materials.values()} - {it.source for it in passages}))
+            why = "The examples that were made from it stay."
+            lost = BadInput(f"{gone} can't be read any more.", why, "Add it again to ask more about it.")
             named = [it for it in passages if it.text.split() == (it.source or info.name).split()]
             topics = [it for it in named if len(sentences(it.text)) == 1]
             topic, passages = "\n".join(it.text for it in topics), [it for it in passages if it not in topics]
             drafts = (templates.starters(topic) if topics else []) + templates.from_text(passages)
             by_number = {each.number: each for each in passages}
-            material = Material(drafts, templates.columns(passages), by_number, topic)
+            material = Material(drafts, templates.columns(passages), by_number, topic, lost if gone else None)
             self._materials.put(key, material, len(passages))
         return material
 

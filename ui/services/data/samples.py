@@ -58,10 +58,7 @@ def sides(checked: CheckedDataset, split: Split) -> tuple[Side, Side]:
     """The conversations of a split to learn from, and those that judge, with a sample its held-out ones too; each with
     the tools that they offer. A person's own validation file takes precedence over a sample's."""
     train, judging = ([checked.rows[i] for i in side] for side in (split.train, split.judging))
-    judging = [
-        *(Row(0, 0, messages) for messages in sample_questions(checked)),
-        *(row for row in judging if row.messages),
-    ]
+    judging = [*(Row(0, 0, talk) for talk in sample_questions(checked)), *(row for row in judging if row.messages)]
     learned, held_out = (([row.messages for row in side], [row.tools for row in side]) for side in (train, judging))
     return learned, held_out
 

@@ -195,6 +195,12 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     app.drafting.add_source(faq, SHORT, "hours")
     draft = now(app, faq, wanted=41).draft
     assert draft
+    prices = app.dataset_store.folder(faq) / next(iter(app.dataset_store.info.read(faq).materials))
+    hidden = prices.rename(tmp_path / "hidden")
+    lost = now(App(app.workspace), faq, wanted=41)
+    assert (lost.draft, lost.passages) == (draft, 1), "the other file keeps its numbers"
+    assert "prices.csv can't be read" in str(lost.failed)
+    hidden.rename(prices)
     app.drafting.keep(faq, draft.id, "When do you open?", "We open at six.")
     assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
     tab, choice = tabs(app)["data"], Choice(data_id=faq)

@@ -31,9 +31,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-def test_its_first_rows_are_imported_and_stay_chosen(
-    page: Page, served: HubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     app = page.app
     monkeypatch.setattr(hub, "ROWS", 25)
     panel = page.tabs["data"].importing
