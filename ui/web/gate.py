@@ -43,7 +43,8 @@ _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so
 _VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_MUCH = "You have sent too much in a minute."
-_MOST_REMEMBERED = 1000  # visitors
+_TOO_MANY = "Very many people come here from your address at once. Load this page again in a few seconds."
+_MOST_REMEMBERED = 1000  # visitors, and addresses
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 
 
@@ -86,10 +87,9 @@ class Gate:
         self._files = VisitorFiles(door.visitors)
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
-        self._uploading: set[str] = set()
         self._making_room = threading.Lock()
         self._large: dict[str, deque[tuple[float, int]]] = {}  # by visitor, when and how many bytes
-        self._next_newcomer = 0.0  # when
+        self._newcomers: dict[str, float] = {}  # by address, when the latest had its turn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,7 +104,9 @@ class Gate:
         reading = scope["method"] in ("GET", "HEAD")
         visitor, scope[WHY_NONE] = visitor_of(scope, self._visitors, self._accounts)
         if reading and path == "/" and not visitor:
-            await self._wait_for_turn()
+            if not await self._has_a_turn(self._address(scope)):
+                await _refuse(scope, receive, send, _TOO_MANY, 429)
+                return
             send = self._welcome(scope[WHY_NONE], send)
         scope[VISITOR] = visitor
         if visitor:
@@ -144,12 +146,18 @@ class Gate:
         address = ",".join(forwarded).rpartition(",")[2].strip() or str((scope.get("client") or ("",))[0])
         return "" if is_loopback(address) else address  # of a proxy on this computer
 
-    async def _wait_for_turn(self) -> None:
-        """Has newcomers wait a moment where many come at once: one client may pretend to be thousands of them."""
-        now = time.monotonic()
-        turn = max(self._next_newcomer, now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
-        self._next_newcomer = min(turn, now + _LONGEST_WAIT)
-        await sleep(max(0.0, self._next_newcomer - now))
+    async def _has_a_turn(self, address: str) -> bool:
+        """Has newcomers wait a moment where many come from one address at once, and refuses those who would wait for
+        long: one client may pretend to be thousands. Where the address is unknown, they may be many, and only wait."""
+        now, turns = time.monotonic(), self._newcomers
+        turn = max(turns.get(address, 0.0), now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
+        if turn > now + _LONGEST_WAIT and address:
+            return False
+        turns[address] = turn = min(turn, now + _LONGEST_WAIT)
+        if len(turns) > _MOST_REMEMBERED:
+            del turns[next(iter(turns))]
+        await sleep(max(0.0, turn - now))
+        return True
 
     def _welcome(self, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
@@ -254,13 +262,9 @@ class Gate:
         if length is None or length > self._limits.upload * MIB + _FORM:
             await _refuse(scope, receive, send, "This is too large for this demo.", 413)
             return
-        if visitor in self._uploading:
-            await _refuse(scope, receive, send, "Another file of yours is still being uploaded.", 429)
-            return
         if not self._may_send(visitor, length):
             await _refuse(scope, receive, send, _TOO_MUCH, 429)
             return
-        self._uploading.add(visitor)
         status, answer = 0, b""
 
         async def sending(message: Message) -> None:
@@ -273,11 +277,8 @@ class Gate:
                     self._files.note_uploads(visitor, json.loads(answer))
             await send(message)
 
-        try:
-            await run_in_threadpool(self._make_room, visitor, length / MIB)
-            await self.app(scope, receive, sending)
-        finally:
-            self._uploading.discard(visitor)
+        await run_in_threadpool(self._make_room, visitor, length / MIB)
+        await self.app(scope, receive, sending)
 
 
 async def _refuse(

@@ -41,9 +41,7 @@ class ChatSeats:
             elif len(self._sessions) >= self._limit:
                 idle = next((other for other in self._sessions if not other.answering), None)
                 if idle is None:
-                    raise NotInDemo(
-                        "All chats are busy.", "Other visitors are being answered.", "Ask again in a moment."
-                    )
+                    raise NotInDemo("All chats are busy.", "Others are being answered.", "Ask again in a moment.")
                 self._sessions.remove(idle)
             self._sessions.append(session)
         if idle:
