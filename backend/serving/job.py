@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 FIRST_PORT, PORTS = 8080, 20  # where no port is asked for, the first free one
 _TICK = 0.5  # seconds
 _LAST_ANSWERS = 3  # seconds that answers in progress may take after a stop
+_KEPT = 60  # seconds of an unused connection, longer than programs keep it; `Impatient` closes it after 10 to 20
 
 
 class ServeSpec(Record):
@@ -69,7 +70,7 @@ def run(context: JobContext) -> dict[str, Any]:
         endpoint = Endpoint(answers, slots, able, spec.key_sha256, spec.origins)
         config = uvicorn.Config(
             endpoint.app, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS, lifespan="off",
-            http=Impatient,
+            http=Impatient, timeout_keep_alive=_KEPT,
         )  # fmt: skip
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([bound],), daemon=True)

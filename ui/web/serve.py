@@ -34,6 +34,9 @@ _NO_PAGE_ON_COLAB = (
 # Python's threads take turns (the GIL), and a handler loses its turn each time it reads a file. While another thread
 # compares models, it then waits this long; with the default of 5 ms, the first click took seconds.
 _TURN = 0.001  # seconds
+# uvicorn closes an unused connection after 5 seconds: a request that comes at that moment meets a reset. Browsers,
+# proxies and programs let most go within a minute.
+_KEPT = 75  # seconds
 PASSWORD = "APPRENTICE_PASSWORD"  # noqa: S105 (the name of a variable, not a password)
 
 
@@ -141,6 +144,7 @@ def run(
         prevent_thread_lock=True,
         **arguments,
     )
+    page.server.config.timeout_keep_alive = _KEPT
     try:
         note_running(workspace, url)
         at = f"{url}/?{page_key.PARAMETER}={key}" if key and not browser else url
