@@ -47,9 +47,9 @@ class Box:
             if self._failure:
                 raise self._failure
 
-    def ask(self, made: Callable[[Any], T], name: str, *arguments: Any) -> T:
-        """What `made` makes of the answer to a request; it raises TypeError or ValueError if that can't be one. Raises
-        the error that is the answer; BadInput at a limit."""
+    def ask(self, made: Callable[..., T], name: str, *arguments: Any) -> T:
+        """What `made` makes of the answer to a request, and of the bytes that follow it; it raises TypeError or
+        ValueError if that can't be one. Raises the error that is the answer; BadInput at a limit."""
         request = frames.pack([name, *arguments])
         with self._lock:
             self._open()
@@ -64,7 +64,7 @@ class Box:
             except ApprenticeError as error:
                 self._failure = error
 
-    def _exchange(self, request: bytes, made: Callable[[Any], T]) -> T:
+    def _exchange(self, request: bytes, made: Callable[..., T]) -> T:
         if self._failure:
             raise self._failure
         child = self._child or self._start()
@@ -74,9 +74,9 @@ class Box:
         try:
             with closing(child_process.Watch(child, MEMORY, _PATIENCE * seconds, seconds)) as watch:
                 frames.write(child.stdin, request)
-                kind, value = frames.read(child.stdout, _SHORT_ANSWER + _ANSWER * len(request))
+                (kind, value), more = frames.read(child.stdout, _SHORT_ANSWER + _ANSWER * len(request))
             if kind == "done":
-                return made(value)
+                return made(value, more) if more else made(value)
             error = error_of(value)
         except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as fault:
             raise self._ended(child, watch, len(request) > _LONG) from fault

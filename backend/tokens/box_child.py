@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import sys
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -34,6 +33,7 @@ class Worker:
         made = Tokenizer.from_str(tokenizer) if tokenizer else Tokenizer(models.BPE())
         self._tokenizer = PlainTokenizer(made, template, specials)
         self._only_template = not tokenizer
+        self.ids = b""  # of the latest rows
 
     def do(self, name: str, *arguments: Any) -> Any:
         """A value that becomes JSON. name: "rows", or of a method or property of PlainTokenizer."""
@@ -62,13 +62,15 @@ class Worker:
         self._tokenizer.opening()
 
     def rows(self, rows: Iterable[Sequence[Any]], with_ids: bool) -> Any:
-        """Of each row [text, messages, tools] its token count and, if wanted, its ids; or an error."""
+        """Of each row [text, messages, tools] its token count or an error; and the `ids` of all, if wanted."""
         made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
         try:
             encoded = self._tokenizer.encode_rows(made)
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
-        return [_packed(row, with_ids) if isinstance(row, Encoded) else _error(row) for row in encoded]
+        if with_ids:
+            self.ids = b"".join(row.input_ids.tobytes() for row in encoded if isinstance(row, Encoded))
+        return [_counted(row) if isinstance(row, Encoded) else _error(row) for row in encoded]
 
     def _row(self, row: Row) -> Encoded | ApprenticeError:
         try:
@@ -77,10 +79,9 @@ class Worker:
             return _of(error)
 
 
-def _packed(row: Encoded, with_ids: bool) -> list[Any]:
-    """The ids as numbers of 32 bits, which JSON would make slow."""
+def _counted(row: Encoded) -> list[Any]:
     count = TokenCount.of(row)
-    return [count.tokens, count.runs, count.skipped_turns, b64encode(row.input_ids if with_ids else b"").decode()]
+    return [count.tokens, count.runs, count.skipped_turns]
 
 
 def _of(error: BaseException) -> ApprenticeError:
@@ -108,19 +109,21 @@ def main(most: int) -> None:
     worker: Any = None
     while True:
         try:
-            name, *arguments = frames.read(source)
+            name, *arguments = frames.read(source)[0]
         except EOFError:
             return
+        ids = b""
         try:
             if name == "open":
                 worker = Worker(*arguments)
                 value = worker.try_once()
             else:
                 value = worker.do(name, *arguments)
+                ids, worker.ids = worker.ids, b""
             answer = frames.pack(["done", value])
         except BaseException as error:  # the tokenizers package panics with one that is no Exception
             answer = frames.pack(["error", _error(error)])
-        frames.write(out, answer)
+        frames.write(out, answer, ids)
 
 
 if __name__ == "__main__":

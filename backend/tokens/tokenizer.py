@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -136,10 +135,18 @@ class BoxedTokenizer(ChatTokenizer):
     def _rows(
         self, rows: Iterable[Row], with_ids: bool, made: Callable[[TokenCount, array[int]], T]
     ) -> Iterator[T | ApprenticeError]:
-        def answers(values: Sequence[Any]) -> list[T | ApprenticeError]:
-            if len(values) != len(batch):
+        def answers(values: Sequence[Any], more: bytes = b"") -> list[T | ApprenticeError]:
+            ids, at, found = array("i", more), 0, list[T | ApprenticeError]()
+            for value in values:
+                if isinstance(value[0], str):
+                    found.append(error_of(value))
+                    continue
+                count = _count(*value)
+                found.append(made(count, ids[at : at + count.tokens]))
+                at += count.tokens
+            if len(found) != len(batch) or (with_ids and at != len(ids)):
                 raise ValueError("too few answers, or too many")
-            return [error_of(value) if isinstance(value[0], str) else made(*_numbers(*value)) for value in values]
+            return found
 
         for batch in _batches(rows):
             asked = [(row.text, row.messages, row.tools) for row in batch]
@@ -172,9 +179,8 @@ def _ids(answer: Sequence[Any]) -> list[int]:
     return list(map(int, answer))
 
 
-def _numbers(tokens: Any, runs: Any, skipped: Any, ids: str) -> tuple[TokenCount, array[int]]:
-    count = TokenCount(int(tokens), tuple((int(start), int(end)) for start, end in runs), int(skipped))
-    return count, array("i", b64decode(ids))
+def _count(tokens: Any, runs: Any, skipped: Any) -> TokenCount:
+    return TokenCount(int(tokens), tuple((int(start), int(end)) for start, end in runs), int(skipped))
 
 
 def _pieces(answer: Sequence[Any]) -> list[Piece]:
