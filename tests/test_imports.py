@@ -183,10 +183,7 @@ def main() -> None:
     modules, imported = sources(), imported_modules()
     used = {package_of(module) for module in modules}
     between = {
-        (package_of(a), package_of(b))
-        for a, others in imported.items()
-        for b in others
-        if package_of(a) != package_of(b)
+        (package_of(a), package_of(b)) for a, some in imported.items() for b in some if package_of(a) != package_of(b)
     }
     for number in reversed(range(len(LAYERS))):
         print(f"{number + 1:3}  {', '.join(package for package in LAYERS[number] if package in used)}")

@@ -49,13 +49,11 @@ def lower_priority(niceness: int = _NICENESS) -> None:
     """Lets the page and other programs go first. niceness: of POSIX, 0 to 19, unless APPRENTICE_NICENESS says another
     one (tests then don't wait for each other); Windows has one level."""
     process, niceness = psutil.Process(), int(os.environ.get("APPRENTICE_NICENESS", niceness))
-    try:
+    with suppress(psutil.Error):  # not allowed: the work then merely competes with the page
         if sys.platform == "win32":
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         elif process.nice() < niceness:
             process.nice(niceness)
-    except psutil.Error:
-        pass  # not allowed: the work then merely competes with the page
 
 
 class OtherPrograms:

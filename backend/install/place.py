@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePath, PureWindowsPath
 
 # The longest path in the wheels of the pins and of torch, below `site-packages`; a test compares it with those that
@@ -61,9 +62,6 @@ def _allows_long_paths() -> bool:
     if sys.platform == "win32":
         import winreg
 
-        try:
-            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _POLICY) as key:
-                return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
-        except OSError:
-            pass
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _POLICY) as key:
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
     return False

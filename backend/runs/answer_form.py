@@ -1,5 +1,6 @@
 """The form of a run's answers as a JSON schema: that of its examples' answers, or what the person wrote instead."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,11 @@ def parse_form(text: str) -> Schema:
 def form_of_examples(run_folder: Path) -> Schema | None:
     """The JSON schema of the objects or lists that a run's examples have as their last answers; None where some are
     anything else, or objects in one place have other names or another order."""
-    try:
+    with suppress(OSError, ValueError):
         chats = read_conversations(run_folder, "train") or read_conversations(run_folder, "held_out")
         answers = [loads(content(chat[-1])) for chat in chats if chat and chat[-1]["role"] == "assistant"]
         if answers and all(isinstance(answer, dict | list) for answer in answers):
             return _schema(answers)
-    except (OSError, ValueError):
-        pass
     return None
 
 

@@ -43,9 +43,7 @@ def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.Mo
     assert environment["APPRENTICE_HOME"] == str(workspace.root)
 
 
-def test_on_a_space_the_workspace_is_neither_home_nor_temporary(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_space_the_workspace_is_not_home_nor_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv(HOME_VARIABLE, raising=False)
     at_home = default_root()

@@ -90,9 +90,7 @@ def test_a_resumed_job_replaces_the_steps_after_its_last_checkpoint(runner: Runn
     assert finish(runner, job_id).state is State.COMPLETED
     assert steps(runner, job_id) == list(range(1, 11))
     attempts = {
-        logged.event.step: logged.attempt
-        for logged in runner.events(job_id).events
-        if isinstance(logged.event, StepEvent)
+        each.event.step: each.attempt for each in runner.events(job_id).events if isinstance(each.event, StepEvent)
     }
     assert [attempts[step] for step in range(1, 11)] == [1] * 4 + [2] * 6
     assert runner.events(job_id, seen).reset

@@ -30,7 +30,7 @@ SECRETS = [
 ]  # fmt: skip
 
 
-def test_the_worker_gets_only_its_id_no_secrets_and_its_own_session(
+def test_a_worker_gets_only_its_id_no_secrets_and_an_own_session(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in SECRETS:

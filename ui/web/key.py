@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from markupsafe import Markup
@@ -36,11 +37,9 @@ the page here. If it was started with <code>--no-browser</code>, use the address
 def of(workspace: Workspace) -> str:
     """The workspace's key, made at the first call and where it can't be read; on a full disk, one for this process."""
     path = workspace.root / "page.key"
-    try:
+    with suppress(OSError, ValueError):
         if key := path.read_text("ascii").strip():
             return key
-    except (OSError, ValueError):
-        pass
     made = secrets.token_urlsafe(32)
     try:
         write_text(path, made)  # for its owner only

@@ -124,9 +124,7 @@ def test_a_row_that_could_not_be_read_can_be_replaced_or_deleted(store: DatasetS
     assert (checked.blocked, checked.report.rows, checked.dataset.rows[-1].line) == ("", 13, 13)
 
 
-def test_an_edited_file_is_not_read_another_way(
-    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
-) -> None:
+def test_an_edited_file_is_read_no_other_way(store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path) -> None:
     editor.delete(data_id, 1)
     with pytest.raises(BadInput):
         store.read_again(data_id, {"encoding": "cp1252"})

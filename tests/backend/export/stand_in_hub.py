@@ -74,9 +74,7 @@ class Answers(BaseHTTPRequestHandler):
         elif found := re.fullmatch(r"/api/(models|spaces)/([\w.-]+/[\w.-]+)(/preupload/main|/commit/main)?", self.path):
             self._repository(f"{found[1]}/{found[2]}", found[3] or "", body)
         elif self.path.endswith(".git/info/lfs/objects/batch"):
-            self._send(
-                200, {"transfer": "basic", "objects": [self._wanted(one) for one in json.loads(body)["objects"]]}
-            )
+            self._send(200, {"transfer": "basic", "objects": [self._wanted(it) for it in json.loads(body)["objects"]]})
         else:
             self._send(404, {"error": f"{self.command} {self.path}"})
 

@@ -209,9 +209,7 @@ def shifted(files: Files) -> Files:
 
 
 def overlap(header: dict[str, Any]) -> None:
-    first, second = sorted((name for name in header if name[0] != "_"), key=lambda name: header[name]["data_offsets"])[
-        :2
-    ]
+    first, second = sorted((name for name in header if name[0] != "_"), key=lambda n: header[n]["data_offsets"])[:2]
     header[second]["data_offsets"] = header[first]["data_offsets"]
 
 

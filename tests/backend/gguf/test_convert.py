@@ -64,9 +64,7 @@ def test_a_gguf_file_answers(chat: Chat, bundled_gguf: Path) -> None:
         "\uf8f0",
     ],
 )  # fmt: skip
-def test_no_text_in_a_message_is_a_control_token(
-    chat: Chat, bundled_gguf: Path, bundled_model: Path, content: str
-) -> None:
+def test_text_in_a_chat_is_no_control_token(chat: Chat, bundled_gguf: Path, bundled_model: Path, content: str) -> None:
     chat.open(gguf=bundled_gguf)
     tokenizer = ChatTokenizer.load(bundled_model)
     ids = chat.prompt_ids([{"role": "user", "content": content}])

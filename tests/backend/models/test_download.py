@@ -203,9 +203,7 @@ def look(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> Callable[
     return look
 
 
-def test_what_the_hub_says_becomes_an_entry_and_then_the_model(
-    hub: Hub, work: FakeWork, look: Callable[..., Entry]
-) -> None:
+def test_what_the_hub_says_becomes_an_entry_then_a_model(hub: Hub, work: FakeWork, look: Callable[..., Entry]) -> None:
     entry = look(f"https://huggingface.co/{NAME}")
     assert (entry.id, entry.licence, entry.commercial_use) == (NAME, "apache-2.0", True)
     assert (entry.languages, entry.download_mib, entry.revision) == (("en", "de"), 3, COMMIT)

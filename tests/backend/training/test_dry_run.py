@@ -87,9 +87,7 @@ def test_a_run_is_measured_in_its_own_process_then_trained(work: FakeWork, monke
 
 @pytest.mark.parametrize("possible", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
-def test_the_computer_is_kept_awake(
-    work: FakeWork, monkeypatch: pytest.MonkeyPatch, possible: bool, fails: bool
-) -> None:
+def test_a_computer_is_kept_awake(work: FakeWork, monkeypatch: pytest.MonkeyPatch, possible: bool, fails: bool) -> None:
     happened: list[str] = []
 
     @contextmanager

@@ -113,9 +113,7 @@ def test_next_steps_follow(asked: list[tuple[Path, str]], tmp_path: Path, capsys
     assert asked == [(out, "zero-a10g")]
 
 
-def test_json_is_one_document(
-    asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_is_a_document(asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo"
     assert main(["space", "-o", str(out), "--flavor", "cpu-basic", "--json", "--workspace", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == {

@@ -312,9 +312,7 @@ class TestTrain:
             answer(page, tab.planning.start, "click", wrong)
 
     @pytest.mark.parametrize(("typed", "named"), [(8.5, "8.5"), (10**20, "1e+20")])
-    def test_a_fraction_or_more_than_64_bits_is_reported_not_rounded(
-        self, page: Page, typed: float, named: str
-    ) -> None:
+    def test_a_fraction_or_more_than_64_bits_is_named_not_rounded(self, page: Page, typed: float, named: str) -> None:
         reply = self.leave(page, "seed", typed)[page.tabs["train"].form.answer]
         assert f"can't be {named}." in reply["fields"]["seed"]["update"]["info"]
         assert orjson.loads(orjson.dumps(reply))["changed"] == {"seed": typed}

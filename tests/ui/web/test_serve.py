@@ -37,9 +37,7 @@ def test_a_port_in_use_is_replaced_and_reported(capsys: pytest.CaptureFixture[st
     ("host", "port", "named"),
     [*(("127.0.0.1", port, f"Port {port}") for port in (0, -1, 70_000)), ("203.0.113.7", None, r"203\.0\.113\.7")],
 )
-def test_an_impossible_port_and_an_address_of_another_computer_are_refused(
-    host: str, port: int | None, named: str
-) -> None:
+def test_an_impossible_port_and_another_computers_address_are_refused(host: str, port: int | None, named: str) -> None:
     with pytest.raises(BadSetting, match=named):
         serve.free_port(host, port)
 

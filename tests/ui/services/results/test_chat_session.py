@@ -90,9 +90,7 @@ def test_a_stop_while_the_model_loads_leaves_no_answer(session: Session) -> None
     assert session.own.stopped == 1
 
 
-def test_a_model_that_does_not_open_shows_no_check_of_another_run(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_does_not_open_shows_no_check_of_other_runs(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     session.ends()
     monkeypatch.setattr(session.own, "opening", Mock(side_effect=ChatFailed("broken")))
     with pytest.raises(ChatFailed):

@@ -143,9 +143,7 @@ def test_without_a_model_or_examples_there_is_no_next_version(app: App, data_id:
         app.versions.next(first)
 
 
-def test_edited_examples_go_to_the_next_version_of_the_open_run(
-    app: App, tmp_path: Path, data_id: str, first: str
-) -> None:
+def test_edited_examples_go_to_the_next_version_of_the_run(app: App, tmp_path: Path, data_id: str, first: str) -> None:
     same = app.for_training(Choice(run_id=first, data_id=data_id))
     assert (same.run_id, same.parent) == (first, "")
     chosen = app.for_next_version(Choice(run_id=first), first)
