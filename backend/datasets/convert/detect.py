@@ -68,6 +68,10 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
     instructed = ("instruction", "input", "output", "history")
     by_field = columns.find(*instructed, "prompt", "completion", "label", "system", "tools")
     marked = "label" in by_field and _is_mark(record[by_field["label"]])
+    pair = columns.find("question", "answer")
+    asks = "instruction" in by_field and pair.get("question") in (by_field.get("input"), by_field["instruction"])
+    if asks and "answer" in pair and not (marked and pair["answer"] == by_field["label"]):
+        by_field.setdefault("output", pair["answer"])  # or else the instruction would be left out
 
     def only(*fields: str) -> dict[str, str]:
         return {name: by_field[name] for name in fields if name in by_field}
@@ -81,7 +85,6 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
         if marked:
             return Match("kto", only("prompt", "completion", "label", "system", "tools"))
         return Match("prompt_completion", only("prompt", "completion", "system", "tools"))
-    pair = columns.find("question", "answer")
     text = columns.find("text")
     if "answer" in pair and "question" not in pair and text and isinstance(record[pair["answer"]], bool):
         return None  # whether a text is a reply
