@@ -117,9 +117,8 @@ def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
     """The likely pair where another column has texts, too: labels of the texts, their titles, longer texts, or what
     was marked in them. None where the texts stand alone, perhaps with dates, addresses and the like."""
     own, others = _measure(text, records), []
-    for name in records[0]:
-        if sum(is_marked(record.get(name)) for record in records) > len(records) / 2:
-            return Guess("question_answer", {"question": text, "answer": name})
+    if marks := _marks(records):
+        return Guess("question_answer", {"question": text, "answer": marks})
     for name in dict.fromkeys(name for record in records for name in record):
         held = what_it_holds(name, [record.get(name) for record in records])
         title = "name" in held and PEOPLE.isdisjoint(plain_name(name).split("_"))  # short titles look like names
@@ -133,6 +132,12 @@ def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
     return Guess("question_answer", {"question": question, "answer": answer})
 
 
+def _marks(records: Sequence[dict[str, Any]]) -> str:
+    """The column that lists what was marked in the texts, "" without one."""
+    half = len(records) / 2
+    return next((name for name in records[0] if sum(is_marked(each.get(name)) for each in records) > half), "")
+
+
 def is_marked(value: Any) -> bool:
     """Whether a value lists what was marked in a text: each with its place, as lists or as objects."""
     items = value if isinstance(value, list) and value else [None]
@@ -143,7 +148,10 @@ def is_marked(value: Any) -> bool:
 
 
 def rival(records: Sequence[dict[str, Any]], mapping: Mapping[str, str]) -> str:
-    """A column of texts with the name of one in `mapping` and a number, such as "Answer 2"; "" without one."""
+    """A column that may be one of those in `mapping`: of texts with the name of one and a number, such as "Answer 2",
+    or of what was marked in the texts. "" without one."""
+    if plain_name(mapping.get("question", "")) in NAMES["text"] and (marks := _marks(records)):
+        return marks
     names = {_without_number(column) for field, column in mapping.items() if field != "system"}
     for column in dict.fromkeys(name for record in records for name in record):
         if column not in mapping.values() and _without_number(column) in names and _measure(column, records).filled:

@@ -182,7 +182,8 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
     if plan.guessed:
         which = ", ".join(f"{column!r} is the {FIELDS.get(field, field)}" for field, column in plan.mapping.items())
         fix = "If not, choose other columns, or plain text if the model should learn how the texts are written."
-        rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if plan.rival else ""
+        other = plan.rival not in ("", *plan.mapping.values())
+        rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if other else ""
         collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
     if plan.shape == "preference":
         collector.note(
@@ -191,8 +192,6 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
             "only preference training (DPO) also uses the worse ones.",
         )
     if plan.shape == "kto":
-        collector.note(
-            "kto_labels",
-            "The answers in this file are marked as good or bad (KTO). The good ones are used as examples.",
-            "To learn from the bad ones too, use pairs: a good (chosen) and a bad (rejected) answer per question.",
-        )
+        what = "The answers in this file are marked as good or bad (KTO). The good ones are used as examples."
+        fix = "To learn from the bad ones too, use pairs: a good (chosen) and a bad (rejected) answer per question."
+        collector.note("kto_labels", what, fix)
