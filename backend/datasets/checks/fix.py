@@ -34,6 +34,7 @@ WHOLE_FILE_FIXES = {  # fixes that no problem of a single row asks for
     "add_system": "Add the most common instructions (system message) to every example without them.",
     "remove_system": "Remove the instructions (system message) from every example.",
 }
+_RETIRED = "very_short_answer"  # no check reports it any more; an example removed for it stays removed
 SYSTEM_FIXES = ("system_inconsistent", *WHOLE_FILE_FIXES)  # they exclude each other
 FIXABLE = (*(kind for kind, issue in ISSUE_TYPES.items() if issue.fix), *WHOLE_FILE_FIXES)
 SAFE_FIXES = (  # every error, and warnings whose fix nobody would refuse
@@ -142,7 +143,11 @@ class _Fixing:
         self.changes = list(_unread(data))
 
     def whole_file_problems(self) -> Iterator[Problem]:
-        """A problem for each row that an accepted fix for the whole file changes."""
+        """A problem for each row that an accepted fix for the whole file changes, or that stays removed."""
+        removed = self._accept.get(_RETIRED, ())
+        for row in self.rows:
+            if removed != "all" and row.row in removed:
+                yield Problem(row.line, row.row, _RETIRED, "warning", "")
         for kind in self._accept.keys() & WHOLE_FILE_FIXES.keys():
             for row in self.rows:
                 if row.messages and dataset_checks.has_system(row) == (kind == "remove_system"):
