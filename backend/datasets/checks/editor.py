@@ -80,7 +80,7 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
     words = WORD_LISTS["unfinished"].get(usual, "(?!)")
     edge = "" if usual in ("ja", "zh") else r"(?<![\w'’-])"
     ends = re.compile(rf"{edge}(?:{words})\Z" + f"|{_OPENED}" * (len(prose) <= ended))
-    lengths = Counter(len(answer) for _, answer in prose if len(answer) >= _CUT_LENGTH)
+    lengths = Counter(len(answer) for answer in {answer for _, answer in prose} if len(answer) >= _CUT_LENGTH)
     length, times = next(iter(lengths.most_common(1)), (0, 0))
     limit = length if times >= max(3, lengths.total() / 2) else -1
     alike = f"This answer and {times - 1:,} others end in mid-sentence after {length:,} characters."
