@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
@@ -46,22 +47,28 @@ def check(
         if progress is not None:
             progress(fraction)
 
-    def part(start: float, end: float, total: int) -> Callable[[int], None]:
-        return lambda done: tick(start + (end - start) * done / max(total, 1))
-
     rows = dataset.rows
     problems = list(dataset.problems)
     control_markers = counter.control_markers if counter else ()
-    problems += row_problems(rows, control_markers, part(0.0, 0.3, len(rows)))
-    problems += answer_checks.find(rows)
-    good = without_errors(rows, problems)
     totals = TokenTotals(lengths) if counter else None
+    beside = ThreadPoolExecutor(1)  # tokenizing leaves Python free for the other checks
+    try:
+        batches = [rows[at : at + _SLICE] for at in range(0, len(rows), _SLICE)]
+        counted = [beside.submit(counter.count, batch) for batch in batches] if counter else []
+        problems += row_problems(rows, control_markers, lambda done: tick(0.3 * done / len(rows)))
+        problems += answer_checks.find(rows)
+        good = without_errors(rows, problems)
+        tick(0.4)
+        repeated = duplicates.find(good)
+        for done, batch_count in enumerate(counted):
+            batch_count.exception()  # waits: a row that can't be counted is not good, or fails again below
+            tick(0.5 + 0.4 * done / len(counted))
+    finally:
+        beside.shutdown(cancel_futures=True)
     if counter and totals is not None:
-        problems += token_checks.find(good, counter, totals, part(0.3, 0.8, len(good)))
-        good = without_errors(good, problems)
-    tick(0.8)
-    repeated = duplicates.find(good)
-    tick(0.9)
+        problems += token_checks.find(good, counter, totals)
+        if len(fitting := without_errors(good, problems)) < len(good):
+            good, repeated = fitting, duplicates.find(fitting)
     exact, near = repeated.exact_count, repeated.near_count
     groups = [[good[i].row for i in group] for group in repeated.groups]
     duplicate_rows = DuplicateRows(exact, near, len(good) - exact - near, groups)

@@ -147,11 +147,9 @@ def _unknown(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iter
     if share < _SHARE:
         return
     theirs, its = ", ".join(map(_named, foreign)), ", ".join(map(_named, model_languages))
-    message = (
-        f"About {share:.0%} of the text is in {theirs}; the model was made for {its}. "
-        "It needs many more examples to learn this way; choose a model that knows the language."
-    )
-    yield problem(None, "language_mismatch", message)
+    message = f"About {share:.0%} of the text is in {theirs}; the model was made for {its}."
+    so = "It needs many more examples to learn this way; choose a model that knows the language."
+    yield problem(None, "language_mismatch", f"{message} {so}")
 
 
 def _named(code: str) -> str:

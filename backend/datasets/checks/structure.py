@@ -36,10 +36,8 @@ def _in_row(row: Row) -> Iterator[Problem]:
         if not content(message).strip():
             yield from _empty(row, number, message)
         if number > 1 and joinable(messages[number - 2], message):
-            text = (
-                f"Messages {number - 1} and {number} have the same speaker ({message['role']}); "
-                "question and answer should take turns."
-            )
+            text = f"Messages {number - 1} and {number} have the same speaker ({message['role']})"
+            text = f"{text}; question and answer should take turns."
             yield problem(row, "same_role_twice", text, excerpt(content(message)))
     if _result_without_call(messages):
         yield problem(row, "result_without_call")
@@ -86,18 +84,12 @@ def joinable(first: Message, second: Message) -> bool:
     return not first.get("tool_calls") and not second.get("tool_calls")
 
 
-def is_empty_answer(message: Message) -> bool:
-    """Whether an assistant turn has neither text nor tool calls."""
-    return message["role"] == "assistant" and not content(message).strip() and not message.get("tool_calls")
-
-
 def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
     several = sum(m["role"] == message["role"] for m in row.messages) > 1
     what = f"Message {number}, {'an' if message['role'] == 'assistant' else 'a'}" if several else "The"
-    if is_empty_answer(message):
-        yield problem(
-            row, "empty_answer", f"{what} answer{',' * several} is empty; the model would learn to say nothing."
-        )
+    if message["role"] == "assistant" and not message.get("tool_calls"):
+        text = f"{what} answer{',' * several} is empty; the model would learn to say nothing."
+        yield problem(row, "empty_answer", text)
     elif message["role"] == "user":
         yield problem(row, "empty_question", f"{what} question{',' * several} is empty.")
 

@@ -1,6 +1,6 @@
 """Checks against the chosen model: whether its template accepts a row, the row's length, and what is learned."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backend.datasets.checks.issues import problem
@@ -57,13 +57,10 @@ class TokenTotals:
         return self.limits.sentence(self.documents, self.pieces - conversations)
 
 
-def find(
-    rows: Sequence[Row], counter: TokenCounter, totals: TokenTotals, tick: Callable[[int], None] = lambda done: None
-) -> Iterator[Problem]:
-    """Problems of `rows` with the model; usable rows are added to `totals`. tick: receives the rows done."""
-    for start in range(0, len(rows), _BATCH):
-        batch = rows[start : start + _BATCH]
-        for row, count in zip(batch, counter.count(batch), strict=True):
+def find(rows: Sequence[Row], counter: TokenCounter, totals: TokenTotals) -> Iterator[Problem]:
+    """Problems of `rows` with the model; usable rows are added to `totals`."""
+    for at in range(0, len(rows), _BATCH):
+        for row, count in zip(batch := rows[at : at + _BATCH], counter.count(batch), strict=True):
             if isinstance(count, ApprenticeError):
                 yield problem(row, "template_refuses", " ".join(filter(None, (count.what, count.why))))
                 continue
@@ -71,7 +68,6 @@ def find(
             if all(p.severity != "error" for p in problems):
                 totals.add(row, count)
             yield from problems
-        tick(min(start + _BATCH, len(rows)))
 
 
 def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Problem]:
@@ -84,20 +80,16 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
         return
     if count.skipped_turns:
         verb = "is" if count.skipped_turns == 1 else "are"
-        message = (
-            f"{count.skipped_turns} of the answers {verb} only read, not learned: "
-            "the model's format (chat template) changes answers that others follow."
-        )
-        yield problem(row, "turn_not_learned", message)
+        only_read = f"{count.skipped_turns} of the answers {verb} only read, not learned"
+        why = "the model's format (chat template) changes answers that others follow."
+        yield problem(row, "turn_not_learned", f"{only_read}: {why}")
     if limits.windowed(row):
         return
     limit = limits.max_length or whole
     remaining = count.learned(0, limit)
     if not remaining:
-        message = (
-            f"This example is too long: of its {whole:,} pieces of words (tokens) only the first {limit:,} are read, "
-            "and the answer comes after them."
-        )
+        are_read = f"of its {whole:,} pieces of words (tokens) only the first {limit:,} are read"
+        message = f"This example is too long: {are_read}, and the answer comes after them."
         yield problem(row, "answer_vanishes", message)
     elif whole > limit:
         lost = "the rest is cut off"
@@ -106,8 +98,5 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
         message = f"This example is {whole:,} pieces of words (tokens) long; {limit:,} are read, and {lost}."
         yield problem(row, "too_long", message)
     if min(whole, limit) > VERY_LONG:
-        message = (
-            f"This example is {whole:,} pieces of words (tokens) long. Above {VERY_LONG:,}, training takes much "
-            "memory and time."
-        )
-        yield problem(row, "very_long", message)
+        message = f"This example is {whole:,} pieces of words (tokens) long. "
+        yield problem(row, "very_long", f"{message}Above {VERY_LONG:,}, training takes much memory and time.")

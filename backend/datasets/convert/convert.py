@@ -81,11 +81,8 @@ def check_size(row: Row, limits: Limits) -> int:
         sizes.append(len(row.text))
     size = sum(sizes)
     if row.text is None and size > limits.field_chars < max(sizes):
-        raise RowFault(
-            "field_too_large",
-            f"One text in this example has more than {limits.field_chars:,} characters.",
-            "Split it, or remove this example.",
-        )
+        what = f"One text in this example has more than {limits.field_chars:,} characters."
+        raise RowFault("field_too_large", what, "Split it, or remove this example.")
     if size > limits.row_chars:
         raise row_too_large(limits.row_chars, "characters")
     return size
