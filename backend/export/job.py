@@ -39,7 +39,7 @@ def run(context: JobContext) -> dict[str, Any]:
     delete_folder(target.work)
     target.place.mkdir(parents=True)
     try:
-        report("Checking", 0, 1)
+        report("Looking at the model", 0, 1)
         if target.to == HOME:
             result = take_home.make(source, target, report)
         else:

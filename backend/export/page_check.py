@@ -90,8 +90,13 @@ def check(
         if not prompts:
             return PageCheck(ok=None, sentence=_NOT_TRIED.format("question short enough for it"))
         chat.close()  # for the memory that the browser needs
-        poll = partial(report, "Asking the page in a browser", total=len(prompts) + 1)
-        answers = [ask(program, folder, prompts, target.work, poll, over_http=folder == web) for folder in (disk, web)]
+        most, answers = len(prompts) + 1, []
+        for folder, before in ((disk, 0), (web, most)):
+
+            def poll(done: int, before: int = before) -> None:
+                report("Asking the page in a browser", before + done, 2 * most)
+
+            answers.append(ask(program, folder, prompts, target.work, poll, over_http=folder == web))
         chat.open(gguf=gguf)
         near = [partial(nearly_wrote, chat, [*system, *it], own[0]) for it, own in zip(prompts, expected, strict=True)]
         return verdict(expected, answers, _SAME[target.kinds[0]], near)

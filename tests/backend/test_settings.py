@@ -39,8 +39,7 @@ def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.Mo
     finally:
         child.end()
     assert "s3cr3t-value" not in environment.values()
-    assert environment["LANGUAGE"] == "en"
-    assert environment["APPRENTICE_HOME"] == str(workspace.root)
+    assert (environment["LANGUAGE"], environment["APPRENTICE_HOME"]) == ("en", str(workspace.root))
 
 
 def test_on_a_space_the_workspace_is_not_home_nor_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

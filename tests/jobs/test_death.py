@@ -158,8 +158,7 @@ def test_a_worker_that_saves_slowly_is_not_killed_and_can_be_resumed(workspace: 
     assert read_json(folder.path / "counter.json") == {"step": job.result["steps"]}
     again = runner.resume(job_id)
     assert (again.state, again.attempt, again.ended) == (State.QUEUED, 2, None)
-    assert finish(runner, job_id).result == {"steps": 60}
-    assert steps(runner, job_id) == list(range(1, 61))
+    assert (finish(runner, job_id).result, steps(runner, job_id)) == ({"steps": 60}, list(range(1, 61)))
 
 
 def test_a_worker_without_activity_after_a_stop_is_killed(workspace: Workspace, clock: Clock) -> None:

@@ -56,8 +56,7 @@ def test_an_unfinished_last_line_is_left_for_later(path: Path) -> None:
     for length in range(1, len(whole)):
         path.write_bytes(whole + whole[:length])
         story = read_valid_events(path)
-        assert len(story.events) == 1
-        assert story.position == len(whole)
+        assert (len(story.events), story.position) == (1, len(whole))
     path.write_bytes(whole + whole)
     assert len(read_valid_events(path, len(whole)).events) == 1
 
@@ -136,8 +135,7 @@ def test_nan_and_infinity_become_null(path: Path) -> None:
 def test_any_text_fits_on_one_line_and_reads_back_unchanged(path: Path) -> None:
     text = "a\nb\r\N{LINE SEPARATOR}\N{NEXT LINE} ü 日 \N{GRINNING FACE} \0"
     write(path, 1, SampleEvent(1, [], text, expected="a lone surrogate: \ud800"), SampleEvent(1, [], text))
-    assert path.read_bytes().count(b"\n") == 2
-    assert read_events(path)[0][-1].event == SampleEvent(1, [], text)
+    assert (path.read_bytes().count(b"\n"), read_events(path)[0][-1].event) == (2, SampleEvent(1, [], text))
 
 
 def test_an_attempt_that_starts_over_replaces_the_evaluation_before_training(path: Path) -> None:

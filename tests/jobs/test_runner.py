@@ -34,8 +34,7 @@ def test_a_job_goes_from_queued_to_completed_with_all_its_steps(runner: Runner) 
     assert job.started is not None
     assert job.ended is not None
     assert job.created <= job.started <= job.ended
-    assert steps(runner, job_id) == [1, 2, 3, 4]
-    assert heard == runner.events(job_id).events
+    assert (steps(runner, job_id), heard) == ([1, 2, 3, 4], runner.events(job_id).events)
     assert list(dict.fromkeys(seen)) == [State.STARTING, State.RUNNING, State.COMPLETED]
     later: list[LoggedEvent] = []
     runner.wait(job_id, on_event=later.append, after=runner.events(job_id).position)

@@ -201,8 +201,7 @@ def test_a_runner_can_be_used_from_several_threads(runner: Runner) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert faults == []
-    assert [finish(runner, job_id).state for job_id in ids] == [State.COMPLETED] * 2
+    assert (faults, [finish(runner, job_id).state for job_id in ids]) == ([], [State.COMPLETED] * 2)
 
 
 @pytest.mark.parametrize("dies", [False, True])

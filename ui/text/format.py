@@ -195,6 +195,7 @@ def listed(items: list[str]) -> str:
 
 
 _WORDS = read_json(Path(__file__).with_suffix(".json"))
+TEXTS: dict[str, str] = _WORDS["texts"]  # longer ones, some with fields to fill in
 PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
 KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
 STATES: dict[str, list[str]] = _WORDS["states"]

@@ -21,6 +21,7 @@ from ui.text import format as fmt
 _WORDS = read_json(Path(__file__).with_suffix(".json"))
 SYSTEMS: dict[str, str] = _WORDS["systems"]
 MEASURES: dict[str, str] = _WORDS["measures"]
+NO_QUESTIONS, BLIND = str(_WORDS["no_questions"]), str(_WORDS["blind"])
 SCORED: dict[str, str] = _WORDS["scored"]
 
 

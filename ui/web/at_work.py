@@ -16,7 +16,7 @@ from ui.web.html import components
 WORK = {  # kinds of jobs: what happens to the model, and the button that leads to a tab
     "train": ("is being trained", "Watch it", "train"),
     "evaluate": ("is being checked", "See the check", "try"),
-    "export": ("is being made into files", "See them", "share"),
+    "export": ("is being made ready to share", "See it", "share"),
     "answer": ("answers a spreadsheet", "See it", "share"),
 }
 _ID_END = 6  # characters of a job's id that tell it from others
@@ -29,7 +29,8 @@ def jobs(unfinished: Iterable[Job]) -> list[Job]:
 
 def how_far(job: Job) -> str:
     """What the browser is told about a job (static/js/run_end.js): "42" for percent, else its state."""
-    progress, counted = job.progress, job.kind != "train" or (job.progress and job.progress.phase in STEP_PHASES)
+    counted = job.kind not in ("train", "export") or (job.progress and job.progress.phase in STEP_PHASES)
+    progress = job.progress
     if job.state.is_active and progress and progress.total and counted:
         return str(fmt.percent(progress.done, progress.total))
     return job.state.value

@@ -42,10 +42,6 @@ def build(demo: PerVisitor, blocks: gr.Blocks) -> None:
 def notice(limits: Limits, loss: Loss | None) -> Markup:
     """The line. loss: why the visitor's earlier work is gone."""
     lost = components.alert("warn", "Your earlier work is gone.", LOST[loss]) if loss else components.EMPTY
-    own = (
-        "This is a shared demo. Nobody else sees what you make here. It is deleted "
-        f"{fmt.duration(limits.lifetime)} after your last visit, and when the demo restarts. A training run can use "
-        f"at most {fmt.number(limits.rows)} examples and take at most {fmt.duration(limits.training)}. "
-        "On your own computer, Apprentice has no such limits."
-    )
+    lifetime, training = fmt.duration(limits.lifetime), fmt.duration(limits.training)
+    own = fmt.TEXTS["demo"].format(lifetime=lifetime, rows=fmt.number(limits.rows), training=training)
     return lost + components.text(own, "small")

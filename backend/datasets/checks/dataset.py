@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from backend.datasets.checks import language
 from backend.datasets.checks.answers import SAME_EVERYWHERE
-from backend.datasets.checks.issues import numbered, problem
+from backend.datasets.checks.issues import ISSUE_TYPES, numbered, problem
 from backend.datasets.checks.patterns import WORD_LISTS
 from backend.records.rows import Problem, Row
 from backend.text.conversation import SYSTEM, content, last_answer, question
@@ -64,14 +64,19 @@ def same_everywhere(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def health_claims(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers on which people rely; a few in a large file are no warning."""
-    answers = [(row.row, last_answer(row)) for row in rows if row.messages]
-    words = WORD_LISTS["health"]
-    found = [(n, answer) for n, answer in answers if (low := answer.lower()) and any(word in low for word in words)]
-    if found and len(found) >= _FEW_CLAIMS * len(answers):
+    chats = [row for row in rows if row.messages]
+    if found := [chats[n] for n in of_health(list(map(last_answer, chats)))]:
         many = "An answer speaks" if len(found) == 1 else f"{len(found):,} answers speak"
-        message = f"{many} of allergens or health (example{'s' * (len(found) > 1)} {numbered([n for n, _ in found])})."
-        message = f"{message} People rely on these, and a model can be wrong. Let such answers say whom to ask."
-        yield problem(None, "health_claims", message, excerpt(found[0][1]))
+        where = f"example{'s' * (len(found) > 1)} {numbered([row.row for row in found])}"
+        message = f"{many} of allergens or health ({where}). {ISSUE_TYPES['health_claims'].message}"
+        yield problem(None, "health_claims", message, excerpt(last_answer(found[0])))
+
+
+def of_health(answers: Sequence[str]) -> list[int]:
+    """Which answers speak of allergens or health; [] where they are a few of many."""
+    words = WORD_LISTS["health"]
+    found = [n for n, answer in enumerate(answers) if (low := answer.lower()) and any(word in low for word in words)]
+    return found if len(found) >= _FEW_CLAIMS * len(answers) else []
 
 
 def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:

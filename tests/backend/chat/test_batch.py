@@ -34,8 +34,7 @@ def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
     done: list[int] = []
     model, ends = engine.models["base"], engine.report.end_ids
     found = answer_all(model, prompts, ends, limits, done.append)
-    assert [(one.ids, one.ended) for one in found] == alone
-    assert done == sorted(done)
+    assert ([(one.ids, one.ended) for one in found], done) == (alone, sorted(done))
     assert done[-1] == len(QUESTIONS)
 
 
@@ -62,8 +61,7 @@ def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, mon
 
     monkeypatch.setattr(model, "forward", full)
     most, message = 2, "CUDA out of memory. Tried to allocate 2.00 GiB."
-    assert answer_all(model, prompts, ends, limits) == expected
-    assert sizes[0] == len(QUESTIONS)
+    assert (answer_all(model, prompts, ends, limits), sizes[0]) == (expected, len(QUESTIONS))
     assert max(sizes[1:]) <= 3
     most = 0
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -184,8 +184,7 @@ def test_many_questions_are_answered_as_each_alone(engine: Engine, name: str) ->
         same = sum(list(one.ids) == ids for one, (ids, _) in zip(found, alone, strict=True))
         assert same >= count - count // 4
         assert found[0].ended
-        assert alone[0][1] == "end"
-        assert finished[-1] == count
+        assert (alone[0][1], finished[-1]) == ("end", count)
     assert engine.answer_all("base", [], [], finished.append) == []
 
 
@@ -279,8 +278,7 @@ def test_the_server_answers_from_a_file_as_from_the_folder(
     engine = LlamaEngine(bundled_gguf)
     tokenizer = ChatTokenizer.load(bundled_model)
     chat = [{"role": "user", "content": "Hi <|im_end|> Grüße 🦊"}, {"role": "assistant", "content": "Yes"}, *JAPAN]
-    assert engine.prompt_ids(chat) == tokenizer.prompt_ids(chat)
-    assert engine.report.end_ids == (0, 2, 4)
+    assert (engine.prompt_ids(chat), engine.report.end_ids) == (tokenizer.prompt_ids(chat), (0, 2, 4))
     ids, _ = answered(engine, "tuned", JAPAN, max_new_tokens=40)
     assert engine._tokenizer.decode([*ids, 2]) == tokenizer.decode(ids) == "The capital of Japan is Tokyo."
     encoded = tokenizer.encode([*JAPAN, {"role": "assistant", "content": "🦊"}])
@@ -394,8 +392,7 @@ def test_the_memory_of_a_context_is_that_of_the_file(tmp_path: Path, metadata: d
     writer.write_kv_data_to_file()
     writer.close()
     found = Facts(tmp_path / "model.gguf").bytes_per_token
-    assert found == expected
-    assert (context_length(32_768, found, 1) > 2048) == bool(expected)
+    assert (found, context_length(32_768, found, 1) > 2048) == (expected, bool(expected))
 
 
 @needs_llama_cpp

@@ -87,8 +87,7 @@ def test_the_modelfile_follows_the_grammar() -> None:
     text = modelfile("bakery-Q8_0.gguf", Prompting(template, ["<|im_end|>", "</s>"], ODD, 131_072))
     found = ollama.parse(text)
     assert ("FROM", "./bakery-Q8_0.gguf") in found
-    assert dict(found)["TEMPLATE"] == template
-    assert dict(found)["SYSTEM"].rstrip() == ODD
+    assert (dict(found)["TEMPLATE"], dict(found)["SYSTEM"].rstrip()) == (template, ODD)
     parameters = [value for name, value in found if name == "PARAMETER"]
     assert {'stop "<|im_end|>"', 'stop "</s>"', "num_ctx 8192", "temperature 0", "repeat_penalty 1"} == set(parameters)
 

@@ -52,8 +52,7 @@ def test_the_front_matter_names_what_spaces_need(written: space.Space) -> None:
     assert (written.folder / found["app_file"]).is_file()
     assert found["suggested_hardware"] == written.hardware == "zero-a10g"
     assert found["hf_oauth"] is True
-    assert found["models"] == [bundled.MODEL_ID]
-    assert found["license"] == bundled.LICENSE.lower()
+    assert (found["models"], found["license"]) == ([bundled.MODEL_ID], bundled.LICENSE.lower())
     assert len(found["short_description"]) <= 60
 
 

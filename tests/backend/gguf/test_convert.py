@@ -258,8 +258,7 @@ def test_a_model_is_deleted_with_its_file(workspace: Workspace, tools: Tools, tm
     assert base.delete(workspace, gone) == 0
     made(workspace, gone)
     kept = made(workspace, other)
-    assert base.delete(workspace, gone) == 1
-    assert stored(workspace) == {kept}
+    assert (base.delete(workspace, gone), stored(workspace)) == (1, {kept})
 
 
 def test_what_a_killed_conversion_left_alone_is_deleted(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:

@@ -141,8 +141,7 @@ def test_concurrent_calls_unpack_once(workspace: Workspace, unpacked: list[Path]
 
 def test_tokens_are_counted_before_it_is_unpacked(workspace: Workspace, bundled_model: Path) -> None:
     packed, unpacked = local.tokenizer(workspace, bundled.MODEL_ID), ChatTokenizer.load(bundled_model)
-    assert list(workspace.models.iterdir()) == []
-    assert packed.special_tokens == unpacked.special_tokens
+    assert (list(workspace.models.iterdir()), packed.special_tokens) == ([], unpacked.special_tokens)
     assert all(packed.prompt_ids(messages) == unpacked.prompt_ids(messages) for messages in CHATS)
 
 

@@ -35,8 +35,7 @@ def test_a_model_is_downloaded_completely_and_nothing_else(hub: Hub, work: FakeW
 def test_an_installed_model_is_not_downloaded_again(hub: Hub, work: FakeWork) -> None:
     download.run(work)
     hub.requests.clear()
-    assert download.run(work)["revision"] == COMMIT
-    assert hub.requests == []
+    assert (download.run(work)["revision"], hub.requests) == (COMMIT, [])
 
 
 def test_a_stopped_download_resumes_at_its_last_byte(hub: Hub, work: FakeWork) -> None:
@@ -58,8 +57,7 @@ def test_a_stop_during_the_check_takes_effect_and_nothing_is_downloaded_again(hu
     assert download.run(work) == {}
     assert not local.is_ready(work.workspace, MODEL)
     work.should_stop, hub.requests[:] = lambda: False, []  # type: ignore[method-assign]
-    assert download.run(work)["revision"] == COMMIT
-    assert hub.file_names() == []
+    assert (download.run(work)["revision"], hub.file_names()) == (COMMIT, [])
 
 
 @pytest.mark.parametrize("stop_at", [1, None])
@@ -212,8 +210,7 @@ def test_what_the_hub_says_becomes_an_entry_then_a_model(hub: Hub, work: FakeWor
     assert "model.safetensors" not in hub.file_names()
     assert not local.is_ready(work.workspace, NAME)
     work.spec = {"model": NAME}
-    assert download.run(work)["revision"] == COMMIT
-    assert hub.file_names().count("config.json") == 1
+    assert (download.run(work)["revision"], hub.file_names().count("config.json")) == (COMMIT, 1)
     read = catalogue.find_or_read(work.workspace, NAME)
     assert (read.licence, read.languages) == ("apache-2.0", ("en", "de"))
     assert download.delete(work.workspace, NAME) > 1

@@ -24,8 +24,7 @@ def test_windows_cover_everything(length: int, size: int, data: st.DataObject) -
     pieces = [document[start:end] for start, end in spans(length, size, overlap)]
     assert sorted({token for piece in pieces for token in piece}) == document
     for before, after in pairwise(pieces):
-        assert len(before) == size
-        assert before[size - overlap :] == after[:overlap]
+        assert (len(before), before[size - overlap :]) == (size, after[:overlap])
         assert len(after) > overlap
 
 
@@ -33,8 +32,7 @@ def test_windows_cover_everything(length: int, size: int, data: st.DataObject) -
     ("length", "pieces"), [(0, 0), (1, 1), (4096, 1), (4097, 2), (7680, 2), (7681, 3), (100_000, 28)]
 )
 def test_the_guides_numbers(length: int, pieces: int) -> None:
-    assert len(spans(length)) == pieces
-    assert len(LengthLimits().spans(Row(1, 1, text="a"), length)) == pieces
+    assert (len(spans(length)), len(LengthLimits().spans(Row(1, 1, text="a"), length))) == (pieces, pieces)
 
 
 def test_conversations_are_cut_and_documents_split() -> None:

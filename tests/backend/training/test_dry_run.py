@@ -108,8 +108,7 @@ def test_a_computer_is_kept_awake(work: FakeWork, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(training_job, "_measure_and_train", train)
     with pytest.raises(TrainingFailed) if fails else nullcontext():
         assert training_job.run(work)["state"] == "completed"
-    assert happened == ["awake", "trained", "released"]
-    assert work.events_of("awake") == [{"awake": possible}]
+    assert (happened, work.events_of("awake")) == (["awake", "trained", "released"], [{"awake": possible}])
 
 
 def test_a_measurement_is_reused_and_changes_no_settings(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +118,7 @@ def test_a_measurement_is_reused_and_changes_no_settings(work: FakeWork, monkeyp
     assert training_job.measure(work, spec) == first == measurements.find(work.workspace, measurements.key_of(spec))
     own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
     again = training_job.measure(work, spec.model_copy(update={"settings": own}))
-    assert again.settings == own
-    assert len(tried) == 1
-    assert oom.settings_used(work.folder, own) == own
+    assert (again.settings, len(tried), oom.settings_used(work.folder, own)) == (own, 1, own)
     assert not (work.folder / oom.NAME).exists()
 
 

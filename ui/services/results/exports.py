@@ -21,10 +21,7 @@ DAMAGED = Failure(
     why="Its file status.json is damaged, or of a version that is not supported.",
     next="Make the export again.",
 )
-NO_BASE = (
-    "The base model is no longer on this computer. A merged or GGUF file is made of it, so download it again in "
-    "step 1 first; its size is shown there."
-)
+NO_BASE = fmt.TEXTS["no_base"]
 
 
 def read_result(job: Job) -> ExportResult | None:
@@ -76,11 +73,7 @@ def needs(model: Path) -> str:
     whole = fmt.size(_size(model, "*.safetensors"))
     disk = fmt.size(max(merged_disk(model), gguf_disk(model, ["Q8_0"])) / MIB)
     memory = fmt.size(memory_needed(model) / MIB)
-    return (
-        f"Making a file of the result takes up to {disk} of disk space and about {memory} of memory "
-        f"(computed). It uses the base model's own weights ({whole}), which are on this computer already: nothing "
-        "more is downloaded."
-    )
+    return fmt.TEXTS["needs"].format(disk=disk, memory=memory, whole=whole)
 
 
 def too_narrow(model: Path) -> dict[str, float]:

@@ -7,14 +7,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.checks.dataset import of_health
 from backend.errors import ApprenticeError, RunProblem
 from backend.export import page_to_give
 from backend.export.formats import HOME, PAGE, slug
 from backend.models import bundled, local
 from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportFile
-from backend.runs.conversations import usual_instruction
+from backend.runs.conversations import read_conversations, usual_instruction
 from backend.settings import Workspace
+from backend.text.conversation import content
 from backend.tokens.tokenizer import ChatTokenizer
 from jobs.records import State
 from jobs.runner import Runner
@@ -38,6 +40,7 @@ class ResultService:
         self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
         self._first = ChatTarget(FIRST, bundled.folder(workspace), FOLDER)
         self._instructions: dict[str, str] = {}  # by run; its examples never change
+        self._of_health: dict[str, bool] = {}
 
     # Models
 
@@ -124,6 +127,14 @@ class ResultService:
             self._instructions[run_id] = usual_instruction(self._runs.folder(run_id))
         return self._instructions[run_id]
 
+    def speaks_of_health(self, run_id: str) -> bool:
+        """Whether the answers that the run learned from got the warning about allergens and health."""
+        if run_id not in self._of_health:
+            with suppress(OSError, ValueError):
+                learned = read_conversations(self._runs.folder(run_id), "train")
+                self._of_health[run_id] = bool(of_health([content(messages[-1]) for messages in learned if messages]))
+        return self._of_health.get(run_id, False)
+
     def system_message(self, run_id: str) -> str:
         """The instruction, or else the template's own, which some programs leave out; "" where it is unknown."""
         try:
@@ -146,6 +157,11 @@ class ResultService:
         if judged := evaluated.current(self._runner, run):
             spec |= {"evaluation": judged.job_id, "scores": asdict(evaluated.for_model_card(judged.summary))}
         return self._runner.submit("export", spec, to, parent=run_id)
+
+    def stop_export(self, run_id: str, export_id: str) -> None:
+        """Asks an export of the run to end; one that has ended stays as it is."""
+        if any(made.id == export_id and made.active for made in self.exports(run_id)):
+            self._runner.stop(export_id)
 
     def finished_export(self, run_id: str, to: str) -> ExportStatus | None:
         """The export that `start_export` would make again: of the model as it is now, under its present name, with

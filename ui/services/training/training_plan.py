@@ -174,10 +174,7 @@ def _blocked(data: CheckedDataset, why_not: str, need: Estimate, settings: Train
     weights = need.memory.parts.get("weights", 0.0)
     if weights > need.fit.has_mib and len(best_first(hardware.gpus)) < 2:  # with more, its script can divide it
         needs, has = fmt.sizes(weights, need.fit.has_mib)
-        return (
-            f"The model's weights alone need {needs}, and {has} is free. "
-            "Choose a smaller model, or close other programs and click Check again in step 1."
-        )
+        return _NOTES["weights"].format(needs=needs, has=has)
     return ""
 
 
@@ -187,7 +184,4 @@ def _disk_too_small(entry: Entry, settings: TrainSettings, hardware: Hardware) -
     if needed <= hardware.disk_free_mib:
         return ""
     needs, has = fmt.sizes(needed, hardware.disk_free_mib)
-    return (
-        f"Its checkpoints and its result need up to {needs} of disk space (computed), and only "
-        f"{has} is free. Delete what you no longer need."
-    )
+    return _NOTES["disk"].format(needs=needs, has=has)

@@ -21,10 +21,7 @@ from ui.services.training.runs import RunService
 from ui.text import format as fmt
 
 CONTINUED_EPOCHS = 3  # at most, recommended for a run that continues another one
-GENTLY = (
-    "This version already knows most of your examples: a few passes at half the usual learning rate teach it what is "
-    "new without undoing the rest. (our choice, not measured)"
-)
+GENTLY = fmt.TEXTS["gently"]
 AS_BEFORE = "Same as in the version it continues; it can't be changed."
 
 

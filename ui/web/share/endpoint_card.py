@@ -13,11 +13,9 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
 from ui.web.html import components
+from ui.web.share.views import TEXTS
 
-LEAD = (
-    "A web form and other programs on this computer can ask this model as they would ask ChatGPT, by an address and "
-    "a key. It keeps running when you close this page, until you stop it. (an OpenAI-compatible endpoint)"
-)
+LEAD = TEXTS["endpoint"]
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
 IN_FORM = "Every answer is JSON in the form of your examples (JSON schema)"
 FORM = "The form of the answers in Try and in other programs (JSON schema); empty it for that of your examples"

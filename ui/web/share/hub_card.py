@@ -18,12 +18,10 @@ from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
 from ui.web.html import components
+from ui.web.share.views import TEXTS
 from ui.web.start import download_card
 
-LEAD = (
-    "Puts the model into your own Hugging Face account, private unless you say otherwise. You need an access token "
-    "with write access."
-)
+LEAD = TEXTS["hub"]
 NO_EXPORT = "First make a file above: any but the script and everything in one file."
 TITLES: dict[Form, str] = {
     "adapter": "Only what it learned (adapter)",

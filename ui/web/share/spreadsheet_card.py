@@ -16,10 +16,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file
 from ui.web.html import components
 
-LEAD = (
-    "Upload a table with a question in each row. You get the same table with your model's answers in a new column. "
-    f"(Excel, OpenDocument or CSV, at most {fmt.number(MOST_ROWS)} rows; it stays on this computer)"
-)
+LEAD = fmt.TEXTS["spreadsheet"].format(rows=fmt.number(MOST_ROWS))
 SAVED = "The answers so far are saved."
 
 

@@ -14,15 +14,12 @@ from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
 from ui.web.share.hub_card import HubCard
 from ui.web.share.spreadsheet_card import SpreadsheetCard
-from ui.web.share.views import added, at_home, choices, exports, gguf_types, types_note
+from ui.web.share.views import TEXTS, added, at_home, choices, exports, gguf_types, types_note
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
 DEFAULT = "gguf:Q8_0"
-ONLY_SCRIPT = (
-    "The training script can be made already: a Python file, your examples and the run itself, to train the same "
-    "model elsewhere, on several GPUs or on rented ones."
-)
+ONLY_SCRIPT = TEXTS["only_script"]
 MADE = "It is made already, from this model: see below."
 
 
@@ -57,14 +54,14 @@ class ShareTab:
         self.outputs: list[Any] = [*drawn, self.exports, *cards]
         state.listen(self.make.click, self._make, self.outputs, self.kind, self.types)
         state.listen(self.script.click, lambda inputs: self._start(inputs, "script"), self.outputs)
-        state.listen(self.exports.click, self._add, [self.added])
+        state.listen(self.exports.click, self._act, [self.added, *self.outputs])
         ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
         sizes = {} if why_not else self.app.results.export_sizes(choice.run_id)
-        busy = "A file is being made. You can start the next one when it is done."
+        busy = "It is being made, see below. You can choose the next one when it is done."
         busy = busy if any(job.active for job in jobs) else ""
         narrow = {} if why_not else self.app.results.too_narrow(choice.run_id)
         only_script = bool(choice.run_id and why_not)
@@ -98,8 +95,13 @@ class ShareTab:
         shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
         return no_model(self.app, choice), repr(shown)
 
-    def _add(self, event: gr.EventData, inputs: Inputs) -> Updates:
-        (program, export), run_id = clicked(event), self._state.choice(inputs).run_id
+    def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
+        """Cancels an export, or adds its file to a program of this computer."""
+        (program, export), choice = clicked(event), self._state.choice(inputs)
+        run_id = choice.run_id
+        if program == "cancel":
+            self.app.results.stop_export(run_id, export)
+            return self.show(choice)
         name = self.app.local_programs.add(run_id, export, program)
         return {self.added: added(program, name, self.app.results.system_message(run_id))}
 

@@ -6,24 +6,21 @@ from pathlib import Path
 from markupsafe import Markup
 
 from backend.export import space
+from backend.export.formats import PAGE
 from backend.files.json_file import read_json
 from backend.gguf.requirement import HOW_TO_COMPILE
-from backend.records.exports import GgufFile
+from backend.records.exports import ExportFile, GgufFile
 from backend.records.units import MIB
 from ui.records.share import ExportStatus
 from ui.services.results.local_programs import can_add
 from ui.text import format as fmt
 from ui.web.html import components
 
-KINDS: dict[str, tuple[str, str]] = read_json(Path(__file__).with_name("kinds.json"))  # title, description
-
-
+TEXTS = read_json(Path(__file__).with_suffix(".json"))
+KINDS: dict[str, tuple[str, str]] = TEXTS["kinds"]  # title, description
+PHASES: dict[str, tuple[str, int | None, int]] = TEXTS["phases"]  # by their first word
 FAILED = "A check of this file failed"
-FAILED_MEANS = (
-    "It may not be the model that you trained: in another program it could give other answers, or never end them. "
-    "Below is which check failed, with its numbers.",
-    "Make the file again, or choose another size or kind.",
-)
+FAILED_MEANS = TEXTS["failed_means"]
 _WORTH_SAYING = 0.05  # the share of weights
 
 
@@ -39,13 +36,7 @@ def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
     return offered
 
 
-TYPES = {
-    "F16": "everything kept",
-    "Q8_0": "nearly the same answers",
-    "Q6_K": "smaller",
-    "Q5_K_M": "smaller still",
-    "Q4_K_M": "the smallest",
-}
+TYPES: dict[str, str] = TEXTS["types"]
 
 
 def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, float]) -> list[tuple[str, str]]:
@@ -82,14 +73,13 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     if line.failure:
         return components.card(title, components.problem_alert(line.failure), badges=badge)
     if line.active:
-        phase, percent, _ = fmt.progress(line.progress)
-        return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
-    result = line.result
-    files = sorted(result.files, key=lambda file: -file.bytes)  # the model before the texts about it
-    links = components.join(
-        components.download_link(line.folder / file.name, file.name, f"Download {file.name}", fmt.bytes_of(file.bytes))
-        for file in files
-    )
+        phase, percent = how_far(line)
+        cancel = components.button("Cancel", "cancel", line.id, label=f"Cancel: {title}")
+        return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.", aside=cancel)
+    result, is_page = line.result, line.to == PAGE
+    # The folder, or the model, before the texts about it.
+    files = sorted(result.files, key=lambda file: (not file.name.endswith(f"-{PAGE}.zip"), -file.bytes))
+    links, others = _links(line, files[:1] if is_page else files), _links(line, files[1:] if is_page else ())
     guides = _guides(line, instruction) if result.programs else components.EMPTY
     sizes = components.rows(map(_size, result.sizes)) if result.sizes else components.EMPTY
     checks = components.checklist((check.ok, check.sentence) for check in result.checks)
@@ -98,6 +88,10 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     if can_add(line):
         links += components.join(components.button(f"Add it to {name}", name, line.id, "firm") for name in programs)
     given = Markup('<div class="files">{}</div>').format(links)
+    if others:
+        given += components.fold(
+            "The same for a web server, and its checks", Markup('<div class="files">{}</div>').format(others)
+        )
     if result.passed:
         if all(check.ok for check in result.checks):  # else some could not be made
             checks = components.verified("Verified to be the same model", checks, key=f"checks-{line.id}")
@@ -107,10 +101,21 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     return components.card(title, warning, checks, sizes, hidden, badges=components.badge("Check failed", "bad"))
 
 
-_OPEN = {
-    "Ollama": "Open Ollama and choose {0}, or type in a terminal: ollama run {0}",
-    "LM Studio": "Open LM Studio, choose {0} in Chat, and set the temperature to 0.{1}",
-}
+def how_far(line: ExportStatus) -> tuple[str, int | None]:
+    """What is being done, in a person's words, and how far all of it is, in percent; None where that is not known."""
+    phase, percent, _ = fmt.progress(line.progress)
+    words, start, end = PHASES.get(phase.partition(" ")[0], (phase, None, 0))
+    return words, None if start is None else start + (end - start) * (percent or 0) // 100
+
+
+def _links(line: ExportStatus, files: Iterable[ExportFile]) -> Markup:
+    return components.join(
+        components.download_link(line.folder / file.name, file.name, f"Download {file.name}", fmt.bytes_of(file.bytes))
+        for file in files
+    )
+
+
+_OPEN: dict[str, str] = TEXTS["open"]
 
 
 def added(program: str, name: str, instruction: str) -> Markup:
@@ -126,15 +131,9 @@ def _size(file: GgufFile) -> tuple[str, str, str]:
     if file.kind != "F16" and file.same_choice is not None:
         parts.append(f"The same next word as the merged model in {file.same_choice:.1%} of {file.places} positions.")
     if file.too_narrow >= _WORTH_SAYING:
-        parts.append(
-            f"{file.too_narrow:.0%} of the weights are stored in a larger type, because this one needs widths "
-            "that are multiples of 256."
-        )
+        parts.append(str(TEXTS["narrow"]).format(share=file.too_narrow))
     if file.recommended:
-        parts.append(
-            "It takes at most half of this computer's memory, and is the smallest that chooses the same word "
-            "in 98% of the positions, or else the one that does so most often."
-        )
+        parts.append(TEXTS["smallest"])
     kind = f"{file.kind} (recommended)" if file.recommended else file.kind
     return kind, fmt.size(file.bytes / MIB), " ".join(parts)
 

@@ -15,10 +15,7 @@ from ui.web.html import components
 
 TOKENS = "https://huggingface.co/settings/tokens"
 GATED = "Its makers share it only with people who accept its license and have an access token."
-ANOTHER = (
-    "Its name, or the address of its page. Its configuration, tokenizer and chat template are downloaded and tried "
-    "first, without its weights. Only safetensors weights are used, and no code that comes with a model is run."
-)
+ANOTHER = fmt.TEXTS["another"]
 NAME = Markup(
     '<div><label>Name<input name="name" placeholder="OWNER/NAME" autocomplete="off" spellcheck="false" required>'
     '</label><button type="submit" class="btn firm">Look it up</button></div>'

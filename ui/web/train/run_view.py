@@ -95,7 +95,10 @@ def status(watched: Watched) -> Markup:
 
 def notices(notes: Sequence[NoteEvent]) -> Markup:
     """The latest few notes of the run, such as that it retried with less memory."""
-    return components.join(components.alert("calm", note.title, note.what, note.next) for note in notes[-NOTICES:])
+    return components.join(
+        components.alert("calm", note.title, note.what, note.next)
+        for note in list({note.title: note for note in notes}.values())[-NOTICES:]
+    )
 
 
 def time_left(progress: Progress | None) -> str:

@@ -17,6 +17,7 @@ from jobs.records import Job, Progress, State
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
+from ui.text import verdicts
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
 from ui.web.html import components
@@ -29,10 +30,6 @@ FACTS = "Are the answers in a text you already have? Let the base model look the
 HIDDEN = "The answers are hidden here until you have chosen between them below."
 SAVED = "The answers so far are saved: the next check asks only for the rest."
 EARLIER = components.text("The result below is from an earlier check.", "small")
-NO_QUESTIONS = (
-    "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and "
-    "train again."
-)
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
     except RunProblem as error:
         return Looked(components.problem_alert(error), error.what)
     if not questions:
-        return Looked(components.alert("calm", UNKNOWN, NO_QUESTIONS), NO_QUESTIONS)
+        return Looked(components.alert("calm", UNKNOWN, verdicts.NO_QUESTIONS), verdicts.NO_QUESTIONS)
     job = evaluations.latest(run_id)
     if job and not job.state.is_terminal:
         return Looked(running(job), active=True, texts=texts)

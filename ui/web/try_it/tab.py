@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from backend.datasets.checks.issues import ISSUE_TYPES
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
@@ -19,6 +20,7 @@ from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import turns_with
 from ui.web.try_it.views import base_check, conversation, suggestions
 
+HEALTH = ISSUE_TYPES["health_claims"]
 NOT_READY = "Your model is not ready yet."
 NONE_YET = "You have no model of your own open."
 MEANWHILE = "Until then, ask this finished one."
@@ -92,9 +94,11 @@ class TryTab:
         }
 
     def _proof(self, choice: Choice) -> str:
+        spoken = self.app.results.speaks_of_health(choice.run_id)
         notes = [
             components.text(RELEASED, "small") if self.app.chat.released else components.EMPTY,
             components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY,
+            components.alert("warn", HEALTH.title, HEALTH.message) if spoken else components.EMPTY,
         ]
         chat = self.app.chat
         return components.join([*notes, base_check(chat.check(choice.run_id), chat.engine(choice.run_id))])

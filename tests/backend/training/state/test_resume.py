@@ -81,10 +81,8 @@ def check(whole: FakeWork, interrupted: FakeWork, steps: int, seed: int, times: 
             assert work.dies_at == at
         work.attempt += 1
     work.stop_at = work.dies_at = None
-    assert training.run(work).state == "completed"
-    assert work.losses() == whole.losses()
-    assert sorted(work.losses()) == list(range(1, steps + 1))
-    assert eval_losses(work) == eval_losses(whole)
+    assert (training.run(work).state, work.losses()) == ("completed", whole.losses())
+    assert (sorted(work.losses()), eval_losses(work)) == (list(range(1, steps + 1)), eval_losses(whole))
     one, other = saved_weights(whole.folder), saved_weights(work.folder)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)

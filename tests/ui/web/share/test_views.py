@@ -1,7 +1,9 @@
 """Share's HTML: the sizes of GGUF files, what each lost, where a file can be used, and how to do without a Space."""
 
 import json
+import re
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from backend.errors import BadSetting
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
 from backend.records.units import MIB
 from backend.runs.conversations import write_conversations
-from jobs.records import State
+from jobs.records import Progress, State
 from tests.ui.conftest import answer
 from tests.ui.made_up_app import MadeUpApp
 from ui.records.models import TokenStatus
@@ -45,6 +47,24 @@ def test_exports_show_sizes_programs_and_the_instruction() -> None:
     shown = views.exports([status(programs=(GUIDE,))], "Be <warm>.")
     assert all(words in shown for words in ("Ollama", "<li>Two.</li>", "ollama run a", "Be &lt;warm&gt;."))
     assert "Where to use it" not in views.exports([status()])
+
+
+def test_the_folder_to_give_away_comes_first_and_its_progress_never_goes_back(app: MadeUpApp, page: Page) -> None:
+    names = ("a-website.zip", "a-how-to-use.txt", "a-page.zip")
+    made = status(programs=(GUIDE,))
+    files = tuple(ExportFile(name=name, bytes=900 - len(name), sha256="0f" * 32) for name in names)
+    shown = views.exports([replace(made, to="page", result=made.result.model_copy(update={"files": files}))])
+    assert re.findall('download="(.*?)"', shown.partition("<details")[0]) == ["a-page.zip"]
+    assert all(name in shown for name in names)
+    at = [("Looking at", 0, 1), ("Merging", 1, 2), ("Converting", 2, 2), ("Making Q8_0", 1, 9), ("Checking", 1, 3)]
+    at += [("Asking the page", 0, 8), ("Asking the page", 8, 8), ("Saving", 0, 1)]
+    lines = [replace(made, active=True, progress=Progress(phase=name, done=n, total=of)) for name, n, of in at]
+    far = [views.how_far(line)[1] or 0 for line in lines]
+    assert far == sorted(far)
+    assert all(words in views.exports(lines) for words in ("Putting what it learned into the model.", "Cancel"))
+    export = app.results.start_export("run-a", "adapter")
+    answer(page, page.tabs["share"].exports, "click", Choice(run_id="run-a"), clicked=("cancel", export))
+    assert [line.state for line in app.results.exports("run-a") if line.id == export] == [State.STOPPED]
 
 
 def test_types_say_what_fits_and_how_to_get_more() -> None:

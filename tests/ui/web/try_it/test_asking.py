@@ -119,6 +119,11 @@ def test_the_system_prompt_begins_as_that_of_the_examples(app: MadeUpApp, page: 
     learned = [[{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": "Hi"}]]
     write_conversations(app.runs.folder("run-a"), "train", learned)
     tab = page.tabs["try"]
+    assert "Answers about allergens" not in tab.show(DONE)[tab.proof]
+    learned[0].append({"role": "assistant", "content": "It is safe for coeliacs."})
+    write_conversations(app.runs.folder("run-a"), "train", learned)
+    app.results._of_health.clear()
+    assert "a model can be wrong" in tab.show(DONE)[tab.proof]
     assert tab.show(DONE)[tab.settings.carried] == INSTRUCTION
     ask(page, "Hello", system_prompt="Be brief.")
     assert models.read() == [("system", "Be brief."), ("user", "Hello")]
