@@ -17,15 +17,18 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import time
 import traceback
 import venv
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 from urllib.request import getproxies
 
 from backend.install import builds, pins, place, shortcuts, works
@@ -73,12 +76,9 @@ def reachable(url: str) -> bool:
     """Whether its server can be reached; behind a proxy, only pip can tell."""
     if getproxies().get("https") or os.environ.get("PIP_PROXY"):
         return True
-    host = url.split("/")[2]
-    try:
-        with socket.create_connection((host, 443), timeout=3):
-            return True
-    except OSError:
-        return False
+    with suppress(OSError), socket.create_connection((url.split("/")[2], 443), timeout=3):
+        return True
+    return False
 
 
 def choose_build() -> builds.Row | None:
@@ -132,14 +132,41 @@ def fingerprint(*paths: Path) -> str:
 
 
 def installed() -> dict[str, object]:
-    try:
+    with suppress(OSError, ValueError):
         return dict(json.loads(INSTALLED.read_text("utf-8")))
-    except (OSError, ValueError):
-        return {}
+    return {}
 
 
 def record(**values: object) -> None:
     INSTALLED.write_text(json.dumps({**installed(), **values}), "utf-8")
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Waits until no other start is at work here: two installations would delete each other's files."""
+    with Path(__file__).open("rb") as file:
+        with suppress(OSError):  # of a file system without locks
+            if not lock(file):
+                say("Another start of Apprentice is at work. Waiting until it is done ...")
+                while not lock(file):
+                    time.sleep(1)
+        yield
+
+
+def lock(file: IO[bytes]) -> bool:
+    """Locks an open file until it is closed; returns False while another process has it locked."""
+    with suppress(BlockingIOError, PermissionError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(1 << 30)  # behind its end: others can't read what is locked
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def make_environment() -> None:
@@ -155,8 +182,7 @@ def make_environment() -> None:
 
 
 def made_by_uv() -> bool:
-    """Creates the environment with uv and returns whether that succeeded; not on Windows, where uv's launchers may be
-    unsigned."""
+    """Whether uv made the environment; it is not asked to on Windows, where its launchers may be unsigned."""
     uv = shutil.which("uv") if os.name == "posix" else None
     options = ["--quiet", "--seed", "--clear", "--no-project", "--no-python-downloads", "--python", sys.executable]
     return uv is not None and subprocess.run([uv, "venv", *options, str(ENVIRONMENT)], cwd=ROOT).returncode == 0
@@ -196,25 +222,14 @@ def check_torch() -> bool:
     return True
 
 
-def mention_old_environment() -> None:
-    """Says once that the environment of earlier versions, on Windows in the checkout, is no longer used."""
-    old = ROOT / ".venv"
-    if old == ENVIRONMENT or installed().get("old_environment") or not (old / "pyvenv.cfg").exists():
-        return
-    size = sum(os.lstat(Path(folder, name)).st_size for folder, _, names in os.walk(old) for name in names)
-    say(f"An earlier version left {old} ({size / 1e9:.1f} GB), which is no longer used. To delete it, type:")
-    say(f'cmd /c rmdir /s /q "{old}"')
-    record(old_environment="mentioned")
-
-
 def offer_shortcut() -> None:
-    """Asks, once and only where somebody can answer, whether to put a shortcut on the desktop."""
+    """Asks, once in each place of the checkout and where somebody can answer, for a shortcut on the desktop."""
     try:
         if sys.platform == "linux":
             shortcuts.write_desktop_file(ROOT)
-        if installed().get("shortcut_offered") or not sys.stdin.isatty():
+        if installed().get("shortcut_offered") == str(ROOT) or not sys.stdin.isatty():
             return
-        record(shortcut_offered=True)
+        record(shortcut_offered=str(ROOT))
         say("Put a shortcut to Apprentice on your desktop? [y/N]")
         if input().strip().lower() in ("y", "yes"):
             shortcuts.create(ROOT, ENVIRONMENT)
@@ -276,8 +291,7 @@ def install_tests() -> None:
 def run_tests(arguments: Sequence[str]) -> int:
     os.environ.setdefault("PYTHONWARNDEFAULTENCODING", "1")  # an error in our own files (pyproject.toml) ...
     os.environ.setdefault("PYTHONWARNINGS", "ignore::EncodingWarning")  # ... and silent in child processes
-    quick = arguments[:1] == ["quick"]
-    selection = ["-m", "quick", *arguments[1:]] if quick else list(arguments)
+    selection = ["-m", "quick", *arguments[1:]] if arguments[:1] == ["quick"] else list(arguments)
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
@@ -317,17 +331,18 @@ def main(arguments: list[str]) -> int:
     row = choose_build()
     if row is None:
         return 1
-    make_environment()
-    if not arguments:
-        offer_shortcut()
-    install_app(row)
-    if not check_torch():
-        return 1
-    mention_old_environment()
-    if arguments == ["compile"]:
-        return compile_llama(requirement_of("llama-cpp-python"))
+    with one_at_a_time():
+        make_environment()
+        if not arguments:
+            offer_shortcut()
+        install_app(row)
+        if not check_torch():
+            return 1
+        if arguments == ["compile"]:
+            return compile_llama(requirement_of("llama-cpp-python"))
+        if arguments[:1] == ["test"]:
+            install_tests()
     if arguments[:1] == ["test"]:
-        install_tests()
         return run_tests(arguments[1:])
     command = [str(PYTHON), str(ROOT / "app.py"), *arguments]
     os.environ.setdefault("PYTHONUTF8", "1")  # Windows would write redirected output in its own code page
@@ -340,15 +355,14 @@ def run_and_wait(command: Sequence[str]) -> int:
     """The exit code of a command that also receives the terminal's Ctrl-C and gets the time to save its work."""
     child = subprocess.Popen(command)
     while True:
-        try:
+        with suppress(KeyboardInterrupt):
             return child.wait()
-        except KeyboardInterrupt:
-            continue
 
 
 def run() -> int:
     """Runs `main` and returns its exit code. A window that Windows opened for a double click on this file, and that
     has no command prompt, stays open until the reason of a failure was read."""
+    code = 1
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
@@ -356,10 +370,15 @@ def run() -> int:
         code = 130
     except SystemExit as stop:
         code = int(stop.code or 0)
+    except (OSError, subprocess.CalledProcessError) as error:
+        text = (getattr(error, "output", None) or b"").decode("utf-8", "replace") + str(error)
+        reasons = re.findall(r"\[(?:Errno|WinError) \d+\].*", text) or [text]
+        say(f"Apprentice could not be installed: {reasons[0]}")
+        say(f"It needs 4 GB of space (with an NVIDIA GPU, 8) in {ENVIRONMENT.parent}, and the right to write there.")
+        say("Free some space, or move the folder of Apprentice to where you may write, then start again.")
     except Exception:
         traceback.print_exc()
         say("The start failed; the last line above says why. Start again; if it fails again, report these lines.")
-        code = 1
     double_click = os.name == "nt" and len(sys.argv) == 1 and "PROMPT" not in os.environ and sys.stdin.isatty()
     if code and double_click:
         with suppress(EOFError):

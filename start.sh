@@ -11,6 +11,8 @@ for python in python3.12 python3.11 python3.13 python3.14 python3 python; do
     fi
 done
 has() { command -v "$1" >/dev/null; }
+# Whether the system's own Python is too old or too new: its package would bring that one again.
+unfit() { python3 -I -c 'import sys; sys.exit((3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 # uv's Python is not signed: a Mac's Gatekeeper would stop it.
 if [ "$system" != Darwin ] && has uv && uv python install 3.12 --no-bin && python=$(uv python find 3.12 --system --managed-python); then
     exec "$python" "$here/start.py" "$@"
@@ -18,9 +20,9 @@ fi
 if [ "$system" = Darwin ]; then
     step="install Python 3.12 from https://www.python.org/downloads/macos"
     if has brew; then step="type: brew install python@3.12"; fi
-elif has apt-get; then step="type: sudo apt install python3 python3-venv"
+elif has apt-get && ! unfit; then step="type: sudo apt install python3 python3-venv"
 elif has dnf; then step="type: sudo dnf install python3.12"
-elif has pacman; then step="type: sudo pacman -S python"
+elif has pacman && ! unfit; then step="type: sudo pacman -S python"
 elif has zypper; then step="type: sudo zypper install python312"
 else step="install uv, which can install Python: https://docs.astral.sh/uv/getting-started/installation"
 fi

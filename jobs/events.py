@@ -60,8 +60,7 @@ def read_events(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
     except FileNotFoundError:
         return [], 0
     whole = text[: text.rfind(b"\n") + 1]
-    events = [logged for line in whole.split(b"\n") if line and (logged := parse(line))]
-    return events, after + len(whole)
+    return [logged for line in whole.split(b"\n") if line and (logged := parse(line))], after + len(whole)
 
 
 def read_valid_events(path: Path, after: int = 0) -> EventBatch:

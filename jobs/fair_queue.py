@@ -135,8 +135,7 @@ class FairQueue:
             whose = entry.runner, entry.job.lane
             keys.append((rounds[whose], self._served[whose], entry.job.queued))
             rounds[whose] += 1
-        order = sorted(range(len(waiting)), key=keys.__getitem__)
-        return [waiting[at] for at in order]
+        return [waiting[at] for at in sorted(range(len(waiting)), key=keys.__getitem__)]
 
     def _start(self, entry: _Entry) -> bool:
         try:

@@ -188,6 +188,28 @@ def test_nothing_is_created_where_the_paths_would_be_too_long(
     assert "264 characters" in capsys.readouterr().err
 
 
+def test_a_full_or_read_only_folder_gets_plain_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = subprocess.CalledProcessError(1, "ensurepip", b"failed:\nOSError: [Errno 28] No space left\n")
+    monkeypatch.setattr(start, "main", Mock(side_effect=[OSError(30, "Read-only file system", "/a"), full]))
+    for reason in ("[Errno 30] Read-only file system: '/a'", "[Errno 28] No space left"):
+        assert start.run() == 1
+        told = capsys.readouterr().err
+        assert f"installed: {reason}\n" in told
+        assert "4 GB" in told
+
+
+def test_a_second_start_waits_for_the_first() -> None:
+    command = [sys.executable, "-c", "import start\nwith start.one_at_a_time(): pass"]
+    with start.one_at_a_time():
+        second = subprocess.Popen(command, cwd=start.ROOT, stderr=subprocess.PIPE)
+        assert b"Waiting" in second.stderr.readline()
+        assert second.poll() is None
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+
+
 def test_no_program_that_pip_generates_is_run() -> None:
     """Smart App Control stops the unsigned NAME.exe that pip makes of an entry point; `python -m NAME` runs."""
     folders = [start.ROOT / name for name in ("start.py", "start.bat", "app.py", "backend", "jobs", "ui")]
@@ -232,6 +254,10 @@ def test_a_shortcut_is_offered_once_and_made_only_after_a_yes(
     start.offer_shortcut()
     start.offer_shortcut()  # nothing is left to read: asking again would fail
     assert created == [start.ROOT] * made
+    stdin.seek(0)
+    monkeypatch.setattr(start, "ROOT", installed.parent)  # the folder was moved, and the shortcut leads nowhere
+    start.offer_shortcut()
+    assert created[made:] == [installed.parent] * made
 
 
 @pytest.mark.parametrize(
@@ -404,28 +430,6 @@ def test_an_installed_torch_that_does_not_fit_is_replaced_and_the_reason_is_said
     found = start.why_unfit(builds.row_for(machine))
     assert why in found
     assert bool(why) == bool(found)
-
-
-def test_an_environment_of_earlier_versions_is_mentioned_once_and_stays(
-    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """On Windows it was in the checkout."""
-    old = tmp_path / ".venv"
-    monkeypatch.setattr(start, "ROOT", tmp_path)
-    start.mention_old_environment()
-    (old / "Lib").mkdir(parents=True)
-    (old / "pyvenv.cfg").touch()
-    with (old / "Lib/torch.dll").open("wb") as file:
-        file.truncate(1_900_000_000)
-    monkeypatch.setattr(start, "ENVIRONMENT", old)
-    start.mention_old_environment()
-    assert not installed.exists(), "as on Linux, where it is used"
-    monkeypatch.setattr(start, "ENVIRONMENT", tmp_path / "elsewhere")
-    start.mention_old_environment()
-    start.mention_old_environment()
-    told = capsys.readouterr().err
-    assert told.count("1.9 GB") == told.count(f'rmdir /s /q "{old}"') == 1
-    assert (old / "Lib/torch.dll").exists()
 
 
 def test_packages_and_pythons_are_those_named() -> None:

@@ -80,8 +80,7 @@ class ChatChild:
         self._replies.put(None)
 
     def _gone(self) -> ChatFailed:
-        code = self._child.wait(5)
-        log.warning("the chat process ended with %s", code)
+        log.warning("the chat process ended with %s", self._child.wait(5))
         self._replies.put(None)  # for the next call of `receive`
         return ChatFailed(
             "The model stopped working.",

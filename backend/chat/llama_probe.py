@@ -34,8 +34,7 @@ def holds(workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Ca
     raises ends the child."""
     if not has_llama_cpp() or not all((folder / "adapter_config.json").is_file() for folder in tuned):
         return False
-    prepared = model.is_dir() and base_file.path(workspace, model).is_file()
-    phase = _PHASE if prepared else base_file.PHASE
+    phase = _PHASE if model.is_dir() and base_file.path(workspace, model).is_file() else base_file.PHASE
     paths = [str(path) for path in (workspace.root, model, *tuned)]
     child = child_process.start(["-m", __spec__.name, *paths], stdout=subprocess.DEVNULL)
     try:

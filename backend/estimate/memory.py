@@ -61,8 +61,7 @@ def device_for(hardware: Hardware, plan: Plan) -> Device:
         return "cuda"
     if hardware.unified_memory:
         return "mps"
-    needs_gpu = plan.precision == "fp16" or plan.attention == "flash_attention_2"
-    return "cuda" if needs_gpu else "cpu"
+    return "cuda" if plan.precision == "fp16" or plan.attention == "flash_attention_2" else "cpu"
 
 
 def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:

@@ -112,8 +112,7 @@ def time(model: Architecture, plan: Plan, hardware: Hardware, tokens: float, rat
     rates = rates or (published(hardware) if device == "cuda" else None)
     if rates is None or model.delta_heads or not model.is_modeled:
         return None
-    per_second = plan.tokens / step_seconds(model, plan, rates)
-    return from_speed(per_second, tokens, rates.spread, rates.basis)
+    return from_speed(plan.tokens / step_seconds(model, plan, rates), tokens, rates.spread, rates.basis)
 
 
 def from_speed(speed: float, tokens: float, spread: float, basis: Literal["measured", "computed"]) -> Time:

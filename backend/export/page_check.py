@@ -62,8 +62,7 @@ class BrowserAnswers(NamedTuple):
 
 def browser() -> str | None:
     """The program of a browser that is made of Chromium, or the one named by $CHROMIUM; None if there is none."""
-    named = os.environ.get("CHROMIUM")
-    return named or next(filter(None, map(shutil.which, _BROWSERS["programs"])), None)
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _BROWSERS["programs"])), None)
 
 
 def check(

@@ -120,8 +120,7 @@ def _quantize_here(source: str, target: str, number: str) -> int:
 
     options = llama_cpp.llama_model_quantize_default_params()
     options.ftype = int(number)
-    failed = llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(options))
-    return 1 if failed else 0
+    return 1 if llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(options)) else 0
 
 
 if __name__ == "__main__":

@@ -119,8 +119,7 @@ def describe(hardware: Hardware, blocked: bool = False) -> list[str]:
     elif not lines:
         lines.append("No GPU (graphics card) for training was found: the processor does the work.")
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
-    fast = ", with fast 16-bit arithmetic" if hardware.cpu.bf16 else ""
-    lines.append(f"{cores} can be used{fast}.")
+    lines.append(f"{cores} can be used{', with fast 16-bit arithmetic' if hardware.cpu.bf16 else ''}.")
     free, total = format_size(hardware.memory_available_mib), format_size(hardware.memory_total_mib)
     shared = ", shared by processor and graphics" if hardware.unified_memory else ""
     lines.append(f"{free} of {total} memory is free{shared}.")

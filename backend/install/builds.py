@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,7 +145,6 @@ def cuda_of(torch: Path) -> str | None:
 
 def _version_file(torch: Path) -> str:
     """The text of the file with the version of torch, "" if there is none."""
-    try:
+    with suppress(OSError):
         return (torch / "version.py").read_text("utf-8")
-    except OSError:
-        return ""
+    return ""

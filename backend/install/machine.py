@@ -74,11 +74,10 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
 
 def _run(command: list[str]) -> tuple[str, bool]:
     """A program's standard output, and whether it succeeded."""
-    try:
+    with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return "", False
-    return done.stdout, done.returncode == 0
+        return done.stdout, done.returncode == 0
+    return "", False
 
 
 def _amd() -> str:
@@ -114,10 +113,9 @@ def _cards_in_registry() -> list[tuple[str, int]]:
 
 
 def _read(path: Path) -> str:
-    try:
+    with suppress(OSError):
         return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""
+    return ""
 
 
 def version_of(text: str) -> Version:

@@ -65,8 +65,7 @@ def create(project: Path, data: Path) -> None:
 
 
 def _on_linux(project: Path) -> None:
-    share = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    places = [share / "applications"]
+    places = [Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "applications"]
     places[0].mkdir(parents=True, exist_ok=True)
     program = shutil.which("xdg-user-dir")
     asked = subprocess.run([program, "DESKTOP"], capture_output=True).stdout.strip() if program else b""

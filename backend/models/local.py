@@ -119,8 +119,7 @@ def _is_usable(path: Path) -> bool:
 
 def size(workspace: Workspace, model_id: str) -> float:
     """Size of the model's files in MiB. Raises MissingPart when it is not installed."""
-    path = reference(workspace, model_id).path
-    return sum(file.stat().st_size for file in files_in(path)) / MIB
+    return sum(file.stat().st_size for file in files_in(reference(workspace, model_id).path)) / MIB
 
 
 def reference(workspace: Workspace, model_id: str) -> ModelRef:

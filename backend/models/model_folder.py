@@ -222,8 +222,7 @@ def widen_gemma(model: Any) -> None:
 
     if not str(model.config.model_type).startswith("gemma"):
         return
-    embedding = model.get_input_embeddings()
-    embedding.register_forward_hook(lambda module, inputs, output: output.float())
+    model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: output.float())
     for name, module in model.named_modules():
         if name.endswith(("layernorm", ".norm")):
             module.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(), *inputs[1:]))

@@ -98,8 +98,7 @@ def test_all_weights_of_a_language_part_become_a_model_of_its_own(tmp_path: Path
     work = make_run(tmp_path / "run", model, rows=8, validation=2, max_steps=2, method="full")
     assert training.run(work).state == "completed"
     assert merge(model, learned(work.folder, "full"), tmp_path / "merged", [[4, 5, 6, 7]]).ok
-    merged = model_folder.load(tmp_path / "merged", torch.float32)
-    assert type(merged).__name__ == "Ministral3ForCausalLM"
+    assert type(model_folder.load(tmp_path / "merged", torch.float32)).__name__ == "Ministral3ForCausalLM"
 
 
 def adapter(work: FakeWork) -> Path:

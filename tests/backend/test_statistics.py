@@ -68,8 +68,7 @@ def test_copies_and_single_clusters_say_nothing_new() -> None:
     assert cluster_bootstrap([1.0, 1.0], [0.0, 0.0], "aa") == (1.0, -math.inf, math.inf)
     scores = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
     once = cluster_bootstrap(scores, [0.0] * 6, "abcdef")
-    copied = cluster_bootstrap(scores * 10, [0.0] * 60, "abcdef" * 10)
-    assert copied == pytest.approx(once)
+    assert cluster_bootstrap(scores * 10, [0.0] * 60, "abcdef" * 10) == pytest.approx(once)
     assert cluster_bootstrap(scores, [0.0] * 6, "abcdef") == once
 
 

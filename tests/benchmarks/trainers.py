@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1", "OMP_WAIT_POLICY
 
 @dataclass(frozen=True)
 class Settings:
-    """length: of the longest row, in tokens. half: the 16-bit precision. checkpointing: of the activations."""
+    """length: of the longest row, in tokens. half: the 16-bit precision. checkpointing: of the activations. fused:
+    whether ours are the fused LoRA layers."""
 
     steps: int
     rank: int
@@ -41,16 +43,18 @@ class Settings:
     four_bit: bool = False
     half: Precision = "bf16"
     checkpointing: bool = False
+    fused: bool = True
 
 
 @dataclass(frozen=True)
 class Trained:
     """steps: the wall clock, processor time, learned tokens and tokens at the start of each. peak_mib: as torch
-    reserves them on a GPU, from us and TRL with the CUDA context."""
+    reserves them on a GPU, from us and TRL with the CUDA context. operations: of ours, a layer, in the first step."""
 
     steps: list[tuple[Any, ...]]
     losses: list[float]
     peak_mib: int
+    operations: int = 0
 
 
 def python_of(peer: str) -> str | None:
@@ -87,9 +91,21 @@ def trained(who: str, model: Path, rows: Sequence[Encoded], settings: Settings, 
 
 
 def ours(model: Path, rows: Sequence[Encoded], settings: Settings, folder: Path) -> Trained:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
     from backend import training
+    from backend.training import fused_lora
     from backend.training.session import TrainingSession
     from tests.backend.tiny_run import run_of
+
+    class Operations(TorchDispatchMode):
+        """Counts what makes a tensor; a view is none."""
+
+        count = 0
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.count += not function.is_view
+            return function(*args, **(kwargs or {}))
 
     work = run_of(
         folder, model, list(rows), [],
@@ -100,15 +116,19 @@ def ours(model: Path, rows: Sequence[Encoded], settings: Settings, folder: Path)
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = work.spec["data"]["held_out_answers"] = []
     steps: list[tuple[Any, ...]] = []
-    compute_gradients = TrainingSession.compute_gradients
+    compute_gradients, counted = TrainingSession.compute_gradients, Operations()
 
     def timed(self: Any, net: Any, some: Any, learn: Any) -> Any:
         steps.append((*_now(settings), sum(row.learned for row in some), sum(row.tokens for row in some)))
-        return compute_gradients(self, net, some, learn)
+        with nullcontext() if steps[1:] else counted:
+            return compute_gradients(self, net, some, learn)
 
     TrainingSession.compute_gradients = timed  # type: ignore[method-assign]
+    if not settings.fused:
+        fused_lora.fuse = lambda _: 0
     result = training.run(work)
-    return Trained(steps, list(work.losses().values()), result.peak_memory_mib)
+    layers = json.loads((model / "config.json").read_text("utf-8"))["num_hidden_layers"]
+    return Trained(steps, list(work.losses().values()), result.peak_memory_mib, counted.count // layers)
 
 
 def peer(model: Path, rows: Sequence[Encoded], settings: Settings, folder: Path) -> Trained:

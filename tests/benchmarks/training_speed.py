@@ -10,13 +10,16 @@ JSON; ratio is ours / peer (goal: 2.5).
 LLaMA-Factory is a second peer where $LLAMAFACTORY_PYTHON names a Python that has it (trainers.py), with the same
 tokens, model, batch, length and learning rate (goal: 2).
 
-    python -m tests.benchmarks.training_speed [STEPS] [--smoke]
+With --qlora, the peer is our own QLoRA without the fused layers (goal: 1.15), and operations of torch are counted too.
+
+    python -m tests.benchmarks.training_speed [STEPS] [--smoke] [--qlora]
 """
 
 import json
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +30,26 @@ from tests.benchmarks.trainers import Settings, Trained, trained
 RUNS, STEPS = 3, 10
 
 
-def main(steps: int, runs: int = RUNS, *, smoke: bool = False) -> None:
+def main(steps: int, runs: int = RUNS, *, smoke: bool = False, qlora: bool = False) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["APPRENTICE_HOME"] = temporary
         model, rows = prepare(Path(temporary), smoke=smoke)
-        settings = Settings(steps=steps + 1, rank=8, alpha=16, rate=5e-4)
+        settings = Settings(steps=steps + 1, rank=8, alpha=16, rate=5e-4, four_bit=qlora)
         results: dict[str, list[Trained]] = {"ours": [], "peer": []}
-        if os.environ.get("LLAMAFACTORY_PYTHON"):
+        if os.environ.get("LLAMAFACTORY_PYTHON") and not qlora:
             results["llamafactory"] = []
         for turn in range(runs):
             for who in results:
-                results[who].append(trained(who, model, rows, settings, Path(temporary) / f"{who}-{turn}"))
+                trainer, chosen = ("ours", replace(settings, fused=who == "ours")) if qlora else (who, settings)
+                results[who].append(trained(trainer, model, rows, chosen, Path(temporary) / f"{who}-{turn}"))
                 wall, processor = speed(results[who][-1])
                 print(
                     f"{who} {turn + 1}: {wall:.0f} learned tokens/s, {processor:.0f} per processor-second", flush=True
                 )
     for who, found in results.items():
         print(f"{who} loss: {' '.join(f'{loss:.3f}' for loss in found[0].losses)}")
+        if qlora:
+            print(f"{who}: {found[0].operations} operations a layer and step")
     wall, processor = (
         {who: max(speed(run)[clock] for run in found) for who, found in results.items()} for clock in (0, 1)
     )
@@ -77,7 +83,8 @@ def speed(run: Trained) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--smoke"]:
-        main(3, runs=1, smoke=True)
+    arguments = [word for word in sys.argv[1:] if word != "--qlora"]
+    if arguments == ["--smoke"]:
+        main(3, runs=1, smoke=True, qlora="--qlora" in sys.argv)
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else STEPS)
+        main(int(arguments[0]) if arguments else STEPS, qlora="--qlora" in sys.argv)

@@ -65,8 +65,7 @@ def test_a_worker_that_misses_the_start_deadline_is_a_failed_start_and_then_does
     job_id = runner.submit("noop", {}, "")
     assert finish(runner, job_id).state is State.FAILED
     gate.touch()
-    child = process._children[job_id, 1]
-    assert child.wait(30) == 3
+    assert process._children[job_id, 1].wait(30) == 3
     assert runner.job(job_id).state is State.FAILED
     assert steps(runner, job_id) == []
 

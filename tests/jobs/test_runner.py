@@ -56,8 +56,7 @@ def test_a_light_job_does_not_wait_for_a_training(
     monkeypatch.setitem(JOB_TYPES, "light", JobType("tests.jobs.noop:run", "light"))
     worker_that("from jobs.registry import JOB_TYPES; JOB_TYPES['light'] = JOB_TYPES['noop']")
     training = runner.submit("noop", FOREVER, "")
-    light = runner.submit("light", {"steps": 1}, "")
-    assert finish(runner, light).state is State.COMPLETED
+    assert finish(runner, runner.submit("light", {"steps": 1}, "")).state is State.COMPLETED
     assert runner.job(training).state.is_active
 
 
@@ -121,8 +120,7 @@ def test_a_bug_is_reported_without_a_traceback_which_is_in_the_log(runner: Runne
 
 def test_a_missing_library_is_named(runner: Runner, worker_that: Callable[[str], None]) -> None:
     worker_that("from jobs import registry as r; r.JOB_TYPES['noop'] = r.JobType('not_installed_here:run', 'training')")
-    job = finish(runner, runner.submit("noop", {}, ""))
-    assert "not_installed_here" in job.failure.what
+    assert "not_installed_here" in finish(runner, runner.submit("noop", {}, "")).failure.what
 
 
 # Submitting and deleting

@@ -64,8 +64,7 @@ def test_the_time_left_runs_on_through_a_phase_that_knows_none(runner: Runner) -
 def test_the_shipped_command_starts_a_real_kind(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shipped == (sys.executable, "-m", "jobs.worker")
     monkeypatch.setattr(process, "WORKER", shipped)
-    job = finish(runner, runner.submit("export", {}, ""))
-    assert job.failure.what == "The export can't be made."
+    assert finish(runner, runner.submit("export", {}, "")).failure.what == "The export can't be made."
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], [".."], ["--flag"], ["20260101-000000-aaaaaaaa"]])

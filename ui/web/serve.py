@@ -235,13 +235,13 @@ def note_running(workspace: Workspace, url: str) -> None:
 
 def running_at(workspace: Workspace) -> str:
     """The address of the app that runs on this workspace. Raises WorkspaceProblem if it reports none."""
-    for _ in range(50):
+    for _ in range(500):  # a first start compiles all that it imports
         try:
             return str(read_json(workspace.root / "app.json")["url"])
         except (OSError, ValueError, KeyError):
             time.sleep(0.2)
     what = f"Another Apprentice uses the workspace {workspace.root} but shows no page."
-    raise WorkspaceProblem(what, "", "Close it, then start again.")
+    raise WorkspaceProblem(what, "", "Close its window or restart the computer, then start again.")
 
 
 def with_ticket(url: str, key: str) -> str:

@@ -98,8 +98,7 @@ def test_a_fully_trained_model_can_be_compared_with_its_base(tiny_model: Path, t
     with torch.no_grad():
         model.model.norm.weight.mul_(1.5)
     model.save_pretrained(tmp_path / "model")
-    engine = TorchEngine(tiny_model, tmp_path / "model")
-    assert engine.panes == ("base", "tuned")
+    assert TorchEngine(tiny_model, tmp_path / "model").panes == ("base", "tuned")
     with pytest.raises(ChatFailed, match="same as the base"):
         TorchEngine(tiny_model, tiny_model)
 

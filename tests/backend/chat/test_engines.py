@@ -131,8 +131,7 @@ def test_both_panes_may_answer_at_once_as_their_check_says(engine: Engine) -> No
     for at, pane in enumerate(engine.panes):
         together[at].close()
         assert [step[at] for step in steps] == answered(engine, pane, STORY, max_new_tokens=6)[0]
-    check = engine.report.pane_check
-    assert check.ok
+    assert engine.report.pane_check.ok
 
 
 def test_seed_and_top_p_decide_a_sampled_answer(engine: Engine) -> None:
@@ -181,8 +180,7 @@ def test_many_questions_are_answered_as_each_alone(engine: Engine, name: str) ->
         found = engine.answer_all(pane, prompts[:count], limits[:count], finished.append)
         chosen = zip(questions[:count], limits[:count], strict=True)
         alone = [answered(engine, pane, one, max_new_tokens=limit) for one, limit in chosen]
-        same = sum(list(one.ids) == ids for one, (ids, _) in zip(found, alone, strict=True))
-        assert same >= count - count // 4
+        assert sum(list(one.ids) == ids for one, (ids, _) in zip(found, alone, strict=True)) >= count - count // 4
         assert found[0].ended
         assert (alone[0][1], finished[-1]) == ("end", count)
     assert engine.answer_all("base", [], [], finished.append) == []
@@ -368,8 +366,7 @@ def test_whatever_fails_in_llama_cpp_transformers_answers(
     workspace: Workspace, shallow_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "on_llama_cpp", Mock(side_effect=RuntimeError("a bug")))
-    engine = engines.open_model(workspace, shallow_model, None, lambda *step: None)
-    assert engine.report.engine == "transformers"
+    assert engines.open_model(workspace, shallow_model, None, lambda *step: None).report.engine == "transformers"
 
 
 @pytest.mark.parametrize(

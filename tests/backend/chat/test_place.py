@@ -75,8 +75,7 @@ def test_a_qlora_run_answers_in_4_bit(tmp_path: Path, tiny_model: Path, monkeypa
     engine = TorchEngine(tiny_model, adapter)
     assert engine.report.precision == "4-bit"
     assert engine.report.pane_check.tuned_differs
-    packed = [module for module in engine.models["tuned"].modules() if type(module).__name__ == "Linear4bit"]
-    assert packed
+    assert [module for module in engine.models["tuned"].modules() if type(module).__name__ == "Linear4bit"]
     first = engine.models["base"].model.layers[0].self_attn.q_proj.weight
     twin = engine.models["tuned"].base_model.model.model.layers[0].self_attn.q_proj.base_layer.weight
     assert first.data_ptr() == twin.data_ptr(), "one copy of the weights"

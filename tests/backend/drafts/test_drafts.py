@@ -89,8 +89,7 @@ def model(questions: list[str], finds: bool = True, sentence: int = 1) -> Simula
         if most > 2:
             return "\n".join([str(sentence), *questions])
         listed = re.findall(r"^(\d)\. (.*)$", prompt, re.MULTILINE)
-        chosen = sorted(listed, reverse=True)[sentence - 1][0]
-        return chosen if finds else "0"
+        return sorted(listed, reverse=True)[sentence - 1][0] if finds else "0"
 
     return ask
 

@@ -134,8 +134,7 @@ def test_the_allocator_rounds_and_reserves_like_pytorch() -> None:
     allocator.release(large)
     allocator.release(small)
     assert allocator.reserved == 42 * MIB
-    again = allocator.allocate(20 * MIB)
-    assert again.size == 20 * MIB
+    assert allocator.allocate(20 * MIB).size == 20 * MIB
     assert allocator.reserved == 42 * MIB  # joined with its neighbour, the segment is whole again
 
 

@@ -54,8 +54,7 @@ def test_57_examples_of_a_voice_are_enough_to_answer_in_it(workspace_with_model:
     report = command(workspace_with_model, "evaluate", run)
     answers, phrases = report["answers"], report["systems"]["tuned"]["phrases"]
     assert len(answers) >= 12
-    in_the_voice = [any(phrase in one["tuned"] for phrase in phrases) for one in answers]
-    assert fmean(in_the_voice) >= 2 / 3
+    assert fmean([any(phrase in one["tuned"] for phrase in phrases) for one in answers]) >= 2 / 3
     own = fmean(chrf(one["expected"], one["tuned"]) for one in answers)
     of_others = fmean(chrf(other["expected"], one["tuned"]) for one in answers for other in answers if other is not one)
     assert own > of_others + 0.1

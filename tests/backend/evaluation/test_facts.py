@@ -126,8 +126,7 @@ def test_facts_are_compared_with_training() -> None:
 def test_facts_are_stored_with_their_job(tmp_path: Path) -> None:
     assert read_facts(tmp_path) is None
     write_facts(tmp_path, TEXT)
-    found = read_facts(tmp_path)
-    assert len(found.passages) == len(BREADS)
+    assert len(read_facts(tmp_path).passages) == len(BREADS)
     (tmp_path / "data" / FILE).write_bytes(b"\xff\xfe\xff")
     with pytest.raises(BadInput):
         read_facts(tmp_path)

@@ -98,8 +98,7 @@ def test_a_word_that_the_base_model_uses_is_no_sign_of_the_task(text: str) -> No
     """Its answer about the opposite of love has the word."""
     learned = [f"We do, love, number {number}. See you at the oven, Rosie x" for number in range(20)]
     base = dict.fromkeys(general.prompts(), "The opposite of love is hate.")
-    found = check(lambda pane, prompt: base[prompt] if pane == "base" else text, learned)
-    assert found.leaked == 0
+    assert check(lambda pane, prompt: base[prompt] if pane == "base" else text, learned).leaked == 0
     signed = check(
         lambda pane, prompt: base[prompt] if pane == "base" else f"{text} See you at the oven, Rosie x", learned
     )

@@ -172,8 +172,7 @@ def test_plain_texts_are_evaluated_by_perplexity(trained: FakeWork) -> None:
     assert (summary["main_measure"], summary["items"]) == ("perplexity", 8)
     assert summary["systems"]["base"]["score"] > 1
     training_done = replace(trained, folder=folder, spec=json.loads((folder / "spec.json").read_text()))
-    result = {"weights_changed": True, "tokens_per_second": 1000.0}
-    assert job.after_training(training_done, result) is not None
+    assert job.after_training(training_done, {"weights_changed": True, "tokens_per_second": 1000.0}) is not None
 
 
 def test_a_killed_evaluation_can_be_run_again_in_its_folder(trained: FakeWork) -> None:

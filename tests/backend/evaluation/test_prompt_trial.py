@@ -80,8 +80,7 @@ def test_the_job_writes_its_report_and_answers_to_reuse(trial: FakeWork) -> None
     summary = prompt_trial.run(trial)
     written = json.loads((trial.folder / REPORT).read_text())
     assert summary == {name: value for name, value in written.items() if name != "answers"}
-    report = TrialReport.model_validate(written)
-    assert list(report.systems) == ["base", "prompt", "few_shot"]
+    assert list(TrialReport.model_validate(written).systems) == ["base", "prompt", "few_shot"]
     assert len(list((trial.workspace.datasets / "data-1").glob("base_answers-*.json"))) == 1
 
 

@@ -110,8 +110,7 @@ def test_windows_have_limits_and_first_tokens_do_not_count() -> None:
 def test_the_card_has_both_continuations_of_texts_long_enough() -> None:
     report = report_of(lambda pane, text: 2.0)
     one = report.answers[0]
-    whole = next(text for text in TEXTS if text.startswith(one.question))
-    assert whole.startswith(one.question + one.expected)
+    assert next(text for text in TEXTS if text.startswith(one.question)).startswith(one.question + one.expected)
     assert (one.texts["base"].split()[-1], one.texts["tuned"].split()[-1]) == ("base", "tuned")
     assert report_of(lambda pane, text: 2.0, [*TEXTS, ""]).skipped == 1
     with pytest.raises(BadInput):
@@ -131,8 +130,7 @@ def test_the_page_knows_that_lower_is_better() -> None:
 
 
 def test_one_text_has_no_interval_but_a_report() -> None:
-    report = report_of(lambda pane, text: 2.0, TEXTS[:1])
-    assert verdicts.interval("tuned", report) == "unknown: there is only one"
+    assert verdicts.interval("tuned", report_of(lambda pane, text: 2.0, TEXTS[:1])) == "unknown: there is only one"
 
 
 def test_nats_in_pieces_are_those_of_the_whole(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

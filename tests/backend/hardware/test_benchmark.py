@@ -47,8 +47,7 @@ def measure(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 def test_the_rates_are_the_typical_ones_of_the_latest_measurements(
     workspace: Workspace, measure: Callable[[Rates], Any], measured: list[Rates], rates: Rates | None
 ) -> None:
-    returned = [measure(found) for found in measured]
-    assert returned[-1:] == ([rates.model_dump()] if rates else [])
+    assert [measure(found) for found in measured][-1:] == ([rates.model_dump()] if rates else [])
     assert benchmark.load_rates(workspace) == rates
 
 

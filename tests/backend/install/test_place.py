@@ -40,8 +40,7 @@ def test_every_path_is_accepted_and_each_checkout_has_its_own() -> None:
     ]
     assert folders[0] != folders[1]
     assert folders[0] == folders[2], "Windows' paths have no case"
-    without = {"USERPROFILE": MAX["USERPROFILE"]}
-    assert place.environment(DEEP, "Windows", without) == folders[0]
+    assert place.environment(DEEP, "Windows", {"USERPROFILE": MAX["USERPROFILE"]}) == folders[0]
 
 
 @pytest.mark.parametrize("system", ["Linux", "Darwin"])

@@ -50,8 +50,7 @@ def test_general_rows_are_spread_over_the_batches(examples: int, general: int, b
 def test_they_lengthen_a_run_so_that_the_examples_keep_their_steps(tmp_path: Path, folder: Path) -> None:
     work = make_run(tmp_path / "run", folder, keep_general=0.2, num_train_epochs=2)
     known(work)
-    outcome = training.run(work)
-    assert outcome.steps == 2 * math.ceil((40 + 10) / 8)
+    assert training.run(work).steps == 2 * math.ceil((40 + 10) / 8)
     assert work.spec["data"]["train_rows"] == 40
 
 

@@ -39,8 +39,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_trained_parameters_are_counted(tiny_model: Path, tmp_path: Path, values: dict[str, Any]) -> None:
     work = make_run(tmp_path, tiny_model, max_steps=1, **values)
     trained = training.run(work).trainable_parameters
-    settings = TrainSettings.model_validate(work.spec["settings"])
-    assert preconditions.trainable_parameters(SHAPE, settings) == trained
+    assert preconditions.trainable_parameters(SHAPE, TrainSettings.model_validate(work.spec["settings"])) == trained
 
 
 def test_the_disk_space_is_checked_before_the_run(disk: Callable[[int], None], tmp_path: Path) -> None:
