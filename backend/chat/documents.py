@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from backend.errors import BadInput
+from backend.files.json_file import value_of
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.records.specs import TrainSettings
@@ -72,10 +73,7 @@ def _parsed(answer: str) -> list[Any] | None:
     text = answer.strip()
     if text.startswith("```") and text.endswith("```"):
         text = text.strip("`").removeprefix("json").strip()
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    value = value_of(text)
     return value if isinstance(value, list) else [value] if isinstance(value, dict) else None
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backend.files.json_file import value_of
 from backend.records.evaluation import MeasureName
 from backend.records.rows import Message
 from backend.text.conversation import content
@@ -77,10 +78,7 @@ def parse_json(text: str) -> Any:
     text = text.strip()
     if text.startswith("```") and text.endswith("```"):
         text = text.strip("`").removeprefix("json").strip()
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return _MISSING
+    return value_of(text, _MISSING)
 
 
 def may_follow(expected: Message, begun: str) -> bool:

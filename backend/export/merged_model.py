@@ -10,7 +10,7 @@ from typing import Any
 from backend.export import merge, model_card
 from backend.export.source import Source
 from backend.export.target import Report, Target
-from backend.files.json_file import loads
+from backend.files.json_file import read_if_json
 from backend.models import four_bit, model_folder
 from backend.records.exports import ExportFile, ExportResult, LossCheck
 from backend.records.units import MIB
@@ -70,10 +70,7 @@ def _check_loss(source: Source, merged: Path) -> LossCheck:
 
 def _base(source: Source) -> Any:
     """The 4-bit model as in training, on the processor."""
-    try:
-        precision = Device(**loads((source.folder / DEVICE).read_text("utf-8"))).precision
-    except (OSError, ValueError, TypeError):
-        precision = "bf16"
+    precision = read_if_json(source.folder / DEVICE).get("precision", "bf16")
     device = Device("cpu", "fp32" if precision == "fp16" else precision)  # processors lack fp16
     model = training_model.load(source.run.model.path, source.run.settings, device).eval()
     four_bit.compute_as_asked(model)

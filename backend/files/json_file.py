@@ -16,12 +16,28 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def read_if_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; {} without a readable one."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}
+
+
 def loads(text: str | bytes) -> Any:
     """`json.loads` for a file that may be damaged: it raises nothing but ValueError, for too deep brackets too."""
     try:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("too deep") from error
+
+
+def value_of(text: str | bytes, default: Any = None) -> Any:
+    """The value of JSON; `default` for a text that is none."""
+    try:
+        return loads(text)
+    except ValueError:
+        return default
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadInput
-from backend.files.json_file import loads
+from backend.files.json_file import read_if_json
 from backend.models import safetensors_files
 
 _LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
@@ -59,11 +59,8 @@ def key_mapping(folder: Path) -> dict[str, str]:
     """transformers' `key_mapping`, which names the weights of the language part of the model in `folder` as those of
     a model without other parts; {} for a model that has none, or that transformers divides by itself. Raises BadInput
     where the names of its weights don't show which are the language part's."""
-    try:
-        config = loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(config, dict) or not is_divided(config):
+    config = read_if_json(folder / "config.json")
+    if not is_divided(config):
         return {}
     names = [name for file in sorted(folder.glob("*.safetensors")) for name in _shapes(file)]
     inside = next((match[1] for name in names if (match := _EMBEDDINGS.fullmatch(name))), None)

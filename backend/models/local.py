@@ -11,7 +11,7 @@ from pathlib import Path
 from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import write_text
-from backend.files.json_file import read_json
+from backend.files.json_file import read_if_json
 from backend.files.listing import files_in
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
@@ -26,7 +26,7 @@ _LOCAL, _REGISTERED = "local/", "folders.json"
 def folder(workspace: Workspace, model_id: str) -> Path:
     """The model's folder: a registered one (see `register_folder`), the one in the workspace, or a snapshot in the
     Hugging Face cache. If the model is not installed, the folder in the workspace where it would be."""
-    if is_local(model_id) and model_id in (registered := _registered(workspace)):
+    if is_local(model_id) and model_id in (registered := read_if_json(workspace.models / _REGISTERED)):
         return Path(registered[model_id])
     ours = workspace_folder(workspace, model_id)
     return ours if ours.is_dir() else _snapshot(hub_cache() / f"models--{ours.name}") or ours
@@ -71,7 +71,7 @@ def register_folder(workspace: Workspace, path: Path) -> str:
         raise MissingPart(f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save one, too.")
     ChatTokenizer.load(path)
     model_id = _LOCAL + safe_name(path.name) + "-" + hashlib.sha256(str(path).encode()).hexdigest()[:6]
-    registered = {**_registered(workspace), model_id: str(path)}
+    registered = {**read_if_json(workspace.models / _REGISTERED), model_id: str(path)}
     write_text(workspace.models / _REGISTERED, json.dumps(registered, indent=1))
     return model_id
 
@@ -84,13 +84,6 @@ def is_local(model_id: str) -> bool:
 def safe_name(name: str) -> str:
     """`name` with every character that an id can't contain replaced by a dash."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name) or "model"
-
-
-def _registered(workspace: Workspace) -> dict[str, str]:
-    try:
-        return read_json(workspace.models / _REGISTERED)
-    except (OSError, ValueError):
-        return {}
 
 
 def hub_cache() -> Path:

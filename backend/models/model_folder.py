@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import MissingPart, WorkspaceProblem
-from backend.files.json_file import read_json
+from backend.files.json_file import read_if_json
 from backend.models import causal_lm
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def check(folder: Path) -> None:
             "Prepare or download the model again.",
         )
     for name in ("config.json", "tokenizer_config.json", "adapter_config.json"):
-        if "auto_map" in _json(folder / name):
+        if "auto_map" in read_if_json(folder / name):
             raise WorkspaceProblem(
                 f"The model {folder.name} was not loaded.",
                 f"Its {name} asks to run program code that comes with the model.",
@@ -52,13 +52,13 @@ def check(folder: Path) -> None:
 
 def _indexed(folder: Path) -> list[str]:
     """The names of the weight files in the index of the model in `folder`; [] without one."""
-    listed = _json(folder / INDEX).get("weight_map")
+    listed = read_if_json(folder / INDEX).get("weight_map")
     return sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
 
 
 def check_adapter(folder: Path) -> None:
     """Raises MissingPart unless `folder` has a LoRA adapter in safetensors format."""
-    is_lora = _json(folder / "adapter_config.json").get("peft_type") == "LORA"
+    is_lora = read_if_json(folder / "adapter_config.json").get("peft_type") == "LORA"
     if not is_lora or not (folder / "adapter_model.safetensors").is_file():
         raise MissingPart(
             "The result of this run is missing.",
@@ -112,7 +112,7 @@ def copy_other_files(folder: Path, out: Path) -> None:
 
 def write_dtype(folder: Path, dtype: str) -> None:
     """Write into the config of the model in `folder` that its weights are saved as `dtype`, such as "float32"."""
-    config = _json(folder / "config.json")
+    config = read_if_json(folder / "config.json")
     for part in (config, config.get("text_config") or {}):
         part |= {key: dtype for key in ("dtype", "torch_dtype") if key in part}
     if "torch_dtype" not in config:
@@ -133,7 +133,7 @@ def model_type(folder: Path) -> str:
 
 def architectures(folder: Path) -> set[str]:
     """transformers' names of the model's classes, such as "LlamaForCausalLM"; empty if the config has none."""
-    named = _json(folder / "config.json").get("architectures")
+    named = read_if_json(folder / "config.json").get("architectures")
     return {str(name) for name in named} if isinstance(named, list) else set()
 
 
@@ -145,7 +145,7 @@ def context_length(folder: Path) -> int:
 
 def saved_dtype(folder: Path) -> str:
     """The dtype of the weights on disk, such as "bfloat16"; "" if the config does not say."""
-    config = _json(folder / "config.json")
+    config = read_if_json(folder / "config.json")
     return str(config.get("dtype") or config.get("torch_dtype") or "")
 
 
@@ -153,7 +153,7 @@ def end_ids(folder: Path) -> set[int]:
     """The token ids that end an answer according to generation_config.json and config.json."""
     ids: set[int] = set()
     for name in ("generation_config.json", "config.json"):
-        value = _json(folder / name).get("eos_token_id")
+        value = read_if_json(folder / name).get("eos_token_id")
         ids.update(value if isinstance(value, list) else [] if value is None else [value])
     return ids
 
@@ -161,8 +161,8 @@ def end_ids(folder: Path) -> set[int]:
 def write_end_ids(folder: Path, ids: Collection[int]) -> None:
     """Add `ids` to the end tokens in generation_config.json, so that every program stops an answer there."""
     every = sorted(end_ids(folder).union(ids))
-    values = {**_json(folder / "generation_config.json"), "eos_token_id": every[0] if len(every) == 1 else every}
-    if values != _json(folder / "generation_config.json"):
+    values = {**read_if_json(folder / "generation_config.json"), "eos_token_id": every[0] if len(every) == 1 else every}
+    if values != read_if_json(folder / "generation_config.json"):
         _write_json(folder / "generation_config.json", values)
 
 
@@ -172,15 +172,15 @@ def make_portable(folder: Path, name: str) -> None:
     becomes one that both versions have, what the model reads is named (transformers 4.57 would also give it
     token_type_ids), and paths of this machine are removed. name: such as its id on the hub."""
     for file, edit in (("config.json", _portable_config), ("tokenizer_config.json", _portable_tokenizer)):
-        values = _json(folder / file)
+        values = read_if_json(folder / file)
         edit(values, name)
-        if values != _json(folder / file):
+        if values != read_if_json(folder / file):
             _write_json(folder / file, values)
 
 
 def _config(folder: Path) -> dict[str, Any]:
     """The config; for a multimodal model, the values of its text part take precedence."""
-    config = _json(folder / "config.json")
+    config = read_if_json(folder / "config.json")
     return {**config, **(config.get("text_config") or {})}
 
 
@@ -205,13 +205,6 @@ def _portable_tokenizer(config: dict[str, Any], _: str) -> None:
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path)
-    except (OSError, ValueError):
-        return {}
 
 
 def widen_gemma(model: Any) -> None:

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import read_if_json, write_json
 
 LOOPBACK = "127.0.0.1"
 _STATE = "endpoint.json"  # in the job's folder: {url, requests, tokens, tokens_per_second, open}
@@ -27,7 +27,4 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 
 def read_state(folder: Path) -> dict[str, Any]:
     """The state that the endpoint in the job's `folder` last wrote; {} before it is ready."""
-    try:
-        return read_json(folder / _STATE)
-    except (OSError, ValueError):
-        return {}
+    return read_if_json(folder / _STATE)

@@ -19,6 +19,7 @@ import psutil
 
 from backend import child_process, errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
+from backend.files.json_file import read_if_json
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.keep_awake import keep_awake
 from backend.hardware.process import OtherPrograms, show_one_gpu
@@ -187,11 +188,10 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
 
 def _tried(file: Path, seconds: float) -> str:
     """The dry run's progress in words: what it is trying, for how long it has run, and the memory measured so far."""
-    try:
-        now = json.loads(file.read_text("utf-8"))
-        examples, tokens, peak = (now[name] for name in ("examples", "tokens", "peak_mib"))
-    except (OSError, ValueError, KeyError):
+    now = read_if_json(file)
+    if "peak_mib" not in now:
         return f"The model is being loaded ({seconds:.0f} s so far)."
+    examples, tokens, peak = (now[name] for name in ("examples", "tokens", "peak_mib"))
     many = f"{examples} examples" if examples > 1 else "an example"
     memory = f"{format_size(peak)} of memory used at the peak"
     return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {memory}."
@@ -205,9 +205,7 @@ def _used_mib(child: subprocess.Popen[bytes]) -> float:
 
 def _outcome(file: Path, code: int) -> dict[str, Any] | None:
     """The outcome in `file`; code: the process's exit code. Raises its error, which the run would raise too."""
-    try:
-        outcome: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    if not (outcome := read_if_json(file)):
         log.warning("the dry run ended with code %s", code)
         return {"fits": False} if code in _OUT_OF_MEMORY_EXITS else None
     if outcome["fits"] is None:

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from backend.errors import BadSetting, WorkspaceProblem
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import read_if_json, write_json
 from backend.files.private import make_private
 from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
@@ -236,10 +236,9 @@ def note_running(workspace: Workspace, url: str) -> None:
 def running_at(workspace: Workspace) -> str:
     """The address of the app that runs on this workspace. Raises WorkspaceProblem if it reports none."""
     for _ in range(500):  # a first start compiles all that it imports
-        try:
-            return str(read_json(workspace.root / "app.json")["url"])
-        except (OSError, ValueError, KeyError):
-            time.sleep(0.2)
+        if url := read_if_json(workspace.root / "app.json").get("url"):
+            return str(url)
+        time.sleep(0.2)
     what = f"Another Apprentice uses the workspace {workspace.root} but shows no page."
     raise WorkspaceProblem(what, "", "Close its window or restart the computer, then start again.")
 

@@ -1,6 +1,5 @@
 """What a file's answers have in common, and those that differ: labels, JSON, swapped columns, an ending."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,6 +8,7 @@ from itertools import takewhile
 from statistics import median
 
 from backend.datasets.checks.issues import problem
+from backend.files.json_file import value_of
 from backend.records.rows import Problem, Row
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
@@ -81,10 +81,7 @@ def _json(chats: Chats) -> Iterator[Problem]:
 
 def _types(text: str) -> dict[str, str] | None:
     """The kind of value of each key of a JSON object; None for another text. A missing value is of any kind."""
-    try:
-        found = json.loads(text) if text[:1] == "{" else None
-    except (ValueError, RecursionError):
-        return None
+    found = value_of(text) if text[:1] == "{" else None
     kinds = {int: "number", float: "number", type(None): ""}
     return {key: kinds.get(type(value), type(value).__name__) for key, value in found.items()} if found else found
 

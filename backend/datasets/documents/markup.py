@@ -1,6 +1,5 @@
 """Reads HTML as blocks and tables: what a browser would show, without menus, scripts and forms."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import Any
 
 from backend.datasets.documents.blocks import Block, Document
 from backend.datasets.documents.questions import asks
+from backend.files.json_file import value_of
 
 _HIDDEN = frozenset(("script", "style", "head", "nav", "template", "noscript", "svg", "select", "iframe", "footer"))
 _VOID = frozenset(("br", "img", "hr", "input", "meta", "link", "col", "wbr", "area", "base", "embed", "source"))
@@ -203,11 +203,7 @@ def _plain(text: str) -> str:
 
 def _faq_page(data: str) -> Iterator[tuple[str, str]]:
     """The pairs of https://schema.org/FAQPage in JSON-LD."""
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return
-    for node in _nodes(value):
+    for node in _nodes(value_of(data)):
         if node.get("@type") in ("FAQPage", ["FAQPage"]):
             entities = node.get("mainEntity")
             for entity in entities if isinstance(entities, list) else [entities]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
 from backend.files.atomic import write_text
-from backend.files.json_file import loads
+from backend.files.json_file import loads, read_if_json
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.events import NoteEvent
 from backend.records.specs import TrainSettings
@@ -82,11 +82,8 @@ def report_versions(work: Work, began: dict[str, str]) -> None:
 
 
 def _check_base(saved: Path, now: dict[str, dict[str, Any]], since: str) -> None:
-    try:
-        before = loads(saved.read_text("utf-8"))
-    except (OSError, ValueError):
-        return
-    changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    before = read_if_json(saved)
+    changed = sorted(name for name in {*before, *now} if before and before.get(name) != now.get(name))
     if changed:
         raise TrainingFailed(
             f"The base model has changed since {since} began.",

@@ -155,9 +155,7 @@ def test_a_failure_is_a_sentence_and_frees_its_place(
 ) -> None:
     chat.error = error
     answer = post(client, stream=stream)
-    assert answer.status_code == status
-    assert "Traceback" not in answer.text
-    assert endpoint.counts.open == 0
+    assert (answer.status_code, "Traceback" in answer.text, endpoint.counts.open) == (status, False, 0)
 
 
 def test_too_many_at_a_time_are_declined(
@@ -227,8 +225,7 @@ def test_an_answer_ends_when_its_client_goes(chat: FakeChat, endpoint: Endpoint,
     if not started:
         chat.gate.clear()
     asyncio.run(ask())
-    assert endpoint.counts.open == 0
-    assert endpoint.counts.tokens < 1000
+    assert (endpoint.counts.open, endpoint.counts.tokens < 1000) == (0, True)
 
 
 def test_only_files_and_named_pages_may_ask(chat: FakeChat) -> None:
@@ -246,5 +243,4 @@ def test_seeds(client: TestClient, chat: FakeChat) -> None:
     for seed in (7, -1, None, None):
         post(client, seed=seed, temperature=1)
     seeds = [sampling["seed"] for _, _, sampling in chat.asked]
-    assert seeds[0] == 7
-    assert len(set(seeds)) == 4, "random without one"
+    assert (seeds[0], len(set(seeds))) == (7, 4), "random without one"

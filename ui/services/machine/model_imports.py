@@ -4,7 +4,7 @@ from pathlib import Path
 
 from backend.evaluation.report import REPORT
 from backend.export import run_archive
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import read_if_json, write_json
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, local
 from backend.records.specs import RunSpec
@@ -53,8 +53,5 @@ class ModelImportService:
             if local.is_local(spec.model.id):
                 return f"{missing} and can't be downloaded."
             return f"{missing}. Download it on Start, or with {PROGRAM} models --download {spec.model.id}."
-        try:
-            trained_on = read_json(run_folder / BASE)
-        except (OSError, ValueError):
-            return ""
-        return "" if trained_on == base_files(spec.model.path) else _OTHER_BASE
+        trained_on = read_if_json(run_folder / BASE)
+        return _OTHER_BASE if trained_on and trained_on != base_files(spec.model.path) else ""

@@ -5,7 +5,6 @@ is. HTML is written only as a literal inside `Markup(...)`, so no text from a fi
 tag. tests/ui/web/html/test_typed_html.py checks the source for this.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from backend.files.json_file import value_of
 from ui.records.runs import RunInfo
 from ui.text import format as fmt
 
@@ -239,10 +239,8 @@ def textarea(label: str, name: str, text: str, draft: str, required: bool = Fals
 
 def fields(value: str) -> dict[str, str]:
     """The fields of a form that was sent; empty where `value`, which comes from the browser, is anything else."""
-    try:
-        return {str(name): typed for name, typed in json.loads(value).items() if isinstance(typed, str)}
-    except (ValueError, AttributeError, RecursionError):
-        return {}
+    found = value_of(value)
+    return {name: typed for name, typed in found.items() if isinstance(typed, str)} if isinstance(found, dict) else {}
 
 
 def options(choices: Iterable[tuple[str, str]], chosen: str = "") -> Markup:

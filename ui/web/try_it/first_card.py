@@ -1,14 +1,13 @@
 """The finished apprentice that a first visit begins with: a message, and what the base model and it answer."""
 
-import json
 from collections.abc import Hashable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import ApprenticeError, BadInput
+from backend.files.json_file import value_of
 from backend.models.bundled import MODEL_ID
 from ui.services.app import App
 from ui.services.results.first import FIRST, first
@@ -132,10 +131,6 @@ def _answer(pane: str, name: str, what: str, turn: Turn, answering: bool) -> Mar
 
 def _tidy(text: str) -> Any:
     """Fields as a table, everything else as it is or as it begins."""
-    with suppress(ValueError):
-        fields = json.loads(text)
-        if isinstance(fields, dict):
-            return components.rows(
-                (name.replace("_", " "), "none" if v is None else str(v), "") for name, v in fields.items()
-            )
+    if isinstance(fields := value_of(text), dict):
+        return components.rows((k.replace("_", " "), "none" if v is None else str(v), "") for k, v in fields.items())
     return text if len(text) <= _SHOWN else fmt.shorten(text, _SHOWN)

@@ -4,7 +4,6 @@ A document is a list of examples, an object with one such list, or objects one a
 lines). This module only finds where each example ends; `strict_json` then parses it.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
@@ -19,6 +18,7 @@ from backend.datasets.read.columns import with_columns
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.delimited import sniff_delimiter
 from backend.errors import BadInput
+from backend.files.json_file import value_of
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import PassedOver
 from backend.records.units import KIB, MIB, format_size
@@ -65,13 +65,7 @@ def _is_lines(file: File) -> bool:
 
 def _parsing(lines: Sequence[str]) -> int:
     """How many of the lines are an object or a list."""
-    count = 0
-    for line in lines:
-        try:
-            count += isinstance(json.loads(line), (dict, list))
-        except (ValueError, RecursionError):
-            continue
-    return count
+    return sum(isinstance(value_of(line), (dict, list)) for line in lines)
 
 
 def find_list(head: bytes) -> tuple[int, str] | None:
@@ -111,10 +105,7 @@ def _parse(text: bytes | None, limits: Limits, line: int = 0) -> Any:
 
 def _beside_list(text: bytes) -> Iterator[PassedOver]:
     """What stands beside the list in an object. text: the object without the list, as far as it was read."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return
+    value = value_of(text)
     for name, inner in value.items() if isinstance(value, dict) else ():
         if inner not in ([], None, ""):
             yield PassedOver("entry beside the list", excerpt(f"{name}: {inner}", width=200))

@@ -1,6 +1,5 @@
 """Reads notes that have a title each: an archive of small files, as Notion and Keep export them, or Evernote's file."""
 
-import json
 import re
 import zipfile
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from backend.datasets.chats import clean
 from backend.datasets.documents.archive import damaged
 from backend.datasets.documents.questions import asks
 from backend.datasets.read.file import File, OpenSource, Reader
+from backend.files.json_file import value_of
 from backend.files.listing import is_hidden
 from backend.records.reading import ZIP_ERRORS
 from backend.records.rows import PassedOver
@@ -33,10 +33,7 @@ def _page(archive: zipfile.ZipFile, info: zipfile.ZipInfo, passed: list[PassedOv
         *above, rest = _PROPERTIES.split(rest.lstrip("\n"))
         passed += [PassedOver("properties of a page", excerpt(one.strip(), width=200)) for one in above if one]
         return (title[2:].strip(), rest) if title.startswith("# ") else None
-    try:
-        note = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    note = value_of(text)
     if not isinstance(note, dict) or not isinstance(note.get("title"), str):
         return None
     items = note["listContent"] if isinstance(note.get("listContent"), list) else []
