@@ -17,7 +17,7 @@ import httpx
 
 from backend.chat.engine import Messages, Sampling
 from backend.errors import BadInput, ChatFailed, MissingPart
-from backend.files.json_file import loads
+from backend.files.json_file import loads, value_of
 from backend.gguf.requirement import has_llama_cpp
 from backend.hardware import container
 from backend.settings import PROGRAM
@@ -168,10 +168,16 @@ class LlamaServer:
 
     def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool, sampling: Sampling = _GREEDY) -> list[int]:
         """The answer's tokens, up to `limit` or with the token that ended it; what the slot remembers is not read
-        again. Threads may call this, each with a slot of its own."""
+        again. Threads may call this, each with a slot of its own. Raises ChatFailed for a form that can't be kept."""
         form = sampling.grammar
         more: dict[str, Any] = {"json_schema": loads(form)} if form.startswith("{") else {"grammar": form}
-        return list(self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)["tokens"])
+        reply = self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)
+        text, whole = reply["content"], reply["stop_type"] != "limit"
+        is_json = text.lstrip()[:1] in '{["-0123456789tfn' and not (whole and value_of(text, more) is more)
+        if "json_schema" in more and not is_json:
+            why = "llama.cpp can't read it, or no answer fits it."  # which the server passes over in silence
+            raise ChatFailed("Answers can't be kept to this form.", why, "Correct it on Share, or ask without it.")
+        return list(reply["tokens"])
 
     def _complete(
         self, ids: Sequence[int], slot: int = -1, tuned: bool = False, sampling: Sampling = _GREEDY, **more: Any

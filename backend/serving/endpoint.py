@@ -25,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from backend.errors import ApprenticeError, BadInput
+from backend.files.json_file import value_of
 from backend.records.units import MIB, format_size
 from backend.serving import connections, requests
 from backend.serving.requests import Abilities, Asked, BadField
@@ -136,7 +137,9 @@ class Endpoint:
             return _Stream(self._events(asked, reply), leaving)
         document = json.loads(await reply.aread())
         if not reply.is_success:
-            return _error(reply.status_code, str(document.get("error", {}).get("message", document)))
+            why = str(document.get("error", {}).get("message", document))
+            form = "response_format" in asked.body and ("schema" in why or "grammar" in why)
+            return _error(reply.status_code, why, param="response_format" if form else None)
         self._count(document)
         _make_calls(document, asked.functions, {})
         return JSONResponse(document)
@@ -226,9 +229,8 @@ def _make_calls(reply: dict[str, Any], functions: Sequence[str], written: dict[i
         named = {} if number in written else {"name": functions[0]}
         written[number] = written.get(number, "") + (content or "")
         if len(functions) > 1:
-            try:
-                chosen = json.loads(written[number] if ended else "")
-            except (ValueError, RecursionError):
+            chosen = value_of(written[number] if ended else "")
+            if chosen is None:
                 message.update({"content": written[number]} if ended else {})
                 continue
             named, content = {"name": chosen["name"]}, json.dumps(chosen["arguments"], ensure_ascii=False)
@@ -271,7 +273,11 @@ def _sentence(error: Exception) -> str:
 
 
 def _error(
-    status: int, message: str, kind: str = "invalid_request_error", headers: dict[str, str] | None = None, **more: str
+    status: int,
+    message: str,
+    kind: str = "invalid_request_error",
+    headers: dict[str, str] | None = None,
+    **more: str | None,
 ) -> Response:
     error = {"message": message, "type": kind, "param": None, "code": None, **more}
     return JSONResponse({"error": error}, status, headers)

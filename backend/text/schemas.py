@@ -1,5 +1,5 @@
-"""JSON schemas that llama.cpp's server enforces as a whole: it ignores what it doesn't know, and hangs on some that
-nothing satisfies."""
+"""JSON schemas that llama.cpp's server enforces as a whole: it ignores what it doesn't know, and parts next to others,
+and hangs on some that nothing satisfies."""
 
 import re
 from itertools import product
@@ -7,18 +7,21 @@ from typing import Any
 
 from backend.errors import BadInput
 
-_PARTS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"}
+_PARTS = {"items", "prefixItems", "anyOf", "oneOf", "additionalProperties"}
 _NAMED = {"properties", "$defs", "definitions"}
 _LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")  # the server reads the first of each
 _EXCLUSIVE = {_LEAST[1], _MOST[1]}
-_BOUNDS = {*_LEAST, *_MOST}  # of whole numbers only
+_BOUNDS = {*_LEAST, *_MOST}
+_LENGTHS = {"minLength": "string", "maxLength": "string", "minItems": "array", "maxItems": "array"}
+_OF_TYPE = _LENGTHS | dict.fromkeys(_BOUNDS, "integer")
 _RANGES = (("minLength", "maxLength"), ("minItems", "maxItems"), *product(_LEAST, _MOST))
-_LIMITS = {name for pair in _RANGES for name in pair}
-_OTHER = {"type", "required", "enum", "const", "$ref", "pattern", "format", *_LIMITS}
+_ALONE = {"$ref", "anyOf", "oneOf"}  # the server reads nothing next to the first of them
+_OTHER = {"type", "required", "enum", "const", "$ref", "pattern", "format", *_OF_TYPE}
 _NOTES = {"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "strict"}
 _KEYWORDS = _PARTS | _NAMED | _BOUNDS | _OTHER | _NOTES
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _FORMATS = ("date", "time", "date-time", "uuid")
+_NOT_READ = re.compile(r"\\\w|\(\?[^:]|(?<!\[)\^|\$")  # classes such as \d, looking around, references, and inner ends
 
 
 def check_schema(schema: Any) -> None:
@@ -29,13 +32,16 @@ def check_schema(schema: Any) -> None:
     if not isinstance(schema, dict):
         return
     wrong = schema.keys() - _KEYWORDS | {both[1] for both in (_LEAST, _MOST) if schema.keys() >= {*both}}
-    if schema.keys() & _BOUNDS and schema.get("type") != "integer":
-        wrong |= schema.keys() & _BOUNDS
-    wrong |= {name for name in schema.keys() & _LIMITS if not isinstance(schema[name], int | float) or schema[name] % 1}
+    kinds = kinds if isinstance(kinds := schema.get("type", []), list) else [kinds]
+    limits = schema.keys() & _OF_TYPE.keys()
+    wrong |= {name for name in limits if not isinstance(schema[name], int | float) or schema[name] % 1}
+    wrong |= {name for name in limits if _OF_TYPE[name] not in kinds}
+    alone = schema.keys() & _ALONE
+    wrong |= alone if alone and len(schema.keys() - _NOTES - {"type", "$defs", "definitions"}) > 1 else set()
+    wrong |= {"prefixItems"} if schema.keys() >= {"items", "prefixItems"} else set()
     if schema.get("format", "date") not in _FORMATS:
         wrong.add("format")
-    kinds = schema.get("type", [])
-    if not all(kind in _TYPES for kind in (kinds if isinstance(kinds, list) else [kinds])):
+    if not all(kind in _TYPES for kind in kinds):
         wrong.add("type")
     wrong |= {name for name in schema.keys() & _NAMED if not isinstance(schema[name], dict)}
     if "pattern" in schema and not _is_whole(schema["pattern"]):
@@ -48,8 +54,8 @@ def check_schema(schema: Any) -> None:
             raise BadInput(f"can't be satisfied: {least} is too large for {most}.")
     named, required = schema.get("properties", {}), schema.get("required")
     for name in map(str, required) if isinstance(required, list) and isinstance(named, dict) else ():
-        if named.get(name, schema.get("additionalProperties")) is False:
-            raise BadInput(f"can't be satisfied: {name} is required and not allowed.")
+        if named.get(name, False) is False:
+            raise BadInput(f"can't be kept to: {name} is required and not among the properties.")
     for name in ("enum", "anyOf", "oneOf"):
         if name in schema and not (isinstance(schema[name], list) and schema[name]):
             raise BadInput(f"can't be satisfied: {name} lists nothing.")
@@ -59,8 +65,9 @@ def check_schema(schema: Any) -> None:
 
 
 def _is_whole(pattern: Any) -> bool:
-    """Whether a pattern is a regular expression for a whole text."""
+    """Whether a pattern is a regular expression for a whole text, in what the server reads."""
     try:
-        return isinstance(pattern, str) and pattern[:1] == "^" and pattern[-1:] == "$" and bool(re.compile(pattern))
+        whole = isinstance(pattern, str) and pattern[:1] == "^" and pattern[-1:] == "$" and bool(re.compile(pattern))
+        return whole and not _NOT_READ.search(pattern[1:-1])
     except (re.error, OverflowError):
         return False

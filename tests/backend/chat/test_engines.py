@@ -110,6 +110,8 @@ def test_an_answer_keeps_to_a_grammar_where_llama_cpp_holds_it(engine: Engine, n
         stream = engine.text_stream()
         assert "".join([*map(stream.add, ids), stream.end()]).strip('"') in ("Osaka", "Kyoto 7")
         assert finish == "end"
+    with pytest.raises(ChatFailed, match="can't be kept"):  # which the server passes over in silence
+        answered(engine, "base", JAPAN, grammar='{"allOf": [{"type": "string"}, {"type": "integer"}]}')
     thinks = patch.object(PlainTokenizer, "opening", return_value=[7])
     with thinks, patch.object(LlamaServer, "answer", return_value=[]) as asked:
         answered(engine, "base", JAPAN, grammar=form)

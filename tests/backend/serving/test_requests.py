@@ -14,6 +14,7 @@ from backend.serving.requests import CHAT, COMPLETIONS, PATHS, RESPONSES, Abilit
 from backend.serving.state import key_hash
 
 ABLE = Abilities("orders", "Be warm.", marks=("<|im_end|>",))
+SK = {"Authorization": "Bearer sk"}
 CALLS = Abilities("orders", tools=True)
 ASK: dict[str, dict[str, Any]] = {
     CHAT: {"messages": [{"role": "user", "content": "Where is 4711?"}]},
@@ -74,6 +75,9 @@ def test_other_fields_are_named(path: str, field: str, value: Any) -> None:
         {"type": "integer", "minimum": 5, "exclusiveMaximum": 5}, {"enum": []}, {"anyOf": []}, {"oneOf": []},
         {"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 5}, {"type": "integer", "maximum": 1.5},
         {"type": "integer", "minimum": 1, "exclusiveMinimum": 4}, {"properties": {"a": False}, "required": ["a"]},
+        {"pattern": "^\\d$"}, {"pattern": "^(?!b)a$"}, {"pattern": "^(a)\\1$"}, {"pattern": "^a^b$"}, {"minLength": 3},
+        {"allOf": [{"enum": ["a"]}]}, {"properties": {"a": {}}, "required": ["b"]}, {"items": {}, "prefixItems": [{}]},
+        {"$ref": "#/$defs/A", "minItems": 1}, {"anyOf": [{}], "properties": {}}, {"type": "array", "minLength": 1},
     ],
 )  # fmt: skip
 def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(part: dict[str, Any]) -> None:
@@ -103,11 +107,8 @@ def test_the_form_of_the_examples_is_the_default() -> None:
     able = Abilities("orders", schema=SCHEMA)
     assert body(able=able)["response_format"]["json_schema"]["schema"] == SCHEMA
     assert "response_format" not in body(able=able, response_format={"type": "text"})
-    quiet = body(able=replace(able, skips_thought=True))
-    assert (quiet["chat_template_kwargs"], "chat_template_kwargs" in body(able=able)) == (
-        {"enable_thinking": False},
-        False,
-    )
+    assert body(able=replace(able, skips_thought=True))["chat_template_kwargs"] == {"enable_thinking": False}
+    assert "chat_template_kwargs" not in body(able=able)
     asked = {"format": {"type": "json_schema", "name": "x", "schema": {}}}
     assert body(RESPONSES, able, text=asked)["response_format"]["json_schema"]["schema"] == {}
 
@@ -152,9 +153,7 @@ def ask() -> Callable[..., httpx.Response]:
     def asked(serve: Serve, path: str = CHAT, **more: Any) -> httpx.Response:
         made = Endpoint(httpx.MockTransport(serve), 2, ABLE, key_hash("sk"))
         with TestClient(made.app) as client:
-            answer: httpx.Response = client.post(
-                path, json={**ASK[path], **more}, headers={"Authorization": "Bearer sk"}
-            )
+            answer: httpx.Response = client.post(path, json={**ASK[path], **more}, headers=SK)
         assert made.counts.open == 0
         return answer
 
@@ -171,8 +170,9 @@ def test_failures_of_the_server_are_sentences(ask: Callable[..., httpx.Response]
 
     answer = ask(gone, stream=stream)
     assert (answer.status_code, "restart" in answer.text) == (503, True)
-    answer = ask(declines, stream=stream)
-    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The schema is wrong.")
+    answer = ask(declines, stream=stream, response_format=FORM)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["message"], error["param"]) == (400, "The schema is wrong.", "response_format")
 
 
 def test_an_answer_that_breaks_off_says_so(ask: Callable[..., httpx.Response]) -> None:
@@ -189,8 +189,7 @@ def test_the_other_addresses() -> None:
     answers = httpx.MockTransport(lambda _: httpx.Response(500))
     with TestClient(Endpoint(answers, 1, ABLE, key_hash("sk")).app) as client:
         assert client.get("/health").json() == {"status": "ok"}
-        headers = {"Authorization": "Bearer sk"}
-        assert client.get("/v1/models/orders", headers=headers).json()["id"] == "orders"
-        assert client.get("/v1/models/other", headers=headers).json()["error"]["code"] == "model_not_found"
-        missing = client.post("/v1/embeddings", json={}, headers=headers)
+        assert client.get("/v1/models/orders", headers=SK).json()["id"] == "orders"
+        assert client.get("/v1/models/other", headers=SK).json()["error"]["code"] == "model_not_found"
+        missing = client.post("/v1/embeddings", json={}, headers=SK)
         assert (missing.status_code, all(path in missing.text for path in PATHS)) == (404, True)
