@@ -118,6 +118,8 @@ class Tokenizer(Protocol):
 
     def prompt_ids(self, messages: Any, tools: Any = None) -> list[int]: ...
     def opening(self) -> list[int]: ...
+    @property
+    def opening_text(self) -> str: ...
     def decode(self, ids: list[int]) -> str: ...
 
 
@@ -130,15 +132,15 @@ class WithTokenizer:
         return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
 
     def text_stream(self) -> TextStream:
-        return TextStream(self._tokenizer.decode)
+        return TextStream(self._tokenizer.decode, self._tokenizer.opening_text)
 
 
 class TextStream:
     """Converts a stream of tokens to text, in complete characters only: one may take several tokens. decode: token
-    ids to text, with U+FFFD for an incomplete character."""
+    ids to text, with U+FFFD for an incomplete character. opening: see `without_opening`."""
 
-    def __init__(self, decode: Callable[[list[int]], str]) -> None:
-        self._decode = decode
+    def __init__(self, decode: Callable[[list[int]], str], opening: str = "") -> None:
+        self._decode, self._opening = decode, opening
         self._ids: list[int] = []
         self._begin = 0  # decoding starts here: early enough to decode the tokens up to `_shown` in context
         self._shown = 0  # tokens whose text has been returned
@@ -160,7 +162,13 @@ class TextStream:
 
     def _new_text(self) -> str:
         shown = self._decode(self._ids[self._begin : self._shown])
-        return self._decode(self._ids[self._begin :])[len(shown) :]
+        new = self._decode(self._ids[self._begin :])[len(shown) :]
+        return new if self._shown else without_opening(new, self._opening)
+
+
+def without_opening(text: str, opening: str) -> str:
+    """An answer, or its beginning, without the empty thought that the template of a model writes before each."""
+    return "" if opening.startswith(text) else text.removeprefix(opening)
 
 
 def require_number(largest: float) -> None:

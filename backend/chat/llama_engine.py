@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import fmean
@@ -295,7 +295,11 @@ class GgufTokenizer:
         return [token for part in text.split(_CUT) for token in self._server().encode(part)]
 
     def opening(self) -> list[int]:
-        return self._server().encode(self._of_template().opening_text)
+        return self._server().encode(self.opening_text)
+
+    @cached_property
+    def opening_text(self) -> str:
+        return self._of_template().opening_text
 
     def _of_template(self) -> ChatTokenizer:
         return ChatTokenizer.of_template(self._template, self._specials)

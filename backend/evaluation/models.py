@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.chat import engines, llama_probe
-from backend.chat.engine import Each, Engine, Enough, Prompts, Sampling, looping
+from backend.chat.engine import Each, Engine, Enough, Prompts, Sampling, looping, without_opening
 from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
@@ -60,12 +60,12 @@ class Models:
         """See `Engine.answer_all`. limit: tokens of an answer."""
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
         answers = self._engine.answer_all(pane, prompts, room, each, enough)
-        return [Answer(self._tokenizer.decode(list(answer.ids)), answer.ended) for answer in answers]
+        return [Answer(self.decode(answer.ids), answer.ended) for answer in answers]
 
     def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
         """The greedy answer that keeps to a JSON schema; only llama.cpp holds a model to it."""
         sampling = Sampling(max_new_tokens=limit, grammar=form)
-        return self._tokenizer.decode(list(self._engine.tokens(pane, prompt, sampling)))
+        return self.decode(list(self._engine.tokens(pane, prompt, sampling)))
 
     def written(self, item: Item) -> str:
         """The expected answer as the model's chat template writes it."""
@@ -91,7 +91,7 @@ class Models:
         return list(encoded.input_ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self._tokenizer.decode(ids)
+        return without_opening(self._tokenizer.decode(ids), self._tokenizer.opening_text)
 
     def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
         """The sum of the nats of ids[first:], each token after those before it."""

@@ -81,6 +81,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         "form": form,
         "hold": bool(edited_form(source.folder)),
         "skipsThought": source.tokenizer.can_skip_thought,
+        "opening": source.tokenizer.opening_text,
         "context": _context(source),
     }
     report("Writing the page")

@@ -187,6 +187,8 @@ class PlainTokenizer:
     @cached_property
     def opening_text(self) -> str:
         """The text of `opening`."""
+        if not self.chat_template:
+            return ""
         prompt, whole = self.render([_HI], add_generation_prompt=True), self.render([_HI, _HELLO])
         return whole.removeprefix(prompt).partition("Hello")[0] if whole.startswith(prompt) else ""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.chat.batch import answer_all
-from backend.chat.engine import Answered
+from backend.chat.engine import Answered, without_opening
 from backend.records.encoded import Encoded
 from backend.records.events import SampleEvent
 from backend.records.specs import DataRef, RunSpec
@@ -54,7 +54,8 @@ def sample_answers(
         return []
     asked = [tokenizer.prompt_ids(prompt) for prompt in prompts]
     answered = answer_prompts(model, tokenizer, device, asked, new_tokens, longest)
-    answers = [tokenizer.decode(list(each.ids)).strip() + " …" * (not each.ended) for each in answered]
+    texts = (without_opening(tokenizer.decode(list(each.ids)), tokenizer.opening_text) for each in answered)
+    answers = [text.strip() + " …" * (not each.ended) for text, each in zip(texts, answered, strict=True)]
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     seconds = round(time.perf_counter() - began, 3)
     return [

@@ -90,8 +90,7 @@ def test_names_are_text(opened: Callable[..., Any]) -> None:
     page = opened()
     assert page.inner_text("#name") == page.title() == HOSTILE
     assert page.locator("img, b").count() == 0
-    blocked = page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'blocked')")
-    assert blocked == "blocked"
+    assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'blocked')") == "blocked"
 
 
 def test_a_question_that_fails_ends_the_check(chromium: Any, written: Path, tmp_path: Path) -> None:
@@ -116,8 +115,7 @@ def test_a_real_model_answers_as_in_llama_cpp(
     wanted = ["".join(chunk.text for chunk in chat.ask(prompt, **held)).strip() for prompt in prompts]
     read = [len(chat.prompt_ids(prompt)) for prompt in prompts]
     chat.close()
-    program = page_check.browser()
-    assert program
+    program = page_check.browser() or ""
     for over_http in (False, True):
         folder = tmp_path / f"page-{over_http}"
         settings = {**SETTINGS, "instruction": "", "form": form, "hold": bool(form)}
@@ -126,8 +124,7 @@ def test_a_real_model_answers_as_in_llama_cpp(
             script = folder / "files" / "page.js"
             script.write_text("delete WebAssembly.Suspending;\n" + script.read_text("utf-8"), "utf-8")
         found = page_check.ask(program, folder, prompts, tmp_path, lambda done: None, over_http=over_http)
-        assert found
-        assert not found.problem
+        assert found and not found.problem  # noqa: PT018
         print(f"older: {older}, over http: {over_http}: {found.seconds:.1f} s, {found.tokens_per_second:.1f} tokens/s")
         unsure, sure = texts = [text.strip() for text, _ in found.answers]
         assert [count for _, count in found.answers] == read

@@ -2,9 +2,9 @@
 // The page with a model in it: loads the model, asks it, shows its answers. Nothing leaves this device.
 // settings.js comes first: the model's name, its instruction, examples, whether it learned to answer
 // each question alone, the form of its answers (a JSON schema, if any), whether to hold them to it at first, whether its
-// template can skip a thought before the answer, the files with their sizes, and the tokens of its context.
+// template can skip a thought before the answer, the empty thought that it writes there, the files with their sizes, and the tokens of its context.
 {
-  const { name, instruction, examples, alone, form, hold, skipsThought, files, context } = settings;
+  const { name, instruction, examples, alone, form, hold, skipsThought, opening = "", files, context } = settings;
   const at = (id) => document.getElementById(id);
   const AGAIN = "Copy or unpack the whole folder again, then reload this page. What you wrote is kept.";
   const NO_FORM = " Or the model can't keep to the form: untick it, and ask again.";
@@ -137,6 +137,9 @@
     model = wllama;
   }
 
+  // An answer so far without the empty thought before it.
+  const shown = (text) => (opening.startsWith(text) ? "" : text.startsWith(opening) ? text.slice(opening.length) : text);
+
   const held = () => at("hold").checked || undefined;
 
   // The answer to messages, the instruction included. each: called with all of its text so far.
@@ -158,11 +161,11 @@
         const choice = chunk.choices[0];
         finish = choice?.finish_reason || finish;
         text += choice?.delta?.content || "";
-        each(text);
+        each(shown(text));
       },
     });
     const seconds = (performance.now() - began) / 1000;
-    return { text, finish, read: usage?.prompt_tokens, tokens: usage?.completion_tokens, seconds };
+    return { text: shown(text), finish, read: usage?.prompt_tokens, tokens: usage?.completion_tokens, seconds };
   }
 
   // Whether a text ends in the same characters three times and more, 120 at least: more of it would say nothing new.
