@@ -5,7 +5,7 @@ It renders and tokenizes conversations itself, so it is opened only where that g
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits
+from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits, tokens_that_fit
 from backend.chat.engines import fits_llama_cpp
 from backend.chat.llama_engine import trained_tokenizer
 from backend.chat.llama_server import Front, LlamaServer
@@ -13,13 +13,15 @@ from backend.errors import BadInput, ChatFailed
 from backend.gguf.base_file import base_file
 from backend.gguf.facts import Facts
 from backend.gguf.lora import convert_adapter
+from backend.hardware import container
 from backend.models import bundled, model_folder
 from backend.models.bundled import ReportProgress
 from backend.records.chat import Served
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
-SLOTS = 4  # measured in docs/performance.md
+_MOST, _FOR_A_CORE = 16, 4  # slots that help: measured in docs/performance.md
+_LONG = 4096  # tokens for which a slot should have room
 _CHECKED: tuple[Messages, ...] = (
     PROBE,
     (
@@ -55,7 +57,7 @@ def open_server(
             tokens = context_length(facts.trained_context, facts.bytes_per_token, slots)
             return LlamaServer(file, slots, tokens, adapter, front=front)
 
-        server = fewer_until_it_fits(opened, SLOTS)
+        server = fewer_until_it_fits(opened, helpful_slots(facts.trained_context, facts.bytes_per_token))
     reads = all(_reads(server, tokenizer, messages) for messages in _CHECKED)
     if not (reads and ends <= server.end_ids() and (adapter is None or _uses_adapter(server))):
         server.close()
@@ -63,6 +65,13 @@ def open_server(
     tools = bool(server.call("/props").get("chat_template_caps", {}).get("supports_tools"))
     skips, marks = tokenizer.can_skip_thought, tokenizer.control_markers
     return server, Served(address=server.address, slots=server.slots, tools=tools, skips_thought=skips, marks=marks)
+
+
+def helpful_slots(trained: int, bytes_per_token: int) -> int:
+    """How many answers to give at a time: as many as this computer's cores give faster together than in turn, and have
+    room in memory. trained: see `context_length`."""
+    room = tokens_that_fit(bytes_per_token) // min(trained or _LONG, _LONG) if bytes_per_token else _MOST
+    return max(1, min(_MOST, _FOR_A_CORE * container.cores(), room))
 
 
 def _reads(server: LlamaServer, tokenizer: ChatTokenizer, messages: Messages) -> bool:

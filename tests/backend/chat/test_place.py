@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from backend.chat import engines, place, torch_engine
+from backend.chat import engines, place, served, torch_engine
 from backend.chat.place import Place
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import NotEnough
@@ -79,3 +79,12 @@ def test_a_qlora_run_answers_in_4_bit(tmp_path: Path, tiny_model: Path, monkeypa
     first = engine.models["base"].model.layers[0].self_attn.q_proj.weight
     twin = engine.models["tuned"].base_model.model.model.layers[0].self_attn.q_proj.base_layer.weight
     assert first.data_ptr() == twin.data_ptr(), "one copy of the weights"
+
+
+def test_programs_get_as_many_answers_at_a_time_as_cores_and_memory_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "tokens_that_fit", lambda bytes_per_token: 40_000 // bytes_per_token)
+    monkeypatch.setattr(served.container, "cores", lambda: 2)
+    models = (8192, 1), (8192, 2), (512, 9), (0, 9), (8192, 0), (0, 0)
+    assert [served.helpful_slots(*model) for model in models] == [8, 4, 8, 1, 8, 8]
+    monkeypatch.setattr(served.container, "cores", lambda: 32)
+    assert served.helpful_slots(512, 1) == 16
