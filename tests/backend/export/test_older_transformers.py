@@ -1,7 +1,8 @@
-"""The merged folder in transformers 4.57, in an environment of its own beside the installed torch."""
+"""The merged folder and the adapter in transformers 4.57, in an environment of its own beside the installed torch."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,9 +59,12 @@ def test_a_merged_folder_is_the_same_in_transformers_4(bundled_model: Path, adap
     merged = model_folder.load(folder, torch.float32)
     with torch.inference_mode():
         assert top == merged(torch.tensor([expected[0]])).logits[0].argmax(-1).tolist()
-    (tmp_path / "ask.py").write_text(snippets.with_transformers("merged", "", "Be brief.", str(folder)), "utf-8")
-    printed = [
-        subprocess.run([sys.executable, "ask.py"], env=env, check=True, cwd=tmp_path, capture_output=True).stdout
-        for env in ({**os.environ, "PYTHONPATH": str(other)}, {**os.environ})
-    ]
-    assert printed[0] == printed[1] != b"", "the printed program, in both versions"
+    learned = shutil.copytree(adapter, tmp_path / "adapter")
+    model_folder.make_portable(learned, bundled.MODEL_ID)
+    for form, base, ready in (("merged", "", folder), ("adapter", str(bundled_model), learned)):
+        (tmp_path / "ask.py").write_text(snippets.with_transformers(form, base, "Be brief.", str(ready)), "utf-8")
+        printed = [
+            subprocess.run([sys.executable, "ask.py"], env=env, check=True, cwd=tmp_path, capture_output=True).stdout
+            for env in ({**os.environ, "PYTHONPATH": str(other)}, {**os.environ})
+        ]
+        assert printed[0] == printed[1] != b"", f"the printed program for {form}, in both versions"

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.backend.tiny_run import FakeWork
 from tests.linked_model import link_gguf
 
 KEY = new_key()
+HEADERS = {"Authorization": f"Bearer {KEY}"}
 LIMIT = 24  # tokens
 
 
@@ -72,13 +73,10 @@ def served(work: FakeWork) -> Iterator[str]:
 
 def test_answers_equal_those_of_try(work: FakeWork, url: str, tmp_path: Path) -> None:
     question = [{"role": "user", "content": QUESTIONS[0]}]
-    chat = Chat(work.workspace, log_file=work.folder / "try.log")
-    try:
+    with closing(Chat(work.workspace, log_file=work.folder / "try.log")) as chat:
         run = work.workspace.run_folder(work.spec["run"])
         chat.open(bundled.folder(work.workspace), run / "result" / "adapter")
         expected = "".join(chunk.text for chunk in chat.ask(question, panes=["tuned"], max_new_tokens=LIMIT))
-    finally:
-        chat.close()
     asked = {"model": "orders", "messages": question, "max_tokens": LIMIT}
     assert through_curl(f"{url}/chat/completions", asked)["choices"][0]["message"]["content"] == expected
     if importlib.util.find_spec("openai"):
@@ -87,10 +85,8 @@ def test_answers_equal_those_of_try(work: FakeWork, url: str, tmp_path: Path) ->
         with openai.OpenAI(base_url=url, api_key=KEY) as client:
             parts = client.chat.completions.create(**asked, stream=True)
             assert "".join(part.choices[0].delta.content or "" for part in parts if part.choices) == expected
-    state = read_state(work.folder)
-    while state["open"] or state["tokens"] < 1:
+    while (state := read_state(work.folder))["open"] or state["tokens"] < 1:
         time.sleep(0.05)
-        state = read_state(work.folder)
     assert KEY not in "".join(file.read_text("utf-8", "replace") for file in work.folder.iterdir())
 
 
@@ -101,8 +97,7 @@ FORM = {"type": "object", "properties": {"count": {"type": "integer"}}, "require
 @pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
 def test_what_programs_ask_for(work: FakeWork, url: str) -> None:
     """Forms of answers, many at once, clients that leave, and a process that ends."""
-    headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=HEADERS, timeout=120, trust_env=False) as client:
 
         def ask(path: str = "chat/completions", **more: Any) -> Any:
             answer = client.post(f"/{path}", json=more)
@@ -124,7 +119,7 @@ def test_what_programs_ask_for(work: FakeWork, url: str) -> None:
         endless = {"type": "array", "items": {"type": "string"}, "minItems": 400}
         asked = {**ASK, "max_tokens": 2000, "stream": True}
         asked["response_format"] = {"type": "json_schema", "json_schema": {"schema": endless}}
-        for _ in range(6):  # more than are answered at a time
+        for _ in range(17):  # more than are answered at a time
             with client.stream("POST", "/chat/completions", json=asked) as streamed:
                 next(streamed.iter_lines())
         began = time.monotonic()
@@ -165,20 +160,20 @@ def test_a_model_that_never_learned_to_call_must(workspace_with_model: Workspace
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("program", "script"), [("bin/python", "ask.py"), ("node", "ask.mjs")])
-def test_clients(url: str, program: str, script: str) -> None:
-    """Those installed in the virtual environment $APPRENTICE_CLIENTS (pip) and its folder node (npm)."""
+@pytest.mark.parametrize(("program", "script", "place"), [("bin/python", "ask.py", ""), ("node", "ask.mjs", "node")])
+def test_clients(workspace_with_model: Workspace, bundled_gguf: Path, program: str, script: str, place: str) -> None:
+    """Those installed in the environment $APPRENTICE_CLIENTS (pip) and its folder node (npm) ask all layers."""
     folder = Path(os.environ.get("APPRENTICE_CLIENTS", "/nowhere"))
     found = shutil.which(folder / program if "/" in program else program)
-    if not found or (script == "ask.mjs" and not (folder / "node" / "node_modules").is_dir()):
+    if not found or (place and not (folder / place / "node_modules").is_dir()):
         pytest.skip(f"$APPRENTICE_CLIENTS has no clients for {script}")
-    command = [found, str(Path(__file__).parent / "clients" / script), url, KEY, "orders"]
-    where = folder / "node" if script == "ask.mjs" else folder
-    made = subprocess.run(command, cwd=where, capture_output=True, text=True, check=True)
-    results = json.loads(made.stdout)
+    link_gguf(bundled_gguf, bundled.folder(workspace_with_model), workspace_with_model)
+    with served(work_in(workspace_with_model)) as url:
+        command = [found, str(Path(__file__).parent / "clients" / script), url, KEY, "orders"]
+        made = subprocess.run(command, cwd=folder / place, capture_output=True, text=True, check=True)
     learned = ("json_object", "json_mode", "prompted")  # which ask in words for a form that this model never learned
-    failed = {name: result for name, result in results.items() if result != "ok" and not name.endswith(learned)}
-    assert {name: result for name, result in failed.items() if "not installed" not in result} == {}
+    failed = {name: it for name, it in json.loads(made.stdout).items() if it != "ok" and not name.endswith(learned)}
+    assert {name: it for name, it in failed.items() if "not installed" not in it} == {}
 
 
 @pytest.mark.slow
@@ -227,10 +222,7 @@ def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_mo
     work = FakeWork(folder, {"run": run.name, "name": "tiny", "key_sha256": key_hash(KEY)}, workspace=workspace)
     asked = {"messages": [{"role": "user", "content": "a b c"}], "max_tokens": 4}
     with served(work) as url:
-        found = httpx.post(
-            f"{url}/chat/completions", json=asked, headers={"Authorization": f"Bearer {KEY}"}, timeout=60
-        )
-    assert found.status_code == 200
+        found = httpx.post(f"{url}/chat/completions", json=asked, headers=HEADERS, timeout=60)
     assert found.json()["usage"]["prompt_tokens"] == len(ChatTokenizer.load(tiny_model).prompt_ids(asked["messages"]))
 
 
