@@ -59,8 +59,8 @@ def pip(*arguments: str, check: bool = True) -> bool:
     command = [str(PYTHON), "-m", "pip", *options, *arguments]
     succeeded = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, env=variables)
     if check and succeeded.returncode:
-        say("The installation failed; the reason is shown above. Check your network and free disk space, then start")
-        say("again: what was downloaded completely is not downloaded again.")
+        say("The installation failed; the reason is above (conflicting versions mean no server was reached). Check")
+        say("network and free disk space, then start again: what was downloaded completely is not downloaded again.")
         raise SystemExit(1)
     return succeeded.returncode == 0
 
@@ -175,7 +175,7 @@ def make_environment() -> None:
         if problem := place.problem(ENVIRONMENT):
             say(problem)
             raise SystemExit(1)
-        say(f"Creating a Python environment in {ENVIRONMENT}. Nothing else on this computer changes.")
+        say(f"Creating a Python environment in {ENVIRONMENT}. No other program on this computer changes.")
         if not made_by_uv():
             # Links, because copies of Homebrew's Python stop working when Homebrew updates it.
             venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists(), symlinks=os.name != "nt")
