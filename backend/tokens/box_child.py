@@ -62,15 +62,17 @@ class Worker:
         self._tokenizer.opening()
 
     def rows(self, rows: Iterable[Sequence[Any]], with_ids: bool) -> Any:
-        """Of each row [text, messages, tools] its token count or an error; and the `ids` of all, if wanted."""
+        """Of each row [text, messages, tools] its token count or an error; or, if wanted, in `ids` its ids and labels
+        instead of the learned runs."""
         made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
         try:
             encoded = self._tokenizer.encode_rows(made)
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
         if with_ids:
-            self.ids = b"".join(row.input_ids.tobytes() for row in encoded if isinstance(row, Encoded))
-        return [_counted(row) if isinstance(row, Encoded) else _error(row) for row in encoded]
+            whole = (row for row in encoded if isinstance(row, Encoded))
+            self.ids = b"".join(part.tobytes() for row in whole for part in (row.input_ids, row.labels))
+        return [_counted(row, with_ids) if isinstance(row, Encoded) else _error(row) for row in encoded]
 
     def _row(self, row: Row) -> Encoded | ApprenticeError:
         try:
@@ -79,8 +81,8 @@ class Worker:
             return _of(error)
 
 
-def _counted(row: Encoded) -> list[Any]:
-    count = TokenCount.of(row)
+def _counted(row: Encoded, with_ids: bool) -> list[Any]:
+    count = TokenCount(row.tokens, (), row.skipped_turns) if with_ids else TokenCount.of(row)
     return [count.tokens, count.runs, count.skipped_turns]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from backend.errors import ApprenticeError
-from backend.records.encoded import IGNORED, Encoded, Span, unlearned
+from backend.records.encoded import IGNORED, Encoded, Span
 from backend.records.rows import Row, rejected_side
 
 
@@ -49,13 +48,6 @@ class TokenCount:
         while (start := is_learned.find(1, end)) >= 0:  # several times as fast as numpy's diff
             runs.append((start, end := is_learned.find(0, start)))
         return cls(encoded.tokens, tuple(runs), encoded.skipped_turns)
-
-    def encoded(self, ids: array[int]) -> Encoded:
-        """The row of which this is the count."""
-        labels = unlearned(len(ids))
-        for start, end in self.runs:
-            labels[start:end] = ids[start:end]
-        return Encoded(ids, labels, False, self.skipped_turns)
 
     def learned(self, start: int = 0, end: int | None = None) -> int:
         """Learned tokens from `start` to `end` (None: to the end of the row)."""

@@ -127,13 +127,13 @@ class BoxedTokenizer(ChatTokenizer):
         return self._box.ask(made, "encode", messages, tools, max_length)
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
-        return [*self._rows(rows, True, lambda count, ids: count.encoded(ids))]
+        return [*self._rows(rows, True, lambda count, ids, labels: Encoded(ids, labels, False, count.skipped_turns))]
 
     def count_rows(self, rows: Iterable[Row]) -> list[TokenCount | ApprenticeError]:
-        return [*self._rows(rows, False, lambda count, _: count)]
+        return [*self._rows(rows, False, lambda count, *_: count)]
 
     def _rows(
-        self, rows: Iterable[Row], with_ids: bool, made: Callable[[TokenCount, array[int]], T]
+        self, rows: Iterable[Row], with_ids: bool, made: Callable[[TokenCount, array[int], array[int]], T]
     ) -> Iterator[T | ApprenticeError]:
         def answers(values: Sequence[Any], more: bytes = b"") -> list[T | ApprenticeError]:
             ids, at, found = array("i", more), 0, list[T | ApprenticeError]()
@@ -142,8 +142,9 @@ class BoxedTokenizer(ChatTokenizer):
                     found.append(error_of(value))
                     continue
                 count = _count(*value)
-                found.append(made(count, ids[at : at + count.tokens]))
-                at += count.tokens
+                labels, after = at + count.tokens, at + 2 * count.tokens
+                found.append(made(count, ids[at:labels], ids[labels:after]))
+                at = after
             if len(found) != len(batch) or (with_ids and at != len(ids)):
                 raise ValueError("too few answers, or too many")
             return found
