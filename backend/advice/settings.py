@@ -7,16 +7,19 @@ docs/recipes.md has what the answers of the bundled model scored after the guide
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from backend.datasets.split import AT_LEAST, FRACTION, split_sizes
 from backend.estimate import Estimate, Rates, estimate, plan_from
+from backend.files.json_file import read_json
 from backend.models.catalogue import Entry, Task
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
 from backend.records.specs import ASKING_TOKENS, GENERAL_TOKENS, Method, Precision, Trainer, TrainSettings
 from backend.records.units import MIB, format_decimal, format_sizes
 
+_REASONS: dict[str, str] = read_json(Path(__file__).with_suffix(".json"))
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
 MANY_ROWS = 1000
 KEEP_GENERAL = 0.2  # docs/recipes.md
@@ -130,10 +133,8 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     measured = small and data.trainer == "sft"
     epochs, why["num_train_epochs"] = _epochs(data.rows, data.train_rows, batch, measured=measured)
     if data.rows is not None and data.rows * FRACTION < AT_LEAST:
-        why["validation_fraction"] = (
-            f"A tenth, but of fewer than {round(AT_LEAST / FRACTION)} examples a quarter, up to {AT_LEAST}, because "
-            "fewer would show little. A validation file of your own replaces this."
-        )
+        few = round(AT_LEAST / FRACTION)
+        why["validation_fraction"] = _REASONS["validation_fraction"].format(few=few, least=AT_LEAST)
     examples = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
     why["lora_rank"] = f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
     why["per_device_train_batch_size"] = f"Each step uses {batch} examples; 8 to 16 is the usual range."
@@ -149,10 +150,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         why["beta"] = "0.1 is the usual value; it keeps the model close to the base model."
     keeps = data.trainer == "sft"
     if keeps:
-        why["keep_general"] = (
-            "One in five rows is an everyday question with the base model's own answer. In our tests a model kept "
-            "most of what it knew that way, and hardly anything without."
-        )
+        why["keep_general"] = _REASONS["keep_general"]
     return TrainSettings(
         trainer=data.trainer,
         keep_general=KEEP_GENERAL if keeps else 0.0,
@@ -192,13 +190,8 @@ def _epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) 
         most = min(_GUIDE_MOST_EPOCHS, wanted)
         return most, f"{guide}; {most} are its most. More was not measured on a run like this one."
     passes = min(_MOST_EPOCHS, wanted)
-    return passes, (
-        f"{guide}. In our tests with a model of 135 million parameters that was too few; {passes} passes "
-        f"({passes * steps} steps) come nearer to the {_LEAST_STEPS} steps that gave good answers."
-        if passes * steps < _LEAST_STEPS
-        else f"{guide}. In our tests with a model of 135 million parameters that was too few, and {_LEAST_STEPS} steps "
-        f"gave better answers: {passes} passes are {passes * steps} steps."
-    )
+    reason = _REASONS["nearer" if passes * steps < _LEAST_STEPS else "better"]
+    return passes, reason.format(guide=guide, passes=passes, steps=passes * steps, least=_LEAST_STEPS)
 
 
 def _length(entry: Entry, data: Data) -> tuple[int, str]:
@@ -206,17 +199,12 @@ def _length(entry: Entry, data: Data) -> tuple[int, str]:
     if data.documents and data.longest is not None and data.longest > window:
         return window, f"Long documents are split into overlapping pieces of {window:,} tokens."
     if data.longest is None:
-        return (
-            ASSUMED_TOKENS,
-            f"{ASSUMED_TOKENS} tokens, about {words_in(ASSUMED_TOKENS)} words, until the examples are known.",
-        )
+        words = words_in(ASSUMED_TOKENS)
+        return ASSUMED_TOKENS, _REASONS["assumed"].format(tokens=ASSUMED_TOKENS, words=words)
     needed = -(-max(16, data.longest) // 64) * 64
     if needed <= min(LONG, entry.context_length):
         return needed, f"The longest example has {data.longest:,} tokens."
-    return window, (
-        f"The longest example has {data.longest:,} tokens, too many to train on at once: it is cut off after "
-        f"{window:,}. Split long texts into overlapping parts instead."
-    )
+    return window, _REASONS["cut"].format(longest=data.longest, window=window)
 
 
 def _methods(hardware: Hardware) -> tuple[Method, ...]:

@@ -17,6 +17,7 @@ from backend.files.json_file import read_json
 from backend.models import model_folder
 from backend.records.chat import AnswerScore
 from backend.records.exports import ExportFile, ExportResult, FileCheck, TemplateCheck, TokenCheck, TokenDifference
+from backend.records.units import format_speed
 from backend.tokens.tokenizer import ChatTokenizer
 
 ANSWER_TOKENS = 128  # at most, per test answer
@@ -176,7 +177,7 @@ def check_gguf(
     else:
         ends = f"does not end them within {ANSWER_TOKENS} tokens, like the merged model"
         sentence = (
-            f"The file loads, answers at {last.tokens_per_second:.0f} tokens a second, "
+            f"The file loads, answers at {format_speed(last.tokens_per_second)}, "
             f"{'ends its answers' if stops else ends}, and chooses the same next word as the merged model, near ties "
             f"included, in {share:.1%} of {places} positions."
         )

@@ -32,6 +32,7 @@ from backend.files.json_file import read_json
 from backend.gguf.requirement import has_llama_cpp
 from backend.records.encoded import IGNORED
 from backend.records.exports import PageCheck
+from backend.records.units import format_speed
 from backend.runs.conversations import read_conversations
 from backend.settings import PROJECT_ROOT, child_environment
 
@@ -134,12 +135,11 @@ def verdict(
         other = [is_near(found) for ((found, _), (own, _)), is_near in compared if found.strip() != own.strip()]
         counts.append(asked - len(other))
         alike.append(asked - other.count(False))
-    ties = f" Up to a near tie between two words, it is {alike[0]} and {alike[1]}." if alike != counts else ""
+    ties = _BROWSERS["ties"].format(alike=alike) if alike != counts else ""
+    speed = format_speed(disk.tokens_per_second)
     return PageCheck(
         ok=all(is_chance(asked - same, asked, 1 - needed) for same in alike),
-        sentence=f"In a browser, {counts[0]} of {asked} answers from the disk and {counts[1]} over http are those of "
-        f"the GGUF file in llama.cpp, word for word.{ties} It loads in {disk.seconds:.0f} s here, and answers at "
-        f"{disk.tokens_per_second:.0f} tokens a second.",
+        sentence=_BROWSERS["same"].format(asked=asked, counts=counts, ties=ties, seconds=disk.seconds, speed=speed),
         questions=asked,
         from_disk=counts[0],
         over_http=counts[1],

@@ -29,6 +29,11 @@ def format_decimal(value: float) -> str:
     return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
+def format_speed(tokens: float) -> str:
+    """Tokens per second: 0.9 -> "1 token a second"."""
+    return f"{tokens:.0f} token{'s' * (round(tokens) != 1)} a second"
+
+
 def format_rough(seconds: float) -> str:
     """A time in its largest unit: 33 -> "35 s", 970 -> "16 min", 9000 -> "2.5 h"."""
     if seconds < 55:

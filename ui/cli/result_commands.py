@@ -19,7 +19,7 @@ from backend.files.private import make_readable
 from backend.records.chat import ChatAnswer
 from backend.records.evaluation import PROMPT
 from backend.records.exports import ExportResult, GgufFile
-from backend.records.units import MIB
+from backend.records.units import MIB, format_speed
 from backend.settings import PROGRAM, Workspace
 from ui.cli.follow import follow, require_completed
 from ui.cli.model_commands import require_model, resolve_model
@@ -96,7 +96,7 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
         if not options.json:
             write(sys.stdout, "\n")
             cut = " Cut off at its limit." if answer.finish == "length" else ""
-            say(f"Answered by {answer.engine}, {answer.tokens_per_second:.0f} tokens a second.{cut}")
+            say(f"Answered by {answer.engine}, {format_speed(answer.tokens_per_second)}.{cut}")
         return Answer(answer.model_dump())
     finally:
         app.close()

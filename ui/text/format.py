@@ -14,11 +14,6 @@ from backend.records.units import MIB, format_decimal, format_rough, format_size
 from jobs.records import Job, Progress
 from ui.records.runs import RunInfo
 
-METHODS = {  # what is trained, and the field's term
-    "lora": ("a small addition to the model", "LoRA"),
-    "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
-    "full": ("the whole model", "full fine-tuning"),
-}
 size, sizes = format_size, format_sizes  # of memory or disk, in MiB
 rough = format_rough
 
@@ -199,6 +194,9 @@ TEXTS: dict[str, str] = _WORDS["texts"]  # longer ones, some with fields to fill
 PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
 KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
 STATES: dict[str, list[str]] = _WORDS["states"]
+METHODS: dict[str, tuple[str, str]] = _WORDS["methods"]  # what is trained, and the field's term
+GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
+WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]
 
 
 def state(value: str) -> tuple[str, str]:

@@ -13,12 +13,7 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
 
-WORK = {  # kinds of jobs: what happens to the model, and the button that leads to a tab
-    "train": ("is being trained", "Watch it", "train"),
-    "evaluate": ("is being checked", "See the check", "try"),
-    "export": ("is being made ready to share", "See it", "share"),
-    "answer": ("answers a spreadsheet", "See it", "share"),
-}
+WORK = fmt.WORK  # by kind of job: what happens to the model, and the button that leads to a tab
 _ID_END = 6  # characters of a job's id that tell it from others
 
 

@@ -245,13 +245,14 @@ def _open_runs(page: Page) -> None:
 def _finished(app: App, choice: Choice) -> list[str]:
     """The steps that are done."""
     state = app.runs.state(choice.run_id)
+    learned = state and choice.data_id and app.runs.spec(choice.run_id).data.data_id == choice.data_id
     steps = {
         "start": bool(choice.task or choice.data_id or state),
-        "data": bool(state) or app.datasets.is_ready(choice),
+        "data": app.datasets.is_ready(choice) or bool(learned),
     }
     if state in ("completed", "stopped") and app.results.has_model(choice.run_id):
-        tried, taken = app.chat.check(choice.run_id) is not None, app.results.was_exported(choice.run_id)
-        steps |= {"train": True, "try": tried, "share": taken}
+        taken = app.results.was_exported(choice.run_id)
+        steps |= {"train": True, "try": choice.run_id in app.chat.tried or taken, "share": taken}
     return [name for name, done in steps.items() if done]
 
 

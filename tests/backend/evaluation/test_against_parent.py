@@ -139,8 +139,7 @@ def test_statistics_decide(versions: Versions, old: Callable[[str], str], right_
     assert (entry.a, entry.b, entry.verdict) == ("parent", "tuned", opposite), "a against b, as in the others"
     parent = report.parent
     assert (parent.run, parent.version, parent.items, parent.left_out) == (versions.old.name, 1, COUNT, 0)
-    assert parent.systems["tuned"].score == right_now / COUNT
-    assert parent.systems["parent"].score == float(old is right)
+    assert (parent.systems["tuned"].score, parent.systems["parent"].score) == (right_now / COUNT, float(old is right))
     assert all(one.scores["parent"] == float(old is right) for one in report.answers)
     assert all(one.texts["parent"] == old(one.question) for one in report.answers)
 

@@ -51,8 +51,7 @@ class TestNewTest:
         tests = [new_test(answers(20), SYSTEMS, seed) for seed in range(200)]
         swapped = [pair.swapped for test in tests for pair in test.pairs if pair.repeats is None]
         assert 0.46 < sum(swapped) / len(swapped) < 0.54
-        assert len({test.pairs[0].question for test in tests}) == 20
-        assert new_test(answers(20), SYSTEMS, 3) == tests[3]
+        assert (len({test.pairs[0].question for test in tests}), new_test(answers(20), SYSTEMS, 3)) == (20, tests[3])
 
     def test_identical_answers_are_skipped_whatever_their_spaces(self) -> None:
         same = [answer(n, base=f" tuned  {n}\n") for n in range(3)]

@@ -129,8 +129,7 @@ def test_a_base_model_is_asked_for_more_only_where_its_answer_may_be_json() -> N
         return ("" if "Rome" in given else "You say: ") + EXPECTED[last(given)].replace(" ", " " * 9)
 
     asking = Asking(Cut(said), HELD_OUT, TRAIN, lambda *report: asked.append((0, 0)))  # which can stop the work
-    assert sum(asking.base().scores) == 1
-    assert asked == [(32, len(HELD_OUT)), (0, 0), (asking.limit, 1), (0, 0)]
+    assert (sum(asking.base().scores), asked) == (1, [(32, len(HELD_OUT)), (0, 0), (asking.limit, 1), (0, 0)])
 
 
 def test_prompts_and_base_models_that_do_as_well() -> None:

@@ -78,8 +78,7 @@ def test_a_file_passes_if_it_ends_and_agrees(answering: Any, merged_ends: bool, 
     result = export_checks.check_gguf(answering, "Q8_0", merged, [[{"role": "user", "content": "Hi"}]], [])
     assert (result.ok, result.stops) == (ok, stops)
     assert result.same_choice == (0.0 if answering.tops[0] == 6 else 0.5)
-    assert result.same_tokens == min(1, len(answering.ids))
-    assert ("ends its answers" in result.sentence) == (ok and stops)
+    assert (result.same_tokens, "ends its answers" in result.sentence) == (min(1, len(answering.ids)), ok and stops)
 
 
 ANSWERS = {"one": "Yes", "two": "No", "three": "yes "}

@@ -258,5 +258,4 @@ def test_it_says_what_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
         should_stop=lambda: False, alive=lambda: None,
     )  # fmt: skip
     monkeypatch.setattr(hub_push, "upload", lambda *_: PushResult(repo="ana/orders"))
-    assert hub_push.run(context) == {"repo": "ana/orders"}
-    assert [phase.endswith(shown) for phase in phases] == [True]
+    assert (hub_push.run(context), [phase.endswith(shown) for phase in phases]) == ({"repo": "ana/orders"}, [True])

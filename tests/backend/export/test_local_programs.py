@@ -51,8 +51,7 @@ def line(folder: Path, export: str = "1", *, ok: bool = True) -> ExportStatus:
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
 def test_ollama_gets_a_free_name(service: LocalProgramService, tmp_path: Path) -> None:
-    assert service.installed() == ["Ollama", "LM Studio"]
-    assert service.add("run", "1", "Ollama") == "orders-q8_0-3"
+    assert (service.installed(), service.add("run", "1", "Ollama")) == (["Ollama", "LM Studio"], "orders-q8_0-3")
     asked = (tmp_path / "bin" / "asked").read_text().splitlines()
     created = f"{tmp_path / 'export'}|4|create orders-q8_0-3 -f orders-Q8_0.Modelfile"
     assert asked == [f"{tmp_path / 'export'}|1|list", created]

@@ -96,10 +96,10 @@ SAME = heard(*"0123456789")
 @pytest.mark.parametrize(
     ("disk", "http", "ok", "sentence"),
     [
-        (SAME, SAME, True, "10 of 10 answers from the disk and 10 over http"),
+        (SAME, SAME, True, "Of 10 answers of the page, 10 from the disk and 10 over http"),
         (SAME, heard(*"0123456xyz"), True, "7 over http"),
-        (heard(*"01234vwxyz"), SAME, False, "5 of 10"),
-        (heard(*"01234TTTTT"), SAME, True, "Up to a near tie between two words, it is 10 and 10."),
+        (heard(*"01234vwxyz"), SAME, False, "Of 10 answers of the page, 5 from"),
+        (heard(*"01234TTTTT"), SAME, True, "then 10 and 10 are."),
         (heard(*"0123456789", read=8), SAME, False, "a different prompt"),
         (SAME, BrowserAnswers([], "This browser can't run the model."), False, "This browser can't run the model."),
         (SAME, None, None, "not checked"),

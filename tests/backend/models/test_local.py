@@ -28,8 +28,7 @@ def test_a_run_can_be_read_and_resumed_after_its_workspace_was_moved(tiny_model:
     training.run(work)
     old.rename(new)
     work.folder, work.stop_at = new / "runs" / "a", None
-    assert local.read_run(work.folder).model.path == new / "models" / "tiny"
-    assert training.run(work).steps == 3
+    assert (local.read_run(work.folder).model.path, training.run(work).steps) == (new / "models" / "tiny", 3)
 
 
 def test_a_model_outside_the_workspace_stays_where_it_is(tiny_model: Path, tmp_path: Path) -> None:

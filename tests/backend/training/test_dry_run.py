@@ -169,8 +169,7 @@ def test_a_run_with_a_checkpoint_keeps_its_settings(work: FakeWork, monkeypatch:
 def test_a_run_that_does_not_fit_gets_settings_that_do(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, SHORT, SHORT, FITS)
     measured = measured_of(work)
-    assert [s.per_device_train_batch_size for s in tried] == [4, 2, 1]
-    assert {s.effective_batch for s in tried} == {4}
+    assert ([s.per_device_train_batch_size for s in tried], {s.effective_batch for s in tried}) == ([4, 2, 1], {4})
     assert work.oom_resets == 3, "a dry run that the system killed costs no attempt"
     assert oom.settings_used(work.folder, spec_of(work).settings) == measured.settings == tried[-1]
     assert "2 instead of 4" in work.events_of("note")[0]["what"]
@@ -294,16 +293,14 @@ def test_with_packing_the_step_with_the_fullest_pack_is_measured() -> None:
     def fullest(rows: list[int]) -> int:
         return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, 512))
 
-    assert fullest(longest) == max(map(fullest, epoch_batches(lengths, 16, settings.seed, 0)))
-    assert len(usual) == 16
+    assert (fullest(longest), len(usual)) == (max(map(fullest, epoch_batches(lengths, 16, settings.seed, 0))), 16)
 
 
 def test_the_measured_steps_have_the_longest_rows_and_usual_ones() -> None:
     lengths = [10] * 40 + [500] * 4 + [100] * 40
     warm, longest, *others = choose_batches(lengths, TrainSettings(per_device_train_batch_size=4))
     usual = others[0]
-    assert len({tuple(rows) for rows in others}) == len(others)
-    assert [lengths[row] for row in warm] == [10]
+    assert (len({tuple(rows) for rows in others}), [lengths[row] for row in warm]) == (len(others), [10])
     assert [lengths[row] for row in longest] == [500] * 4
     assert sum(lengths[row] for row in usual) == pytest.approx(sum(lengths) / (len(lengths) / 4), rel=0.5)
 

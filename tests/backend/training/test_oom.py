@@ -121,8 +121,7 @@ def test_a_model_that_loads_only_in_4_bit_is_trained_with_qlora(
     monkeypatch.setattr(model, "load", failing(model.load, RuntimeError(PROCESSOR), too_large))
     work = small(tmp_path, tiny_model, max_steps=2)
     outcome = finished(work)
-    assert work.attempt == 4
-    assert notes(work) == ["Out of memory"] * 3
+    assert (work.attempt, notes(work)) == (4, ["Out of memory"] * 3)
     changed = outcome.settings_changed
     assert (changed["method"], changed["gradient_checkpointing"]) == ("qlora", True)
     assert changed["per_device_train_batch_size"] * changed["gradient_accumulation_steps"] == 8
@@ -165,8 +164,7 @@ def test_samples_that_do_not_fit_are_skipped_and_nothing_else_changes(
     work = small(tmp_path, tiny_model)
     outcome = finished(work)
     assert (work.attempt, outcome.settings_changed) == (1, {})
-    assert work.losses() == whole.losses()
-    assert notes(work) == ["No more sample answers"]
+    assert (work.losses(), notes(work)) == (whole.losses(), ["No more sample answers"])
     assert not work.events_of("sample")
 
 

@@ -135,8 +135,7 @@ def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult],
     resumed = training.run(work)
     assert work.losses() == whole.losses()
     found, expected = ({e["step"]: e["loss"] for e in run.events_of("eval")} for run in (work, whole))
-    assert found == expected
-    assert [event["step"] for event in work.events_of("step")] == list(range(1, 16))
+    assert (found, [event["step"] for event in work.events_of("step")]) == (expected, list(range(1, 16)))
     one, other = weights(whole.folder), weights(tmp_path)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -323,8 +322,7 @@ def test_a_run_with_only_damaged_checkpoints_starts_over(model: Path, tmp_path: 
     train_until(work, 2)
     for manifest in (tmp_path / "checkpoints").glob("*/MANIFEST.json"):
         manifest.unlink()
-    assert training.run(work).steps == 3
-    assert [event["step"] for event in work.events_of("step")] == [1, 2, 1, 2, 3]
+    assert (training.run(work).steps, [event["step"] for event in work.events_of("step")]) == (3, [1, 2, 1, 2, 3])
     assert work.events_of("note")[0]["what"].endswith("The run starts over.")
 
 

@@ -243,8 +243,7 @@ def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_
 )  # fmt: skip
 def test_evaluations_are_spread_evenly(count: int, settings: dict[str, Any], steps: int, tested: list[int]) -> None:
     plan = schedule(count, 10, TrainSettings(**settings))
-    assert plan.total == steps
-    assert sorted(plan.evaluations) == tested
+    assert (plan.total, sorted(plan.evaluations)) == (steps, tested)
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,7 @@ def test_unclear_columns_are_asked_for_by_every_command(app: Shell, tmp_path: Pa
         assert "--column" in error["next"]
     assert app("check", file, *named)["mapping"] == {"question": "message", "answer": "reply text"}
     assert (app("fix", file, "-o", clean, *named)["rows"], app("check", clean)["usable"]) == (5, 5)
-    assert app("check", file, "--column", "message")["error"] == "BadUsage"
-    assert app("datasets") == {"datasets": []}
+    assert (app("check", file, "--column", "message")["error"], app("datasets")) == ("BadUsage", {"datasets": []})
 
 
 def test_nothing_is_made_of_a_guess_until_it_is_confirmed(app: Shell, tmp_path: Path) -> None:

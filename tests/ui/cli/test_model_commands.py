@@ -70,8 +70,7 @@ class TestToken:
         assert app("models", "--token") == {"token": "keyring"}
         assert self.SECRET not in app.messages
         typed("")
-        assert app("models", "--token") == {"token": "keyring"}
-        assert app("models", "--forget-token") == {"token": None}
+        assert (app("models", "--token"), app("models", "--forget-token")) == ({"token": "keyring"}, {"token": None})
         assert (app("models", "--forget-token")["error"], app.code) == ("BadInput", 1)
 
     def test_other_text_is_rejected_and_not_repeated(self, app: Shell, typed: Callable[[str], None]) -> None:

@@ -56,8 +56,7 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
     assert (bool(shown[tab.decision]), bool(shown[tab.learned])) == (bool(waits), not waits)
     if not errors:
         training, aside = len(checked.split.train), checked.split.set_aside
-        assert training + aside == rows
-        assert number(r"([\d,]+) examples? for training", shown[tab.summary]) == training
+        assert (training + aside, number(r"([\d,]+) examples? for training", shown[tab.summary])) == (rows, training)
     assert state.rows == rows
     return rows, errors
 

@@ -329,8 +329,7 @@ class TestTrain:
         tab = page.tabs["train"]
         choice = Choice(data_id=DATA, settings={"trainer": "dpo", "learning_rate": 0.01})
         reset = answer(page, labelled(page, "Back to the recommended settings"), "click", choice)
-        assert page.state.changed(reset) == {"settings": {"trainer": "dpo"}}
-        assert written(tab, reset)["trainer"] == "dpo"
+        assert (page.state.changed(reset), written(tab, reset)["trainer"]) == ({"settings": {"trainer": "dpo"}}, "dpo")
         assert reset[tab.planning.goal]["visible"]
 
     def test_runs_that_go_first_are_named(self, app: MadeUpApp, page: Page) -> None:

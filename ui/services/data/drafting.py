@@ -272,7 +272,8 @@ def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:
     texts, known = [f"{way}\n{answer}" for way in ways or [""]], {"row", "cell"}.union(*(r.cells for r in column.rows))
     if len(ways) > len(column.ways) or any(len(text) > _WORDING or text.count("{") > _NAMES for text in texts):
         raise BadInput("This wording is too long.", f"It may have {_WORDING:,} characters.", "Shorten it.")
-    named = [templates.names_in(way) - {"column"} for way in ways]
-    if not all(named) or not templates.names_in("\n".join(texts)) - {"column"} <= known:
+    unknown = sorted(templates.names_in("\n".join(texts)) - {"column"} - known)
+    if unknown or not all(templates.names_in(way) - {"column"} for way in ways):
+        what = f"{{{unknown[0]}}} is no column of yours." if unknown else "Each way of asking needs a column in braces."
         only = f"Only the names of your columns can be filled in, such as {{{column.subject}}}."
-        raise BadInput("Each way of asking needs a column's name in braces.", only, "Correct the names in braces.")
+        raise BadInput(what, only, "Correct the names in braces.")

@@ -43,8 +43,9 @@ class EditService:
         """Adds an example with these texts and returns its number. Raises BadInput, changing nothing."""
         return self._editor.add(data_id, with_texts(blank(self._store.original(data_id)), texts))
 
-    def add_text(self, data_id: str, text: str) -> None:
-        """Adds pasted or typed examples, as one edit to undo. Raises BadInput, adding none, if one can't be used."""
+    def add_text(self, data_id: str, text: str) -> int:
+        """Adds pasted or typed examples, as one edit to undo; returns how many. Raises BadInput, adding none, if one is
+        of no use."""
         with TemporaryDirectory() as folder:
             (file := Path(folder) / "pasted").write_bytes(text.encode("utf-8", "surrogatepass"))
             pasted = load(file, name="Pasted text")
@@ -54,6 +55,7 @@ class EditService:
         if why or not pasted.rows:
             raise BadInput("These examples can't be added.", why, "Correct them, or untick the box above the button.")
         self._editor.add_together(data_id, pasted.rows, lambda edit: None)
+        return len(pasted.rows)
 
     def nearest(self, data_id: str, row: int) -> int:
         """The number of the example itself, else of the next one, else of the last one that is left."""

@@ -49,6 +49,7 @@ class ChatSession:
         self._run_id = ""  # the same, once it is open
         self._stopped = self._release = False
         self._questions: list[object] = []  # being answered
+        self.tried = set[str]()  # the runs whose model was opened
         self.released = False  # closed for a training run, and not opened again since
 
     @property
@@ -109,6 +110,7 @@ class ChatSession:
         for phase in self._chat.opening(target.model, target.adapter):
             yield Loading(phase.name)
         self._run_id, self.released = target.run_id, False
+        self.tried.add(target.run_id)
 
     def answer_once(
         self, target: ChatTarget | Path, pane: str, messages: Messages, each: Callable[[str], None], **sampling: Any

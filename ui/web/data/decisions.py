@@ -108,15 +108,18 @@ def answers_given(number: int, data: DatasetState) -> list[list[Row]]:
 def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> list[Markup]:
     """At most three buttons, or one for each of several answers."""
     if problem.kind == CHOICE:
-        given = [(same[0], f"{len(same):,} ×") for same in answers_given(problem.row, data)[:_LISTED]]
-        named = [(row, f"“{fmt.shorten(last_answer(row), 60)}” is right ({times})") for row, times in given]
-        picks = [components.button(words, "pick", row.row) for row, words in named]
-        return [*picks, components.button("Keep them all", "pick", f"all:{problem.row}")]
+        given = answers_given(problem.row, data)
+        total, picks = sum(map(len, given)), []
+        for same in given[:_LISTED]:
+            often = f" ({len(same):,} of {total:,} examples)" if total > len(given) else ""
+            words = f"“{fmt.shorten(last_answer(same[0]), 60)}” is right{often}"
+            picks.append(components.button(words, "pick", same[0].row))
+        return [*picks, components.button(f"Keep {fmt.all_of(total)}", "pick", f"all:{problem.row}")]
     kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
     unread, where = kind in data.unreadable, f"example {problem.row}"
     drop = unread and problem.fix.startswith(DROP)
     fix = "Remove this row" if unread else ISSUE_TYPES[kind].fix.rstrip(".")
-    alike_rows = "extra copies" if kind in COPIES else "rows like this" if unread else "like this"
+    alike_rows = "extra copies" if kind in COPIES else "of these rows" if unread else "like this"
     all_alike = f"{'Remove' if fix.startswith('Remove this') else 'Fix'} {fmt.all_of(many)} {alike_rows}"
     acts = []
     if drop:

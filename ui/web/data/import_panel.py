@@ -23,7 +23,7 @@ LONGEST_NAME = 60  # characters of a topic that names its examples
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
 
-Imported = Callable[[Inputs, str], Updates]  # a handler's inputs and the id of the import
+Imported = Callable[..., Updates]  # a handler's inputs, the id of the import, and what to say of it
 
 
 class ImportPanel:
@@ -78,7 +78,7 @@ class ImportPanel:
             html(Markup("<h2>Or use ours</h2>"), elem_classes="group-name")
             self.samples = clickable()
             self.earlier = clickable(elem_id="earlier")
-        choosing = [self.chooser, self.samples, self.upload, self.material, self.typed, self.earlier]
+        choosing = [self.chooser, self.samples, self.upload, self.material, self.typed, self.pasted, self.earlier]
         self.joins = [self.join, self.join_text, self.join_table]
         self.outputs: list[Any] = [*choosing, *self.joins]
 
@@ -122,7 +122,7 @@ class ImportPanel:
             if self.app.policy.demo or not (choice.data_id and inputs[self.join]):
                 return imported(inputs, self.app.drafting.import_material(source, name, choice.model_id))
             self.app.drafting.add_source(choice.data_id, source, name)
-            return imported(inputs, "")
+            return imported(inputs, "", f"{name} was added to what examples are made from.")
 
         def take_material(inputs: Inputs) -> Any:
             path = sent_file(inputs[self.material])
@@ -139,14 +139,20 @@ class ImportPanel:
             choice = state.choice(inputs)
             if self.app.policy.demo or not (choice.data_id and inputs[join] and text.strip()):
                 return imported(inputs, datasets.import_text(text, choice.model_id, *name))
-            self.app.edits.add_text(choice.data_id, text)
-            return imported(inputs, "")
+            added = self.app.edits.add_text(choice.data_id, text)
+            return imported(inputs, "", f"{fmt.count(added, 'example')} added to those that are open.")
 
         def take_text(inputs: Inputs) -> Updates:
             text = inputs[self.pasted] or ""
-            if is_named(text):
-                return imported(inputs, self.app.hub_data.start(text, state.choice(inputs).model_id))
-            return take(inputs, text, self.join_text)
+            choice = state.choice(inputs)
+            if not is_named(text):
+                shown = take(inputs, text, self.join_text)
+                now = datasets.progress(self.app.validated(choice))
+                return shown if now and now.error else {**shown, self.pasted: ""}
+            if choice.data_id and inputs[self.join_text]:
+                what, untick = "A dataset of the hub can't be added to others.", "Untick the box above the button."
+                raise BadInput(what, "It is imported by itself.", untick)
+            return imported(inputs, self.app.hub_data.start(text, choice.model_id))
 
         def rows_of(inputs: Inputs) -> list[list[str]]:
             return [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]

@@ -8,6 +8,7 @@ import gradio as gr
 from ui.records.data import DatasetState
 from ui.services.app import App
 from ui.services.selection import Choice
+from ui.text.files import CHOOSER
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file
 from ui.web.data import decisions, drafting, edit_views, read_options
@@ -28,6 +29,7 @@ class DataTab:
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
         self.line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
+        self.said = html(elem_id="said")
         self.reading = clickable(elem_id="reading")
         with gr.Column(visible=False) as self.examples:
             self.language = clickable()
@@ -53,7 +55,7 @@ class DataTab:
             self.reason = html(elem_classes="reason")
         cards = [self.reading, self.decision, self.notes, self.making, self.problems, self.tested, self.how]
         cards += [self.instruction, self.more, self.download, self.language]
-        drawn = [self.line, self.examples, self.learned, self.summary, self.own_test, *cards]
+        drawn = [self.line, self.said, self.examples, self.learned, self.summary, self.own_test, *cards]
         self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
 
         self.importing.listen(state, self._imported, self.outputs)
@@ -135,11 +137,17 @@ class DataTab:
         mark = self.app.datasets.change_token(choice.data_id), self.app.drafting.change_token(choice.data_id)
         return repr(self.app.advice.unknown_language(choice)), self.app.models.is_ready(choice.model_id), mark, far
 
-    def _imported(self, inputs: Inputs, import_id: str) -> Updates:
-        """The examples are read in the background; if that was quick, they are shown at once."""
+    def _imported(self, inputs: Inputs, import_id: str, said: str = "") -> Updates:
+        """The examples are read in the background; if that was quick, they are shown at once. said: what was done."""
         before = self._state.choice(inputs)
         choice = self.app.validated(before.replace(import_id=import_id))
-        return {**self._state.change(before, choice), **self.preview.editing.close(), **self.show(choice, close=True)}
+        said = said or (CHOOSER["former"] if before.data_id else "")
+        return {
+            self.said: components.text(said, "status"),
+            **self._state.change(before, choice),
+            **self.preview.editing.close(),
+            **self.show(choice, close=True),
+        }
 
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Any button in the tab's HTML."""
@@ -154,7 +162,8 @@ class DataTab:
             self.app.datasets.write_files(choice)
         choice = self.app.validated(choice)
         closed = closed if choice.data_id != before.data_id else {}
-        return {**self._state.change(before, choice), **self.show(choice, close=action == "open"), **closed}
+        shown = {self.said: "", **self.show(choice, close=action == "open")}
+        return {**self._state.change(before, choice), **shown, **closed}
 
     def _take_test(self, inputs: Inputs) -> Updates:
         choice, path = self._state.choice(inputs), sent_file(inputs[self.own_test])

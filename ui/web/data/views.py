@@ -1,6 +1,7 @@
 """The cards of the Data tab as HTML: sample data, progress of an import, counts, and files to download."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
@@ -46,19 +47,25 @@ def samples(offered: Iterable[Sample]) -> Markup:
 def earlier(stored: Sequence[StoredDataset], data_id: str) -> Markup:
     """The stored datasets, newest first, to open again or delete. data_id: the open one."""
     now = time.time()
-    lines = [_earlier(dataset, dataset.id == data_id, now) for dataset in stored]
+    names = Counter(dataset.name for dataset in stored)
+    lines = [_earlier(dataset, dataset.id == data_id, now if names[dataset.name] == 1 else 0.0) for dataset in stored]
     table = tables.table(("Name", "Size", "Added", ""), lines, "Earlier examples")
     return components.fold(f"Earlier examples: {len(lines):,}", table, key="earlier") if lines else components.EMPTY
 
 
 def _earlier(dataset: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
-    open_it = "" if is_open else components.button("Open", "open", dataset.id, "firm", f"Open {dataset.name}")
+    """now: 0 where another one has the same name, so that only the exact time tells them apart."""
+    added = (
+        fmt.when(dataset.added, now) if now else f"{fmt.moment(dataset.added)}:{time.localtime(dataset.added)[5]:02}"
+    )
+    label = f"Open {dataset.name}" if now else f"Open {dataset.name} of {added}"
+    open_it = "" if is_open else components.button("Open", "open", dataset.id, "firm", label)
     sure = components.button("Delete for good", "delete", dataset.id, "danger")
     acts = components.acts(open_it, components.confirm("Delete", DELETES, sure))
     badge = components.badge("Open", "calm") if is_open else ""
     made = "made from " * dataset.written
     name = Markup("{}<strong>{}</strong> {}").format(made, fmt.shorten(dataset.name, 60), badge)
-    return name, fmt.bytes_of(dataset.bytes), fmt.when(dataset.added, now), acts
+    return name, fmt.bytes_of(dataset.bytes), added, acts
 
 
 def guide(data: DatasetState) -> Markup:

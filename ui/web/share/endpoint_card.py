@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from backend.export import snippets
 from backend.hosting.policy import Feature
+from backend.records.units import format_speed
 from ui.records.share import Endpoint
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -99,7 +100,7 @@ def status(endpoint: Endpoint) -> Markup:
         return components.text("It is stopped.", "small")
     if not endpoint.url:
         return components.text(f"{endpoint.phase}.")
-    speed = f"{endpoint.tokens_per_second:.0f} tokens a second" if endpoint.tokens else "–"
+    speed = format_speed(endpoint.tokens_per_second) if endpoint.tokens else "–"
     return components.rows(
         [
             ("Address", endpoint.url, "for programs on this computer"),

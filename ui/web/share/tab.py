@@ -74,7 +74,7 @@ class ShareTab:
             self.line: components.guide(5, now, then) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_script),
-            self.types: gr.update(choices=gguf_types(sizes, narrow), info=types_note(has_quantizer())),
+            self.types: gr.update(choices=gguf_types(sizes, narrow, has_quantizer()), info=types_note(has_quantizer())),
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from backend.export import space
 from backend.export.formats import PAGE
 from backend.files.json_file import read_json
+from backend.gguf.convert import BY_CONVERTER
 from backend.gguf.requirement import HOW_TO_COMPILE
 from backend.records.exports import ExportFile, GgufFile
 from backend.records.units import MIB
@@ -39,10 +40,14 @@ def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
 TYPES: dict[str, str] = TEXTS["types"]
 
 
-def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, float]) -> list[tuple[str, str]]:
+def gguf_types(
+    sizes: dict[str, tuple[float, float]], too_narrow: dict[str, float], can_make_all: bool = True
+) -> list[tuple[str, str]]:
     """The GGUF types to choose from, with their sizes (MiB) and the weights that don't fit them, where known."""
     offered = []
     for kind, effect in TYPES.items():
+        if not can_make_all and kind not in BY_CONVERTER:
+            continue
         size, _ = sizes.get(f"gguf:{kind}", (0.0, 0.0))
         share = too_narrow.get(kind, 0.0)
         parts = [f"{kind}: {effect}"]

@@ -11,10 +11,6 @@ from ui.web.html import components
 
 PLAN = "What it will be able to do"
 FACTS = "It learns how you answer, not facts: prices, stock and whatever else changes it would make up."
-GOALS = {
-    "sft": ("from the good answers; the bad ones are not used", "supervised fine-tuning, SFT"),
-    "dpo": ("the difference between good and bad answers", "direct preference optimization, DPO"),
-}
 
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bool = False) -> Markup:
@@ -133,7 +129,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     return [
         ("Model", ahead.model_name, ""),
         ("Examples", ahead.data_name, length),
-        *([("Learns", *GOALS[settings.trainer])] if ahead.has_pairs or settings.trainer == "dpo" else []),
+        *([("Learns", *fmt.GOALS[settings.trainer])] if ahead.has_pairs or settings.trainer == "dpo" else []),
         ("What is trained", what, term),
         ("Examples per step", str(settings.effective_batch), f"effective batch size, {batch} x {batches}"),
         ("Learning rate", rate, f"{settings.lr_scheduler_type} schedule"),

@@ -44,6 +44,11 @@ class Watched:
         return self.job.state.value
 
     @property
+    def cancelled(self) -> bool:
+        """Whether it was stopped while it waited for its turn."""
+        return self.state == "stopped" and self.job.started is None
+
+    @property
     def can_stop(self) -> bool:
         return not self.job.state.is_terminal
 
@@ -53,15 +58,16 @@ class Watched:
 
 
 def guide(watched: Watched) -> Markup:
-    none = watched.state in ("stopped", "completed") and not watched.has_model
-    now, then = _GUIDE.get(f"{watched.state} without a model" if none else watched.state, ("", ""))
+    none = watched.state in ("stopped", "completed") and not watched.has_model and not watched.cancelled
+    state = "cancelled" if watched.cancelled else watched.state
+    now, then = _GUIDE.get(f"{state} without a model" if none else state, ("", ""))
     return components.guide(3, now, then) + components.run_line(watched.origin)
 
 
 def status(watched: Watched) -> Markup:
     """The phase, a bar and the time left, or how the run ended."""
     job, progress = watched.job, watched.job.progress
-    badge = components.badge(*fmt.state(watched.state))
+    badge = components.badge(*(("Cancelled", "warn") if watched.cancelled else fmt.state(watched.state)))
     problem = job.failure or (None if losses.result_of(job) else losses.DAMAGED)
     failure = components.problem_alert(problem) if problem else EMPTY
     if watched.shorter:
@@ -79,7 +85,8 @@ def status(watched: Watched) -> Markup:
     title = progress.phase if progress and watched.can_stop else job.name
     lead, bar = "", EMPTY
     if watched.can_stop:
-        lead = time_left(progress)
+        stopping = job.stop_requested or watched.state == "stopping"
+        lead = "" if stopping else time_left(progress)
         bar = components.progress(done if progress and progress.total else None, title)
     elif job.started and job.ended:
         lead = f"Training took {fmt.took(job)}."
@@ -163,6 +170,8 @@ def health(watched: Watched) -> Markup:
 
 def what_follows(watched: Watched) -> str:
     """The effect of the buttons below the status, in words."""
+    if watched.cancelled:
+        return "“Continue training” starts it after all."
     if watched.job.state.can_resume:
         return "“Continue training” resumes where it stopped, up to the planned number of passes."
     if not watched.can_stop:

@@ -18,11 +18,6 @@ SEED = "Random seed"
 IN_FORM = "Keep answers to the form of your examples' answers (JSON schema)"
 LONGEST_PROMPT = 20_000  # characters
 LONG_TEXT = "Ask about a long text"
-HOW_PIECES = (
-    "It is split into pieces as long as your longest examples; your question is asked about each piece. A model that "
-    "learned to answer one message at a time gives one answer to a piece that holds several. Answers in JSON "
-    "become one list, others follow each other."
-)
 _SEEDS = range(2**31)
 
 
@@ -84,7 +79,7 @@ class DocumentFields:
 
     def __init__(self) -> None:
         with gr.Accordion(LONG_TEXT, open=False, elem_classes="fold-block", elem_id="document"):
-            html(components.text(HOW_PIECES, "small"))
+            html(components.text(fmt.TEXTS["pieces"], "small"))
             kind = "A text file (.txt or .md)"
             self.file = gr.File(label=kind, file_types=list(SUFFIXES), height=120, elem_id="document-file")
         self.inputs: list[Any] = [self.file]

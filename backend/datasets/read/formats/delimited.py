@@ -168,7 +168,9 @@ def _may_be_split(cells: list[str]) -> bool:
 
 
 def _lines(numbers: list[int]) -> str:
-    return f"line {numbers[0]}" + (f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else "")
+    if len(numbers) == 2:
+        return f"lines {numbers[0]} and {numbers[1]}"
+    return f"line {numbers[0]}" + (f" and {len(numbers) - 1:,} more lines" if len(numbers) > 1 else "")
 
 
 DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open)

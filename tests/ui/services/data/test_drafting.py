@@ -147,6 +147,8 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
     for refused, said in [*((ways, "{cell}") for ways in wrong), (["{row}?"], "{Colour}"), (["{row}?"], "{cell}" * 20)]:
         with pytest.raises(BadInput):
             app.drafting.word(data_id, column.key, refused, said, at_once=True)
+    with pytest.raises(BadInput, match=r"\{Row\} is no column of yours"):
+        app.drafting.word(data_id, column.key, wrong[1], "{cell}", at_once=True)
     for at_once in (True, False):
         few = patch.object(app.drafting, "_policy", SimpleNamespace(limits=SimpleNamespace(rows=79)))
         with few, patch.object(templates, "from_column", side_effect=AssertionError), pytest.raises(NotInDemo):

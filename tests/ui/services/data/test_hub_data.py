@@ -45,6 +45,17 @@ def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monk
     assert app.datasets.state(choice).rows == 25
     with pytest.raises(gr.Error, match="not the name"):
         answer(page, panel.use_text, "click", Choice(), {panel.pasted: "hf:../etc"})
+    with pytest.raises(gr.Error, match="be added to others"):
+        answer(page, panel.use_text, "click", choice, {**pasted, panel.join_text: True})
+    said, typed, before = page.tabs["data"].said, {panel.pasted: LINES.decode()}, []
+    for open_now, join in ((Choice(), False), (choice, False), (choice, True)):
+        shown = answer(page, panel.use_text, "click", open_now, {**typed, panel.join_text: join})
+        imported(app, Choice(**page.state.changed(shown)))
+        before.append((shown[panel.pasted], str(shown[said])))
+    assert [("stay under “Earlier examples”" in words, "40 examples" in words, kept) for kept, words in before] == [
+        (False, False, ""), (True, False, ""), (False, True, ""),
+    ]  # fmt: skip
+    assert str(panel.show(False, choice.data_id)[panel.earlier]).count("Open Pasted text of ") == 2
 
 
 def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

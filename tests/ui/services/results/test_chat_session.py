@@ -73,7 +73,7 @@ def test_both_answer_and_only_the_open_run_s_chat_is_shown_and_closed(session: S
     session.close_run("run-b")
     assert session.own.closed == 0
     session.close_run("run-a")  # which is deleted
-    assert (session.own.closed, session.check("run-a")) == (1, None)
+    assert (session.own.closed, session.check("run-a"), "run-a" in session.tried) == (1, None, True)
 
 
 def test_one_pane_can_be_asked_alone(session: Session) -> None:
@@ -86,8 +86,7 @@ def test_a_stop_while_the_model_loads_leaves_no_answer(session: Session) -> None
     next(answers)
     session.stop()
     ended = [part for part in answers if isinstance(part, Answer)]
-    assert ended == [Answer("base", "", "stopped"), Answer("tuned", "", "stopped")]
-    assert session.own.stopped == 1
+    assert (ended, session.own.stopped) == ([Answer("base", "", "stopped"), Answer("tuned", "", "stopped")], 1)
 
 
 def test_one_that_does_not_open_shows_no_check_of_other_runs(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

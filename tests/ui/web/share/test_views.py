@@ -73,6 +73,7 @@ def test_types_say_what_fits_and_how_to_get_more() -> None:
     assert "78%" in offered["gguf:Q6_K"]
     assert "%" not in offered["gguf:Q8_0"]
     assert set(offered) == {f"gguf:{kind}" for kind in ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")}
+    assert [key for _, key in views.gguf_types({}, {}, False)] == ["gguf:F16", "gguf:Q8_0"], "not what can't be made"
     assert "compiler" in views.types_note(False)
     assert "compiler" not in views.types_note(True)
 

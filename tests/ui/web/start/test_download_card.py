@@ -183,8 +183,7 @@ class TestPage:
             other.downloads.save_token("hf_another")
         with pytest.raises(BadInput, match="saved or deleted"):
             other.downloads.delete_token()
-        assert hub_token.find() == SECRET
-        assert other.downloads.status(GATED.id).token == TokenStatus("", "", why_not)
+        assert (hub_token.find(), other.downloads.status(GATED.id).token) == (SECRET, TokenStatus("", "", why_not))
         assert 'data-do="download"' not in download_card.fetching(other.downloads.status(GATED.id))
         with pytest.raises(BadInput):
             other.downloads.start(GATED.id)

@@ -10,6 +10,7 @@ from backend.advice.diagnose import EARLY, diagnose
 from backend.advice.recommend import recommend
 from backend.errors import ApprenticeError, BadSetting
 from backend.hardware import load_hardware
+from backend.records.events import NoteEvent
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT
 from jobs.records import Progress, State
@@ -53,6 +54,11 @@ def test_a_phase_may_say_more_than_its_name() -> None:
     said = "Trying 2 examples of up to 4,096 tokens (12 s so far)."
     assert run_view.time_left(Progress(phase="Measuring", detail=said)) == said
     assert said not in run_view.time_left(Progress(phase="Training", done=1, total=2, detail=said))
+    ends = job("run-a", State.RUNNING, stop_requested=True), job("run-a", State.STOPPED, started=None)
+    runs = [run_view.Watched(one, curve(9), None, 0, False, INFO) for one in ends]
+    stopping, waited = (f"{run_view.guide(run)}{run_view.status(run)}" for run in runs)
+    assert (" left" in stopping, "cancelled before it began" in waited, ">Cancelled<" in waited) == (False, True, True)
+    assert run_view.notices([NoteEvent("This computer was busy", "50%")] * 2).count("busy") == 1
 
 
 def test_memory_to_be_measured_and_where_examples_stay(app: MadeUpApp) -> None:
