@@ -13,7 +13,7 @@ from pathlib import Path
 from backend.datasets.chats import clean
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
-from backend.datasets.convert.messages import SPEAKERS
+from backend.datasets.convert.shapes import SPEAKERS
 from backend.files.json_file import read_json
 
 TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",), pauses=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backend.datasets.convert.shapes import Columns, plain_name
+from backend.datasets.convert.shapes import SPEAKERS, Columns, plain_name
 from backend.datasets.convert.templates import conversation
 
 Record = tuple[int, Any]  # line, and the record: usually a dict, a RowFault when it is unreadable
@@ -69,9 +69,6 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
     by_field = columns.find(*instructed, "prompt", "completion", "label", "system", "tools")
     marked = "label" in by_field and _is_mark(record[by_field["label"]])
     pair = columns.find("question", "answer")
-    asks = "instruction" in by_field and pair.get("question") in (by_field.get("input"), by_field["instruction"])
-    if asks and "answer" in pair and not (marked and pair["answer"] == by_field["label"]):
-        by_field.setdefault("output", pair["answer"])  # or else the instruction would be left out
 
     def only(*fields: str) -> dict[str, str]:
         return {name: by_field[name] for name in fields if name in by_field}
@@ -85,26 +82,37 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
         if marked:
             return Match("kto", only("prompt", "completion", "label", "system", "tools"))
         return Match("prompt_completion", only("prompt", "completion", "system", "tools"))
+    about = only("input") if "instruction" in by_field and pair.get("question") == by_field.get("input") else {}
+    if about:  # or else the instruction would be left out
+        pair["question"] = by_field["instruction"]
     text = columns.find("text")
     if "answer" in pair and "question" not in pair and text and isinstance(record[pair["answer"]], bool):
         return None  # whether a text is a reply
     if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:
         pair = {"question": text["text"], **pair}
     if marked and len(pair) == 2 and pair["answer"] != by_field["label"]:
-        return Match("kto", {"prompt": pair["question"], "completion": pair["answer"], **only("label", "system")})
+        return Match(
+            "kto", {"prompt": pair["question"], "completion": pair["answer"], **about, **only("label", "system")}
+        )
     if len(pair) == 2 and pair["question"] != pair["answer"]:
-        rest = columns.find("context", "system").items()
-        return Match("question_answer", {**pair, **{name: c for name, c in rest if c not in pair.values()}})
+        rest = columns.find("context", "system") | ({"context": about["input"]} if about else {})
+        return Match("question_answer", {**pair, **{name: c for name, c in rest.items() if c not in pair.values()}})
     return Match("text", text) if text and not pair else None
 
 
 def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
     named = columns.find("messages").get("messages")
-    if named and (named in CHAT_BY_NAME or _is_chat(record[named])):
+    if named and (named in CHAT_BY_NAME or _is_chat(record[named]) or is_turns(record[named])):
         return named
     answers = columns.find("chosen", "rejected", "prompt", "completion").values()
     rest = (column for column in record if column not in answers and plain_name(column) not in _EARLIER)
     return next((column for column in rest if _is_chat(record[column])), None)
+
+
+def is_turns(value: Any) -> bool:
+    """Whether a conversation is a list of turns that each name its speakers, such as human and assistant."""
+    turns = value if isinstance(value, list) and value else [None]
+    return all(isinstance(turn, dict) and turn and SPEAKERS.keys() > turn.keys() for turn in turns)
 
 
 def _is_chat(value: Any) -> bool:

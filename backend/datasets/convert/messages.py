@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from backend.datasets.convert.detect import ROLE_KEYS
+from backend.datasets.convert.detect import ROLE_KEYS, is_turns
 from backend.datasets.convert.guess_columns import is_marked
-from backend.datasets.convert.shapes import ALIASES
+from backend.datasets.convert.shapes import ALIASES, ROLES, SPEAKERS
 from backend.datasets.convert.templates import conversation
 from backend.datasets.convert.tool_calls import calls_from, calls_in_text
 from backend.records.reading import Limits, RowFault
@@ -13,9 +13,7 @@ from backend.records.rows import Message
 from backend.text.excerpt import excerpt
 from backend.text.strict_json import parse_text
 
-ROLES = ("user", "assistant", "system", "tool")  # no set: a role in a file may be any value, even an unhashable one
 _SYNONYMS = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
-SPEAKERS = {**{role: role for role in ROLES}, **ALIASES}
 CONTENT_KEYS = ("content", "value", "text", "message", "parts")  # parts: Gemini's
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _REASONING_PARTS = ("reasoning", "thinking", "redacted_thinking")  # OpenAI's, and Anthropic's
@@ -33,6 +31,8 @@ def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Mess
         raise RowFault("empty_messages", "The conversation is empty.", "Remove this example.")
     if not isinstance(value, list):
         raise RowFault("messages_not_a_list", "The conversation (messages) is not a list.", "", excerpt(str(value)))
+    if is_turns(value):  # each of a question and its answer
+        value = [{"role": SPEAKERS[who], "content": text} for turn in value for who, text in turn.items()]
     return [
         item  # already canonical, as nearly always
         if type(item) is dict and len(item) == 2 and type(item.get("content")) is str and item.get("role") in ROLES
@@ -52,22 +52,15 @@ def from_json(text: str, what: str) -> Any:
 
 def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Message:
     if not isinstance(item, dict):
-        raise RowFault(
-            "bad_message",
-            f"Message {number} has no named fields, such as who speaks (role) and what is said (content).",
-            "",
-            excerpt(str(item)),
-        )
+        what = f"Message {number} has no named fields, such as who speaks (role) and what is said (content)."
+        raise RowFault("bad_message", what, "", excerpt(str(item)))
     keys = {key for key, value in item.items() if value is not None}
     role_key = next((key for key in (ROLE_KEYS if lenient else ROLE_KEYS[:1]) if key in keys), None)
     content_key = next((key for key in (CONTENT_KEYS if lenient else CONTENT_KEYS[:1]) if key in keys), None)
     if role_key is None:
-        raise RowFault(
-            "missing_role",
-            f"Message {number} does not say who speaks (role).",
-            'Write who speaks, as its role: "user" asks, "assistant" answers, "system" gives instructions.',
-            excerpt(str(item)),
-        )
+        what = f"Message {number} does not say who speaks (role)."
+        fix = 'Write who speaks, as its role: "user" asks, "assistant" answers, "system" gives instructions.'
+        raise RowFault("missing_role", what, fix, excerpt(str(item)))
     role = _role(item[role_key], number, lenient)
     message: Message = {"role": role}
     calls = None

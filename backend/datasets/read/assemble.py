@@ -186,11 +186,8 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
         rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if other else ""
         collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
     if plan.shape == "preference":
-        collector.note(
-            "preference_pairs",
-            "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples; "
-            "only preference training (DPO) also uses the worse ones.",
-        )
+        what = "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples"
+        collector.note("preference_pairs", f"{what}; only preference training (DPO) also uses the worse ones.")
     if plan.shape == "kto":
         what = "The answers in this file are marked as good or bad (KTO). The good ones are used as examples."
         fix = "To learn from the bad ones too, use pairs: a good (chosen) and a bad (rejected) answer per question."

@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
 from backend.datasets.convert.guess_columns import what_it_holds
-from backend.datasets.convert.messages import SPEAKERS
+from backend.datasets.convert.shapes import SPEAKERS
 from backend.datasets.read.cells import Cells, as_records, split_header
 from backend.datasets.read.file import OpenSource
 from backend.datasets.read.header import known_columns

@@ -72,13 +72,18 @@ def _turns(record: Record, column: str) -> Iterator[Record]:
 
 
 def flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool] = lambda record: True) -> bool:
-    """Gives dotted names to what lies inside the objects of records, where most are `wanted` and have any. Whether it
-    does."""
+    """Gives dotted names to what lies inside the objects of records, where most are `wanted` and have any; other
+    records that are conversations stay. Whether it does."""
     records = [record for _, record in opened.sample() if isinstance(record, dict)]
     if 2 * sum(is_nested(record) and wanted(record) for record in records) <= len(records):
         return False
+
+    def apart(record: Any) -> list[Any]:
+        known = match(record) if isinstance(record, dict) and not wanted(record) else None
+        return [record] if known and known.shape in ("messages", "sharegpt") else _pairs(record)
+
     batches = opened.records
-    opened.records = ([(line, one) for line, record in batch for one in _pairs(record)] for batch in batches)
+    opened.records = ([(line, one) for line, record in batch for one in apart(record)] for batch in batches)
     return True
 
 
