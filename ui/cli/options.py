@@ -100,9 +100,10 @@ def asking_for_columns() -> Iterator[None]:
             raise
         if isinstance(error, SeveralReadings):
             raise BadInput(error.what, error.why, f"Add --shape {' or --shape '.join(error.shapes)}.") from error
-        named = f"The columns are: {', '.join(error.columns[:20])[:400]}."
+        listed = f" The columns are: {', '.join(error.columns[:20])[:400]}."
+        why = error.why if "columns are: " in error.why else error.why + listed
         how = "--column question=… --column answer=…, with the name of a column after each ="
-        raise NoExamples(error.what, f"{error.why} {named}", f"Add {how}.", error.columns) from error
+        raise NoExamples(error.what, why, f"Add {how}.", error.columns) from error
 
 
 @contextmanager

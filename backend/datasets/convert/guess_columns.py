@@ -148,19 +148,19 @@ def is_marked(value: Any) -> bool:
 
 
 def rival(records: Sequence[dict[str, Any]], mapping: Mapping[str, str]) -> str:
-    """A column that may be one of those in `mapping`: of texts with the name of one and a number, such as "Answer 2",
-    or of what was marked in the texts. "" without one."""
+    """A column that may be one of those in `mapping`: of texts with the name of one and a number, such as "Answer 2"
+    and gold_answer, or of what was marked in the texts. "" without one."""
     if plain_name(mapping.get("question", "")) in NAMES["text"] and (marks := _marks(records)):
         return marks
-    names = {_without_number(column) for field, column in mapping.items() if field != "system"}
+    names = {_base_name(column) for field, column in mapping.items() if field != "system"}
     for column in dict.fromkeys(name for record in records for name in record):
-        if column not in mapping.values() and _without_number(column) in names and _measure(column, records).filled:
+        if column not in mapping.values() and _base_name(column) in names and _measure(column, records).filled:
             return column
     return ""
 
 
-def _without_number(column: str) -> str:
-    return re.sub(r"_?\d+$", "", plain_name(column))
+def _base_name(column: str) -> str:
+    return re.sub(r"^(?:gold(?:en)?|correct|reference|expected|ideal|true)_|_?\d+$", "", plain_name(column))
 
 
 def _held_by(holding: dict[str, str]) -> str:
