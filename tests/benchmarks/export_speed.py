@@ -89,15 +89,14 @@ def main(rounds: int, smoke: bool) -> None:
             (_ours(workspace, run.name), _by_hand(model, adapter, Path(folder) / str(number)))
             for number in range(rounds)
         ]
-        ours, peer = (_medians(one) for one in zip(*times, strict=True))
+        ours, peer = (
+            {step: round(statistics.median(seconds[step] for seconds in way), 2) for step in way[0]}
+            for way in zip(*times, strict=True)
+        )
         checks = None if smoke else round(_ours(workspace, run.name, stops=False)["checks"], 1)
     mine, theirs = sum(ours.values()), sum(peer.values())
     figures = round(mine, 2), round(theirs, 2), round(mine / theirs, 2)
     print_result("export_speed", "s", *figures, steps={"ours": ours, "peer": peer}, checks=checks)
-
-
-def _medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {step: round(statistics.median(one[step] for one in rounds), 2) for step in rounds[0]}
 
 
 def _ours(workspace: Workspace, run: str, stops: bool = True) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """A damaged file harms its own row and no other: every JSON file of a workspace, damaged in twenty ways."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -95,16 +94,3 @@ def test_a_damaged_file_harms_no_other_row(workspace: Workspace, damage: str) ->
             path.write_bytes(before)
         assert seen[0] >= runs - ({owner} if kind == "runs" else set()), path
         assert seen[1] >= datasets - ({owner} if kind == "datasets" else set()), path
-
-
-def test_a_run_with_a_damaged_status_is_deleted(workspace: Workspace, tmp_path: Path) -> None:
-    shutil.copytree(workspace.root, tmp_path / "copy")
-    copied = Workspace(tmp_path / "copy")
-    for name in ("status.json", "job.json"):
-        for run_id in ("run-a", "run-c"):
-            (copied.run_folder(run_id) / name).write_bytes(b"[" * 100_000)
-    app = App(copied)
-    for run_id in ("run-a", "run-c"):
-        app.runner.delete(run_id)
-        assert not copied.runs.joinpath(run_id).exists()
-    app.close()

@@ -24,6 +24,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "removed": Path.unlink, A_FOLDER: lambda path: (path.unlink(), path.mkdir()),
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-5]), "empty": lambda path: path.write_bytes(b""),
     "overwritten": lambda path: path.write_bytes(b"\0 not json at all" * 400),
+    "deep": lambda path: path.write_bytes(b"[" * 100_000),
     "flipped": lambda path: path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes())),
     "other types": lambda path: path.write_text(
         '{"kind": 3, "name": [], "created": {}, "state": "rumbling", "attempt": null}'
@@ -44,25 +45,27 @@ def test_a_new_runner_needs_only_the_folders(runner: Runner) -> None:
     assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(jobs)), "in order"
 
 
-@pytest.mark.parametrize("damaged_by", DAMAGES)
 @pytest.mark.parametrize("name", ["job.json", "spec.json", "status.json"])
-def test_no_damaged_folder_blocks(runner: Runner, name: str, damaged_by: str) -> None:
-    queued, stopped = (runner.submit("noop", {"steps": 0}, "") for _ in range(2))
-    runner.stop(stopped)
-    for job_id in (queued, stopped):
-        DAMAGES[damaged_by](runner.folder(job_id) / name)
+def test_no_damaged_folder_blocks(runner: Runner, name: str) -> None:
+    damages: dict[str, str] = {}
+    for damage in DAMAGES:
+        queued, stopped = (runner.submit("noop", {"steps": 0}, "") for _ in range(2))
+        runner.stop(stopped)
+        damages |= {queued: damage, stopped: damage}
+    for job_id, damage in damages.items():
+        DAMAGES[damage](runner.folder(job_id) / name)
     sound = runner.submit("noop", {"steps": 0}, "")
     assert finish(runner, sound).state is State.COMPLETED
     assert sound in [job.id for job in runner.jobs()]
     again = Runner(runner.workspace)
     assert finish(again, again.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
-    unreadable = name == "job.json" or (name, damaged_by) == ("status.json", A_FOLDER)
-    assert again.damaged() == (sorted((queued, stopped), reverse=True) if unreadable else [])
-    for job_id in (queued, stopped):
-        until(lambda job_id=job_id: unreadable or again.tick() or not again.job(job_id).state.is_active)
+    unreadable = {job for job in damages if name == "job.json" or (name, damages[job]) == ("status.json", A_FOLDER)}
+    assert set(again.damaged()) == unreadable
+    for job_id in damages:
+        until(lambda job_id=job_id: job_id in unreadable or again.tick() or not again.job(job_id).state.is_active)
         again.delete(job_id)
     assert again.damaged() == []
-    assert not {queued, stopped} & {folder.id for folder in store.folders(again.workspace)}
+    assert not damages.keys() & {folder.id for folder in store.folders(again.workspace)}
 
 
 @pytest.mark.parametrize("name", ["a file", ".new-x", ".hidden"])

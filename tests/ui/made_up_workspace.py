@@ -86,11 +86,11 @@ def write(root: Path) -> None:
 
 def copy(template: Path, root: Path) -> None:
     """Copies a made-up workspace; only the weights, which nothing changes, are links."""
-    shutil.copytree(template, root, copy_function=lambda source, target: _copy(Path(source), Path(target)))
 
+    def link_weights(source: str, target: str) -> None:
+        (os.link if source.endswith(".safetensors") else shutil.copyfile)(source, target)
 
-def _copy(source: Path, target: Path) -> None:
-    (os.link if source.suffix == ".safetensors" else shutil.copyfile)(source, target)
+    shutil.copytree(template, root, copy_function=link_weights)
 
 
 def end(workspace: Workspace, run_id: str, state: State, **changes: Any) -> None:

@@ -14,7 +14,6 @@ from backend.gguf import sizes
 from backend.models import gguf_header
 
 WIDTH, LAYERS = 256, 3
-SMALLER = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +46,10 @@ def wide(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wide_f16(wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("wide-gguf") / "F16.gguf"
+def wide_f16(wide: Path) -> Path:
+    file = wide.with_name("F16.gguf")
     gguf.convert(wide, file)
     return file
-
-
-@pytest.fixture(scope="module")
-def wide_files(wide_f16: Path) -> dict[str, Path]:
-    files = {kind: wide_f16.with_name(f"{kind}.gguf") for kind in SMALLER}
-    for kind, file in files.items():
-        gguf.quantize(wide_f16, file, kind)
-    return files
 
 
 def stored(file: Path) -> dict[str, int]:
@@ -75,22 +66,24 @@ def stored(file: Path) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("kind", SMALLER)
-def test_a_model_of_fitting_widths(wide: Path, wide_files: dict[str, Path], kind: str) -> None:
-    found = stored(wide_files[kind])
+@pytest.mark.parametrize("kind", ["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"])
+def test_a_model_of_fitting_widths(wide: Path, wide_f16: Path, kind: str, tmp_path: Path) -> None:
+    gguf.quantize(wide_f16, tmp_path / "small.gguf", kind)
+    found = stored(tmp_path / "small.gguf")
     assert sizes.size(wide, kind) == pytest.approx(found["bytes"], rel=0.001)
     assert sizes.too_narrow(wide, kind) == 0.0
     assert not {"Q5_0", "Q5_1"} & set(found)
 
 
 @pytest.mark.parametrize("kind", ["Q6_K", "Q4_K_M"])
-def test_the_bundled_model_is_too_narrow_for_k(bundled_model: Path, f16: Path, kind: str, tmp_path: Path) -> None:
-    """Which layers get a larger type depends on how many there are."""
+def test_the_bundled_models_layers_are_too_narrow_for_k(
+    shallow_model: Path, shallow_f16: Path, kind: str, tmp_path: Path
+) -> None:
     file = tmp_path / f"{kind}.gguf"
-    gguf.quantize(f16, file, kind)
+    gguf.quantize(shallow_f16, file, kind)
     found = stored(file)
     weights = sum(count for name, count in found.items() if name != "bytes")
     fits = sum(count for name, count in found.items() if name.endswith("_K"))
-    assert sizes.size(bundled_model, kind) == pytest.approx(found["bytes"], rel=0.001)
-    assert sizes.too_narrow(bundled_model, kind) == pytest.approx(1 - fits / weights, abs=0.001)
-    assert sizes.too_narrow(bundled_model, "Q8_0") == 0.0
+    assert sizes.size(shallow_model, kind) == pytest.approx(found["bytes"], rel=0.001)
+    assert sizes.too_narrow(shallow_model, kind) == pytest.approx(1 - fits / weights, abs=0.001)
+    assert sizes.too_narrow(shallow_model, "Q8_0") == 0.0

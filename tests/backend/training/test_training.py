@@ -114,7 +114,7 @@ def test_the_tokenizer_is_saved_with_the_adapter(finished: tuple[FakeWork, Train
 
 
 def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult], model: Path, tmp_path: Path) -> None:
-    """Bit for bit on the processor: the same losses and weights after six stops, with dropout."""
+    """Bit for bit on the processor: the same losses and weights after three stops, with dropout."""
     import torch
 
     whole, result = finished
@@ -124,7 +124,7 @@ def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult],
     assert work.events_of("eval") == [], "it ends at once"
     assert not (tmp_path / "result").exists()
     work.attempt += 1
-    for stop_at in (2, 5, 6, 9, 11, 14):
+    for stop_at in (5, 9):
         stopped = train_until(work, stop_at)
         assert (stopped.state, stopped.steps, stopped.weights_changed) == ("stopped", stop_at, True)
         tested = work.events_of("eval")

@@ -81,15 +81,14 @@ def test_an_answer_into_a_closed_pipe_ends_quietly(arguments: list[str], tmp_pat
     assert into_a_closed_pipe(arguments, tmp_path) == (OUTPUT_CLOSED, "")
 
 
-@pytest.mark.parametrize("arguments", [["show", "nosuch", "--json"], ["dance", "--json"]], ids=" ".join)
-def test_an_error_into_a_closed_pipe_ends_with_its_message_only(arguments: list[str], tmp_path: Path) -> None:
-    code, messages = into_a_closed_pipe(arguments, tmp_path)
+def test_an_error_into_a_closed_pipe_ends_with_its_message_only(tmp_path: Path) -> None:
+    code, messages = into_a_closed_pipe(["show", "nosuch", "--json"], tmp_path)
     assert code == OUTPUT_CLOSED
     assert "Traceback" not in messages
     assert "BrokenPipe" not in messages
 
 
-@pytest.mark.parametrize("arguments", [["show", "nosuch"], ["dance"], ["check", "gone.jsonl", "--json"]])
+@pytest.mark.parametrize("arguments", [["dance"], ["check", "gone.jsonl", "--json"]])
 def test_messages_into_a_closed_pipe_end_quietly(arguments: list[str], tmp_path: Path) -> None:
     assert into_a_closed_pipe(arguments, tmp_path, both=True) == (OUTPUT_CLOSED, "")
     assert not (tmp_path / "error.log").exists()

@@ -73,11 +73,6 @@ class TestToken:
         assert (app("models", "--token"), app("models", "--forget-token")) == ({"token": "keyring"}, {"token": None})
         assert (app("models", "--forget-token")["error"], app.code) == ("BadInput", 1)
 
-    def test_other_text_is_rejected_and_not_repeated(self, app: Shell, typed: Callable[[str], None]) -> None:
-        typed("my password\n")
-        assert (app("models", "--token")["error"], app.code) == ("BadInput", 1)
-        assert "my password" not in app.messages + str(app.answer)
-
     def test_without_a_keyring_the_error_names_the_variable(
         self, app: Shell, typed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

@@ -24,6 +24,7 @@ from jobs.records import State
 from tests.ui.conftest import in_loop
 from tests.ui.page_client import PageClient, page_in_process
 from ui.services.app import App
+from ui.services.results.chat import ChatSession
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
 from ui.web.components import sent_file
@@ -180,6 +181,12 @@ def app(tmp_path: Path, workspace_with_layers: Workspace, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "tmp"))
+    answers = ChatSession.answers
+
+    def short(*given: Any, **sampling: Any) -> Any:
+        return answers(*given, **{**sampling, "max_new_tokens": min(sampling["max_new_tokens"], 8)})
+
+    monkeypatch.setattr(ChatSession, "answers", short)
     made = App(workspace_with_layers)
     yield made
     made.close()

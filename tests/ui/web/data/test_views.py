@@ -208,15 +208,9 @@ def test_a_new_example_is_shown_once_it_is_added(page: Page) -> None:
 def test_a_form_of_other_examples_changes_nothing(page: Page, do: str) -> None:
     with pytest.raises(gr.Error, match="no longer open"):
         click(page, do, json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True)
-    assert kinds(page) == []
-
-
-@pytest.mark.parametrize(
-    "do", [("set-instruction:data-2", '{"instruction": "Be warm."}'), ("remove-instruction", "data-2")]
-)
-def test_an_instruction_of_other_examples_changes_nothing(page: Page, do: tuple[str, str]) -> None:
-    with pytest.raises(gr.Error, match="no longer open"):
-        answer(page, page.tabs["data"].instruction, "click", CHOICE, clicked=do)
+    for clicked in ("set-instruction:data-2", '{"instruction": "Be warm."}'), ("remove-instruction", "data-2"):
+        with pytest.raises(gr.Error, match="no longer open"):
+            answer(page, page.tabs["data"].instruction, "click", CHOICE, clicked=clicked)
     assert kinds(page) == []
 
 
@@ -247,7 +241,8 @@ def test_the_instruction_is_set_and_removed(page: Page) -> None:
     assert "helpful AI assistant" in tab.show(CHOICE)[tab.instruction]
     sent = (f"set-instruction:{DATA}", json.dumps({"instruction": "Be <b>warm</b>."}))
     shown = answer(page, tab.instruction, "click", CHOICE, clicked=sent)[tab.instruction]
-    assert all(words in shown for words in ("Be &lt;b&gt;warm", "remove-instruction"))
+    assert "Be &lt;b&gt;warm" in shown
+    assert "remove-instruction" in shown
     shown = answer(page, tab.instruction, "click", CHOICE, clicked=("remove-instruction", DATA))[tab.instruction]
     assert "remove-instruction" not in shown
     assert kinds(page) == ["instruction", "instruction"]
