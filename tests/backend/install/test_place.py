@@ -57,7 +57,8 @@ def test_one_character_too_many_is_refused(more: int, tmp_path: Path, monkeypatc
     told = place.problem(folder, "Windows")
     assert bool(told) == bool(more)
     if more:
-        assert all(words in told for words in ("260", "LongPathsEnabled"))
+        assert "260" in told
+        assert "LongPathsEnabled" in told
 
 
 def test_the_real_path_counts_where_windows_redirects_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

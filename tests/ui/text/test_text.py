@@ -116,9 +116,11 @@ def test_wording_that_is_alike_is_not_called_good() -> None:
     assert verdicts.title(graded) != verdicts.title(report("better"))
     assert (verdict_card.tone(graded, "better"), verdict_card.tone(report("better"), "better")) == ("calm", "good")
     version = verdict_card.against_parent(report("better", measure="chrf", **against_parent("better")))
-    assert all(words in version for words in ('class="alert calm"', "Worded more like your answers than version 1"))
+    assert 'class="alert calm"' in version
+    assert "Worded more like your answers than version 1" in version
     right = verdict_card.against_parent(report("better", **against_parent("better")))
-    assert all(words in right for words in ('class="alert good"', "Better than version 1"))
+    assert 'class="alert good"' in right
+    assert "Better than version 1" in right
 
 
 def test_what_so_few_examples_can_prove_is_said_where_nothing_is_shown() -> None:

@@ -71,7 +71,9 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
     table.write_text(json.dumps([{"question": q, "answer": a} for q, a in zip(asked, said, strict=True)]))
     choice = Choice(data_id=app.datasets.add(table, "table.json"))
     card = decisions.card(app.datasets.state(choice))
-    assert all(words in card for words in ("“At nine.” is right (2 of 3 examples)", "ten.” is right (1", "Keep all 3<"))
+    assert "“At nine.” is right (2 of 3 examples)" in card
+    assert "ten.” is right (1" in card
+    assert "Keep all 3<" in card
     assert all(f">{named}<" in card for named in ("Example 1 and example 3", "Example 2"))
     for value, left, dropped in (("2", 0, {1, 3}), ("undo", 3, set()), ("all:1", 0, set())):
         if value == "undo":
@@ -127,7 +129,8 @@ def test_unclear_columns_are_chosen_in_a_form(app: App, file: Path, tmp_path: Pa
     choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_files([table])))
     tab = tabs(app)["data"]
     asked = tab.show(choice)[tab.reading]
-    assert all(words in asked for words in ("How should table.csv be read?", 'data-do="make-examples"'))
+    assert "How should table.csv be read?" in asked
+    assert 'data-do="make-examples"' in asked
     assert '<option value="x2"' in asked
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
     choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))

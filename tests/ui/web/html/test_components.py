@@ -132,11 +132,13 @@ def data(**accepted: Any) -> DatasetState:
 def test_problems_are_listed_once_and_a_fix_can_be_undone() -> None:
     html = issues_panel.card(data())
     assert html.count("answer is empty") == 1
-    assert all(words in html for words in ('<span class="badge bad">2 examples', "Example 18, line 18"))
+    assert '<span class="badge bad">2 examples' in html
+    assert "Example 18, line 18" in html
     assert "Example 51, line 51" in html
     assert html.index("empty") < html.index("same as example 12"), "errors come first"
     html = issues_panel.card(data(empty_answer="all", duplicate=[40]))
-    assert all(words in html for words in ("2 examples removed", 'data-do="undo" data-value="empty_answer"'))
+    assert "2 examples removed" in html
+    assert 'data-do="undo" data-value="empty_answer"' in html
     shown = re.findall(">([^<]+)<", issues_panel.card(data(empty_answer=[18])))
     assert {"1 example removed", "1 example, must be fixed"} <= set(shown)
     assert "Add the most common" in issues_panel.card(data(add_system="all"))
@@ -175,7 +177,8 @@ def test_only_differences_are_listed(app: MadeUpApp) -> None:
     first, again = app.runs.details("run-a"), app.runs.details("run-d")
     assert list(compare_runs.differences(first, again)) == [("Learning rate", "0.0002", "0.0001")]
     html = compare_runs.card(first, again)
-    assert all(words in html for words in (">A <tspan>", ">B <tspan>"))
+    assert ">A <tspan>" in html
+    assert ">B <tspan>" in html
     assert "different examples" not in html
     assert not list(compare_runs.differences(first, first))
 

@@ -127,7 +127,8 @@ def test_counts_and_choices_are_shown() -> None:
     html = blind_card.outcome(ended(), ["base", "tuned"])
     assert all(part in html for part in ("8 times", "28.4", "1 of 2"))
     assert html.count(">your choice<") == 1
-    assert all(words in html for words in ("No answer.", "<form"))
+    assert "No answer." in html
+    assert "<form" in html
     assert 'value="base" selected' in blind_card.before(["base", "tuned"])
 
 

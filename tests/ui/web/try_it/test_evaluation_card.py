@@ -145,7 +145,8 @@ class TestViews:
     def test_progress_has_a_phase_a_count_and_a_bar(self) -> None:
         progress = Progress(phase="Asking your model", done=6, total=24)
         html = evaluation_card.running(evaluated(State.RUNNING, progress=progress))
-        assert all(words in html for words in ('aria-valuenow="25"', "Asking your model. 6 of 24."))
+        assert 'aria-valuenow="25"' in html
+        assert "Asking your model. 6 of 24." in html
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.STARTING])
     def test_before_it_reports_anything_the_bar_has_no_end(self, state: State) -> None:
@@ -173,7 +174,10 @@ class TestViews:
         shown = verdict_card.against_parent(report(**against_parent(verdict)))
         assert shown in verdict_card.verdict(report(**against_parent(verdict)))
         assert f'class="alert {tone}"' in shown
-        assert all(words in shown for words in ("version 1", "6 of 7 right", "4 of 7 right", "1 of the questions"))
+        assert "version 1" in shown
+        assert "6 of 7 right" in shown
+        assert "4 of 7 right" in shown
+        assert "1 of the questions" in shown
 
     def test_why_there_is_no_comparison_is_shown(self) -> None:
         gone = {"run": "run-x", "why_not": "It was deleted."}
@@ -352,7 +356,8 @@ def test_a_trial_is_never_called_a_check(page: Page, trial: Callable[..., None])
     for state in (State.STOPPED, State.INTERRUPTED):
         trial(state)
         shown = str(prompts_of(page).show(CHOICE)[prompts_of(page).card])
-        assert all(words in shown for words in ('class="alert', "trial"))
+        assert 'class="alert' in shown
+        assert "trial" in shown
         assert "check" not in shown.lower()
 
 
