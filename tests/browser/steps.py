@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 TABS = ("start", "data", "train", "try", "share", "runs")
@@ -46,14 +47,19 @@ def take_sample(page: Any, patience: float | None = None) -> None:
     decide_all(page, patience)
 
 
-def decide_all(page: Any, patience: float | None = None) -> None:
-    """Takes the first answer to each question that Data asks. Between two of them the card is away for a moment while
-    the examples are read anew: that nothing is asked any more is seen at the button that leads on."""
+def decide_all(page: Any, patience: float | None = None, then: Callable[[], object] = lambda: None) -> int:
+    """Takes the first answer to each question that Data asks, and does something after each; returns how many. Between
+    two of them the card is away for a moment while the examples are read anew: that nothing is asked any more is seen
+    at the button that leads on."""
     asked, ready = page.locator("#decision .acts button"), page.locator("#to-train:not([disabled])")
     asked.or_(ready).first.wait_for(timeout=patience)
+    decisions = 0
     while decide(page):
+        decisions += 1
+        then()
         asked.or_(ready).first.wait_for()
     ready.wait_for()
+    return decisions
 
 
 def decide(page: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.settings import PROJECT_ROOT
-from tests.browser.steps import begin, decide, open_details, painted, stored, take_sample, ticked
+from tests.browser.steps import begin, decide_all, open_details, painted, stored, take_sample, ticked
 
 # Of its rows 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells, and 56 contradicts 16.
 BAKERY = PROJECT_ROOT / "tests" / "data" / "bakery.csv"
@@ -176,14 +176,11 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
     page.wait_for_function("document.activeElement.closest('#decision')")
     page.wait_for_selector("#reached [data-done=start]", state="attached")
     assert page.locator("#decision del").all_inner_texts() == ["x", "ask Mia", "note", "old"]
-    decisions = 0
     page.get_by_role("button", name="Drop the spare cells of both rows").click()
     page.get_by_text("55 good, 5 need you.").wait_for()
-    while decide(page):
-        decisions += 1
-        page.wait_for_function("document.activeElement.matches('#decision, #decision *, #to-train')")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert decisions == 3
+    focused = "document.activeElement.matches('#decision, #decision *, #to-train')"
+    held = f"{focused} && document.documentElement.scrollWidth <= {width}"
+    assert decide_all(page, then=lambda: page.wait_for_function(held)) == 3
     page.get_by_text("56 examples, ready.").wait_for()
     page.locator("details[data-key=findings] summary", has_text="4 removed (").first.wait_for()
     page.get_by_role("button", name="That is fine: Answers about allergens or health").click()
