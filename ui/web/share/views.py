@@ -19,7 +19,10 @@ from ui.web.html import components
 
 TEXTS = read_json(Path(__file__).with_suffix(".json"))
 KINDS: dict[str, tuple[str, str]] = TEXTS["kinds"]  # title, description
-PHASES: dict[str, tuple[str, int | None, int]] = TEXTS["phases"]  # by their first word
+STEPS: dict[str, str] = TEXTS["steps"]  # by the first word of the phase
+TYPES: dict[str, str] = TEXTS["types"]
+_OPEN: dict[str, str] = TEXTS["open"]
+_MEASURED = ("Merging", "Converting", "Making", "Asking")  # in bytes or questions; checks take unlike times
 FAILED = "A check of this file failed"
 FAILED_MEANS = TEXTS["failed_means"]
 _WORTH_SAYING = 0.05  # the share of weights
@@ -35,9 +38,6 @@ def choices(sizes: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
             size += f", or {fmt.size(most)} if rounding would lose what it learned"
         offered.append((f"{title}\n{description}{size}", key))
     return offered
-
-
-TYPES: dict[str, str] = TEXTS["types"]
 
 
 def gguf_types(
@@ -78,9 +78,9 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     if line.failure:
         return components.card(title, components.problem_alert(line.failure), badges=badge)
     if line.active:
-        phase, percent = how_far(line)
+        step = current_step(line)
         cancel = components.button("Cancel", "cancel", line.id, label=f"Cancel: {title}")
-        return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.", aside=cancel)
+        return components.card(title, components.progress(None, step), badges=badge, lead=f"{step}.", aside=cancel)
     result, is_page = line.result, line.to == PAGE
     # The folder, or the model, before the texts about it.
     files = sorted(result.files, key=lambda file: (not file.name.endswith(f"-{PAGE}.zip"), -file.bytes))
@@ -106,11 +106,13 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     return components.card(title, warning, checks, sizes, hidden, badges=components.badge("Check failed", "bad"))
 
 
-def how_far(line: ExportStatus) -> tuple[str, int | None]:
-    """What is being done, in a person's words, and how far all of it is, in percent; None where that is not known."""
+def current_step(line: ExportStatus) -> str:
+    """What is being done, in a person's words, and how much of this step is done where that is measured. How long the
+    steps take beside each other depends on model and computer, so nothing is said of the whole."""
     phase, percent, _ = fmt.progress(line.progress)
-    words, start, end = PHASES.get(phase.partition(" ")[0], (phase, None, 0))
-    return words, None if start is None else start + (end - start) * (percent or 0) // 100
+    first_word = phase.partition(" ")[0]
+    words = STEPS.get(first_word, phase)
+    return f"{words}: {percent}% of this step" if percent and first_word in _MEASURED else words
 
 
 def _links(line: ExportStatus, files: Iterable[ExportFile]) -> Markup:
@@ -118,9 +120,6 @@ def _links(line: ExportStatus, files: Iterable[ExportFile]) -> Markup:
         components.download_link(line.folder / file.name, file.name, f"Download {file.name}", fmt.bytes_of(file.bytes))
         for file in files
     )
-
-
-_OPEN: dict[str, str] = TEXTS["open"]
 
 
 def added(program: str, name: str, instruction: str) -> Markup:
