@@ -45,8 +45,8 @@ class Watched:
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was stopped while it waited for its turn."""
-        return self.state == "stopped" and self.job.started is None
+        """Whether it was stopped while it waited for its first turn; one that was resumed has learned something."""
+        return self.state == "stopped" and self.job.attempt == 1 and self.job.started is None
 
     @property
     def can_stop(self) -> bool:
@@ -101,11 +101,13 @@ def status(watched: Watched) -> Markup:
 
 
 def notices(notes: Sequence[NoteEvent]) -> Markup:
-    """The latest few notes of the run, such as that it retried with less memory."""
-    return components.join(
-        components.alert("calm", note.title, note.what, note.next)
-        for note in list({note.title: note for note in notes}.values())[-NOTICES:]
-    )
+    """The latest few notes of the run, such as that it retried with less memory; of repeated ones the last."""
+    latest: dict[str, NoteEvent] = {}
+    for note in notes:
+        latest.pop(note.title, None)  # so that it moves to the end
+        latest[note.title] = note
+    shown = list(latest.values())[-NOTICES:]
+    return components.join(components.alert("calm", note.title, note.what, note.next) for note in shown)
 
 
 def time_left(progress: Progress | None) -> str:
