@@ -55,14 +55,15 @@ def _share(name: str, report: EvaluationSummary) -> float | None:
 
 def sure(report: EvaluationSummary) -> str:
     """How far the headline may be off, in words; "" where nothing is known of other questions."""
-    shares = [_share(name, report) for name in (TUNED, BASE)]
-    ranges, form = [interval(name, report) for name in (TUNED, BASE)], "sure_mean"
+    names, form = (TUNED, BASE), str(report.main_measure)
+    shares, ranges = [_share(name, report) for name in names], [interval(name, report) for name in names]
     if counted := [round(share * report.clusters) for share in shares if share is not None]:
         bounds = (wilson_interval(count, report.clusters) for count in counted)
-        ranges, form = [f"{100 * low:.0f} to {100 * high:.0f}" for low, high in bounds], "sure"
-    elif not math.isfinite(report.systems[TUNED].interval[1]):
+        ranges, form = [f"{low:.0%} to {high:.0%}" for low, high in bounds], "counted"
+    elif not all(math.isfinite(report.systems[name].interval[1]) for name in names):
         return ""
-    return str(_WORDS[form]).format(*ranges, items=fmt.count(report.items, "question"), kind=_kind(report))
+    items = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "question")
+    return str(_WORDS["sure"][form]).format(*ranges, items=items, kind=_kind(report))
 
 
 def _kind(report: EvaluationSummary) -> str:

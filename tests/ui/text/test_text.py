@@ -101,11 +101,17 @@ def report(verdict: str, against: str = "not_measured", measure: str = "json", *
 
 
 def test_right_answers_are_counted_and_likeness_is_a_number() -> None:
-    assert all(counted in verdicts.sentence(report("better")) for counted in ("21 of 24 right", "0 of 24 right"))
-    assert "likely 69 to 96 would be right. Of the base model's, 0 to 14." in verdicts.sure(report("better"))
+    right = report("better")
+    assert "21 of 24 right" in verdicts.sentence(right)
+    assert "0 of 24 right" in verdicts.sentence(right)
+    assert "likely 69% to 96% would be right. Of the base model's answers, 0% to 14%." in verdicts.sure(right)
+    assert "likely 44% to 97%" in verdicts.sure(report("better", clusters=6)), "what depends on each other counts once"
     assert "69% to 96%" in verdicts.system_line("tuned", report("better"))
     graded = report("better", measure="chrf")
     assert "Similarity 0.88" in verdicts.sentence(graded)
+    assert "likely a mean similarity of 0.69 to 0.96. The base model's, 0.00 to 0.14." in verdicts.sure(graded)
+    texts = report("better", measure="perplexity")
+    assert "24 texts: over many others, likely a perplexity of 0.7 to 1.0." in verdicts.sure(texts)
     assert "0.69 to 0.96" in verdicts.system_line("tuned", graded)
 
 
