@@ -147,8 +147,8 @@ class ImportPanel:
             choice = state.choice(inputs)
             if not is_named(text):
                 shown = take(inputs, text, self.join_text)
-                now = datasets.progress(self.app.validated(choice))
-                return shown if now and now.error else {**shown, self.pasted: ""}
+                is_read = not state.changed(shown).get("import_id")  # else reading it may still fail
+                return {**shown, self.pasted: ""} if is_read else shown
             if choice.data_id and inputs[self.join_text]:
                 what, untick = "A dataset of the hub can't be added to others.", "Untick the box above the button."
                 raise BadInput(what, "It is imported by itself.", untick)

@@ -141,7 +141,9 @@ class DataTab:
         """The examples are read in the background; if that was quick, they are shown at once. said: what was done."""
         before = self._state.choice(inputs)
         choice = self.app.validated(before.replace(import_id=import_id))
-        said = said or (CHOOSER["former"] if before.data_id else "")
+        reading = self.app.datasets.progress(choice)
+        stay_open = bool(choice.import_id and reading and reading.error)  # the examples from before
+        said = said or (CHOOSER["former"] if before.data_id and not stay_open else "")
         return {
             self.said: components.text(said, "status"),
             **self._state.change(before, choice),

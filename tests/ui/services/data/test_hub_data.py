@@ -47,14 +47,17 @@ def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monk
         answer(page, panel.use_text, "click", Choice(), {panel.pasted: "hf:../etc"})
     with pytest.raises(gr.Error, match="be added to others"):
         answer(page, panel.use_text, "click", choice, {**pasted, panel.join_text: True})
-    said, typed, before = page.tabs["data"].said, {panel.pasted: LINES.decode()}, []
-    for open_now, join in ((Choice(), False), (choice, False), (choice, True)):
-        shown = answer(page, panel.use_text, "click", open_now, {**typed, panel.join_text: join})
-        imported(app, Choice(**page.state.changed(shown)))
-        before.append((shown[panel.pasted], str(shown[said])))
-    assert [("stay under “Earlier examples”" in words, "40 examples" in words, kept) for kept, words in before] == [
-        (False, False, ""), (True, False, ""), (False, True, ""),
-    ]  # fmt: skip
+    monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 90.0)
+    for open_now, join, words in ((Choice(), False, ""), (choice, False, "stay under"), (choice, True, "40 examples")):
+        typed = {panel.pasted: LINES.decode(), panel.join_text: join}
+        shown = answer(page, panel.use_text, "click", open_now, typed)
+        said = str(shown[page.tabs["data"].said])
+        assert words in said
+        assert bool(words) == bool(said)
+        assert shown[panel.pasted] == "", "it is taken"
+    shown = answer(page, panel.use_text, "click", choice, {panel.pasted: "Too short", panel.join_text: False})
+    assert not shown[page.tabs["data"].said], "the examples from before stay open"
+    assert panel.pasted not in shown, "what can't be read stays in its field"
     assert str(panel.show(False, choice.data_id)[panel.earlier]).count("Open Pasted text of ") == 2
 
 
