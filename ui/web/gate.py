@@ -22,7 +22,7 @@ from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
 from ui.web import front_page
-from ui.web.guard import is_loopback
+from ui.web.guard import is_loopback, is_public
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
@@ -43,7 +43,9 @@ _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so
 _VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_MUCH = "You have sent too much in a minute."
-_TOO_MANY = "Very many people come here from your address at once. Load this page again in a few seconds."
+_TOO_MANY = "Very many people come here from your address at once. This page loads again in a few seconds."
+_RETRY_AFTER = "3"  # seconds: of a large school class, the last ones come in by themselves
+_NOTHING = "There is nothing at this address."
 _MOST_REMEMBERED = 1000  # visitors, and addresses
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 
@@ -105,7 +107,7 @@ class Gate:
         visitor, scope[WHY_NONE] = visitor_of(scope, self._visitors, self._accounts)
         if reading and path == "/" and not visitor:
             if not await self._has_a_turn(self._address(scope)):
-                await _refuse(scope, receive, send, _TOO_MANY, 429)
+                await _refuse(scope, receive, send, _TOO_MANY, 429, retries=True)
                 return
             send = self._welcome(scope[WHY_NONE], send)
         scope[VISITOR] = visitor
@@ -148,16 +150,18 @@ class Gate:
 
     async def _has_a_turn(self, address: str) -> bool:
         """Has newcomers wait a moment where many come from one address at once, and refuses those who would wait for
-        long: one client may pretend to be thousands. Where the address is unknown, they may be many, and only wait."""
+        long: one client may pretend to be thousands. An address that is unknown, or of a local network, may be that of
+        a proxy with many people behind it: they only wait."""
         now, turns = time.monotonic(), self._newcomers
-        turn = max(turns.get(address, 0.0), now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
-        if turn > now + _LONGEST_WAIT and address:
-            return False
-        turns[address] = turn = min(turn, now + _LONGEST_WAIT)
+        latest = turns.pop(address, 0.0)
+        turn = max(latest, now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
+        is_refused = turn > now + _LONGEST_WAIT and is_public(address)
+        turns[address] = latest if is_refused else min(turn, now + _LONGEST_WAIT)  # at the end: it is the last to go
         if len(turns) > _MOST_REMEMBERED:
             del turns[next(iter(turns))]
-        await sleep(max(0.0, turn - now))
-        return True
+        if not is_refused:
+            await sleep(max(0.0, turns[address] - now))
+        return not is_refused
 
     def _welcome(self, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
@@ -282,10 +286,11 @@ class Gate:
 
 
 async def _refuse(
-    scope: Scope, receive: Receive, send: Send, why: str = "There is nothing at this address.", status: int = 404
+    scope: Scope, receive: Receive, send: Send, why: str = _NOTHING, status: int = 404, retries: bool = False
 ) -> None:
+    """retries: whether a browser asks again by itself."""
     await sleep(_PAUSE)
-    await PlainTextResponse(why, status)(scope, receive, send)
+    await PlainTextResponse(why, status, {"Refresh": _RETRY_AFTER} if retries else None)(scope, receive, send)
 
 
 def _length(scope: Scope) -> int | None:

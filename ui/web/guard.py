@@ -138,6 +138,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_public(host: str) -> bool:
+    """Whether it is an address of the internet: not a name, and not of this computer or of a local network."""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
+
+
 def literals(address: str) -> set[str]:
     """The ways a browser writes an address: IPv6 in brackets, also as IPv4 if it is mapped; none for a name.
 
