@@ -235,9 +235,11 @@ def note_running(workspace: Workspace, url: str) -> None:
 
 def running_at(workspace: Workspace) -> str:
     """The address of the app that runs on this workspace. Raises WorkspaceProblem if it reports none."""
-    for _ in range(500):  # a first start compiles all that it imports
+    for tried in range(500):  # a first start compiles all that it imports
         if url := read_if_json(workspace.root / "app.json").get("url"):
             return str(url)
+        if tried == 10:  # two seconds
+            print("Another Apprentice is just starting. Waiting for its page.", file=sys.stderr, flush=True)
         time.sleep(0.2)
     what = f"Another Apprentice uses the workspace {workspace.root} but shows no page."
     raise WorkspaceProblem(what, "", "Close its window or restart the computer, then start again.")
