@@ -3,7 +3,7 @@
 // the keyboard is on a button of the card, never while something is typed; Escape leaves a field for the card's first
 // button.
 const card = () => document.querySelector('#making form.making');
-const main = () => card().querySelector('.acts button');
+const firstButton = () => card().querySelector('.acts button');
 let adding = false; // another text, in the chooser below
 document.addEventListener('click', (event) => {
   const sentence = event.target.closest('#making [data-sentence]');
@@ -40,10 +40,10 @@ document.addEventListener('keydown', (event) => {
   const form = card();
   if (event.repeat || !form?.contains(event.target)) return;
   const typing = event.target.matches('textarea, input:not([type=checkbox]), select');
-  if (typing && event.key === 'Escape') main().focus();
+  if (typing && event.key === 'Escape') firstButton().focus();
   if (!typing && event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
     event.preventDefault(); // on a sentence, too, which Enter would press again
-    main().click();
+    firstButton().click();
   }
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = [...document.querySelectorAll('#making kbd')].find((each) => each.textContent === event.key.toLowerCase());
@@ -65,7 +65,7 @@ apprentice.onRedraw(() => {
   const empty = [...form.querySelectorAll('textarea')].find((field) => !field.value);
   const top = form.closest('.card').getBoundingClientRect().top;
   if (top < 0 || top > window.innerHeight / 2) form.closest('.card').scrollIntoView({ block: 'start' });
-  (empty ?? main()).focus({ preventScroll: true });
+  (empty ?? firstButton()).focus({ preventScroll: true });
 });
 apprentice.onRedraw(() => {
   const topic = adding && document.querySelector('#topic textarea');

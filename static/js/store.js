@@ -33,8 +33,8 @@ const store = {
 
   // As `patch`, unless one of the fields has another value by now than when the server read it.
   correct(before, changes) {
-    const isOld = (name) => name in choice && JSON.stringify(choice[name]) !== JSON.stringify(before[name]);
-    if (!Object.keys(changes).some(isOld)) store.patch(changes);
+    const isNewer = (name) => name in choice && JSON.stringify(choice[name]) !== JSON.stringify(before[name]);
+    if (!Object.keys(changes).some(isNewer)) store.patch(changes);
   },
 
   value(name) {

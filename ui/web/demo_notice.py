@@ -43,5 +43,5 @@ def notice(limits: Limits, loss: Loss | None) -> Markup:
     """The line. loss: why the visitor's earlier work is gone."""
     lost = components.alert("warn", "Your earlier work is gone.", LOST[loss]) if loss else components.EMPTY
     lifetime, training = fmt.duration(limits.lifetime), fmt.duration(limits.training)
-    own = fmt.TEXTS["demo"].format(lifetime=lifetime, rows=fmt.number(limits.rows), training=training)
+    own = fmt.TEXTS["shared_demo"].format(lifetime=lifetime, rows=fmt.number(limits.rows), training=training)
     return lost + components.text(own, "small")

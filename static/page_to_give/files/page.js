@@ -2,7 +2,8 @@
 // The page with a model in it: loads the model, asks it, shows its answers. Nothing leaves this device.
 // settings.js comes first: the model's name, its instruction, examples, whether it learned to answer
 // each question alone, the form of its answers (a JSON schema, if any), whether to hold them to it at first, whether its
-// template can skip a thought before the answer, the empty thought that it writes there, the files with their sizes, and the tokens of its context.
+// template can skip a thought before the answer, the empty thought that it writes there, the files with their sizes, and
+// the tokens of its context.
 {
   const { name, instruction, examples, alone, form, hold, skipsThought, opening = "", files, context } = settings;
   const at = (id) => document.getElementById(id);

@@ -21,7 +21,6 @@ DAMAGED = Failure(
     why="Its file status.json is damaged, or of a version that is not supported.",
     next="Make the export again.",
 )
-NO_BASE = fmt.TEXTS["no_base"]
 
 
 def read_result(job: Job) -> ExportResult | None:
@@ -69,11 +68,11 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
 def needs(model: Path) -> str:
     """The disk space and memory for exporting a model trained from the one in `model`, computed from its files."""
     if not any(model.glob("*.safetensors")):
-        return NO_BASE
+        return fmt.TEXTS["base_model_gone"]
     whole = fmt.size(_size(model, "*.safetensors"))
     disk = fmt.size(max(merged_disk(model), gguf_disk(model, ["Q8_0"])) / MIB)
     memory = fmt.size(memory_needed(model) / MIB)
-    return fmt.TEXTS["needs"].format(disk=disk, memory=memory, whole=whole)
+    return fmt.TEXTS["export_needs"].format(disk=disk, memory=memory, whole=whole)
 
 
 def too_narrow(model: Path) -> dict[str, float]:

@@ -174,7 +174,7 @@ def _blocked(data: CheckedDataset, why_not: str, need: Estimate, settings: Train
     weights = need.memory.parts.get("weights", 0.0)
     if weights > need.fit.has_mib and len(best_first(hardware.gpus)) < 2:  # with more, its script can divide it
         needs, has = fmt.sizes(weights, need.fit.has_mib)
-        return _NOTES["weights"].format(needs=needs, has=has)
+        return _NOTES["weights_too_large"].format(needs=needs, has=has)
     return ""
 
 
@@ -184,4 +184,4 @@ def _disk_too_small(entry: Entry, settings: TrainSettings, hardware: Hardware) -
     if needed <= hardware.disk_free_mib:
         return ""
     needs, has = fmt.sizes(needed, hardware.disk_free_mib)
-    return _NOTES["disk"].format(needs=needs, has=has)
+    return _NOTES["disk_too_small"].format(needs=needs, has=has)

@@ -21,7 +21,6 @@ from ui.services.training.runs import RunService
 from ui.text import format as fmt
 
 CONTINUED_EPOCHS = 3  # at most, recommended for a run that continues another one
-GENTLY = fmt.TEXTS["gently"]
 AS_BEFORE = "Same as in the version it continues; it can't be changed."
 
 
@@ -95,7 +94,7 @@ class VersionService:
             "num_train_epochs": min(advice.settings.num_train_epochs, CONTINUED_EPOCHS),
             "learning_rate": advice.settings.learning_rate / 2,
         }
-        why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE), **dict.fromkeys(gently, GENTLY)}
+        why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE), **dict.fromkeys(gently, fmt.TEXTS["continue_gently"])}
         return advice.model_copy(update={"settings": advice.settings.changed(**shape, **gently), "why": why})
 
     # What the person calls it

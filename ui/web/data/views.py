@@ -46,19 +46,18 @@ def samples(offered: Iterable[Sample]) -> Markup:
 
 def earlier(stored: Sequence[StoredDataset], data_id: str) -> Markup:
     """The stored datasets, newest first, to open again or delete. data_id: the open one."""
-    now = time.time()
     names = Counter(dataset.name for dataset in stored)
-    lines = [_earlier(dataset, dataset.id == data_id, now if names[dataset.name] == 1 else 0.0) for dataset in stored]
+    lines = [_earlier(dataset, dataset.id == data_id, names[dataset.name] > 1) for dataset in stored]
     table = tables.table(("Name", "Size", "Added", ""), lines, "Earlier examples")
     return components.fold(f"Earlier examples: {len(lines):,}", table, key="earlier") if lines else components.EMPTY
 
 
-def _earlier(dataset: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
-    """now: 0 where another one has the same name, so that only the exact time tells them apart."""
-    added = (
-        fmt.when(dataset.added, now) if now else f"{fmt.moment(dataset.added)}:{time.localtime(dataset.added)[5]:02}"
-    )
-    label = f"Open {dataset.name}" if now else f"Open {dataset.name} of {added}"
+def _earlier(dataset: StoredDataset, is_open: bool, has_namesake: bool) -> tuple[str, ...]:
+    """has_namesake: whether another one has the same name, so that only the exact time tells them apart."""
+    added, label = fmt.when(dataset.added, time.time()), f"Open {dataset.name}"
+    if has_namesake:
+        added = f"{fmt.moment(dataset.added)}:{time.localtime(dataset.added).tm_sec:02}"
+        label += f" of {added}"
     open_it = "" if is_open else components.button("Open", "open", dataset.id, "firm", label)
     sure = components.button("Delete for good", "delete", dataset.id, "danger")
     acts = components.acts(open_it, components.confirm("Delete", DELETES, sure))

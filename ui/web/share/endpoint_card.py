@@ -16,7 +16,6 @@ from ui.web.components import button, clickable, clicked, html
 from ui.web.html import components
 from ui.web.share.views import TEXTS
 
-LEAD = TEXTS["endpoint"]
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
 IN_FORM = "Every answer is JSON in the form of your examples (JSON schema)"
 FORM = "The form of the answers in Try and in other programs (JSON schema); empty it for that of your examples"
@@ -31,7 +30,7 @@ class EndpointCard:
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
         with gr.Accordion("Use it from other programs", open=False, elem_classes="fold-block"):
-            html(components.text(LEAD))
+            html(components.text(TEXTS["endpoint"]))
             self.in_form = gr.Checkbox(label=IN_FORM, visible=False, elem_id="endpoint-form")
             self.form = clickable(elem_id="answer-form")
             self.origins = gr.Textbox(label=ORIGINS, placeholder="https://shop.example", elem_id="endpoint-origins")

@@ -21,7 +21,6 @@ from ui.web.html import components
 from ui.web.share.views import TEXTS
 from ui.web.start import download_card
 
-LEAD = TEXTS["hub"]
 NO_EXPORT = "First make a file above: any but the script and everything in one file."
 TITLES: dict[Form, str] = {
     "adapter": "Only what it learned (adapter)",
@@ -37,7 +36,7 @@ class HubCard:
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
         with gr.Accordion("Put it on Hugging Face", open=False, elem_classes="fold-block"):
-            html(components.text(LEAD))
+            html(components.text(TEXTS["hub"]))
             self.token = clickable(elem_id="hub-token")
             self.form = gr.Radio([(TITLES[key], key) for key in FORMS], label="What to upload", elem_id="hub-form")
             name: dict[str, Any] = {"label": "Its name there", "placeholder": "my-model"}

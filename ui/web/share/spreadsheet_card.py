@@ -16,7 +16,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file
 from ui.web.html import components
 
-LEAD = fmt.TEXTS["spreadsheet"].format(rows=fmt.number(MOST_ROWS))
+LEAD = fmt.TEXTS["answer_a_spreadsheet"].format(rows=fmt.number(MOST_ROWS))
 SAVED = "The answers so far are saved."
 
 

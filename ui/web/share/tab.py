@@ -19,7 +19,6 @@ from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
 DEFAULT = "gguf:Q8_0"
-ONLY_SCRIPT = TEXTS["only_script"]
 MADE = "It is made already, from this model: see below."
 
 
@@ -77,7 +76,7 @@ class ShareTab:
             self.types: gr.update(choices=gguf_types(sizes, narrow, has_quantizer()), info=types_note(has_quantizer())),
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
-            self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
+            self.why_not: busy or (TEXTS["only_script"] if only_script else why_not),
             self.exports: exports(
                 jobs,
                 self.app.results.system_message(choice.run_id) if jobs else "",

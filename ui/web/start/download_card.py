@@ -15,7 +15,6 @@ from ui.web.html import components
 
 TOKENS = "https://huggingface.co/settings/tokens"
 GATED = "Its makers share it only with people who accept its license and have an access token."
-ANOTHER = fmt.TEXTS["another"]
 NAME = Markup(
     '<div><label>Name<input name="name" placeholder="OWNER/NAME" autocomplete="off" spellcheck="false" required>'
     '</label><button type="submit" class="btn firm">Look it up</button></div>'
@@ -46,7 +45,10 @@ def fetching(status: DownloadStatus) -> Markup:
 def another(looked_up: Sequence[Entry], jobs: Mapping[str, Job]) -> Markup:
     """A field for a model that the catalogue lacks, how its look-up goes, and what is known of those that were found.
     jobs: the latest download of each model, by its id."""
-    parts = [components.text(ANOTHER, "small"), components.form("look-up", NAME, kind="token")]
+    parts = [
+        components.text(fmt.TEXTS["any_model_of_the_hub"], "small"),
+        components.form("look-up", NAME, kind="token"),
+    ]
     known = {entry.id for entry in (*catalogue.entries(), *looked_up)}
     unknown = {model_id: job for model_id, job in jobs.items() if model_id not in known}
     running = next((model_id for model_id, job in unknown.items() if not job.state.is_terminal), "")

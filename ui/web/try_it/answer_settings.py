@@ -79,7 +79,7 @@ class DocumentFields:
 
     def __init__(self) -> None:
         with gr.Accordion(LONG_TEXT, open=False, elem_classes="fold-block", elem_id="document"):
-            html(components.text(fmt.TEXTS["pieces"], "small"))
+            html(components.text(fmt.TEXTS["asked_in_pieces"], "small"))
             kind = "A text file (.txt or .md)"
             self.file = gr.File(label=kind, file_types=list(SUFFIXES), height=120, elem_id="document-file")
         self.inputs: list[Any] = [self.file]

@@ -87,7 +87,7 @@ def before(questions: int, problem: Markup = components.EMPTY, seconds: tuple[fl
     """The card before prompts are tried. questions: how many there are, 0 where that is not known. seconds: the least
     and the most that it takes, None where that is not known."""
     many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
-    lead = fmt.TEXTS["prompts"].format(many=many)
+    lead = fmt.TEXTS["prompts_before_training"].format(many=many)
     takes = f"It takes {fmt.span(*seconds)}. (computed from the speed of this computer)" if seconds else ""
     return components.card(TITLE, problem, components.text(takes, "small"), lead=lead)
 
