@@ -70,7 +70,8 @@ class TestToken:
         assert app("models", "--token") == {"token": "keyring"}
         assert self.SECRET not in app.messages
         typed("")
-        assert (app("models", "--token"), app("models", "--forget-token")) == ({"token": "keyring"}, {"token": None})
+        assert app("models", "--token") == {"token": "keyring"}
+        assert app("models", "--forget-token") == {"token": None}
         assert (app("models", "--forget-token")["error"], app.code) == ("BadInput", 1)
 
     def test_without_a_keyring_the_error_names_the_variable(

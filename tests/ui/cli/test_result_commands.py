@@ -52,7 +52,8 @@ def test_it_is_printed_as_written(written: list[str], tmp_path: Path, capsys: py
 
 
 def test_json_names_the_engine(written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (chat(tmp_path, "--json"), json.loads(capsys.readouterr().out)) == (0, ANSWER)
+    assert chat(tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == ANSWER
 
 
 @pytest.fixture

@@ -200,7 +200,8 @@ def test_a_request_without_a_password_forgets_nothing(monkeypatch: pytest.Monkey
 def test_a_long_login_or_one_of_unknown_length_is_not_read() -> None:
     (person,) = browsers("192.0.2.7")
     assert person.post("/login", content="x" * 20_000).status_code == 413
-    assert (person.post("/login", content=iter([b"right"])).status_code, attempt(person, "right")) == (413, 200)
+    assert person.post("/login", content=iter([b"right"])).status_code == 413
+    assert attempt(person, "right") == 200
 
 
 def test_many_wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() -> None:
