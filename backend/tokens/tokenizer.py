@@ -181,6 +181,8 @@ def _ids(answer: Sequence[Any]) -> list[int]:
 
 
 def _count(tokens: Any, runs: Any, skipped: Any) -> TokenCount:
+    if tokens < 0:
+        raise ValueError("fewer tokens than none")
     return TokenCount(int(tokens), tuple((int(start), int(end)) for start, end in runs), int(skipped))
 
 

@@ -116,20 +116,24 @@ def test_a_long_request_that_passes_a_limit_fails_alone(
     assert not isinstance(sound, ApprenticeError)
 
 
-ANSWERS = [
-    [], [5], ["x"], [[0]], [[1, [[0, "x"]], 0, ""]], [[1e999, [], 0, ""]], [[1, [], 0, 7]], [[1, [], 0, "AAA="]],
-    [[1, [], 0, ""]] * 2,
+ANSWERS = [  # and the bytes of ids and labels after each, eight for a token
+    ([], 0), ([5], 0), (["x"], 0), ([[0]], 0), ([[1, [[0, "x"]], 0]], 8), ([[1e999, [], 0]], 0), ([[-1, [], 0]], 0),
+    ([[1, [], 0]], 0), ([[1, [], 0]], 7), ([[1, [], 0]], 16), ([[1, [], 0]] * 2, 16),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=range(len(ANSWERS)))
-def test_an_answer_that_is_none_ends_the_child(answer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", repr(answer))))
-    monkeypatch.setattr(box.frames, "read", lambda *_: ("done", answer))
+@pytest.mark.parametrize(("answer", "size"), ANSWERS, ids=range(len(ANSWERS)))
+def test_an_answer_that_is_none_ends_the_child(
+    answer: Any, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", f"{answer} {size}")))
+    monkeypatch.setattr(box.frames, "read", lambda *_: (["done", answer], bytes(size)))
     assert isinstance(tokenizer.encode_rows([Row(1, 1, [QUESTION])])[0], BadInput)
     if answer not in ([], [5]):  # which are ids
         with pytest.raises(BadInput):
             tokenizer.prompt_ids([QUESTION])
+    if answer != [[1, [], 0]]:  # which is a count
+        assert isinstance(tokenizer.count_rows([Row(1, 1, [QUESTION])])[0], BadInput)
 
 
 def test_a_crash_ends_one_request_and_many_end_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
