@@ -27,7 +27,6 @@ _MOST_EPOCHS = 100.0
 _TEXTS = read_json(Path(__file__).with_suffix(".json"))
 _WORDS: dict[str, str] = _TEXTS["faults"]
 _TOO_BRIEF = ("loops", "same_answer", "repeats_question", "never_ends", "train_longer")  # perhaps
-_CAUSES = dict(zip((True, False, None), _TEXTS["causes"], strict=True))
 _FALL = 0.02  # of the best validation loss before, by which the last one is lower while it is still falling
 _GOOD = 0.9  # a score from which on a model is simply used
 _SURELY = 0.7  # the least that its interval reaches down to: nine right answers of nine
@@ -86,7 +85,8 @@ def still_falling(losses: Sequence[float]) -> bool | None:
 
 def sentence(kind: str, falling: bool | None = None) -> str:
     """The finding in plain words, with its likely cause and what to do. falling: see `still_falling`."""
-    return f"{_WORDS[kind]} {_CAUSES[falling]}" if kind in _TOO_BRIEF else _WORDS[kind]
+    cause = "unknown" if falling is None else "falling" if falling else "not_falling"
+    return f"{_WORDS[kind]} {_TEXTS['causes'][cause]}" if kind in _TOO_BRIEF else _WORDS[kind]
 
 
 def change(kind: str, settings: TrainSettings, falling: bool | None = None) -> dict[str, float]:
@@ -119,19 +119,21 @@ def _repeats(item: Item, text: str) -> bool:
     return bool(question) and answer.startswith(question) and not normalize(item.answer).startswith(question)
 
 
-def cut_short(run: RunSpec) -> str:
-    """That a maximum of steps ended a run before its last epoch, in a sentence; "" where none did."""
+def cut_short(run: RunSpec, steps: int) -> str:
+    """That a maximum of steps ended a run after `steps`, before its last epoch, in a sentence; "" where none did."""
     rows, most = run.data.train_rows, run.settings.max_steps
     planned = run.settings.planned_steps(rows + run.settings.general_rows(rows))
-    return f"Training was cut short after {most} of {planned} steps, its maximum. " if 0 <= most < planned else ""
+    is_cut = 0 <= most <= steps < planned  # early stopping may have ended it before
+    return f"Training was cut short after {steps} of {planned} steps, because that was its maximum. " if is_cut else ""
 
 
-def with_next_step(report: EvaluationReport, falling: bool | None = None, ended: str = "") -> EvaluationReport:
-    """The report with its next step, in a sentence and as a code. falling: see `still_falling`. ended: "continue"
-    where the person stopped the training, or what `cut_short` says."""
+def with_next_step(
+    report: EvaluationReport, falling: bool | None = None, *, stopped: bool = False, cut: str = ""
+) -> EvaluationReport:
+    """The report with its next step, in a sentence and as a code. falling: see `still_falling`. stopped: by the
+    person. cut: what `cut_short` says."""
     kind, step = _next_step(report, falling)
-    cut = "" if ended == "continue" else ended
-    if ended and kind in _TOO_BRIEF and falling is not False:
+    if (stopped or cut) and kind in _TOO_BRIEF and falling is not False:
         fault, kind = _WORDS[kind], "cut_short" if cut else "continue"
         step = f"{fault} {_TEXTS['next'][kind]}"
     return report.model_copy(update={"next": cut + step, "next_kind": kind})

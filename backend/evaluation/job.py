@@ -59,8 +59,9 @@ def run(context: JobContext) -> dict[str, Any]:
     except Stopped:
         return {}
     falling = diagnosis.still_falling(diagnosis.validation_losses(folder))
-    ended = "continue" if result_of(folder).state == "stopped" else diagnosis.cut_short(trained)
-    report = diagnosis.with_next_step(report, falling, ended)
+    result = result_of(folder)
+    cut = diagnosis.cut_short(trained, result.steps)
+    report = diagnosis.with_next_step(report, falling, stopped=result.state == "stopped", cut=cut)
     report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings, falling)})
     write_json(context.folder / REPORT, report.to_json())
     with suppress(OSError):  # a virus scanner may hold it

@@ -91,11 +91,14 @@ def test_more_epochs_are_advised_only_where_the_loss_was_falling(losses: list[fl
     assert diagnosis.change("continue", TrainSettings(), falling) == {}
     limits = [TrainSettings(num_train_epochs=3, keep_general=0, max_steps=most) for most in (-1, 10)]
     runs: list[Any] = [SimpleNamespace(settings=limit, data=SimpleNamespace(train_rows=80)) for limit in limits]
-    ends = [diagnosis.cut_short(run) for run in runs]
-    assert (ends[0], "after 10 of 30 steps" in ends[1]) == ("", True)
-    for ended, kind in (("continue", "continue"), (ends[1], "cut_short"), (ends[0], "loops")):
-        step = diagnosis.with_next_step(brief, falling, ended)
-        assert (step.next_kind, "cut short" in step.next) == ("loops" if falling is False else kind, ended == ends[1])
+    whole, short = (diagnosis.cut_short(run, 10) for run in runs)
+    assert (whole, "after 10 of 30 steps" in short) == ("", True)
+    assert diagnosis.cut_short(runs[1], 4) == "", "early stopping ended it"
+    for stopped, cut, kind in ((True, "", "continue"), (False, short, "cut_short"), (False, "", "loops")):
+        step = diagnosis.with_next_step(brief, falling, stopped=stopped, cut=cut)
+        assert step.next_kind == ("loops" if falling is False else kind)
+        assert step.next.startswith(cut)
+        assert ("cut short" in step.next) == bool(cut)
 
 
 def test_epochs_are_not_raised_where_steps_end_the_training() -> None:
