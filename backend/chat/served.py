@@ -20,7 +20,7 @@ from backend.records.chat import Served
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
-_MOST, _FOR_A_CORE = 16, 4  # slots that help: measured in docs/performance.md
+_MOST, _FOR_A_CORE = 16, 4  # slots that help, as measured on two cores: docs/performance.md
 _LONG = 4096  # tokens for which a slot should have room
 _CHECKED: tuple[Messages, ...] = (
     PROBE,
