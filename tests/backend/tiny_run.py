@@ -167,7 +167,8 @@ def pairs(count: int, seed: int = 0) -> list[Row]:
 
 def make_pairs_run(folder: Path, model: Path, *, rows: int = 24, validation: int = 8, **settings: Any) -> FakeWork:
     """A run folder with the toy task as preference pairs."""
-    data = [it for it in encode_pairs(ChatTokenizer.load(model), pairs(rows + validation)) if isinstance(it, Encoded)]
+    encoded = encode_pairs(ChatTokenizer.load(model), pairs(rows + validation))
+    data = [row for row in encoded if isinstance(row, Encoded)]
     return run_of(folder, model, data[:rows], data[rows:], trainer="dpo", **settings)
 
 

@@ -77,7 +77,9 @@ def trained(who: str, model: Path, rows: Sequence[Encoded], settings: Settings, 
         return in_fresh_process(ours if who == "ours" else peer, model, rows, settings, folder)
     folder.mkdir(parents=True)
     file, script = folder / "rows.jsonl", Path(__file__).with_name("other_trainers.py")
-    lines = ({"input_ids": [*it.input_ids], "attention_mask": [1] * it.tokens, "labels": [*it.labels]} for it in rows)
+    lines = (
+        {"input_ids": [*row.input_ids], "attention_mask": [1] * row.tokens, "labels": [*row.labels]} for row in rows
+    )
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     show_one_gpu()  # in the variables that the program inherits
     command = [str(python_of(who)), str(script), who, str(model), str(file)]

@@ -159,7 +159,8 @@ def test_reasons_name_the_evidence_or_its_absence() -> None:
     qwen = published_results(catalogue.find("Qwen3-4B-Instruct-2507"))
     assert all(fact in qwen for fact in ("15 models", "9 tasks", "2nd"))
     behind = published_results(BUNDLED)
-    assert all(words in behind for words in ("15 models", "best 7"))
+    assert "15 models" in behind
+    assert "best 7" in behind
     assert "no published comparison" in published_results(catalogue.find("Phi-4-mini-instruct"))
     newer = recommend(machine("rtx3090"), model_id="microsoft/Phi-3-mini-4k-instruct", compare=False)
     assert any("Phi-4 mini" in reason for reason in newer.reasons)

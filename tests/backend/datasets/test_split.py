@@ -86,7 +86,8 @@ def test_too_few_rows_to_judge_by_are_named() -> None:
 def test_duplicates_and_identical_rows_stay_on_one_side() -> None:
     rows = [Row(i, i, clean_row(i % 30).messages) for i in range(1, 121)]
     parts = split(rows)
-    train, choosing, judging = ({rows[i].row % 30 for i in it} for it in (parts.train, parts.validation, parts.judging))
+    sides = (parts.train, parts.validation, parts.judging)
+    train, choosing, judging = ({rows[i].row % 30 for i in side} for side in sides)
     assert parts.train
     assert not train & (choosing | judging)
     parts = split([Row(i, i, clean_row(1).messages) for i in range(1, 20)])

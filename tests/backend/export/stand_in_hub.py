@@ -74,7 +74,8 @@ class Answers(BaseHTTPRequestHandler):
         elif found := re.fullmatch(r"/api/(models|spaces)/([\w.-]+/[\w.-]+)(/preupload/main|/commit/main)?", self.path):
             self._repository(f"{found[1]}/{found[2]}", found[3] or "", body)
         elif self.path.endswith(".git/info/lfs/objects/batch"):
-            self._send(200, {"transfer": "basic", "objects": [self._wanted(it) for it in json.loads(body)["objects"]]})
+            wanted = [self._wanted(stored) for stored in json.loads(body)["objects"]]
+            self._send(200, {"transfer": "basic", "objects": wanted})
         else:
             self._send(404, {"error": f"{self.command} {self.path}"})
 

@@ -93,7 +93,8 @@ def check_same_losses(folder: Path, out: str, tolerance: float = 1e-6) -> None:
     assert len(one["loss"]) == 6
     for kind, values in one.items():
         assert several[kind] == pytest.approx(values, abs=tolerance)
-    assert sorted(it.name for it in (folder / out).iterdir()) == sorted(it.name for it in (folder / "one").iterdir())
+    names, expected = ({path.name for path in (folder / made).iterdir()} for made in (out, "one"))
+    assert names == expected
 
 
 def check_import(here: Path, folder: Path, out: str, model: Path) -> None:

@@ -13,7 +13,7 @@ from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.models import gguf_header
 
-WIDTH, LAYERS = 256, 3
+WIDTH, LAYERS = 256, 12  # so many have a first eighth, and a third between it and the last
 
 
 @pytest.fixture(scope="module")

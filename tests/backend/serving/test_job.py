@@ -172,8 +172,9 @@ def test_clients(workspace_with_model: Workspace, bundled_gguf: Path, program: s
         command = [found, str(Path(__file__).parent / "clients" / script), url, KEY, "orders"]
         made = subprocess.run(command, cwd=folder / place, capture_output=True, text=True, check=True)
     learned = ("json_object", "json_mode", "prompted")  # which ask in words for a form that this model never learned
-    failed = {name: it for name, it in json.loads(made.stdout).items() if it != "ok" and not name.endswith(learned)}
-    assert {name: it for name, it in failed.items() if "not installed" not in it} == {}
+    results = json.loads(made.stdout)
+    failed = {name: result for name, result in results.items() if result != "ok" and not name.endswith(learned)}
+    assert {name: result for name, result in failed.items() if "not installed" not in result} == {}
 
 
 @pytest.mark.slow
