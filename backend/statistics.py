@@ -36,7 +36,8 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     center = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     low = 0.0 if successes == 0 else max(0.0, center - half)
-    return low, 1.0 if successes == n else min(1.0, center + half)
+    high = 1.0 if successes == n else min(1.0, center + half)
+    return low, high
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
@@ -49,7 +50,8 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     if only_a < 0 or only_b < 0:
         raise ValueError("counts can't be negative")
     n, fewer = only_a + only_b, min(only_a, only_b)
-    return min(1.0, float(Fraction(2 * sum(math.comb(n, k) for k in range(fewer + 1)), 2**n)))
+    tail = sum(math.comb(n, k) for k in range(fewer + 1))
+    return min(1.0, float(Fraction(2 * tail, 2**n)))
 
 
 def least_provable_gain(n: int) -> float | None:

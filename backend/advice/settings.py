@@ -190,7 +190,7 @@ def _epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) 
         most = min(_GUIDE_MOST_EPOCHS, wanted)
         return most, f"{guide}; {most} are its most. More was not measured on a run like this one."
     passes = min(_MOST_EPOCHS, wanted)
-    reason = _REASONS["nearer" if passes * steps < _LEAST_STEPS else "better"]
+    reason = _REASONS["epochs_come_nearer" if passes * steps < _LEAST_STEPS else "epochs_are_enough"]
     return passes, reason.format(guide=guide, passes=passes, steps=passes * steps, least=_LEAST_STEPS)
 
 
@@ -200,11 +200,11 @@ def _length(entry: Entry, data: Data) -> tuple[int, str]:
         return window, f"Long documents are split into overlapping pieces of {window:,} tokens."
     if data.longest is None:
         words = words_in(ASSUMED_TOKENS)
-        return ASSUMED_TOKENS, _REASONS["assumed"].format(tokens=ASSUMED_TOKENS, words=words)
+        return ASSUMED_TOKENS, _REASONS["length_assumed"].format(tokens=ASSUMED_TOKENS, words=words)
     needed = -(-max(16, data.longest) // 64) * 64
     if needed <= min(LONG, entry.context_length):
         return needed, f"The longest example has {data.longest:,} tokens."
-    return window, _REASONS["cut"].format(longest=data.longest, window=window)
+    return window, _REASONS["length_cut"].format(longest=data.longest, window=window)
 
 
 def _methods(hardware: Hardware) -> tuple[Method, ...]:

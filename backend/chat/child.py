@@ -80,7 +80,8 @@ class ChatChild:
         self._replies.put(None)
 
     def _gone(self) -> ChatFailed:
-        log.warning("the chat process ended with %s", self._child.wait(5))
+        code = self._child.wait(5)
+        log.warning("the chat process ended with %s", code)
         self._replies.put(None)  # for the next call of `receive`
         return ChatFailed(
             "The model stopped working.",

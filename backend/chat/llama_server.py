@@ -25,6 +25,7 @@ from backend.settings import PROGRAM
 _PATIENCE = 600.0  # seconds for an answer
 _GREEDY = Sampling()
 _SIMILAR = 0.1  # share of a prompt that a slot must remember to be chosen for it
+_NO_JSON = object()
 _FORCED = 1000.0  # added to a token's logit, after which it is chosen; its probability is the one before
 
 
@@ -172,9 +173,7 @@ class LlamaServer:
         form = sampling.grammar
         more: dict[str, Any] = {"json_schema": loads(form)} if form.startswith("{") else {"grammar": form}
         reply = self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)
-        text, whole = reply["content"], reply["stop_type"] != "limit"
-        is_json = text.lstrip()[:1] in '{["-0123456789tfn' and not (whole and value_of(text, more) is more)
-        if "json_schema" in more and not is_json:
+        if "json_schema" in more and not _may_be_json(reply["content"], whole=reply["stop_type"] != "limit"):
             why = "llama.cpp can't read it, or no answer fits it."  # which the server passes over in silence
             raise ChatFailed("Answers can't be kept to this form.", why, "Correct it on Share, or ask without it.")
         return list(reply["tokens"])
@@ -205,6 +204,13 @@ class LlamaServer:
         except (httpx.HTTPError, ValueError) as error:
             raise ChatFailed("The model failed.", "llama.cpp could not read the text.", "Ask again.") from error
         return values
+
+
+def _may_be_json(text: str, *, whole: bool) -> bool:
+    """Whether a text is JSON or, if it is not `whole`, may be the beginning of some."""
+    if whole:
+        return value_of(text, _NO_JSON) is not _NO_JSON
+    return text.lstrip()[:1] in '{["-0123456789tfn'
 
 
 def _number(value: float | None) -> float:

@@ -116,7 +116,8 @@ class Asking:
         some = self.train[:: max(1, len(self.train) // CHOSEN_ON)][:CHOSEN_ON]
         scored: list[tuple[float, str]] = []
         for instruction in instructions(self.train, self.measure):
-            answers = self._ask(BASE, some, [with_instruction(it, instruction) for it in some], "Trying instructions")
+            conversations = [with_instruction(item, instruction) for item in some]
+            answers = self._ask(BASE, some, conversations, "Trying instructions")
             scored.append((fmean(self._scores(some, answers)), instruction))
         best = max(scored, key=lambda pair: pair[0])[1]
         conversations = [with_instruction(item, best) for item in self.items]

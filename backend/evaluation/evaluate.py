@@ -115,6 +115,5 @@ class Evaluation:
             loss = asking.models.loss(BASE, replace(item, expected={"role": "assistant", "content": text}))
             return loss >= GIBBERISH and loss >= usual() + UNUSUAL
 
-        return [
-            bad and strange(it, answer.text) for bad, it, answer in zip(wrong, asking.items, tuned.answers, strict=True)
-        ]
+        answered = zip(wrong, asking.items, tuned.answers, strict=True)
+        return [is_wrong and strange(item, answer.text) for is_wrong, item, answer in answered]

@@ -24,7 +24,8 @@ def instructions(train: Sequence[Item], measure: Measure) -> list[str]:
     """At least five ways to ask for this task, written from the training items: the data's own instruction first."""
     texts = [item.answer for item in train]
     length = round(median(len(text.split()) for text in texts)) if texts else 20
-    shown = "\n\n".join(f"Question: {it.question[:_SHORTEN]}\nAnswer: {it.answer[:_SHORTEN]}" for it in train[:_SHOWN])
+    pairs = ((item.question[:_SHORTEN], item.answer[:_SHORTEN]) for item in train[:_SHOWN])
+    shown = "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in pairs)
     own = Counter(content(dict(m)) for item in train for m in item.messages if m["role"] == "system").most_common(1)
     return [
         *(text for text, _ in own),

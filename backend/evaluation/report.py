@@ -48,6 +48,7 @@ def _score(asking: Asking, system: System) -> SystemScore:
         more["voice"] = voice.count([item.answer for item in asking.train], texts)
     if system.instruction:
         more["instruction"] = system.instruction
+    phrases = signs.own_phrases([item.answer for item in asking.train])
     score = SystemScore(
         score=mean,
         interval=(low, high),
@@ -55,9 +56,7 @@ def _score(asking: Asking, system: System) -> SystemScore:
         loops=fmean(map(signs.repeats, texts)),
         words=fmean(len(text.split()) for text in texts),
         loss=fmean(system.losses) if system.losses else None,
-        phrases={
-            own: signs.share_with(own, texts) for own in signs.own_phrases([item.answer for item in asking.train])
-        },
+        phrases={phrase: signs.share_with(phrase, texts) for phrase in phrases},
     )
     return score.model_copy(update=more)
 

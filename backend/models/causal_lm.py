@@ -126,7 +126,8 @@ def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
 def targets(layers: dict[str, tuple[int, int]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the linear layers of attention, and of all of them."""
     every = tuple(dict.fromkeys(path.rpartition(".")[2] for path in layers))
-    return tuple(dict.fromkeys(path.rpartition(".")[2] for path in layers if "att" in path)) or every, every
+    attention = tuple(dict.fromkeys(path.rpartition(".")[2] for path in layers if "att" in path))
+    return attention or every, every
 
 
 @cache

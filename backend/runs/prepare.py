@@ -45,7 +45,8 @@ def prepare_run(
 ) -> PreparedRun:
     """Tokenizes the rows of a dataset for a run. source: the file of the training rows. Raises BadInput, naming the
     first such row, when a row can't be tokenized or has nothing to learn."""
-    train, validation = (pieces([rows[i] for i in own], tokenizer, settings) for own in (split.train, split.validation))
+    train = pieces([rows[i] for i in split.train], tokenizer, settings)
+    validation = pieces([rows[i] for i in split.validation], tokenizer, settings)
     sampled = [
         [{"role": str(m["role"]), "content": str(m.get("content") or "")} for m in rows[i].messages]
         for i in split.judging[:SAMPLED_PROMPTS]

@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 FIRST_PORT, PORTS = 8080, 20  # where no port is asked for, the first free one
 _TICK = 0.5  # seconds
 _LAST_ANSWERS = 3  # seconds that answers in progress may take after a stop
-_KEPT = 60  # seconds of an unused connection, longer than programs keep it; `Impatient` closes it after 10 to 20
+# Seconds that uvicorn keeps an unused connection. Its own 5 are also those of httpx, whose next request then meets a
+# reset; `Impatient` closes the connection after 10 to 20.
+_KEPT = 60
 
 
 class ServeSpec(Record):

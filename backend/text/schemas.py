@@ -32,13 +32,15 @@ def check_schema(schema: Any) -> None:
     if not isinstance(schema, dict):
         return
     wrong = schema.keys() - _KEYWORDS | {both[1] for both in (_LEAST, _MOST) if schema.keys() >= {*both}}
-    kinds = kinds if isinstance(kinds := schema.get("type", []), list) else [kinds]
+    kinds = schema.get("type", [])
+    kinds = kinds if isinstance(kinds, list) else [kinds]
     limits = schema.keys() & _OF_TYPE.keys()
     wrong |= {name for name in limits if not isinstance(schema[name], int | float) or schema[name] % 1}
     wrong |= {name for name in limits if _OF_TYPE[name] not in kinds}
-    alone = schema.keys() & _ALONE
-    wrong |= alone if alone and len(schema.keys() - _NOTES - {"type", "$defs", "definitions"}) > 1 else set()
-    wrong |= {"prefixItems"} if schema.keys() >= {"items", "prefixItems"} else set()
+    if len(schema.keys() - _NOTES - {"type", "$defs", "definitions"}) > 1:
+        wrong |= schema.keys() & _ALONE
+    if schema.keys() >= {"items", "prefixItems"}:
+        wrong.add("prefixItems")
     if schema.get("format", "date") not in _FORMATS:
         wrong.add("format")
     if not all(kind in _TYPES for kind in kinds):

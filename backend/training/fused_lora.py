@@ -58,8 +58,8 @@ def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     state = getattr(base.weight, "quant_state", None)  # of 4-bit weights
     dtype = base.compute_dtype if state else base.weight.dtype
-    made: torch.Tensor = _function().apply(x, base.weight, base.bias, down, up, layer.scaling["default"], dtype, state)
-    return made.to(x.dtype) if state else made
+    out: torch.Tensor = _function().apply(x, base.weight, base.bias, down, up, layer.scaling["default"], dtype, state)
+    return out.to(x.dtype) if state else out
 
 
 @lru_cache(maxsize=1)

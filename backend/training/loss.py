@@ -49,7 +49,8 @@ def preference_loss(
     import torch
 
     logprobs = answer_logprobs(model, batch)
-    reference = [it.reference_logprob for it in rows] + [it.rejected.reference_logprob for it in rows if it.rejected]
+    reference = [row.reference_logprob for row in rows]
+    reference += [row.rejected.reference_logprob for row in rows if row.rejected]
     better, worse = (logprobs - to_device(torch.tensor(reference), logprobs.device.type)).chunk(2)
     margins = beta * (better - worse)
     rewards = {"reward_accuracy": (margins > 0).sum(), "reward_margin": margins.detach().sum()}

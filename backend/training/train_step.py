@@ -125,7 +125,8 @@ class TrainStep:
         """`rows` as micro batches. General rows lack the prefix that the examples share, so they get their own."""
         kinds = {row.general for row in rows}
         if self.collator.share_prefix and len(kinds) > 1:
-            return [part for kind in sorted(kinds) for part in self._parts([it for it in rows if it.general == kind])]
+            alike = ([row for row in rows if row.general == kind] for kind in sorted(kinds))
+            return [part for some in alike for part in self._parts(some)]
         lengths, numbers = [row.longest for row in rows], range(len(rows))
         if self._pack is None:
             parts = micro_batches(numbers, lengths, self.micro)
