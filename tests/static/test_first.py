@@ -32,8 +32,7 @@ def test_it_answers_most_held_out_messages_right(bundled_model: Path, workspace_
     rows = [json.loads(line)["messages"] for line in lines]
     chat = Chat(workspace_with_model)
     try:
-        check = chat.open(bundled_model, FOLDER)
-        assert check.ok
+        assert chat.open(bundled_model, FOLDER).ok
         right = 0
         for asked, expected in rows:
             chunks = chat.ask([asked], panes=[TUNED], max_new_tokens=80)

@@ -89,8 +89,7 @@ def test_a_corrected_answer_is_learned_and_its_question_judges_nothing() -> None
 def test_problems_of_untouched_rows_stay() -> None:
     faulty = dataset(clean_rows(3))
     faulty.problems = [Problem(n, n, "kind", "warning", "") for n in (0, 1, 2)]
-    edited = edits.apply(faulty, [Edit("delete", 2)], "newest")
-    assert [p.row for p in edited.problems] == [0, 1]
+    assert [p.row for p in edits.apply(faulty, [Edit("delete", 2)], "newest").problems] == [0, 1]
     assert edits.apply(faulty, [], "") is faulty
 
 

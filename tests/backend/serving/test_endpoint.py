@@ -90,8 +90,7 @@ def test_nothing_without_the_key(client: TestClient, chat: FakeChat, given: str)
 
 
 def test_the_model_is_listed_and_answers(client: TestClient, chat: FakeChat, endpoint: Endpoint) -> None:
-    listed = client.get("/v1/models", headers=HEADERS).json()
-    assert [model["id"] for model in listed["data"]] == ["orders"]
+    assert [model["id"] for model in client.get("/v1/models", headers=HEADERS).json()["data"]] == ["orders"]
     answer = post(client).json()
     assert answer["choices"][0]["message"] == {"role": "assistant", "content": "On its way."}
     assert answer["choices"][0]["finish_reason"] == "stop"

@@ -123,9 +123,7 @@ ANSWERS = [  # and the bytes of ids and labels after each, eight for a token
 
 
 @pytest.mark.parametrize(("answer", "size"), ANSWERS, ids=range(len(ANSWERS)))
-def test_an_answer_that_is_none_ends_the_child(
-    answer: Any, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_answers_end_the_child(answer: Any, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", f"{answer} {size}")))
     monkeypatch.setattr(box.frames, "read", lambda *_: (["done", answer], bytes(size)))
     assert isinstance(tokenizer.encode_rows([Row(1, 1, [QUESTION])])[0], BadInput)

@@ -136,8 +136,7 @@ def test_the_prompt_in_chat_is_the_start_of_the_training_row(name: str, bundled_
 @pytest.mark.parametrize("name", REWRITES_HISTORY)
 def test_a_turn_that_the_template_rewrites_is_counted_but_not_learned(name: str, bundled_model: Path) -> None:
     tokenizer, _ = tokenizer_for(name, bundled_model)
-    encoded = tokenizer.encode(CHAT)
-    assert encoded.skipped_turns == 1
+    assert tokenizer.encode(CHAT).skipped_turns == 1
     last = f"Sure, again.{tokenizer.end_of_turn}"
     assert [text.endswith(last) for text in learned_texts(tokenizer, CHAT)] == [True]
     assert tokenizer.encode(CHAT[:2]).skipped_turns == 0
@@ -190,8 +189,7 @@ def test_text_ids_and_truncation_are_those_reported(bundled_model: Path) -> None
         assert ours.render(messages) == theirs.apply_chat_template(messages, tokenize=False)
         assert ours.encode(messages).input_ids.tolist() == theirs.apply_chat_template(messages)["input_ids"]
     tokenizer = ChatTokenizer.load(bundled_model)
-    whole = tokenizer.encode(CHAT)
-    assert not whole.truncated
+    assert not tokenizer.encode(CHAT).truncated
     short = tokenizer.encode(CHAT, max_length=10)
     assert (short.tokens, short.learned, short.truncated) == (10, 0, True)
 

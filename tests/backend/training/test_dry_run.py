@@ -142,8 +142,7 @@ def test_the_peak_of_the_whole_run_is_stored(work: FakeWork, monkeypatch: pytest
     assert training_job.run(work)["measured"]["memory_mib"] == 700
     rows, settings = 2 * spec_of(work).data.train_rows, spec_of(work).settings
     assert work.left[0] > 500 * settings.num_train_epochs * rows // settings.effective_batch, "general ones, too"
-    again = measurements.find(work.workspace, measurements.key_of(spec_of(work)))
-    assert again.memory_mib == 900
+    assert measurements.find(work.workspace, measurements.key_of(spec_of(work))).memory_mib == 900
 
 
 def test_a_measured_run_resumes_without_a_dry_run(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,8 +321,7 @@ def test_the_time_of_a_run_is_the_sum_of_its_parts() -> None:
 
 def test_computing_reference_logprobs_is_timed(tmp_path: Path, tiny_model: Path) -> None:
     made = make_pairs_run(tmp_path / "pairs", tiny_model, per_device_train_batch_size=4)
-    found = run_steps(made.folder, spec_of(made), time.time())
-    assert found["reference_seconds"] > 0
+    assert run_steps(made.folder, spec_of(made), time.time())["reference_seconds"] > 0
 
 
 def test_rows_are_truncated_to_max_length(work: FakeWork) -> None:

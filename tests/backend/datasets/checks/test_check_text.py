@@ -67,8 +67,7 @@ def test_names_of_customers_in_greetings_are_found_and_replaced() -> None:
 
 
 def test_html_in_questions_is_no_fault() -> None:
-    html = ("user", "What does <b>this</b> mean?<br>")
-    assert not [*row_problems([chat(1, html, answer(1))])]
+    assert not [*row_problems([chat(1, ("user", "What does <b>this</b> mean?<br>"), answer(1))])]
 
 
 @pytest.mark.parametrize("text", cases("texts", "without_faults"))

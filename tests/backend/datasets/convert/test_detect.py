@@ -74,8 +74,7 @@ def test_a_column_of_something_else_is_asked_about(name: str, values: list[str])
 )  # fmt: skip
 def test_clear_columns_are_not_asked_about(columns: dict[str, list[str]]) -> None:
     data = load_text(_table(**columns))
-    asked = [row.messages[0]["content"] for row in data.rows]
-    assert asked == _ASKED
+    assert [row.messages[0]["content"] for row in data.rows] == _ASKED
 
 
 def test_columns_and_shapes_are_asked_about_or_chosen() -> None:
