@@ -12,6 +12,7 @@ Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -186,11 +187,11 @@ class PlainTokenizer:
 
     @cached_property
     def opening_text(self) -> str:
-        """The text of `opening`."""
-        if not self.chat_template:
-            return ""
-        prompt, whole = self.render([_HI], add_generation_prompt=True), self.render([_HI, _HELLO])
-        return whole.removeprefix(prompt).partition("Hello")[0] if whole.startswith(prompt) else ""
+        """The text of `opening`; none without a template, or with one that rejects conversations with an answer."""
+        with suppress(BadInput):
+            prompt, whole = self.render([_HI], add_generation_prompt=True), self.render([_HI, _HELLO])
+            return whole.removeprefix(prompt).partition("Hello")[0] if whole.startswith(prompt) else ""
+        return ""
 
     @cached_property
     def can_skip_thought(self) -> bool:

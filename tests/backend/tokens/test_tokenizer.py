@@ -200,10 +200,9 @@ def test_templates_are_safe_and_tool_calls_no_empty_answers(bundled_model: Path)
     tokenizer = ChatTokenizer(loaded._tokenizer, attack, loaded.special_tokens)
     with pytest.raises(BadInput):
         tokenizer.render(CHAT)
-    loaded = ChatTokenizer.load(bundled_model)
+    assert tokenizer.opening_text == "", "answers are shown with any template"
     with pytest.raises(BadInput, match="no chat template"):
         ChatTokenizer(loaded._tokenizer, "", {}).render(CHAT)
-    loaded = ChatTokenizer.load(bundled_model)
     call = {"type": "function", "function": {"name": "lookup", "arguments": {"id": 7}}}
     messages = [CHAT[0], {"role": "assistant", "content": "", "tool_calls": [call]}]
     with pytest.raises(BadInput, match="tool calls"):
