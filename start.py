@@ -373,7 +373,7 @@ def run() -> int:
     except (OSError, subprocess.CalledProcessError) as error:
         text = (getattr(error, "output", None) or b"").decode("utf-8", "replace") + str(error)
         reasons = re.findall(r"\[(?:Errno|WinError) \d+\].*", text) or [text]
-        say(f"Apprentice could not be installed: {reasons[0]}")
+        say(f"Apprentice could not be installed or started: {reasons[0]}")
         say(f"It needs 4 GB of space (with an NVIDIA GPU, 8) in {ENVIRONMENT.parent}, and the right to write there.")
         say("Free some space, or move the folder of Apprentice to where you may write, then start again.")
     except Exception:

@@ -195,9 +195,9 @@ def test_a_full_or_read_only_folder_gets_plain_words(
     monkeypatch.setattr(start, "main", Mock(side_effect=[OSError(30, "Read-only file system", "/a"), full]))
     for reason in ("[Errno 30] Read-only file system: '/a'", "[Errno 28] No space left"):
         assert start.run() == 1
-        told = capsys.readouterr().err
-        assert f"installed: {reason}\n" in told
-        assert "4 GB" in told
+        errors = capsys.readouterr().err
+        assert f"started: {reason}\n" in errors
+        assert "4 GB" in errors
 
 
 def test_a_second_start_waits_for_the_first() -> None:
