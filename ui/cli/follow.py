@@ -85,7 +85,7 @@ class _Printer:
             case events.AwakeEvent() as event:
                 self.say(fmt.awake(event.awake))
             case events.NoteEvent() as note:
-                self.say(" ".join(filter(None, (note.title, note.what, note.next))))
+                self.say(" ".join(filter(None, (f"{note.title}.", note.what, note.next))))
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
