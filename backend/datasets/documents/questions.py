@@ -18,7 +18,7 @@ _SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
 _PARAGRAPHS_SURE, _PARAGRAPHS_UNSURE = 0.34, 0.2  # shares of paragraphs that ask
 _OUTSIDE = 0.4  # share of the text that belongs to no pair
 _ON_ONE_LINE = re.compile(
-    r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;=→–—>-]*)\s*(?P<answer>[^\s|:;=→–—>-][^\n]*)"
+    r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;,=→–—>-]*)\s*(?P<answer>[^\s|:;,=→–—>-][^\n]*)"
 )
 _NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
 _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
@@ -182,7 +182,7 @@ def _by_line(blocks: Sequence[Block]) -> Pairs | None:
         return None
     sign = signs.most_common(1)[0][0]
     if sign:
-        apart = r"\s" * (sign not in (":", ";"))
+        apart = r"\s" * (sign not in (":", ";", ","))
         other = re.compile(rf"\s*(?P<question>\S.{{3,300}}?){apart}\s*(?P<sign>{re.escape(sign)})\s+(?P<answer>\S.*)")
         matches = [match or other.fullmatch(block.text) for match, block in zip(matches, blocks, strict=True)]
     found = [(block, match) for block, match in zip(blocks, matches, strict=True) if match]

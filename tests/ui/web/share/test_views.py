@@ -70,7 +70,8 @@ def test_the_folder_to_give_away_comes_first_and_each_step_is_named(app: MadeUpA
         assert "Cancel" in shown
     export = app.results.start_export("run-a", "adapter")
     answer(page, page.tabs["share"].exports, "click", Choice(run_id="run-a"), clicked=("cancel", export))
-    assert [line.state for line in app.results.exports("run-a") if line.id == export] == [State.STOPPED]
+    [line] = [line for line in app.results.exports("run-a") if line.id == export]
+    assert (line.state, "Nothing was made." in views.exports([line])) == (State.STOPPED, True)
 
 
 def test_types_say_what_fits_and_how_to_get_more() -> None:
