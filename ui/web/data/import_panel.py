@@ -132,7 +132,7 @@ class ImportPanel:
             text = (inputs[self.topic] or "").strip()
             if not text:
                 raise BadInput("There is no text.", "The field is empty.", "Paste a text, or name a topic.")
-            return make_from(inputs, text, fmt.shorten(" ".join(text.split()), LONGEST_NAME))
+            return make_from(inputs, text, fmt.shorten(text.strip("#*_ \n").partition("\n")[0] or text, LONGEST_NAME))
 
         def take(inputs: Inputs, text: str, join: gr.Checkbox, *name: str) -> Updates:
             """Adds examples to those that are open, if the person chose so, or else imports them."""
