@@ -26,8 +26,8 @@ READ = """(name) => {
     const tab = document.getElementById("tab-data"), shows = (...some) => some.some((one) => tab.querySelector(one));
     const asks = shows("#reading [role=alert]", "#reading form");
     const isReady = shows("#decision .acts", ".few", "tr[data-kind]");
-    const uploading = tab.querySelector("#upload").innerText; // a file that is chosen meanwhile would be lost
-    return tab.innerText.replace(uploading, "").includes(name) && (asks || isReady);
+    const isSent = !name || !tab.querySelector("#upload").innerText.includes(name); // else another one would be lost
+    return isSent && tab.innerText.includes(name) && (asks || isReady);
 }"""  # whether the file of this name, instead of the one before, is shown, or what is asked about it
 MARK = "<img src=x"  # of the payload, as a person reads it
 Opens = Callable[..., Any]
