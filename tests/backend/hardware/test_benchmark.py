@@ -98,7 +98,7 @@ def test_a_gpu_is_measured_in_the_precision_that_trains(
 def test_measuring_this_machine_gives_plausible_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "_BUDGET", 0.01)
     found = benchmark.measure()
-    assert found.rate16 >= found.rate32 > 1e8
+    assert min(found.rate16, found.rate32) > 1e8  # which is higher may depend on what else runs
     assert found.bandwidth > 1e7
     assert 0 < found.launch < 1
     assert found.basis == "measured"

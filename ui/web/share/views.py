@@ -75,7 +75,7 @@ def exports(lines: Iterable[ExportStatus], instruction: str = "", programs: Iter
 def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Markup:
     title = KINDS["gguf:Q8_0" if line.to.startswith("gguf:") else line.to][0]
     badge = components.badge(*fmt.state(str(line.state.value)))
-    if line.failure or not (line.active or line.result.files):  # without either it was cancelled
+    if line.failure or line.state.value == "stopped":
         why = components.problem_alert(line.failure) if line.failure else components.text("Nothing was made.")
         return components.card(title, why, badges=badge)
     if line.active:
