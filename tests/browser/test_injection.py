@@ -186,14 +186,14 @@ def workbook() -> bytes:
 
 GOOD = [chats(content=f"Answer {number}.") for number in range(12)]
 KEY = json.dumps(PAYLOAD)
-FILES = {  # first the one whose name is shown shortened, so that nothing was shown before it
+FILES = {  # no name is a part of another; first the one that is shown shortened, as nothing was shown before it
     f"{PAYLOAD.replace('/', '')[:100]}.jsonl": lines(*GOOD, chats(role=PAYLOAD)),
     "role.jsonl": lines(*GOOD, chats(role=PAYLOAD)),
     "content.jsonl": lines(*GOOD, chats(content=PAYLOAD), chats(content=PAYLOAD)),
     "part.jsonl": lines(*GOOD, chats(content=[{"type": PAYLOAD, "text": PAYLOAD}])),
     "duplicate-key.jsonl": lines(*GOOD, f'{{"messages": [{{"role": "user", {KEY}: 1, {KEY}: 2, "content": "x"}}]}}'),
     "tool.jsonl": lines(*GOOD, chats(tool_calls=[{"type": "function", "function": {"name": PAYLOAD}}])),
-    "key.jsonl": lines(*(json.dumps({"question": "Why?", "answer": PAYLOAD, PAYLOAD: PAYLOAD}) for _ in range(12))),
+    "spare.jsonl": lines(*(json.dumps({"question": "Why?", "answer": PAYLOAD, PAYLOAD: PAYLOAD}) for _ in range(12))),
     "not-json.jsonl": lines(*GOOD, PAYLOAD),
     "columns.csv": lines(f'"{PAYLOAD.replace(chr(34), chr(34) * 2)}";b;c', *(f"{n} <b>;{n};{n}" for n in range(12))),
     "people.json": json.dumps(
