@@ -101,7 +101,7 @@ def asking_for_columns() -> Iterator[None]:
         if isinstance(error, SeveralReadings):
             raise BadInput(error.what, error.why, f"Add --shape {' or --shape '.join(error.shapes)}.") from error
         listed = f" The columns are: {', '.join(error.columns[:20])[:400]}."
-        why = error.why if "columns are: " in error.why else error.why + listed
+        why = error.why if f": {', '.join(error.columns[:2])}" in error.why else error.why + listed
         how = "--column question=… --column answer=…, with the name of a column after each ="
         raise NoExamples(error.what, why, f"Add {how}.", error.columns) from error
 

@@ -196,7 +196,7 @@ KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
 STATES: dict[str, list[str]] = _WORDS["states"]
 METHODS: dict[str, tuple[str, str]] = _WORDS["methods"]  # what is trained, and the field's term
 GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
-WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]
+WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]  # by kind of job: what happens, and a button that leads to a tab
 
 
 def state(value: str) -> tuple[str, str]:

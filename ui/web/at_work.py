@@ -13,13 +13,12 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
 
-WORK = fmt.WORK  # by kind of job: what happens to the model, and the button that leads to a tab
 _ID_END = 6  # characters of a job's id that tell it from others
 
 
-def jobs(unfinished: Iterable[Job]) -> list[Job]:
+def jobs(all_jobs: Iterable[Job]) -> list[Job]:
     """Those that are at work on a model now, the oldest first."""
-    return sorted((job for job in unfinished if job.kind in WORK and job.state.is_active), key=lambda job: job.queued)
+    return sorted((job for job in all_jobs if job.kind in fmt.WORK and job.state.is_active), key=lambda job: job.queued)
 
 
 def how_far(job: Job) -> str:
@@ -48,7 +47,7 @@ def line(app: App, choice: Choice, tab: str) -> Markup:
     item = Markup('<li><p><strong>{}</strong> {}<span data-far="{}">{}</span></p>{}</li>')
     shown = []
     for job in jobs(app.runner.jobs()):
-        what, button, shows = WORK[job.kind]
+        what, button, shows = fmt.WORK[job.kind]
         run_id = job.id if job.kind == "train" else job.parent or ""
         if (shows, run_id) == (tab, choice.run_id):
             continue

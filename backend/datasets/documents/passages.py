@@ -56,6 +56,7 @@ def passages(document: Document) -> list[Passage]:
 
 
 def size(passages: Sequence[Passage]) -> Size:
+    """How many passages a file has, and how many tables they are of."""
     return len(passages), max((each.table for each in passages), default=0)
 
 
