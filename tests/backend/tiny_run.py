@@ -146,6 +146,19 @@ def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, 
     return run_of(folder, model, data[:rows], data[rows:], **settings)
 
 
+def weights(folder: Path) -> dict[str, Any]:
+    """The tensors of all files of weights in a folder, by name."""
+    from safetensors.torch import load_file
+
+    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
+
+
+def saved(work: FakeWork) -> bytes:
+    """What a run has learned: its file of weights, whole."""
+    [file] = (work.folder / "result").rglob("*.safetensors")
+    return file.read_bytes()
+
+
 def continue_from(first: FakeWork, work: FakeWork) -> None:
     """Makes a run start from the weights of another one, which has ended."""
     saved = learned(first.folder, first.spec["settings"]["method"])

@@ -18,7 +18,7 @@ from backend.export import script
 from backend.records.events import EvalEvent
 from backend.settings import Workspace, child_environment
 from tests.backend.export.test_script import exported, losses_in
-from tests.backend.tiny_run import make_pairs_run, make_run
+from tests.backend.tiny_run import make_pairs_run, make_run, weights
 from ui.services.app import App
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
@@ -110,12 +110,6 @@ def check_import(here: Path, folder: Path, out: str, model: Path) -> None:
     assert {step.step: step.loss for step in app.runs.curve(imported.run_id).steps} == losses["loss"]
     assert app.results.has_model(imported.run_id)
     assert weights(app.results.model_folder(imported.run_id)).keys() == weights(folder / out).keys()
-
-
-def weights(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return {name: value for file in folder.glob("*.safetensors") for name, value in load_file(file).items()}
 
 
 LAUNCHERS = {"torchrun": (*TORCHRUN, "--standalone"), "accelerate": (*ACCELERATE, "engines/ddp.yaml")}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors import safe_open
 
 from backend.errors import ExportFailed, NotEnough
 from backend.export import merge
@@ -16,33 +15,15 @@ from backend.export.merge import Adapter, stored_name
 from backend.models import model_folder
 from tests.backend.merging import merge as merged_by_us
 from tests.backend.synthetic import make_adapter
-from tests.backend.tiny_run import make_model
+from tests.backend.tiny_run import make_model, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 TEXTS = [[1, 5, 9, 12, 3, 2, 20, 31]]
 
 
-def read(folder: Path) -> dict[str, Any]:
-    found = {}
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, "pt") as tensors:
-            found |= {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
-    return found
-
-
 def _folder(path: Path) -> Path:
     path.mkdir()
     return path
-
-
-def make_gpt2(folder: Path) -> Path:
-    """A tiny GPT-2 without a tokenizer; its layers (Conv1D) store their weights the other way round."""
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    torch.manual_seed(0)
-    GPT2LMHeadModel(GPT2Config(n_layer=2, n_head=2, n_embd=32, vocab_size=64, n_positions=64)).save_pretrained(folder)
-    return folder
 
 
 def as_dtype(model: Path, folder: Path, dtype: str, shard: str = "5GB") -> Path:
@@ -91,8 +72,8 @@ def merged_by_peft(model: Path, adapter: Path, dtype: str) -> dict[str, Any]:
         (make_model, {"target_modules": ["q_proj", "v_proj", "down_proj"], "use_rslora": True}),
         (make_model, {"target_modules": ["q_proj", "gate_proj"], "use_dora": True}),
         (partial(make_model, tie_word_embeddings=False), {"target_modules": ["o_proj", "lm_head"]}),
-        (make_gpt2, {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
-        (make_gpt2, {"target_modules": ["c_attn"], "fan_in_fan_out": True, "use_dora": True}),
+        (partial(make_model, kind="gpt2"), {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
+        (partial(make_model, kind="gpt2"), {"target_modules": ["c_attn"], "fan_in_fan_out": True, "use_dora": True}),
     ],
     ids=["rslora", "dora", "output", "gpt2", "gpt2-dora"],
 )
@@ -104,7 +85,7 @@ def test_the_merged_weights_are_peft_s_to_the_bit(
     assert len(list(model.glob("*.safetensors"))) > 1, "in several files"
     expected = merged_by_peft(model, adapter, dtype)
     assert merged_by_us(model, adapter, tmp_path / "merged", TEXTS).dtype == dtype
-    found, before = read(tmp_path / "merged"), read(model)
+    found, before = weights(tmp_path / "merged"), weights(model)
     assert found.keys() == before.keys()
     for name, tensor in found.items():
         assert tensor.dtype == before[name].dtype
@@ -140,7 +121,7 @@ def test_one_tensor_is_in_memory_at_a_time(tmp_path: Path, tiny_model: Path) -> 
     edits = {name: merge.Edit("float32", compute) for name in merge.stored_tensors(tiny_model)}
     merge.rewrite(tiny_model, _folder(tmp_path / "out"), edits, lambda done, total: None)
     assert len(made) == 2 * len(edits)
-    assert all(not tensor.any() for tensor in read(tmp_path / "out").values())
+    assert all(not tensor.any() for tensor in weights(tmp_path / "out").values())
 
 
 def test_a_stop_is_noticed_between_two_tensors(tmp_path: Path, tiny_model: Path) -> None:

@@ -11,13 +11,14 @@ import pytest
 
 from backend import training
 from backend.errors import BadSetting, MissingPart, TrainingFailed
+from backend.models.local import learned
 from backend.records.encoded import Encoded
 from backend.records.training import TrainingResult
 from backend.runs.prepare import versions
 from backend.training.session import TrainingSession
 from backend.training.train_step import TrainStep
 from tests.backend.merging import merge
-from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of
+from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of, saved, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
 
@@ -49,12 +50,6 @@ def train_until(work: FakeWork, step: int) -> TrainingResult:
     return result
 
 
-def weights(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return load_file(folder / "result" / "adapter" / "adapter_model.safetensors")
-
-
 def test_a_run_learns(finished: tuple[FakeWork, TrainingResult]) -> None:
     work, result = finished
     assert (result.state, result.steps) == ("completed", 15)
@@ -62,7 +57,9 @@ def test_a_run_learns(finished: tuple[FakeWork, TrainingResult]) -> None:
     assert result.weights_changed is True
     assert result.base_unchanged is True
     assert result.learned_tokens_per_second < result.tokens_per_second
-    assert result.trainable_parameters == sum(tensor.numel() for tensor in weights(work.folder).values())
+    assert result.trainable_parameters == sum(
+        tensor.numel() for tensor in weights(learned(work.folder, "lora")).values()
+    )
 
 
 def test_the_events_cover_the_whole_run(finished: tuple[FakeWork, TrainingResult]) -> None:
@@ -115,8 +112,6 @@ def test_the_tokenizer_is_saved_with_the_adapter(finished: tuple[FakeWork, Train
 
 def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult], model: Path, tmp_path: Path) -> None:
     """Bit for bit on the processor: the same losses and weights after three stops, with dropout."""
-    import torch
-
     whole, result = finished
     work = make_run(tmp_path, model)
     stopped = train_until(work, 0)
@@ -136,9 +131,7 @@ def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult],
     assert work.losses() == whole.losses()
     found, expected = ({e["step"]: e["loss"] for e in run.events_of("eval")} for run in (work, whole))
     assert (found, [event["step"] for event in work.events_of("step")]) == (expected, list(range(1, 16)))
-    one, other = weights(whole.folder), weights(tmp_path)
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert saved(work) == saved(whole)
     assert (resumed.best_step, resumed.train_loss) == (result.best_step, result.train_loss)
 
 
@@ -369,7 +362,7 @@ def test_qlora_trains_on_a_4_bit_base_whatever_is_evaluated(model: Path, tmp_pat
     result = training.run(with_tests)
     assert result.eval_loss < result.first_eval_loss
     assert (result.weights_changed, result.base_unchanged) == (True, True)
-    assert {tensor.dtype.itemsize for tensor in weights(tmp_path / "with").values()} == {4}
+    assert {tensor.dtype.itemsize for tensor in weights(learned(tmp_path / "with", "lora")).values()} == {4}
     training.run(without)
     assert with_tests.losses() == without.losses()
 
@@ -386,7 +379,7 @@ def test_dora_learns_resumes_and_can_be_merged(model: Path, tmp_path: Path, sett
     adapter = whole.folder / "result" / "adapter"
     about = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
     assert (about["use_dora"], about["use_rslora"]) == (True, "use_rslora" in settings)
-    assert len(weights(whole.folder)) == 42, "with a magnitude vector for each of the 14 layers"
+    assert len(weights(learned(whole.folder, "lora"))) == 42, "with a magnitude vector for each of the 14 layers"
     assert merge(model, adapter, tmp_path / "merged", [[1, 4, 5, 2, 5, 4, 3]]).ok
 
 

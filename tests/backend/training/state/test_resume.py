@@ -17,7 +17,7 @@ from backend.settings import SAMPLES
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device
 from backend.training.state import resume, save
-from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run, run_of
+from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run, run_of, saved
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -54,21 +54,12 @@ class KilledWork(FakeWork):
             raise Killed
 
 
-def saved_weights(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (file,) = (folder / "result").rglob("*.safetensors")
-    return load_file(file)
-
-
 def eval_losses(work: FakeWork) -> dict[int, float]:
     return {event["step"]: event["loss"] for event in work.events_of("eval")}
 
 
 def check(whole: FakeWork, interrupted: FakeWork, steps: int, seed: int, times: int = 3) -> None:
     """Trains `whole` in one go and `interrupted` in pieces that end at random steps, and compares them."""
-    import torch
-
     draw = random.Random(seed)
     training.run(whole)
     shutil.copy(whole.folder / resume.DEVICE, interrupted.folder)  # a busy machine may measure another precision
@@ -83,9 +74,7 @@ def check(whole: FakeWork, interrupted: FakeWork, steps: int, seed: int, times: 
     work.stop_at = work.dies_at = None
     assert (training.run(work).state, work.losses()) == ("completed", whole.losses())
     assert (sorted(work.losses()), eval_losses(work)) == (list(range(1, steps + 1)), eval_losses(whole))
-    one, other = saved_weights(whole.folder), saved_weights(work.folder)
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert saved(work) == saved(whole)
 
 
 def tiny(folder: Path, model: Path, settings: dict[str, Any], **more: Any) -> FakeWork:
