@@ -275,8 +275,7 @@ def compile_llama(requirement: str) -> int:
         return 0
     record(llama="failed")
     say("It could not be compiled; the reason is shown above. It needs a C++ compiler: on Debian and Ubuntu")
-    say("`sudo apt install build-essential`, on macOS `xcode-select --install`, on Windows the Visual Studio")
-    say("Build Tools.")
+    say("`sudo apt install build-essential`, on macOS `xcode-select --install`, on Windows Visual Studio Build Tools.")
     return 1
 
 
@@ -331,6 +330,7 @@ def main(arguments: list[str]) -> int:
     row = choose_build()
     if row is None:
         return 1
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process would compile all that it imports: see `pip`
     with one_at_a_time():
         make_environment()
         if not arguments:

@@ -27,6 +27,10 @@ from tests.jobs import noop
 from tests.linked_model import link_gguf_of, link_model
 from tests.workers import end_workers
 
+# As start.py does: what was installed is not compiled, and dozens of processes would each compile it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Before anything imports torch: as in backend/hardware/process.py, and no test may use the network or this
 # computer's keyring.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

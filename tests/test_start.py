@@ -355,11 +355,13 @@ def test_test_runs_every_check_and_fails_when_one_does(
     def run(command: list[str], **_: object) -> SimpleNamespace:
         """Of ruff, mypy and pytest; mypy runs meanwhile, and is asked for what it found."""
         checks.append(command[2:])
+        assert "PYTHONDONTWRITEBYTECODE" not in os.environ, "what pip did not compile is compiled at every start"
         found = "error: Incompatible types" if command[2] == fails else "Success"
         return SimpleNamespace(returncode=int(command[2] == fails), communicate=lambda: (found, None), kill=Mock())
 
     monkeypatch.setattr("subprocess.run", run)
     monkeypatch.setattr("subprocess.Popen", run)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     for name in ("make_environment", "install_app", "install_tests"):
         monkeypatch.setattr(start, name, lambda *_: None)
     monkeypatch.setattr(start, "check_torch", lambda: True)
