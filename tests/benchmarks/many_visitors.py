@@ -46,7 +46,7 @@ from tests.measured_speed import store_speed
 from tests.ui.page_client import PageClient
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.page import DEMO_TICK
+from ui.web.page import DEMO_TICK, SHOWN
 
 VISITORS, BROWSERS, MINUTES = 58, 2, 30.0
 HOSTILE = 10
@@ -194,10 +194,10 @@ async def visit(demo: Demo, seen: Seen, until: float, chance: random.Random) -> 
             await asyncio.sleep(chance.random() * min(COMING, (until - time.monotonic()) / 10))  # not all at once
             (await http.get("/")).raise_for_status()
             page = await PageClient.open(http, Choice(), "start")
-            await timed(seen, page.ask(page.listener("select", elem_id="tab-start")))
+            take(page, await timed(seen, page.ask(page.listener("select", elem_id="tab-start"))))
             if demo.seed:
                 page.choice = replace(page.choice, run_id=give_run(demo, demo.seed, http.cookies["apprentice-visitor"]))
-            await asyncio.gather(tick(page, seen, until), clicks(http, page, seen, until, chance))
+            await asyncio.gather(tick(http, page, seen, until), clicks(http, page, seen, until, chance))
         except Exception as error:
             seen.note(error)
 
@@ -246,15 +246,18 @@ async def attack(address: str, found: Counter[str], until: float, number: int) -
         await asyncio.sleep(0.1)
 
 
-async def tick(page: PageClient, seen: Seen, until: float) -> None:
-    """Asks again and again whether the open tab has changed, and fetches it if so, as static/js/address.js does."""
-    listener, shown = page.listener("click", elem_id="pulse"), ""
+async def tick(http: httpx.AsyncClient, page: PageClient, seen: Seen, until: float) -> None:
+    """Asks again and again whether the open tab has changed, and fetches it if so, as static/js/pulse.js and address.js
+    do while something runs."""
+    listener = page.listener("click", elem_id="pulse")
     while time.monotonic() < until:
         started = time.monotonic()
-        signature = (await page.ask(listener))[0]
+        body = {"fn_index": listener["id"], "session_hash": "pulse", "data": page.inputs(listener)}
+        answer = await http.post("/gradio_api/run/predict", json=body)
+        signature = answer.raise_for_status().json()["data"][0]
         seen.ticks += 1
-        if signature != shown and signature.startswith(f"{page.tab} "):
-            shown = signature
+        if signature != page.shown and signature.startswith(f"{page.tab} "):
+            page.shown = signature
             take(page, await page.ask(page.listener("change", label=f"Signature of {page.tab}")))
         await asyncio.sleep(max(0.0, DEMO_TICK - (time.monotonic() - started)))
 
@@ -302,6 +305,8 @@ async def upload(http: httpx.AsyncClient, page: PageClient, seen: Seen) -> None:
 def take(page: PageClient, answer: list[Any]) -> None:
     """Changes what the page's browser holds as an answer says."""
     for part in answer:
+        if isinstance(part, str) and part.startswith(SHOWN):
+            page.shown = part.removeprefix(SHOWN)
         changed = part.get("fields", {}) if isinstance(part, dict) else {}
         page.choice = replace(page.choice, **{name: changed[name] for name in changed.keys() & asdict(page.choice)})
 

@@ -23,7 +23,8 @@ ADDRESS = "http://127.0.0.1:7860"
 
 
 class PageClient:
-    """One open page. http: a client whose base address is the page's. choice, tab: what its browser holds."""
+    """One open page. http: a client whose base address is the page's. choice, tab, shown: what its browser holds, and
+    the signature of what it shows."""
 
     def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], choice: Choice, tab: str) -> None:
         self._http = http
@@ -31,7 +32,7 @@ class PageClient:
         self._components = {part["id"]: part for part in config["components"]}
         self.session = uuid.uuid4().hex
         self.choice = choice
-        self.tab = tab
+        self.tab, self.shown = tab, ""
         self._messages: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._reader: asyncio.Task[None] | None = None
 
