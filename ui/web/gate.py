@@ -22,7 +22,7 @@ from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
 from ui.web import front_page
-from ui.web.guard import is_loopback, is_public
+from ui.web.guard import body_length, is_public, subscriber
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
@@ -90,7 +90,7 @@ class Gate:
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._making_room = threading.Lock()
-        self._large: dict[str, deque[tuple[float, int]]] = {}  # by visitor, when and how many bytes
+        self._large: dict[str, deque[tuple[float, float]]] = {}  # by visitor, when and how many bytes
         self._newcomers: dict[str, float] = {}  # by address, when the latest had its turn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,10 +143,9 @@ class Gate:
             await _refuse(scope, receive, send)
 
     def _address(self, scope: Scope) -> str:
-        """Of the browser; on a Space, where a proxy stands before the page, the last one that the proxy names."""
+        """Of the subscriber who asks; on a Space, which has a proxy before the page, of the last one that it names."""
         forwarded = Headers(scope=scope).getlist("x-forwarded-for") if self._https else []
-        address = ",".join(forwarded).rpartition(",")[2].strip() or str((scope.get("client") or ("",))[0])
-        return "" if is_loopback(address) else address  # of a proxy on this computer
+        return subscriber(",".join(forwarded).rpartition(",")[2].strip() or str((scope.get("client") or ("",))[0]))
 
     async def _has_a_turn(self, address: str) -> bool:
         """Has newcomers wait a moment where many come from one address at once, and refuses those who would wait for
@@ -192,8 +191,7 @@ class Gate:
             self._passing -= Counter([whose])  # drops those at zero
 
     async def _checked_event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
-        length = _length(scope)
-        if length is None or length > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
+        if (length := body_length(scope)) > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
             await _refuse(scope, receive, send)
             return
         if length > _LONGEST_EVENT and not self._may_send(whose, length):
@@ -203,7 +201,7 @@ class Gate:
         checked = await run_in_threadpool(self._checked, content, whose) if content else None
         await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
 
-    def _may_send(self, whose: str, length: int) -> bool:
+    def _may_send(self, whose: str, length: float) -> bool:
         """Whether what this visitor sent in the last minute leaves room for so many bytes."""
         now = time.monotonic()
         sent = self._large.setdefault(whose, deque())
@@ -262,8 +260,7 @@ class Gate:
                     file.unlink(missing_ok=True)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
-        length = _length(scope)
-        if length is None or length > self._limits.upload * MIB + _FORM:
+        if (length := body_length(scope)) > self._limits.upload * MIB + _FORM:
             await _refuse(scope, receive, send, "This is too large for this demo.", 413)
             return
         if not self._may_send(visitor, length):
@@ -293,12 +290,6 @@ async def _refuse(
     await PlainTextResponse(why, status, {"Refresh": _RETRY_AFTER} if retries else None)(scope, receive, send)
 
 
-def _length(scope: Scope) -> int | None:
-    """Bytes of a request's body; None where it does not say so."""
-    text = Headers(scope=scope).get("content-length", "")
-    return int(text) if text.isdecimal() and len(text) < 20 else None
-
-
 def _joined(session: str, visitor: str) -> str:
     return f"{session}-{visitor}"
 
@@ -312,7 +303,7 @@ def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:
     return {**scope, "query_string": urlencode(pairs).encode()}, named
 
 
-async def _body(receive: Receive, most: int) -> bytes | None:
+async def _body(receive: Receive, most: float) -> bytes | None:
     """A request's body; None if it has more than `most` bytes."""
     content = bytearray()
     more = True

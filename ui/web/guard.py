@@ -13,13 +13,14 @@ not come from another origin. When in doubt, the request is refused.
 """
 
 import ipaddress
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,17 +51,14 @@ class Guard:
         self.hosts = (*LOOPBACK, *further)
         self.open = bool(further)
         ancestors = "https://huggingface.co" if self.spaces else "'none'"
-        self.headers = {
-            "content-security-policy": POLICY + f"frame-ancestors {ancestors}",
-            "referrer-policy": "same-origin",
-            "x-content-type-options": "nosniff",
-        }
+        self.headers = [
+            (b"content-security-policy", (POLICY + f"frame-ancestors {ancestors}").encode()),
+            (b"referrer-policy", b"same-origin"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        refusal = self._refusal(scope)
+        refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
         if refusal is None:
             await self.app(scope, receive, self._with_headers(send))
         elif scope["type"] == "websocket":
@@ -115,50 +113,68 @@ class Guard:
     def _with_headers(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                added = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-                message = {**message, "headers": [*message.get("headers", ()), *added]}
+                message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
             await send(message)
 
         return sending
 
 
 def cookie(scope: Scope, name: str) -> str:
-    """The value of a cookie that a request carries; "" without it, and where they can't be read."""
-    try:
-        found = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
+    """The value of a cookie that a request carries, whatever cookies other programs have left; "" without it."""
+    return cookie_parser(Headers(scope=scope).get("cookie", "")).get(name, "")
+
+
+def body_length(scope: Scope) -> float:
+    """Bytes of a request's body; infinite where it does not say so."""
+    text = Headers(scope=scope).get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else math.inf
+
+
+def subscriber(host: str) -> str:
+    """The address for which limits count: of IPv6 the network (/64), all of whose addresses one subscriber has; "" of
+    this computer, as of a proxy on it.
+
+    >>> subscriber("2001:db8:1:2:3:4:5:6"), subscriber("::ffff:192.0.2.7"), subscriber("::1")
+    ('2001:db8:1:2::', '192.0.2.7', '')
+    """
+    address = _parsed(host)
+    if address is None:
+        return host
+    prefix = 64 if address.version == 6 else 32
+    return "" if address.is_loopback else str(ipaddress.ip_network((address, prefix), strict=False).network_address)
 
 
 def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    address = _parsed(host)
+    return host == "localhost" if address is None else address.is_loopback
 
 
 def is_public(host: str) -> bool:
     """Whether it is an address of the internet: not a name, and not of this computer or of a local network."""
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
+    return bool((address := _parsed(host)) and address.is_global)
 
 
-def literals(address: str) -> set[str]:
-    """The ways a browser writes an address: IPv6 in brackets, also as IPv4 if it is mapped; none for a name.
+def literals(host: str) -> set[str]:
+    """How a browser writes an address: IPv6 in brackets; nothing for a name.
 
     >>> literals("192.168.1.5"), literals("fd00::5%eth0")
     ({'192.168.1.5'}, {'[fd00::5]'})
     """
+    address = _parsed(host)
+    return {in_url(str(address))} if address else set()
+
+
+def in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address without its zone, as IPv4 if it is mapped to IPv6; None for a name."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return set()
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return {str(parsed)}
-    return {f"[{parsed}]", *([str(parsed.ipv4_mapped)] if parsed.ipv4_mapped else [])}
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def middleware(hosts: Iterable[str] = (), space: str = "") -> list[Middleware]:
@@ -178,15 +194,12 @@ class LoginLimit:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != "/login":
             await self.app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "")
-        if not length.isdecimal() or int(length) > _LONGEST_LOGIN:  # gradio would read it all into memory
+        if body_length(scope) > _LONGEST_LOGIN:  # gradio would read it all into memory
             await PlainTextResponse("This is too large.", 413)(scope, receive, send)
             return
-        address = str((scope.get("client") or ("", 0))[0])
-        while self._wrong and time.monotonic() - self._wrong[0][0] > WINDOW:
-            self._wrong.popleft()
-        from_one = sum(sender == address for _, sender in self._wrong)
-        if from_one >= FROM_ONE:
+        address = subscriber(str((scope.get("client") or ("", 0))[0]))
+        since = time.monotonic() - WINDOW
+        if sum(at > since and sender == address for at, sender in self._wrong) >= FROM_ONE:
             why = "Too many wrong passwords. Wait a quarter of an hour, then try again."
             await PlainTextResponse(why, 429, {"retry-after": f"{WINDOW:.0f}"})(scope, receive, send)
             return

@@ -23,7 +23,7 @@ from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
 from backend.settings import PROGRAM, Workspace, on_colab, on_zero_gpu
 from ui.web import key as page_key
-from ui.web.guard import is_loopback
+from ui.web.guard import in_url, is_loopback
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
@@ -170,10 +170,6 @@ def password_for(host: str, policy: Policy = hosting.HOME) -> tuple[str, str] | 
             f"Set the environment variable {PASSWORD} to at least 8 characters; the user name is apprentice.",
         )
     return "apprentice", password
-
-
-def in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def reachable_at(host: str) -> str:

@@ -105,11 +105,6 @@ def test_the_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody() -> N
     assert "frame-ancestors 'none'" in policy
 
 
-def test_at_home_the_name_of_a_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPACE_HOST", "me-apprentice.hf.space")
-    assert client("https://me-apprentice.hf.space").get("/").status_code == 400
-
-
 def test_a_space_is_reached_by_its_own_name_and_framed_by_hugging_face() -> None:
     page = client("https://me-apprentice.hf.space", "me-apprentice.hf.space")
     assert "frame-ancestors https://huggingface.co" in page.get("/").headers["content-security-policy"]
@@ -175,10 +170,17 @@ def attempt(browser: TestClient, password: str = "wrong") -> int:
     return browser.post("/login", content=password).status_code
 
 
-def test_after_some_wrong_passwords_even_the_right_one_waits() -> None:
-    guessing, other = browsers("192.0.2.7", "192.0.2.8")
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ("192.0.2.7", "192.0.2.7", "192.0.2.8"), ("192.0.2.7", "::ffff:192.0.2.7", "::ffff:192.0.2.8"),
+        ("2001:db8::7", "2001:db8::ffff:0:0:8", "2001:db8:0:1::7"),
+    ],
+)  # fmt: skip
+def test_after_some_wrong_passwords_even_the_right_one_waits(addresses: tuple[str, ...]) -> None:
+    guessing, same, other = browsers(*addresses)
     assert [attempt(guessing) for _ in range(FROM_ONE)] == [400] * FROM_ONE
-    assert (attempt(guessing, "right"), attempt(other, "right")) == (429, 200)
+    assert (attempt(same, "right"), attempt(other, "right")) == (429, 200)
     assert guessing.get("/").status_code != 429, "only passwords are counted"
 
 
@@ -202,9 +204,3 @@ def test_a_long_login_or_one_of_unknown_length_is_not_read() -> None:
     assert person.post("/login", content="x" * 20_000).status_code == 413
     assert person.post("/login", content=iter([b"right"])).status_code == 413
     assert attempt(person, "right") == 200
-
-
-def test_many_wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() -> None:
-    owner, *guessing = browsers(*(f"192.0.2.{number}" for number in range(31)))
-    assert {attempt(browser) for browser in guessing for _ in range(FROM_ONE)} == {400}
-    assert attempt(owner, "right") == 200

@@ -47,6 +47,8 @@ def test_only_the_key_in_the_address_opens_the_page() -> None:
     cookie = SimpleCookie(first.headers["set-cookie"])["apprentice-7860"]
     assert (cookie["httponly"], cookie["samesite"]) == (True, "strict")
     assert KEY not in first.text
+    foreign = {"cookie": f"left(by another program=1; apprentice-7860={KEY}"}
+    assert page().get("/", headers=foreign).text == "page /"
     for _ in range(2):  # a reload, a bookmark or a second tab
         assert browser.get("/").text == "page /"
     assert browser.post("/gradio_api/queue/join").text == "page /gradio_api/queue/join"
