@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from backend.files.listing import text_of
+
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 _MACHINE = Path("/proc/vmstat")
@@ -55,7 +57,7 @@ def was_short(before: MemorySnapshot) -> bool:
 def _group_files() -> list[Path]:
     """The files in which the control groups of this process may have their counter."""
     files = []
-    for line in _text(_OWN).splitlines():
+    for line in text_of(_OWN).splitlines():
         _, names, place = ([*line.split(":", 2), "", ""])[:3]
         if names == "":
             files.append(_GROUPS / place.lstrip("/") / "memory.events")
@@ -65,15 +67,8 @@ def _group_files() -> list[Path]:
 
 
 def _count(path: Path) -> int | None:
-    for line in _text(path).splitlines():
+    for line in text_of(path).splitlines():
         name, _, value = line.partition(" ")
         if name == "oom_kill" and value.strip().isdigit():
             return int(value)
     return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("ascii", "replace")
-    except OSError:
-        return ""

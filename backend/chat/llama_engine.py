@@ -164,7 +164,9 @@ class LlamaEngine(WithTokenizer):
         self._held[pane] = len(ids), ids
         slot, tuned, left = self.panes.index(pane), self._tuned(pane), sampling.max_new_tokens
         if sampling.grammar:  # whose state one request holds; the form begins after the thought
-            answer = server.answer([*ids, *self._tokenizer.opening()], slot, left, tuned, sampling)
+            ids += self._tokenizer.opening()
+            answer = server.answer(ids, slot, left, tuned, sampling)
+            _require_numbers(server, [*ids, *answer], slot, tuned, in_form=True)
             yield from (token for token in answer if token not in self._end_ids)
             return "length" if len(answer) == left else "end"
         new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
@@ -316,10 +318,12 @@ class GgufTokenizer:
         return {**message, "content": self._markers.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], clean)}
 
 
-def _require_numbers(server: LlamaServer, ids: list[int], slot: int, tuned: bool) -> None:
+def _require_numbers(server: LlamaServer, ids: list[int], slot: int, tuned: bool, in_form: bool = False) -> None:
     """Raises ChatFailed if the last token came of invalid numbers: llama.cpp then chooses token 0 or, at a temperature,
-    always the same one. Only after such a token is it asked for the numbers, which takes as long as a token."""
-    if ids[-1] in (0, ids[-2]) and (likeliest := server.next(ids[:-1], slot, tuned=tuned, remembered=True).likeliest):
+    always the same one; in a form, any. Only then is it asked for the numbers, which takes as long as a token."""
+    if not in_form and ids[-1] not in (0, ids[-2]):
+        return
+    if likeliest := server.next(ids[:-1], slot, tuned=tuned, remembered=True).likeliest:
         require_number(likeliest[0][1])
 
 

@@ -1,4 +1,4 @@
-"""The files of a folder, and which of them a system made for itself."""
+"""The files of a folder, which of them a system made for itself, and the text of one that may be missing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,14 @@ _OF_SYSTEMS = ("__macosx", ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini
 def files_in(folder: Path) -> Iterator[Path]:
     """The files in `folder`, at any depth, sorted by path."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def text_of(file: Path) -> str:
+    """The text in `file`, with U+FFFD where it is not UTF-8; "" if it can't be read."""
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def of_system(name: str) -> bool:

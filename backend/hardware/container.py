@@ -5,6 +5,7 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
+from backend.files.listing import text_of
 from backend.records.units import MIB
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -53,7 +54,7 @@ def memory_mib() -> tuple[int, int]:
 
 def _quota() -> float | None:
     for folder in _folders("cpu"):
-        parts = _text(folder / "cpu.max").split()
+        parts = text_of(folder / "cpu.max").split()
         if len(parts) == 2 and parts[0].isdigit() and int(parts[1]) > 0:
             return int(parts[0]) / int(parts[1])
         quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
@@ -65,7 +66,7 @@ def _quota() -> float | None:
 def _folders(controller: str) -> list[Path]:
     """The folders that may hold this process's limits, the innermost first."""
     folders = []
-    for line in _text(Path("/proc/self/cgroup")).splitlines():
+    for line in text_of(Path("/proc/self/cgroup")).splitlines():
         _, names, group = ([*line.split(":", 2), "", ""])[:3]
         if names == "" or controller in names.split(","):
             base = _ROOT if names == "" else _ROOT / controller
@@ -76,7 +77,7 @@ def _folders(controller: str) -> list[Path]:
 
 def _file_cache(folder: Path) -> int:
     """Bytes of cached files that the system can drop."""
-    for line in _text(folder / "memory.stat").splitlines():
+    for line in text_of(folder / "memory.stat").splitlines():
         name, _, value = line.partition(" ")
         if name in ("inactive_file", "total_inactive_file") and value.isdigit():
             return int(value)
@@ -84,12 +85,5 @@ def _file_cache(folder: Path) -> int:
 
 
 def _number(path: Path) -> int | None:
-    text = _text(path).strip()
+    text = text_of(path).strip()
     return int(text) if text.lstrip("-").isdigit() else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("ascii", "replace")
-    except OSError:
-        return ""

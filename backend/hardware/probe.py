@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from backend.errors import BadInput, MissingPart, UnusableGpu
+from backend.files.listing import text_of
 from backend.hardware import container
 from backend.hardware.container import memory_mib
 from backend.hardware.gpu_choice import read_choice, torch_problem
@@ -231,9 +232,6 @@ def _has_bf16(apple: bool) -> bool:
             return subprocess.run(command, capture_output=True, timeout=5, check=False).stdout.strip() == b"1"
         except (OSError, subprocess.SubprocessError):
             return False
-    try:
-        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
-    except OSError:
-        return False
+    text = text_of(Path("/proc/cpuinfo"))
     lines = [line for line in text.splitlines() if line.lower().startswith(("flags", "features"))]
     return bool(set(" ".join(lines).split()) & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})

@@ -22,6 +22,7 @@ from backend.errors import BadInput
 from backend.estimate import reading
 from backend.estimate.architecture import Architecture
 from backend.files.json_file import loads
+from backend.files.listing import text_of
 from backend.models import causal_lm, evidence, local, model_folder
 from backend.models.evidence import Evidence
 from backend.records.base import Record
@@ -178,11 +179,3 @@ _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def targets_of(model_type: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the linear layers in a block: those of attention, and all of them."""
     return _TARGETS.get(model_type, (ATTENTION, ALL_LINEAR))
-
-
-def text_of(file: Path) -> str:
-    """The text in `file`; "" where there is none."""
-    try:
-        return file.read_text("utf-8")
-    except OSError:
-        return ""

@@ -22,7 +22,7 @@ from backend.files import manifest
 from backend.files.atomic import delete_folder, fsync, replace_file, write_text
 from backend.files.disk_errors import disk_errors
 from backend.files.json_file import loads, write_json
-from backend.files.listing import files_in
+from backend.files.listing import files_in, text_of
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.models.hub import Listing, Progress, Repository, valid_name
@@ -180,7 +180,7 @@ def _listed(hub: Repository, revision: str) -> Listing:
 def _try(context: JobContext, hub: Repository, listing: Listing, target: Path, meter: Progress) -> Path:
     """The folder that becomes `target`, with all files but weights, its tokenizer and template tried."""
     staging, commit_file, _ = _partial(target)
-    if catalogue.text_of(commit_file) != listing.commit:
+    if text_of(commit_file) != listing.commit:
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)
     commit_file.write_text(listing.commit, "utf-8")

@@ -12,7 +12,7 @@ from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import write_text
 from backend.files.json_file import read_if_json
-from backend.files.listing import files_in
+from backend.files.listing import files_in, text_of
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
 from backend.records.units import MIB
@@ -93,10 +93,7 @@ def hub_cache() -> Path:
 
 def _snapshot(cache_folder: Path) -> Path | None:
     """The current snapshot of a model in the cache, else the newest one that can be loaded."""
-    try:
-        commit = (cache_folder / "refs" / "main").read_text("utf-8").strip()
-    except OSError:
-        commit = "none"
+    commit = text_of(cache_folder / "refs" / "main").strip() or "none"
     current = cache_folder / "snapshots" / commit
     newest = sorted(cache_folder.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
     return next((snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), None)

@@ -150,10 +150,3 @@ def test_on_windows_no_child_opens_a_window_nor_gets_ctrl_c(monkeypatch: pytest.
     monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
     assert runpy.run_path(child_process.__file__)["_NO_WINDOW"] == 0x08000000
     assert runpy.run_path(process.__file__)["_OWN_CONSOLE"] == 0x08000200
-
-
-def test_a_child_that_nobody_holds_any_more_is_killed() -> None:
-    child = child_process.start(["-c", BEGINNING + BUSY["sleeping"]], stdout=subprocess.PIPE)
-    pid = child.pid
-    del child
-    assert gone(pid)
