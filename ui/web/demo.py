@@ -14,6 +14,7 @@ from ui.web.demo_notice import can_sign_in
 from ui.web.gate import Door
 from ui.web.launch import launch_arguments
 from ui.web.per_visitor import PerVisitor
+from ui.web.session_memory import QueuedEvents
 
 
 def demo_page(
@@ -28,26 +29,3 @@ def demo_page(
     events = QueuedEvents(blocks)
     door = Door(apps.visitors, policy.limits, workspace.uploads, events, https=bool(space), accounts=can_sign_in())
     return apps, blocks, launch_arguments(apps.visitors.root, hosts, space, door)
-
-
-class QueuedEvents:
-    """The gate's view of gradio's queue (gradio 6.31)."""
-
-    def __init__(self, blocks: gr.Blocks) -> None:
-        self._blocks = blocks
-
-    def has(self, session: str, event: str) -> bool:
-        return event in self._blocks._queue.pending_event_ids_session.get(session, ())
-
-    def knows(self, session: str) -> bool:
-        return session in self._blocks._queue.pending_messages_per_session
-
-    def needs_password(self) -> bool:
-        return self._blocks.auth is not None
-
-    def sessions(self) -> list[str]:
-        queue = self._blocks._queue
-        lanes = list(queue.event_queue_per_concurrency_id.values())
-        waiting = [event for lane in lanes for event in list(lane.queue)]
-        active = [event for events in list(queue.active_jobs) for event in events or ()]
-        return [event.session_hash or "" for event in (*waiting, *active)]

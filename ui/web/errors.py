@@ -8,6 +8,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -15,6 +16,7 @@ from markupsafe import Markup
 
 from backend.errors import ApprenticeError
 from ui.web.html import components
+from ui.web.session_memory import Unread
 
 log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -49,31 +51,27 @@ def _tone(problem: ApprenticeError) -> str:
     return "calm" if problem.next.startswith("Wait") else "bad"
 
 
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        raise _toast(error) from None
+
+
 def handler(work: Handler) -> Handler:
     """Makes a page handler (function or generator) show its errors in plain words only."""
-    if inspect.isgeneratorfunction(work):
-
-        @functools.wraps(work)
-        def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            try:
-                yield from work(*args, **kwargs)
-            except gr.Error:
-                raise
-            except Exception as error:
-                raise _toast(error) from None
-
-        return stream  # type: ignore[return-value]
+    if not inspect.isgeneratorfunction(work):
+        return _in_words()(work)
 
     @functools.wraps(work)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return work(*args, **kwargs)
-        except gr.Error:
-            raise
-        except Exception as error:
-            raise _toast(error) from None
+    def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with _in_words():
+            yield from work(*args, **kwargs)
 
-    return call  # type: ignore[return-value]
+    return stream  # type: ignore[return-value]
 
 
 def _whole(value: Any) -> Any:
@@ -96,6 +94,8 @@ class Blocks(gr.Blocks):
         super().queue(*args, **kwargs)
         # gradio looks for events a thousand times a second, which takes 5 % of a core from the training
         self._queue.sleep_when_free, self._queue.progress_update_sleep_when_free = QUEUE_PAUSE, 1
+        unread: Any = Unread(self._queue.pending_event_ids_session)
+        self._queue.pending_messages_per_session = unread
         return self
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:

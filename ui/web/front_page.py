@@ -3,6 +3,7 @@ anybody who asked again and again would slow the demo for all. They are the same
 
 import asyncio
 
+from gradio.utils import LRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PATHS = ("/", "/config", "/config/")
@@ -15,7 +16,7 @@ class FrontPage:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app, self._making = app, asyncio.Lock()
-        self._known: dict[object, list[Message]] = {}
+        self._known = LRUCache[object, list[Message]](_MOST)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request for one of PATHS, whatever else is in its address."""
@@ -26,9 +27,6 @@ class FrontPage:
             async with self._making:
                 answer = self._known.get(key) or await self._make(scope, headers, receive)
         if answer[0].get("status") == 200:  # an error is not remembered
-            self._known.pop(key, None)
-            if len(self._known) == _MOST:
-                del self._known[next(iter(self._known))]  # the one asked for least recently
             self._known[key] = answer
         for message in answer:
             await send(dict(message))  # to which headers may be added

@@ -10,9 +10,10 @@ from asyncio import sleep
 from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
+from gradio.utils import LRUCache
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -23,6 +24,7 @@ from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
 from ui.web import front_page
 from ui.web.guard import body_length, is_public, subscriber
+from ui.web.session_memory import QueuedEvents
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
@@ -34,7 +36,7 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
 )
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
-_FORM = 64 * 1024  # bytes of an upload around its file
+_FORM = 64 * 1024  # bytes of an upload around its file; what each file counts besides
 _LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
 _MINUTE, _BYTES_A_MINUTE = 60.0, 32 * MIB  # of the longer events and the uploads of one visitor
@@ -50,22 +52,6 @@ _MOST_REMEMBERED = 1000  # visitors, and addresses
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 
 
-class Events(Protocol):
-    """Gradio's queue."""
-
-    def has(self, session: str, event: str) -> bool:
-        """Whether this event of this session is not answered yet."""
-
-    def knows(self, session: str) -> bool:
-        """Whether this session has sent an event whose answers it may wait for."""
-
-    def needs_password(self) -> bool:
-        """Whether who has none gets another page."""
-
-    def sessions(self) -> list[str]:
-        """The session of each event that waits or is being answered."""
-
-
 @dataclass(frozen=True)
 class Door:
     """The configuration of the gate. uploads: gradio's folder for uploaded files. https: whether the page is reached
@@ -75,7 +61,7 @@ class Door:
     visitors: Visitors
     limits: Limits
     uploads: Path
-    events: Events
+    events: QueuedEvents
     https: bool = False
     accounts: bool = False
 
@@ -90,8 +76,8 @@ class Gate:
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._making_room = threading.Lock()
-        self._large: dict[str, deque[tuple[float, float]]] = {}  # by visitor, when and how many bytes
-        self._newcomers: dict[str, float] = {}  # by address, when the latest had its turn
+        self._large = LRUCache[str, deque[tuple[float, float]]](_MOST_REMEMBERED)  # by visitor, when and how many bytes
+        self._newcomers = LRUCache[str, float](_MOST_REMEMBERED)  # by address, when the latest had its turn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -107,7 +93,7 @@ class Gate:
         visitor, scope[WHY_NONE] = visitor_of(scope, self._visitors, self._accounts)
         if reading and path == "/" and not visitor:
             if not await self._has_a_turn(self._address(scope)):
-                await _refuse(scope, receive, send, _TOO_MANY, 429, retries=True)
+                await _refuse(scope, receive, send, _TOO_MANY, 429)
                 return
             send = self._welcome(scope[WHY_NONE], send)
         scope[VISITOR] = visitor
@@ -152,12 +138,10 @@ class Gate:
         long: one client may pretend to be thousands. An address that is unknown, or of a local network, may be that of
         a proxy with many people behind it: they only wait."""
         now, turns = time.monotonic(), self._newcomers
-        latest = turns.pop(address, 0.0)
+        latest = turns.get(address, 0.0)
         turn = max(latest, now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
         is_refused = turn > now + _LONGEST_WAIT and is_public(address)
-        turns[address] = latest if is_refused else min(turn, now + _LONGEST_WAIT)  # at the end: it is the last to go
-        if len(turns) > _MOST_REMEMBERED:
-            del turns[next(iter(turns))]
+        turns[address] = latest if is_refused else min(turn, now + _LONGEST_WAIT)
         if not is_refused:
             await sleep(max(0.0, turns[address] - now))
         return not is_refused
@@ -204,14 +188,12 @@ class Gate:
     def _may_send(self, whose: str, length: float) -> bool:
         """Whether what this visitor sent in the last minute leaves room for so many bytes."""
         now = time.monotonic()
-        sent = self._large.setdefault(whose, deque())
+        sent = self._large[whose] = self._large.get(whose, deque())
         while sent and now - sent[0][0] > _MINUTE:
             sent.popleft()
         if sum(size for _, size in sent) + length > _BYTES_A_MINUTE:
             return False
         sent.append((now, length))
-        if len(self._large) > _MOST_REMEMBERED:
-            del self._large[next(iter(self._large))]
         return True
 
     def _checked(self, content: bytes, whose: str) -> bytes | None:
@@ -235,14 +217,10 @@ class Gate:
         """Passes this body on instead of the original, so that gradio reads exactly what was checked."""
         ours = {b"content-length": str(len(content)).encode(), b"content-type": b"application/json"}
         headers = [*((name, value) for name, value in scope["headers"] if name not in ours), *ours.items()]
-        sent = False
+        checked = iter([{"type": "http.request", "body": content, "more_body": False}])
 
         async def receiving() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": content, "more_body": False}
+            return next(checked, None) or await receive()
 
         await self.app({**scope, "headers": headers}, receiving, send)
 
@@ -275,19 +253,18 @@ class Gate:
             else:
                 answer += message.get("body", b"")
                 if status == 200 and not message.get("more_body"):
-                    self._files.note_uploads(visitor, json.loads(answer))
+                    paths = json.loads(answer)
+                    self._files.note_uploads(visitor, paths)
+                    self._large.get(visitor, deque()).append((time.monotonic(), len(paths) * _FORM))
             await send(message)
 
         await run_in_threadpool(self._make_room, visitor, length / MIB)
         await self.app(scope, receive, sending)
 
 
-async def _refuse(
-    scope: Scope, receive: Receive, send: Send, why: str = _NOTHING, status: int = 404, retries: bool = False
-) -> None:
-    """retries: whether a browser asks again by itself."""
+async def _refuse(scope: Scope, receive: Receive, send: Send, why: str = _NOTHING, status: int = 404) -> None:
     await sleep(_PAUSE)
-    await PlainTextResponse(why, status, {"Refresh": _RETRY_AFTER} if retries else None)(scope, receive, send)
+    await PlainTextResponse(why, status, {"Refresh": _RETRY_AFTER} if status == 429 else None)(scope, receive, send)
 
 
 def _joined(session: str, visitor: str) -> str:

@@ -5,11 +5,16 @@
 - For every update of a component, also one that changes nothing, gradio builds the component anew under a new id and
   then stores it under both ids (`Blocks.postprocess_data`): 25 to 65 KB for each answer. Here the new component takes
   the id of the one it replaces.
+- It holds back what a session has not read yet, of 2,000 sessions and without a limit for each, and forgets the oldest
+  session, whosever it is: its answers are lost, and if an event of it waits, gradio's queue ends for all. Here a
+  visitor who opens very many loses the own ones.
 - After every event it makes a pandas table of the last 10,000 events for a dashboard that the page does not serve.
   Two switches of gradio's own turn that off.
 """
 
 import os
+from asyncio import Queue
+from collections import Counter
 from copy import copy
 from typing import Any
 
@@ -18,7 +23,62 @@ from gradio.state_holder import SessionState
 
 # That are open or were closed last. Of others gradio forgets which choices a list offers.
 PAGES, PAGES_OF_A_DEMO = 100, 500
+_SESSIONS, _OF_ONE = 2000, 60  # whose answers are held back, of all and of one visitor
+_MESSAGES = 4  # of an event at most, as a rule: its place in the queue, that it begins, and the answer
 SWITCHES = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**12)}
+
+
+class Unread(dict[str, Queue[Any]]):
+    """By session the messages that its page has not read yet. events: by session, what gradio notes besides."""
+
+    def __init__(self, events: dict[str, set[str]]) -> None:
+        super().__init__()
+        self._events = events
+
+    def __missing__(self, session: str) -> Queue[Any]:
+        return Queue()  # which nobody reads
+
+    def __setitem__(self, session: str, messages: Queue[Any]) -> None:
+        if session not in self:
+            crowd, most = Counter(map(_visitor, (*self, session))).most_common(1)[0]
+            if most > _OF_ONE or len(self) >= _SESSIONS:
+                del self[next(other for other in self if _visitor(other) == crowd)]
+        super().__setitem__(session, messages)
+
+    def __delitem__(self, session: str) -> None:
+        self.pop(session, None)  # of two streams of one session that end, the second one deletes it again
+        self._events.pop(session, None)
+
+
+def _visitor(session: str) -> str:
+    """To whom the gate of a demo joined a session; at home, the session itself."""
+    return session.rpartition("-")[2]
+
+
+class QueuedEvents:
+    """The gate's view of the queue of a page."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+
+    def has(self, session: str, event: str) -> bool:
+        """Whether this event of this session is not answered yet."""
+        return event in self._blocks._queue.pending_event_ids_session.get(session, ())
+
+    def knows(self, session: str) -> bool:
+        """Whether this session has sent an event whose answers it may wait for."""
+        return session in self._blocks._queue.pending_messages_per_session
+
+    def needs_password(self) -> bool:
+        """Whether who has none gets another page."""
+        return self._blocks.auth is not None
+
+    def sessions(self) -> list[str]:
+        """The session of each event that waits, is being answered, or whose answer nobody has read."""
+        queue = self._blocks._queue
+        asked = [event.session_hash for event in list(queue.event_ids_to_events.values())]
+        unread = list(queue.pending_messages_per_session.items())
+        return asked + [session for session, messages in unread for _ in range(messages.qsize() // _MESSAGES)]
 
 
 def _begin(self: SessionState, blocks: Blocks) -> None:

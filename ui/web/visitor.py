@@ -6,6 +6,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from gradio.utils import LRUCache
 from starlette.types import Scope
 
 from backend.hosting.visitors import Visitors
@@ -14,7 +15,7 @@ from ui.web.guard import cookie
 
 COOKIE = "apprentice-visitor"
 _COOKIE_AGE = 30 * 24 * 3600  # seconds; what a visitor made is deleted long before
-_MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten can't be used any more
+_MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten is deleted
 
 
 def visitor_of(scope: Scope, visitors: Visitors, accounts: bool) -> tuple[str | None, str]:
@@ -43,17 +44,14 @@ class VisitorFiles:
 
     def __init__(self, visitors: Visitors) -> None:
         self._visitors = visitors
-        self._uploaded: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()  # by visitor, the paths
+        self._uploaded = LRUCache[str, OrderedDict[str, None]](_MOST_VISITORS)  # by visitor, the paths
 
     def note_uploads(self, visitor: str, paths: list[str]) -> None:
         """Remembers that this visitor uploaded these files."""
-        own = self._uploaded.setdefault(visitor, OrderedDict())
+        own = self._uploaded[visitor] = self._uploaded.get(visitor, OrderedDict())
         own.update(dict.fromkeys(paths))
-        self._uploaded.move_to_end(visitor)
         while len(own) > _MOST_UPLOADS:
-            own.popitem(last=False)
-        while len(self._uploaded) > _MOST_VISITORS:
-            self._uploaded.popitem(last=False)
+            Path(own.popitem(last=False)[0]).unlink(missing_ok=True)
 
     def oldest_over(self, visitor: str, most: float) -> list[str]:
         """The visitor's oldest uploads, without which the others take at most `most` MiB. They are forgotten."""

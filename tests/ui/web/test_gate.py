@@ -72,7 +72,7 @@ async def echo(request: Request) -> JSONResponse:
 def opened(tmp_path: Path, session: dict[str, Any] | None = None, **more: Any) -> TestClient:
     events = more.pop("events", Queue())
     visitors = Visitors(tmp_path / "visitors", Limits())
-    door = Door(visitors, Limits(uploads=1.0), tmp_path / "uploads", events, **more)
+    door = Door(visitors, Limits(upload=10.0, uploads=1.0), tmp_path / "uploads", events, **more)
     routes = [Route(path, echo, methods=["GET", "POST"]) for path in ("/", ANY, JOIN, UPLOAD, "/gradio_api/queue/data")]
     stack = [Middleware(Session, session=session or {}), Middleware(Gate, door=door)]
     return TestClient(Starlette(routes=routes, middleware=stack))
@@ -275,6 +275,7 @@ def test_uploads_that_begin_at_once_count_together(tmp_path: Path) -> None:
             return await asyncio.gather(*(browser.post(UPLOAD, json="x" * (9 << 20)) for _ in range(5)))
 
     assert sorted(answer.status_code for answer in asyncio.run(work())) == [200, 200, 200, 429, 429]
+    assert page.post(UPLOAD, json="x" * (11 << 20)).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -297,6 +298,9 @@ def test_the_oldest_uploads_make_room(tmp_path: Path) -> None:
     assert [file.exists() for file in files] == [False, True, True], "her own oldest one"
     guarded._make_room("bert", 2.0)
     assert sum(file.exists() for file in files) < 2, "the oldest ones of all"
+    files[0].touch()
+    guarded._files.note_uploads("carl", [str(files[0]), *map(str, range(50))])
+    assert not files[0].exists(), "of a visitor with very many"
 
 
 def test_a_page_that_is_known_waits_for_no_other_and_an_error_is_forgotten() -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -22,8 +23,10 @@ from tests.ui.page_client import PageClient, client, served
 from ui.services.app import App
 from ui.services.demo.visitor_apps import VisitorApps
 from ui.services.selection import Choice
-from ui.web.demo import QueuedEvents, demo_page
+from ui.web import session_memory
+from ui.web.demo import demo_page
 from ui.web.serve import receive_uploads_in
+from ui.web.session_memory import QueuedEvents
 
 SECRET = "zebra"  # in everything that the first visitor makes
 ROWS = "\n".join(
@@ -221,15 +224,6 @@ def test_no_url_and_no_id_of_the_protocol_reaches_what_is_another_visitors(works
     in_demo(workspace_with_model, work)
 
 
-def test_a_file_that_is_too_large_is_refused(workspace_with_model: Workspace) -> None:
-    async def work(demo: Demo) -> None:
-        large = "x" * int((DEMO.limits.upload + 1) * 2**20)
-        answered = await demo.first.post("/gradio_api/upload", files={"files": ("large.txt", large)})
-        assert answered.status_code == 413
-
-    in_demo(workspace_with_model, work)
-
-
 def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_model: Workspace) -> None:
     async def work(demo: Demo) -> None:
         path = await upload(demo.first)
@@ -270,8 +264,6 @@ def test_a_visitor_is_known_only_by_a_key_that_this_server_made(workspace_with_m
         page = await PageClient.open(demo.second, Choice(), "start")
         show = page.listener("change", label="Signature of start")
         assert "alert" not in await answer(page, show)
-        cookie = (await demo.second.get("/", headers={"cookie": ""})).headers["set-cookie"]
-        assert "HttpOnly" in cookie
         folders = len(demo.apps.visitors.all())
         for forged in ("", "1", demo.visitor(demo.first), "0" * 64 + "." + "0" * 64, "../base"):
             demo.second.cookies.clear()
@@ -281,3 +273,36 @@ def test_a_visitor_is_known_only_by_a_key_that_this_server_made(workspace_with_m
         assert len(demo.apps.visitors.all()) == folders
 
     in_demo(workspace_with_model, work)
+
+
+def test_a_visitor_who_opens_many_sessions_loses_only_the_own_ones(
+    workspace_with_model: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(demo: Demo) -> None:
+        own, other = [await PageClient.open(http, Choice(), "start") for http in (demo.first, demo.second)]
+        show = own.listener("change", label="Signature of start")
+        waiting = await own.join(show)
+        for number in range(10):
+            other.session = f"page {number}"
+            await other.join(show)
+        known = demo.blocks._queue.pending_messages_per_session
+        assert sum(name.startswith("page ") for name in known) == 5
+        assert await own.answer(waiting)
+
+    monkeypatch.setattr(session_memory, "_OF_ONE", 5)
+    in_demo(workspace_with_model, work)
+
+
+def test_unread_answers_count_and_a_session_that_was_forgotten_does_not_end_the_queue() -> None:
+    noted: dict[str, set[str]] = {}
+    unread = session_memory.Unread(noted)
+    for session in ("tab-anna", *(f"{number}-bert" for number in range(90)), *map(str, range(1980))):
+        unread[session], noted[session] = asyncio.Queue(), set()
+    assert (len(unread), "tab-anna" in unread, "89-bert" in unread, "0-bert" in unread) == (2000, True, True, False)
+    assert unread.keys() == noted.keys()
+    for session in ["0-bert", "tab-anna"] * 12:
+        unread[session].put_nowait("an answer")
+    queue = SimpleNamespace(event_ids_to_events={}, pending_messages_per_session=unread)
+    assert QueuedEvents(SimpleNamespace(_queue=queue)).sessions() == ["tab-anna"] * 3  # type: ignore[arg-type]
+    for _ in range(2):
+        del unread["89-bert"]
