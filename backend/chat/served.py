@@ -2,6 +2,7 @@
 
 It renders and tokenizes conversations itself, so it is opened only where that gives the tokens of the training."""
 
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +23,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 
 _MOST, _FOR_A_CORE = 16, 4  # slots that help, as measured on two cores: docs/performance.md
 _LONG = 4096  # tokens for which a slot should have room
+_SENTENCE = "The capital of France is"
 _CHECKED: tuple[Messages, ...] = (
     PROBE,
     (
@@ -58,8 +60,9 @@ def open_server(
             return LlamaServer(file, slots, tokens, adapter, front=front)
 
         server = fewer_until_it_fits(opened, helpful_slots(facts.trained_context, facts.bytes_per_token))
-    reads = all(_reads(server, tokenizer, messages) for messages in _CHECKED)
-    if not (reads and ends <= server.end_ids() and (adapter is None or _uses_adapter(server))):
+    numbers = server.next(server.encode(_SENTENCE), 0, tuned=True).likeliest  # invalid where a training diverged
+    sound = all(isfinite(number) for _, number in numbers) and all(_reads(server, tokenizer, one) for one in _CHECKED)
+    if not (sound and ends <= server.end_ids() and (adapter is None or _uses_adapter(server))):
         server.close()
         raise ChatFailed("llama.cpp's server reads conversations differently from the training.")
     tools = bool(server.call("/props").get("chat_template_caps", {}).get("supports_tools"))
@@ -89,6 +92,6 @@ def _reads(server: LlamaServer, tokenizer: ChatTokenizer, messages: Messages) ->
 
 def _uses_adapter(server: LlamaServer) -> bool:
     """Whether a plain request is answered differently from the base model's."""
-    asked = {"prompt": "The capital of France is", "n_predict": 1, "n_probs": 20, "cache_prompt": False}
+    asked = {"prompt": _SENTENCE, "n_predict": 1, "n_probs": 20, "cache_prompt": False}
     base = server.call("/completion", {**asked, "lora": [{"id": 0, "scale": 0.0}]})
     return bool(server.call("/completion", asked)["completion_probabilities"] != base["completion_probabilities"])

@@ -11,7 +11,8 @@ from backend.chat import engines, torch_engine
 from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling, context_length
 from backend.chat.llama_engine import LlamaEngine
-from backend.chat.llama_server import LlamaServer
+from backend.chat.llama_server import LlamaServer, Next
+from backend.chat.served import open_server
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
 from backend.gguf import base_file
@@ -19,6 +20,7 @@ from backend.gguf.base_file import PHASE
 from backend.gguf.facts import Facts
 from backend.gguf.lora import Unsupported
 from backend.gguf.requirement import has_llama_cpp
+from backend.models.bundled import silent
 from backend.settings import Workspace
 from backend.tokens.plain_tokenizer import PlainTokenizer
 from backend.tokens.tokenizer import ChatTokenizer
@@ -248,6 +250,18 @@ def test_numbers_that_become_invalid_within_an_answer_end_it(
             answered(engine, "base", STORY, **sampling)
     with pytest.raises(ChatFailed, match="invalid number"):
         engine.answer_all("base", [engine.prompt_ids(STORY)], [12], lambda done: None)
+
+
+@needs_llama_cpp
+def test_a_model_that_computes_invalid_numbers_is_not_served(
+    workspace: Workspace, shallow_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = workspace, shallow_model, None, "orders", "key", silent
+    open_server(*asked)[0].close()
+    nan = float("nan")
+    monkeypatch.setattr(LlamaServer, "next", lambda *_, **__: Next(0, nan, [(0, nan)], 1))
+    with pytest.raises(ChatFailed):
+        open_server(*asked)
 
 
 def test_an_idle_adapter_is_rejected(name: str, workspace: Workspace, shallow_model: Path, tmp_path: Path) -> None:
