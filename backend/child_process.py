@@ -35,6 +35,8 @@ _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is fo
 _starting = threading.Lock()
 _mark = secrets.token_hex(8)
 _to_watchdog: int | None = None  # the end of its pipe that this process holds open
+_watched: "set[Watch]" = set()
+_looking: threading.Thread | None = None
 
 
 def memory_used(process: psutil.Process) -> int:
@@ -166,35 +168,46 @@ class Watch:
         processor_seconds: float = math.inf,
         poll: Callable[[], str] = str,
     ) -> None:
+        global _looking
         self._child, self._memory, self._poll = child, memory, poll
         self._until, self._processor_seconds = time.monotonic() + seconds, processor_seconds
         self._limits = f"{seconds:.0f} seconds", f"{processor_seconds:.0f} seconds of processor time"
-        self._ended = threading.Event()
+        self._process: psutil.Process | None = None
         self.why = ""
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
+        with _starting:
+            _watched.add(self)
+            if _looking is None or not _looking.is_alive():
+                _looking = threading.Thread(target=_look, daemon=True)
+                _looking.start()
 
     def close(self) -> None:
-        self._ended.set()
+        _watched.discard(self)
 
-    def _look(self) -> None:
-        if self._ended.wait(_LOOK):
-            return
-        with suppress(psutil.Error):
-            process = psutil.Process(self._child.pid)
-            until = self._processor_seconds + sum(process.cpu_times()[:2])
-            while not self._ended.wait(_LOOK):
-                if memory_used(process) > self._memory:
-                    self.why = f"more than {format_size(self._memory / MIB)} of memory"
-                elif time.monotonic() > self._until:
-                    self.why = f"more than {self._limits[0]}"
-                elif sum(process.cpu_times()[:2]) > until:
-                    self.why = f"more than {self._limits[1]}"
-                else:
-                    self.why = self._poll()
-                if self.why:
-                    self._child.kill()
-                    return
+    def look(self) -> None:
+        """Raises psutil.Error if the child has ended."""
+        if self._process is None:  # most requests end before the first look
+            self._process = psutil.Process(self._child.pid)
+            self._processor_seconds += sum(self._process.cpu_times()[:2])
+        elif memory_used(self._process) > self._memory:
+            self.why = f"more than {format_size(self._memory / MIB)} of memory"
+        elif time.monotonic() > self._until:
+            self.why = f"more than {self._limits[0]}"
+        elif sum(self._process.cpu_times()[:2]) > self._processor_seconds:
+            self.why = f"more than {self._limits[1]}"
+        else:
+            self.why = self._poll()
+        if self.why:
+            self.close()
+            self._child.kill()
+
+
+def _look() -> None:
+    """One thread looks at all children: to start one for each request to a box would take longer than a short one."""
+    while True:
+        time.sleep(_LOOK)
+        for watch in _watched.copy():
+            with suppress(psutil.Error):
+                watch.look()
 
 
 def receive(received: Callable[[bytes], None]) -> None:

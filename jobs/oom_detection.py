@@ -4,6 +4,7 @@ Linux counts the processes that it killed for memory in each control group (cgro
 v1: in memory.oom_control) and on the whole machine (`oom_kill` in /proc/vmstat). Other systems count nothing; there
 the free memory when the worker last wrote its status is a hint."""
 
+import re
 from pathlib import Path
 
 import psutil
@@ -67,8 +68,5 @@ def _group_files() -> list[Path]:
 
 
 def _count(path: Path) -> int | None:
-    for line in text_of(path).splitlines():
-        name, _, value = line.partition(" ")
-        if name == "oom_kill" and value.strip().isdigit():
-            return int(value)
-    return None
+    found = re.search(r"^oom_kill +(\d+)", text_of(path), re.MULTILINE)
+    return int(found[1]) if found else None

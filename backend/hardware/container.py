@@ -1,6 +1,7 @@
 """The cores and memory that this process may use, within the limits of a container (Linux control groups 1 and 2)."""
 
 import os
+import re
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -77,11 +78,8 @@ def _folders(controller: str) -> list[Path]:
 
 def _file_cache(folder: Path) -> int:
     """Bytes of cached files that the system can drop."""
-    for line in text_of(folder / "memory.stat").splitlines():
-        name, _, value = line.partition(" ")
-        if name in ("inactive_file", "total_inactive_file") and value.isdigit():
-            return int(value)
-    return 0
+    found = re.search(r"^(?:total_)?inactive_file +(\d+)", text_of(folder / "memory.stat"), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _number(path: Path) -> int | None:

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from backend.errors import BadInput, MissingPart
+from backend.files.listing import text_of
 from backend.settings import PROGRAM, secrets_in_memory
 
 TokenSource = Literal["environment", "memory", "keyring", "login", ""]
@@ -160,10 +161,8 @@ def _from_keyring() -> str | None:
 
 
 def _from_login() -> str | None:
-    try:
-        return (hf_home() / "token").read_text("utf-8").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
+    token = text_of(hf_home() / "token").strip()
+    return token if token and token.isascii() else None
 
 
 _SOURCES: dict[TokenSource, Callable[[], str | None]] = {  # the first one that has a token wins

@@ -44,8 +44,6 @@ class Box:
         same ever after if that fails."""
         with self._lock:
             self._open()
-            if self._failure:
-                raise self._failure
 
     def ask(self, made: Callable[..., T], name: str, *arguments: Any) -> T:
         """What `made` makes of the answer to a request, and of the bytes that follow it; it raises TypeError or
@@ -63,10 +61,10 @@ class Box:
                 self._exchange(self._opening, bool)
             except ApprenticeError as error:
                 self._failure = error
-
-    def _exchange(self, request: bytes, made: Callable[..., T]) -> T:
         if self._failure:
             raise self._failure
+
+    def _exchange(self, request: bytes, made: Callable[..., T]) -> T:
         child = self._child or self._start()
         assert child.stdin is not None
         assert child.stdout is not None

@@ -82,8 +82,7 @@ class Worker:
 
 
 def _counted(row: Encoded, with_ids: bool) -> list[Any]:
-    count = TokenCount(row.tokens, (), row.skipped_turns) if with_ids else TokenCount.of(row)
-    return [count.tokens, count.runs, count.skipped_turns]
+    return [row.tokens, () if with_ids else TokenCount.of(row).runs, row.skipped_turns]
 
 
 def _of(error: BaseException) -> ApprenticeError:

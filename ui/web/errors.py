@@ -117,8 +117,6 @@ def _toast(error: Exception) -> gr.Error:
     """The error as a message that stays until it is closed. Gradio draws it as HTML."""
     problem = in_words(error)
     rest = components.join(Markup("<p>{}</p>").format(part) for part in (problem.why, problem.next) if part)
-    title = Markup("<strong>{}</strong>")
-    if _tone(problem) == "calm":
-        title = Markup('<strong class="calm">{}</strong>')
-    message = title.format(problem.what) + rest
+    tone = Markup(' class="calm"') if _tone(problem) == "calm" else ""
+    message = Markup("<strong{}>{}</strong>").format(tone, problem.what) + rest
     return gr.Error(str(message), duration=None, print_exception=False)

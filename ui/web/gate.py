@@ -9,6 +9,7 @@ import time
 from asyncio import sleep
 from collections import Counter, deque
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
@@ -283,16 +284,14 @@ def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:
 async def _body(receive: Receive, most: float) -> bytes | None:
     """A request's body; None if it has more than `most` bytes."""
     content = bytearray()
-    more = True
-    while more:
+    while len(content) <= most:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
+            break
         content += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(content) > most:
-            return None
-    return bytes(content)
+        if not message.get("more_body") and len(content) <= most:
+            return bytes(content)
+    return None
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:
@@ -313,8 +312,5 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
 
 
 def _depth(bare: bytes) -> int:
-    deepest = depth = 0
-    for bracket in bare.translate(None, _NO_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+    steps = (1 if bracket in b"[{" else -1 for bracket in bare.translate(None, _NO_BRACKETS))
+    return max(accumulate(steps, initial=0))
