@@ -1,7 +1,5 @@
 """The workspace and its folders on disk, ids for what is stored there, and secrets in the environment."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import string
@@ -9,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from backend.errors import WorkspaceProblem
 from backend.files.disk_errors import FULL, disk_words
@@ -53,7 +52,7 @@ class Workspace:
     root: Path
 
     @classmethod
-    def open(cls, root: Path | None = None) -> Workspace:
+    def open(cls, root: Path | None = None) -> Self:
         """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data folder; created if missing. What
         this process writes from then on is for its owner only. Raises WorkspaceProblem when it can't be created or
         written, but not for a full disk: something must be deleted there."""

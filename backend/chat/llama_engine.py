@@ -4,8 +4,6 @@ Base and tuned model are two slots of one server; the adapter is switched on for
 server is opened as it is needed: with a slot for each pane, with more to answer many questions at once, or with a
 longer one to read a long text."""
 
-from __future__ import annotations
-
 import random
 import re
 import tempfile

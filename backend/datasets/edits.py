@@ -4,15 +4,13 @@ They apply in order to the rows as read, before any check or fix. Rows keep thei
 not used again, and added rows count on after the last one of the file.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from backend.datasets.checks.fixers import with_system, without_system
 from backend.errors import WorkspaceProblem
@@ -48,7 +46,7 @@ class Edit:
         return {**stored, "more": [_stored(row) for row in self.more]} if self.more else stored
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Edit:
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The stored edit. Raises KeyError, TypeError or ValueError for a damaged one."""
         example = stored["example"]
         if stored["kind"] not in get_args(Kind) or (example is None) != (stored["kind"] in ("delete", "instruction")):

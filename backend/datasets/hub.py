@@ -3,8 +3,6 @@
 Only tables are downloaded (Parquet, JSON, CSV), of one commit, and never any program code.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable

@@ -3,14 +3,12 @@
 They stand in <dataset>/info.json, changed by one thread or process at a time.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from filelock import FileLock
 from pydantic import TypeAdapter
@@ -58,7 +56,7 @@ class DatasetInfo:
         refused = self.refused.get(problem.kind, [])
         return (refused == "all" or problem.row in refused) and not self.is_accepted(problem)
 
-    def accept(self, kind: str, rows: RowChoice) -> DatasetInfo:
+    def accept(self, kind: str, rows: RowChoice) -> Self:
         """A copy with the fix of `kind` accepted for more rows; "all" keeps single refused rows refused."""
         accepted = _with(self.accepted, kind, rows)
         if kind in SYSTEM_FIXES:  # they exclude each other
@@ -67,11 +65,11 @@ class DatasetInfo:
         refused = self.refused if keep_refused else _without(self.refused, kind, rows)
         return replace(self, accepted=accepted, refused=refused)
 
-    def refuse(self, kind: str, rows: RowChoice) -> DatasetInfo:
+    def refuse(self, kind: str, rows: RowChoice) -> Self:
         """A copy with the fix of `kind` refused for more rows."""
         return replace(self, refused=_with(self.refused, kind, rows), accepted=_without(self.accepted, kind, rows))
 
-    def undo(self, kind: str) -> DatasetInfo:
+    def undo(self, kind: str) -> Self:
         """A copy with neither an accepted nor a refused fix of `kind`."""
         accepted, refused = (_without(chosen, kind, "all") for chosen in (self.accepted, self.refused))
         return replace(self, accepted=accepted, refused=refused)

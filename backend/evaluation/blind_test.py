@@ -4,8 +4,6 @@ The sides are drawn when the test is made. A `Question` holds no more than the p
 `Outcome`, once nothing can be changed any more. A test ends when the e-value of its votes reaches VERDICT_AT, after
 its last question, or by `ended`."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,19 +126,19 @@ class BlindTest(Record):
         choices = [choice for pair, choice in self._choices() if pair.repeats is None]
         return choices.count(0), choices.count(1)
 
-    def voted(self, at: int, vote: Vote) -> BlindTest:
+    def voted(self, at: int, vote: Vote) -> Self:
         """The test with a vote on the question with this number; unchanged if that is not the current one."""
         if self.has_ended or at != len(self.votes) + 1:
             return self
         return self.model_copy(update={"votes": (*self.votes, vote)})
 
-    def undone(self, at: int) -> BlindTest:
+    def undone(self, at: int) -> Self:
         """The test without the last vote; unchanged if `at` is not the current question, or the names are known."""
         if self.has_ended or at != len(self.votes) + 1:
             return self
         return self.model_copy(update={"votes": self.votes[:-1]})
 
-    def ended(self) -> BlindTest:
+    def ended(self) -> Self:
         return self.model_copy(update={"stopped": True})
 
     @property

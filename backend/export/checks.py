@@ -1,12 +1,10 @@
 """Checks before an export is offered: the same tokens everywhere, and a GGUF file that behaves like the model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, Messages, Sampling, Tools, common_prefix
@@ -136,7 +134,7 @@ class Reference:
     may_end: set[int]  # also the other control tokens: llama.cpp knows some end tokens by their names
 
     @classmethod
-    def of(cls, merged: Path, prompt: Messages, rows: list[dict[str, list[int]]]) -> Reference:
+    def of(cls, merged: Path, prompt: Messages, rows: list[dict[str, list[int]]]) -> Self:
         """In float32 if memory allows."""
         from backend.chat.torch_engine import TorchEngine
 

@@ -1,11 +1,9 @@
 """What an export is made of: a run, what it learned, and the examples to check the files with."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from backend.chat.engine import Messages
 from backend.errors import BadSetting
@@ -38,7 +36,7 @@ class ExportSpec(Record):
     scores: Evaluation | None = None  # what it found, in words
 
     @classmethod
-    def of(cls, spec: dict[str, Any]) -> ExportSpec:
+    def of(cls, spec: dict[str, Any]) -> Self:
         """The spec of a job. Raises BadSetting."""
         # Older versions could merge into other weights: "base".
         values = {name: value for name, value in spec.items() if name != "base"}
@@ -72,7 +70,7 @@ class Source:
         return ChatTokenizer.of_training(self.run.model.path, self.learned)
 
     @classmethod
-    def of(cls, workspace: Workspace, requested: ExportSpec) -> Source:
+    def of(cls, workspace: Workspace, requested: ExportSpec) -> Self:
         """Raises RunProblem if there is no such run, TrainingFailed for damaged rows."""
         folder = workspace.run_folder(requested.run)
         run = oom.spec_used(folder, local.read_run(folder))

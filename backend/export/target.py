@@ -1,10 +1,9 @@
 """Where an export goes, and what it needs there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from backend.errors import BadSetting
 from backend.export import merge
@@ -55,7 +54,7 @@ class Target:
     wide: bool = False  # merge in float32: 16 bits lose too much of what was learned
 
     @classmethod
-    def of(cls, to: str, name: str, folder: Path) -> Target:
+    def of(cls, to: str, name: str, folder: Path) -> Self:
         work = folder / "work"
         kinds = [part.partition(":")[2] for part in to.split(",") if ":" in part]
         merged = work / name if kinds or to == PAGE else work / "out" / f"{name}-merged"

@@ -2,8 +2,6 @@
 anything that can't be read becomes a problem to report. `load_hardware` reads the description of another machine from
 a file, so that recommendations and estimates can be tried for any machine."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os
@@ -11,7 +9,7 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
@@ -57,7 +55,7 @@ class Probe(Record):
         return ""
 
     @classmethod
-    def of(cls, hardware: Hardware) -> Probe:
+    def of(cls, hardware: Hardware) -> Self:
         """A described machine instead of this one."""
         return cls(hardware=hardware, sentences=tuple(describe(hardware)))
 

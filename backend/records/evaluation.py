@@ -5,8 +5,6 @@ strictly (`from_elsewhere`). JSON has no infinity and no NaN: they are written a
 that the field can have, or as NaN in a loss or difference.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Any, Literal, Self
 
@@ -234,7 +232,7 @@ class ReportedAnswer(StoredRecord):
     cluster: Count
     """The same number for questions that depend on each other."""
 
-    def without(self, system: str) -> ReportedAnswer:
+    def without(self, system: str) -> Self:
         """The same without the answer of one system."""
         texts = {name: text for name, text in self.texts.items() if name != system}
         scores = {name: score for name, score in self.scores.items() if name != system}
@@ -353,11 +351,11 @@ class EvaluationReport(EvaluationSummary, Answered):
     """The verdict with every answer."""
 
     @classmethod
-    def from_elsewhere(cls, text: bytes) -> EvaluationReport:
+    def from_elsewhere(cls, text: bytes) -> Self:
         """The report in a file from another computer: each value has its type and can be shown. Raises ValueError."""
         return cls.model_validate_json(text, strict=True, context="elsewhere").elsewhere()
 
-    def elsewhere(self) -> EvaluationReport:
+    def elsewhere(self) -> Self:
         """The report without what another computer can't use: the previous version, and settings to train again."""
         answers = tuple(answer.without(PARENT) for answer in self.answers)
         changes: dict[str, object] = {"answers": answers, "comparisons": (), "parent": None, "retry": {}}

@@ -4,9 +4,8 @@ A file may come from an older version: what it lacks has its default. JSON has n
 written as null, which reads as NaN.
 """
 
-from __future__ import annotations
-
 import math
+from typing import Self
 
 from pydantic import Field
 
@@ -241,7 +240,7 @@ class ExportResult(StoredRecord):
         """Whether none of its checks failed."""
         return all(check.ok is not False for check in self.checks)
 
-    def joined(self, other: ExportResult) -> ExportResult:
+    def joined(self, other: Self) -> Self:
         """This and what was found since: a check that has failed once stays so."""
         failed = {name for name in CHECK_FIELDS if getattr(getattr(self, name), "ok", None) is False}
         return self.model_copy(update={name: getattr(other, name) for name in other.model_fields_set - failed})

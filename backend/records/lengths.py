@@ -3,9 +3,8 @@
 Each window is trained as a row of its own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
+from typing import Self
 
 from backend.errors import BadSetting
 from backend.records.encoded import Encoded, Span
@@ -26,7 +25,7 @@ class LengthLimits:
     window_overlap: int = WINDOW_OVERLAP
 
     @classmethod
-    def from_settings(cls, settings: TrainSettings) -> LengthLimits:
+    def from_settings(cls, settings: TrainSettings) -> Self:
         return cls(settings.max_length, settings.long_documents, settings.window_overlap)
 
     @property

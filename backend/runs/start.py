@@ -2,8 +2,6 @@
 deleting or resuming the other run changes nothing; the digest in the run's spec proves that it is the same at every
 attempt."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from pathlib import Path

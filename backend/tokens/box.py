@@ -2,8 +2,6 @@
 strangers. One step of theirs in C may never end or take all the memory, and nothing in the process that runs it can
 interrupt it: so the parent looks at the child's memory and processor time while it waits."""
 
-from __future__ import annotations
-
 import subprocess
 import threading
 from collections.abc import Callable

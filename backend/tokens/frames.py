@@ -1,7 +1,5 @@
 """Messages between this process and a box: JSON, and numbers as bytes, which JSON would make slow."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Mapping

@@ -9,8 +9,6 @@ there; `Encoded.skipped_turns` counts such turns, and the data check reports the
 
 Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers, no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property

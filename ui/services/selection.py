@@ -1,10 +1,8 @@
 """The selection, which the browser stores, so each value is checked before it is used."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from backend.models.catalogue import TASKS
 
@@ -37,7 +35,7 @@ class Choice:
     begun: bool = False
 
     @classmethod
-    def from_browser(cls, stored: object) -> Choice:
+    def from_browser(cls, stored: object) -> Self:
         """The selection that the browser stored; an invalid value counts as not selected."""
         values = stored if isinstance(stored, Mapping) else {}
         task, settings = values.get("task"), values.get("settings")
@@ -52,7 +50,7 @@ class Choice:
             settings={str(k): v for k, v in settings.items()} if isinstance(settings, Mapping) else {},
         )
 
-    def replace(self, **changes: Any) -> Choice:
+    def replace(self, **changes: Any) -> Self:
         """A copy with changes."""
         return replace(self, **changes)
 

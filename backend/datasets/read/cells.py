@@ -1,10 +1,9 @@
 """Reads delimited tables: quoted cells may span lines, and rows of the wrong width are reported."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from typing import Self
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.read.header import LOOKED_AT, find_header
@@ -26,7 +25,7 @@ class _Lines:
         self.record: list[str] = []  # lines read since `begin`
         self.number = 1  # of the record's first line
 
-    def __iter__(self) -> _Lines:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:

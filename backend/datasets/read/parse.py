@@ -1,7 +1,5 @@
 """Parses documents in a child process with limits on time and memory; a crash there is an error here."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -3,12 +3,10 @@
 Memory stays bounded whatever the file contains. Each block reports progress and checks for cancellation.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from backend.datasets.read.compression import DAMAGED, packed_with, unpack
 from backend.errors import BadInput
@@ -39,7 +37,7 @@ class ByteSource:
         self.head = next(self.blocks(HEAD), b"")
         self.whole = len(self.head) < HEAD
 
-    def __enter__(self) -> ByteSource:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """Examples made from a text, a table or a topic: drafts to keep, change or drop, one at a time."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
