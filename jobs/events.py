@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backend.files.atomic import BINARY, write_all
 from backend.files.json_file import to_json
-from backend.records.events import AtStep, Event, LoggedEvent, ResumedEvent, StepEvent, parse
+from backend.records.events import AtStep, Event, LoggedEvent, ResumedEvent, StepEvent, parse, valid
 from jobs.records import EventBatch
 
 _SECONDS_BETWEEN_SYNCS = 1.0
@@ -73,14 +73,4 @@ def read_valid_events(path: Path, after: int = 0) -> EventBatch:
     if after and any(isinstance(logged.event, ResumedEvent) for logged in events):
         after = 0
         events, position = read_events(path)
-    return EventBatch(_valid(events), position, reset=after == 0)
-
-
-def _valid(events: list[LoggedEvent]) -> list[LoggedEvent]:
-    valid: list[LoggedEvent] = []
-    for logged in events:
-        if isinstance(logged.event, ResumedEvent):
-            first = logged.event.first_step
-            valid = [old for old in valid if not isinstance(old.event, AtStep) or old.event.step < first]
-        valid.append(logged)
-    return valid
+    return EventBatch(valid(events), position, reset=after == 0)

@@ -11,7 +11,7 @@ from backend.evaluation.items import Item
 from backend.evaluation.verdict import FEWEST as FEWEST_CLUSTERS
 from backend.files.json_file import read_json
 from backend.records.evaluation import BASE, TUNED, EvaluationReport, Finding
-from backend.records.events import EvalEvent, ResumedEvent, parse
+from backend.records.events import EvalEvent, read_valid
 from backend.records.specs import RunSpec, TrainSettings
 from backend.text import signs
 from backend.text.normalize import normalize
@@ -66,16 +66,10 @@ def findings(
 
 def validation_losses(run_folder: Path) -> list[float]:
     """The losses after training began, in order of their steps; [] where there are none, or they can't be read."""
-    losses: dict[int, float] = {}
     with suppress(OSError):
-        for line in (run_folder / "events.jsonl").read_bytes().splitlines():
-            logged = parse(line)
-            match logged.event if logged else None:
-                case EvalEvent() as evaluated if evaluated.step > 0:
-                    losses[evaluated.step] = evaluated.loss
-                case ResumedEvent() as resumed:
-                    losses = {step: loss for step, loss in losses.items() if step < resumed.first_step}
-    return [losses[step] for step in sorted(losses)]
+        events = read_valid(run_folder / "events.jsonl")
+        return [event.loss for event in events if isinstance(event, EvalEvent) and event.step > 0]
+    return []
 
 
 def still_falling(losses: Sequence[float]) -> bool | None:

@@ -34,7 +34,7 @@ from backend.models import causal_lm
 from backend.models.local import is_local, read_run
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
-from backend.records.events import StepEvent, parse
+from backend.records.events import StepEvent, read_valid
 from backend.records.exports import ExportFile, ExportResult, ScriptCheck
 from backend.records.specs import RunSpec
 from backend.records.training import result_of
@@ -236,10 +236,5 @@ def _compared(name: str, pairs: list[Pair], differing: list[int], tolerance: flo
 
 def first_steps(events: Path) -> dict[int, StepEvent]:
     """The latest record of each of a run's first steps, up to the first one whose loss is not finite."""
-    if not events.is_file():
-        return {}
-    steps: dict[int, StepEvent] = {}
-    for line in events.read_bytes().split(b"\n"):
-        if (logged := parse(line)) and isinstance(logged.event, StepEvent):
-            steps[logged.event.step] = logged.event
-    return dict(takewhile(lambda step: math.isfinite(step[1].loss), sorted(steps.items())))
+    steps = [event for event in (read_valid(events) if events.is_file() else ()) if isinstance(event, StepEvent)]
+    return {step.step: step for step in takewhile(lambda step: math.isfinite(step.loss), steps)}

@@ -5,7 +5,9 @@ they are written as null, which reads as NaN in a loss and as None elsewhere.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
@@ -191,6 +193,22 @@ def parse(line: bytes) -> LoggedEvent | None:
     if not _is_possible(event.data()):
         return None
     return LoggedEvent(logged.time, logged.attempt, event)
+
+
+def valid(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
+    """The events without those of steps that a resumed attempt repeats."""
+    kept: list[LoggedEvent] = []
+    for logged in events:
+        if isinstance(logged.event, ResumedEvent):
+            first = logged.event.first_step
+            kept = [old for old in kept if not isinstance(old.event, AtStep) or old.event.step < first]
+        kept.append(logged)
+    return kept
+
+
+def read_valid(file: Path) -> list[Event]:
+    """The valid events in events.jsonl. Raises OSError."""
+    return [logged.event for logged in valid(filter(None, map(parse, file.read_bytes().splitlines())))]
 
 
 def _is_possible(value: Any) -> bool:
