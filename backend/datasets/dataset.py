@@ -9,8 +9,8 @@ from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.check_dataset import check, without_errors
 from backend.datasets.checks import duplicates
 from backend.datasets.checks.dataset import FEW, FEWEST
-from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
-from backend.datasets.checks.issues import ISSUE_TYPES, QUESTIONS
+from backend.datasets.checks.fix import FIXABLE, Change, FixedDataset, apply, preview_fixes
+from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, QUESTIONS
 from backend.datasets.checks.language import usual_language
 from backend.datasets.checks.report import Report, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
@@ -108,10 +108,38 @@ class CheckedDataset:
         first = (row.messages[0] for row in self.dataset.rows if row.messages)
         return Counter(content(message) if message["role"] in SYSTEM else "" for message in first)
 
-    @property
+    @cached_property
     def unread(self) -> list[Problem]:
         """Errors of rows that could not be read, and so can only be removed."""
         return unread(self.original)
+
+    @cached_property
+    def unreadable(self) -> frozenset[str]:
+        """The kinds of problems whose rows can only be removed."""
+        return frozenset(problem.kind for problem in self.unread)
+
+    @cached_property
+    def unusable(self) -> frozenset[int]:
+        """The numbers of the unreadable rows that the person has not yet agreed to remove."""
+        return frozenset(problem.row for problem in self.unread if not self.info.is_accepted(problem))
+
+    @cached_property
+    def now(self) -> dict[int, Row]:
+        """The rows after the accepted fixes, by their numbers."""
+        return {row.row: row for row in self.dataset.rows}
+
+    @cached_property
+    def changes(self) -> dict[str, list[Change]]:
+        """What the accepted fixes changed, by their kinds."""
+        changes: dict[str, list[Change]] = {}
+        for change in self.fixed.changes:
+            changes.setdefault(change.kind, []).append(change)
+        return changes
+
+    @cached_property
+    def dropped(self) -> dict[int, Change]:
+        """The last change of each row that the person agreed to remove."""
+        return {c.row: c for c in self.fixed.changes if c.row not in self.now and c.row not in self.unusable}
 
     @cached_property
     def problems(self) -> list[Problem]:
@@ -125,6 +153,28 @@ class CheckedDataset:
         counted = [p for p in self.fixed_report.problems if not p.row]  # they count the rows that are left
         read = [p for p in self.report.problems if p.row or p in self.original.problems]
         return [*counted, *read, *uncovered]
+
+    @cached_property
+    def waiting(self) -> list[Problem]:
+        """What the person has not decided yet, one for each row and kind: guesses about the file, then errors, then
+        warnings that have a fix."""
+        found = {(p.kind, p.row): p for p in reversed(self.problems) if self._waits(p)}
+        kinds = list(dict.fromkeys(problem.kind for problem in self.problems))
+
+        def rank(problem: Problem) -> tuple[bool, bool, bool, int, int]:
+            kind, error = problem.kind, problem.severity == "error"
+            return kind not in GUESSES, kind not in self.unreadable, not error, kinds.index(kind), problem.row
+
+        return sorted(found.values(), key=rank)
+
+    def _waits(self, problem: Problem) -> bool:
+        if problem.kind in GUESSES:
+            return not self.info.is_refused(problem)
+        unread = problem.kind in self.unreadable
+        if self.info.is_accepted(problem) or not (unread or (problem.kind in FIXABLE and problem.row)):
+            return False
+        refused = self.info.is_refused(problem) and problem.severity != "error"
+        return not refused and (unread or problem.row not in self.dropped)
 
     @property
     def too_few(self) -> str:
@@ -145,7 +195,7 @@ class CheckedDataset:
         """How the file was read where that is a guess, which the user has not confirmed."""
         return [p for p in self.report.problems if p.kind in QUESTIONS and not self.info.is_refused(p)]
 
-    @property
+    @cached_property
     def blocked(self) -> str:
         """Why training can't start: the first open question or error, as a sentence; "" without one."""
         if self.questions:

@@ -1,19 +1,13 @@
 """Records about datasets: importing, checking, previewing and editing them."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-from backend.datasets.checks.fix import FIXABLE, Change
-from backend.datasets.checks.issues import GUESSES
-from backend.datasets.checks.report import DuplicateRows, Report
-from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.documents.passages import Passage
-from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.drafts.draft import Draft
 from backend.drafts.templates import Column
 from backend.records.encoded import Piece
-from backend.records.rows import Dataset, Message, Problem, Row, Source
+from backend.records.rows import Dataset, Message
 
 
 @dataclass(frozen=True)
@@ -37,71 +31,6 @@ class DatasetProgress:
     fraction: float
     first_rows: Dataset | None = None
     error: Exception | None = None
-
-
-@dataclass(frozen=True)
-class DatasetState:
-    """A dataset with the accepted fixes applied.
-
-    original: as imported. problems: those of the file, and those that a fix revealed. rows: after the accepted fixes.
-    split_summary: sentences on how many rows train and how many validate. blocked: why training can't start, "" when
-    it can. too_few: a sentence when too few examples differ, "" otherwise. errors: rows with an error that is not
-    fixed yet. duplicates: after the accepted fixes. fix_previews: what each fix would change in the first rows.
-    changes: what the accepted fixes changed. dropped: the last change of each row that the person agreed to remove.
-    examples: up to three rows as the model will see them.
-    """
-
-    name: str
-    original: Dataset
-    report: Report
-    problems: list[Problem]
-    rows: int
-    info: DatasetInfo
-    split_summary: str
-    blocked: str
-    too_few: str = ""
-    errors: int = 0
-    duplicates: DuplicateRows = field(default_factory=DuplicateRows)
-    unreadable: frozenset[str] = frozenset()  # kinds of problems whose rows can only be removed
-    validation_name: str = ""  # the name of the person's own validation file
-    fix_previews: dict[str, list[Change]] = field(default_factory=dict)
-    changes: dict[str, list[Change]] = field(default_factory=dict)
-    changed: int = 0  # rows
-    dropped: dict[int, Change] = field(default_factory=dict)
-    examples: tuple[Row, ...] = ()
-    now: dict[int, Row] = field(default_factory=dict)  # after the accepted fixes, by their numbers
-    unusable: int = 0  # unreadable rows that the person has not yet agreed to remove
-    tokens: TokenTotals | None = None  # after the accepted fixes
-
-    @property
-    def source(self) -> Source:
-        return self.original.source
-
-    @property
-    def accepted(self) -> RowsByKind:
-        return self.info.accepted
-
-    @cached_property
-    def waiting(self) -> list[Problem]:
-        """What the person has not decided yet, one for each row and kind: guesses about the file, then errors, then
-        warnings that have a fix."""
-        found = {(p.kind, p.row): p for p in reversed(self.problems) if self._waits(p)}
-        kinds = list(dict.fromkeys(problem.kind for problem in self.problems))
-
-        def rank(problem: Problem) -> tuple[bool, bool, bool, int, int]:
-            kind, error = problem.kind, problem.severity == "error"
-            return kind not in GUESSES, kind not in self.unreadable, not error, kinds.index(kind), problem.row
-
-        return sorted(found.values(), key=rank)
-
-    def _waits(self, problem: Problem) -> bool:
-        if problem.kind in GUESSES:
-            return not self.info.is_refused(problem)
-        unread = problem.kind in self.unreadable
-        if self.info.is_accepted(problem) or not (unread or (problem.kind in FIXABLE and problem.row)):
-            return False
-        refused = self.info.is_refused(problem) and problem.severity != "error"
-        return not refused and (unread or problem.row not in self.dropped)
 
 
 @dataclass(frozen=True)

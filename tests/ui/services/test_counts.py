@@ -29,7 +29,7 @@ def number(pattern: str, shown: object) -> int:
 
 def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
     """Compares every count of the tab; returns how many examples are left and how many still have errors."""
-    state = app.datasets.state(choice)
+    state = app.datasets.selected(choice)
     shown = tab.show(choice)
     rows = number(r"([\d,]+) examples?, (?:not )?ready", shown[tab.summary])
     errors = number(r"([\d,]+)\s+still with errors", shown[tab.summary])
@@ -57,7 +57,7 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
     if not errors:
         training, aside = len(checked.split.train), checked.split.set_aside
         assert (training + aside, number(r"([\d,]+) examples? for training", shown[tab.summary])) == (rows, training)
-    assert state.rows == rows
+    assert len(state.rows) == rows
     return rows, errors
 
 
@@ -85,5 +85,5 @@ def test_the_counts_of_several_files_are_those_of_all(app: App, tmp_path: Path) 
     paths[0].write_text(GOOD)
     paths[1].write_text(FAULTY)
     data_id = app.datasets.import_files(paths)
-    app.datasets.state(Choice(data_id=data_id))
+    app.datasets.selected(Choice(data_id=data_id))
     assert walk(app, tabs(app)["data"], Choice(data_id=data_id)) == (23, 3)

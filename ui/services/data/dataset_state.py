@@ -3,60 +3,27 @@
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from backend.datasets.checks.fix import Change
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
 from backend.records.specs import Trainer
-from ui.records.data import DatasetState
 from ui.services.data.samples import sample_questions, sides
 from ui.text import verdicts
 
 _ENOUGH = 500  # training answers to know their form by
 
-
-_states: WeakKeyDictionary[CheckedDataset, DatasetState] = WeakKeyDictionary()
-
-
-def dataset_state(checked: CheckedDataset) -> DatasetState:
-    """A checked dataset as the page shows it; computed once, because a tab asks several times."""
-    if (state := _states.get(checked)) is None:
-        state = _states[checked] = _dataset_state(checked)
-    return state
+_summaries: WeakKeyDictionary[CheckedDataset, str] = WeakKeyDictionary()
 
 
-def _dataset_state(checked: CheckedDataset) -> DatasetState:
-    changes: dict[str, list[Change]] = {}
-    for change in checked.fixed.changes:
-        changes.setdefault(change.kind, []).append(change)
-    unread = {problem.row for problem in checked.unread if not checked.info.is_accepted(problem)}
-    unusable, rows = len(unread), checked.dataset.rows
-    now = {row.row: row for row in rows}
-    return DatasetState(
-        name=checked.name,
-        original=checked.original,
-        report=checked.report,
-        problems=checked.problems,
-        rows=len(rows),
-        info=checked.info,
-        split_summary=" ".join(filter(None, (checked.summary, provable(checked, checked.split)))),
-        blocked=checked.blocked,
-        too_few=checked.too_few,
-        errors=len(unread | checked.fixed_report.error_rows()),
-        duplicates=checked.fixed_report.duplicates,
-        unreadable=frozenset(problem.kind for problem in checked.unread),
-        validation_name=checked.validation.report.source.name if checked.validation else "",
-        fix_previews=checked.fix_previews,
-        changes=changes,
-        changed=checked.fixed.changed,
-        dropped={c.row: c for c in checked.fixed.changes if c.row not in now and c.row not in unread},
-        examples=tuple(rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})) if rows else (),
-        now=now,
-        unusable=unusable,
-        tokens=checked.fixed_report.tokens,
-    )
+def split_summary(checked: CheckedDataset) -> str:
+    """Sentences on how many rows train and how many judge, and what those can prove; computed once, because a tab asks
+    several times."""
+    if (summary := _summaries.get(checked)) is None:
+        summary = " ".join(filter(None, (checked.summary, provable(checked, checked.split))))
+        _summaries[checked] = summary
+    return summary
 
 
 def data_facts(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict[str, Any]:

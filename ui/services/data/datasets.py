@@ -15,9 +15,9 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
-from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Preview, Sample
-from ui.services.data import dataset_state, preview, samples
+from ui.records.data import DatasetFiles, DatasetProgress, Preview, Sample
 from ui.services.data import imports as dataset_imports
+from ui.services.data import preview, samples
 from ui.services.data.imports import DatasetImports
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.models import ModelService
@@ -92,21 +92,22 @@ class DatasetService:
     # Checks
 
     def change_token(self, data_id: str) -> Hashable:
-        """Differs whenever `state_soon` may return something new, whichever window caused it."""
+        """Differs whenever `selected_soon` may return something new, whichever window caused it."""
         return self._imports.change_token(data_id) if data_id else ()
 
     def checked(self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         """The checked dataset for a model; waits until it is checked."""
         return self._imports.checked(data_id, self._models.target_model(model_id), lengths)
 
-    def state(self, choice: Choice) -> DatasetState:
+    def selected(self, choice: Choice) -> CheckedDataset:
         """The selected dataset as the planned run uses it; waits until it is checked."""
-        return dataset_state.dataset_state(self._for_run(choice))
+        checked = self._selected(choice, None)
+        assert checked is not None  # without a limit it waits
+        return checked
 
-    def state_soon(self, choice: Choice) -> DatasetState | None:
-        """`state`, or None when it takes longer than a moment; `progress` then reports the progress."""
-        checked = self._for_run_soon(choice, dataset_imports.PAGE_WAIT)
-        return dataset_state.dataset_state(checked) if checked else None
+    def selected_soon(self, choice: Choice) -> CheckedDataset | None:
+        """`selected`, or None when it takes longer than a moment; `progress` then reports the progress."""
+        return self._selected(choice, dataset_imports.PAGE_WAIT)
 
     def is_ready(self, choice: Choice) -> bool:
         """Whether the selected dataset is known to be ready for training, with nothing to decide; reads nothing."""
@@ -114,7 +115,7 @@ class DatasetService:
             return False
         with suppress(ApprenticeError):  # which Data shows
             checked = self._store.cached(choice.data_id, self._models.target_model(choice.model_id), UNLIMITED)
-            return checked is not None and not (checked.blocked or dataset_state.dataset_state(checked).waiting)
+            return checked is not None and not (checked.blocked or checked.waiting)
         return False
 
     def lengths(self, choice: Choice) -> LengthLimits:
@@ -128,13 +129,8 @@ class DatasetService:
         recommended = self._advice.settings(choice.task, choice.data_id, choice.model_id, trainer).settings
         return apply_overrides(choice.settings, recommended).settings
 
-    def _for_run(self, choice: Choice) -> CheckedDataset:
-        checked = self._for_run_soon(choice, None)
-        assert checked is not None  # without a limit it waits
-        return checked
-
-    def _for_run_soon(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
-        """The dataset as the planned run uses it; None when checking takes longer than `seconds`."""
+    def _selected(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
+        """`selected`, or None when checking takes longer than `seconds`."""
         model = self._models.target_model(choice.model_id)
         whole = self._imports.check(choice.data_id, model, UNLIMITED, seconds)
         if whole is None or not whole.longest:
@@ -149,7 +145,7 @@ class DatasetService:
     def write_files(self, choice: Choice) -> DatasetFiles:
         """Writes the fixed examples and the list of changes into a folder that the page serves. Raises
         WorkspaceProblem."""
-        checked, folder = self._for_run(choice), self._files_folder(choice.data_id)
+        checked, folder = self.selected(choice), self._files_folder(choice.data_id)
         folder.mkdir(parents=True, exist_ok=True)
         fixed = folder / "examples.jsonl"
         files = DatasetFiles(fixed, write_fixed(checked.fixed, fixed), len(checked.fixed.changes))
@@ -168,11 +164,11 @@ class DatasetService:
 
     def preview(self, choice: Choice) -> Preview:
         """The selected example as the planned run uses it. Raises BadInput when it can't be shown."""
-        checked, tokenizer = self._for_run(choice), self._models.tokenizer(choice.model_id)
+        checked, tokenizer = self.selected(choice), self._models.tokenizer(choice.model_id)
         lengths = self.lengths(choice) if tokenizer else UNLIMITED
         why_not = "" if tokenizer else self._models.why_not_ready(choice.model_id)
         return preview.preview(checked, choice.row, tokenizer, lengths, why_not)
 
     def step(self, choice: Choice, direction: int) -> int:
         """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""
-        return preview.step(self._for_run(choice), choice.row, direction)
+        return preview.step(self.selected(choice), choice.row, direction)

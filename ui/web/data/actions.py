@@ -24,11 +24,11 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     if action == "accept":
         app.fixes.accept(data_id, kind, rows)
     elif action == "keep":
-        left = [problem.row for problem in app.datasets.state(choice).waiting if problem.kind == kind]
+        left = [problem.row for problem in app.datasets.selected(choice).waiting if problem.kind == kind]
         app.fixes.refuse(data_id, kind, left)
     elif action == "pick":
         number = int(at or kind) if (at or kind).isdecimal() else 0
-        for same in decisions.answers_given(number, app.datasets.state(choice)):
+        for same in decisions.answers_given(number, app.datasets.selected(choice)):
             numbers = [row.row for row in same]
             decide = app.fixes.refuse if at or number in numbers else app.fixes.accept
             decide(data_id, CHOICE, numbers)
@@ -41,9 +41,9 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action in ("how", "as-found", "sheet", *_ALSO):
         how: dict[str, Any] = {"sheet": value} if action == "sheet" else {}
         if action == "how":
-            how = read_options.sent(value, app.datasets.state(choice))
+            how = read_options.sent(value, app.datasets.selected(choice))
         elif action in _ALSO:
-            before = app.datasets.state(choice).info.read_options
+            before = app.datasets.selected(choice).info.read_options
             how = {**{name: v for name, v in before.items() if name != "drop_cells"}, **_ALSO[action]}
         app.datasets.read_again(data_id, how, choice.model_id)
         return choice.replace(import_id=data_id)

@@ -8,12 +8,12 @@ from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import FIXABLE
 from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, issue_title
 from backend.datasets.checks.personal_data import PERSONAL
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.cells import DROP
 from backend.datasets.read.table import TABLES
 from backend.records.rows import Problem, Row
 from backend.text.conversation import last_answer, question
 from backend.text.normalize import normalize
-from ui.records.data import DatasetState
 from ui.text import format as fmt
 from ui.web.data import before_after, drafting, read_options
 from ui.web.html import components
@@ -24,7 +24,7 @@ CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line"
 LATER = (*CALM, "health_claims")  # shown once nothing is left to decide
 
 
-def card(data: DatasetState) -> Markup:
+def card(data: CheckedDataset) -> Markup:
     """The first decision; empty when none is left."""
     left = data.waiting
     if not left:
@@ -42,12 +42,12 @@ def card(data: DatasetState) -> Markup:
     return components.card(issue_title(first.kind), shown, lead=first.message, aside=progress)
 
 
-def _guess(guess: Problem, data: DatasetState) -> Markup:
-    label = "Yes, that is right"
+def _guess(guess: Problem, data: CheckedDataset) -> Markup:
+    label, details = "Yes, that is right", data.original.source.details
     yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
-    sheets = [sheet for sheet in data.source.details.sheets if sheet != data.source.details.sheet][:_LISTED]
+    sheets = [sheet for sheet in details.sheets if sheet != details.sheet][:_LISTED]
     read = [components.button(f"Read “{fmt.shorten(sheet, 40)}” instead", "sheet", sheet) for sheet in sheets]
-    make = [components.button(drafting.FROM_TABLE, "make-examples")] if data.source.format in TABLES else []
+    make = [components.button(drafting.FROM_TABLE, "make-examples")] if data.original.source.format in TABLES else []
     divide = [components.button("Make an example of each answer", "pairs")]
     more = {"mapping_guessed": make, "long_chats": divide, "other_sheets": read}.get(guess.kind, [])
     other = components.fold("No, read it another way", read_options.form(data), key="how-ask")
@@ -57,7 +57,7 @@ def _guess(guess: Problem, data: DatasetState) -> Markup:
     )
 
 
-def _effect(problem: Problem, data: DatasetState) -> Markup:
+def _effect(problem: Problem, data: CheckedDataset) -> Markup:
     """The row as it is, and what the fix makes of it or which other row stays."""
     original = next((row for row in data.original.rows if row.row == problem.row), None)
     name, row = f"Example {problem.row}, {problem.place}", data.now.get(problem.row, original)
@@ -77,15 +77,15 @@ def _effect(problem: Problem, data: DatasetState) -> Markup:
     return before_after.side_by_side("As it is", title, [(name, before_after.example(row), after)])
 
 
-def _cells(problem: Problem, data: DatasetState) -> Markup:
+def _cells(problem: Problem, data: CheckedDataset) -> Markup:
     """A row that could not be read; cells without a column are marked."""
-    width = len(data.source.mapping) + len(data.source.ignored)
+    width = len(data.original.source.mapping) + len(data.original.source.ignored)
     cells = problem.quote.split(" | ") if problem.fix.startswith(DROP) else [problem.quote]
     marked = [before_after.DELETED.format(cell) if at >= width else cell for at, cell in enumerate(cells)]
     return Markup("<p>{}</p>").format(Markup(" | ").join(marked))
 
 
-def _twin(row: Row, kind: str, data: DatasetState) -> Row | None:
+def _twin(row: Row, kind: str, data: CheckedDataset) -> Row | None:
     """The earlier row that this one repeats."""
     group = next((group for group in data.report.duplicates.groups if row.row in group[1:]), None)
     for other in data.original.rows:
@@ -94,7 +94,7 @@ def _twin(row: Row, kind: str, data: DatasetState) -> Row | None:
     return None
 
 
-def answers_given(number: int, data: DatasetState) -> list[list[Row]]:
+def answers_given(number: int, data: CheckedDataset) -> list[list[Row]]:
     """The examples that contradict the one with this number, and itself, by their answers: the most frequent first."""
     numbers = {problem.row for problem in data.problems if problem.kind == CHOICE}
     rows = {row.row: row for row in data.original.rows if row.row in numbers}
@@ -105,7 +105,7 @@ def answers_given(number: int, data: DatasetState) -> list[list[Row]]:
     return sorted(groups.values(), key=len, reverse=True)
 
 
-def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> list[Markup]:
+def _answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) -> list[Markup]:
     """At most three buttons, or one for each of several answers."""
     if problem.kind == CHOICE:
         given = answers_given(problem.row, data)
@@ -141,7 +141,7 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
     return acts
 
 
-def notes(data: DatasetState) -> Markup:
+def notes(data: CheckedDataset) -> Markup:
     """The warnings that no button answers, each kind once; what is only good to know waits for the decisions."""
     kinds: dict[str, list[Problem]] = {}
     left = data.waiting

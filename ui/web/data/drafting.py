@@ -5,13 +5,14 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.documents.passages import Passage, sentences
 from backend.drafts import templates
 from backend.drafts.draft import YOURS, Draft, changes
 from backend.drafts.templates import Column
 from backend.errors import ApprenticeError
 from backend.models.local import DEFAULT
-from ui.records.data import DatasetState, Making
+from ui.records.data import Making
 from ui.text import format as fmt
 from ui.text.files import CHOOSER
 from ui.web.html import components
@@ -30,7 +31,7 @@ def offer() -> Markup:
     return components.card(CHOOSER["no_pairs"], components.acts(make), lead=CHOOSER["two_ways"])
 
 
-def guide(now: Making, data: DatasetState) -> Markup:
+def guide(now: Making, data: CheckedDataset) -> Markup:
     """How many examples there are, and where they are from; of several sources, only a file of examples is named."""
     name, there = fmt.shorten(data.name, 60), sum(row.origin == "file" for row in data.original.rows)
     made = f": {fmt.number(there)} from {name}, {fmt.number(now.kept - there)} added."

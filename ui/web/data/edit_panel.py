@@ -24,7 +24,7 @@ class EditPanel:
         self.outputs: list[Any] = [self.buttons, self.form]
 
     def show(self, choice: Choice) -> Updates:
-        return {self.buttons: edit_views.buttons(self.app.datasets.state(choice))}
+        return {self.buttons: edit_views.buttons(self.app.datasets.selected(choice))}
 
     def close(self) -> Updates:
         return {self.form: components.EMPTY}

@@ -3,14 +3,15 @@
 from markupsafe import Markup
 
 from backend.datasets import edits
-from ui.records.data import DatasetState, EditableExample, Instruction
+from backend.datasets.dataset import CheckedDataset
+from ui.records.data import EditableExample, Instruction
 from ui.text import format as fmt
 from ui.web.html import components
 
 SAVED = "Your file stays as it is. Each change can be undone."
 
 
-def buttons(data: DatasetState) -> Markup:
+def buttons(data: CheckedDataset) -> Markup:
     """The buttons for the example that is shown, and for the last edit."""
     acts = [
         components.button("Edit", "edit-row", label="Edit this example"),
@@ -19,7 +20,7 @@ def buttons(data: DatasetState) -> Markup:
     ]
     if data.info.edits:
         acts.append(components.button("Undo", "undo-edit", label="Undo the last change to your examples"))
-    version = edits.summary(data.source.edits)
+    version = edits.summary(data.original.source.edits)
     return components.acts(*acts) + components.text(f"{version} {SAVED}" if version else "", "small")
 
 

@@ -8,8 +8,8 @@ from markupsafe import Markup
 from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import WHOLE_FILE_FIXES, Change
 from backend.datasets.checks.issues import GUESSES, issue_title
+from backend.datasets.dataset import CheckedDataset
 from backend.records.rows import Problem
-from ui.records.data import DatasetState
 from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.html import components, tables
@@ -18,7 +18,7 @@ ROWS_SHOWN = 8
 HEADERS = ("What was found", "Now", "")
 
 
-def card(data: DatasetState) -> Markup:
+def card(data: CheckedDataset) -> Markup:
     """One line on what was removed, changed and left as it is, and why, which opens to everything that was found."""
     kinds: dict[str, list[Problem]] = {}
     for problem in data.problems:
@@ -26,7 +26,7 @@ def card(data: DatasetState) -> Markup:
             kinds.setdefault(problem.kind, []).append(problem)
     ordered = sorted(kinds, key=lambda kind: (kinds[kind][0].severity != "error", -len(kinds[kind])))
     lines = {kind: _line(kinds[kind], data) for kind in ordered}
-    for kind in data.accepted.keys() & WHOLE_FILE_FIXES.keys():
+    for kind in data.info.accepted.keys() & WHOLE_FILE_FIXES.keys():
         lines[kind] = WHOLE_FILE_FIXES[kind], components.badge("done"), _undo(kind, WHOLE_FILE_FIXES[kind])
     if not lines:
         return components.EMPTY
@@ -34,19 +34,19 @@ def card(data: DatasetState) -> Markup:
     return components.fold(_summary(data), table, kind="details", key="findings")
 
 
-def _summary(data: DatasetState) -> str:
+def _summary(data: CheckedDataset) -> str:
     why = Counter(issue_title(change.kind) for change in data.dropped.values())
     parts = [f"{fmt.number(len(data.dropped))} removed ({fmt.listed([f'{t}: {n:,}' for t, n in why.items()])})"]
     parts = parts if why else []
-    if data.changed:
-        parts.append(f"{fmt.number(data.changed)} changed")
+    if data.fixed.changed:
+        parts.append(f"{fmt.number(data.fixed.changed)} changed")
     left = {p.row for p in data.problems if p.row and p.kind != CHOICE and data.info.is_refused(p)}
     if refused := left - data.dropped.keys():
         parts.append(f"{fmt.number(len(refused))} left as {'it is' if len(refused) == 1 else 'they are'}")
     return fmt.listed(parts) or "Everything that was found"
 
 
-def _line(problems: Sequence[Problem], data: DatasetState) -> tuple[str, ...]:
+def _line(problems: Sequence[Problem], data: CheckedDataset) -> tuple[str, ...]:
     first, title = problems[0], issue_title(problems[0].kind)
     rows = list({problem.row: problem for problem in reversed(problems) if problem.row}.values())[::-1]  # one each
     messages = list(dict.fromkeys(problem.message for problem in problems[:200]))
@@ -67,11 +67,11 @@ def _line(problems: Sequence[Problem], data: DatasetState) -> tuple[str, ...]:
     return what, components.join(badges) or components.badge("the whole file", "warn"), acts
 
 
-def _changes(kind: str, data: DatasetState) -> Sequence[Change]:
+def _changes(kind: str, data: CheckedDataset) -> Sequence[Change]:
     return data.changes.get(kind) or data.fix_previews.get(kind, [])
 
 
-def _state(problem: Problem, data: DatasetState) -> tuple[str, str]:
+def _state(problem: Problem, data: CheckedDataset) -> tuple[str, str]:
     """What became of a problem, after "3 examples", and the tone of that."""
     error, unread = problem.severity == "error", problem.kind in data.unreadable
     if data.info.is_accepted(problem):

@@ -40,8 +40,8 @@ class Preview:
         self.outputs: list[Any] = [self.row, self.refused, *drawings, *self.editing.outputs]
 
     def show(self, choice: Choice) -> Updates:
-        data = self.app.datasets.state(choice)
-        label = data_views.example_label(data.rows, data.original.highest)
+        data = self.app.datasets.selected(choice)
+        label = data_views.example_label(len(data.dataset.rows), data.original.highest)
         shown: Updates = {self.row: gr.update(label=label), **self.editing.show(choice)}
         try:
             preview = self.app.datasets.preview(choice)
@@ -68,7 +68,7 @@ class Preview:
             choice, typed = state.choice(inputs), inputs[self.row]
             if typed == choice.row:
                 return show_row(inputs, self.app.datasets.step(choice, step)) if step else {self.refused: ""}
-            total = self.app.datasets.state(choice).original.highest
+            total = self.app.datasets.selected(choice).original.highest
             is_number = isinstance(typed, (int, float)) and not isinstance(typed, bool)
             if not is_number or typed not in range(1, total + 1):
                 return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from backend.datasets.chats.people import WHOEVER_ANSWERS
 from backend.datasets.checks.issues import GUESSES
 from backend.datasets.convert.shapes import SHAPES
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.formats.delimited import DELIMITERS
 from backend.datasets.read.formats.workbook import TOGETHER
 from backend.records.rows import Dataset
-from ui.records.data import DatasetState
 from ui.text import files
 from ui.text import format as fmt
 from ui.web.data import before_after
@@ -43,18 +43,19 @@ def described(data: Dataset) -> str:
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
 
 
-def card(data: DatasetState) -> Markup:
+def card(data: CheckedDataset) -> Markup:
     """How the file was read, with its first rows, and the form; empty while a guess is asked about."""
     if any(p.kind in GUESSES and not data.info.is_refused(p) for p in data.report.problems):
         return components.EMPTY
-    ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
+    source = data.original.source
+    ignored = f" Not used: {fmt.listed(list(source.ignored))}." if source.ignored else ""
     counts = Counter(row.file for row in data.original.rows if row.file)  # of several files that were read together
-    lines, people = [(file, fmt.number(count)) for file, count in counts.items()], data.source.details.people
+    lines, people = [(file, fmt.number(count)) for file, count in counts.items()], source.details.people
     body = [
         components.text(described(data.original) + ignored, "lead"),
         tables.table(("File", "Examples"), lines, "Examples in each file") if lines else components.EMPTY,
         before_after.first_rows(data.original),
-        ask_people(((name, 0) for name in people), data.source.details.imitate) if people else components.EMPTY,
+        ask_people(((name, 0) for name in people), source.details.imitate) if people else components.EMPTY,
         form(data),
     ]
     chosen = data.info.read_options.keys() - {"rows"}
@@ -69,9 +70,9 @@ def card(data: DatasetState) -> Markup:
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
 
 
-def form(data: DatasetState) -> Markup:
+def form(data: CheckedDataset) -> Markup:
     """A form to read the file another way."""
-    source, how = data.source, data.info.read_options
+    source, how = data.original.source, data.info.read_options
     details = source.details
     parts = []
     if not details.binary:
@@ -134,19 +135,19 @@ def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: s
     return Markup('<label>{}<select name="{}">{}</select></label>').format(label, name, options)
 
 
-def sent(value: str, data: DatasetState) -> dict[str, Any]:
+def sent(value: str, data: CheckedDataset) -> dict[str, Any]:
     """The form as fields of ReadOptions, without those that the file's content decides. value: comes from the
     browser, so only known encodings and delimiters are taken; the reader checks shape, sheet and columns."""
-    typed = components.fields(value)
+    typed, source = components.fields(value), data.original.source
     how: dict[str, Any] = {}
     if typed.get("encoding") in files.ENCODINGS:
         how["encoding"] = typed["encoding"]
     if typed.get("delimiter") in DELIMITERS:
         how["delimiter"] = typed["delimiter"]
-    if typed.get("sheet") and (typed["sheet"] != data.source.details.sheet or "sheet" in data.info.read_options):
+    if typed.get("sheet") and (typed["sheet"] != source.details.sheet or "sheet" in data.info.read_options):
         how["sheet"] = typed["sheet"]
     how |= {name: True for name in ("join_cells", "drop_cells", "pairs") if data.info.read_options.get(name)}
-    chosen, source = sent_columns(value), data.source
+    chosen = sent_columns(value)
     mapping = {} if source.details.people else source.mapping  # a chat has no columns to choose
     if "shape" in data.info.read_options or (chosen.get("shape"), chosen.get("mapping", {})) != (source.shape, mapping):
         how |= chosen

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.records.data import DatasetState
+from backend.datasets.dataset import CheckedDataset
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text.files import CHOOSER
@@ -69,7 +69,7 @@ class DataTab:
     def show(self, choice: Choice, *, close: bool = False) -> Updates:
         """close: the chooser, unless something has to be chosen."""
         imports = bool(choice.import_id)
-        data = self.app.datasets.state_soon(choice) if choice.data_id else None
+        data = self.app.datasets.selected_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
         failed = now is not None and now.error is not None
         choose = not data_views.asks(now.error) if now and failed else not (choice.data_id or now)
@@ -103,13 +103,13 @@ class DataTab:
             self.reason: "Add examples first.",
         }
 
-    def _showing(self, choice: Choice, data: DatasetState) -> Updates:
+    def _showing(self, choice: Choice, data: CheckedDataset) -> Updates:
         self.app.ask_ahead(choice)
         now = self.app.drafting.now(choice.data_id, choice.passage)
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
         if data.original.rows and data.original.rows[0].text is not None:
             making = drafting.offer()
-        begun = data.rows or not now  # where examples are made, it is no fault that there is none yet
+        begun = len(data.dataset.rows) or not now  # where examples are made, it is no fault that there is none yet
         return {
             self.line: drafting.guide(now, data) if now else data_views.guide(data),
             self.examples: gr.update(visible=True),

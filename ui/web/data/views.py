@@ -11,10 +11,12 @@ from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.report import understood
 from backend.datasets.convert.mapping import NoExamples, SeveralReadings
 from backend.datasets.convert.shapes import SHAPES
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import StoredDataset
 from backend.records.encoded import Piece
 from backend.settings import TEMPLATES
-from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Sample
+from ui.records.data import DatasetFiles, DatasetProgress, Sample
+from ui.services.data.dataset_state import split_summary
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import before_after, drafting, read_options
@@ -67,11 +69,11 @@ def _earlier(dataset: StoredDataset, is_open: bool, has_namesake: bool) -> tuple
     return name, fmt.bytes_of(dataset.bytes), added, acts
 
 
-def guide(data: DatasetState) -> Markup:
+def guide(data: CheckedDataset) -> Markup:
     left = data.waiting
     rows = {one.row for one in left if one.row}
     if rows:
-        good = fmt.number(data.rows - len(rows - {one.row for one in left if one.kind in data.unreadable}))
+        good = fmt.number(len(data.dataset.rows) - len(rows - {one.row for one in left if one.kind in data.unreadable}))
         needing = f"{fmt.number(len(rows))} {'needs' if len(rows) == 1 else 'need'} you."
         few = data.too_few and (data.blocked if data.too_few in data.blocked else data.too_few)
         return components.guide(2, f"{good} good, {needing}", few or "One question at a time.")
@@ -80,17 +82,19 @@ def guide(data: DatasetState) -> Markup:
     if data.blocked:
         return components.guide(2, "Training can't start with these examples.", data.blocked)
     if data.too_few:
-        what = "too few of them differ" if data.rows >= FEW else "there are few of them"
+        what = "too few of them differ" if len(data.dataset.rows) >= FEW else "there are few of them"
         return components.guide(2, f"Your examples can be used, but {what}.", data.too_few)
-    return components.guide(2, f"{fmt.count(data.rows, 'example')}, ready.", data.split_summary)
+    return components.guide(2, f"{fmt.count(len(data.dataset.rows), 'example')}, ready.", split_summary(data))
 
 
-def examples(data: DatasetState) -> Markup:
+def examples(data: CheckedDataset) -> Markup:
     """A few examples as the model will see them, once nothing is left to decide."""
-    if data.waiting or not data.examples:
+    rows = data.dataset.rows
+    if data.waiting or not rows:
         return components.EMPTY
+    few = [rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})]
     lead = "Green is learned, grey is only read."
-    return components.card("What the model will learn", before_after.few(data.examples), lead=lead)
+    return components.card("What the model will learn", before_after.few(few), lead=lead)
 
 
 def asks(error: Exception | None) -> bool:
@@ -98,7 +102,7 @@ def asks(error: Exception | None) -> bool:
     return isinstance(error, (SeveralReadings, WhoToImitate)) or (isinstance(error, NoExamples) and bool(error.columns))
 
 
-def failed(now: DatasetProgress, data: DatasetState | None) -> Markup:
+def failed(now: DatasetProgress, data: CheckedDataset | None) -> Markup:
     """The headline over a file that could not be read, or of which something is asked. data: what was open before."""
     then = f"{fmt.shorten(data.name, 60)} stays as it was." if data else ""
     name = fmt.shorten(now.name, 60)
@@ -142,33 +146,34 @@ def _failure(now: DatasetProgress, error: Exception) -> Markup:
     return components.card(title, alert, aside=close)
 
 
-def summary(data: DatasetState, limit: int | None) -> Markup:
+def summary(data: CheckedDataset, limit: int | None) -> Markup:
     """Counts after the fixes, the split and the lengths in sentences. limit: tokens read per example."""
-    tokens, repeated = data.tokens, data.duplicates.exact + data.duplicates.near
-    title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
-    numbers = [(fmt.number(data.errors), "still with errors")]
+    report = data.fixed_report
+    tokens, repeated = report.tokens, report.duplicates.exact + report.duplicates.near
+    title = f"{fmt.count(len(data.dataset.rows), 'example')}, {'not ready yet' if data.blocked else 'ready'}"
+    numbers = [(fmt.number(len(data.unusable | report.error_rows())), "still with errors")]
     if tokens:
         of_all = f"pieces of words (tokens) to learn, of {fmt.number(tokens.total)}"
         numbers.append((fmt.number(tokens.learned), of_all))
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
     numbers.append((fmt.number(repeated), "the same, or almost, as another (duplicates)"))
     missing = [f"{fmt.number(len(data.dropped))} removed"] if data.dropped else []
-    missing += [f"{fmt.number(data.unusable)} can't be read"] if data.unusable else []
+    missing += [f"{fmt.number(len(data.unusable))} can't be read"] if data.unusable else []
     in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
-    small = f"From {fmt.shorten(data.name, 60)}{in_file}. {understood(data.source)}"
+    small = f"From {fmt.shorten(data.name, 60)}{in_file}. {understood(data.original.source)}"
     if tokens and limit and limit < tokens.longest:
         small += f" Conversations of more than {fmt.number(limit)} tokens are cut off; documents are divided."
-    return components.card(title, components.facts(numbers), components.text(small, "small"), lead=data.split_summary)
+    return components.card(title, components.facts(numbers), components.text(small, "small"), lead=split_summary(data))
 
 
-def tested(data: DatasetState) -> Markup:
+def tested(data: CheckedDataset) -> Markup:
     """The validation file that the person chose, or what happens without one."""
     report = data.report.validation
     if report is None:
         return components.text("Without one, some of your examples are set aside for validation.", "small")
     usable = f"{fmt.number(report.usable)} of its {fmt.count(report.rows, 'example')} can be used."
     remove = components.button("Remove the validation file", "clear-test")
-    text = components.text(f"Validated on {data.validation_name}: {usable}", "small")
+    text = components.text(f"Validated on {report.source.name}: {usable}", "small")
     return Markup('<div class="actions">{}{}</div>').format(text, remove)
 
 
@@ -181,16 +186,16 @@ def templates() -> Markup:
     return Markup('<div class="actions">{}<div class="acts">{}</div></div>').format(components.text(TABLE), links)
 
 
-def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
+def download(data: CheckedDataset, files: DatasetFiles | None) -> Markup:
     """The examples as they are now, and the list of changes, as files to download."""
-    changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(len(data.dropped))} removed."
+    changed = f"{fmt.count(data.fixed.changed, 'example')} changed, {fmt.number(len(data.dropped))} removed."
     if data.unusable:
-        changed += f" Not included: {fmt.count(data.unusable, 'example')} that can't be read."
-    lead = f"{fmt.count(data.rows, 'example')} with your fixes so far: {changed}"
+        changed += f" Not included: {fmt.count(len(data.unusable), 'example')} that can't be read."
+    lead = f"{fmt.count(len(data.dataset.rows), 'example')} with your fixes so far: {changed}"
     if files is None:
         make = components.button("Create the files", "files", label="Create the files of the cleaned examples")
         return components.card("Download your cleaned examples", lead=lead, aside=make)
-    examples, log = fmt.count(data.rows, "example"), f"the list of {fmt.count(files.changes, 'change')}"
+    examples, log = fmt.count(len(data.dataset.rows), "example"), f"the list of {fmt.count(files.changes, 'change')}"
     links = Markup('<div class="files">{}{}</div>').format(
         components.download_link(files.fixed, files.fixed.name, f"Download {examples}", files.fixed.name),
         components.download_link(files.log, files.log.name, f"Download {log}", files.log.name),

@@ -210,7 +210,7 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     app.drafting.keep(faq, draft.id, "When do you open?", "We open at six.")
     assert app.dataset_store.original(faq).rows[-1].made.endswith("line 1 of hours.")
     tab, choice = tabs(app)["data"], Choice(data_id=faq)
-    app.datasets.state(choice)
+    app.datasets.selected(choice)
     assert "3 of 50 examples: 2 from faq.csv, 1 added." in tab.show(choice)[tab.line]
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
     write_log(app.dataset_store.folder(faq), "drafted 41", [replace(draft, id="by a model")])
@@ -327,13 +327,13 @@ def test_a_model_that_fails_says_so(app: App, text: str) -> None:
     draft_with(app, text, SimulatedChat(fails=True))
     assert isinstance(wait(app, text).failed, ChatFailed)
     card = tabs(app)["data"]
-    app.datasets.state(Choice(data_id=text))
+    app.datasets.selected(Choice(data_id=text))
     assert "stopped working" in card.show(Choice(data_id=text))[card.making]
 
 
 def test_the_page_shows_one_card_and_acts(app: App, text: str) -> None:
     tab, choice = tabs(app)["data"], Choice(data_id=text)
-    app.datasets.state(choice)
+    app.datasets.selected(choice)
     card = tab.show(choice)[tab.making]
     assert "Keep this example?" in card
     assert "In town 1 we bake bread at night." in card
@@ -342,7 +342,7 @@ def test_the_page_shows_one_card_and_acts(app: App, text: str) -> None:
     assert draft
     kept = apply_action(app, choice, f"draft-keep:{text}:{draft.id}", form)
     assert kept.row == 1
-    app.datasets.state(kept)
+    app.datasets.selected(kept)
     assert "1 of 50 kept" in tab.show(kept)[tab.making]
     asking = apply_action(app, kept, f"draft-about:{text}", "5")
     assert "In town 5" in tab.show(asking)[tab.making]
@@ -355,10 +355,10 @@ def test_a_text_is_learned_or_asked_about(app: App, tmp_path: Path) -> None:
     (tmp_path / "prose.txt").write_text("In town we bake bread and rolls at night. " * 200)
     data_id = app.datasets.add(tmp_path / "prose.txt", "prose.txt")
     tab, choice = tabs(app)["data"], Choice(data_id=data_id)
-    app.datasets.state(choice)
+    app.datasets.selected(choice)
     assert "make-examples" in tab.show(choice)[tab.making]
     making = apply_action(app, choice, "make-examples", "")
     assert making.data_id != data_id
     assert apply_action(app, choice, "make-examples", "").data_id == making.data_id
-    assert app.datasets.state(making).blocked
-    assert app.datasets.state(choice).rows == 1, "the text itself is still learned as a text"
+    assert app.datasets.selected(making).blocked
+    assert len(app.datasets.selected(choice).rows) == 1, "the text itself is still learned as a text"

@@ -38,11 +38,11 @@ def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monk
     pasted = {panel.pasted: "https://huggingface.co/datasets/shop/orders/\n"}
     shown = answer(page, panel.use_text, "click", Choice(), pasted)
     choice = imported(app, Choice(**page.state.changed(shown)))
-    state = app.datasets.state(choice)
-    assert (state.rows, state.name) == (25, f"shop/orders@{COMMIT[:8]}/train.jsonl")
+    state = app.datasets.selected(choice)
+    assert (len(state.rows), state.name) == (25, f"shop/orders@{COMMIT[:8]}/train.jsonl")
     app.datasets.read_again(choice.data_id, {"shape": "question_answer"})
     choice = imported(app, choice.replace(import_id=choice.data_id))
-    assert app.datasets.state(choice).rows == 25
+    assert len(app.datasets.selected(choice).rows) == 25
     with pytest.raises(gr.Error, match="not the name"):
         answer(page, panel.use_text, "click", Choice(), {panel.pasted: "hf:../etc"})
     with pytest.raises(gr.Error, match="be added to others"):

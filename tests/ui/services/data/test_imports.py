@@ -49,16 +49,16 @@ def imported(app: App, choice: Choice) -> Choice:
 def test_a_finished_import_becomes_the_selected_dataset(app: App, file: Path) -> None:
     before = Choice(run_id="", row=9)
     choice = imported(app, before.replace(import_id=app.datasets.import_files([file])))
-    assert ((choice.import_id, choice.row), app.datasets.state(choice).rows) == (("", 1), 30)
+    assert ((choice.import_id, choice.row), len(app.datasets.selected(choice).rows)) == (("", 1), 30)
 
 
 def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("question,answer\nOpen?,Yes, always.\n" + "".join(f"Is {i} right?,Yes {i}.\n" for i in range(9)))
     choice = Choice(data_id=app.datasets.add(table, "table.csv"))
-    assert "join-cells" in issues.card(app.datasets.state(choice))
+    assert "join-cells" in issues.card(app.datasets.selected(choice))
     choice = imported(app, apply_action(app, choice, "join-cells", ""))
-    joined = app.datasets.state(choice)
+    joined = app.datasets.selected(choice)
     assert joined.original.rows[0].messages[-1]["content"] == "Yes, always."
     assert "join-cells" not in issues.card(joined)
     assert read_options.sent('{"encoding": "cp1252"}', joined) == {"encoding": "cp1252", "join_cells": True}
@@ -70,7 +70,7 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
     table = tmp_path / "table.json"
     table.write_text(json.dumps([{"question": q, "answer": a} for q, a in zip(asked, said, strict=True)]))
     choice = Choice(data_id=app.datasets.add(table, "table.json"))
-    card = decisions.card(app.datasets.state(choice))
+    card = decisions.card(app.datasets.selected(choice))
     assert "“At nine.” is right (2 of 3 examples)" in card
     assert "ten.” is right (1" in card
     assert "Keep all 3<" in card
@@ -80,11 +80,11 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
             apply_action(app, choice, "undo", "conflicting_answers")
         else:
             apply_action(app, choice, "pick", value)
-        state = app.datasets.state(choice)
+        state = app.datasets.selected(choice)
         assert sum(p.kind == "conflicting_answers" for p in state.waiting) == left
         assert set(state.dropped) == dropped
     app.fixes.accept(choice.data_id, "conflicting_answers", "all")
-    assert "conflicting_answers" not in app.datasets.state(choice).info.accepted, "stored by an older version"
+    assert "conflicting_answers" not in app.datasets.selected(choice).info.accepted, "stored by an older version"
 
 
 def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:
@@ -92,7 +92,7 @@ def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file
     photo = file.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
     choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_files([photo])))
-    assert app.datasets.state(choice).rows == 30, "waits for the check"
+    assert len(app.datasets.selected(choice).rows) == 30, "waits for the check"
     tab = tabs(app)["data"]
     shown = tab.show(choice)
     assert "photo.png" in shown[tab.reading]
@@ -118,8 +118,8 @@ def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path
     one, other = (imported(app, Choice(import_id=app.datasets.import_files([file]))) for _ in range(2))
     assert one.data_id != other.data_id
     app.fixes.accept(one.data_id, "empty_answer", "all")
-    assert app.datasets.state(one).blocked == ""
-    assert app.datasets.state(other).blocked
+    assert app.datasets.selected(one).blocked == ""
+    assert app.datasets.selected(other).blocked
 
 
 @pytest.mark.parametrize("with_open", [False, True])
@@ -134,7 +134,7 @@ def test_unclear_columns_are_chosen_in_a_form(app: App, file: Path, tmp_path: Pa
     assert '<option value="x2"' in asked
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
     choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))
-    assert app.datasets.state(choice).rows == 40
+    assert len(app.datasets.selected(choice).rows) == 40
     assert app.dataset_store.info.read(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
 
 
@@ -149,13 +149,13 @@ def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> 
     changed = imported(app, apply_action(app, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
     assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
-    assert 'data-do="as-found"' in read_options.card(app.datasets.state(choice))
+    assert 'data-do="as-found"' in read_options.card(app.datasets.selected(choice))
     imported(app, apply_action(app, changed, "as-found", ""))
     assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
 
 
 def test_an_unchanged_form_sends_no_read_options(app: App, file: Path) -> None:
-    data = app.datasets.state(Choice(data_id=app.datasets.add(file, "mine.jsonl")))
+    data = app.datasets.selected(Choice(data_id=app.datasets.add(file, "mine.jsonl")))
     form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
     assert (read_options.sent(json.dumps(form), data), read_options.sent("not json", data)) == ({}, {})
     assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {"encoding": "utf-16"}
@@ -176,7 +176,7 @@ def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:
     data_id = app.datasets.add(file, "mine.jsonl")
     app.fixes.accept(data_id, "empty_answer", "all")
     files = app.datasets.write_files(Choice(data_id=data_id))
-    assert len(files.fixed.read_text().splitlines()) == app.datasets.state(Choice(data_id=data_id)).rows == 30
+    assert len(files.fixed.read_text().splitlines()) == len(app.datasets.selected(Choice(data_id=data_id)).rows) == 30
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
     assert files.fixed.is_relative_to(app.workspace.exports)
@@ -230,7 +230,7 @@ class TestNoTickBetween:
     def ticked(self, page: Page, choice: Choice, signature: str) -> dict[Any, Any]:
         """What the browser fetches once the check has ended and the signature has changed."""
         self.go_on.set()
-        page.app.datasets.state(choice)  # waits
+        page.app.datasets.selected(choice)  # waits
         self.go_on.clear()
         assert not self.late, "the page waited for a check"
         assert page.signature_of("data", choice) != signature
@@ -273,7 +273,7 @@ def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -
     assert 'data-kind="empty_answer"' in shown[tab.problems]
     apply_action(app, choice, "accept", "empty_answer")
     shown = tab.show(choice)
-    assert (shown[tab.reason], app.datasets.state(choice).rows) == ("", 30)
+    assert (shown[tab.reason], len(app.datasets.selected(choice).rows)) == ("", 30)
     assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be undone"
     apply_action(app, choice, "undo", "empty_answer")
     assert "Example 31" in tab.show(choice)[tab.reason]
@@ -332,10 +332,10 @@ class TestReadAgain:
         choice = self.fixed(app, file)
         form = {"shape": "messages", "messages.messages": "messages"}
         imported(app, apply_action(app, choice, "how", json.dumps(form)))
-        assert app.datasets.state(choice).blocked == ""
-        assert read_options.DISCARDS in read_options.card(app.datasets.state(choice))
+        assert app.datasets.selected(choice).blocked == ""
+        assert read_options.DISCARDS in read_options.card(app.datasets.selected(choice))
         app.fixes.undo(choice.data_id, "empty_answer")
-        assert read_options.DISCARDS not in read_options.card(app.datasets.state(choice))
+        assert read_options.DISCARDS not in read_options.card(app.datasets.selected(choice))
 
     def test_a_cancelled_check_changes_nothing(self, app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         choice, store = self.fixed(app, file), app.dataset_store
@@ -349,7 +349,7 @@ class TestReadAgain:
             checking.setattr(store, "open", cancelled)
             app.datasets.read_again(choice.data_id, {"encoding": "cp1252"})
             imported(app, choice.replace(import_id=choice.data_id))
-        assert (store.info.read(choice.data_id), app.datasets.state(choice).blocked) == (before, "")
+        assert (store.info.read(choice.data_id), app.datasets.selected(choice).blocked) == (before, "")
 
     def test_options_that_do_not_fit_the_validation_file_are_rejected(self, app: App, tmp_path: Path) -> None:
         table, own = tmp_path / "table.csv", tmp_path / "own.csv"

@@ -18,6 +18,7 @@ from backend.training import preconditions
 from backend.training.measured import Measured
 from ui.records.runs import Plan
 from ui.services.app import App
+from ui.services.data.dataset_state import split_summary
 from ui.services.selection import Choice
 from ui.services.training import training_plan
 
@@ -54,8 +55,8 @@ def test_share_and_seed_decide_the_validation_rows(app: App, data_id: str) -> No
 def test_a_persons_own_validation_file_is_used(app: App, data_id: str) -> None:
     app.validation_files.set(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
-    state, plan = app.datasets.state(Choice(data_id=data_id)), app.planning.plan(data_id, "", TrainSettings(seed=5))
-    assert (state.validation_name, state.report.split.validation) == ("mine.jsonl", len(own))
+    state, plan = app.datasets.selected(Choice(data_id=data_id)), app.planning.plan(data_id, "", TrainSettings(seed=5))
+    assert (state.report.validation.source.name, state.report.split.validation) == ("mine.jsonl", len(own))
     assert (plan.train_rows, plan.set_aside) == (state.report.split.train, len(own))
     assert plan.validation_rows == 20
     assert "6 of the 20" in plan.proves
@@ -69,7 +70,7 @@ def test_a_persons_own_validation_file_is_used(app: App, data_id: str) -> None:
     assert all(ids in own_ids for ids in choosing)
     assert sorted([*choosing, *(tokenizer.encode(one).input_ids.tolist() for one in judging)]) == sorted(own_ids)
     app.validation_files.clear(data_id)
-    assert app.datasets.state(Choice(data_id=data_id)).validation_name == ""
+    assert app.datasets.selected(Choice(data_id=data_id)).validation is None
     assert app.planning.plan(data_id, "", TrainSettings()).set_aside == 24
 
 
@@ -78,7 +79,7 @@ def test_the_questions_that_a_sample_adds_are_counted(app: App, data_id: str) ->
     proves = app.planning.plan(data_id, "", TrainSettings()).proves
     assert "40 extra" in proves
     assert "of the 52" in proves
-    assert proves in app.datasets.state(Choice(data_id=data_id)).split_summary
+    assert proves in split_summary(app.datasets.selected(Choice(data_id=data_id)))
     app.validation_files.set(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     assert "extra" not in app.planning.plan(data_id, "", TrainSettings()).proves
 

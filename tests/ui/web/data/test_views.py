@@ -13,7 +13,7 @@ from markupsafe import escape
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.checks.fix import Change
 from backend.datasets.convert.mapping import SeveralReadings
-from backend.datasets.dataset import check_and_fix
+from backend.datasets.dataset import CheckedDataset, check_and_fix
 from backend.datasets.info import DatasetInfo
 from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, Row
@@ -22,19 +22,17 @@ from tests.backend.datasets.builders import answer as answer_of
 from tests.ui.conftest import answer, text_of
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_workspace import ROWS, examples
-from ui.records.data import DatasetProgress, DatasetState, EditableExample, ExampleField, Instruction
-from ui.services.data.dataset_state import dataset_state
+from ui.records.data import DatasetProgress, EditableExample, ExampleField, Instruction
 from ui.services.selection import Choice
 from ui.web.data import before_after, decisions, edit_views, issues, views
 from ui.web.data.read_options import sent_columns, sent_people
 from ui.web.page import Page
 
 
-def state_of(rows: list[Row], **accepted: Literal["all"]) -> DatasetState:
+def state_of(rows: list[Row], **accepted: Literal["all"]) -> CheckedDataset:
     """The state of a dataset with these rows, with the fixes of these kinds accepted."""
     data = Dataset(SOURCE, rows, [], len(rows))
-    checked = check_and_fix("", DatasetInfo("rows.jsonl", accepted=dict(accepted)), data, None, UNLIMITED)
-    return dataset_state(checked)
+    return check_and_fix("", DatasetInfo("rows.jsonl", accepted=dict(accepted)), data, None, UNLIMITED)
 
 
 def test_few_examples_are_not_called_alike_unless_they_are() -> None:
@@ -105,15 +103,16 @@ def test_the_count_of_examples_and_joining_cells() -> None:
     assert {"20", "25"} <= {*re.findall(r"\d+", views.example_label(20, 25))}
     rows = "".join(f"Where is number {n}?,In row {n}.\n" for n in range(20))
     data = load_text("question,answer\nWhat costs it?,It costs 5 euros, with tax.\n" + rows)
-    state = dataset_state(check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED))
+    state = check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED)
     assert re.findall('data-do="([^"]+)"', decisions.card(state)) == ["drop-cells", "join-cells", "accept"]
     assert 'data-do="join-cells"' in issues.card(state)
     (spare,) = (problem for problem in state.problems if problem.kind == "ragged_row")
     short = replace(spare, row=spare.row + 1, fix="Add or remove delimiters.")
-    assert answers_of(replace(state, problems=[*state.problems, short]))[0] == "Drop the spare cell"
+    more = replace(state.report, problems=[*state.report.problems, short])
+    assert answers_of(replace(state, report=more))[0] == "Drop the spare cell"
 
 
-def answers_of(state: DatasetState) -> list[str]:
+def answers_of(state: CheckedDataset) -> list[str]:
     return re.findall('data-do="[^"]+"[^>]*>([^<]+)<', decisions.card(state))
 
 
@@ -177,7 +176,7 @@ def click(page: Page, do: str, value: str = "", form: bool = False) -> dict[Any,
 
 
 def kinds(page: Page) -> list[str]:
-    return list(page.app.datasets.state(CHOICE).original.source.edits)
+    return list(page.app.datasets.selected(CHOICE).original.source.edits)
 
 
 def test_an_example_is_edited_in_a_form_that_closes_when_it_is_saved(page: Page) -> None:

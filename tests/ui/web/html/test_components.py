@@ -11,7 +11,7 @@ import pytest
 
 from backend.datasets.checks.fix import Change
 from backend.datasets.convert.mapping import NoExamples
-from backend.datasets.dataset import check_and_fix
+from backend.datasets.dataset import CheckedDataset, check_and_fix
 from backend.datasets.info import DatasetInfo
 from backend.errors import BadInput, RunProblem
 from backend.files.json_file import to_json
@@ -27,9 +27,8 @@ from tests.backend.tiny_run import run_of
 from tests.ui.conftest import tabs
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.made_up_workspace import add_run, examples, respec
-from ui.records.data import DatasetFiles, DatasetProgress, DatasetState
+from ui.records.data import DatasetFiles, DatasetProgress
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
-from ui.services.data.dataset_state import dataset_state
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import before_after, read_options
@@ -87,7 +86,7 @@ DRAWN = {
 }
 
 
-def evil_data() -> DatasetState:
+def evil_data() -> CheckedDataset:
     """A dataset in which every name and text is markup."""
     source = Source(
         EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), FileDetails(EVIL, delimiter=EVIL, sheet=EVIL)
@@ -95,7 +94,7 @@ def evil_data() -> DatasetState:
     rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
     original = Dataset(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
     found = [problem(), Problem(1, 1, "duplicate", "warning", EVIL, EVIL, EVIL)]
-    return replace(data(), original=original, problems=found, report=replace(data().report, problems=found))
+    return replace(data(), original=original, report=replace(data().report, problems=found))
 
 
 @pytest.mark.parametrize("piece", DRAWN)
@@ -124,9 +123,9 @@ def test_reading_and_checking_and_a_need_beyond_the_memory() -> None:
     assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
 
 
-def data(**accepted: Any) -> DatasetState:
+def data(**accepted: Any) -> CheckedDataset:
     read = load_text("\n".join(json.dumps({"messages": chat}) for chat in examples()), "orders.jsonl")
-    return dataset_state(check_and_fix("", DatasetInfo("orders.jsonl", accepted=accepted), read, None, UNLIMITED))
+    return check_and_fix("", DatasetInfo("orders.jsonl", accepted=accepted), read, None, UNLIMITED)
 
 
 def test_problems_are_listed_once_and_a_fix_can_be_undone() -> None:
