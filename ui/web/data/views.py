@@ -61,8 +61,7 @@ def _earlier(dataset: StoredDataset, is_open: bool, has_namesake: bool) -> tuple
         added = f"{fmt.moment(dataset.added)}:{time.localtime(dataset.added).tm_sec:02}"
         label += f" of {added}"
     open_it = "" if is_open else components.button("Open", "open", dataset.id, "firm", label)
-    sure = components.button("Delete for good", "delete", dataset.id, "danger")
-    acts = components.acts(open_it, components.confirm("Delete", DELETES, sure))
+    acts = components.acts(open_it, components.delete(DELETES, "delete", dataset.id))
     badge = components.badge("Open", "calm") if is_open else ""
     made = "made from " * dataset.written
     name = Markup("{}<strong>{}</strong> {}").format(made, fmt.shorten(dataset.name, 60), badge)

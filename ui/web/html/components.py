@@ -182,11 +182,13 @@ def button(text: str, do: str, value: object = "", kind: str = "quiet", label: s
     )
 
 
-def confirm(text: str, question: str, yes: str) -> Markup:
-    """A button that asks first. yes: the button that then acts."""
+def delete(
+    question: str, do: str, value: object = "", text: str = "Delete", yes: str = "Delete for good", label: str = ""
+) -> Markup:
+    """A button that asks before it deletes. do, value, label: of the button `yes`, as in `button`."""
     return Markup(
         '<details class="confirm"><summary class="btn quiet">{}</summary><div class="sure"><p>{}</p>{}</div></details>'
-    ).format(text, question, yes)
+    ).format(text, question, button(yes, do, value, "danger", label))
 
 
 def acts(*buttons: str) -> Markup:

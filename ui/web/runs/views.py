@@ -48,9 +48,8 @@ def damaged(folders: Sequence[str]) -> Markup:
         return components.EMPTY
     cells = []
     for folder in folders:
-        sure = components.button("Delete for good", "delete", folder, "danger")
-        confirm = components.confirm("Delete", "This deletes everything in this folder.", sure)
-        cells.append((Markup("<code>{}</code>").format(folder), components.acts(confirm)))
+        delete = components.delete("This deletes everything in this folder.", "delete", folder)
+        cells.append((Markup("<code>{}</code>").format(folder), components.acts(delete)))
     return Markup('<section class="card"><h2>Damaged</h2>{}{}</section>').format(
         components.text("The files of these folders can't be read, so they can only be deleted."),
         tables.table(("Folder in runs", ""), cells, "Damaged folders"),
@@ -127,5 +126,4 @@ def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Ite
         yield components.button("Train again", "train-again", key, label=f"Train again: the next version of {name}")
     yield components.button("Rename", "name", key, label=f"Rename {name}, or note something about it")
     if run.state.is_terminal:
-        sure = components.button("Delete for good", "delete", key, "danger")
-        yield components.confirm("Delete", DELETES, sure)
+        yield components.delete(DELETES, "delete", key)

@@ -93,8 +93,7 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
         phase, percent, words = fmt.progress(job.progress)
         stop = components.acts(components.button("Stop", "stop", job.id, label=f"Stop {job.name}"))
         return components.card(job.name, components.progress(percent, phase), stop, badges=badge, lead=words)
-    sure = components.button("Delete for good", "delete", job.id, "danger")
-    acts = [components.confirm("Delete", "This deletes the table and its answers from this computer.", sure)]
+    acts = [components.delete("This deletes the table and its answers from this computer.", "delete", job.id)]
     parts = [components.problem_alert(job.failure)] if job.failure else []
     if job.state.can_resume:
         parts.append(components.text(SAVED, "small"))

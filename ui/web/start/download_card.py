@@ -102,8 +102,7 @@ def other_token(has: TokenStatus) -> Markup:
         return components.fold("Use another token", paste(has), key="token")
     if has.source not in ("memory", "keyring"):
         return components.EMPTY
-    sure = components.button("Delete it", "forget-token", kind="danger")
-    return components.confirm("Delete the token", SURE_TO_DELETE, sure)
+    return components.delete(SURE_TO_DELETE, "forget-token", text="Delete the token", yes="Delete it")
 
 
 def paste(has: TokenStatus) -> Markup:

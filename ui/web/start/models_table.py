@@ -150,6 +150,5 @@ def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Marku
         label = f"{download_card.label(row)}: {row.name}"
         act += components.button("Download", "download", row.id, label=label)
     elif ready and job:
-        sure = components.button("Delete for good", "discard", row.id, "danger", label=f"Delete for good: {row.name}")
-        act += components.confirm("Delete", NEEDED_BY_RUNS, sure)
+        act += components.delete(NEEDED_BY_RUNS, "discard", row.id, label=f"Delete for good: {row.name}")
     return components.acts(act)

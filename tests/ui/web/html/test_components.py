@@ -60,7 +60,7 @@ DRAWN = {
     "form": lambda: components.form(EVIL, components.text(EVIL)),
     "finder": lambda: tables.finder(EVIL, EVIL, [EVIL]),
     "fold": lambda: components.fold(EVIL),
-    "confirm": lambda: components.confirm(EVIL, EVIL, ""),
+    "delete": lambda: components.delete(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL),
     "guide": lambda: components.guide(1, EVIL, EVIL),
     "run line": lambda: components.run_line(RunInfo(EVIL, EVIL, EVIL, EVIL, 1)),
     "bubbles": lambda: conversations.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
