@@ -15,6 +15,7 @@ from backend.advice.ranking import is_sensible
 from backend.advice.reasons import obstacle, too_large, traits, why_recommended
 from backend.advice.settings import (
     ASSUMED_TOKENS,
+    NOTHING_KNOWN,
     ChosenSettings,
     Data,
     choose_settings,
@@ -26,7 +27,7 @@ from backend.advice.training_time import expected_time, processor_seconds
 from backend.estimate import Estimate, Memory, Rates, Time
 from backend.estimate.memory import Badge
 from backend.models import catalogue
-from backend.models.catalogue import Entry, Task
+from backend.models.catalogue import Entry
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
 from backend.records.machine import available as free
@@ -102,34 +103,16 @@ class Recommendation(Option):
 
 def recommend(
     hardware: Hardware,
+    data: Data = NOTHING_KNOWN,
     *,
-    task: Task | None = None,
-    rows: int | None = None,
-    train_rows: int | None = None,
-    longest: int | None = None,
-    documents: bool = False,
-    tokens: int | None = None,
-    learned_share: float | None = None,
-    language: str | None = None,
     available: Collection[str] | None = None,
     model_id: str | Entry | None = None,
     rates: Rates | None = None,
     compare: bool = True,
 ) -> Recommendation:
-    """The model and settings for `hardware`, and the other models by how well they fit. rows to language: see `Data`.
-    available: the ids of the installed models if no other can be downloaded. model_id: use this model. rates: the
-    machine's measured speed, if any. compare: list the other models too, which takes seconds. Raises BadInput for an
-    unknown model_id."""
-    data = Data(
-        task=task,
-        rows=rows,
-        train_rows=train_rows,
-        longest=longest,
-        documents=documents,
-        tokens=tokens,
-        learned_share=learned_share,
-        language=language,
-    )
+    """The model and settings for `hardware`, and the other models by how well they fit. available: the ids of the
+    installed models if no other can be downloaded. model_id: use this model. rates: the machine's measured speed, if
+    any. compare: list the other models too, which takes seconds. Raises BadInput for an unknown model_id."""
     rank = partial(ranking.sort_key, hardware=hardware, data=data, available=available)
     entries = sorted(catalogue.entries(), key=rank, reverse=True)
     seconds_of = cache(partial(processor_seconds, hardware=hardware, data=data, rates=rates))
@@ -140,7 +123,7 @@ def recommend(
         else _choose(entries, hardware, data, available, rates, seconds_of)
     )
     seconds = seconds_of(entry)
-    if seconds is not None and tokens is not None and chosen.estimate.time:
+    if seconds is not None and data.tokens is not None and chosen.estimate.time:
         seconds = chosen.estimate.time.seconds
     better = next(
         (
@@ -173,11 +156,11 @@ def recommend(
         estimate=chosen.estimate,
         reasons=why_recommended(entry, chosen, hardware, data, available, slower, seconds),
         startable=obstacle(entry, hardware, available) == "",
-        time=None if tokens is None else chosen.estimate.time,
+        time=None if data.tokens is None else chosen.estimate.time,
         why=chosen.why,
         hardware=hardware,
         least_mib=least_memory(entry, hardware, data, rates).estimate.fit.needs_mib,
-        assumed=ASSUMED_TOKENS if longest is None else None,
+        assumed=ASSUMED_TOKENS if data.longest is None else None,
         others=tuple(sorted(options, key=order)),
         full=next((needs for needs in full if needs.fit.badge == "yes"), None),
         seconds=seconds,

@@ -52,6 +52,9 @@ class Data(Record):
     language: str | None = None
 
 
+NOTHING_KNOWN = Data()
+
+
 class ChosenSettings(Record):
     """Settings, the memory and time they need on this machine, and the reason for each (setting name to sentence)."""
 

@@ -3,6 +3,7 @@
 import argparse
 import platform
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,10 @@ def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
     installed = None if options.hardware else App(workspace).models.available()
     hardware = _hardware(options, workspace)
     rates = None if options.hardware else load_rates(workspace)
-    known: dict[str, Any] = {"task": options.task, "rates": rates, **data_facts(checked)}
-    advice = make_recommendation(hardware, available=installed, **known)
+    recommended = partial(make_recommendation, hardware, data_facts(checked, options.task), rates=rates)
+    advice = recommended(available=installed)
     lines = [advice.model.name, *advice.reasons]
-    best = make_recommendation(hardware, compare=False, **known) if installed is not None else advice
+    best = recommended(compare=False) if installed is not None else advice
     if best.model.id not in (installed or {best.model.id}):
         about = f", about {fmt.rough(best.seconds)}" if best.seconds is not None else ""
         lines.append(f"With a download of {fmt.size(best.model.download_mib)}: {best.model.name}{about}.")

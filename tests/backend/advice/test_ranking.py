@@ -34,7 +34,7 @@ def test_each_machine_gets_the_model_with_the_best_evidence(name: str, model: st
 @pytest.mark.parametrize("name", [path.stem for path in MACHINES.glob("*.json")])
 @pytest.mark.parametrize("task", ["voice", "extract", "write"])
 def test_a_model_that_its_makers_have_replaced_is_not_recommended(name: str, task: str) -> None:
-    assert not recommend(machine(name), task=task, compare=False).model.replaced_by  # type: ignore[arg-type]
+    assert not recommend(machine(name), Data(task=task), compare=False).model.replaced_by  # type: ignore[arg-type]
 
 
 def test_a_model_without_results_counts_as_one_of_half_its_size() -> None:
@@ -69,11 +69,11 @@ def test_what_comes_before_results() -> None:
     assert found.model.id == "meta-llama/Llama-3.2-3B-Instruct"
     dutch = ranking.sort_key(catalogue.find("granite-4.1-3b"), machine("h100"), Data(language="nl"), None)
     assert dutch > ranking.sort_key(catalogue.find("Olmo-3-7B-Instruct"), machine("h100"), Data(language="nl"), None)
-    assert "extract" in recommend(machine("rtx4090"), task="extract", compare=False).model.good_for
+    assert "extract" in recommend(machine("rtx4090"), Data(task="extract"), compare=False).model.good_for
 
 
 SPEED = Rates(rate16=5.5e10, rate32=5.5e10, bandwidth=8e9, launch=2e-2, spread=1.25, basis="measured")
-EXAMPLES = {"rows": 60, "longest": 90, "tokens": 5400, "learned_share": 0.4}
+EXAMPLES = Data(rows=60, longest=90, tokens=5400, learned_share=0.4)
 
 
 def times_slower(factor: float) -> Rates:
@@ -81,8 +81,9 @@ def times_slower(factor: float) -> Rates:
     return SPEED.model_copy(update={**parts, "launch": SPEED.launch * factor})
 
 
-def by_time(rates: Rates | None, **facts: Any) -> Recommendation:
-    return recommend(machine("cpu16"), rates=rates, compare=False, **{**EXAMPLES, **facts})
+def by_time(rates: Rates | None, available: set[str] | None = None, **facts: Any) -> Recommendation:
+    data = EXAMPLES.model_copy(update=facts)
+    return recommend(machine("cpu16"), data, rates=rates, available=available, compare=False)
 
 
 def test_on_a_processor_the_best_model_that_trains_within_half_an_hour_comes_first() -> None:
@@ -121,7 +122,7 @@ def test_the_model_that_is_here_stays_until_another_was_downloaded() -> None:
 
 def test_on_a_processor_qwen3_comes_before_qwen3_5_whose_layers_are_slow_there() -> None:
     for rates in (SPEED, times_slower(0.01), None):
-        found = recommend(machine("cpu16"), rates=rates, **EXAMPLES)  # type: ignore[arg-type]
+        found = recommend(machine("cpu16"), EXAMPLES, rates=rates)
         ids = [one.model.id for one in (found, *found.others)]
         assert ids.index("Qwen/Qwen3-0.6B") < ids.index("Qwen/Qwen3.5-0.8B")
         assert ids.index("Qwen/Qwen3-1.7B") < ids.index("Qwen/Qwen3.5-2B")
@@ -179,27 +180,21 @@ def test_the_time_of_other_models_is_close_to_training_them(name: str, monkeypat
     compared = list(map(catalogue.find, names))
     used = [BUNDLED, recommend(machine(name), compare=False).model]
     monkeypatch.setattr(catalogue, "entries", lambda: tuple({one.id: one for one in (*used, *compared)}.values()))
-    facts = {"rows": 200, "longest": 212, "tokens": 31_000, "learned_share": 0.4}
+    data = Data(rows=200, longest=212, tokens=31_000, learned_share=0.4)
     speed = Rates(rate16=1e11, rate32=1e10, bandwidth=5e9, launch=1e-3, spread=1.25, basis="measured")
     rates = speed if name in ("cpu24", "macbook16") else None
-    found = recommend(machine(name), rates=rates, **facts)  # type: ignore[arg-type]
+    found = recommend(machine(name), data, rates=rates)
     others = [one for one in found.others if one.model in compared and one.fit != "no"]
     assert others
     for other in others:
-        exact = recommend(
-            machine(name),
-            rates=rates,
-            model_id=other.model.id,
-            compare=False,
-            **facts,  # type: ignore[arg-type]
-        )
+        exact = recommend(machine(name), data, rates=rates, model_id=other.model.id, compare=False)
         assert 0.6 <= other.time.seconds / exact.time.seconds <= 1.4
 
 
 def test_results_have_evidence_and_no_time_without_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     few = tuple(map(catalogue.find, (BUNDLED.id, "Qwen3-1.7B", "granite-4.1-3b")))
     monkeypatch.setattr(catalogue, "entries", lambda: few)
-    found = recommend(machine("t4"), rows=200, longest=212, tokens=31_000)
+    found = recommend(machine("t4"), Data(rows=200, longest=212, tokens=31_000))
     document = next(one for one in found.others if one.model.id == "Qwen/Qwen3-1.7B").to_json()
     assert document["expected_rank"] == 4.67
     assert document["time"]["seconds"] > 0

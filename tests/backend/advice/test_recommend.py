@@ -59,7 +59,7 @@ def test_48_gb_and_more_offer_full_fine_tuning_if_it_fits(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cpu8", "cpu16", "cpu24", "zero_gpu"])
 def test_a_processor_trains_the_small_model_with_the_measured_settings(name: str) -> None:
-    settings = recommend(machine(name), rows=200, longest=212).settings
+    settings = recommend(machine(name), Data(rows=200, longest=212)).settings
     assert (settings.method, settings.lora_rank, settings.lora_alpha) == ("lora", 8, 16)
     assert (settings.target_modules, settings.effective_batch) == (ALL_LINEAR, 8)
     assert (settings.num_train_epochs, settings.learning_rate) == (3, 5e-4)
@@ -72,9 +72,9 @@ def test_guides_values_and_as_many_steps_for_small_batches() -> None:
     assert (settings.target_modules, settings.learning_rate) == (("q_proj", "k_proj", "v_proj", "o_proj"), 2e-4)
     gemma = recommend(machine("rtx3090"), model_id="google/gemma-2-9b-it").settings
     assert {"gate_proj", "up_proj"} < set(gemma.target_modules)
-    pieces = recommend(machine("cpu16"), rows=1, train_rows=400, longest=90_000, documents=True).settings
+    pieces = recommend(machine("cpu16"), Data(rows=1, train_rows=400, longest=90_000, documents=True)).settings
     assert pieces.num_train_epochs == 3
-    small = recommend(machine("laptop4060"), longest=2048).settings
+    small = recommend(machine("laptop4060"), Data(longest=2048)).settings
     assert (small.effective_batch, small.gradient_accumulation_steps > 1) == (8, True)
 
 
@@ -107,29 +107,29 @@ def test_more_disk_space_is_needed_than_is_free(share: float) -> None:
 
 
 def test_task_language_and_length_matter() -> None:
-    assert "extract" in recommend(machine("rtx4090"), task="extract").model.good_for
-    assert "de" in recommend(machine("cpu24"), language="de").model.languages
-    assert recommend(machine("rtx4090"), longest=9000).model.context_length >= 9000
+    assert "extract" in recommend(machine("rtx4090"), Data(task="extract")).model.good_for
+    assert "de" in recommend(machine("cpu24"), Data(language="de")).model.languages
+    assert recommend(machine("rtx4090"), Data(longest=9000)).model.context_length >= 9000
 
 
 def test_settings_depend_on_the_number_and_length_of_rows() -> None:
-    few, many = (recommend(machine("rtx4090"), rows=rows).settings for rows in (500, 5000))
+    few, many = (recommend(machine("rtx4090"), Data(rows=rows)).settings for rows in (500, 5000))
     assert ((few.lora_rank, many.lora_rank), (few.effective_batch, many.effective_batch)) == ((8, 16), (8, 16))
     assert few.num_train_epochs == 3
     assert many.num_train_epochs < 3
-    assert recommend(machine("rtx4090"), longest=300).settings.max_length == 320
-    long = recommend(machine("rtx4090"), longest=20_000)
+    assert recommend(machine("rtx4090"), Data(longest=300)).settings.max_length == 320
+    long = recommend(machine("rtx4090"), Data(longest=20_000))
     assert long.settings.max_length == 4096
     assert "overlapping parts" in long.why["max_length"]
-    documents = recommend(machine("rtx4090"), longest=50_000, documents=True).settings
+    documents = recommend(machine("rtx4090"), Data(longest=50_000, documents=True)).settings
     assert (documents.long_documents, documents.max_length, documents.window_overlap) == ("windows", 4096, 512)
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(10, 20), (30, 20), (57, 10), (120, 5), (240, 3), (2000, 3)])
 def test_few_examples_are_repeated_until_there_are_enough_steps(rows: int, epochs: int) -> None:
-    small = recommend(machine("cpu16"), rows=rows)
+    small = recommend(machine("cpu16"), Data(rows=rows))
     assert (small.settings.num_train_epochs, "our tests" in small.why["num_train_epochs"]) == (epochs, epochs > 3)
-    large = recommend(machine("rtx4090"), rows=rows)
+    large = recommend(machine("rtx4090"), Data(rows=rows))
     assert large.settings.num_train_epochs == min(epochs, 5)
     assert ("not measured" in large.why["num_train_epochs"]) == (epochs > 3), "only on a small model"
 

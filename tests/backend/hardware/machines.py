@@ -6,12 +6,11 @@ python -m tests.backend.hardware.machines      writes the page
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from backend.advice.recommend import recommend
-from backend.advice.settings import precision_for
+from backend.advice.settings import Data, precision_for
 from backend.hardware import load_hardware, probe
 from backend.hardware.benchmark import rates_from
 from backend.install.builds import Row
@@ -115,7 +114,7 @@ TIMED = {
     "Tesla T4 16 GB": "t4", "RTX 3090 24 GB": "rtx3090", "RTX 4090 24 GB": "rtx4090", "RTX A6000 48 GB": "a6000",
     "H100 80 GB": "h100",
 }  # fmt: skip
-EXAMPLES: dict[str, Any] = {"rows": 240, "train_rows": None, "longest": 96, "tokens": 17_000, "learned_share": 0.4}
+EXAMPLES = Data(rows=240, longest=96, tokens=17_000, learned_share=0.4)
 LAPTOP_SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)
 MAC_SPEED = rates_from("mps", 2.5e12, 2.2e12, 60e9, 5e-6)
 
@@ -124,9 +123,9 @@ def times(name: str, file: str) -> str:
     """A line of the table of times."""
     hardware = load_hardware(FILES / f"{file}.json")
     speed = MAC_SPEED if hardware.unified_memory else None if hardware.gpus else LAPTOP_SPEED
-    best = recommend(hardware, rates=speed, compare=False, **EXAMPLES)
+    best = recommend(hardware, EXAMPLES, rates=speed, compare=False)
     bundled = catalogue.default().id
-    now = recommend(hardware, rates=speed, compare=False, available={bundled}, model_id=bundled, **EXAMPLES)
+    now = recommend(hardware, EXAMPLES, rates=speed, compare=False, available={bundled}, model_id=bundled)
     assert now.time is not None
     assert best.time is not None
     second = best.second.name if best.second else "-"

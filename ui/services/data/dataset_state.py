@@ -1,13 +1,14 @@
 """A checked dataset as the page and the advice see it."""
 
-from typing import Any
 from weakref import WeakKeyDictionary
 
+from backend.advice.settings import Data
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
+from backend.models.catalogue import Task
 from backend.records.specs import Trainer
 from ui.services.data.samples import sample_questions, sides
 from ui.text import verdicts
@@ -26,21 +27,23 @@ def split_summary(checked: CheckedDataset) -> str:
     return summary
 
 
-def data_facts(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict[str, Any]:
-    """The facts about the data that a recommendation takes into account, as keyword arguments."""
+def data_facts(checked: CheckedDataset | None, task: Task | None = None, trainer: Trainer = "sft") -> Data:
+    """What a recommendation takes into account of the data and what the model is for."""
     if checked is None or checked.fixed_report.tokens is None:
-        return {"rows": len(checked.dataset.rows) if checked else None}
+        return Data(task=task, trainer=trainer, rows=len(checked.dataset.rows) if checked else None)
     tokens = checked.fixed_report.tokens
     total, learned = epoch_tokens(tokens, trainer)
-    return {
-        "rows": len(checked.dataset.rows),
-        "longest": tokens.longest,
-        "tokens": total,
-        "learned_share": learned / total if total else None,
-        "documents": tokens.documents > 0,
-        "language": checked.language,
-        "train_rows": checked.pieces(checked.split.train) if tokens.documents else None,
-    }
+    return Data(
+        task=task,
+        trainer=trainer,
+        rows=len(checked.dataset.rows),
+        longest=tokens.longest,
+        tokens=total,
+        learned_share=learned / total if total else None,
+        documents=tokens.documents > 0,
+        language=checked.language,
+        train_rows=checked.pieces(checked.split.train) if tokens.documents else None,
+    )
 
 
 def epoch_tokens(tokens: TokenTotals, trainer: Trainer) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from backend.advice.recommend import Option, Recommendation, recommend
-from backend.advice.settings import ChosenSettings, Data, choose_settings
+from backend.advice.settings import ChosenSettings, choose_settings
 from backend.datasets.dataset import CheckedDataset
 from backend.models.catalogue import TASKS, Entry, Task
 from backend.records.lengths import UNLIMITED
@@ -61,7 +61,7 @@ class AdviceService:
         target = self._models.target_model(choice.model_id)
         store = self._imports.store
         checked = store.cached(choice.data_id, target, UNLIMITED) if store.has(choice.data_id) else None
-        language = data_facts(checked).get("language") if checked else None
+        language = data_facts(checked).language
         if not language:
             return None
         inputs = self._inputs(choice.task, choice.data_id, choice.model_id)
@@ -86,8 +86,7 @@ class AdviceService:
     ) -> ChosenSettings:
         """As `settings`, for examples that need not be stored.
         checked: the examples, without a limit on their length; None for none yet. task: as in `settings`."""
-        facts = data_facts(checked, trainer)
-        data = Data(task=_task(task), trainer=trainer, **facts)
+        data = data_facts(checked, _task(task), trainer)
         return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
 
     def _in_background(self, inputs: dict[str, Any]) -> Recommendation | None:
@@ -97,10 +96,9 @@ class AdviceService:
         """The inputs of a recommendation."""
         return {
             "hardware": self._models.hardware(),
-            "task": _task(task),
+            "data": data_facts(self._checked(data_id, model_id), _task(task)),
             "available": None if self._models.simulated else tuple(sorted(self._models.available())),
             "rates": self._models.rates(),
-            **data_facts(self._checked(data_id, model_id)),
         }
 
     def _checked(self, data_id: str, model_id: str) -> CheckedDataset | None:

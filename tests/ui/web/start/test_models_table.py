@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 from backend.advice.recommend import Option, recommend
+from backend.advice.settings import Data
 from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.hardware import load_hardware
 from backend.models import catalogue
@@ -31,7 +32,7 @@ def cells(options: tuple[Option, ...], column: str) -> dict[str, tuple[float, st
 
 @cache  # comparing all models takes seconds
 def compared(machine: str, **facts: Any) -> tuple[Option, ...]:
-    found = recommend(load_hardware(MACHINES / f"{machine}.json"), **facts)
+    found = recommend(load_hardware(MACHINES / f"{machine}.json"), Data(**facts))
     return (found, *found.others)
 
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from backend.advice.recommend import recommend
+from backend.advice.settings import Data
 from backend.hardware import Probe, container, gpu_choice, probe
 from backend.hardware.benchmark import rates_from
 from backend.models import catalogue
@@ -44,7 +45,7 @@ def test_memory_is_a_range_or_what_the_readme_promises() -> None:
     assert re.search(r"<strong>[\d.]+ to [\d.]+ GB</strong>", card)
     assert "512 tokens" in card
     assert "380 words" in card
-    known = recommend(machine("cpu16"), rows=200, longest=100, tokens=15_000, learned_share=0.4, compare=False)
+    known = recommend(machine("cpu16"), Data(rows=200, longest=100, tokens=15_000, learned_share=0.4), compare=False)
     card = start_views.model_card(known, True, 260.0)
     assert "380 words" not in card
     assert f"{fmt.size(known.memory.total_mib)}</strong>" in card
@@ -147,8 +148,8 @@ SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)
 
 
 def test_on_a_processor_the_better_model_is_offered_with_both_times() -> None:
-    examples: dict[str, Any] = {"rows": 240, "longest": 96, "tokens": 17_000, "learned_share": 0.4}
-    advice = partial(recommend, machine("cpu16"), compare=False, rates=SPEED, **examples)
+    examples = Data(rows=240, longest=96, tokens=17_000, learned_share=0.4)
+    advice = partial(recommend, machine("cpu16"), examples, compare=False, rates=SPEED)
     better, here = advice(), advice(available={BUNDLED.id})
     card = start_views.suggestion(better, here)
     assert re.search(r"Best within about half an hour: Qwen3 0.6B, about \d+ min, 1.4 GB to download", card)
