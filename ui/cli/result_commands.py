@@ -211,7 +211,7 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     for to in formats:
         if made := app.results.finished_export(options.run, to):
             say("This export of this model exists already; its files are copied.")
-            job, result = app.runner.job(made.id), made.result
+            job, result = made.job, made.result
             _take_files(made.folder, result, options.output, shutil.copyfile)
         else:
             job = follow(app, app.results.start_export(options.run, to))

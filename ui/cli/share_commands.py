@@ -107,14 +107,14 @@ def serve_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
         options.run, options.host, options.port, origins=options.origins, in_form=options.in_form
     )
     try:
-        ready = _wait(app, opened.id, until_ready=True)
+        ready = _wait(app, opened.job.id, until_ready=True)
         if ready.url:
             _announce(ready, key, app.endpoints.name(options.run), options)
-            ready = _wait(app, opened.id, until_ready=False)
-        if ready.failure:
-            raise ApprenticeError(ready.failure.what, ready.failure.why, ready.failure.next)
+            ready = _wait(app, opened.job.id, until_ready=False)
+        if failure := ready.job.failure:
+            raise ApprenticeError(failure.what, failure.why, failure.next)
     finally:
-        _stop(app, opened.id)
+        _stop(app, opened.job.id)
         for number, handler in zip(_ENDING, before, strict=True):
             signal.signal(number, handler)
     return Answer(None, "")
@@ -139,7 +139,7 @@ def _wait(app: App, job_id: str, until_ready: bool) -> Endpoint:
         if worker is None and (worker := JobFolder(app.runner.folder(job_id)).status().pid):
             child_process.end_with_us(worker)
         endpoint = app.endpoints.find(job_id)
-        if not endpoint.active or (until_ready and endpoint.url):
+        if endpoint.job.state.is_terminal or (until_ready and endpoint.url):
             return endpoint
         time.sleep(_POLL)
 
@@ -148,7 +148,7 @@ def _stop(app: App, job_id: str) -> None:
     with suppress(RunProblem):  # it has ended already
         app.endpoints.stop(job_id)
     deadline = time.monotonic() + _STOPPED_WITHIN
-    while app.endpoints.find(job_id).active and time.monotonic() < deadline:
+    while not app.endpoints.find(job_id).job.state.is_terminal and time.monotonic() < deadline:
         app.runner.tick()
         time.sleep(_POLL)
 

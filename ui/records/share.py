@@ -4,19 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.records.exports import AnsweredTable, ExportResult, PushResult
-from jobs.records import Failure, Job, Progress, State
+from jobs.records import Job
 
 
 @dataclass(frozen=True)
 class ExportStatus:
-    """An export: its progress, or its result, with the files in `folder`."""
+    """An export: its job, which is named after what it makes and failed where its result is damaged, and its result,
+    with the files in `folder`."""
 
-    id: str
-    to: str
-    state: State
-    active: bool
-    progress: Progress | None
-    failure: Failure | None  # also of one that completed, where its result is damaged
+    job: Job
     folder: Path
     result: ExportResult
 
@@ -57,12 +53,7 @@ class AnsweredSpreadsheet:
 class Endpoint:
     """An endpoint for other programs. url: "" until it is ready. tokens_per_second: of the latest answer."""
 
-    id: str
-    run_id: str
-    state: State
-    active: bool
-    phase: str
-    failure: Failure | None
+    job: Job
     url: str = ""
     requests: int = 0
     tokens: int = 0

@@ -229,7 +229,8 @@ class App:
         if self.results.is_used(entry.id) or self.prompt_trials.is_used(entry.id):
             raise BadInput(f"{entry.name} is being used.", _BUSY, "Cancel that first, or wait until it has ended.")
         served = self.endpoints.current()
-        if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
+        run_id = served.job.parent if served else None
+        if run_id and self.runs.is_readable(run_id) and self.runs.spec(run_id).model.id == entry.id:
             raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_FIRST)
         self.chat.stop()
         self.asking.end()
@@ -238,7 +239,7 @@ class App:
     def delete_run(self, run_id: str) -> None:
         """Deletes a run, and closes the chat if it is about this run. Raises RunProblem, also while it is served."""
         served = self.endpoints.current()
-        if served and served.run_id == run_id:
+        if served and served.job.parent == run_id:
             raise RunProblem("This model is being used by other programs.", _SERVED, _STOP_FIRST)
         self.runs.delete(run_id)
         self.chat.close_run(run_id)

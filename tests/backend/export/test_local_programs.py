@@ -13,6 +13,7 @@ from backend.export import local_programs
 from backend.hosting.policy import DEMO, HOME
 from backend.records.exports import Check, ExportResult, GgufFile
 from jobs.records import State
+from tests.ui.fake_records import job
 from ui.records.share import ExportStatus
 from ui.services.results.local_programs import LocalProgramService
 from ui.web.share import views
@@ -46,7 +47,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalProgramServ
 def line(folder: Path, export: str = "1", *, ok: bool = True) -> ExportStatus:
     check, sizes = Check(ok=ok, sentence="The same."), (GgufFile(kind="Q8_0", file="orders-Q8_0.gguf", bytes=1),)
     result = ExportResult(to="gguf:Q8_0", checks=(check,), sizes=sizes)
-    return ExportStatus(export, "gguf:Q8_0", State.COMPLETED, False, None, None, folder, result)
+    return ExportStatus(job(export, State.COMPLETED, name="gguf:Q8_0"), folder, result)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")

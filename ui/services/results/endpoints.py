@@ -41,7 +41,7 @@ class EndpointService:
             raise BadSetting("The examples' answers are not JSON of one form.", "", "Start it without that.")
         self._results.model_folder(run_id)
         if other := self.current():
-            name = self._runs.job(other.run_id).name
+            name = self._runs.job(other.job.parent or "").name
             raise RunProblem("Another endpoint is open.", f"It serves “{name}”.", "Stop it first.")
         key = new_key()
         spec = {"run": run_id, "name": self.name(run_id), "key_sha256": key_hash(key), "host": host, "port": port}
@@ -107,12 +107,7 @@ class EndpointService:
     def _endpoint(self, job: Job) -> Endpoint:
         state = read_state(self._runner.folder(job.id)) if job.state.is_active else {}
         return Endpoint(
-            id=job.id,
-            run_id=job.parent or "",
-            state=job.state,
-            active=not job.state.is_terminal,
-            phase=job.progress.phase if job.progress else "Starting",
-            failure=job.failure,
+            job,
             url=str(state.get("url", "")),
             requests=int(state.get("requests", 0)),
             tokens=int(state.get("tokens", 0)),

@@ -31,19 +31,11 @@ def read_result(job: Job) -> ExportResult | None:
 
 
 def export_status(job: Job, folder: Path) -> ExportStatus:
-    """An export (its job is named after what it makes) with its files in `folder`."""
+    """An export with its files in `folder`."""
     result = read_result(job)
-    damaged = job.state is State.COMPLETED and result is None
-    return ExportStatus(
-        id=job.id,
-        to=job.name,
-        state=State.FAILED if damaged else job.state,
-        active=not job.state.is_terminal,
-        progress=job.progress,
-        failure=DAMAGED if damaged else job.failure,
-        folder=folder,
-        result=result or ExportResult(),
-    )
+    if job.state is State.COMPLETED and result is None:
+        job = job.model_copy(update={"state": State.FAILED, "failure": DAMAGED})
+    return ExportStatus(job, folder, result or ExportResult())
 
 
 def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:

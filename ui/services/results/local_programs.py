@@ -24,7 +24,7 @@ class LocalProgramService:
         """Adds an export's recommended GGUF file to a program; returns its name there. export_id, program: as the
         browser sent them. Raises NotInDemo, RunProblem without such a file, MissingPart, WorkspaceProblem."""
         self._policy.require(Feature.ADD)
-        export = next((one for one in self._results.exports(run_id) if one.id == export_id and can_add(one)), None)
+        export = next((one for one in self._results.exports(run_id) if one.job.id == export_id and can_add(one)), None)
         if export is None or program not in _ADD:
             raise RunProblem("There is no such file to add.", "It may have been deleted.", "Make the file again.")
         sizes = export.result.sizes
@@ -33,4 +33,4 @@ class LocalProgramService:
 
 def can_add(export: ExportStatus) -> bool:
     """Whether an export has GGUF files that passed their checks."""
-    return export.to.startswith("gguf:") and export.result.passed and bool(export.result.sizes)
+    return export.job.name.startswith("gguf:") and export.result.passed and bool(export.result.sizes)

@@ -160,7 +160,7 @@ class ResultService:
 
     def stop_export(self, run_id: str, export_id: str) -> None:
         """Asks an export of the run to end; one that has ended stays as it is."""
-        if any(made.id == export_id and made.active for made in self.exports(run_id)):
+        if any(made.job.id == export_id and not made.job.state.is_terminal for made in self.exports(run_id)):
             self._runner.stop(export_id)
 
     def finished_export(self, run_id: str, to: str) -> ExportStatus | None:
@@ -173,7 +173,8 @@ class ResultService:
             made = export_status(job, self._exports / job.id)
             result, name = made.result, slug(run.name)
             # Older versions could also merge into the rounded weights of QLoRA.
-            if job.name != to or job.result.get("base") == "trained" or made.state is State.FAILED or not result.passed:
+            failed = made.job.state is State.FAILED or not result.passed
+            if job.name != to or job.result.get("base") == "trained" or failed:
                 continue
             of_this_evaluation = evaluation is None or result.evaluation == evaluation
             if of_this_evaluation and result.files and all(_is_here(made.folder, file, name) for file in result.files):
@@ -186,7 +187,7 @@ class ResultService:
         return [export_status(job, self._exports / job.id) for job in jobs]
 
     def was_exported(self, run_id: str) -> bool:
-        return any(export.state is State.COMPLETED for export in self.exports(run_id))
+        return any(export.job.state is State.COMPLETED for export in self.exports(run_id))
 
     def export_needs(self, run_id: str) -> str:
         """See `exports.needs`."""

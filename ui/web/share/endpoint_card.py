@@ -49,7 +49,7 @@ class EndpointCard:
         if refused := self.app.policy.why_not(Feature.SERVE):
             return {self.start: gr.update(interactive=False), self.state: components.text(refused, "small")}
         latest = self.app.endpoints.latest(choice.run_id) if choice.run_id else None
-        serving = bool(latest and latest.active)
+        serving = bool(latest and not latest.job.state.is_terminal)
         form = self.app.endpoints.form_text(choice.run_id) if choice.run_id and not serving else ""
         field = components.textarea(FORM, "form", form, f"form {choice.run_id}")
         editor = components.form("form", field, components.submit("Save the form"))
@@ -64,7 +64,7 @@ class EndpointCard:
         }
         if latest and latest.url:
             instruction = self.app.results.instruction(choice.run_id)
-            name, key = self.app.endpoints.name(choice.run_id), self.app.endpoints.key(latest.id)
+            name, key = self.app.endpoints.name(choice.run_id), self.app.endpoints.key(latest.job.id)
             updates[self.examples] = web_form(latest.url, name, key) + examples(latest.url, name, instruction)
         return updates if serving else {**updates, self.secret: components.EMPTY}
 
@@ -86,19 +86,20 @@ class EndpointCard:
     def _close(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         latest = self.app.endpoints.latest(choice.run_id)
-        if latest and latest.active:
-            self.app.endpoints.stop(latest.id)
+        if latest and not latest.job.state.is_terminal:
+            self.app.endpoints.stop(latest.job.id)
         return {**self.show(choice, ""), self.secret: components.EMPTY}
 
 
 def status(endpoint: Endpoint) -> Markup:
     """Whether it is running, and what it has done so far."""
-    if endpoint.failure:
-        return components.problem_alert(endpoint.failure)
-    if not endpoint.active:
+    job = endpoint.job
+    if job.failure:
+        return components.problem_alert(job.failure)
+    if job.state.is_terminal:
         return components.text("It is stopped.", "small")
     if not endpoint.url:
-        return components.text(f"{endpoint.phase}.")
+        return components.text(f"{job.progress.phase if job.progress else 'Starting'}.")
     speed = format_speed(endpoint.tokens_per_second) if endpoint.tokens else "–"
     return components.rows(
         [

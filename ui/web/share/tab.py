@@ -61,7 +61,7 @@ class ShareTab:
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
         sizes = {} if why_not else self.app.results.export_sizes(choice.run_id)
         busy = "It is being made, see below. You can choose the next one when it is done."
-        busy = busy if any(job.active for job in jobs) else ""
+        busy = busy if any(not made.job.state.is_terminal for made in jobs) else ""
         narrow = {} if why_not else self.app.results.too_narrow(choice.run_id)
         only_script = bool(choice.run_id and why_not)
         now, then = "Choose what you need.", "Each file is checked to be the same model."
@@ -91,7 +91,7 @@ class ShareTab:
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
         offered = ready_models.offered(self.app, choice)
         cards = [card.signature(choice) for card in (self.spreadsheet, self.endpoint, self.hub)]
-        shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
+        shown = (offered, [(made.job.id, made.job.state, made.job.progress) for made in jobs], cards)
         return no_model(self.app, choice), repr(shown)
 
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:

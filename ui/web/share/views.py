@@ -73,16 +73,16 @@ def exports(lines: Iterable[ExportStatus], instruction: str = "", programs: Iter
 
 
 def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Markup:
-    title = KINDS["gguf:Q8_0" if line.to.startswith("gguf:") else line.to][0]
-    badge = components.badge(*fmt.state(str(line.state.value)))
-    if line.failure or line.state.value == "stopped":
-        why = components.problem_alert(line.failure) if line.failure else components.text("Nothing was made.")
+    job, result, is_page = line.job, line.result, line.job.name == PAGE
+    title = KINDS["gguf:Q8_0" if job.name.startswith("gguf:") else job.name][0]
+    badge = components.badge(*fmt.state(job.state.value))
+    if job.failure or job.state.value == "stopped":
+        why = components.problem_alert(job.failure) if job.failure else components.text("Nothing was made.")
         return components.card(title, why, badges=badge)
-    if line.active:
+    if not job.state.is_terminal:
         step = current_step(line)
-        cancel = components.button("Cancel", "cancel", line.id, label=f"Cancel: {title}")
+        cancel = components.button("Cancel", "cancel", job.id, label=f"Cancel: {title}")
         return components.card(title, components.progress(None, step), badges=badge, lead=f"{step}.", aside=cancel)
-    result, is_page = line.result, line.to == PAGE
     # The folder, or the model, before the texts about it.
     files = sorted(result.files, key=lambda file: (not file.name.endswith(f"-{PAGE}.zip"), -file.bytes))
     links, others = _links(line, files[:1] if is_page else files), _links(line, files[1:] if is_page else ())
@@ -92,7 +92,7 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     lines = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
     checksums = components.fold("Checksums (SHA-256)", components.code(lines)) if lines else components.EMPTY
     if can_add(line):
-        links += components.join(components.button(f"Add it to {name}", name, line.id, "firm") for name in programs)
+        links += components.join(components.button(f"Add it to {name}", name, job.id, "firm") for name in programs)
     given = Markup('<div class="files">{}</div>').format(links)
     if others:
         given += components.fold(
@@ -100,7 +100,7 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
         )
     if result.passed:
         if all(check.ok for check in result.checks):  # else some could not be made
-            checks = components.verified("Verified to be the same model", checks, key=f"checks-{line.id}")
+            checks = components.verified("Verified to be the same model", checks, key=f"checks-{job.id}")
         return components.card(title, given, sizes, checks, checksums, guides, badges=badge)
     warning = components.alert("bad", FAILED, *FAILED_MEANS)
     hidden = components.fold("Show the download all the same", given, checksums, guides, kind="failed-download")
@@ -110,7 +110,7 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
 def current_step(line: ExportStatus) -> str:
     """What is being done, in a person's words, and how much of this step is done where that is measured. How long the
     steps take beside each other depends on model and computer, so nothing is said of the whole."""
-    phase, percent, _ = fmt.progress(line.progress)
+    phase, percent, _ = fmt.progress(line.job.progress)
     first_word = phase.partition(" ")[0]
     words = STEPS.get(first_word, phase)
     return f"{words}: {percent}% of this step" if percent and first_word in _MEASURED else words
@@ -152,7 +152,7 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
             components.steps(guide.steps),
             components.code(guide.code),
             Markup('<p class="small">{}</p>').format(components.external_link(guide.source, "More about this")),
-            key=f"use-{line.id}-{guide.name}",
+            key=f"use-{line.job.id}-{guide.name}",
         )
         for guide in line.result.programs
     ]

@@ -77,7 +77,7 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
     }
     workspace = Workspace.open(tmp_path / "workspace")
     export = with_result(workspace, bundled_model, older)
-    assert export.failure is None
+    assert export.job.failure is None
     assert export.result.passed
     assert (export.result.files[0].sha256, export.result.sizes[0].task) == ("", None)
     [run_id] = [job.id for job in App(workspace).runs.jobs()]
@@ -88,7 +88,7 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
 def test_a_damaged_result_shows_in_its_card(bundled_model: Path, tmp_path: Path, damage: dict[str, Any]) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
     export = with_result(workspace, bundled_model, damage)
-    assert export.failure == DAMAGED
+    assert export.job.failure == DAMAGED
     assert DAMAGED.next in views.exports([export])
     [run_id] = [job.id for job in App(workspace).runs.jobs()]
     assert App(workspace).results.finished_export(run_id, "adapter") is None
@@ -103,7 +103,7 @@ def test_each_workspace_has_an_endpoint_of_its_own(bundled_model: Path, tmp_path
         endpoint, key = app.endpoints.start(run_id)  # queued: no runner ticks here
         with pytest.raises(RunProblem, match="Another endpoint"):
             app.endpoints.start(run_id)
-        opened.append((endpoint.id, key))
+        opened.append((endpoint.job.id, key))
     assert len({id for id, _ in opened}) == len({key for _, key in opened}) == 2
 
 
@@ -119,6 +119,6 @@ def test_a_served_model_is_not_deleted(bundled_model: Path, tmp_path: Path, monk
         with pytest.raises((RunProblem, BadInput), match="other programs") as refused:
             delete()
         assert "Stop it" in refused.value.next
-    app.endpoints.stop(endpoint.id)
+    app.endpoints.stop(endpoint.job.id)
     app.delete_run(run_id)
     assert not app.runs.is_readable(run_id)

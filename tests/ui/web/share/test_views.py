@@ -16,6 +16,7 @@ from backend.records.units import MIB
 from backend.runs.conversations import write_conversations
 from jobs.records import Progress, State
 from tests.ui.conftest import answer
+from tests.ui.fake_records import job
 from tests.ui.made_up_app import MadeUpApp
 from ui.records.models import TokenStatus
 from ui.records.share import ExportStatus
@@ -36,7 +37,7 @@ FILE = ExportFile(name="a-Q8_0.gguf", bytes=138 * MIB, sha256="0f" * 32)
 
 def status(**found: Any) -> ExportStatus:
     result = ExportResult(files=(FILE,), **found)
-    return ExportStatus("e", "gguf:F16,gguf:Q8_0", State.COMPLETED, False, None, None, Path("/x"), result)
+    return ExportStatus(job("e", State.COMPLETED, name="gguf:F16,gguf:Q8_0"), Path("/x"), result)
 
 
 def test_exports_show_sizes_programs_and_the_instruction() -> None:
@@ -56,7 +57,8 @@ def test_the_folder_to_give_away_comes_first_and_each_step_is_named(app: MadeUpA
     names = ("a-website.zip", "a-how-to-use.txt", "a-page.zip")
     made = status(programs=(GUIDE,))
     files = tuple(ExportFile(name=name, bytes=900 - len(name), sha256="0f" * 32) for name in names)
-    shown = views.exports([replace(made, to="page", result=made.result.model_copy(update={"files": files}))])
+    page_job, result = job("e", State.COMPLETED, name="page"), made.result.model_copy(update={"files": files})
+    shown = views.exports([replace(made, job=page_job, result=result)])
     assert re.findall('download="(.*?)"', shown.partition("<details")[0]) == ["a-page.zip"]
     assert all(name in shown for name in names)
     for phase, words in (
@@ -64,14 +66,15 @@ def test_the_folder_to_give_away_comes_first_and_each_step_is_named(app: MadeUpA
         ("Checking", "Checking that it is still the same model."),
         ("Writing the script", "Writing the script."),
     ):
-        shown = views.exports([replace(made, active=True, progress=Progress(phase=phase, done=1, total=4))])
+        now = job("e", State.RUNNING, name="page", progress=Progress(phase=phase, done=1, total=4))
+        shown = views.exports([replace(made, job=now)])
         assert words in shown
         assert "aria-valuenow" not in shown, "how far the whole is is not known"
         assert "Cancel" in shown
     export = app.results.start_export("run-a", "adapter")
     answer(page, page.tabs["share"].exports, "click", Choice(run_id="run-a"), clicked=("cancel", export))
-    [line] = [line for line in app.results.exports("run-a") if line.id == export]
-    assert (line.state, "Nothing was made." in views.exports([line])) == (State.STOPPED, True)
+    [line] = [line for line in app.results.exports("run-a") if line.job.id == export]
+    assert (line.job.state, "Nothing was made." in views.exports([line])) == (State.STOPPED, True)
 
 
 def test_types_say_what_fits_and_how_to_get_more() -> None:
@@ -156,6 +159,6 @@ def test_the_form_of_the_answers_can_be_changed(app: MadeUpApp, page: Page) -> N
 
 def test_the_key_of_an_endpoint_is_known_until_it_is_stopped(app: MadeUpApp) -> None:
     endpoint, key = app.endpoints.start("run-a")
-    assert app.endpoints.key(endpoint.id) == key
-    app.endpoints.stop(endpoint.id)
-    assert app.endpoints.key(endpoint.id) == ""
+    assert app.endpoints.key(endpoint.job.id) == key
+    app.endpoints.stop(endpoint.job.id)
+    assert app.endpoints.key(endpoint.job.id) == ""
