@@ -272,6 +272,9 @@ def test_a_conversation_in_one_cell_is_divided_and_no_row_is_lost() -> None:
     data = lines(*records, imitate=["Ben"])
     assert texts(data)[0] == ["Open on day 0?", "Yes.\n\nFrom nine."]
     assert "1 message without text" in data.problems[0].message
+    for asks, says in (("Nutzer", "Assistent"), ("Pregunta", "Respuesta"), ("کاربر", "دستیار"), ("用户", "助手")):
+        data = lines(*[{"text": f"{asks}: Number {n}?\n{says}: It is {n}."} for n in range(6)])
+        assert texts(data)[5] == ["Number 5?", "It is 5."]
     fields = [{"log": f"Price: {n}\nSize: L"} for n in range(6)]
     assert lines(*[{**field, "note": f"Blue and {n}."} for n, field in enumerate(fields)]).source.details.people == ()
 
