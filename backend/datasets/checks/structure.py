@@ -56,8 +56,7 @@ def faults_of_order(roles: tuple[str, ...]) -> tuple[str, ...]:
     """The kinds of problems that the sequence of roles alone reveals."""
     kinds = []
     turns = [role for role in roles if role not in SYSTEM]
-    first_turn = next((i for i, role in enumerate(roles) if role not in SYSTEM), len(roles))
-    if any(role in SYSTEM for role in roles[first_turn:]):
+    if any(role not in SYSTEM for role in roles[: len(roles) - len(turns)]):
         kinds.append("system_not_first")
     if "assistant" not in roles:
         return (*kinds, "no_assistant")

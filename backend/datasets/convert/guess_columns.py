@@ -23,6 +23,7 @@ _MOST = 0.8  # of the filled cells
 _LONG = 80  # characters; a longer text is none of these
 _FEWEST = 2  # filled cells to judge by; for names, one more
 _CONSTANT = 5  # rows; a value that all of so many share is not an answer
+_SORTED = 200  # rows; a column of answers that all of so many share may be sorted
 _SAME = 0.2  # of the rows
 _OF_DESK = 2  # columns that only a help desk has
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
@@ -218,7 +219,7 @@ def what_it_holds(column: str, values: Sequence[Any]) -> str:
     if len(texts) < _FEWEST:
         return ""
     different = len(set(texts))
-    if len(texts) >= _CONSTANT and different == 1:
+    if len(texts) >= _CONSTANT and different == 1 and not (len(texts) >= _SORTED and _name_score(column, "answer")):
         return f"the same in every row: {excerpt(texts[0], width=40)!r}"
     for what, pattern in _KINDS:
         if _mostly(texts, pattern.fullmatch):

@@ -77,6 +77,13 @@ def test_clear_columns_are_not_asked_about(columns: dict[str, list[str]]) -> Non
     assert [row.messages[0]["content"] for row in data.rows] == _ASKED
 
 
+def test_the_answers_of_a_table_that_is_sorted_by_them_are_answers() -> None:
+    rows = [(f"My order number {n} came late.", ("Refund.", "Replacement.")[n > 250]) for n in range(300)]
+    asked, said = zip(*rows, strict=True)
+    data = load_text(_table(**{"user input": asked, "our answer": said}))
+    assert data.source.mapping == {"question": "user input", "answer": "our answer"}
+
+
 def test_columns_and_shapes_are_asked_about_or_chosen() -> None:
     columns = {"Betreff": [text.rstrip("?") for text in _ASKED], "Notiz": _REPLIES, "Zusatz": _REPLIES[::-1]}
     with pytest.raises(NoExamples, match="Betreff, Notiz, Zusatz, Nr") as asked:
