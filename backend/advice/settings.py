@@ -247,9 +247,7 @@ def _smallest(settings: TrainSettings) -> TrainSettings:
 def _needs(
     entry: Entry, settings: TrainSettings, hardware: Hardware, data: Data, rates: Rates | None, quick: bool = False
 ) -> Estimate:
-    plan = plan_from(settings, precision_for(hardware), longest=data.longest)
-    if data.learned_share:
-        plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
+    plan = plan_from(settings, precision_for(hardware), longest=data.longest, learned_share=data.learned_share)
     tokens = trained_tokens(entry, data, settings)
     return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
 

@@ -28,9 +28,7 @@ def expected_time(
     long as the whole rest of the comparison. For all models that fit on seven machines, the time was 0.6 to 1.4 times
     that of the chosen settings."""
     settings = least.settings.changed(**_assumed(least, hardware))
-    plan = plan_from(settings, precision_for(hardware), longest=data.longest)
-    if data.learned_share:
-        plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
+    plan = plan_from(settings, precision_for(hardware), longest=data.longest, learned_share=data.learned_share)
     tokens = trained_tokens(entry, data, settings)
     return None if tokens is None else time(entry.architecture, plan, hardware, tokens, rates)
 

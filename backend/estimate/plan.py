@@ -74,7 +74,9 @@ class Plan(Record):
         return 4 if self.precision == "fp32" else 2
 
 
-def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | None = None) -> Plan:
+def plan_from(
+    settings: TrainSettings, precision: Precision, *, longest: int | None = None, learned_share: float | None = None
+) -> Plan:
     """The plan for `settings`. longest: tokens of the longest row; packed rows always reach `max_length`."""
     full_length = longest is None or settings.packing
     rows = 1 if settings.packing else settings.per_device_train_batch_size
@@ -84,6 +86,7 @@ def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | N
         rank=settings.lora_rank,
         targets=settings.target_modules,
         batch=rows * (2 if settings.trainer == "dpo" else 1),  # both answers
+        learned_share=min(1.0, learned_share or 1.0),
         max_tokens=settings.max_length if full_length else max(1, min(longest or 1, settings.max_length)),
         precision=precision,
         checkpointing=settings.gradient_checkpointing,

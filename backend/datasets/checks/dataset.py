@@ -97,8 +97,7 @@ def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def has_system(row: Row) -> bool:
     """Whether the row has a system message."""
-    messages = row.messages
-    return bool(messages) and (messages[0]["role"] in SYSTEM or any(m["role"] in SYSTEM for m in messages))
+    return any(m["role"] in SYSTEM for m in row.messages)
 
 
 def usual_system(rows: Sequence[Row]) -> str | None:

@@ -7,8 +7,8 @@ named by their position in the list.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ _SAID = 0.75  # of the words of two answers
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
-_MIN_BOILERPLATE_ROWS = 10
+_LABELLED = 4  # rows with one answer, by which it is one of a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def find(rows: Sequence[Row]) -> Duplicates:
             passages[row.passage].append(position)
     same_question = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
     # a more common question is the data's form
-    most = max(_MIN_BOILERPLATE_ROWS, near_duplicates.BOILERPLATE * len(rows))
+    most = max(near_duplicates.MIN_BOILERPLATE, near_duplicates.BOILERPLATE * len(rows))
     asking += [group for group in same_question if len(group) <= most]
     return Duplicates(exact, groups, connected([*groups, *asking, *passages.values()]))
 
@@ -110,10 +110,9 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     asking = [i for i, row in enumerate(rows) if row.text is None and question(row).count(" ") >= _MIN_WORDS - 1]
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
     related += _same_gist(rows)
-    near = list(dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related]))
-    near = [(a, b) for a, b in near if _is_near(rows[a], rows[b])]
-    # Several ways of asking about one passage have the same answer on purpose.
-    return [(a, b) for a, b in near if not rows[a].passage or rows[a].passage != rows[b].passage], related
+    near = dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related])
+    said = Counter(map(last_answer, rows))
+    return [(a, b) for a, b in near if _is_near(rows[a], rows[b], said)], related
 
 
 def _same_gist(rows: Sequence[Row]) -> Pairs:
@@ -125,14 +124,19 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
     return [pair for group in alike.values() for pair in pairwise(group)]
 
 
-def _is_near(one: Row, other: Row) -> bool:
+def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     """Whether two rows are nearly the same: their instructions and questions mean the same, and so do their answers,
-    but for a few words. Several ways of asking are wanted."""
+    but for a few words. Several ways of asking are wanted, as are several worse answers. said: how often each is."""
+    if one.passage and one.passage == other.passage:
+        return False  # several ways of asking about one passage have the same answer on purpose
     if one.text is not None or other.text is not None:
         return True
-    asked, told, said = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
-    alike = len(said[0] & said[1]) >= _SAID * len(said[0] | said[1])
-    same = same_words(*said) or (alike and same_details(last_answer(one), last_answer(other)))
+    answers = {last_answer(one), last_answer(other)}
+    if one.rejected != other.rejected or (len(answers) > 1 and all(said[text] >= _LABELLED for text in answers)):
+        return False
+    asked, told, told_so = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
+    alike = len(told_so[0] & told_so[1]) >= _SAID * len(told_so[0] | told_so[1])
+    same = same_words(*told_so) or (alike and same_details(last_answer(one), last_answer(other)))
     return same and same_words(*asked) and told[0] == told[1]
 
 

@@ -18,7 +18,7 @@ from one template), only about _MAX_SHARED candidates per text are compared, nea
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from zlib import crc32
@@ -31,8 +31,7 @@ from backend.datasets.checks.patterns import WORD_LISTS, pattern
 from backend.text.normalize import compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
-BOILERPLATE = 0.15  # of the texts, and more than _MIN_BOILERPLATE of them
-_MIN_BOILERPLATE = 10
+BOILERPLATE, MIN_BOILERPLATE = 0.15, 10  # of the texts, and more than so many of them
 _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
@@ -68,9 +67,10 @@ def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
 
 
 def gist(text: str) -> frozenset[str]:
-    """The words of a text that carry its meaning: without articles and the like, but with "not" and numbers."""
-    words = frozenset(_words(_CONTRACTED.sub(" not", text)))
-    return words - FUNCTION_WORDS or words
+    """The words that carry a text's meaning, as often as they are said: also "not" and numbers, but no articles."""
+    words = _words(_CONTRACTED.sub(" not", text))
+    counts = Counter([word for word in words if word not in FUNCTION_WORDS] or words)
+    return frozenset(word + "+" * again for word, times in counts.items() for again in range(times))
 
 
 def same_words(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -147,7 +147,7 @@ def _rarest_first(sets: list[Hashes]) -> list[Hashes]:
     counts = np.zeros(1 << _BUCKET_BITS, np.int32)
     for members in sets:
         counts[_buckets(members)] += 1
-    boilerplate = max(_MIN_BOILERPLATE, int(BOILERPLATE * len(sets)))
+    boilerplate = max(MIN_BOILERPLATE, int(BOILERPLATE * len(sets)))
     for position, members in enumerate(sets):
         common = counts[_buckets(members)]
         content = common <= boilerplate

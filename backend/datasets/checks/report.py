@@ -11,7 +11,6 @@ from backend.datasets.checks.tokens import TokenTotals
 from backend.records.rows import Problem, Row, Source
 from backend.text.excerpt import excerpt
 
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 FIELDS: dict[str, str] = WORD_LISTS["fields"]  # what a field is, where its name is a programmer's
 _LISTED = 8  # lines of what is not used
 _MIN_ROWS = 10  # with fewer, repetition is mentioned but not warned about
@@ -43,9 +42,8 @@ class DuplicateRows:
         if self.distinct == 1:
             return f"All {every:,} usable examples are the same{almost}."
         if self.mostly:
-            number = _WORDS[self.distinct] if self.distinct < len(_WORDS) else f"{self.distinct:,}"
             rest = f"the other {again:,} of the {every:,} usable examples"
-            return f"There are only {number} different examples: {rest} repeat one of them{almost}."
+            return f"There are only {self.distinct:,} different examples: {rest} repeat one of them{almost}."
         repeat = "1 repeats" if again == 1 else f"{again:,} repeat"
         return f"{self.distinct:,} of the {every:,} usable examples are different; {repeat} one of them{almost}."
 

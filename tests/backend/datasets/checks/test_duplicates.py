@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ def test_a_thousand_rows_with_ten_distinct_ones_are_counted_exactly() -> None:
     assert sorted(map(len, report.duplicates.groups)) == [100] * 10
     assert report.counts()["duplicate"] == 990
     sentence = report.duplicates.sentence
-    assert {"ten", "990", "1,000"} <= set(sentence.split())
+    assert {"10", "990", "1,000"} <= set(sentence.split())
     assert summary(report)[0] == report.to_json()["summary"][0] == sentence
     about_the_file = {p.kind: p.message for p in report.problems if not p.row}
     assert about_the_file["mostly_repeats"] == sentence
@@ -121,12 +122,25 @@ def test_documents_and_chinese_are_compared_and_groups_joined() -> None:
     ("one", "other"),
     [
         ("Nice one 😍", "Nice one 🙄"), ("-5", "5"), ("$5", "€5"), ("5 %", "5"), ("C#", "C"), ("C++", "C"),
-        ("5²", "52"),        ("Nice :)", "Nice :("), ("It is -5 °C", "It is 5 °C"), ("किताब", "कताब"),
+        ("5²", "52"), ("Nice :)", "Nice :("), ("It is -5 °C", "It is 5 °C"), ("किताब", "कताब"),
+        ("Is it wrist pain, or leg swelling?", "Is it wrist pain, wrist swelling, or leg swelling?"),
     ],
 )  # fmt: skip
 def test_symbols_and_signs_tell_rows_apart(one: str, other: str) -> None:
-    found = find([chat(i, ("user", "And?"), ("assistant", text)) for i, text in enumerate((one, other), 1)])
-    assert (found.exact, found.groups) == ([], [])
+    said = find([chat(i, ("user", "And?"), ("assistant", text)) for i, text in enumerate((one, other), 1)])
+    asked = find([chat(i, ("user", text), answer(1)) for i, text in enumerate((one, other), 1)])
+    assert "wrist" in one or (said.exact, said.groups) == ([], [])
+    assert (asked.exact, asked.groups) == ([], [])
+
+
+def test_a_choice_of_answers_and_several_worse_ones_are_no_copies() -> None:
+    said = "You may have a {}, and it is advised that you see a doctor in the town within two days or sooner."
+    rows = [chat(n, question(n // 2), ("assistant", said.format(("cold", "cough")[n % 2]))) for n in range(8)]
+    assert find(rows[:2]).groups == [[0, 1]], "one of them may be an edit"
+    assert find(rows).groups == []
+    worse = [[{"role": "assistant", "content": said.format(name)}] for name in ("cold", "cold now", "cold")]
+    rows = [replace(clean_row(1), row=n, rejected=text) for n, text in enumerate(worse)]
+    assert find(rows).groups == [[0, 2]]
 
 
 _CITIES = "Paris Rome Berlin Madrid Lisbon Vienna Prague Athens Dublin Oslo Cairo Lima Quito Delhi Seoul"
