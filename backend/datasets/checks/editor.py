@@ -20,14 +20,14 @@ _AI = WORD_LISTS["ai_names"]  # one of which such an answer has
 _SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say so, too."
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
 CELL_ERROR, _NO_VALUE = pattern("cell_error"), pattern("no_value")  # the second may also be a label
-_LABEL = any_of(WORD_LISTS["role"], r"(?:(?:\A|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：]")
+_LABEL = any_of(WORD_LISTS["role"], r"(?:(?:(\A)|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：]")
 _OPTIONS = re.compile(r"\bB\b['\"]?[:.)]")  # of which "A:" is one
 _SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)", re.MULTILINE)
 _TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\s*")
 _BLANK = any_of(WORD_LISTS["blank"], "{}[.!。]?")
 _TYPED = any_of(WORD_LISTS["blank"][:1])
 _CUT_JSON, _ENDED, _NO_PROSE, _SENTENCE_ENDS = map(pattern, ("cut_json", "ended", "no_prose", "sentence_ends"))
-_OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
+_OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]{0,60}\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
 _TAIL = 2000  # characters in which a sentence begins that is cut off
 _CUT_LENGTH = 100  # characters; shorter answers have one length by chance
