@@ -43,6 +43,12 @@ def shallow_f16(shallow_model: Path, made_once: MadeOnce) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shallow_adapter(shallow_model: Path, made_once: MadeOnce) -> Path:
+    """A random adapter for those layers."""
+    return made_once("shallow-adapter", lambda folder: make_adapter(folder, shallow_model))
+
+
+@pytest.fixture(scope="session")
 def adapter(bundled_model: Path, made_once: MadeOnce) -> Path:
     return made_once("adapter", lambda folder: make_adapter(folder, bundled_model))
 

@@ -42,6 +42,9 @@ def _mapped(data: bytes, change: Callable[[Any], Any]) -> bytes:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = tmp_path_factory.mktemp("damaged") / "workspace"
     made_up_workspace.write(root)
+    for events in root.glob("runs/*/events.jsonl"):  # whose lines take much of the time, and are not damaged here
+        events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:3]))
+    assert look(Workspace(root)) == (set(made_up_workspace.RUNS), {DATA})
     return Workspace(root)
 
 
@@ -80,8 +83,6 @@ def look(workspace: Workspace) -> tuple[set[str], set[str]]:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_harms_no_other_row(workspace: Workspace, damage: str) -> None:
-    runs, datasets = look(workspace)
-    assert runs == set(made_up_workspace.RUNS)
     for path in _files(workspace.root):
         kind, owner, *_ = path.relative_to(workspace.root).parts
         before = path.read_bytes()
@@ -92,5 +93,5 @@ def test_a_damaged_file_harms_no_other_row(workspace: Workspace, damage: str) ->
             raise AssertionError(f"{path.relative_to(workspace.root)}: {damage}") from error
         finally:
             path.write_bytes(before)
-        assert seen[0] >= runs - ({owner} if kind == "runs" else set()), path
-        assert seen[1] >= datasets - ({owner} if kind == "datasets" else set()), path
+        assert seen[0] >= {*made_up_workspace.RUNS} - ({owner} if kind == "runs" else set()), path
+        assert seen[1] >= {DATA} - ({owner} if kind == "datasets" else set()), path

@@ -1,6 +1,7 @@
 """Chatting through the chat process: both panes, what stops an answer, and what happens when the process dies."""
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,6 @@ from backend.gguf import base_file
 from backend.records.chat import Chunk
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
-from tests.backend.synthetic import make_adapter
 from tests.backend.test_child_process import gone, killed_parent
 
 HELLO = [{"role": "user", "content": "Write a long story about a lighthouse."}]
@@ -22,12 +22,22 @@ JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 
 
 @pytest.fixture(scope="module")
-def chat(workspace: Workspace, bundled_model: Path, adapter: Path) -> Iterator[Chat]:
-    """The bundled model and the same with a random adapter, both open."""
+def chat(workspace: Workspace, shallow_model: Path, shallow_adapter: Path) -> Iterator[Chat]:
+    """The bundled model's first layers and the same with a random adapter, both open: words don't matter."""
     chat = Chat(workspace)
-    chat.open(bundled_model, adapter)
+    chat.open(shallow_model, shallow_adapter)
     yield chat
     chat.close()
+
+
+@pytest.fixture(scope="module")
+def answer(chat: Chat) -> tuple[int, ...]:
+    """What the base model answers about Japan when nothing disturbs it."""
+    return about_japan(chat)
+
+
+def about_japan(chat: Chat) -> tuple[int, ...]:
+    return ids(list(chat.ask(JAPAN, panes=("base",), max_new_tokens=12)), "base")
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +79,10 @@ def child(chat: Chat) -> psutil.Process:
 # Two panes
 
 
-def test_both_panes_stream_together(chat: Chat, bundled_model: Path) -> None:
+def test_both_panes_stream_together(chat: Chat, shallow_model: Path) -> None:
     chunks = list(chat.ask(HELLO, max_new_tokens=12))
     assert [chunk.pane for chunk in chunks] == ["base", "tuned"] * 13  # turn by turn, then the two ends
-    tokenizer = ChatTokenizer.load(bundled_model)
+    tokenizer = ChatTokenizer.load(shallow_model)
     for pane in ("base", "tuned"):
         last = [chunk for chunk in chunks if chunk.pane == pane][-1]
         assert (last.finish, last.tokens, len(last.ids)) == ("length", 12, 12)
@@ -98,38 +108,26 @@ def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
     both = list(chat.ask_each(questions, max_new_tokens=8))
     for pane, question in questions.items():
         assert ids(both, pane) == ids(list(chat.ask(question, panes=(pane,), max_new_tokens=8)), pane)
-    assert text(both, "base") == "The capital of Japan is Tokyo."
-
-
-def test_a_seed_repeats_a_sampled_answer(chat: Chat) -> None:
-    """How answers are sampled and end is tested in test_engines.py; here, that it reaches the process."""
-
-    def drawn(seed: int) -> tuple[int, ...]:
-        chunks = list(chat.ask(HELLO, panes=("base",), max_new_tokens=12, temperature=1.0, top_p=0.9, seed=seed))
-        return ids(chunks, "base")
-
-    assert drawn(1) == drawn(1)
-    assert len({drawn(seed) for seed in range(3)}) > 1
 
 
 # Stopping
 
 
-def test_stop_ends_the_answer_and_the_next_one_works(chat: Chat) -> None:
+def test_stop_ends_the_answer_and_the_next_one_works(chat: Chat, answer: tuple[int, ...]) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     first = [next(stream) for _ in range(4)]
     threading.Thread(target=chat.stop).start()
     rest = list(stream)
     assert {chunk.pane: chunk.finish for chunk in rest if chunk.done} == {"base": "stopped", "tuned": "stopped"}
     assert len(first) + len(rest) < 1000
-    assert text(list(chat.ask(JAPAN, max_new_tokens=20)), "base") == "The capital of Japan is Tokyo."
+    assert about_japan(chat) == answer
 
 
-def test_closing_the_iterator_stops_the_work(chat: Chat) -> None:
+def test_closing_the_iterator_stops_the_work(chat: Chat, answer: tuple[int, ...]) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
-    assert text(list(chat.ask(JAPAN, max_new_tokens=20)), "base") == "The capital of Japan is Tokyo."
+    assert about_japan(chat) == answer
 
 
 def test_a_stop_too_early_and_a_conversation_too_long_are_harmless(tiny: Chat) -> None:
@@ -143,20 +141,20 @@ def test_a_stop_too_early_and_a_conversation_too_long_are_harmless(tiny: Chat) -
 # The process
 
 
-def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat) -> None:
+def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat, answer: tuple[int, ...]) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     next(stream)
     before = child(chat)
     before.kill()
     with pytest.raises(ChatFailed, match="stopped working"):
         list(stream)
-    assert text(list(chat.ask(JAPAN, max_new_tokens=20)), "base") == "The capital of Japan is Tokyo."
+    assert about_japan(chat) == answer
     assert child(chat).pid != before.pid
 
 
-def test_an_idle_model_is_unloaded_and_reloaded(workspace: Workspace, bundled_model: Path, tmp_path: Path) -> None:
+def test_an_idle_model_is_unloaded_and_reloaded(workspace: Workspace, shallow_model: Path, tmp_path: Path) -> None:
     chat = Chat(workspace, idle_seconds=0.2, log_file=tmp_path / "chat.log")
-    chat.open(bundled_model)
+    chat.open(shallow_model)
     before = child(chat)
     try:
         assert gone(before.pid, seconds=30)
@@ -206,31 +204,14 @@ def test_questions_without_an_open_model_are_rejected(tmp_path: Path) -> None:
 # What is refused
 
 
-def test_an_idle_adapter_is_rejected(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
-    idle = make_adapter(tmp_path / "idle", tiny_model, strength=0.0)
-    with pytest.raises(ChatFailed, match="same as the base model"):
-        tiny.open(tiny_model, idle)
-    with pytest.raises(ChatFailed):  # and nothing is left open that could pass for it
-        tiny.ask(JAPAN)
-
-
-def test_a_pickle_is_never_opened(tiny_chat: Chat, tiny_model: Path, tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
-    adapter = make_adapter(tmp_path / "adapter", tiny_model)
-    (adapter / "adapter_model.safetensors").unlink()
-    payload = f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode()
-    (adapter / "adapter_model.bin").write_bytes(payload)
-    with pytest.raises(MissingPart, match="result of this run is missing"):
-        tiny_chat.open(tiny_model, adapter)
-    assert not canary.exists()
-
-
-@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_a_model_with_its_own_code_is_rejected(tiny_chat: Chat, tiny_model: Path, tmp_path: Path, file: str) -> None:
-    import shutil
-
-    foreign = shutil.copytree(tiny_model, tmp_path / "foreign")
-    values = json.loads((foreign / file).read_text("utf-8"))
-    (foreign / file).write_text(json.dumps({**values, "auto_map": {"AutoModelForCausalLM": "m.M"}}), "utf-8")
-    with pytest.raises(WorkspaceProblem, match="program code"):
-        tiny_chat.open(foreign)
+def test_a_model_with_its_own_code_is_rejected_and_none_is_left_open(
+    tiny: Chat, tiny_model: Path, tmp_path: Path
+) -> None:
+    for file in ("config.json", "tokenizer_config.json"):
+        foreign = shutil.copytree(tiny_model, tmp_path / f"foreign {file}")
+        values = json.loads((foreign / file).read_text("utf-8"))
+        (foreign / file).write_text(json.dumps({**values, "auto_map": {"AutoModelForCausalLM": "m.M"}}), "utf-8")
+        with pytest.raises(WorkspaceProblem, match="program code"):
+            tiny.open(foreign)
+        with pytest.raises(ChatFailed):  # the one before could pass for it
+            tiny.ask(JAPAN)

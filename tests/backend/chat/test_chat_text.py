@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from backend.chat import torch_engine
 from backend.chat.engine import NEAR_TIE, Sampling, TextStream, score_row
 from backend.chat.torch_engine import TorchEngine
-from backend.errors import BadInput, ChatFailed
+from backend.errors import BadInput, ChatFailed, MissingPart
 from backend.models import model_folder
 from backend.records.chat import AnswerScore
 from backend.tokens.tokenizer import ChatTokenizer
@@ -90,6 +90,17 @@ def test_a_changed_base_model_is_rejected(tiny_model: Path, tmp_path: Path, monk
     monkeypatch.setattr(model_folder, "attach_adapter", attach_and_touch)
     with pytest.raises(ChatFailed, match="can't be compared"):
         TorchEngine(tiny_model, adapter)
+
+
+def test_a_pickle_is_never_opened(tiny_model: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    adapter = make_adapter(tmp_path / "adapter", tiny_model)
+    (adapter / "adapter_model.safetensors").unlink()
+    payload = f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode()
+    (adapter / "adapter_model.bin").write_bytes(payload)
+    with pytest.raises(MissingPart, match="result of this run is missing"):
+        TorchEngine(tiny_model, adapter)
+    assert not canary.exists()
 
 
 def test_a_fully_trained_model_can_be_compared_with_its_base(tiny_model: Path, tmp_path: Path) -> None:

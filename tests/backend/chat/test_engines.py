@@ -48,27 +48,21 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def engine(name: str, workspace: Workspace, bundled_model: Path, adapter: Path) -> Engine:
-    """Both panes, with a random adapter."""
-    return open_engine(name, workspace, bundled_model, adapter)
+def engine(name: str, workspace: Workspace, shallow_model: Path, shallow_adapter: Path) -> Engine:
+    """Both panes, with a random adapter, of the bundled model's first layers: words don't matter."""
+    return open_engine(name, workspace, shallow_model, shallow_adapter)
 
 
 @pytest.fixture(scope="module")
-def alone(name: str, workspace: Workspace, bundled_model: Path) -> Engine:
-    """The base model without an adapter."""
+def alone(name: str, workspace: Workspace, shallow_model: Path) -> Engine:
+    """Their base model without an adapter."""
+    return open_engine(name, workspace, shallow_model)
+
+
+@pytest.fixture(scope="module")
+def whole(name: str, workspace: Workspace, bundled_model: Path) -> Engine:
+    """The bundled model with all of its layers, which ends its answers."""
     return open_engine(name, workspace, bundled_model)
-
-
-@pytest.fixture(scope="module")
-def exact(workspace: Workspace, bundled_model: Path, adapter: Path) -> Engine:
-    """Both panes in transformers."""
-    return open_engine("transformers", workspace, bundled_model, adapter)
-
-
-@pytest.fixture(scope="module")
-def shallow_adapter(shallow_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random adapter of the bundled model's first layers, for tests of opening a model."""
-    return make_adapter(tmp_path_factory.mktemp("shallow") / "adapter", shallow_model)
 
 
 def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampling: Any) -> tuple[list[int], str]:
@@ -87,16 +81,16 @@ def test_it_names_itself_and_its_precision(engine: Engine, name: str) -> None:
     assert engine.panes == ("base", "tuned")
 
 
-def test_it_reads_what_training_read(engine: Engine, adapter: Path) -> None:
+def test_it_reads_what_training_read(engine: Engine, shallow_adapter: Path) -> None:
     chat = [{"role": "user", "content": "Hi <|im_end|> 1234"}, {"role": "assistant", "content": "Yes"}, *JAPAN]
-    assert engine.prompt_ids(chat) == ChatTokenizer.load(adapter).prompt_ids(chat)
+    assert engine.prompt_ids(chat) == ChatTokenizer.load(shallow_adapter).prompt_ids(chat)
 
 
-def test_an_answer_ends_by_itself_or_at_its_limit(engine: Engine) -> None:
-    ids, finish = answered(engine, "base", JAPAN, max_new_tokens=40)
-    stream = engine.text_stream()
+def test_an_answer_ends_by_itself_or_at_its_limit(engine: Engine, whole: Engine) -> None:
+    ids, finish = answered(whole, "base", JAPAN, max_new_tokens=40)
+    stream = whole.text_stream()
     assert ("".join([*map(stream.add, ids), stream.end()]), finish) == ("The capital of Japan is Tokyo.", "end")
-    assert not set(ids) & set(engine.report.end_ids)
+    assert not set(ids) & set(whole.report.end_ids)
     ids, finish = answered(engine, "tuned", STORY, max_new_tokens=5)
     assert (len(ids), finish) == (5, "length")
 
@@ -163,29 +157,32 @@ def test_a_question_by_itself_does_not_depend_on_what_was_asked_before(engine: E
     assert (answered(engine, "tuned", STORY), engine.tokens_read["tuned"]) == (first, len(engine.prompt_ids(STORY)))
 
 
-def test_the_tuned_model_scores_answers(engine: Engine, alone: Engine, exact: Engine, bundled_model: Path) -> None:
-    encoded = ChatTokenizer.load(bundled_model).encode([*JAPAN, *ANSWER])
+def test_the_tuned_model_scores_answers(
+    engine: Engine, alone: Engine, whole: Engine, workspace: Workspace, shallow_model: Path, shallow_adapter: Path
+) -> None:
+    encoded = ChatTokenizer.load(shallow_model).encode([*JAPAN, *ANSWER])
     rows = [{"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}]
-    tuned, base = engine.score(rows)[0], alone.score(rows)[0]
-    assert base.nll < 0.5
-    assert abs(tuned.nll - base.nll) > 0.005
-    assert tuned.nll == pytest.approx(exact.score(rows)[0].nll, abs=0.05)
+    exact = open_engine("transformers", workspace, shallow_model, shallow_adapter)
+    tuned, base, expected = (one.score(rows)[0].nll for one in (engine, alone, exact))
+    assert whole.score(rows)[0].nll < 0.5
+    assert tuned == pytest.approx(expected, abs=0.05)
+    assert abs(tuned - base) > 0.005
 
 
-def test_many_questions_are_answered_as_each_alone(engine: Engine, name: str) -> None:
+def test_many_questions_are_answered_as_each_alone(engine: Engine, whole: Engine, name: str) -> None:
     """Of llama.cpp more than are answered at once, of different lengths; the numbers behind them differ in their last
     digits. Those of transformers are in test_batch.py."""
     texts = ["Hi", "Is water wet?", "Name a color.", *(f"What is {n} plus {n}? " * n for n in range(1, 7))]
     questions = [JAPAN, *([{"role": "user", "content": text}] for text in texts)]
     prompts, finished = [engine.prompt_ids(question) for question in questions], list[int]()
     limits = [10, *(4 - number % 3 for number in range(1, len(prompts)))]
-    for pane, count in (("base", 4), ("tuned", len(prompts) if name == "llama.cpp" else 2)):
-        found = engine.answer_all(pane, prompts[:count], limits[:count], finished.append)
+    for model, pane, count in ((whole, "base", 4), (engine, "tuned", len(prompts) if name == "llama.cpp" else 2)):
+        found = model.answer_all(pane, prompts[:count], limits[:count], finished.append)
         chosen = zip(questions[:count], limits[:count], strict=True)
-        alone = [answered(engine, pane, one, max_new_tokens=limit) for one, limit in chosen]
+        alone = [answered(model, pane, one, max_new_tokens=limit) for one, limit in chosen]
         assert sum(list(one.ids) == ids for one, (ids, _) in zip(found, alone, strict=True)) >= count - count // 4
-        assert found[0].ended
-        assert (alone[0][1], finished[-1]) == ("end", count)
+        assert found[0].ended is (alone[0][1] == "end") is (model is whole)
+        assert finished[-1] == count
     assert engine.answer_all("base", [], [], finished.append) == []
 
 

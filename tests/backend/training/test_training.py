@@ -16,7 +16,6 @@ from backend.records.encoded import Encoded
 from backend.records.training import TrainingResult
 from backend.runs.prepare import versions
 from backend.training.session import TrainingSession
-from backend.training.train_step import TrainStep
 from tests.backend.merging import merge
 from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of, saved, weights
 
@@ -171,19 +170,6 @@ def test_settings_that_save_memory_do_not_change_the_losses(
     saving = make_run(tmp_path, model, lora_dropout=0.0, max_steps=6, **settings)
     training.run(saving)
     assert saving.losses() == pytest.approx(plain.losses(), rel=1e-5)
-
-
-def test_the_mean_of_the_means_of_micro_batches_is_another_loss(
-    plain: FakeWork, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A well-known fault, which the comparison above would notice."""
-    loss = TrainStep.loss
-    monkeypatch.setattr(
-        TrainStep, "loss", lambda self, net, part, _: loss(self, net, part, 4 * sum(row.learned for row in part))
-    )
-    faulty = make_run(tmp_path, model, lora_dropout=0.0, max_steps=6, **SAVING)
-    training.run(faulty)
-    assert faulty.losses() != pytest.approx(plain.losses(), rel=1e-3)
 
 
 # On four rows, so that the validation loss rises.
