@@ -36,7 +36,7 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
     r"|/login/?|/login/(huggingface|callback)|/logout|/login_check/?|/gradio_api/(startup-events|app_id|login_check|info)/?"
 )
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
-_EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
+_EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int | None, "trigger_id": int | None, "session_hash": str}
 _FORM = 64 * 1024  # bytes of an upload around its file; what each file counts besides
 _LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
@@ -200,11 +200,11 @@ class Gate:
     def _checked(self, content: bytes, whose: str) -> bytes | None:
         """The event to pass on; None for one that is refused. Takes long enough to be done in a thread."""
         body = _parsed(content)
-        session = body.get("session_hash") if body else None
-        if not body or not isinstance(session, str) or not self._files.may_name(whose, body):
+        is_event = body and all(isinstance(body.get(name), kind) for name, kind in _EVENT_TYPES.items())
+        if not body or not is_event or not self._files.may_name(whose, body):
             return None
-        event = {name: body[name] for name in _EVENT_FIELDS if name in body}
-        return json.dumps({**event, "session_hash": _joined(session, whose)}).encode()
+        event = {name: body[name] for name in (*_EVENT_TYPES, "event_data") if name in body}
+        return json.dumps({**event, "session_hash": _joined(body["session_hash"], whose)}).encode()
 
     async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         body = _parsed(await _body(receive, _NOBODYS_EVENT) or b"") or {}

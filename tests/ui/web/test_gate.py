@@ -138,6 +138,7 @@ def test_sessions_are_joined_to_the_visitor_and_only_known_fields_pass(tmp_path:
     [
         {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]},
         {"data": [[{"deep": {"path": "https://example.com/x"}}]]}, {"data": [{"path": {"no": "text"}}]},
+        {"data": [], "trigger_id": {}}, {"data": {}}, {"data": [], "fn_index": "0"},
         {"data": [], "session_hash": 5}, {"data": ["x" * (5 << 20)]}, {"data": [[[] for _ in range(300_000)]]},
         {"data": [[[] for _ in range(25_000)]]}, {"data": ["x" * 300_000, *([0] * 2000)]},
         {"data": [{str(number): 0 for number in range(100_000)}]}, {"data": json.loads("[" * 150 + "]" * 150)},
