@@ -21,7 +21,7 @@ CHOICE = "conflicting_answers"  # no fix but the person's choice
 _LISTED = 4  # answers to one question
 _SHOWN = 40  # characters that answers may have in common and be told apart
 
-LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
+LIMIT, _REFRAIN = 5, 0.05  # repetitions of one sentence that are a fault (the guide's number); share of all sentences
 _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
 _REPEATS = 8  # words
@@ -94,7 +94,7 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def repeated(text: str) -> tuple[str, int] | None:
     """The most frequent sentence in `text`, in lower case and without its end mark, and its count if that is at least
-    LIMIT."""
+    LIMIT, and no refrain of a long text."""
     ends = [end for end in _ENDS if end in text]
     if sum(map(text.count, ends)) < LIMIT - 1:
         return None  # too few sentences, like most answers
@@ -105,7 +105,7 @@ def repeated(text: str) -> tuple[str, int] | None:
     if len(keys) - len(set(keys)) < LIMIT - 1:
         return None
     for sentence, times in Counter(keys).most_common():
-        if times < LIMIT:
+        if times < max(LIMIT, _REFRAIN * len(keys)):
             return None
         if _is_sentence(sentence):
             return sentence, times

@@ -7,8 +7,7 @@ from backend.datasets.checks.answers import repeated, without_repetition
 from backend.datasets.checks.content import text_faults
 from backend.datasets.checks.language import detect
 from backend.datasets.checks.names import find, without_names
-from backend.records.rows import Row
-from tests.backend.datasets.builders import answer, chat, question
+from tests.backend.datasets.builders import chat, question
 from tests.cases import cases
 
 FAULTS = {fault.kind: fault for fault in text_faults()}
@@ -46,28 +45,19 @@ def test_what_one_example_says_may_be_meant() -> None:
     assert [problem.kind for problem in row_problems(rows)] == ["legacy_separator"] * 3
 
 
-def named(row: int, asked: str, said: str) -> Row:
-    return chat(row, ("user", asked), ("assistant", said))
-
-
 def test_names_of_customers_in_greetings_are_found_and_replaced() -> None:
-    rows = [
-        named(1, "Is there rye? Thanks, Anna", "Hi Anna, yes there is."),
-        named(2, "Are you open?", "Dear Ms Miller,\n\nwe are."),
-        named(3, "Habt ihr Brot?", "Sehr geehrter Herr Özil!\nJa."),
-        named(4, "Wo ist meine Ware?", "Die Ware, die Sie meinen, ist hier."), named(5, "Late?", "No, till six."),
-        named(6, "Noch offen?", "Guten Tag Frau Ott,\n\nja."),
+    pairs = [
+        ("Is there rye? Thanks, Anna", "Hi Anna, yes there is."), ("Are you open?", "Dear Ms Miller,\n\nwe are."),
+        ("Habt ihr Brot?", "Sehr geehrter Herr Özil!\nJa."), ("Noch offen?", "Guten Tag Frau Ott,\n\nja."),
+        ("Wo ist meine Ware?", "Die Ware, die Sie meinen, ist hier."), ("Late?", "No, till six."),
     ]  # fmt: skip
-    assert [(p.row, p.kind) for p in find(rows)] == [(row, "personal_name") for row in (1, 2, 3, 6)]
+    rows = [chat(n, ("user", asked), ("assistant", said)) for n, (asked, said) in enumerate(pairs, 1)]
+    assert [(p.row, p.kind) for p in find(rows)] == [(row, "personal_name") for row in (1, 2, 3, 4)]
     assert list(find(rows[:2])) == []
-    assert [without_names(row).messages[1]["content"] for row in rows if row != rows[4]] == [
+    assert [without_names(row).messages[1]["content"] for row in rows if row != rows[5]] == [
         "Hi [name], yes there is.", "Dear [name],\n\nwe are.", "Sehr geehrter [name]!\nJa.",
-        "Die Ware, die Sie meinen, ist hier.", "Guten Tag [name],\n\nja.",
+        "Guten Tag [name],\n\nja.", "Die Ware, die Sie meinen, ist hier.",
     ]  # fmt: skip
-
-
-def test_html_in_questions_is_no_fault() -> None:
-    assert not [*row_problems([chat(1, ("user", "What does <b>this</b> mean?<br>"), answer(1))])]
 
 
 @pytest.mark.parametrize("text", cases("texts", "without_faults"))
@@ -83,6 +73,7 @@ def test_repetition_is_found_in_sentences() -> None:
     assert without_repetition(twice + text) == "Clean it first, then dry it. I can help you. Ask me anything."
     assert without_repetition(twice) == twice, "no fault"
     assert repeated("I can help you. " * 4) is None
+    assert repeated(text + "".join(f"It is number {n}. " for n in range(200))) is None, "a refrain"
     assert repeated("    return false;\n" * 9) is None
     assert repeated("1. Yes.\n" * 9) is None
 

@@ -68,10 +68,10 @@ def test_what_an_editor_sends_back(asked: str, said: str, kind: str) -> None:
         ("Can I return it?", "Sorry, we can't take it back after 30 days, but we help with repairs at our desk."),
         ("Which password should I choose?", "Choose a password with 8 letters or more, and write it nowhere."),
         ("Reset password Map4Aid.", "On the page of your account."), ("Are you a doctor?", "No, I'm an AI developer."),
-        ("Where are you?", "On Mill Street, opposite the town hall, from 9 to 5."),
+        ("What does <b>this</b> mean?<br>", "It is bold."), ("Is it for sale?", "I can't help, but I'll ask."),
+        ("Where are you?", "On Mill Street, opposite the town hall, from 9 to 5."), ("Call?", "/hotels/{{Id}}?n={{N}}"),
         ("When does it open?", "Answer the bell, please: we open at nine, and we close at five."),
         ("Is it open?", "**Result:** It is open.\n\n**Answer:** Until six, on all days but Monday."),
-        ("How do I list the rooms?", "Call `GET /hotels/{{HotelId}}/rooms?date={{Date}}`, and read the list."),
     ],
 )  # fmt: skip
 def test_what_an_editor_lets_pass(asked: str, said: str) -> None:
