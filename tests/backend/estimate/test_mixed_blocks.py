@@ -1,6 +1,7 @@
 """Models most of whose blocks have no attention: LFM2 (gated short convolutions) and the text part of Qwen3.5 (gated
 delta nets). They are counted, estimated, adapted and trained."""
 
+import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,21 +12,22 @@ import pytest
 
 from backend import training
 from backend.errors import BadSetting
-from backend.estimate import Plan
+from backend.estimate import Architecture, Plan, reading
+from backend.estimate.allocator import Heap
+from backend.estimate.decoder import Decoder
 from backend.estimate.step import written
+from backend.estimate.tape import Meter
 from backend.gguf import convert as gguf
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow
-from backend.training import preconditions
+from backend.training import fused_lora, preconditions
 from backend.training.collate import Collator, needs_mask
 from backend.training.device import Device
 from backend.training.loss import token_losses
 from backend.training.model import attach, build
-from tests.backend import saved_activations
-from tests.backend.saved_activations import shape_of
 from tests.backend.tiny_run import make_model, make_run
 
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -79,6 +81,41 @@ FAMILIES = {
 QWEN3_5 = FAMILIES["qwen3_5"]
 
 
+def shape_of(model: Any) -> Architecture:
+    """The architecture, read from the model's config."""
+    return reading.from_values(json.loads(model.config.to_json_string(use_diff=False)), "config.json")
+
+
+def saved_in_torch(model: Any, targets: tuple[str, ...], tokens: int) -> int:
+    """Bytes of the saved activations up to the last hidden state, in float32, with adapters on `targets`."""
+    import torch
+
+    adapted = attach(model, TrainSettings(target_modules=targets, lora_rank=4, lora_dropout=0))
+    fused_lora.fuse(adapted)
+    base = adapted.get_base_model()
+    base.enable_input_require_grads()
+    parameters = {part.untyped_storage().data_ptr() for part in base.parameters()}
+    saved: dict[int, torch.Tensor] = {}
+
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        base.model(input_ids=torch.ones((1, tokens), dtype=torch.long), use_cache=False)
+    return sum(one.untyped_storage().nbytes() for pointer, one in saved.items() if pointer not in parameters)
+
+
+def saved_in_estimate(model: Any, targets: tuple[str, ...], tokens: int) -> int:
+    """The same, by the estimate."""
+    plan = Plan(method="lora", rank=4, targets=targets, max_tokens=tokens, precision="fp32", checkpointing=False)
+    decoder = Decoder(shape_of(model), plan, Meter(Heap()), 1 << 20)
+    loss, logits = decoder.forward()
+    live = decoder.meter.live["activations"]
+    del loss, logits
+    return live
+
+
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
@@ -120,7 +157,7 @@ def test_a_block_saves_the_same_activations_as_torch(family: Family) -> None:
         measured, expected = (
             way(family.model([*less, kind], **family.wide), family.every, 256)
             - way(family.model(less, **family.wide), family.every, 256)
-            for way in (saved_activations.in_torch, saved_activations.in_estimate)
+            for way in (saved_in_torch, saved_in_estimate)
         )
         assert expected == pytest.approx(measured, rel=0.05), kind
 

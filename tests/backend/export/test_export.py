@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +36,6 @@ from backend.training import oom
 from tests.backend.export import ollama
 from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.backend.tiny_run import FakeWork
-from tests.only_xllamacpp import hide_llama_cpp_python
 from ui.services.results import exports
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
@@ -335,7 +336,10 @@ def test_a_full_disk_is_reported_before_the_export(tiny_export: NewExport, monke
 def test_without_llama_cpp_python_two_types_are_made_and_checked_and_the_others_are_not(
     shallow_export: NewExport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    hide_llama_cpp_python(monkeypatch, tmp_path)
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    (tmp_path / "sitecustomize.py").write_text("import sys\n\nsys.modules['llama_cpp'] = None\n", "utf-8")
+    paths = filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))  # of the processes that this one starts
     with pytest.raises(MissingPart, match="compile"):
         export_job.run(shallow_export("gguf:Q4_K_M"))
     work = shallow_export("gguf:Q8_0")

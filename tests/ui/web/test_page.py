@@ -124,7 +124,7 @@ def test_only_system_fonts_are_used(blocks: gr.Blocks) -> None:
 def test_the_page_opens_without_the_training_libraries(tmp_path: Path) -> None:
     code = (
         "import sys; from ui.services.app import App; from ui.web.page import build; from backend.settings import *\n"
-        f"build(App(Workspace.open(Path({str(tmp_path)!r}))))\n"
+        f"build(app := App(Workspace.open(Path({str(tmp_path)!r}))))\napp.models.probe()\n"
         "heavy = ('torch', 'transformers', 'trl', 'peft', 'datasets', 'llama_cpp', 'xllamacpp')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
