@@ -23,6 +23,7 @@ SYSTEMS: dict[str, str] = _WORDS["systems"]
 MEASURES: dict[str, str] = _WORDS["measures"]
 NO_QUESTIONS, BLIND = str(_WORDS["no_questions"]), str(_WORDS["blind"])
 SCORED: dict[str, str] = _WORDS["scored"]
+OUTCOMES: dict[str, str] = _WORDS["outcomes"]
 
 
 def provable(judging: int) -> str:
@@ -180,15 +181,6 @@ def general_detail(report: EvaluationSummary) -> str:
         likely = "less" if rest.drift > 0 else "more"
         parts.append(f"The base model's own answers became {likely} likely ({abs(rest.drift):.2f} nats per token).")
     return " ".join(parts)
-
-
-def general_examples(report: EvaluationSummary) -> list[tuple[str, str, str]]:
-    """Messages about other things, with what both models answered."""
-    what = _WORDS["outcomes"]
-    return [
-        (answer.question, f"{answer.tuned or '(nothing)'} ({what[answer.outcome]})", f"Base model: {answer.base}")
-        for answer in report.general.examples
-    ]
 
 
 def system_line(name: str, report: Measured) -> str:

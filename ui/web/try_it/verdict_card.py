@@ -37,11 +37,10 @@ def verdict(report: EvaluationSummary) -> Markup:
         _KEPT.get(report.general.verdict, "calm"), verdicts.general_title(report), verdicts.general_counts(report)
     )
     typical = pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY
-    sure = components.text(verdicts.sure(report), "lead")
-    parts = components.join(
-        (sure, learned, typical, kept, against_parent(report), next_step(report), _verified(report))
-    )
-    return Markup('<section class="card verdict"><h2>{}</h2>{}</section>').format(verdicts.counts(report), parts)
+    kept += others(report)
+    parts = components.join((learned, typical, kept, against_parent(report), next_step(report), _verified(report)))
+    head = Markup("<h2>{}</h2>{}").format(verdicts.counts(report), components.text(verdicts.sure(report), "lead"))
+    return Markup('<section class="card verdict">{}{}</section>').format(head, parts)
 
 
 def pairs(report: EvaluationReport) -> Markup:
@@ -61,6 +60,15 @@ def _pair(name: str, answer: ReportedAnswer, report: EvaluationReport) -> Markup
     question = Markup("<strong>{}</strong> {}").format(name, fmt.shorten(answer.question, 240))
     judged = "" if report.main_measure == "chrf" else mark(answer.scores[TUNED], report)  # a likeness says little
     return components.answers(question, [("Before", "", before), ("After", judged, after)])
+
+
+def others(report: EvaluationSummary) -> Markup:
+    """A message about something else of each outcome, with the answers before and after training."""
+    articles = components.EMPTY
+    for answer in {one.outcome: one for one in reversed(report.general.examples)}.values():
+        judged = components.badge(verdicts.OUTCOMES[answer.outcome], _KEPT.get(answer.outcome, "warn"))
+        articles += components.answers(answer.question, [("Before", "", answer.base), ("After", judged, answer.tuned)])
+    return Markup('<div class="samples pairs">{}</div>').format(articles) if articles else articles
 
 
 def mark(score: float, report: Answered) -> Markup:
@@ -113,7 +121,7 @@ def _verified(report: EvaluationSummary) -> Markup:
     asked = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "example")
     memorized = next((finding.example for finding in report.findings if finding.kind == "memorized"), "")
     phrases = _phrases(report)
-    others = verdicts.general_examples(report) or [(question, "", "") for question in report.general.lost]
+    lost = [(question, "", "") for question in report.general.lost]
     parts = (
         systems(report),
         components.text(how(report), "small"),
@@ -122,7 +130,7 @@ def _verified(report: EvaluationSummary) -> Markup:
         _confusion(report),
         instruction(report),
         _titled("What it answers to other things", components.text(verdicts.general_detail(report), "small")),
-        components.rows(others) if others else components.EMPTY,
+        _titled("What it no longer answers correctly", components.rows(lost) if lost else components.EMPTY),
     )
     return components.verified(f"Verified on {asked} it has not seen", *parts, key="verdict")
 
