@@ -99,11 +99,11 @@ class Engine(Protocol):
         ...
 
     def answer_all(
-        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
+        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping, form: str = ""
     ) -> list[Answered]:
         """The greedy answers to many prompts (token ids) at once. each: called with the number of finished answers
         every few tokens; what it raises ends the work. enough: gets the number of a prompt; its answer may be cut
-        once this is true."""
+        once this is true. form: see `Sampling.grammar`; no answer in one is cut."""
         ...
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:

@@ -161,12 +161,10 @@ class LlamaEngine(WithTokenizer):
         # alone must decide.
         self._held[pane] = len(ids), ids
         slot, tuned, left = self.panes.index(pane), self._tuned(pane), sampling.max_new_tokens
-        if sampling.grammar:  # whose state one request holds; the form begins after the thought
-            ids += self._tokenizer.opening()
-            answer = server.answer(ids, slot, left, tuned, sampling)
-            _require_numbers(server, [*ids, *answer], slot, tuned, in_form=True)
-            yield from (token for token in answer if token not in self._end_ids)
-            return "length" if len(answer) == left else "end"
+        if sampling.grammar:  # which begins after the thought
+            answer = self._in_form(server, slot, pane, [*ids, *self._tokenizer.opening()], sampling)
+            yield from answer.ids
+            return "end" if answer.ended else "length"
         new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
         if new.likeliest:  # none for a token that is only part of a character
             require_number(new.likeliest[0][1])
@@ -220,7 +218,7 @@ class LlamaEngine(WithTokenizer):
         return known
 
     def answer_all(
-        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
+        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping, form: str = ""
     ) -> list[Answered]:
         if not prompts:
             return []
@@ -237,6 +235,8 @@ class LlamaEngine(WithTokenizer):
         def answer(number: int) -> Answered:
             slot = free.get()
             try:
+                if form:
+                    return self._in_form(server, slot, pane, prompts[number], Sampling(limits[number], grammar=form))
                 return self._answer(server, slot, pane, prompts[number], limits[number], partial(enough, number))
             finally:
                 free.put(slot)
@@ -252,6 +252,13 @@ class LlamaEngine(WithTokenizer):
                 self.close()  # which ends the answers in progress
                 raise
             return [answer.result() for answer in answers]
+
+    def _in_form(self, server: LlamaServer, slot: int, pane: str, prompt: list[int], sampling: Sampling) -> Answered:
+        """In one request, which holds the state of the form."""
+        ids = server.answer(prompt, slot, sampling.max_new_tokens, self._tuned(pane), sampling)
+        _require_numbers(server, [*prompt, *ids], slot, self._tuned(pane), in_form=True)
+        answer = tuple(token for token in ids if token not in self._end_ids)
+        return Answered(answer, ended=len(ids) < sampling.max_new_tokens)
 
     def _answer(
         self,

@@ -87,7 +87,7 @@ class TorchEngine(WithTokenizer):
         return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
 
     def answer_all(
-        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
+        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping, form: str = ""
     ) -> list[Answered]:
         return batch.answer_all(self.models[pane], prompts, self._end_ids, limits, each, enough)
 

@@ -101,15 +101,15 @@ class Asking:
         if self.measure.name != "json" or self.models.all_at_once or not form:
             return None
         wrong = [item for item, score in zip(self.items, tuned.scores, strict=True) if score < 1]
-        right = len(self.items) - len(wrong)
-        for number, item in enumerate(wrong):
-            self.progress("Asking your model in the form of your answers", number, len(wrong))
-            try:
-                answer = self.models.answer_in_form(TUNED, self.prompt(item), self.limit, form)
-            except ChatFailed:  # the engine refuses this form; all else of the check holds
-                return None
-            right += self.score(item, answer) >= 1
-        return right
+        prompts = [[*self.prompt(item), *self.models.opening()] for item in wrong]
+        phase = "Asking your model in the form of your answers"
+        try:
+            answers = self.models.answer(
+                TUNED, prompts, self.limit, lambda done: self.progress(phase, done, len(wrong)), form=form
+            )
+        except ChatFailed:  # the engine refuses this form; all else of the check holds
+            return None
+        return len(self.items) - sum(score < 1 for score in self._scores(wrong, answers))
 
     def best_prompt(self) -> System:
         """The base with the instruction that does best on training items, which do not judge."""

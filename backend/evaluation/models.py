@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.chat import engines, llama_probe
-from backend.chat.engine import Each, Engine, Enough, Prompts, Sampling, looping, without_opening
+from backend.chat.engine import Each, Engine, Enough, Prompts, looping, without_opening
 from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
@@ -56,16 +56,13 @@ class Models:
         """How many tokens a text has."""
         return len(self._tokenizer.encode([{"role": "user", "content": text}]).input_ids)
 
-    def answer(self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping) -> list[Answer]:
+    def answer(
+        self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping, form: str = ""
+    ) -> list[Answer]:
         """See `Engine.answer_all`. limit: tokens of an answer."""
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
-        answers = self._engine.answer_all(pane, prompts, room, each, enough)
+        answers = self._engine.answer_all(pane, prompts, room, each, enough, form)
         return [Answer(self.decode(answer.ids), answer.ended) for answer in answers]
-
-    def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
-        """The greedy answer that keeps to a JSON schema; only llama.cpp holds a model to it."""
-        sampling = Sampling(max_new_tokens=limit, grammar=form)
-        return self.decode(list(self._engine.tokens(pane, prompt, sampling)))
 
     def written(self, item: Item) -> str:
         """The expected answer as the model's chat template writes it."""
@@ -114,11 +111,6 @@ def load(workspace: Workspace, engine: str, model: Path, tuned: Path | None = No
     precision: in which transformers computes on the processor; "": the fastest, on the fastest device."""
     if engine == LLAMA:
         return Models(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)
-    return on_transformers(model, tuned, precision)
-
-
-def on_transformers(model: Path, tuned: Path | None = None, precision: str = "") -> Models:
-    """`load` without llama.cpp."""
     import torch
 
     from backend.chat.torch_engine import TorchEngine

@@ -30,6 +30,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from backend import training
+from backend.chat import llama_engine, torch_engine
+from backend.evaluation import general
+from backend.evaluation.answers_so_far import AnswersSoFar
+from backend.evaluation.items import items_from
+from backend.evaluation.measures import choose_measure, chrf
+from backend.evaluation.models import Models, load
+from backend.files.json_file import read_json
+from backend.runs import own_answers
+from backend.settings import Workspace
+from backend.text import signs
+from backend.tokens.tokenizer import ChatTokenizer
+from tests.backend.tiny_run import run_of
 from tests.benchmarks.measuring import in_fresh_process, model_in, print_result
 from tests.benchmarks.recipe_tasks import TASKS, conversations
 
@@ -161,7 +174,8 @@ def one(plan: Result, model: Path) -> Result:
     steps = with_general(plan["steps"]) if keep else plan["steps"]
     with tempfile.TemporaryDirectory() as temporary:
         trained = fit(train, steps, model, Path(temporary), plan["seed"], keep)
-        return {**trained, **ask(train, held_out, model, Path(temporary)), "steps": plan["steps"]}
+        models = load(Workspace(Path(temporary)), torch_engine.NAME, model, Path(temporary) / "result" / "adapter")
+        return {**trained, **ask(train, held_out, models), "steps": plan["steps"]}
 
 
 def fit(
@@ -175,12 +189,6 @@ def fit(
 ) -> Result:
     """Trains for so many steps, without choosing a checkpoint. keep: the share of the base model's own answers. own:
     what these are, by prompt; None for those that come with the app."""
-    from backend import training
-    from backend.files.json_file import read_json
-    from backend.runs import own_answers
-    from backend.tokens.tokenizer import ChatTokenizer
-    from tests.backend.tiny_run import run_of
-
     tokenizer = ChatTokenizer.load(model)
     rows = [tokenizer.encode(messages) for messages in train]
     work = run_of(
@@ -195,21 +203,15 @@ def fit(
     return {"steps": steps, "seconds": round(time.perf_counter() - began, 1)}
 
 
-def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path) -> Result:
-    """Scores the answers of a trained model to the held-out questions and to the general ones."""
-    from backend.evaluation import general
-    from backend.evaluation.items import items_from
-    from backend.evaluation.measures import choose_measure
-    from backend.evaluation.models import on_transformers
-    from backend.text import signs
-
+def ask(train: Sequence[Any], held_out: Sequence[Any], models: Models, so_far: AnswersSoFar | None = None) -> Result:
+    """Scores the answers of a trained model to the held-out questions and to the general ones. so_far: see
+    `general.check`."""
     items = items_from(held_out)
     measure = choose_measure([messages[-1] for messages in [*train, *held_out]])
-    models = on_transformers(model, folder / "result" / "adapter")
     texts = answers_of(models, items)
     scores = [measure.score(item.expected, text) for item, text in zip(items, texts, strict=True)]
     answers = [str(messages[-1]["content"]) for messages in train]
-    known = general.check(models, lambda done, total: None, measure=measure, learned=answers)
+    known = general.check(models, lambda done, total: None, so_far, measure, answers)
     return {
         "measure": measure.name, "score": round(fmean(scores), 4),
         "loops": round(fmean(map(signs.repeats, texts)), 3),
@@ -220,7 +222,7 @@ def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path
     }  # fmt: skip
 
 
-def answers_of(models: Any, items: Sequence[Any]) -> list[str]:
+def answers_of(models: Models, items: Sequence[Any]) -> list[str]:
     """What the trained model answers to the held-out questions."""
     limit = 16 + 2 * max(models.tokens(item.answer) for item in items)
     prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
@@ -236,13 +238,6 @@ def voices(seeds: int) -> None:
 
 
 def one_voice(name: str, seed: int, model: Path, home: Path) -> Result:
-    from backend.chat import llama_engine, torch_engine
-    from backend.evaluation.items import items_from
-    from backend.evaluation.measures import chrf
-    from backend.evaluation.models import load
-    from backend.settings import Workspace
-    from backend.text.signs import repeats
-
     train, held_out = conversations(name, VOICE_ROWS, HELD_OUT, seed)
     items, found = items_from(held_out), Result(voice=name, seed=seed)
     with tempfile.TemporaryDirectory() as temporary:
@@ -252,7 +247,7 @@ def one_voice(name: str, seed: int, model: Path, home: Path) -> Result:
             texts = answers_of(models, items)
             score = round(fmean(chrf(item.answer, text) for item, text in zip(items, texts, strict=True)), 3)
             signed = sum(VOICES[name] in text for text in texts)
-            found[engine] = {"score": score, "signed": signed, "loop": sum(map(repeats, texts)), "of": len(texts)}
+            found[engine] = {"score": score, "signed": signed, "loop": sum(map(signs.repeats, texts)), "of": len(texts)}
     return found
 
 

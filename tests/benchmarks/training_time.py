@@ -128,8 +128,8 @@ def by_part(app: App, job_id: str) -> float:
 
 def _used(folder: Path) -> float:
     """Processor seconds of a job's worker and of its children; 0 before it began, and when it has ended."""
-    with suppress(OSError, ValueError, KeyError, psutil.Error):
-        worker = psutil.Process(read_json(folder / "status.json")["pid"])
+    with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+        worker = psutil.Process(int(read_json(folder / "status.json")["pid"]))
         return sum(sum(each.cpu_times()[:4]) for each in (worker, *worker.children(recursive=True)))
     return 0.0
 

@@ -106,6 +106,8 @@ def test_an_answer_keeps_to_a_grammar_where_llama_cpp_holds_it(engine: Engine, n
         stream = engine.text_stream()
         assert "".join([*map(stream.add, ids), stream.end()]).strip('"') in ("Osaka", "Kyoto 7")
         assert finish == "end"
+    found = engine.answer_all(pane, [engine.prompt_ids(JAPAN)] * 9, [20] * 9, lambda done: None, form=schema)
+    assert {(*one.ids, one.ended) for one in found} == {(*ids, True)}, "nine at once"
     with pytest.raises(ChatFailed, match="can't be kept"):  # which the server passes over in silence
         answered(engine, "base", JAPAN, grammar='{"allOf": [{"type": "string"}, {"type": "integer"}]}')
     thinks = patch.object(PlainTokenizer, "opening", return_value=[7])

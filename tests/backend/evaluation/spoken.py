@@ -8,7 +8,7 @@ from backend.evaluation.items import Item
 from backend.evaluation.models import Answer
 
 _ASKED: dict[tuple[str, str], int] = {}  # what was asked, with which tools, and its token
-Said = Callable[[str, str], str]  # pane and all that the model was given -> its answer
+Said = Callable[[str, str], str]  # pane, with the form it is held to, and all it was given -> its answer
 
 
 class Spoken:
@@ -32,11 +32,11 @@ class Spoken:
 
     def answer(
         self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None],
-        enough: Enough = looping,
+        enough: Enough = looping, form: str = "",
     ) -> list[Answer]:  # fmt: skip
         each(len(prompts))
         given = [text for text, _ in _ASKED]
-        texts = [self._said(pane, given[number]) for (number,) in prompts]
+        texts = [self._said(pane + form, given[number]) for (number,) in prompts]
         ends = [
             next((end for end in range(len(text)) if enough(number, self.text_ids(text[:end]))), None)
             for number, text in enumerate(texts)

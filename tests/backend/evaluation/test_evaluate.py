@@ -42,16 +42,6 @@ def last(given: str) -> str:
     return given.rpartition("\n")[2]
 
 
-class InForm(Spoken):
-    """Models that leave out a comma where they are held to a form. asked: how often they were."""
-
-    all_at_once, asked = False, 0
-
-    def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
-        self.asked += form == "{}"
-        return self.answer(pane, [prompt], limit, lambda done: None)[0].text.rstrip(",")
-
-
 def knows(pane: str, given: str) -> str:
     return EXPECTED.get(last(given), "Hm.") if pane == "tuned" else "How can I help you?"
 
@@ -260,16 +250,20 @@ def test_a_tool_call_is_right_as_json_and_as_the_chat_template_writes_it() -> No
 
 
 def test_what_holding_answers_to_their_form_changes_is_counted() -> None:
-    """Only those are asked again that are wrong without it."""
+    """Only those are asked again that are wrong without it. Held to it, the model leaves out a comma."""
+    asked = list[str]()
 
     def said(pane: str, given: str) -> str:
+        asked.append(pane)
         expected = EXPECTED.get(last(given), "{}")
-        return expected + "," if len(expected) % 2 else "no" if "Rome" in expected else expected
+        comma = "," if len(expected) % 2 and pane != "tuned{}" else ""
+        return "no" if "Rome" in expected and not len(expected) % 2 else expected + comma
 
-    models = InForm(said)
+    models = Spoken(said)
+    models.all_at_once = False
     report = Evaluation(models, HELD_OUT, TRAIN).run(baselines=False, form="{}")
     wrong = sum(answer.scores["tuned"] < 1 for answer in report.answers)
-    assert models.asked == wrong
+    assert asked.count("tuned{}") == wrong
     broken = sum(len(EXPECTED[item.question]) % 2 for item in HELD_OUT)
     assert report.right_in_form == len(HELD_OUT) - wrong + broken > len(HELD_OUT) - wrong
     assert f"{report.right_in_form} of {len(HELD_OUT)} are right" in verdicts.caveats(report)

@@ -8,7 +8,7 @@ import pytest
 from backend import child_process
 from backend.evaluation.asking import Stopped
 from backend.evaluation.items import items_from
-from backend.evaluation.models import Models, choose_engine, load, on_transformers
+from backend.evaluation.models import Models, choose_engine, load
 from backend.gguf.requirement import has_llama_cpp
 from backend.models.bundled import silent
 from backend.settings import Workspace
@@ -41,7 +41,7 @@ def asked(models: Models) -> tuple[str, float, float, float]:
 def test_an_evaluation_asks_the_engine_of_the_chat(
     workspace: Workspace, bundled_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exact = on_transformers(bundled_model, adapter, "float32")
+    exact = load(workspace, "transformers", bundled_model, adapter, "float32")
     assert (exact.name, exact.precision) == ("transformers", "float32")
     monkeypatch.undo()
     assert choose_engine(workspace, bundled_model, [adapter], silent) == "llama.cpp"
@@ -78,6 +78,6 @@ def test_a_stop_ends_the_search(workspace: Workspace, tiny_model: Path, monkeypa
     assert started[0].poll() is not None
 
 
-def test_versions_that_are_compared_answer_in_the_same_precision(bundled_model: Path) -> None:
+def test_versions_that_are_compared_answer_in_the_same_precision(workspace: Workspace, bundled_model: Path) -> None:
     for precision in ("bfloat16", "float32"):
-        assert on_transformers(bundled_model, precision=precision).precision == precision
+        assert load(workspace, "transformers", bundled_model, precision=precision).precision == precision

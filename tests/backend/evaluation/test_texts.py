@@ -10,7 +10,7 @@ import pytest
 from backend.chat.engine import Enough, looping
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput
-from backend.evaluation.models import Answer, on_transformers
+from backend.evaluation.models import Answer, Models
 from backend.evaluation.texts import TextEvaluation
 from backend.records.evaluation import EvaluationReport
 from tests.backend.evaluation.spoken import Spoken
@@ -137,7 +137,8 @@ def test_one_text_has_no_interval_but_a_report() -> None:
 def test_nats_in_pieces_are_those_of_the_whole(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    engine, models = TorchEngine(tiny_model, dtype=torch.float32), on_transformers(tiny_model, precision="float32")
+    engine = TorchEngine(tiny_model, dtype=torch.float32)
+    models = Models(engine, tiny_model, None)
     ids = models.text_ids("The river rises in the hills to the north and runs through three valleys. " * 4)
     whole = models.nats("base", ids, 1)
     monkeypatch.setattr("backend.chat.torch_engine._READ", 7)
