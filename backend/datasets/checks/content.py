@@ -17,15 +17,15 @@ from backend.text.excerpt import excerpt
 
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 
-# Zero-width joiners belong in emoji and in the scripts below.
-_JOINERS = "\u200c\u200d"
+# Zero-width joiners belong in emoji and in the scripts below, marks of direction behind the words of some of them.
+_JOINERS = "\u200c\u200d\u200e\u200f"
 _JOINED = pattern("joined")
 
 
 def _invisible(match: re.Match[str]) -> str | None:
     if match.group() in _JOINERS:
         before, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
-        if _JOINED.match(before) and (_JOINED.match(after) or match.group() == "\u200c"):
+        if _JOINED.match(before) and (_JOINED.match(after) or match.group() != "\u200d"):
             return None
     return ""
 
