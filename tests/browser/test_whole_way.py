@@ -1,8 +1,6 @@
 """The whole way in a real browser: sample, plan, training with a stop, a resume and a reload, talking to both models,
 and a GGUF file that answers outside the page."""
 
-import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +10,9 @@ from typing import Any
 import pytest
 
 from backend.models import bundled
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from backend.settings import HOME_VARIABLE, Workspace
 from jobs.runner import Runner
+from tests.backend.evaluation.test_evaluate_bundled import command
 from tests.browser.conftest import free_port, served, with_key
 from tests.browser.steps import unfold
 from tests.linked_model import link_gguf
@@ -36,19 +35,10 @@ def workspace(request: pytest.FixtureRequest, bundled_gguf: Path | None) -> Work
 @pytest.fixture
 def page_of(workspace: Workspace, tmp_path: Path) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
+    line = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
     environment = {HOME_VARIABLE: str(workspace.root)}
-    with served(command, port, tmp_path / "serve.txt", environment) as url:
+    with served(line, port, tmp_path / "serve.txt", environment) as url:
         yield with_key(url, workspace)
-
-
-def app(workspace: Workspace, *arguments: str) -> dict[str, Any]:
-    """One command's JSON answer."""
-    command = [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -132,6 +122,6 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
         page.get_by_role("link", name=".gguf").click()
     file = tmp_path / "model.gguf"
     download.value.save_as(file)
-    answer = app(workspace, "chat", run.id, "--gguf", str(file), "--prompt", "two lamps please")
+    answer = command(workspace, "chat", run.id, "--gguf", str(file), "--prompt", "two lamps please")
     assert answer["text"].strip()
     assert answer["tokens"] > 0

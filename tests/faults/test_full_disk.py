@@ -10,10 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backend.settings import PROJECT_ROOT, Workspace
+from backend.settings import Workspace
 from jobs import store
 from jobs.records import State
 from jobs.status import Identity
+from tests.backend.evaluation.test_evaluate_bundled import command
 from tests.browser.conftest import free_port, served
 
 
@@ -37,18 +38,10 @@ def full(tmp_path: Path) -> Iterator[Workspace]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def command(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)]
-    return subprocess.run(line, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=120)
-
-
 def test_commands_list_and_delete_on_a_full_disk(full: Workspace) -> None:
-    listed = command(full, "runs")
-    assert listed.returncode == 0, listed.stderr
-    assert "Orders" in listed.stdout
+    assert "Orders" in str(command(full, "runs"))
     (run,) = store.folders(full)
-    deleted = command(full, "delete", run.id)
-    assert deleted.returncode == 0, deleted.stderr
+    command(full, "delete", run.id)
     assert store.folders(full) == []
 
 

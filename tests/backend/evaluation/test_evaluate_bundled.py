@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarnin
 
 
 def command(workspace: Workspace, *arguments: str) -> dict[str, Any]:
+    """One command's JSON answer."""
     done = subprocess.run(
         [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)], cwd=PROJECT_ROOT,
         capture_output=True, text=True, check=True,

@@ -19,6 +19,7 @@ from backend.records.events import EvalEvent
 from backend.settings import Workspace, child_environment
 from tests.backend.export.test_script import exported, losses_in
 from tests.backend.tiny_run import make_pairs_run, make_run, weights
+from tests.browser.conftest import free_port
 from ui.services.app import App
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
@@ -136,7 +137,7 @@ def test_two_processes_have_the_losses_of_one_and_their_result_is_imported(
 @pytest.mark.slow
 def test_two_computers_have_the_losses_of_one_process(scripts: Callable[[str], Path], tiny_model: Path) -> None:
     folder = scripts("lora")
-    port = str(_free_port())
+    port = str(free_port())
     launch = (*ACCELERATE, "engines/ddp.yaml", "--num_machines", "2", "--main_process_ip", "127.0.0.1")
     nodes = [
         started(folder, tiny_model, "nodes", *launch, "--main_process_port", port, "--machine_rank", rank)
@@ -144,13 +145,6 @@ def test_two_computers_have_the_losses_of_one_process(scripts: Callable[[str], P
     ]
     assert [bool(finished(node)) for node in nodes] == [True, False], "only the first one logs"
     check_same_losses(folder, "nodes")
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @pytest.mark.slow
