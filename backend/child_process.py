@@ -104,11 +104,14 @@ def _start_watchdog() -> int:
 
 
 def _forget() -> None:
-    """In a fork: it gets a watchdog of its own, with another mark, which would else kill the parent's children too."""
-    global _starting, _mark, _to_watchdog
+    """In a fork: it gets a watchdog of its own, with another mark, which would else kill the parent's children too.
+    The parent's thread, which looks at them, is not there either."""
+    global _starting, _mark, _to_watchdog, _looking
     if _to_watchdog is not None:
         os.close(_to_watchdog)
     _starting, _mark, _to_watchdog = threading.Lock(), secrets.token_hex(8), None
+    _looking = None
+    _watched.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -184,7 +187,7 @@ class Watch:
         _watched.discard(self)
 
     def look(self) -> None:
-        """Raises psutil.Error if the child has ended."""
+        """Kills the child if it is past a limit. Raises psutil.Error if it has ended."""
         if self._process is None:  # most requests end before the first look
             self._process = psutil.Process(self._child.pid)
             self._processor_seconds += sum(self._process.cpu_times()[:2])
@@ -202,10 +205,17 @@ class Watch:
 
 
 def _look() -> None:
-    """One thread looks at all children: to start one for each request to a box would take longer than a short one."""
+    """One thread looks at all children while there are any: to start one for each request to a box would take longer
+    than a short request."""
+    global _looking
     while True:
         time.sleep(_LOOK)
-        for watch in _watched.copy():
+        with _starting:
+            watched = _watched.copy()
+            if not watched:
+                _looking = None
+                return
+        for watch in watched:
             with suppress(psutil.Error):
                 watch.look()
 

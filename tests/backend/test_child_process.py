@@ -1,10 +1,12 @@
 """A child process ends with its parent, even a parent that is killed, whatever the child is doing."""
 
+import math
 import os
 import runpy
 import subprocess
 import sys
 import time
+from contextlib import closing
 from types import SimpleNamespace
 from typing import cast
 
@@ -150,3 +152,15 @@ def test_on_windows_no_child_opens_a_window_nor_gets_ctrl_c(monkeypatch: pytest.
     monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
     assert runpy.run_path(child_process.__file__)["_NO_WINDOW"] == 0x08000000
     assert runpy.run_path(process.__file__)["_OWN_CONSOLE"] == 0x08000200
+
+
+def test_children_are_watched_again_after_a_time_without_any() -> None:
+    child = child_process.start(["-c", "input()"])
+    child_process.Watch(child, math.inf, seconds=60).close()
+    until = time.monotonic() + 5
+    while child_process._looking and time.monotonic() < until:
+        time.sleep(0.05)
+    assert child_process._looking is None, "nothing wakes an idle page"
+    with closing(child_process.Watch(child, memory=0, seconds=60)) as watch:
+        assert gone(child.pid)
+    assert watch.why
