@@ -2,11 +2,10 @@
 
 It renders and tokenizes conversations itself, so it is opened only where that gives the tokens of the training."""
 
-from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits, tokens_that_fit
+from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits, require_number, tokens_that_fit
 from backend.chat.engines import fits_llama_cpp
 from backend.chat.llama_engine import trained_tokenizer
 from backend.chat.llama_server import Front, LlamaServer
@@ -40,7 +39,7 @@ def open_server(
 ) -> tuple[LlamaServer, Served]:
     """A server for the model in the folder `model` with what was trained in `tuned`, under `name`. Raises MissingPart,
     NotEnough, ExportFailed, UnsupportedModel, Unsupported, BadModel, and ChatFailed where it would not answer as the
-    engines here."""
+    engines here, or the model computes invalid numbers."""
     if not fits_llama_cpp(tuned):
         raise ChatFailed("llama.cpp's server can't run this model here.")
     if model == bundled.folder(workspace):
@@ -60,11 +59,15 @@ def open_server(
             return LlamaServer(file, slots, tokens, adapter, front=front)
 
         server = fewer_until_it_fits(opened, helpful_slots(facts.trained_context, facts.bytes_per_token))
-    numbers = server.next(server.encode(_SENTENCE), 0, tuned=True).likeliest  # invalid where a training diverged
-    sound = all(isfinite(number) for _, number in numbers) and all(_reads(server, tokenizer, one) for one in _CHECKED)
-    if not (sound and ends <= server.end_ids() and (adapter is None or _uses_adapter(server))):
+    try:
+        for _, number in server.next(server.encode(_SENTENCE), 0, tuned=True).likeliest:
+            require_number(number)
+        reads = all(_reads(server, tokenizer, messages) for messages in _CHECKED)
+        if not (reads and ends <= server.end_ids() and (adapter is None or _uses_adapter(server))):
+            raise ChatFailed("llama.cpp's server reads conversations differently from the training.")
+    except ChatFailed:
         server.close()
-        raise ChatFailed("llama.cpp's server reads conversations differently from the training.")
+        raise
     tools = bool(server.call("/props").get("chat_template_caps", {}).get("supports_tools"))
     skips, marks = tokenizer.can_skip_thought, tokenizer.control_markers
     return server, Served(address=server.address, slots=server.slots, tools=tools, skips_thought=skips, marks=marks)

@@ -259,7 +259,7 @@ def test_a_model_that_computes_invalid_numbers_is_not_served(
     open_server(*asked)[0].close()
     nan = float("nan")
     monkeypatch.setattr(LlamaServer, "next", lambda *_, **__: Next(0, nan, [(0, nan)], 1))
-    with pytest.raises(ChatFailed):
+    with pytest.raises(ChatFailed, match="invalid number"):
         open_server(*asked)
 
 
