@@ -68,7 +68,9 @@ def validation_losses(run_folder: Path) -> list[float]:
     """The losses after training began, in order of their steps; [] where there are none, or they can't be read."""
     with suppress(OSError):
         events = read_valid(run_folder / "events.jsonl")
-        return [event.loss for event in events if isinstance(event, EvalEvent) and event.step > 0]
+        # A run that was stopped is evaluated when it resumes, once more if it was killed before its next step.
+        losses = {event.step: event.loss for event in events if isinstance(event, EvalEvent) and event.step > 0}
+        return [losses[step] for step in sorted(losses)]
     return []
 
 

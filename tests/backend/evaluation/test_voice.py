@@ -41,7 +41,7 @@ def test_answers_are_counted_by_their_worst_fault() -> None:
 
 
 def test_the_losses_of_a_resumed_run_are_those_that_count(tmp_path: Path) -> None:
-    evals = [(1, 0, 9.0), (1, 5, 3.0), (1, 9, 1.0), (2, 9, 2.0)]
+    evals = [(1, 0, 9.0), (1, 5, 3.0), (1, 9, 1.0), (2, 9, 2.5), (3, 9, 2.0)]
     lines = [{"time": 1, "attempt": n, "kind": "eval", "data": {"step": step, "loss": x}} for n, step, x in evals]
     lines.insert(3, {"time": 1, "attempt": 2, "kind": "resumed", "data": {"first_step": 6}})
     (tmp_path / "events.jsonl").write_text("\n".join([*map(json.dumps, lines), "damaged"]))
