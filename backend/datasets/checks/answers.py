@@ -21,7 +21,8 @@ CHOICE = "conflicting_answers"  # no fix but the person's choice
 _LISTED = 4  # answers to one question
 _SHOWN = 40  # characters that answers may have in common and be told apart
 
-LIMIT, _REFRAIN = 5, 0.2  # repetitions of one sentence that are a fault (the guide's number); share of all sentences
+LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
+_REFRAIN = 0.2  # of all sentences; one that is repeated less is a refrain
 _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
 _REPEATS = 8  # words

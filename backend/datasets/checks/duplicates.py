@@ -24,7 +24,7 @@ _SAID = 0.75  # of the words of two answers
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
-_LABELLED = 4  # rows with one answer, by which it is one of a few
+_LABELLED = 4  # rows with the same answer, from which on it is a label and no wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
 
 def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     """Whether two rows are nearly the same: their instructions and questions mean the same, and so do their answers,
-    but for a few words. Several ways of asking are wanted, as are several worse answers. said: how often each is."""
+    but for a few words. Several ways of asking are wanted, as are several worse answers. said: how many rows have each
+    answer."""
     if one.passage and one.passage == other.passage:
         return False  # several ways of asking about one passage have the same answer on purpose
     if one.text is not None or other.text is not None:
@@ -134,10 +135,10 @@ def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     answers = {last_answer(one), last_answer(other)}
     if one.rejected != other.rejected or (len(answers) > 1 and all(said[text] >= _LABELLED for text in answers)):
         return False
-    asked, told, told_so = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
-    alike = len(told_so[0] & told_so[1]) >= _SAID * len(told_so[0] | told_so[1])
-    same = same_words(*told_so) or (alike and same_details(last_answer(one), last_answer(other)))
-    return same and same_words(*asked) and told[0] == told[1]
+    asked, rules, reply = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
+    alike = len(reply[0] & reply[1]) >= _SAID * len(reply[0] | reply[1])
+    same = same_words(*reply) or (alike and same_details(last_answer(one), last_answer(other)))
+    return same and same_words(*asked) and rules[0] == rules[1]
 
 
 def _contradict(one: Row, other: Row) -> bool:

@@ -20,6 +20,7 @@ _AI = WORD_LISTS["ai_names"]  # one of which such an answer has
 _SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say so, too."
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
 CELL_ERROR, _NO_VALUE = pattern("cell_error"), pattern("no_value")  # the second may also be a label
+# Words for an answer are labels at the very beginning only: the table asks for this group.
 _LABEL = any_of(WORD_LISTS["role"], r"(?:(?:(\A)|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：]")
 _OPTIONS = re.compile(r"\bB\b['\"]?[:.)]")  # of which "A:" is one
 _SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)", re.MULTILINE)

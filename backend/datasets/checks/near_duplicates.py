@@ -31,7 +31,8 @@ from backend.datasets.checks.patterns import WORD_LISTS, pattern
 from backend.text.normalize import compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
-BOILERPLATE, MIN_BOILERPLATE = 0.15, 10  # of the texts, and more than so many of them
+BOILERPLATE = 0.15  # of the texts, and more than MIN_BOILERPLATE of them
+MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
