@@ -37,7 +37,7 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
 )
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int | None, "trigger_id": int | None, "session_hash": str}
-_FORM = 64 * 1024  # bytes of an upload around its file; what each file counts besides
+_FORM = 64 * 1024  # bytes of an upload around its file; each file also counts as so many
 _LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
 _MINUTE, _BYTES_A_MINUTE = 60.0, 32 * MIB  # of the longer events and the uploads of one visitor
@@ -167,6 +167,7 @@ class Gate:
         # Of all pages of this visitor together, what is on its way, waits or is being answered.
         queued = sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
         if self._passing[whose] + queued >= _MOST_EVENTS:
+            self._events.forget_unread(whose)  # so that the next event passes where only those are too many
             await _refuse(scope, receive, send, "You have too many requests open.", 429)
             return
         self._passing[whose] += 1

@@ -7,7 +7,7 @@
   the id of the one it replaces.
 - It holds back what a session has not read yet, of 2,000 sessions and without a limit for each, and forgets the oldest
   session, whosever it is: its answers are lost, and if an event of it waits, gradio's queue ends for all. Here a
-  visitor who opens very many loses the own ones.
+  visitor who opens very many loses their own.
 - After every event it makes a pandas table of the last 10,000 events for a dashboard that the page does not serve.
   Two switches of gradio's own turn that off.
 """
@@ -79,6 +79,15 @@ class QueuedEvents:
         asked = [event.session_hash for event in list(queue.event_ids_to_events.values())]
         unread = list(queue.pending_messages_per_session.items())
         return asked + [session for session, messages in unread for _ in range(messages.qsize() // _MESSAGES)]
+
+    def forget_unread(self, visitor: str) -> None:
+        """Forgets the sessions of a visitor whose events have ended and whose answers nobody has read: where a
+        connection broke while it was slow, gradio would hold them back forever."""
+        queue = self._blocks._queue
+        under_way = {event.session_hash for event in list(queue.event_ids_to_events.values())}
+        for session, messages in list(queue.pending_messages_per_session.items()):
+            if _visitor(session) == visitor and session not in under_way and messages.qsize() >= _MESSAGES:
+                del queue.pending_messages_per_session[session]
 
 
 def _begin(self: SessionState, blocks: Blocks) -> None:

@@ -15,7 +15,7 @@ from ui.web.guard import cookie
 
 COOKIE = "apprentice-visitor"
 _COOKIE_AGE = 30 * 24 * 3600  # seconds; what a visitor made is deleted long before
-_MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten is deleted
+_MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; a visitor's older uploads are deleted
 
 
 def visitor_of(scope: Scope, visitors: Visitors, accounts: bool) -> tuple[str | None, str]:

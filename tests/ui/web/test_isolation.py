@@ -275,7 +275,7 @@ def test_a_visitor_is_known_only_by_a_key_that_this_server_made(workspace_with_m
     in_demo(workspace_with_model, work)
 
 
-def test_a_visitor_who_opens_many_sessions_loses_only_the_own_ones(
+def test_a_visitor_who_opens_many_sessions_loses_only_their_own(
     workspace_with_model: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(demo: Demo) -> None:
@@ -302,7 +302,16 @@ def test_unread_answers_count_and_a_session_that_was_forgotten_does_not_end_the_
     assert unread.keys() == noted.keys()
     for session in ["0-bert", "tab-anna"] * 12:
         unread[session].put_nowait("an answer")
-    queue = SimpleNamespace(event_ids_to_events={}, pending_messages_per_session=unread)
-    assert QueuedEvents(SimpleNamespace(_queue=queue)).sessions() == ["tab-anna"] * 3  # type: ignore[arg-type]
+    queue = SimpleNamespace(event_ids_to_events={"e": SimpleNamespace(session_hash="tab-anna")})
+    queue.pending_messages_per_session = unread
+    events = QueuedEvents(SimpleNamespace(_queue=queue))  # type: ignore[arg-type]
+    assert events.sessions() == ["tab-anna"] * 4
+    events.forget_unread("anna")
+    assert "tab-anna" in unread, "an event of it is under way"
+    queue.event_ids_to_events.clear()
+    events.forget_unread("bert")
+    assert events.sessions() == ["tab-anna"] * 3
+    events.forget_unread("anna")
+    assert (events.sessions(), "tab-anna" in noted, "89-bert" in unread) == ([], False, True)
     for _ in range(2):
         del unread["89-bert"]
