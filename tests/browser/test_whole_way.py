@@ -12,7 +12,7 @@ import pytest
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, Workspace
 from jobs.runner import Runner
-from tests.backend.evaluation.test_evaluate_bundled import command
+from tests.app_command import command
 from tests.browser.conftest import free_port, served, with_key
 from tests.browser.steps import unfold
 from tests.linked_model import link_gguf

@@ -14,7 +14,7 @@ from backend.settings import Workspace
 from jobs import store
 from jobs.records import State
 from jobs.status import Identity
-from tests.backend.evaluation.test_evaluate_bundled import command
+from tests.app_command import command
 from tests.browser.conftest import free_port, served
 
 

@@ -1,8 +1,6 @@
 """From training on the orders sample to a verdict, as a person types it, with the bundled model."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,20 +13,12 @@ from backend.evaluation.measures import chrf
 from backend.evaluation.models import load
 from backend.gguf.requirement import has_llama_cpp
 from backend.runs import own_answers
-from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
+from backend.settings import SAMPLES, Workspace
+from tests.app_command import command
 from tests.benchmarks.recipe_tasks import conversations
 from tests.benchmarks.recipes import ask, fit
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]  # peft, as in test_models.py
-
-
-def command(workspace: Workspace, *arguments: str) -> dict[str, Any]:
-    """One command's JSON answer."""
-    done = subprocess.run(
-        [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)], cwd=PROJECT_ROOT,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return dict(json.loads(done.stdout))
 
 
 def test_orders_are_learned_and_a_run_of_two_steps_is_not(workspace_with_model: Workspace) -> None:
