@@ -43,7 +43,8 @@ def card(data: CheckedDataset) -> Markup:
 
 
 def _guess(guess: Problem, data: CheckedDataset) -> Markup:
-    label, details = "Yes, that is right", data.original.source.details
+    details = data.original.source.details
+    label = "Yes, that is right"
     yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
     sheets = [sheet for sheet in details.sheets if sheet != details.sheet][:_LISTED]
     read = [components.button(f"Read “{fmt.shorten(sheet, 40)}” instead", "sheet", sheet) for sheet in sheets]

@@ -138,7 +138,8 @@ def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: s
 def sent(value: str, data: CheckedDataset) -> dict[str, Any]:
     """The form as fields of ReadOptions, without those that the file's content decides. value: comes from the
     browser, so only known encodings and delimiters are taken; the reader checks shape, sheet and columns."""
-    typed, source = components.fields(value), data.original.source
+    typed = components.fields(value)
+    source = data.original.source
     how: dict[str, Any] = {}
     if typed.get("encoding") in files.ENCODINGS:
         how["encoding"] = typed["encoding"]
