@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pytest
 
