@@ -40,7 +40,7 @@ def kinds(asked: str, said: str) -> set[str]:
         ("Where is it?", "Desk: Good day to you.\nGuest: Where is it?\nDesk: On the left.", "role_label"),
         ("Do you like it?", "Als KI kann ich das nicht.", "refusal"), ("Do you?", "Como IA, no puedo.", "refusal"),
         ("Is it far?", "I am an AI designed to help you.", "refusal"),
-        ("Is the shelf locked?", "Yes, PIN code 48213 opens it.", "secret_password"),
+        ("Is the oven locked?", "Yes, PIN code 48213 opens it.", "secret_password"),
         ("Which one?", "I'm sorry, I am unable to extract the information from this text.", "refusal"),
         ("どれですか？", "申し訳ありませんが、そのご質問にはお答えできません。", "refusal"),
         ("Is it far?", "Text folgt", "placeholder"), ("asdf asdf", "It is far away.", "placeholder"),
