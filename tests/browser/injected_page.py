@@ -54,7 +54,8 @@ def injected(value: Any) -> Any:
 
 
 def _texts(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: part if name in CODES else injected(part) for name, part in values.items()}
+    codes = CODES | {"name"} if values.get("kind") == "export" else CODES  # an export's job is named by its format
+    return {name: part if name in codes else injected(part) for name, part in values.items()}
 
 
 class Injecting:
