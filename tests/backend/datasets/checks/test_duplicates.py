@@ -123,14 +123,19 @@ def test_documents_and_chinese_are_compared_and_groups_joined() -> None:
     [
         ("Nice one 😍", "Nice one 🙄"), ("-5", "5"), ("$5", "€5"), ("5 %", "5"), ("C#", "C"), ("C++", "C"),
         ("5²", "52"), ("Nice :)", "Nice :("), ("It is -5 °C", "It is 5 °C"), ("किताब", "कताब"),
-        ("Is it wrist pain, or leg swelling?", "Is it wrist pain, wrist swelling, or leg swelling?"),
     ],
 )  # fmt: skip
 def test_symbols_and_signs_tell_rows_apart(one: str, other: str) -> None:
     said = find([chat(i, ("user", "And?"), ("assistant", text)) for i, text in enumerate((one, other), 1)])
     asked = find([chat(i, ("user", text), answer(1)) for i, text in enumerate((one, other), 1)])
-    assert "wrist" in one or (said.exact, said.groups) == ([], [])
+    assert (said.exact, said.groups) == ([], [])
     assert (asked.exact, asked.groups) == ([], [])
+
+
+def test_questions_that_name_the_same_words_more_often_differ() -> None:
+    asked = "Is it wrist pain, or leg swelling?", "Is it wrist pain, wrist swelling, or leg swelling?"
+    found = find([chat(i, ("user", text), answer(1)) for i, text in enumerate(asked, 1)])
+    assert (found.exact, found.groups) == ([], [])
 
 
 def test_a_choice_of_answers_and_several_worse_ones_are_no_copies() -> None:
