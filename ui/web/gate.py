@@ -25,7 +25,7 @@ from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
 from ui.web import front_page
 from ui.web.guard import body_length, is_public, subscriber
-from ui.web.session_memory import QueuedEvents
+from ui.web.session_memory import QueuedEvents, joined
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
@@ -119,7 +119,7 @@ class Gate:
         elif reading and path == f"{_API}/upload_progress":
             await self.app(_renamed(scope, whose)[0], receive, send)
         elif reading and path.startswith(f"{_API}/heartbeat/"):
-            scope["path"] = _joined(path, whose)
+            scope["path"] = joined(path, whose)
             scope["raw_path"] = scope["path"].encode()
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload" and scope["method"] == "POST" and visitor:
@@ -165,7 +165,7 @@ class Gate:
 
     async def _event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         # Of all pages of this visitor together, what is on its way, waits or is being answered.
-        queued = sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
+        queued = sum(session.endswith(joined("", whose)) for session in self._events.sessions())
         if self._passing[whose] + queued >= _MOST_EVENTS:
             self._events.forget_unread(whose)  # so that the next event passes where only those are too many
             await _refuse(scope, receive, send, "You have too many requests open.", 429)
@@ -205,11 +205,11 @@ class Gate:
         if not body or not is_event or not self._files.may_name(whose, body):
             return None
         event = {name: body[name] for name in (*_EVENT_TYPES, "event_data") if name in body}
-        return json.dumps({**event, "session_hash": _joined(body["session_hash"], whose)}).encode()
+        return json.dumps({**event, "session_hash": joined(body["session_hash"], whose)}).encode()
 
     async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         body = _parsed(await _body(receive, _NOBODYS_EVENT) or b"") or {}
-        session, event = _joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
+        session, event = joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
         if not self._events.has(session, event):
             await _refuse(scope, receive, send)
             return
@@ -269,15 +269,11 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, why: str = _NOTHIN
     await PlainTextResponse(why, status, {"Refresh": _RETRY_AFTER} if status == 429 else None)(scope, receive, send)
 
 
-def _joined(session: str, visitor: str) -> str:
-    return f"{session}-{visitor}"
-
-
 def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:
     """The request with its session, or the name of its upload, joined to the visitor; and that name."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     ours = ("session_hash", "upload_id")
-    pairs = [(name, _joined(text, visitor) if name in ours else text) for name, text in pairs]
+    pairs = [(name, joined(text, visitor) if name in ours else text) for name, text in pairs]
     named = dict(pairs).get("session_hash", "")
     return {**scope, "query_string": urlencode(pairs).encode()}, named
 

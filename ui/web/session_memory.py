@@ -50,8 +50,13 @@ class Unread(dict[str, Queue[Any]]):
         self._events.pop(session, None)
 
 
+def joined(session: str, visitor: str) -> str:
+    """The session as the gate of a demo passes it on. visitor: hexadecimal."""
+    return f"{session}-{visitor}"
+
+
 def _visitor(session: str) -> str:
-    """To whom the gate of a demo joined a session; at home, the session itself."""
+    """To whom a session was `joined`; at home, the session itself."""
     return session.rpartition("-")[2]
 
 
