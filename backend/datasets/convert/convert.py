@@ -14,6 +14,8 @@ from backend.text.excerpt import excerpt
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
 
+_ANSWERS = ("answer", "completion", "chosen", "rejected")  # may be several that would all do
+
 
 class _Fields:
     """The fields of one record, looked up in their columns."""
@@ -45,6 +47,9 @@ class _Fields:
             return "true" if value else "false"
         if isinstance(value, (int, float)):
             return str(value)
+        if field in _ANSWERS and isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+            self.plan.others += [text for text in dict.fromkeys(value) if text != value[0]]
+            return str(value[0])
         if field not in ("system", "text") and (text := as_json(value)):
             return text
         fix = "Put it in quotes, or remove this example."
@@ -139,7 +144,7 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
     if isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(value[0].get("message"), dict):
         value = value[0]["message"]  # the first of several choices
     if isinstance(value, list) and value and isinstance(value[0], str):
-        return [_assistant(value[0])]  # the first of several that would do
+        return [_assistant(fields.text(field))]
     if text := as_json(value):
         return [_assistant(text)]
     if isinstance(value, dict):

@@ -53,7 +53,7 @@ def _asked(record: Mapping[str, Any], columns: Columns) -> dict[str, str]:
     if answer is None or record[answer] is None or "prompt" in columns.find("prompt"):
         return {}
     prompt = next((column for column, value in record.items() if column != answer and _is_open(value)), None)
-    if prompt is None and _is_chat(record[answer]):
+    if prompt is None and is_chat(record[answer]):
         prompt = columns.find("question").get("question")
     return {"prompt": prompt, "completion": answer} if prompt and prompt != answer else {}
 
@@ -102,11 +102,11 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
 
 def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
     named = columns.find("messages").get("messages")
-    if named and (named in CHAT_BY_NAME or _is_chat(record[named]) or is_turns(record[named])):
+    if named and (named in CHAT_BY_NAME or is_chat(record[named]) or is_turns(record[named])):
         return named
     answers = columns.find("chosen", "rejected", "prompt", "completion").values()
     rest = (column for column in record if column not in answers and plain_name(column) not in _EARLIER)
-    return next((column for column in rest if _is_chat(record[column])), None)
+    return next((column for column in rest if is_chat(record[column])), None)
 
 
 def is_turns(value: Any) -> bool:
@@ -115,7 +115,8 @@ def is_turns(value: Any) -> bool:
     return all(isinstance(turn, dict) and turn and SPEAKERS.keys() > turn.keys() for turn in turns)
 
 
-def _is_chat(value: Any) -> bool:
+def is_chat(value: Any) -> bool:
+    """Whether a value is a conversation: a list of messages, its JSON, or a text with a template's marks."""
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], dict) and any(key in value[0] for key in ROLE_KEYS)
     if not isinstance(value, str):

@@ -99,11 +99,8 @@ def lacks_answers(records: Sequence[dict[str, Any]]) -> bool:
     """Whether rows are a help desk's tickets of which no column holds an answer."""
     names = dict.fromkeys(name for record in records for name in record)
     words = {name: set(plain_name(name).split("_")) for name in names}
-    texts = [
-        name
-        for name in names
-        if _measure(name, records).is_text and not what_it_holds(name, [record.get(name) for record in records])
-    ]
+    cells = {name: [record.get(name) for record in records] for name in names}
+    texts = [name for name in names if _measure(name, records).is_text and not what_it_holds(name, cells[name])]
     desk = sum(not DESK.isdisjoint(words[name]) for name in names)
     return desk >= _OF_DESK and all(words[name] & (DESK | ASKED) for name in texts)
 

@@ -43,7 +43,7 @@ class SeveralReadings(NoExamples):
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
     accepted. fixed: the mapping holds for every row. guessed: it is a guess by content. rival: a column that may be
-    one of them, too. used: the mapping over all rows. columns: every column seen. unused_keys: inside messages."""
+    one of them, too. used: the mapping over all rows. columns: all seen. unused_keys: in messages. others: answers."""
 
     shape: str
     mapping: dict[str, str]
@@ -54,6 +54,7 @@ class Plan:
     used: dict[str, str] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
+    others: list[str] = field(default_factory=list)
     _known: dict[tuple[str, ...], Match | None] = field(default_factory=dict)
     _first_lines: dict[str, int] = field(default_factory=dict)
 
@@ -215,7 +216,7 @@ def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, st
     if shape != "messages":
         return True
     chats = [chat for record in records if isinstance(chat := record.get(mapping["messages"]), list)]
-    first = [message for chat in chats for message in chat[:2] if isinstance(message, dict)]
-    usual = sum(message.get("role") in ("system", "user", "assistant", "tool", "developer") for message in first)
-    parts = sum("parts" in message and "content" not in message for message in first)
-    return 2 * usual < len(first) or 2 * parts > len(first)
+    last = [message for chat in chats for message in chat[-2:] if isinstance(message, dict)]
+    usual = sum(message.get("role") in ("system", "user", "assistant", "tool", "developer") for message in last)
+    parts = sum("parts" in message and "content" not in message for message in last)
+    return 2 * usual <= len(last) or 2 * parts > len(last)

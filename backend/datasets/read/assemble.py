@@ -14,7 +14,7 @@ from backend.datasets.read.encoding import Encoding, NotUtf8
 from backend.datasets.read.file import File, OpenSource
 from backend.errors import BadInput
 from backend.records.reading import Limits, RowFault
-from backend.records.rows import Dataset, Problem, Row, Source
+from backend.records.rows import Dataset, PassedOver, Problem, Row, Source
 from backend.records.units import MIB, format_size
 from backend.text.excerpt import excerpt
 
@@ -31,6 +31,7 @@ class _Collector:
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
         self.originals: dict[int, Any] = {}
+        self.passed: list[PassedOver] = []
         self.total_rows = 0
         self._plan, self._limits, self._settled = plan, limits, settled
         self._stored = 0  # characters
@@ -58,6 +59,7 @@ class _Collector:
             self.total_rows += 1
             if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
                 self.originals[self.total_rows] = value
+            self._plan.others.clear()
             try:
                 row = self._row(line, value)
                 self._stored += check_size(row, self._limits)
@@ -69,6 +71,7 @@ class _Collector:
             else:
                 row.line, row.row = line, self.total_rows
                 self.rows.append(row)
+                self.passed += [PassedOver("other answer", excerpt(it, width=200), line) for it in self._plan.others]
 
     def _row(self, line: int, value: Any) -> Row:
         if isinstance(value, RowFault):
@@ -139,7 +142,7 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
             mapping=plan.used or plan.mapping,
             ignored=collector.ignored(),
             details=opened.details,
-            passed=tuple(opened.passed[:_PASSED]),
+            passed=tuple([*opened.passed, *collector.passed][:_PASSED]),
         )
         return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
 

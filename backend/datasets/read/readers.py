@@ -13,6 +13,7 @@ from backend.datasets.read.formats import (
     chats,
     delimited,
     documents,
+    intents,
     json,
     markup,
     notes,
@@ -68,6 +69,7 @@ def open_file(file: File) -> OpenSource:
     faults = (value.kind for _, value in opened.sample() if isinstance(value, RowFault))
     if not file.encoding.settled and "bad_encoding" in faults:
         raise NotUtf8  # before the few rows in plain letters are judged
+    intents.spread_intents(opened)
     if file.options.shape is None and not file.options.mapping:
         for read in OF_RECORDS:
             read(opened, file.options)

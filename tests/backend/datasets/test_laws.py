@@ -80,6 +80,7 @@ def letters(text: str) -> str:
 def told(data: Dataset) -> str:
     """Everything that is in an example or is named."""
     said = [text for row in data.rows for text in sources.texts(row)]
+    said += [message["content"] for row in data.rows for message in row.rejected or ()]
     said += [part.text for part in data.source.passed] + [p.quote + p.message for p in data.problems]
     ignored = [str(row[name]) for row in data.originals.values() for name in data.source.ignored if name in row]
     return letters("".join([*said, *ignored, *data.source.mapping.values(), *data.source.ignored]))

@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.datasets.chats import clean
 from backend.datasets.chats.paths import find
-from backend.datasets.convert.detect import ROLE_KEYS, Record
+from backend.datasets.convert.detect import ROLE_KEYS, Record, is_chat
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.file import OpenSource
 from backend.files.json_file import read_json
@@ -65,8 +65,11 @@ def _flat(record: Record, nested: Nested) -> Iterator[Record]:
                 for name, paths in nested.columns.items()
             }
             columns = {name: cell for name, cell in cells.items() if cell}
+            answers = [text for path in nested.columns.get("answer", ()) for text in find(row, path)]
+            if len(answers) > 1:  # of several people, of which any would do
+                columns["answer"] = [clean.html(text) for text in answers] if nested.html else answers
             if nested.answers == "argilla_columns":
-                columns = {name: cell for name, cell in value.items() if isinstance(cell, str) or _is_chat(cell)}
+                columns = {name: cell for name, cell in value.items() if isinstance(cell, str) or is_chat(cell)}
             for entries in find(value, nested.spread) if nested.spread else ():
                 columns |= entries if isinstance(entries, dict) else {}
             if nested.answers:
@@ -129,7 +132,7 @@ def _answered(columns: dict[str, Any], answers: Mapping[str, str]) -> dict[str, 
     if len(answers) != 1:
         return columns | {f"{name} (answer)" if name in columns else name: text for name, text in answers.items()}
     (answer,) = answers.values()
-    chats = [name for name, value in columns.items() if _is_chat(value)]
+    chats = [name for name, value in columns.items() if isinstance(value, list) and is_chat(value)]
     if len(chats) == 1:
         chat = columns[chats[0]]
         role = next(key for key in ROLE_KEYS if key in chat[0])
@@ -140,8 +143,3 @@ def _answered(columns: dict[str, Any], answers: Mapping[str, str]) -> dict[str, 
         return {"question": columns[texts[0]], "answer": answer}
     before = {name: f"{name} before" if plain_name(name) in _ANSWER_NAMES else name for name in columns}
     return {**{before[name]: value for name, value in columns.items()}, "answer": answer}
-
-
-def _is_chat(value: Any) -> bool:
-    first = value[0] if isinstance(value, list) and value else None
-    return isinstance(first, dict) and any(key in first for key in ROLE_KEYS)
