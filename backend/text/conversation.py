@@ -42,10 +42,7 @@ def answers(row: Row) -> list[str]:
 
 def last_answer(row: Row) -> str:
     """The text of the last assistant turn, "" without one."""
-    for message in reversed(row.messages):
-        if message["role"] == "assistant":
-            return content(message)
-    return ""
+    return next((content(m) for m in reversed(row.messages) if m["role"] == "assistant"), "")
 
 
 def question(row: Row) -> str:

@@ -10,7 +10,7 @@ from backend.datasets.checks.issues import accidents, problem
 from backend.datasets.checks.near_duplicates import contradict, gist
 from backend.datasets.checks.patterns import asks_for, pattern
 from backend.records.rows import Problem, Row
-from backend.text.conversation import answers, content, last_answer, question
+from backend.text.conversation import answers, content, instruction, last_answer, question
 from backend.text.excerpt import excerpt
 from backend.text.normalize import same_rows
 
@@ -42,11 +42,12 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that repeat one sentence five times or more, and last answers of the same few words."""
     for row in rows:
-        if repetition := next(filter(None, map(repeated, answers(row))), None):
-            message = f"The answer repeats one sentence {repetition[1]} times; the model would learn to repeat itself."
-            yield problem(row, "repetition", message, excerpt(repetition[0]))
-        elif _repeats_words(answer := last_answer(row).strip()):
-            yield problem(row, "repeated_words", quote=excerpt(answer))
+        found = next(filter(None, map(repeated, answers(row))), None)
+        answer = last_answer(row).strip()
+        if not (found or _repeats_words(answer)) or asks_for("repetition", f"{instruction(row)}\n{question(row)}"):
+            continue  # or else it is a song, or was to say it many times
+        message = f"The answer repeats one sentence {found[1]} times; the model would learn that." if found else ""
+        yield problem(row, "repetition" if found else "repeated_words", message, excerpt(found[0] if found else answer))
 
 
 def _repeats_words(answer: str) -> bool:

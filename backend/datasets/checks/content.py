@@ -33,20 +33,26 @@ def _invisible(match: re.Match[str]) -> str | None:
 # The bytes 0x80 to 0xBF as they look when UTF-8 is read as Latin-1 or as Windows-1252.
 _WINDOWS = {bytes([b]).decode("cp1252"): b for b in range(0x80, 0xA0) if b not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 _AS_BYTE = {**{chr(b): b for b in range(0x80, 0x100)}, **_WINDOWS}
+# What a console makes of UTF-8, with the first bytes of letters and of quotes.
+_OF_CONSOLE = {bytes([b]).decode(page): b for page in ("cp850", "cp437") for b in range(0x80, 0xC0)}
+_OF_CONSOLE |= {"┬": 0xC2, "├": 0xC3, "Ô": 0xE2, "Γ": 0xE2}
 _AFTER = "".join(sorted(c for c, b in _AS_BYTE.items() if b < 0xC0))
 _QUOTES = "‘’“”–—…‹›«»"  # these also follow a letter in correct text
 _TAIL = re.escape(_AFTER)
 _SURE_TAIL = re.escape("".join(c for c in _AFTER if c not in _QUOTES))
 _SEQUENCE = f"(?:[\u00c2-\u00df][{_TAIL}]|[\u00e0-\u00ef][{_TAIL}]{{2}}|[\u00f0-\u00f4][{_TAIL}]{{3}})"
+_CONSOLE_TAIL = re.escape("".join(c for c, b in _OF_CONSOLE.items() if b < 0xC0))
 _MOJIBAKE = re.compile(
-    f"{_SEQUENCE}{{2,}}|[ÂÃÄÅ][{_SURE_TAIL}]|â[€‚„†‡ˆ‰™\u0080-\u0089][{_TAIL}]|ð[Ÿ\u009f][{_TAIL}]{{2}}"
+    f"(?=[\u00c2-\u00f4├┬Γ])(?:{_SEQUENCE}{{2,}}|[ÂÃÄÅ][{_SURE_TAIL}]|â[€‚„†‡ˆ‰™\u0080-\u0089][{_TAIL}]|ð[Ÿ\u009f][{_TAIL}]{{2}}"
+    f"|[├┬](?<=[^\\W\\d_].)[{_CONSOLE_TAIL}]|[ÔΓ]Ç[{_CONSOLE_TAIL}])"
 )
 
 
 def _correct_letters(match: re.Match[str]) -> str | None:
     """The match as it was before UTF-8 was read in another encoding; None when that is not what happened."""
+    table = _OF_CONSOLE if match.group()[0] in "┬├ÔΓ" else _AS_BYTE
     try:
-        correct = bytes(_AS_BYTE[c] for c in match.group()).decode("utf-8")
+        correct = bytes(table[c] for c in match.group()).decode("utf-8")
     except UnicodeDecodeError:
         return None
     return correct if correct.isprintable() or correct == "\u00a0" else None

@@ -7,6 +7,7 @@ named by their position in the list.
 """
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,12 @@ from backend.text.conversation import content, full_text, instruction, last_answ
 from backend.text.normalize import Groups, normalize, same_rows
 
 Pairs = list[tuple[int, int]]
+_NAME = re.compile(r"\b[A-Z\u00c0-\u00de][\w\u2019'-]+")
 _SAID = 0.75  # of the words of two answers
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
+_FORM = 20  # rows with the same question, from which on it is a form and each answer another one
 _LABELLED = 4  # rows with the same answer, from which on it is a label and no wording
 
 
@@ -55,15 +58,12 @@ def find(rows: Sequence[Row]) -> Duplicates:
     near, related = _near([rows[i] for i in distinct])
     groups = connected([*exact, *([distinct[a], distinct[b]] for a, b in near)])
     asking = [[distinct[a], distinct[b]] for a, b in related]
-    passages: dict[int, list[int]] = defaultdict(list)
-    for position, row in enumerate(rows):
-        if row.passage:
-            passages[row.passage].append(position)
+    of_passage = same_rows(rows, lambda row, _: row.passage or None)
     same_question = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
     # a more common question is the data's form
     most = max(near_duplicates.MIN_BOILERPLATE, near_duplicates.BOILERPLATE * len(rows))
     asking += [group for group in same_question if len(group) <= most]
-    return Duplicates(exact, groups, connected([*groups, *asking, *passages.values()]))
+    return Duplicates(exact, groups, connected([*groups, *asking, *of_passage]))
 
 
 def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Iterator[Problem]:
@@ -109,10 +109,12 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     """The pairs of near-duplicates, and the pairs with almost the same question."""
     asking = [i for i, row in enumerate(rows) if row.text is None and question(row).count(" ") >= _MIN_WORDS - 1]
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
+    chats = (row for row in rows if row.text is None)
+    alike, said = dict.fromkeys(related), Counter(part(row) for row in chats for part in (question, last_answer))
     related += _same_gist(rows)
     near = dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related])
-    said = Counter(map(last_answer, rows))
-    return [(a, b) for a, b in near if _is_near(rows[a], rows[b], said)], related
+    few = [pair for pair in near if pair in alike or said[last_answer(rows[pair[0]])] < _LABELLED]  # or else wordings
+    return [(a, b) for a, b in few if _is_near(rows[a], rows[b], said)], related
 
 
 def _same_gist(rows: Sequence[Row]) -> Pairs:
@@ -126,8 +128,8 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
 
 def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     """Whether two rows are nearly the same: their instructions and questions mean the same, and so do their answers,
-    but for a few words. Several ways of asking are wanted, as are several worse answers. said: how many rows have each
-    answer."""
+    but for a few words, unless many rows ask the same. Several ways of asking are wanted, as are several worse
+    answers. said: how many rows have each question, and each answer."""
     if one.passage and one.passage == other.passage:
         return False  # several ways of asking about one passage have the same answer on purpose
     if one.text is not None or other.text is not None:
@@ -135,10 +137,12 @@ def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     answers = {last_answer(one), last_answer(other)}
     if one.rejected != other.rejected or (len(answers) > 1 and all(said[text] >= _LABELLED for text in answers)):
         return False
+    names = [_NAME.findall(question(row)) for row in (one, other)]
+    turned = names[0] != names[1] and sorted(names[0]) == sorted(names[1])  # "from Anna to Ben", and back
     asked, rules, reply = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
-    alike = len(reply[0] & reply[1]) >= _SAID * len(reply[0] | reply[1])
+    alike = len(reply[0] & reply[1]) >= _SAID * len(reply[0] | reply[1]) and said[question(one)] < _FORM
     same = same_words(*reply) or (alike and same_details(last_answer(one), last_answer(other)))
-    return same and same_words(*asked) and rules[0] == rules[1]
+    return same and same_words(*asked) and rules[0] == rules[1] and not turned
 
 
 def _contradict(one: Row, other: Row) -> bool:

@@ -15,7 +15,7 @@ from backend.text.conversation import content, last_answer
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
 
-_REFUSES, _OF_AI = any_of(WORD_LISTS["refusal"]), any_of(WORD_LISTS["ai"])
+_REFUSES, _OF_AI = any_of(WORD_LISTS["refusal"], WORD_LISTS["unless_told"]), any_of(WORD_LISTS["ai"])
 _AI = WORD_LISTS["ai_names"]  # one of which such an answer has
 _SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say so, too."
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
@@ -49,7 +49,8 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         chats = [(row, answer.removesuffix(ending).rstrip() or answer, asked) for row, answer, asked in chats]
     yield from form.find(chats)
     yield from _cut_off(chats)
-    for kind, test, message in _TESTS:
+    dialogues = 2 * sum(_SPEAKER.match(answer) is not None for _, answer, _ in chats) > len(chats)
+    for kind, test, message in _TESTS[dialogues:]:
         found = [row for row, answer, asked in chats if test(answer, asked) and not asks_for(kind, asked)]
         if len(found) <= max(_COMMON * len(chats), 3):
             yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
@@ -128,8 +129,8 @@ def _is_told(answer: str, asked: str) -> bool:
 
 
 _TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (
+    ("role_label", _is_labelled, ""),  # first: no fault where dialogues are to be written
     ("answer_in_question", _is_told, ""),
-    ("role_label", _is_labelled, ""),
     ("placeholder", lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
     ("leftover_thought", lambda answer, _: "</think" in answer, ""),
     ("refusal", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),

@@ -39,9 +39,10 @@ _FORM = 4  # texts
 _ADVICE = 200  # characters of an answer that is advice
 _LABEL = 20  # characters; longer words are sentences of a script without spaces
 _FIRST = 3  # words, among which "yes" and "no" answer
+_TELLING = 3  # words that tell what a text is about; with fewer, all of its words count
 _WORD_LENGTH = 5  # letters of a word in which one can be a typo
 _COUNTS, _YES, _NO = (set(WORD_LISTS[name].split()) for name in ("counts", "yes", "no"))
-_CODE = pattern("data")
+_CODE, _QUOTED_CODE = pattern("data"), pattern("quoted_code")
 _DOUBLED = re.compile(r"(.)\1")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
@@ -68,10 +69,12 @@ def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
 
 
 def gist(text: str) -> frozenset[str]:
-    """The words that carry a text's meaning, as often as they are said: also "not" and numbers, but no articles."""
+    """What carries a text's meaning, as often as it is said: words, "not" and numbers, but no articles; and each piece
+    of code, whose signs are no words."""
     words = _words(_CONTRACTED.sub(" not", text))
-    counts = Counter([word for word in words if word not in FUNCTION_WORDS] or words)
-    return frozenset(word + "+" * again for word, times in counts.items() for again in range(times))
+    telling = [word for word in words if word not in FUNCTION_WORDS]
+    counts = Counter([*(telling if len(telling) >= _TELLING else words), *_QUOTED_CODE.findall(text)])
+    return frozenset(word + "×" * again for word, times in counts.items() for again in range(times))
 
 
 def same_words(one: frozenset[str], other: frozenset[str]) -> bool:

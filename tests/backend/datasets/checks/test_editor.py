@@ -9,6 +9,7 @@ from backend.datasets.checks.near_duplicates import contradict
 from backend.text.conversation import last_answer
 from tests.backend.datasets.builders import SYSTEM, answer, chat, clean_rows, dataset, question
 
+WORDS = [f"{first}{second}land" for first in "BFGHKLM" for second in "aeo"]
 CUT = "The parcel leaves our warehouse on the next day, and after that it usually takes between four and"
 
 
@@ -74,6 +75,11 @@ def test_what_an_editor_sends_back(asked: str, said: str, kind: str) -> None:
         ("Where are you?", "On Mill Street, opposite the town hall, from 9 to 5."), ("Call?", "/hotels/{{Id}}?n={{N}}"),
         ("When does it open?", "Answer the bell, please: we open at nine, and we close at five."),
         ("Is it open?", "**Result:** It is open.\n\n**Answer:** Until six, on all days but Monday."),
+        ("May I pass?", "I can't help you, said the guard, and closed the gate."),
+        ("Write the lyrics of a song.", "Come with me tonight, my love.\n" * 6), ("Say it ten times.", "heart " * 10),
+        ("Do you have a favorite subject?", "As an AI, I do not have favorites."),
+        ("Write an ad for: un servicio para tener más seguidores reales en la red",
+         "Con este servicio tengo más amigos en la red, y los que me siguen no son máquinas; es lo mejor que vi."),
     ],
 )  # fmt: skip
 def test_what_an_editor_lets_pass(asked: str, said: str) -> None:
@@ -103,6 +109,8 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     rows = [chat(n, ("user", "What is in it?"), ("assistant", "Egg, an allergen.")) for n in (3, 5, 8, 9)]
     for count, where in ((1, "(example 3)"), (3, "(examples 3, 5, 8)"), (4, "(examples 3, 5, 8 and others)")):
         assert where in next(it.message for it in check(dataset(rows[:count])).problems if it.kind == "health_claims")
+    calls = [(word, f"Rep: {said}\nCustomer: Tell me more about it.\nRep: Gladly.") for word, said in sound]
+    assert found_in(calls) == []
     cut = [(f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]]
     assert found_in([*sound[5:], *cut]) == [(n, "cut_off") for n in range(36, 41)]
     lost = (
@@ -138,6 +146,7 @@ def test_what_many_examples_have_is_one_note_about_the_file() -> None:
         ("It is 24 degrees.", "28 degrees.", True), ("It is a loaf.", "No loaf is ours.", False),
         ("bug", "praise", True), ('{"n": 2}', '{"n": 3}', True), ("By mail.", "By mail, within a day.", False),
         ("It is a form of rule.", "A term of law.", False), ("Yes, with a key.", "Yes, the door has one.", False),
+        ("A loaf is a loaf.", "Charges, and more charges.", False), ("Use `v>2`.", "Use `v<2`.", False),
         ("Yes, no problem.", "Sure, that works.", False), ("Certainly not.", "No, we don't.", False),
     ],
 )  # fmt: skip
@@ -151,6 +160,16 @@ def test_another_question_about_one_passage_is_another_example() -> None:
              ("Why did it grow?", "the harbor"), ("Whom did it feed?", "fishermen")]  # fmt: skip
     rows = [chat(n, ("user", text + passage), ("assistant", said)) for n, (text, said) in enumerate(asked)]
     assert find(rows).groups == [[0, 1]]
+
+
+def test_copies_that_differ_in_a_sign_of_code_or_word_an_intent_are_none() -> None:
+    asked = [("Show me `>v` on it.", "It is 2 6 4."), ("Show me `<v` on it.", "It is 4 6 2.")]
+    asked += [(text, "Come to the desk on the left.") for text in ("Where to pay?", "To pay where?", "Desk?", "Pay?")]
+    asked += [("Did Anna Lee text Ben Roy?", "No, she did not."), ("Did Ben Roy text Anna Lee?", "No, she did not.")]
+    asked += [("What is it about?", f"The prices of {word}, by month, in the years before.") for word in WORDS]
+    rows = [chat(n, ("user", text), ("assistant", said)) for n, (text, said) in enumerate(asked)]
+    assert find(rows).groups == []
+    assert find(rows[:4]).groups == [[2, 3]], "a copy in another order"
 
 
 def test_copies_that_differ_in_a_name_are_none() -> None:
