@@ -126,29 +126,29 @@ class Allocator:
 
 
 class Heap:
-    """Counts what `Allocator` counts for main memory, by the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD).
-    Blocks over 32 MiB go back to the system when they are freed; smaller ones stay with the process."""
+    """Counts what `Allocator` counts (of `reserved` only the peak) for main memory, by the rules of glibc's malloc
+    (mallopt(3), M_MMAP_THRESHOLD). Blocks over 32 MiB go back to the system when they are freed; smaller ones stay
+    with the process."""
 
     def __init__(self) -> None:
-        self.allocated = self.peak_allocated = 0
-        self.reserved = self.peak_reserved = 0
+        self.allocated = self.peak_allocated = self.peak_reserved = 0
         self._small = self._kept = 0
 
     def allocate(self, size: int) -> Block:
         """A block of `size` bytes, in use until `release`."""
         if size <= _MAPPED:
             self._small += size
-            self._kept = max(self._kept, self._small)
-        self._count(size)
+            if self._small > self._kept:
+                self._kept = self._small
+        self.allocated += size
+        if self.allocated > self.peak_allocated:
+            self.peak_allocated = self.allocated
+        reserved = self._kept + self.allocated - self._small
+        if reserved > self.peak_reserved:
+            self.peak_reserved = reserved
         return Block(0, 0, size)
 
     def release(self, block: Block) -> None:
         if block.size <= _MAPPED:
             self._small -= block.size
-        self._count(-block.size)
-
-    def _count(self, change: int) -> None:
-        self.allocated += change
-        self.reserved = self._kept + self.allocated - self._small
-        self.peak_allocated = max(self.peak_allocated, self.allocated)
-        self.peak_reserved = max(self.peak_reserved, self.reserved)
+        self.allocated -= block.size
