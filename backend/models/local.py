@@ -14,6 +14,7 @@ from backend.files.atomic import write_text
 from backend.files.json_file import read_if_json
 from backend.files.listing import files_in, text_of
 from backend.models import bundled, hub_token, model_folder
+from backend.records.base import read_record
 from backend.records.specs import ModelRef, RunSpec
 from backend.records.units import MIB
 from backend.settings import Workspace, child_path
@@ -142,7 +143,7 @@ def relocate(spec: RunSpec, run_folder: Path) -> RunSpec:
 def read_run(run_folder: Path) -> RunSpec:
     """The spec of the training run in `run_folder`, see `relocate`. Raises RunProblem when there is none."""
     try:
-        spec = RunSpec.model_validate_json((run_folder / "spec.json").read_text("utf-8"))
+        spec = read_record(RunSpec, run_folder / "spec.json")
     except (OSError, ValueError) as error:
         raise RunProblem("This is not a training run.", "It has no readable spec.json.", "Choose another.") from error
     return relocate(spec, run_folder)

@@ -12,6 +12,7 @@ from ui.services.demo.visitor_apps import VisitorApps
 from ui.web.gate import VISITOR, WHY_NONE
 
 _SAME_FOR_ALL = ("policy",)
+_APP = "apprentice.app"  # in the scope of a request, once it was asked for
 
 
 def no_visitor(why: str) -> NotInDemo:
@@ -25,6 +26,11 @@ def no_visitor(why: str) -> NotInDemo:
         "This demo tells its visitors apart by one, and a browser may refuse it inside another page.",
         f"{own}, or allow its cookies and reload the page.",
     )
+
+
+def _scope() -> dict[str, Any]:
+    request = LocalContext.request.get(None)
+    return getattr(getattr(request, "request", request), "scope", {})
 
 
 class PerVisitor:
@@ -51,11 +57,13 @@ class PerVisitor:
         """The services of the visitor who sent the current request. Raises NotInDemo without one."""
         if not self._built:
             return self._apps.base
-        return self._apps.app(self._visitor())
+        scope = _scope()
+        if _APP not in scope:  # a tick asks for dozens of services, and each would look for the visitor's folder
+            scope[_APP] = self._apps.app(self._visitor())
+        return cast(App, scope[_APP])
 
     def _visitor(self) -> str:
-        request = LocalContext.request.get(None)
-        scope = getattr(getattr(request, "request", request), "scope", {})
+        scope = _scope()
         visitor: str | None = scope.get(VISITOR)
         if visitor is None:
             raise no_visitor(scope.get(WHY_NONE, ""))
