@@ -72,6 +72,7 @@ def test_copies_and_single_clusters_say_nothing_new() -> None:
     assert cluster_bootstrap(scores, [0.0] * 6, "abcdef") == once
 
 
+@pytest.mark.slow
 def test_the_bootstrap_covers_the_true_difference_as_often_as_it_says() -> None:
     draw, covered = random.Random(1), 0
     for trial in range(120):

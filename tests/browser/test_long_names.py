@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 OUTSIDE = (Path(__file__).parent / "outside.js").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_path: Path) -> None:
     with made_up_page(tmp_path, module="tests.browser.long_page") as url:
         page = open_page(url)

@@ -221,6 +221,7 @@ def test_where_memory_is_short_fewer_questions_are_answered_at_once(
     assert opened == [5, 2]
 
 
+@pytest.mark.slow
 @needs_llama_cpp
 def test_numbers_that_become_invalid_within_an_answer_end_it(
     workspace: Workspace, shallow_model: Path, tmp_path: Path
@@ -335,6 +336,7 @@ def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
         open_engine("llama.cpp", workspace, shallow_model, folder)
 
 
+@pytest.mark.slow
 @needs_llama_cpp
 def test_an_adapter_of_a_layer_that_the_converter_takes_apart(
     workspace: Workspace, shallow_model: Path, tmp_path: Path
@@ -361,6 +363,7 @@ def test_an_adapter_of_a_layer_that_the_converter_takes_apart(
     assert one != pytest.approx(base, rel=0.05)
 
 
+@pytest.mark.slow
 @needs_llama_cpp
 def test_the_engine_is_chosen_by_what_it_can_hold(
     workspace: Workspace, shallow_model: Path, shallow_adapter: Path, tiny_model: Path,

@@ -145,6 +145,7 @@ class TestVoting:
                 BlindTest.model_validate(stored)
 
 
+@pytest.mark.slow
 def test_equal_systems_are_seldom_told_apart() -> None:
     """2,000 tests of 40 questions, looked at after every vote: at most one of 20 gives a verdict."""
     draw = random.Random(7)

@@ -332,6 +332,7 @@ def test_a_full_disk_is_reported_before_the_export(tiny_export: NewExport, monke
     assert_nothing_offered(work)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
 def test_without_llama_cpp_python_two_types_are_made_and_checked_and_the_others_are_not(
     shallow_export: NewExport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

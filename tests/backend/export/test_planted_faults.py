@@ -95,6 +95,7 @@ def noticed(chat: Chat, file: Path, expected: Expected) -> list[str]:
     return [check.sentence for check in (same, found) if not check.ok]
 
 
+@pytest.mark.slow
 def test_each_fault_is_noticed(
     chat: Chat, shallow_f16: Path, expected: Expected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

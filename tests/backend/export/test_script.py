@@ -168,11 +168,12 @@ def test_a_script_with_another_loss_or_gradient_is_not_exported(
         assert "2.2000 and 2.0000" in check.sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
         pytest.param({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}, id="lora"),
-        pytest.param({"method": "full", "learning_rate": 1e-3}, id="full", marks=pytest.mark.slow),
+        pytest.param({"method": "full", "learning_rate": 1e-3}, id="full"),
     ],
 )
 def test_for_pairs_too_the_script_repeats_the_runs_whole_loss_curve(
@@ -300,12 +301,13 @@ def test_it_orders_rows_like_the_run(rows: int, batch: int, general: int) -> Non
         assert theirs(lengths, batch, 5, epoch, general) == epoch_batches(lengths, batch, 5, epoch, general)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "settings"),
     [
         pytest.param(make_run, {}, id="lora"),
-        pytest.param(make_run, {"method": "full", "learning_rate": 1e-3}, id="full", marks=pytest.mark.slow),
-        pytest.param(make_pairs_run, {}, id="pairs", marks=pytest.mark.slow),
+        pytest.param(make_run, {"method": "full", "learning_rate": 1e-3}, id="full"),
+        pytest.param(make_pairs_run, {}, id="pairs"),
     ],
 )
 def test_the_script_of_a_version_that_continues_another_one_starts_from_its_weights(

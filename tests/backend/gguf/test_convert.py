@@ -72,13 +72,10 @@ def test_text_in_a_chat_is_no_control_token(chat: Chat, bundled_gguf: Path, bund
     assert sum(token in (0, 1, 2) for token in ids) == sum(token in (0, 1, 2) for token in plain)
 
 
-@pytest.mark.parametrize("sizes", [(60_000_000, 2_000_000, 100_000, 1000), (24, 4, 3, 0)])
-def test_a_truncated_file_fails_in_the_child_only(
-    chat: Chat, bundled_gguf: Path, tmp_path: Path, sizes: tuple[int, ...]
-) -> None:
+def test_a_truncated_file_fails_in_the_child_only(chat: Chat, bundled_gguf: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     shutil.copyfile(bundled.gguf_file(), broken)
-    for size in sizes:
+    for size in (60_000_000, 100_000, 24, 0):
         os.truncate(broken, size)  # the fewest bytes are no GGUF at all
         with pytest.raises(ChatFailed, match=r"broken\.gguf can't be opened"):
             chat.open(gguf=broken)

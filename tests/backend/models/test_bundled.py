@@ -227,6 +227,7 @@ def test_it_tokenizes_like_llama_cpp(bundled_model: Path) -> None:
     assert [text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b] == []
 
 
+@pytest.mark.slow
 def test_it_answers_like_llama_cpp_token_for_token(bundled_model: Path, f16: Path, workspace: Workspace) -> None:
     """A fault in unpacking (rotary order, tied weights, dtype) would give answers that look almost right."""
     import torch

@@ -132,6 +132,7 @@ def test_what_programs_ask_for(work: FakeWork, url: str) -> None:
         ask(**ASK)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
 def test_a_model_that_never_learned_to_call_must(workspace_with_model: Workspace, bundled_gguf: Path) -> None:
     """One function, or one of two, with a template that has tools; at once and streamed, whole and cut off. Of all
@@ -212,6 +213,7 @@ def test_a_model_that_learned_a_tool_calls_it(work: FakeWork, shallow_model: Pat
         assert (found.function.name, json.loads(found.function.arguments)) == tuple(function.values())
 
 
+@pytest.mark.slow
 def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_model: Path) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
     run = workspace.runs / new_id()
