@@ -19,10 +19,12 @@ from backend.datasets.chats.shape import message_rows, nested_messages
 from backend.datasets.chats.threads import Post, read_threads
 from backend.datasets.convert.detect import ROLE_KEYS, Record, match
 from backend.datasets.convert.messages import CONTENT_KEYS
+from backend.datasets.convert.shapes import SPEAKERS
 from backend.records.reading import RowFault
 from backend.records.rows import PassedOver
 
 _LOOKED_AT = 200  # records
+_SPEAKERS = {*SPEAKERS, "developer", "function"}
 _LONG, _FEW = 3, 50  # answers in an example, and examples, by which it is offered to divide them
 _LISTED = 200  # people to choose from on the page
 
@@ -53,7 +55,7 @@ def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
 
 
 def _needs_no_reading(record: dict[str, Any]) -> bool:
-    """Whether a record is an example as training files have it: its messages have a role and a content."""
+    """Whether a record is an example as training files have it: its messages have a known role and a content."""
     matched = match(record)
     if matched is None or matched.shape == "text":
         return False
@@ -61,7 +63,7 @@ def _needs_no_reading(record: dict[str, Any]) -> bool:
     first = chat[0] if isinstance(chat, list) and chat else None
     if not isinstance(first, dict) or not first:
         return True
-    speaker = "role" in first or any(key in first and not isinstance(first[key], dict) for key in ROLE_KEYS)
+    speaker = any(str(first.get(key)).casefold() in _SPEAKERS for key in ROLE_KEYS)
     return speaker and any(key in first for key in CONTENT_KEYS)
 
 

@@ -113,7 +113,7 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     alike, said = dict.fromkeys(related), Counter(part(row) for row in chats for part in (question, last_answer))
     related += _same_gist(rows)
     near = dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related])
-    few = [pair for pair in near if pair in alike or said[last_answer(rows[pair[0]])] < _LABELLED]  # or else wordings
+    few = [pair for pair in near if said[last_answer(rows[pair[0]])] < (_FORM if pair in alike else _LABELLED)]
     return [(a, b) for a, b in few if _is_near(rows[a], rows[b], said)], related
 
 

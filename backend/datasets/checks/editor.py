@@ -36,7 +36,7 @@ _RARE = 0.05  # share of the answers; what so few have is no label
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _SIGN_OFF = 60  # characters; so short an ending is the writer's voice
-_GREETING = 6  # characters; so short a question may be answered in kind
+_GREETING = 13  # characters; so short a question may be answered in kind
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from backend.text.normalize import normalize
 Chats = Sequence[tuple[Row, str, str]]  # with the last answer and the last question
 
 _ROWS = 10  # with fewer, nothing is usual
-_MOST, _JSON = 0.8, 0.7  # of the answers
+_MOST, _JSON = 0.8, 0.9  # of the answers
 _OFTEN, _LABEL = 5, 40  # answers with one label, and its characters
 _MOST_LABELS = 200  # more are no labels, and to compare all answers with them would take hours
 _MARKS = ("?", "？")
