@@ -2,18 +2,23 @@
 // acted, else each five seconds, and never in a hidden tab, unless it will tell the end of a training. It asks by itself,
 // since an event of gradio's costs the browser a hundred times as much; only an answer that differs becomes one.
 const RECENT = 10_000, IDLE = 5000; // milliseconds
-let tell = null, before = null, acted = 0, asked = -Infinity, busy = true;
+let tell = null, fn_index, before = null, acted = 0, asked = -Infinity, busy = true;
 
 const act = () => { acted = performance.now(); };
 for (const event of ['pointerdown', 'keydown', 'input', 'visibilitychange']) document.addEventListener(event, act, true);
 
+const listenerOf = (name) => {
+  const { components, dependencies } = window.gradio_config;
+  const { id } = components.find((part) => part.props.elem_id === name);
+  return dependencies.find(({ targets }) => targets.some(([target]) => target === id)).id;
+};
 const ask = async () => {
-  const body = JSON.stringify({ session_hash: 'pulse', data: apprentice.send(['choice', 'tab'], []) });
+  const body = JSON.stringify({ fn_index, session_hash: 'pulse', data: apprentice.send(['choice', 'tab'], []) });
   let answer = null; // of a server that can't be reached, which gradio then says
   try {
     const headers = { 'content-type': 'application/json' };
-    const response = await fetch('pulse', { method: 'POST', headers, body });
-    if (response.ok) answer = await response.text();
+    const response = await fetch('gradio_api/run/predict', { method: 'POST', headers, body });
+    [answer] = (await response.json()).data;
   } catch { /* see above */ }
   if (answer !== null && answer === before) return;
   tell('click');
@@ -32,6 +37,7 @@ apprentice.pulse = {
   start(trigger, often) {
     act();
     tell = trigger;
+    fn_index = listenerOf('pulse');
     setInterval(beat, 1000, often);
   },
   // Gradio has the signature, too. After the tab's name, it says by a + whether something runs.

@@ -1,9 +1,9 @@
 """What an open page costs the server each second while nothing changes.
 
 Ours: the tick as it is, which answers with the signature of the open tab. Peer: the tick as it was, which answers
-with everything that the open tab shows (Train, with a run that is watched), through gradio's queue. Both go through the
-whole page in one process. What counts is the median of the processor time, which other work on the computer leaves
-alone; it includes the side that asks. They take turns. Goal: 5 ms.
+with everything that the open tab shows (Train, with a run that is watched). Both go through the whole page, gradio's
+queue included, in one process. What counts is the median of the processor time, which other
+work on the computer leaves alone; it includes the side that asks. They take turns. Goal: 5 ms.
 
 In the browser: the processor time of all of Chromium's processes while the plan is open and nothing runs, in percent
 of a core; goal: below 1. The last lines are JSON.
@@ -17,7 +17,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +79,14 @@ async def measured(ticks: int) -> tuple[float, float]:
         app = MadeUpApp(template, Path(folder, "workspace"))
         async with page_in_process(app, app.workspace.exports) as http:
             page = await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train")
-            whole_tab = page.listener("change", label="Signature of train")
-            times = [[await seconds(page.signature()), await seconds(page.ask(whole_tab))] for _ in range(ticks)]
+            listeners = [page.listener("click", elem_id="pulse"), page.listener("change", label="Signature of train")]
+            times = [[await seconds(page, listener) for listener in listeners] for _ in range(ticks)]
     return tuple(1000 * statistics.median(found) for found in zip(*times, strict=True))  # type: ignore[return-value]
 
 
-async def seconds(answer: Awaitable[Any]) -> float:
+async def seconds(page: PageClient, listener: dict[str, Any]) -> float:
     start = time.process_time()
-    await answer
+    await page.ask(listener)
     return time.process_time() - start
 
 

@@ -29,7 +29,7 @@ def test_an_idle_page_asks_once_in_five_seconds_and_a_hidden_one_never(open_page
     page.on("request", lambda request: asked.append(request.url))
     page.clock.run_for(20_000)
     assert 3 <= len(asked) <= 5
-    assert {url.rpartition("/")[2] for url in asked} == {"pulse"}
+    assert {url.rpartition("/")[2] for url in asked} == {"predict"}
     page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
     asked.clear()
     page.clock.run_for(60_000)

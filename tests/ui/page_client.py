@@ -64,11 +64,6 @@ class PageClient:
         event = await self.join(listener, clicked, **inputs)
         return await self.answer(event)
 
-    async def signature(self) -> str:
-        """Of the open tab, as static/js/pulse.js asks for it."""
-        asked = {"session_hash": "pulse", "data": [asdict(self.choice), self.tab]}
-        return (await self._http.post("/pulse", json=asked)).raise_for_status().text
-
     async def join(self, listener: dict[str, Any], clicked: tuple[str, str] | None = None, **inputs: Any) -> str:
         """Puts a listener's event into the queue and returns the event's id."""
         event_data = {"do": clicked[0], "value": clicked[1]} if clicked else None

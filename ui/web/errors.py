@@ -88,10 +88,7 @@ def _whole(value: Any) -> Any:
 
 class Blocks(gr.Blocks):
     """gradio's page, except that a value its components refuse is one line in the log, not a traceback in the
-    terminal: only a program sends such values. And a handler may return no updates at all. signature_of: of a tab, by
-    its name and the choice as the browser sent it (ui/web/pulse.py)."""
-
-    signature_of: Callable[[str, Any], str]
+    terminal: only a program sends such values. And a handler may return no updates at all."""
 
     def queue(self, *args: Any, **kwargs: Any) -> "Blocks":
         super().queue(*args, **kwargs)

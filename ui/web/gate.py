@@ -9,6 +9,7 @@ import time
 from asyncio import sleep
 from collections import Counter, deque
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
@@ -23,7 +24,6 @@ from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
 from ui.web import front_page
-from ui.web.event_body import LONGEST_EVENT, parsed, read_body
 from ui.web.guard import body_length, is_public, subscriber
 from ui.web.session_memory import QueuedEvents, joined
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
@@ -35,14 +35,16 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*"
     r"|/login/?|/login/(huggingface|callback)|/logout|/login_check/?|/gradio_api/(startup-events|app_id|login_check|info)/?"
 )
-_EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?|/pulse")
+_EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int | None, "trigger_id": int | None, "session_hash": str}
 _FORM = 64 * 1024  # bytes of an upload around its file; each file also counts as so many
-_LONGEST_TEXT = 4 * MIB  # bytes, of an event that is nearly all text
+_LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
 _MINUTE, _BYTES_A_MINUTE = 60.0, 32 * MIB  # of the longer events and the uploads of one visitor
 _PAUSE = 1.0  # seconds until a refusal is sent, in which who asks again and again costs nothing
 _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so many at once; seconds that one waits
+_VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_MUCH = "You have sent too much in a minute."
 _TOO_MANY = "Very many people come here from your address at once. This page loads again in a few seconds."
 _RETRY_AFTER = "3"  # seconds: of a large school class, the last ones come in by themselves
@@ -178,10 +180,10 @@ class Gate:
         if (length := body_length(scope)) > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
             await _refuse(scope, receive, send)
             return
-        if length > LONGEST_EVENT and not self._may_send(whose, length):
+        if length > _LONGEST_EVENT and not self._may_send(whose, length):
             await _refuse(scope, receive, send, _TOO_MUCH, 429)
             return
-        content = await read_body(receive, length)
+        content = await _body(receive, length)
         checked = await run_in_threadpool(self._checked, content, whose) if content else None
         await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
 
@@ -198,7 +200,7 @@ class Gate:
 
     def _checked(self, content: bytes, whose: str) -> bytes | None:
         """The event to pass on; None for one that is refused. Takes long enough to be done in a thread."""
-        body = parsed(content)
+        body = _parsed(content)
         is_event = body and all(isinstance(body.get(name), kind) for name, kind in _EVENT_TYPES.items())
         if not body or not is_event or not self._files.may_name(whose, body):
             return None
@@ -206,7 +208,7 @@ class Gate:
         return json.dumps({**event, "session_hash": joined(body["session_hash"], whose)}).encode()
 
     async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
-        body = parsed(await read_body(receive, _NOBODYS_EVENT) or b"") or {}
+        body = _parsed(await _body(receive, _NOBODYS_EVENT) or b"") or {}
         session, event = joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
         if not self._events.has(session, event):
             await _refuse(scope, receive, send)
@@ -274,3 +276,38 @@ def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:
     pairs = [(name, joined(text, visitor) if name in ours else text) for name, text in pairs]
     named = dict(pairs).get("session_hash", "")
     return {**scope, "query_string": urlencode(pairs).encode()}, named
+
+
+async def _body(receive: Receive, most: float) -> bytes | None:
+    """A request's body; None if it has more than `most` bytes."""
+    content = bytearray()
+    while len(content) <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        content += message.get("body", b"")
+        if not message.get("more_body") and len(content) <= most:
+            return bytes(content)
+    return None
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    """A JSON object; None for anything else, and for more values or deeper ones than the page sends. They are counted
+    before it is parsed: a list takes twenty times as much memory as its two brackets."""
+    most = _VALUES_IN_TEXT if len(content) > _LONGEST_EVENT else _VALUES
+    bare = content.replace(rb"\\", b"").replace(rb"\"", b"")  # every quote now begins or ends a text
+    if bare.count(b'"') > 4 * most:
+        return None
+    bare = b"".join(bare.split(b'"')[::2])
+    if sum(map(bare.count, (b"[", b"{", b","))) > most or _depth(bare) > _DEPTH:
+        return None
+    try:
+        body = json.loads(content.decode())  # not in UTF-16, whose quotes are counted wrongly
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _depth(bare: bytes) -> int:
+    steps = (1 if bracket in b"[{" else -1 for bracket in bare.translate(None, _NO_BRACKETS))
+    return max(accumulate(steps, initial=0))

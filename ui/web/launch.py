@@ -17,7 +17,6 @@ from ui.web import guard, session_memory
 from ui.web.gate import Door, Gate
 from ui.web.guard import LoginLimit
 from ui.web.key import OwnersOnly
-from ui.web.pulse import Pulse
 
 STATIC = PROJECT_ROOT / "static"
 SCRIPTS = (  # in this order
@@ -57,7 +56,7 @@ def launch_arguments(
         "favicon_path": STATIC / "icon.svg",
         "allowed_paths": [str(exports)],
         "app_kwargs": {
-            "middleware": [*guard.middleware(hosts, space), *limit, *owner, *gate, Middleware(Pulse)],
+            "middleware": [*guard.middleware(hosts, space), *limit, *owner, *gate],
             **dict.fromkeys(("docs_url", "redoc_url", "openapi_url")),
         },
         "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,

@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors
 from ui.web import gate
-from ui.web.event_body import parsed
 from ui.web.front_page import FrontPage
 from ui.web.gate import VISITOR, Door, Gate
 from ui.web.visitor import COOKIE
@@ -253,16 +252,16 @@ def test_hostile_json_costs_little_time(tmp_path: Path) -> None:
     """What is refused was counted in one pass, however its quotes and backslashes stand."""
     for piece in (b'"', b'\\"', b'"\\', b"[[", b"\\\\", b'"",'):
         began = thread_time()
-        assert parsed(b'{"data": "' + piece * ((4 << 20) // len(piece))) is None
+        assert gate._parsed(b'{"data": "' + piece * ((4 << 20) // len(piece))) is None
         assert thread_time() - began < 3
 
 
 def test_json_in_another_encoding_is_refused(tmp_path: Path) -> None:
     """The letter's bytes in UTF-16 look like two quotes, or one."""
     text = '{"data": ["Ģ", ' + "[], " * 30_000 + '0], "session_hash": "abc"}'
-    assert parsed(text.encode("utf-16-le")) is None
-    assert parsed(text.encode("utf-16")) is None
-    assert parsed('{"data": ["Ģ"]}'.encode()) == {"data": ["Ģ"]}
+    assert gate._parsed(text.encode("utf-16-le")) is None
+    assert gate._parsed(text.encode("utf-16")) is None
+    assert gate._parsed('{"data": ["Ģ"]}'.encode()) == {"data": ["Ģ"]}
 
 
 def test_on_a_space_the_address_is_the_last_that_the_proxy_names(tmp_path: Path) -> None:

@@ -34,7 +34,6 @@ def on_open_page(app: MadeUpApp, work: Callable[[PageClient], Awaitable[None]]) 
 def test_an_unchanged_tick_sends_one_value(app: MadeUpApp) -> None:
     async def work(page: PageClient) -> None:
         first, second = [await page.ask(page.listener(**TICK)) for _ in range(2)]
-        assert [await page.signature()] == first
         assert len(first) == 1
         assert first == second, "the browser fetches nothing more"
         assert first[0].startswith("train ")
