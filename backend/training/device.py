@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from backend.errors import BadSetting, UnusableGpu
 from backend.hardware import benchmark, gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
+from backend.hardware.process import set_malloc
 from backend.records.machine import cuda_context_mib
 from backend.records.specs import Precision, TrainSettings
 from backend.records.units import MIB
@@ -28,18 +29,14 @@ _M_MMAP_THRESHOLD = -3  # in malloc.h
 
 
 def return_freed_memory() -> None:
-    """Makes glibc return freed blocks of 8 MiB and more to the system at once; does nothing without glibc.
+    """Makes glibc return freed blocks of 8 MiB and more to the system at once.
 
     glibc starts with a threshold of 128 KiB but raises it to 32 MiB as large tensors come and go (mallopt(3)), and
     then keeps blocks into which other tensors do not fit. Measured with gradient checkpointing of gated delta nets
     (python -m tests.benchmarks.memory_on_processor qwen3_5_text, 8 rows of 768 tokens): without this 3,072 to
     3,252 MiB at the peak and 390 tokens/s; with it 1,919 MiB and 225 tokens/s; with a fixed 128 KiB 1,878 and 207.
     Other models gain too little."""
-    if sys.platform == "linux":
-        import ctypes
-
-        if setting := getattr(ctypes.CDLL(None), "mallopt", None):
-            setting(_M_MMAP_THRESHOLD, _RETURNED_FROM)
+    set_malloc(_M_MMAP_THRESHOLD, _RETURNED_FROM)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.files.json_file import read_if_json, write_json
 from backend.files.private import make_private
+from backend.hardware.process import share_arenas
 from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
@@ -116,6 +117,7 @@ def run(
     people reach the page. browser: whether to open the page in it. simulated: another machine to show the page for.
     policy: what may be done here"""
     sys.setswitchinterval(_TURN)
+    share_arenas()
     receive_uploads_in(workspace)
     register_on_zero_gpu()
     from ui.services.app import App

@@ -1,6 +1,7 @@
 """The probe with simulated drivers, containers and hosts: it never raises, and it reports problems."""
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from backend.hardware import container, gpu_choice, load_hardware, probe
 from backend.hardware.process import lower_priority
 from backend.records.machine import Hardware
 from backend.records.units import MIB
+from backend.settings import PROJECT_ROOT
 from tests.backend.hardware.simulated import CALLS, T4, Card, NVMLErrorLibraryNotFound, ampere, nvml
 
 UNKNOWN_PID = 2**22 + 1  # above the system's highest process id
@@ -165,3 +167,22 @@ def test_a_process_that_computes_comes_last_but_not_in_tests(monkeypatch: pytest
     monkeypatch.delenv("APPRENTICE_NICENESS")
     lower_priority(9)
     process.nice.assert_called_with(9)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
+def test_the_pages_threads_share_two_arenas(tmp_path: Path) -> None:
+    code = f"""if True:
+        import ctypes, threading
+        from backend.hardware.process import share_arenas
+        share_arenas()
+        meet = threading.Barrier(9)
+        for _ in range(8):
+            threading.Thread(target=lambda: (bytes(100_000), meet.wait())).start()
+        meet.wait()
+        libc = ctypes.CDLL(None)
+        libc.fopen.restype = ctypes.c_void_p
+        file = ctypes.c_void_p(libc.fopen({str(tmp_path / "info")!r}.encode(), b"w"))
+        libc.malloc_info(0, file), libc.fclose(file)
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True)
+    assert (tmp_path / "info").read_text().count("<heap ") == 2
