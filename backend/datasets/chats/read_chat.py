@@ -24,7 +24,6 @@ from backend.records.reading import RowFault
 from backend.records.rows import PassedOver
 
 _LOOKED_AT = 200  # records
-_SPEAKERS = {*SPEAKERS, "developer", "function"}
 _LONG, _FEW = 3, 50  # answers in an example, and examples, by which it is offered to divide them
 _LISTED = 200  # people to choose from on the page
 
@@ -63,7 +62,7 @@ def _needs_no_reading(record: dict[str, Any]) -> bool:
     first = chat[0] if isinstance(chat, list) and chat else None
     if not isinstance(first, dict) or not first:
         return True
-    speaker = any(str(first.get(key)).casefold() in _SPEAKERS for key in ROLE_KEYS)
+    speaker = any(str(first.get(key)).casefold() in (*SPEAKERS, "developer", "function") for key in ROLE_KEYS)
     return speaker and any(key in first for key in CONTENT_KEYS)
 
 

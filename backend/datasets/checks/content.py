@@ -33,9 +33,8 @@ def _invisible(match: re.Match[str]) -> str | None:
 # The bytes 0x80 to 0xBF as they look when UTF-8 is read as Latin-1 or as Windows-1252.
 _WINDOWS = {bytes([b]).decode("cp1252"): b for b in range(0x80, 0xA0) if b not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 _AS_BYTE = {**{chr(b): b for b in range(0x80, 0x100)}, **_WINDOWS}
-# What a console makes of UTF-8, with the first bytes of letters and of quotes.
 _OF_CONSOLE = {bytes([b]).decode(page): b for page in ("cp850", "cp437") for b in range(0x80, 0xC0)}
-_OF_CONSOLE |= {"┬": 0xC2, "├": 0xC3, "Ô": 0xE2, "Γ": 0xE2}
+_OF_CONSOLE |= {"┬": 0xC2, "├": 0xC3, "Ô": 0xE2, "Γ": 0xE2}  # what a console shows for the bytes of UTF-8
 _AFTER = "".join(sorted(c for c, b in _AS_BYTE.items() if b < 0xC0))
 _QUOTES = "‘’“”–—…‹›«»"  # these also follow a letter in correct text
 _TAIL = re.escape(_AFTER)

@@ -130,6 +130,7 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
             other = is_another(text(row), usual) if row.row not in named else None
             given = question(row).rpartition(": ")[2] if other and text is last_answer else ""  # a text in the question
             whole = other and (detect(given) == other or all(detect(of(row)) == other for _, of in _PARTS))
+            whole = whole or (last_answer(row).isascii() and last_answer(row).isalnum())  # a label
             if other and not whole and not asks_for("other_language", question(row)):
                 message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."
                 found.append(problem(row, "other_language", message, excerpt(text(row))))

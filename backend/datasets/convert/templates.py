@@ -6,6 +6,7 @@
 import re
 from dataclasses import dataclass
 
+from backend.datasets.convert.shapes import SPEAKERS
 from backend.records.rows import Message
 
 _BEGIN, _OPEN, _CLOSE = "\ue010", "\ue011", "\ue012"  # of a conversation; around a role
@@ -19,13 +20,13 @@ _FORMS = [
         (r"\[INST\]\s*<<SYS>>", f"{_OPEN}system{_CLOSE}"),
         (r"\[INST\]|<</SYS>>", f"{_OPEN}user{_CLOSE}"),
         (r"\[/INST\]", f"{_OPEN}assistant{_CLOSE}"),
-        (r"(?<!#)#{2,4} ?(Human|User|Assistant|Instruction|Input|Response|System)\s*:", rf"{_OPEN}\1{_CLOSE}"),
+        (rf"(?<!#)#{{2,4}} ?(Instruction|Input|Response|{'|'.join(SPEAKERS)})\s*:", rf"{_OPEN}\1{_CLOSE}"),
         (r"^(?=Below is an instruction\b)", f"{_BEGIN}{_OPEN}system{_CLOSE}"),
     )
 ]
 _MODELFILE = re.compile(r"^(?:MESSAGE (user|assistant|system)|(SYSTEM))\b", re.MULTILINE)
 _ABOVE = 300  # characters above the first mark; a longer text is about such marks
-_NAMES = {**dict.fromkeys(("human", "instruction"), "user"), **dict.fromkeys(("model", "response"), "assistant")}
+_NAMES = {**SPEAKERS, "instruction": "user", "response": "assistant"}
 
 
 @dataclass
