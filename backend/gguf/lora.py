@@ -13,6 +13,8 @@ from typing import Any
 from backend.errors import ExportFailed
 from backend.files.json_file import loads
 from backend.models import model_folder
+from backend.models.gguf_header import Packed
+from backend.models.gguf_header import read as read_header
 from backend.models.safetensors_files import Tensors
 
 _PREFIX = "base_model.model."
@@ -33,15 +35,14 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
 
     model_folder.check_adapter(adapter)
     scale, rank = _scale(loads((adapter / "adapter_config.json").read_text("utf-8")))
-    reader = gguf.GGUFReader(base)
-    architecture = str(reader.fields["general.architecture"].contents())
+    about, stored = read_header(base)
+    architecture = str(about["general.architecture"])
     number = next((n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), None)
     if number is None:
         raise _unsupported(f"{architecture} is unknown")
-    names = gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
-    stored = {str(tensor.name): tensor for tensor in reader.tensors}
-    fields = (reader.fields.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
-    heads = [count for field in fields if field is not None and isinstance(count := field.contents(), int)]
+    names = gguf.get_tensor_name_map(number, int(about[f"{architecture}.block_count"]))
+    counts = (about.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
+    heads = [count for count in counts if isinstance(count, int)]
     weights, learned = Tensors(model), Tensors(adapter)
     writer = gguf.GGUFWriter(out, architecture)
     writer.add_type("adapter")
@@ -58,7 +59,7 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
             name = names.get_name(f"{block}.{part}.weight", try_suffixes=(".weight",))
             if name is None or name not in stored or f"{module}.weight" not in weights.names:
                 raise _unsupported(f"{module} has no counterpart")
-            order = _row_order(gguf, stored[name], weights, f"{module}.weight", heads, start)
+            order = _row_order(base, stored[name], weights, f"{module}.weight", heads, start)
             start += len(order)
             writer.add_tensor(f"{name}.lora_a", first)
             writer.add_tensor(f"{name}.lora_b", second[order])
@@ -85,13 +86,16 @@ def _module(name: str) -> str:
     return module
 
 
-def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[int], start: int) -> Any:
+def _row_order(base: Path, stored: Packed, weights: Tensors, name: str, heads: list[int], start: int) -> Any:
     """Which row of the model's weight, from `start` on, each row of the GGUF file is."""
+    import gguf
     import numpy
 
-    rows = len(stored.data)
-    some = numpy.unique(numpy.linspace(0, rows - 1, _ROWS).astype(int))
-    values = gguf.quants.dequantize(stored.data[some], stored.tensor_type)
+    rows, columns = stored.shape
+    some, kind = numpy.unique(numpy.linspace(0, rows - 1, _ROWS).astype(int)), gguf.GGMLQuantizationType(stored.kind)
+    numbers, size = gguf.GGML_QUANT_SIZES[kind]
+    packed = numpy.memmap(base, numpy.uint8, "r", stored.begin, (rows, columns // numbers * size))
+    values = gguf.quants.dequantize(packed[some], kind)
     orders = [numpy.arange(rows), *(_interleaved(rows, count) for count in heads if rows % (2 * count) == 0)]
     for order in orders:
         expected = weights.read(name, start + order[some])
