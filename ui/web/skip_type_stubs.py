@@ -18,24 +18,18 @@ class _NoStubs(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != MODULE:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        run = spec.loader.exec_module
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name == MODULE else None
+        if spec and spec.loader:
+            run = spec.loader.exec_module
 
-        def exec_module(module: ModuleType) -> None:
-            run(module)
-            if hasattr(module, WRITER):
+            def exec_module(module: ModuleType) -> None:
+                run(module)
                 setattr(module, WRITER, lambda *_: None)
 
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
 def install() -> None:
     """Takes effect on the first import of gradio after this."""
-    if MODULE not in sys.modules and not any(isinstance(finder, _NoStubs) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _NoStubs())
+    sys.meta_path.insert(0, _NoStubs())
