@@ -42,7 +42,7 @@ SAFE_FIXES = (  # every error, and warnings whose fix nobody would refuse
     *("mojibake", "control_characters", "system_not_first", "same_role_twice", "duplicate"),
 )
 # A fix can't look for these itself.
-_FROM_REPORT = ("template_refuses", "nothing_to_learn", "answer_vanishes", "leak", "other_language")
+_FROM_REPORT = ("template_refuses", "nothing_to_learn", "answer_vanishes", "leak")
 _PREVIEWED = 3  # rows whose changes are shown for each fix
 _MAX_PASSES = 50  # one fix can uncover a problem for the next; a loop would be a bug
 

@@ -14,12 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from backend.datasets.checks.issues import accidents, problem
+from backend.datasets.checks.issues import numbered, problem
 from backend.datasets.checks.patterns import asks_for, pattern
 from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
 from backend.text.conversation import full_text, last_answer, question
-from backend.text.excerpt import excerpt
 
 _WORDS = read_json(Path(__file__).with_suffix(".json"))
 LANGUAGE_NAMES: dict[str, str] = _WORDS["names"]
@@ -119,23 +118,25 @@ def usual_language(
 
 
 def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
-    """Rows whose language differs from most, and common languages that the model does not know."""
+    """Languages that differ from most rows', and common ones that the model does not know."""
     chats = [row for row in rows if row.text is None]
     named: set[int] = set()
     for part, text in _PARTS:
         if (usual := usual_language(chats, text)) is None:
             continue
-        found = []
+        others: dict[int, str] = {}
         for row in chats:
             other = is_another(text(row), usual) if row.row not in named else None
             given = question(row).rpartition(": ")[2] if other and text is last_answer else ""  # a text in the question
             whole = other and (detect(given) == other or all(detect(of(row)) == other for _, of in _PARTS))
             whole = whole or (last_answer(row).isascii() and last_answer(row).isalnum())  # a label
             if other and not whole and not asks_for("other_language", question(row)):
-                message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."
-                found.append(problem(row, "other_language", message, excerpt(text(row))))
-        named.update(one.row for one in found)
-        yield from accidents(found, len(chats))
+                others[row.row] = other
+        named.update(others)
+        if others:  # a note, as most are meant
+            seem, where = _named(next(iter(others.values()))), numbered(list(others))
+            message = f"Most {part}s are in {_named(usual)}. Another language, such as {seem}: example {where}."
+            yield problem(None, "other_language", message)
     yield from _unknown(rows, model_languages)
 
 
