@@ -46,7 +46,7 @@ def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
         answer = last_answer(row).strip()
         if not (found or _repeats_words(answer)) or asks_for("repetition", f"{instruction(row)}\n{question(row)}"):
             continue  # or else it is a song, or was to say it many times
-        message = f"The answer repeats one sentence {found[1]} times; the model would learn that." if found else ""
+        message = f"The answer repeats one sentence {found[1]} times; the model would learn to do so." if found else ""
         yield problem(row, "repetition" if found else "repeated_words", message, excerpt(found[0] if found else answer))
 
 

@@ -34,7 +34,7 @@ def _invisible(match: re.Match[str]) -> str | None:
 _WINDOWS = {bytes([b]).decode("cp1252"): b for b in range(0x80, 0xA0) if b not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 _AS_BYTE = {**{chr(b): b for b in range(0x80, 0x100)}, **_WINDOWS}
 _OF_CONSOLE = {bytes([b]).decode(page): b for page in ("cp850", "cp437") for b in range(0x80, 0xC0)}
-_OF_CONSOLE |= {"┬": 0xC2, "├": 0xC3, "Ô": 0xE2, "Γ": 0xE2}  # what a console shows for the bytes of UTF-8
+_OF_CONSOLE |= {"┬": 0xC2, "├": 0xC3, "Ô": 0xE2, "Γ": 0xE2, "¢": 0xFF, "¥": 0xFF}  # the last two are unclear
 _AFTER = "".join(sorted(c for c, b in _AS_BYTE.items() if b < 0xC0))
 _QUOTES = "‘’“”–—…‹›«»"  # these also follow a letter in correct text
 _TAIL = re.escape(_AFTER)
@@ -49,7 +49,7 @@ _MOJIBAKE = re.compile(
 
 def _correct_letters(match: re.Match[str]) -> str | None:
     """The match as it was before UTF-8 was read in another encoding; None when that is not what happened."""
-    table = _OF_CONSOLE if match.group()[0] in "┬├ÔΓ" else _AS_BYTE
+    table = _OF_CONSOLE if match.group()[0] in "┬├Γ" or match.group()[1] == "Ç" else _AS_BYTE
     try:
         correct = bytes(table[c] for c in match.group()).decode("utf-8")
     except UnicodeDecodeError:

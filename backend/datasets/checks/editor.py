@@ -49,7 +49,7 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         chats = [(row, answer.removesuffix(ending).rstrip() or answer, asked) for row, answer, asked in chats]
     yield from form.find(chats)
     yield from _cut_off(chats)
-    dialogues = 2 * sum(_SPEAKER.match(answer) is not None for _, answer, _ in chats) > len(chats)
+    dialogues = 2 * sum(len(dict(_SPEAKER.findall(answer))) > 1 for _, answer, _ in chats) > len(chats)
     for kind, test, message in _TESTS[dialogues:]:
         found = [row for row, answer, asked in chats if test(answer, asked) and not asks_for(kind, asked)]
         if len(found) <= max(_COMMON * len(chats), 3):

@@ -13,7 +13,6 @@ from backend.records.rows import Message, Row
 from backend.text.excerpt import excerpt
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
-
 _ANSWERS = ("answer", "completion", "chosen", "rejected")  # may be several that would all do
 
 
@@ -155,9 +154,8 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
 
 
 def _preference(fields: _Fields) -> Row:
-    chosen, rejected = _answer(fields, "chosen"), _answer(fields, "rejected")
+    chosen, rejected = (_turns(_answer(fields, name)) for name in ("chosen", "rejected"))
     if fields["prompt"] is None and fields["messages"] is None and fields["input"] is None:
-        chosen, rejected = _turns(chosen), _turns(rejected)
         shared = _shared(chosen, rejected)
         if not shared:
             raise RowFault("missing_field", "This pair of answers has no question (prompt).", "Add the question.")

@@ -219,4 +219,4 @@ def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, st
     last = [message for chat in chats for message in chat[-2:] if isinstance(message, dict)]
     usual = sum(message.get("role") in ("system", "user", "assistant", "tool", "developer") for message in last)
     parts = sum("parts" in message and "content" not in message for message in last)
-    return 2 * usual <= len(last) or 2 * parts > len(last)
+    return 2 * usual <= len(last) != 0 or 2 * parts > len(last)

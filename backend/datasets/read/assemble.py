@@ -71,7 +71,8 @@ class _Collector:
             else:
                 row.line, row.row = line, self.total_rows
                 self.rows.append(row)
-                self.passed += [PassedOver("other answer", excerpt(it, width=200), line) for it in self._plan.others]
+                others = self._plan.others[: max(0, _PASSED - len(self.passed))]
+                self.passed += [PassedOver("other answer", excerpt(text, width=200), line) for text in others]
 
     def _row(self, line: int, value: Any) -> Row:
         if isinstance(value, RowFault):

@@ -27,6 +27,7 @@ _ALPHABETS: dict[str, list[str]] = _TABLES["alphabets"]
 _IN_ALL = frozenset("„“”‚‘’–—…€«»°§·\u00a0")  # marks of any language
 _SURE = 0.9  # of the letters beyond ASCII
 _THAI_MARK = re.compile(r"([\u0e01-\u0e3a\u0e47-\u0e4e])?[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]")  # and its letter
+_OF_TWO_BYTES = ("euc_kr", "big5", "euc_jp", "gb18030")  # their bytes look like Thai letters and marks
 _SAMPLE = 64 * 1024  # bytes of lines with non-ASCII letters, for guessing
 
 
@@ -102,7 +103,8 @@ def _guess(sample: bytes) -> str:
     if _SIGNS_ONLY.fullmatch(sample.decode("cp1252", "replace")):
         return "cp1252"
     marks = [match[1] for match in _THAI_MARK.finditer(sample.decode("cp874", "replace"))]
-    if sum(map(bool, marks)) >= max(10, _SURE * len(marks)):  # ten marks are in two or three words
+    thai = sum(map(bool, marks)) >= max(10, _SURE * len(marks))  # ten marks are in two or three words
+    if thai and all(sample.decode(codec, "replace").count("\ufffd") > 1 for codec in _OF_TWO_BYTES):
         return "cp874"
     matches = list(from_bytes(sample, cp_isolation=_CANDIDATES))
     windows = next((m for m in matches if m.encoding == "cp1252" or "cp1252" in m.could_be_from_charset), None)

@@ -67,7 +67,7 @@ def _flat(record: Record, nested: Nested) -> Iterator[Record]:
             columns = {name: cell for name, cell in cells.items() if cell}
             answers = [text for path in nested.columns.get("answer", ()) for text in find(row, path)]
             if len(answers) > 1:  # of several people, of which any would do
-                columns["answer"] = [clean.html(text) for text in answers] if nested.html else answers
+                columns["answer"] = [clean.html(str(text)) for text in answers] if nested.html else answers
             if nested.answers == "argilla_columns":
                 columns = {name: cell for name, cell in value.items() if isinstance(cell, str) or is_chat(cell)}
             for entries in find(value, nested.spread) if nested.spread else ():

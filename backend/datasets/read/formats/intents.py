@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backend.datasets.convert.detect import Record
-from backend.datasets.convert.shapes import plain_name
+from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.file import OpenSource
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
@@ -36,7 +36,9 @@ def _examples(record: Record, passed: list[PassedOver]) -> Iterator[Record]:
     if not (sides := _sides(intent)):
         yield record
         return
-    beside = {f"{name} (intent)": str(value) for name, value in intent.items() if name not in sides and value}
+    rest = {name: value for name, value in intent.items() if name not in sides and value}
+    texts = [name for name in NAMES["context"] if isinstance(text := rest.get(name), str) and " " in text]
+    beside = {name if name in texts else f"{name} (intent)": str(value) for name, value in rest.items()}
     filled = [[text for text in side if text.strip()] for side in sides.values()]
     unused = [f"{name}: a blank text" for name, side in sides.items() if not all(map(str.strip, side))]
     unused += [text for texts in filled for text in texts if not all(filled)]
