@@ -35,7 +35,8 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
 
     model_folder.check_adapter(adapter)
     scale, rank = _scale(loads((adapter / "adapter_config.json").read_text("utf-8")))
-    about, stored = read_header(base)
+    about, tensors = read_header(base)
+    matrices = {name: tensor for name, tensor in tensors.items() if len(tensor.shape) == 2}
     architecture = str(about["general.architecture"])
     number = next((n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), None)
     if number is None:
@@ -57,9 +58,9 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
         start = 0
         for part in _PARTS.get(".".join(layer), (".".join(layer),)):
             name = names.get_name(f"{block}.{part}.weight", try_suffixes=(".weight",))
-            if name is None or name not in stored or f"{module}.weight" not in weights.names:
+            if name is None or name not in matrices or f"{module}.weight" not in weights.names:
                 raise _unsupported(f"{module} has no counterpart")
-            order = _row_order(base, stored[name], weights, f"{module}.weight", heads, start)
+            order = _row_order(base, matrices[name], weights, f"{module}.weight", heads, start)
             start += len(order)
             writer.add_tensor(f"{name}.lora_a", first)
             writer.add_tensor(f"{name}.lora_b", second[order])

@@ -59,8 +59,8 @@ def lower_priority(niceness: int = _NICENESS) -> None:
 
 
 def share_arenas() -> None:
-    """Has all threads share two arenas of glibc's. Each of the page's forty would begin its own, which keeps what a
-    large request once needed: after 90 seconds with ten hostile clients, a demo held 251 instead of 346 MiB."""
+    """Makes all threads share two of glibc's arenas. Each of the page's forty would start its own, and an arena keeps
+    what a large request once needed: after 90 seconds with ten hostile clients, a demo held 251 instead of 346 MiB."""
     set_malloc(_M_ARENA_MAX, 2)
 
 

@@ -180,7 +180,7 @@ def _tick(pulse: gr.HTML, page: Page) -> None:
             return ""
         return page.signature_of(name, page.state.choice(inputs))
 
-    plain: dict[str, Any] = dict.fromkeys(("queue", "preprocess", "postprocess"), False)  # twice as quick
+    plain: dict[str, Any] = dict.fromkeys(("queue", "preprocess", "postprocess"), False)  # JSON and a text
     pulse.click(tick, outputs=page.signature, **plain, **page.state.sending(page.state.open_tab))
     changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}
     to_its_tab = f"(signature) => apprentice.address.toItsTab({list(changed)}, signature)"

@@ -1,8 +1,7 @@
 """Keeps gradio from writing type stubs for its components, which halves the time to import it.
 
 At every import gradio 6.31 parses its own sources and writes a `.pyi` file next to each (0.9 of 1.9 s, measured with
-`python -X importtime -c "import gradio"`), and it has no switch for that. Nothing reads the stubs at run time. A
-gradio without that function is left as it is.
+`python -X importtime -c "import gradio"`), and it has no switch for that. Nothing reads the stubs at run time.
 """
 
 import importlib.abc

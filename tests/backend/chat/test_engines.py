@@ -336,7 +336,6 @@ def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
         open_engine("llama.cpp", workspace, shallow_model, folder)
 
 
-@pytest.mark.slow
 @needs_llama_cpp
 def test_an_adapter_of_a_layer_that_the_converter_takes_apart(
     workspace: Workspace, shallow_model: Path, tmp_path: Path
@@ -363,7 +362,6 @@ def test_an_adapter_of_a_layer_that_the_converter_takes_apart(
     assert one != pytest.approx(base, rel=0.05)
 
 
-@pytest.mark.slow
 @needs_llama_cpp
 def test_the_engine_is_chosen_by_what_it_can_hold(
     workspace: Workspace, shallow_model: Path, shallow_adapter: Path, tiny_model: Path,
