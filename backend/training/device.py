@@ -133,7 +133,7 @@ def _require_code(capability: tuple[int, int], built_for: Sequence[str]) -> None
             return
     raise UnusableGpu(
         "The installed PyTorch has no code for this GPU.",
-        f"The card has capability {capability[0]}.{capability[1]}; this PyTorch has code for {', '.join(built_for)}.",
+        f"The GPU has capability {capability[0]}.{capability[1]}; this PyTorch has code for {', '.join(built_for)}.",
         f"Start Apprentice again with {PROGRAM}: it installs the PyTorch that fits.",
     )
 

@@ -53,7 +53,7 @@ const toTop = (tab, element = '') => {
 };
 
 // A new signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the
-// last. After "shown:" it stands for what the page has just been given. What follows its second word is about trainings
+// last. After "shown:" it stands for what the page has just been given. What follows its second word is about runs
 // (run_end.js).
 let fetched = '';
 const toItsTab = (tabs, answer) => {

@@ -19,7 +19,7 @@ AT_HOME = "On your own computer there is no such limit."
 _FULL: dict[Refusal, tuple[str, str]] = {
     "queue": ("The queue of this demo is full.", "{} people are already waiting."),
     "neighbours": (
-        "Too many trainings from your address are waiting.",
+        "Too many runs from your address are waiting.",
         "Half of the {} places in the queue of this demo stay free for people at other addresses.",
     ),
 }

@@ -70,7 +70,7 @@ def _effect(problem: Problem, data: CheckedDataset) -> Markup:
     if row is None:
         return Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>').format(name, _cells(problem, data))
     change = next((c for c in data.fix_previews.get(problem.kind, ()) if c.row == problem.row and c.after), None)
-    title, after = "After", components.text("Left out.", "fault")
+    title, after = "After", components.text("Removed.", "fault")
     if change:
         after = before_after.after(change)
     elif twin := _twin(row, problem.kind, data):

@@ -146,7 +146,7 @@ def _column(column: Column, data_id: str, undo: Markup) -> Markup:
         Markup('<label class="check"><input type="checkbox" name="each"> Let me look at each one</label>'),
         components.submit(
             f"Use them for {fmt.count(len(column.rows), 'row')}",
-            components.button("Leave this column out", f"draft-leave:{data_id}", column.key),
+            components.button("Skip this column", f"draft-leave:{data_id}", column.key),
             undo,
         ),
         kind="write making",
