@@ -176,12 +176,10 @@ def _tick(pulse: gr.HTML, page: Page) -> None:
     @web_errors.handler
     def tick(inputs: Inputs) -> str:
         name = inputs[page.state.open_tab]
-        if not isinstance(name, str) or name not in page.tabs:
-            return ""
-        return page.signature_of(name, page.state.choice(inputs))
+        is_tab = isinstance(name, str) and name in page.tabs
+        return page.signature_of(name, page.state.choice(inputs)) if is_tab else ""
 
-    plain: dict[str, Any] = dict.fromkeys(("queue", "preprocess", "postprocess"), False)  # JSON and a text
-    pulse.click(tick, outputs=page.signature, **plain, **page.state.sending(page.state.open_tab))
+    pulse.click(tick, outputs=page.signature, queue=False, **page.state.sending(page.state.open_tab))
     changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}
     to_its_tab = f"(signature) => apprentice.address.toItsTab({list(changed)}, signature)"
     page.signature.change(None, page.signature, list(changed.values()), js=to_its_tab, **PRIVATE)

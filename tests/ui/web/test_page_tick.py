@@ -43,8 +43,8 @@ def test_an_unchanged_tick_sends_one_value(app: MadeUpApp) -> None:
     on_open_page(app, work)
 
 
-@pytest.mark.parametrize(("sent", "opens", "times", "most"), [(TICK, 0, 99, 2), (FETCH, 0, 60, 10), (TICK, 1, 20, 300)])
-def test_memory_is_flat(app: MadeUpApp, sent: dict[str, Any], opens: int, times: int, most: float) -> None:
+@pytest.mark.parametrize(("ask", "opens", "times", "most"), [(TICK, 0, 300, 2), (FETCH, 0, 60, 10), (TICK, 1, 20, 300)])
+def test_memory_is_flat(app: MadeUpApp, ask: dict[str, Any], opens: int, times: int, most: float) -> None:
     """most: blocks of memory that each tick may leave behind, or each answer with a tab that changed (it was over 100
     for each of its components), or each page that opens (it was 10,000: the configuration of the whole page)."""
 
@@ -52,7 +52,7 @@ def test_memory_is_flat(app: MadeUpApp, sent: dict[str, Any], opens: int, times:
         async def repeat(count: int) -> int:
             for _ in range(count):
                 page.session = uuid.uuid4().hex if opens else page.session
-                await page.ask(page.listener(**sent))
+                await page.ask(page.listener(**ask))
             gc.collect()
             return sys.getallocatedblocks()
 
