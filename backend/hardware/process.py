@@ -13,7 +13,6 @@ from backend.hardware import container, gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
 
 _NICENESS = 10  # the page and other programs come first
-_M_ARENA_MAX = -8  # in malloc.h
 
 
 def prepare_process() -> None:
@@ -61,7 +60,7 @@ def lower_priority(niceness: int = _NICENESS) -> None:
 def share_arenas() -> None:
     """Makes all threads share two of glibc's arenas. Each of the page's forty would start its own, and an arena keeps
     what a large request once needed: after 90 seconds with ten hostile clients, a demo held 251 instead of 346 MiB."""
-    set_malloc(_M_ARENA_MAX, 2)
+    set_malloc(-8, 2)  # M_ARENA_MAX
 
 
 def set_malloc(option: int, value: int) -> None:

@@ -51,8 +51,7 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> tuple[list[list
     groups: dict[Any, list[_Found]] = {}
     number, empty = 0, []
     for line, record in records:
-        if isinstance(record, dict) and not any(record.values()):
-            empty.append(PassedOver(EMPTY, "", line))
+        messages = 0
         for conversation in chat.conversations(record):
             number += 1
             places = [find(conversation, path) for path in chat.messages] or [[conversation]]
@@ -60,6 +59,9 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> tuple[list[list
                 thread = first(message, chat.thread) if chat.thread else None
                 key = (number if chat.messages or chat.reply else 0, str(thread) if thread is not None else "")
                 groups.setdefault(key, []).append(_Found(line, message, conversation))
+                messages += 1
+        if not messages:
+            empty.append(PassedOver(EMPTY, "", line))
     if chat.parent and not chat.messages and not chat.thread:
         entries = [entry for group in groups.values() for entry in group]
         (_, _, roots), groups = _links(entries, chat), {}

@@ -171,6 +171,7 @@ def as_json(value: Any) -> str:
 @example([GOOD, "\x00", "\u2028", '{"messages": [{"role": [], "content": {}}]}'])
 @example([GOOD, '{"messages": {"role": "user"}}', '{"messages": "[{"}', '{"messages": [["role"]]}'])
 @example(['{"": {}}', '{"": {}}'])
+@example(["null", "5", '{"messages": [{"role": null, "content": ""}, {"role": "system", "content": "A"}]}'])
 @example(['{"messages": [{}]}', '{"messages": [{}, {"role": "system", "content": "A"}]}'])
 @example(['{"messages": [{"": 0}, {"role": "user", "content": ""}, {"role": "user", "content": "A"}]}', '{"": 0}'])
 def test_every_line_is_a_row_or_a_problem(texts: list[str]) -> None:
