@@ -42,12 +42,13 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that repeat one sentence five times or more, and last answers of the same few words."""
     for row in rows:
-        found = next(filter(None, map(repeated, answers(row))), None)
-        answer = last_answer(row).strip()
-        if not (found or _repeats_words(answer)) or asks_for("repetition", f"{instruction(row)}\n{question(row)}"):
-            continue  # or else it is a song, or was to say it many times
-        message = f"The answer repeats one sentence {found[1]} times; the model would learn to do so." if found else ""
-        yield problem(row, "repetition" if found else "repeated_words", message, excerpt(found[0] if found else answer))
+        repeat = next(filter(None, map(repeated, answers(row))), None)
+        asked = f"{instruction(row)}\n{question(row)}"  # for a song, or to say it many times
+        if repeat and not asks_for("repetition", asked):
+            message = f"The answer repeats one sentence {repeat[1]} times; the model would learn to do so."
+            yield problem(row, "repetition", message, excerpt(repeat[0]))
+        elif not repeat and _repeats_words(answer := last_answer(row).strip()) and not asks_for("repetition", asked):
+            yield problem(row, "repeated_words", quote=excerpt(answer))
 
 
 def _repeats_words(answer: str) -> bool:

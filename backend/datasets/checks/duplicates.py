@@ -26,7 +26,7 @@ _SAID = 0.75  # of the words of two answers
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
-_FORM = 20  # rows with the same question, from which on it is a form and each answer another one
+_FORM = 20  # so many rows with one question make it a form, whose answers all differ
 _LABELLED = 4  # rows with the same answer, from which on it is a label and no wording
 
 

@@ -50,9 +50,9 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     yield from form.find(chats)
     yield from _cut_off(chats)
     dialogues = 2 * sum(len(dict(_SPEAKER.findall(answer))) > 1 for _, answer, _ in chats) > len(chats)
-    for kind, test, message in _TESTS[dialogues:]:
+    for kind, test, message in _TESTS:
         found = [row for row, answer, asked in chats if test(answer, asked) and not asks_for(kind, asked)]
-        if len(found) <= max(_COMMON * len(chats), 3):
+        if len(found) <= max(_COMMON * len(chats), 3) and not (dialogues and kind == "role_label"):
             yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
     short = [(row, text) for row, *texts in chats for text in texts if len(text) < _EDGES]
     empty = [row for row, text in short if _NO_VALUE.fullmatch(text)]
@@ -129,8 +129,8 @@ def _is_told(answer: str, asked: str) -> bool:
 
 
 _TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (
-    ("role_label", _is_labelled, ""),  # first: no fault where dialogues are to be written
     ("answer_in_question", _is_told, ""),
+    ("role_label", _is_labelled, ""),
     ("placeholder", lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
     ("leftover_thought", lambda answer, _: "</think" in answer, ""),
     ("refusal", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
