@@ -124,10 +124,12 @@ def run(
     timeout: float | None = None,
     poll: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
-    """Runs Python with `arguments` to its end; returns its exit code and everything it printed. arguments: as after
-    `python`. environment: the child's; by default that of a child without secrets. timeout: seconds after which the
-    child is killed, and subprocess.TimeoutExpired raised. poll: called twice a second meanwhile; the child is killed
-    when it raises something"""
+    """Runs Python to its end; returns its exit code and everything it printed.
+
+    arguments: as after `python`
+    environment: variables besides those of a child without secrets
+    timeout: seconds after which the child is killed, and subprocess.TimeoutExpired raised
+    poll: called twice a second meanwhile; the child is killed when it raises something"""
     with tempfile.TemporaryFile() as output:
         child = start(arguments, environment, stdout=output, stderr=subprocess.STDOUT)
         try:

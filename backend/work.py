@@ -39,7 +39,9 @@ class JobContext(Work, Protocol):
 def require_disk(
     folder: Path, needed: float, what: str = "", advice: str = "Free some disk space, then try again."
 ) -> None:
-    """Raises NotEnough if the disk of `folder` has less than `needed` bytes free. what: such as "for this model"."""
+    """Raises NotEnough if the disk of `folder` has less than `needed` bytes free.
+
+    what: the purpose, such as "for this model", for the message"""
     if needed > (free := shutil.disk_usage(folder).free):
         needs, has = format_sizes(needed / MIB, free / MIB)
         lacking = " ".join(filter(None, ("There is not enough disk space", what)))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple, get_args
 
 from backend.errors import BadInput
@@ -46,8 +47,8 @@ def split(
             "Ask a shorter question, or allow a shorter answer.",
         )
     limits = LengthLimits(size, "windows", min(settings.window_overlap, size // _OVERLAP))
-    found = tokenizer.document_pieces(Row(1, 1, text=text), limits)
-    pieces = [piece.text.removesuffix(tokenizer.eos_token) for piece in found]
+    windows = tokenizer.document_pieces(Row(1, 1, text=text), limits)
+    pieces = [window.text.removesuffix(tokenizer.eos_token) for window in windows]
     return [piece for piece in pieces if piece.strip()]
 
 
@@ -64,7 +65,10 @@ def combine(answers: Sequence[str], how: Combine) -> Combined:
     values = [_parsed(answer) for answer in answers]
     if how == "merge" or (how == "auto" and all(value is not None for value in values)):
         left_out = tuple(number for number, value in enumerate(values, 1) if value is None)
-        return Combined(_merged(value for value in values if value is not None), "merge", left_out)
+        once: dict[str, Any] = {}
+        for item in chain.from_iterable(value for value in values if value is not None):
+            once.setdefault(json.dumps(item, sort_keys=True), item)
+        return Combined(json.dumps(list(once.values()), ensure_ascii=False, indent=1), "merge", left_out)
     return Combined("\n\n".join(answer.strip() for answer in answers if answer.strip()), "join")
 
 
@@ -75,11 +79,3 @@ def _parsed(answer: str) -> list[Any] | None:
         text = text.strip("`").removeprefix("json").strip()
     value = value_of(text)
     return value if isinstance(value, list) else [value] if isinstance(value, dict) else None
-
-
-def _merged(lists: Any) -> str:
-    once: dict[str, Any] = {}
-    for values in lists:
-        for value in values:
-            once.setdefault(json.dumps(value, sort_keys=True), value)
-    return json.dumps(list(once.values()), ensure_ascii=False, indent=1)

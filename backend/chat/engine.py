@@ -101,9 +101,12 @@ class Engine(Protocol):
     def answer_all(
         self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping, form: str = ""
     ) -> list[Answered]:
-        """The greedy answers to many prompts (token ids) at once. each: called with the number of finished answers
-        every few tokens; what it raises ends the work. enough: gets the number of a prompt; its answer may be cut
-        once this is true. form: see `Sampling.grammar`; no answer in one is cut."""
+        """The greedy answers to many prompts (token ids) at once.
+
+        limits: the most tokens of each answer
+        each: called with the number of finished answers every few tokens; what it raises ends the work
+        enough: gets the number of a prompt and its answer so far, which may be cut once this is true
+        form: see `Sampling.grammar`; no answer in one is cut"""
         ...
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
@@ -196,8 +199,11 @@ def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
 
 def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> PaneCheck:
     """The check that the base pane is the base model and the tuned one is not, by the logits for `PROBE` (numpy
-    arrays): `before` of the base alone, `unchanged` of it with the adapter loaded. compared: what they are, if not
-    all logits. Raises ChatFailed."""
+    arrays). Raises ChatFailed.
+
+    before: of the base alone
+    unchanged: of the base with the tuned model loaded too
+    compared: what they are, if not all logits"""
     import numpy
 
     if not all(numpy.array_equal(before, other) for other in unchanged):

@@ -19,8 +19,11 @@ log = logging.getLogger(__name__)
 def open_model(
     workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress, *, only_transformers: bool = False
 ) -> Engine:
-    """The engine that answers, with the base model in the folder `model` and what was trained in `tuned` loaded.
-    progress: called with each phase of loading. Raises MissingPart, NotEnough, ChatFailed."""
+    """The engine that answers, with its models loaded. Raises MissingPart, NotEnough, ChatFailed.
+
+    model: the folder of the base model
+    tuned: the folder with what was trained, None for the base alone
+    progress: called with each phase of loading"""
     if model == bundled.folder(workspace):
         bundled.ensure(workspace, progress)
     if not only_transformers and fits_llama_cpp(tuned):

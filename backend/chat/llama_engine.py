@@ -168,21 +168,21 @@ class LlamaEngine(WithTokenizer):
         new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
         if new.likeliest:  # none for a token that is only part of a character
             require_number(new.likeliest[0][1])
-        self.tokens_read[pane], found, piece = new.read, [new.token], 1
-        while found:
-            for token in found:
+        self.tokens_read[pane], chunk, piece = new.read, [new.token], 1
+        while chunk:
+            for token in chunk:
                 if token in self._end_ids:
                     return "end"
                 yield token
                 ids.append(token)
-            left -= len(found)
+            left -= len(chunk)
             if left <= 0:
                 return "length"
             began, step = perf_counter(), replace(sampling, seed=draw.getrandbits(31))
-            found = server.answer(ids, slot, min(piece, left), tuned, step)
-            _require_numbers(server, [*ids, *found], slot, tuned)
+            chunk = server.answer(ids, slot, min(piece, left), tuned, step)
+            _require_numbers(server, [*ids, *chunk], slot, tuned)
             if sampling.temperature <= 0:  # else the speed would decide what a seed gives
-                piece = max(1, min(_PIECE, int(_SHOWN * len(found) / (perf_counter() - began))))
+                piece = max(1, min(_PIECE, int(_SHOWN * len(chunk) / (perf_counter() - began))))
         return "end"
 
     def _next(self, server: LlamaServer, pane: str, ids: Sequence[int], **more: Any) -> Next:
@@ -205,17 +205,17 @@ class LlamaEngine(WithTokenizer):
     def _known(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> list[tuple[float, int]]:
         """The log-probability of each label after the ids before it, and the likeliest token there."""
         self._held.pop(pane, None)
-        server, known = self.server(tokens=max(len(ids), self.context_length)), list[tuple[float, int]]()
+        server, scored = self.server(tokens=max(len(ids), self.context_length)), list[tuple[float, int]]()
         for at, label in enumerate(labels):
             if at and label >= 0:
-                new = self._next(server, pane, ids[:at], forced=label, remembered=bool(known))
+                new = self._next(server, pane, ids[:at], forced=label, remembered=bool(scored))
                 if new.log_p is None:  # all of them, with another token chosen, whose text is complete
                     every = {"likeliest": self._facts.tokens, "forced": min(self._end_ids)}
                     new = self._next(server, pane, ids[:at], remembered=True, **every)
                     new = new._replace(log_p=dict(new.likeliest)[label])
                 require_number(new.likeliest[0][1])
-                known.append((new.log_p or 0.0, new.likeliest[0][0]))
-        return known
+                scored.append((new.log_p or 0.0, new.likeliest[0][0]))
+        return scored
 
     def answer_all(
         self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping, form: str = ""

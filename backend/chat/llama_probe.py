@@ -29,9 +29,12 @@ _PHASE = "Loading the models"
 
 
 def holds(workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Callable[[str, int, int], None]) -> bool:
-    """Whether llama.cpp answers with the model in the folder `model`, and with what was trained on it in each of
-    `tuned`. The model is converted first if need be, which takes a while. progress: called twice a second; what it
-    raises ends the child."""
+    """Whether llama.cpp answers with a model and with what was trained on it. The model is converted first if need be,
+    which takes a while.
+
+    model: the folder of the base model
+    tuned: the folders with what was trained
+    progress: called twice a second; what it raises ends the child"""
     if not has_llama_cpp() or not all((folder / "adapter_config.json").is_file() for folder in tuned):
         return False
     phase = _PHASE if model.is_dir() and base_file.path(workspace, model).is_file() else base_file.PHASE

@@ -147,8 +147,11 @@ class LlamaServer:
         likeliest: int = 1,
         forced: int | None = None,
     ) -> Next:
-        """One token after `ids`. remembered: only what the slot does not hold yet is read. likeliest: how many tokens
-        to return. forced: the token to choose, whatever its probability."""
+        """One token after `ids`.
+
+        remembered: only what the slot does not hold yet is read
+        likeliest: how many tokens to return with their probabilities
+        forced: the token to choose, whatever its probability"""
         reply = self._complete(
             ids,
             slot,
@@ -173,9 +176,14 @@ class LlamaServer:
         form = sampling.grammar
         more: dict[str, Any] = {"json_schema": loads(form)} if form.startswith("{") else {"grammar": form}
         reply = self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)
-        if "json_schema" in more and not _may_be_json(reply["content"], whole=reply["stop_type"] != "limit"):
-            why = "llama.cpp can't read it, or no answer fits it."  # which the server passes over in silence
-            raise ChatFailed("Answers can't be kept to this form.", why, "Correct it on Share, or ask without it.")
+        if "json_schema" in more:
+            if reply["stop_type"] == "limit":  # only the beginning of the answer is here
+                kept = reply["content"].lstrip()[:1] in '{["-0123456789tfn'
+            else:
+                kept = value_of(reply["content"], _NO_JSON) is not _NO_JSON
+            if not kept:
+                why = "llama.cpp can't read it, or no answer fits it."  # which the server passes over in silence
+                raise ChatFailed("Answers can't be kept to this form.", why, "Correct it on Share, or ask without it.")
         return list(reply["tokens"])
 
     def _complete(
@@ -204,13 +212,6 @@ class LlamaServer:
         except (httpx.HTTPError, ValueError) as error:
             raise ChatFailed("The model failed.", "llama.cpp could not read the text.", "Ask again.") from error
         return values
-
-
-def _may_be_json(text: str, *, whole: bool) -> bool:
-    """Whether a text is JSON or, if it is not `whole`, may be the beginning of some."""
-    if whole:
-        return value_of(text, _NO_JSON) is not _NO_JSON
-    return text.lstrip()[:1] in '{["-0123456789tfn'
 
 
 def _number(value: float | None) -> float:

@@ -162,18 +162,18 @@ def nats(model: Any, ids: Sequence[int], labels: Sequence[int]) -> float:
 def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, PaneCheck]:
     """The tuned model, and the check that the base is unchanged."""
 
-    def found(model: Any) -> Any:
+    def numbers(model: Any) -> Any:
         return logits(model, probe).float().cpu().numpy()
 
-    before = found(base)
+    before = numbers(base)
     if (folder / "adapter_config.json").is_file():
         tuned = model_folder.attach_adapter(_twin(base), folder)
         with tuned.disable_adapter():
-            off = found(tuned)
+            off = numbers(tuned)
     else:
         tuned = model_folder.load(folder, base.dtype).to(base.device)
         off = before
-    return tuned, check_panes(before, (off, found(base)), found(tuned))
+    return tuned, check_panes(before, (off, numbers(base)), numbers(tuned))
 
 
 def _twin(model: Any) -> Any:

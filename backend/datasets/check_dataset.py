@@ -38,8 +38,11 @@ def check(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Report:
-    """Checks every row. counter: of the chosen model; without it the token checks are skipped. model_languages: ISO
-    639-1 codes. progress: receives the fraction done, 0 to 1. Raises Cancelled once `cancelled` returns True."""
+    """Checks every row. Raises Cancelled once `cancelled` returns True.
+
+    counter: of the chosen model; without it the token checks are skipped
+    model_languages: ISO 639-1 codes; None skips that check
+    progress: receives the fraction done, 0 to 1"""
 
     def tick(fraction: float) -> None:
         if cancelled is not None and cancelled():
@@ -98,14 +101,14 @@ def row_problems(
 ) -> Iterator[Problem]:
     """Problems in the turns and the texts of each row. control_markers: the model's; tick: receives the rows done."""
     faults = content_checks.text_faults(control_markers)
-    least, found = {each.kind: each.at_least for each in faults}, list[Problem]()
+    least, in_texts = {each.kind: each.at_least for each in faults}, list[Problem]()
     for start in range(0, len(rows), _SLICE):
         tick(start)
         part = rows[start : start + _SLICE]
         yield from structure_checks.find(part)
-        found += content_checks.find(part, faults)
+        in_texts += content_checks.find(part, faults)
     of_kind: dict[str, list[Problem]] = defaultdict(list)
-    for each in found:
+    for each in in_texts:
         of_kind[each.kind].append(each)
     for kind, listed in of_kind.items():
         if kind in PERSONAL:
@@ -127,15 +130,12 @@ def _split(rows: list[Row], repeated: Duplicates, validation: ValidationFile | N
     everything = [*rows, *validation.rows]
     groups = duplicates.find(everything)
     parts = split_with(rows, validation.rows, groups.together)
-    return parts, [*_unusable(validation.report), *_leaks(everything, groups, parts.leaked, len(rows))]
-
-
-def _unusable(report: Report) -> Iterator[Problem]:
-    lines = sorted({p.line for p in report.problems if p.severity == "error"})
-    if lines:
+    problems, report = list(_leaks(everything, groups, parts.leaked, len(rows))), validation.report
+    if lines := sorted({p.line for p in report.problems if p.severity == "error"}):
         shown = ", ".join(map(str, lines[:_MAX_LINES])) + (" and others" if len(lines) > _MAX_LINES else "")
         message = f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used"
-        yield problem(None, "test_rows_left_out", f"{message}: lines {shown}.")
+        problems.insert(0, problem(None, "test_rows_left_out", f"{message}: lines {shown}."))
+    return parts, problems
 
 
 def _leaks(rows: Sequence[Row], duplicates: Duplicates, leaked: Mapping[int, int], first: int) -> Iterator[Problem]:

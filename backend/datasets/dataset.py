@@ -158,14 +158,14 @@ class CheckedDataset:
     def waiting(self) -> list[Problem]:
         """What the person has not decided yet, one for each row and kind: guesses about the file, then errors, then
         warnings that have a fix."""
-        found = {(p.kind, p.row): p for p in reversed(self.problems) if self._waits(p)}
+        undecided = {(p.kind, p.row): p for p in reversed(self.problems) if self._waits(p)}
         kinds = list(dict.fromkeys(problem.kind for problem in self.problems))
 
         def rank(problem: Problem) -> tuple[bool, bool, bool, int, int]:
             kind, error = problem.kind, problem.severity == "error"
             return kind not in GUESSES, kind not in self.unreadable, not error, kinds.index(kind), problem.row
 
-        return sorted(found.values(), key=rank)
+        return sorted(undecided.values(), key=rank)
 
     def _waits(self, problem: Problem) -> bool:
         if problem.kind in GUESSES:
@@ -220,9 +220,12 @@ def check_and_fix(
     listener: ProgressListener = NO_PROGRESS,
     languages: tuple[str, ...] = (),
 ) -> CheckedDataset:
-    """Checks the rows, applies the fixes that `info` accepts, and checks the result. counter: of the chosen model;
-    None skips the checks of tokens. validation: the user's file; its rows with an error are removed. languages: ISO
-    639-1 codes of the model's; () skips that check. Raises BadSetting for a kind without a fix, Cancelled."""
+    """Checks the rows, applies the fixes that `info` accepts, and checks the result. Raises BadSetting for a kind
+    without a fix, Cancelled.
+
+    counter: of the chosen model; None skips the checks of tokens
+    validation: the user's file; its rows with an error are removed
+    languages: ISO 639-1 codes of the model's; () skips that check"""
 
     def checked(dataset: Dataset, phase: str, against: ValidationFile | None = None) -> Report:
         return check(

@@ -71,8 +71,10 @@ class Editor:
     def correct(self, data_id: str, messages: Sequence[Message], answer: Message, wrong: str, run_id: str) -> int:
         """Adds the right answer to a question that a run answered wrongly, and returns the row's number. It replaces
         an earlier correction of the same question, else the row with the same conversation, whose answer would
-        contradict it. messages: up to the answer; without a system message they get that of most rows. wrong: the
-        run's answer, which becomes the worse one where the examples are pairs."""
+        contradict it.
+
+        messages: up to the answer; without a system message they get that of most rows
+        wrong: the run's answer, which becomes the worse one where the examples are pairs"""
         dataset = self._store.original(data_id)
         pairs = any(row.rejected for row in dataset.rows)
         rejected = [{"role": "assistant", "content": wrong}] if pairs else None

@@ -81,9 +81,11 @@ def download(
     progress: Callable[[float], None] = lambda fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[Path]:
-    """Downloads as many of the split's files as hold so many rows, into the folder `cache`; what is there already is
-    taken. progress: receives the fraction downloaded, 0 to 1. Raises MissingPart, BadInput when they are too large,
-    NotEnough when the disk is too small, Cancelled."""
+    """Downloads as many of the split's files as hold so many rows. Raises MissingPart, BadInput when they are too
+    large, NotEnough when the disk is too small, Cancelled once `cancelled` returns True.
+
+    cache: a folder; what it has already is not downloaded again
+    progress: receives the fraction downloaded, 0 to 1"""
     folder, whole, done = cache / "hub" / dataset.commit, max(split.bytes, 1), 0
 
     def report(count: int = 0, *, here: bool = False) -> None:

@@ -77,10 +77,11 @@ def split(
     together: Groups | None = None,
     roles: Roles = NO_ROLES,
 ) -> Split:
-    """Sets about `fraction` (0 to 0.5) of `rows` aside, and at least AT_LEAST, but not more than a quarter for that:
-    at least one of two or more, and never all. together: groups of positions that stay on one side, computed here
-    when None; one too big stays in training. roles: rows set aside before stay aside, however many they are. Raises
-    BadSetting for another fraction."""
+    """Sets rows aside, but never all. Raises BadSetting for another fraction.
+
+    fraction: about which share, 0 to 0.5; 0 for none, else at least AT_LEAST rows, or a quarter where that is fewer
+    together: groups of positions that stay on one side, computed here when None; one too big stays in training
+    roles: rows set aside before stay aside, however many they are"""
     if not 0 <= fraction <= 0.5:
         raise BadSetting(f"The validation share can't be {fraction}.", "", "Choose one from 0 to 0.5, such as 0.1.")
     groups = _all_groups(len(rows), duplicates.find(rows).together if together is None else together)
@@ -125,9 +126,11 @@ def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
 
 
 def split_with(rows: list[Row], held: list[Row], together: Groups | None = None, roles: Roles = NO_ROLES) -> Split:
-    """Sets all rows of a validation file aside and excludes training rows that repeat one. Positions count through
-    `rows`, then `held`. together, roles: as for `split`; rows of the file that repeat a row with the role "train" are
-    excluded."""
+    """Sets all rows of a validation file aside and excludes training rows that repeat one.
+
+    held: the rows of the file; positions count through `rows`, then these
+    together: as for `split`
+    roles: as for `split`; rows of the file that repeat a row with the role "train" are excluded"""
     everything = [*rows, *held]
     groups = duplicates.find(everything).together if together is None else together
     leaked: dict[int, int] = {}

@@ -80,10 +80,13 @@ class DatasetStore:
         *,
         written: bool = False,
     ) -> str:
-        """Stores a copy of a file, or a text, and returns its id. Without `data_id`, an identical file under the same
-        name whose info is unchanged is not stored again: its id is returned. written: it is a text, a document or a
-        table to make examples from, and holds none; such a file is stored once, whatever has become of its info.
-        Raises BadInput when it can't be read so, Cancelled when the listener cancels; nothing is stored then."""
+        """Stores a copy of a file, or a text, and returns its id. Raises BadInput when it can't be read so, Cancelled
+        when the listener cancels; nothing is stored then.
+
+        data_id: the new one's; without it, an identical file under the same name whose info is unchanged is not
+            stored again: its id is returned
+        written: it is a text, a document or a table to make examples from, and holds none; such a file is stored
+            once, whatever has become of its info"""
         if isinstance(source, Path):
             require_file(source)
         new, info = data_id or new_id(), DatasetInfo(name, dict(options), written=written)

@@ -32,7 +32,10 @@ def changes(text: str) -> bool:
 
 
 def as_row(draft: Draft, passage: Passage | None, question: str, answer: str) -> Row:
-    """The example that a person made of a draft. question, answer: as they are kept."""
+    """The example that a person made of a draft.
+
+    passage: what the draft is about, None for one without
+    question, answer: as they are kept"""
     question, answer = question.strip(), answer.strip()
     asked = f"Drafted by {draft.by}, kept by you" if draft.by else "Asked from a ready wording"
     if question != draft.question:

@@ -3,7 +3,7 @@ a table. The ways stand in templates.json by language."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -60,9 +60,14 @@ def from_text(passages: Sequence[Passage]) -> list[Draft]:
     ways, drafts = _ways(whole), list[Draft]()
     tops = {passage.headings[:1] for passage in texts}
     title = "".join(*tops) if len(tops) == 1 < len(texts) else ""  # above everything: nothing to ask about
-    found = [(passage, *about) for passage in texts for about in _about(passage, title)]
-    times = Counter(normalize(name) for _, _, name, _ in found)
-    for passage, kind, name, answer in found:
+    answered = list[tuple[Passage, str, str, str]]()
+    for passage in texts:
+        if passage.first and passage.heading != title:
+            answered.append((passage, "heading", passage.heading, _beginning(passage.text)))
+        elif pair := labelled(passage.text):
+            answered.append((passage, "label", *pair))
+    times = Counter(normalize(name) for _, _, name, _ in answered)
+    for passage, kind, name, answer in answered:
         inside = name if ways["keeps_capitals"] else _lower(name, whole)
         if times[normalize(name)] > 1 and (above := passage.headings[: -1 if kind == "heading" else None]):
             inside = f"{inside} ({above[-1]})"
@@ -81,14 +86,6 @@ def _distinct(drafts: Iterable[Draft]) -> list[Draft]:
     for draft in drafts:
         first.setdefault(normalize(draft.question), draft)
     return list(first.values())
-
-
-def _about(passage: Passage, title: str) -> Iterator[tuple[str, str, str]]:
-    """(kind, heading or label, answer) of what can be asked about a passage."""
-    if passage.first and passage.heading != title:
-        yield "heading", passage.heading, _beginning(passage.text)
-    elif pair := labelled(passage.text):
-        yield "label", *pair
 
 
 def _beginning(text: str) -> str:

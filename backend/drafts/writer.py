@@ -39,8 +39,10 @@ def asking(chat: Chat, stopped: Callable[[], bool] = lambda: False) -> Ask:
 
 
 def about(ask: Ask, passage: Passage, model: str, others: Sequence[str] = ()) -> list[Draft]:
-    """Drafts about one passage: a sentence of it, asked for in three ways. others: questions that there are already.
-    Raises ChatFailed."""
+    """Drafts about one passage: a sentence of it, asked for in three ways. Raises ChatFailed.
+
+    model: the name of the one that `ask` asks
+    others: questions that there are already"""
     choices = sentences(passage.text)[:_MOST_SENTENCES]
     asked = (
         f"From “{passage.heading}”:\n{_numbered(choices)}\n\nChoose the sentence that answers what a customer would "
@@ -97,8 +99,8 @@ def _stems(text: str) -> set[str]:
 
 def more(ask: Ask, topic: str, examples: Sequence[str], model: str) -> list[Draft]:
     """More questions about a topic, or like the examples, for the person to answer. Raises ChatFailed."""
-    known = "".join(f"- {question}\n" for question in examples[-8:])
-    asked = f"The topic: {topic}\n" * bool(topic) + f"Questions that people ask:\n{known}\n" * bool(known)
+    listed = "".join(f"- {question}\n" for question in examples[-8:])
+    asked = f"The topic: {topic}\n" * bool(topic) + f"Questions that people ask:\n{listed}\n" * bool(listed)
     asked += "Write five more questions that other people would ask here, each about something else."
     good: list[Draft] = []
     for line in map(str.strip, ask(asked, f'root ::= q ("\\n" q){{4}}\n{_QUESTION}', 260).split("\n")):

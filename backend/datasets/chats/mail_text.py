@@ -187,9 +187,9 @@ def repeated_ends(mails: Sequence[str]) -> list[str]:
 
 def _sign_off(end: Sequence[str]) -> int:
     """How many of the first lines of a repeated end are a sign-off."""
-    said = 0
+    filled = 0
     for at, line in enumerate(end):
-        said += bool(line.strip())
-        if said > _SIGN_OFF or len(line) > _SIGN_OFF_LINE or _CONTACT.search(line):
+        filled += bool(line.strip())
+        if filled > _SIGN_OFF or len(line) > _SIGN_OFF_LINE or _CONTACT.search(line):
             return at
     return len(end)

@@ -63,8 +63,12 @@ def likely_to_answer(conversations: Iterable[Sequence[Post]], pauses: bool) -> t
 def who_to_imitate(
     people: Sequence[tuple[str, int]], chosen: Sequence[str], title: str, likely: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The people to learn from: `chosen`, or the assistant where all authors are roles. WHOEVER_ANSWERS stays. Raises
-    WhoToImitate when that is not clear, BadInput when fewer than two people write. likely: who probably answers."""
+    """The people to learn from. Raises WhoToImitate when that is not clear, BadInput when fewer than two people write.
+
+    people: all who write, with the number of their messages
+    chosen: by the user, perhaps WHOEVER_ANSWERS, which stays; () takes the assistant where all authors are roles
+    title: what the file was read as
+    likely: who probably answers"""
     names = [name for name, _ in people]
     if len(names) < 2:
         raise BadInput(

@@ -67,8 +67,11 @@ def _needs_no_reading(record: dict[str, Any]) -> bool:
 
 
 def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str], pairs: bool) -> ChatExamples:
-    """The examples in `records`. imitate: the people that the user chose, () for none. pairs: each answer ends an
-    example. Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write."""
+    """The examples in `records`. Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two
+    people write.
+
+    imitate: the people that the user chose, () for none
+    pairs: each answer ends an example"""
     faults: list[Record] = []
 
     def readable() -> Iterator[Record]:

@@ -30,13 +30,13 @@ _DEPTH, _LOOKED_AT = 8, 8  # objects in objects; items of a list
 
 def nested_messages(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     """The format of records that are conversations, with messages somewhere inside; None where they are not."""
-    found = [list(_messages(record, "", _DEPTH)) for record in records]
-    counted = Counter(path for there in found for path in dict.fromkeys(path for path, _ in there))
+    of_records = [list(_messages(record, "", _DEPTH)) for record in records]
+    counted = Counter(path for there in of_records for path in dict.fromkeys(path for path, _ in there))
     places = [path for path, count in counted.items() if 5 * count >= len(records)]
-    inner = [there for there in found if any(path and path in places for path, _ in there)]
+    inner = [there for there in of_records if any(path and path in places for path, _ in there)]
     if not records or 2 * len(inner) < len(records) or max(map(len, inner)) < 2:
         return None
-    messages = [message for there in found for path, message in there if path in places]
+    messages = [message for there in of_records for path, message in there if path in places]
     chat = _described(messages, several=True)
     authors = [value for name in chat.author for value in _values(name, messages)] if chat else []
     if chat is None or len(set(authors)) < 2:
@@ -45,9 +45,9 @@ def nested_messages(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     inside = [path.removeprefix(f"{around}.") for path in places if path.startswith(f"{around}.")]
     if len(inside) == len(places) and (len(inside) > 1 or "[]" in inside[0]):
         chat, places = replace(chat, records=around), inside
-    outer = [flat(one, lists=False) for record in records for one in chat.conversations(record)]
-    known = {name: [value in authors for value in _values(name, outer)] for name in _all([*outer[0]], "asker")}
-    asker = next((name for name, writes in known.items() if 2 * sum(writes) > len(writes)), "")
+    outer = [flat(conversation, lists=False) for record in records for conversation in chat.conversations(record)]
+    askers = {name: [value in authors for value in _values(name, outer)] for name in _all([*outer[0]], "asker")}
+    asker = next((name for name, writes in askers.items() if 2 * sum(writes) > len(writes)), "")
     sure = chat.roles or asker or len(set(authors)) < len(authors)
     if not sure and plain_name(chat.author[0]) in _NAMES["needs_roles"]:
         return None
@@ -120,7 +120,7 @@ def _described(messages: Sequence[Message], several: bool = False) -> ChatFormat
     roles = _role_values(author, messages)
     names = [name for name in authors if name.lower().endswith("name") and not author.lower().endswith("name")]
     used = texts if several else texts[:1]
-    said = _values(used[0], messages)
+    spoken = _values(used[0], messages)
     id_, parent = _links(messages)
     return ChatFormat(
         "a table with one message per row",
@@ -134,7 +134,7 @@ def _described(messages: Sequence[Message], several: bool = False) -> ChatFormat
         rank="rank" if parent and "rank" in every else "",
         never=_all(every, "hidden"),
         internal=[column for column in every if column not in used and _tells_internal(column, messages)],
-        markup="html" if 2 * sum(map(has_tags, said)) > len(said) else "",
+        markup="html" if 2 * sum(map(has_tags, spoken)) > len(spoken) else "",
     )
 
 
@@ -147,11 +147,12 @@ def _tells_internal(column: str, messages: Sequence[Message]) -> bool:
 def _replies(records: Sequence[Message]) -> ChatFormat | None:
     """The format of rows with a text and somebody's reply to it, such as reviews."""
     cells = {column: [record.get(column) for record in records] for column in _columns(records)}
-    said = {
+    first_texts = {
         column: next((v for v in values if isinstance(v, str) and " " in v and _words_in(v)), "")
         for column, values in cells.items()
     }
-    named = [*_texts(said), *(name for name, text in said.items() if text and _own(name) in _NAMES["reply"])]
+    named_reply = (name for name, text in first_texts.items() if text and _own(name) in _NAMES["reply"])
+    named = [*_texts(first_texts), *named_reply]
     replies = [name for name in named if not set(plain_name(name).split("_")).isdisjoint(_NAMES["reply"])]
     texts = [name for name in named if name not in replies]
     if not texts or not replies:
@@ -168,8 +169,8 @@ def _columns(messages: Sequence[Message], share: float = 0) -> list[str]:
 
 def _texts(columns: Message) -> list[str]:
     """Those that hold what is said, by their names."""
-    said = [name for name, value in columns.items() if _words_in(value)]
-    return [*dict.fromkeys([*_all(said, "text"), *_ending(said, "text")])]
+    with_words = [name for name, value in columns.items() if _words_in(value)]
+    return [*dict.fromkeys([*_all(with_words, "text"), *_ending(with_words, "text")])]
 
 
 def _words_in(value: Any) -> bool:
@@ -216,12 +217,12 @@ def _can_be_names(column: str, messages: Sequence[Message]) -> bool:
 def _role_values(column: str, messages: Sequence[Message]) -> dict[str, str]:
     """The role of each value of the column, if all of them are roles and both sides occur; else {}. In a dialogue with
     a system, the system answers."""
-    known = _ROLES
+    role_of = _ROLES
     if yes := _IF_TRUE.get(_own(column)):
         no = "user" if yes == "assistant" else "assistant"
-        known = {"true": yes, "1": yes, "false": no, "0": no}
+        role_of = {"true": yes, "1": yes, "false": no, "0": no}
     values = {value.lower() for value in _values(column, messages)}
-    roles = {value: known[plain_name(value)] for value in values if plain_name(value) in known}
+    roles = {value: role_of[plain_name(value)] for value in values if plain_name(value) in role_of}
     if set(roles.values()) == {"user", "system"} and len(roles) == len(values):
         return {value: role.replace("system", "assistant") for value, role in roles.items()}
     both = {"user", "assistant"}.issubset(roles.values())

@@ -158,8 +158,8 @@ def _piece(value: Any) -> str:
 def says_internal(column: str, value: Any) -> bool:
     """Whether a cell, such as "Internal note", or No for public, says that the asker does not see a message."""
     named, words = ({*plain_name(text).split("_")} for text in (column, str(value)))
-    told = words & _INTERNAL or (named & _INTERNAL and words & {"true", "yes", "1", "ja", "y"})
-    return bool(told or ("public" in named and words & {"false", "no", "0", "nein", "n"}))
+    internal = words & _INTERNAL or (named & _INTERNAL and words & {"true", "yes", "1", "ja", "y"})
+    return bool(internal or ("public" in named and words & {"false", "no", "0", "nein", "n"}))
 
 
 def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:

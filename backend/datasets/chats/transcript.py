@@ -112,22 +112,22 @@ def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Mess
     passed: list[str] = []
     day, gap = "", True
     for number, line in enumerate(lines, 1):
-        said = line.strip()
-        match = pattern.fullmatch(said)
+        stripped = line.strip()
+        match = pattern.fullmatch(stripped)
         if match:
             when = match.groupdict().get("time", "")
             when = when if re.search(_DAY, when) else f"{day} {when}" if day else ""
             spoken = match.groupdict().get("text", "").strip()
             messages.append(_Message(number, match["name"].strip(), [spoken] if spoken else [], when, gap))
-        elif only := _ONLY_DAY.fullmatch(said):
+        elif only := _ONLY_DAY.fullmatch(stripped):
             day = only["day"]
-        elif _NOTICE.fullmatch(said):
+        elif _NOTICE.fullmatch(stripped):
             messages.append(_Message(number, "", [], messages[-1].time if messages else ""))
-        elif said and messages and (not gap or below):
-            messages[-1].lines += ["", said] if gap and messages[-1].lines else [said]
-        elif said:
-            passed.append(said)
-        gap = not said
+        elif stripped and messages and (not gap or below):
+            messages[-1].lines += ["", stripped] if gap and messages[-1].lines else [stripped]
+        elif stripped:
+            passed.append(stripped)
+        gap = not stripped
     if below and not cell and messages and not any("" in message.lines for message in messages[:-1]):
         last = messages[-1].lines
         end = last.index("") if "" in last else len(last)
@@ -165,12 +165,12 @@ def _spoken(lines: list[str], cues: list[int]) -> list[str]:
     spoken: list[list[str]] = [[] for _ in lines]
     name, first = "", 0
     for at, end in zip(cues, [*cues[1:], len(lines)], strict=True):
-        said = " ".join(line.strip() for line in lines[at + 1 : end] if line.strip() and not line.strip().isdecimal())
-        if speaker := _SPEAKER.match(said):
-            said, who = speaker["text"], (speaker["voice"] or speaker["name"]).strip()
+        text = " ".join(line.strip() for line in lines[at + 1 : end] if line.strip() and not line.strip().isdecimal())
+        if speaker := _SPEAKER.match(text):
+            text, who = speaker["text"], (speaker["voice"] or speaker["name"]).strip()
             if who != name:
                 name, first = who, at
                 spoken[at] = [f"[{lines[at].strip().partition('-->')[0][:-5]}] {name}:"]
         if name:
-            spoken[first].append(_TAG.sub("", said))
-    return [" ".join(words) for words in spoken]
+            spoken[first].append(_TAG.sub("", text))
+    return [" ".join(parts) for parts in spoken]

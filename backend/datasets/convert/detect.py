@@ -52,16 +52,12 @@ def _asked(record: Mapping[str, Any], columns: Columns) -> dict[str, str]:
     answer = columns.find("reference").get("reference")
     if answer is None or record[answer] is None or "prompt" in columns.find("prompt"):
         return {}
-    prompt = next((column for column, value in record.items() if column != answer and _is_open(value)), None)
+    chats = {name: value for name, value in record.items() if name != answer and isinstance(value, list) and value}
+    last = {name: chat[-1] for name, chat in chats.items() if isinstance(chat[-1], dict)}
+    prompt = next((name for name, message in last.items() if message.get("role") == "user"), None)
     if prompt is None and is_chat(record[answer]):
         prompt = columns.find("question").get("question")
     return {"prompt": prompt, "completion": answer} if prompt and prompt != answer else {}
-
-
-def _is_open(value: Any) -> bool:
-    """Whether a conversation waits for an answer."""
-    last = value[-1] if isinstance(value, list) and value else None
-    return isinstance(last, dict) and last.get("role") == "user"
 
 
 def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:

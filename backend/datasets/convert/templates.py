@@ -50,13 +50,13 @@ def conversations(text: str) -> list[tuple[int, list[Message]]]:
     turns = _turns(text)
     systems = [_message(turn) for turn in turns if turn.role == "system"]
     divided = sum(turn.first for turn in turns) > 1
-    found: list[tuple[int, list[Message]]] = []
+    result: list[tuple[int, list[Message]]] = []
     for turn in turns:
         begins = turn.role == "system" or (len(systems) < 2 and turn.role == "user")
-        if not found or (turn.first if divided else begins and found[-1][1][-1]["role"] == "assistant"):
-            found.append((turn.line, systems[:1] if len(systems) == 1 and turn.role == "user" else []))
-        found[-1][1].append(_message(turn))
-    return found
+        if not result or (turn.first if divided else begins and result[-1][1][-1]["role"] == "assistant"):
+            result.append((turn.line, systems[:1] if len(systems) == 1 and turn.role == "user" else []))
+        result[-1][1].append(_message(turn))
+    return result
 
 
 def _message(turn: _Turn) -> Message:
@@ -70,13 +70,13 @@ def _turns(text: str) -> list[_Turn]:
         marked = pattern.sub(to, marked)
     above, *parts = re.split(rf"{_OPEN}(\w+){_CLOSE}", marked)
     line, first = 1 + above.count("\n"), _BEGIN in above
-    said = "" if modelfile else above.replace(_BEGIN, "").strip()
-    turns = [_Turn("system", said, 1, first)] if said else []
-    for name, said in zip(parts[::2], parts[1::2], strict=True):
-        role, content = _NAMES.get(name.lower(), name.lower()), said.replace(_BEGIN, "").strip()
+    system = "" if modelfile else above.replace(_BEGIN, "").strip()
+    turns = [_Turn("system", system, 1, first)] if system else []
+    for name, part in zip(parts[::2], parts[1::2], strict=True):
+        role, content = _NAMES.get(name.lower(), name.lower()), part.replace(_BEGIN, "").strip()
         if role == "input" and turns:
             turns[-1].text += f"\n{content}"
         elif content:
             turns.append(_Turn(role, content.strip('"').strip() if modelfile else content, line, first))
-        line, first = line + said.count("\n"), _BEGIN in said
+        line, first = line + part.count("\n"), _BEGIN in part
     return turns if {"user", "assistant"} <= {turn.role for turn in turns} and len(above) <= _ABOVE else []

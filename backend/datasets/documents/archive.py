@@ -1,7 +1,7 @@
 """Checks the zip archive that an Office document is, before any part of it is parsed."""
 
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from xml.parsers import expat
 
@@ -54,7 +54,12 @@ def check_document(path: Path, check_size: Callable[[int, int], None]) -> int:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
             names = [part.filename for part in parts]
-            _check_macros(names)
+            if any(name.lower().endswith(_MACROS) for name in names):
+                raise BadInput(
+                    "This document contains macros, which are programs.",
+                    "Such files are never opened here.",
+                    "Save it as .xlsx, .docx, .ods or .odt without macros, or as .csv or .txt.",
+                )
             for part in parts:
                 check_size(part.file_size, part.compress_size)
             unpacked = sum(part.file_size for part in parts)
@@ -68,15 +73,6 @@ def check_document(path: Path, check_size: Callable[[int, int], None]) -> int:
             return unpacked
     except ZIP_ERRORS as error:
         raise damaged() from error
-
-
-def _check_macros(names: Collection[str]) -> None:
-    if any(name.lower().endswith(_MACROS) for name in names):
-        raise BadInput(
-            "This document contains macros, which are programs.",
-            "Such files are never opened here.",
-            "Save it as .xlsx, .docx, .ods or .odt without macros, or as .csv or .txt.",
-        )
 
 
 class _Checked(Exception):

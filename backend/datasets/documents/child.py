@@ -107,15 +107,15 @@ def read_docx(path: Path) -> Document:
 
 def comments(path: Path) -> list[tuple[str, str]]:
     """The comments, headers and footers of an Office document, each with what it is."""
-    found = []
+    asides = []
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if part := _ASIDE.fullmatch(name):
                 text = archive.read(name).decode("utf-8", "replace")
                 inside = [text] if part[1] else [comment[0] for comment in _COMMENT.finditer(text)]
-                texts = [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", one)).split()) for one in inside]
-                found += [(part[1] or "comment", one) for one in texts if one]
-    return found
+                texts = [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", marked)).split()) for marked in inside]
+                asides += [(part[1] or "comment", text) for text in texts if text]
+    return asides
 
 
 def numbered(document: Document, asides: Sequence[tuple[str, str]] = ()) -> Document:

@@ -106,7 +106,10 @@ class _Part:
 
 def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] | None:
     """The examples, whether they are certain, and the text that belongs to none; None if no labels alternate."""
-    blocks = [_labelled_heading(block) for block in blocks]
+    # A heading or a line in bold that is the name of a speaker, such as "## User", is read with a colon after it.
+    bare = (block.text.strip() if block.level or block.bold else "" for block in blocks)
+    named = zip(blocks, bare, strict=True)
+    blocks = [replace(block, text=f"{name}:") if name.casefold() in _SPEAKERS else block for block, name in named]
     options = sum(bool(_OPTION.match(block.text)) for block in blocks) >= 2  # "A." may be a choice, not an answer
     sample = blocks[:_SAMPLE]
     for mark in (_LETTER_MARK,) if options else (_LETTER_MARK, _WIDE_MARK):
@@ -122,12 +125,6 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
     names = _two_speakers(sample)
     pairs = _examples(speakers(*names), blocks) if names else None
     return (pairs[0], False, pairs[2]) if pairs else None
-
-
-def _labelled_heading(block: Block) -> Block:
-    """The block, with a colon after a heading or a line in bold that is the name of a speaker, such as "## User"."""
-    alone = (block.level or block.bold) and block.text.casefold().strip() in _SPEAKERS
-    return replace(block, text=f"{block.text.strip()}:") if alone else block
 
 
 def _two_speakers(blocks: Sequence[Block]) -> tuple[str, str] | None:

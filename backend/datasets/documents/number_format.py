@@ -92,10 +92,14 @@ def _date(value: Any, code: str) -> str:
     if not any(part[0] in "ymdhsYMDHS" for part in codes):
         return _iso(value)
     noon = any(part.upper() in ("AM/PM", "A/P") for part in codes)
+    units = [part[0].lower() for part in codes]
     written = []
     for place, part in enumerate(codes):
+        before = next((unit for unit in reversed(units[:place]) if unit in "ymdhs"), "")
+        after = next((unit for unit in units[place + 1 :] if unit in "ymdhs"), "")
+        minute = units[place] == "m" and (before == "h" or after == "s")  # any other m is a month
         try:
-            written.append(_piece(value, part, noon, part[0] in "mM" and _is_minute(codes, place)))
+            written.append(_piece(value, part, noon, minute))
         except AttributeError:  # a time has no day
             return _iso(value)
     return _with(literals, "".join(written))
@@ -105,13 +109,6 @@ def _iso(value: Any) -> str:
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
     return value.isoformat(sep=" ") if isinstance(value, datetime.datetime) else str(value.isoformat())
-
-
-def _is_minute(codes: list[str], place: int) -> bool:
-    """Whether an m stands for minutes: next to hours or seconds."""
-    before = next((part[0].lower() for part in reversed(codes[:place]) if part[0].lower() in "ymdhs"), "")
-    after = next((part[0].lower() for part in codes[place + 1 :] if part[0].lower() in "ymdhs"), "")
-    return before == "h" or after == "s"
 
 
 def _piece(value: Any, part: str, noon: bool, minute: bool) -> str:

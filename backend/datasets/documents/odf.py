@@ -54,7 +54,11 @@ class OdsSheets:
         for cell in row:
             if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
                 continue
-            text = _cell_text(cell)
+            text = "\n".join("".join(_plain(p)) for p in cell if p.tag == f"{_TEXT}p")
+            if not text:
+                values = (cell.get(f"{_OFFICE}{name}") for name in ("value", "date-value", "string-value"))
+                no_result = cell.get(f"{_TABLE}formula") and not cell.get(f"{_OFFICE}value-type")
+                text = next(filter(None, values), FORMULA if no_result else "")
             repeated = min(int(cell.get(f"{_TABLE}number-columns-repeated", "1")), self._limit - len(cells))
             spanned = int(cell.get(f"{_TABLE}number-rows-spanned", "1"))
             if spanned > 1:
@@ -69,13 +73,6 @@ class OdsSheets:
         while cells and not cells[-1].strip():
             cells.pop()
         return cells
-
-
-def _cell_text(cell: ElementTree.Element) -> str:
-    if text := "\n".join("".join(_plain(p)) for p in cell if p.tag == f"{_TEXT}p"):
-        return text
-    value = cell.get(f"{_OFFICE}value") or cell.get(f"{_OFFICE}date-value") or cell.get(f"{_OFFICE}string-value")
-    return value or (FORMULA if cell.get(f"{_TABLE}formula") and not cell.get(f"{_OFFICE}value-type") else "")
 
 
 def _plain(element: ElementTree.Element) -> Iterator[str]:

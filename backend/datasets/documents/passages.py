@@ -62,15 +62,15 @@ def size(passages: Sequence[Passage]) -> Size:
 
 def joined(parts: Iterable[tuple[str, list[Passage] | Size]]) -> list[Passage]:
     """The passages of several files, numbered on, each with the name of its file. Of a lost file there is the size."""
-    found: list[Passage] = []
+    numbered: list[Passage] = []
     before = tables = 0
     for source, part in parts:
         passages, (of_file, of_tables) = ([], part) if isinstance(part, tuple) else (part, size(part))
         for each in passages:
             table = each.table and each.table + tables
-            found.append(replace(each, number=each.number + before, table=table, source=source))
+            numbered.append(replace(each, number=each.number + before, table=table, source=source))
         before, tables = before + of_file, tables + of_tables
-    return found
+    return numbered
 
 
 def sentences(text: str) -> list[str]:
@@ -153,7 +153,13 @@ def _section(blocks: Sequence[Block], headings: tuple[str, ...]) -> Iterator[Pas
     if sum(labelled(block.text) is not None for block in blocks) >= max(_LABELS, len(blocks) / 2):
         yield from (Passage(0, block.line, block.text.strip(), headings) for block in blocks if block.text.strip())
         return
-    parts = (part for line, paragraph in _paragraphs(blocks) for part in _cut(line, paragraph))
+    parts = list[tuple[int, str]]()
+    for line, paragraph in _paragraphs(blocks):
+        if len(paragraph) <= SIZE:
+            parts.append((line, paragraph))
+        else:  # whole sentences, or pieces of one that is longer than that
+            pieces = [(line, piece) for sentence in _divided(paragraph) for piece in _pieces(sentence)]
+            parts += _packed(pieces, "")
     for number, (line, text) in enumerate(_packed(parts, "\n\n")):
         yield Passage(0, line, text, headings, bool(headings) and not number)
 
@@ -171,13 +177,6 @@ def _paragraphs(blocks: Sequence[Block]) -> Iterator[tuple[int, str]]:
         line, text = block.line, block.text.strip()
     if text:
         yield line, text
-
-
-def _cut(line: int, paragraph: str) -> Iterable[tuple[int, str]]:
-    """A paragraph in parts of SIZE at most: whole sentences, or pieces of one that is longer than that."""
-    if len(paragraph) <= SIZE:
-        return [(line, paragraph)]
-    return _packed(((line, piece) for sentence in _divided(paragraph) for piece in _pieces(sentence)), "")
 
 
 def _pieces(sentence: str) -> Iterator[str]:

@@ -108,7 +108,10 @@ def with_tables(lines: list[_Line]) -> list[_Line]:
     were drawn one after the other. Columns of running text are none: most of their lines begin in mid-sentence."""
     levels = _levels(lines)
     beside = [level for level in levels if len(level) > 1]
-    columns = _columns(levels, beside)
+    # The left edges at which enough parts begin, and enough of them beside another.
+    starts = Counter(round(x) for level in levels for _, x, _, _ in level)
+    shared = Counter(edge for level in beside for edge in {round(x) for _, x, _, _ in level})
+    columns = sorted(x for x, count in starts.items() if min(count, shared[x]) >= _ROWS)
     table = _table(levels, columns) if len(beside) >= _ROWS and len(columns) > 1 else []
     rows = _rows(table, columns) if len(table) >= _ROWS else []
     running = sum(row[0][:1].islower() or not row[0] for row in rows)
@@ -130,13 +133,6 @@ def _levels(lines: list[_Line]) -> list[list[_Part]]:
         else:
             levels.append([part])
     return levels
-
-
-def _columns(levels: list[list[_Part]], beside: list[list[_Part]]) -> list[int]:
-    """The left edges at which enough parts begin, and enough of them `beside` another."""
-    starts = Counter(round(x) for level in levels for _, x, _, _ in level)
-    shared = Counter(edge for level in beside for edge in {round(x) for _, x, _, _ in level})
-    return sorted(x for x, count in starts.items() if min(count, shared[x]) >= _ROWS)
 
 
 def _table(levels: list[list[_Part]], columns: list[int]) -> list[list[_Part]]:
@@ -215,8 +211,10 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
         before = lines[place - 1] if place else None
         same = before is not None and before.bold == line.bold and abs(before.size - line.size) < 0.5
         near = before is not None and before.page == line.page and before.top - line.top < _PARAGRAPH * distance
+        over_page = before is not None and before.page != line.page and before.text[-1:].isalpha()
+        continues = near or (over_page and line.text[:1].islower())
         table = line.rows or (before and before.rows)
-        if same and not table and (near or _continues(before, line)) and not _BEGINS.match(line.text):
+        if same and not table and continues and not _BEGINS.match(line.text):
             groups[-1].append(line)
         else:
             groups.append([line])
@@ -231,18 +229,9 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
             continue
         size = round(group[0].size, 1)
         level = min(larger.index(size) + 1, 6) if size in larger and not rows else 0
-        blocks.append(Block(number, _join(group), level, group[0].bold and not rows, gap, rows))
+        text = group[0].text
+        for line in group[1:]:
+            hyphen = re.search(r"[a-zà-ÿ]-$", text) and line.text[:1].islower()
+            text = text[:-1] + line.text if hyphen else f"{text} {line.text}"
+        blocks.append(Block(number, text, level, group[0].bold and not rows, gap, rows))
     return blocks
-
-
-def _continues(before: _Line | None, line: _Line) -> bool:
-    """Whether a paragraph goes on over the end of a page."""
-    return before is not None and before.page != line.page and before.text[-1:].isalpha() and line.text[:1].islower()
-
-
-def _join(group: list[_Line]) -> str:
-    text = group[0].text
-    for line in group[1:]:
-        hyphen = re.search(r"[a-zà-ÿ]-$", text) and line.text[:1].islower()
-        text = text[:-1] + line.text if hyphen else f"{text} {line.text}"
-    return text

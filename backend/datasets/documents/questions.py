@@ -185,8 +185,8 @@ def _by_line(blocks: Sequence[Block]) -> Pairs | None:
         apart = r"\s" * (sign not in (":", ";", ","))
         other = re.compile(rf"\s*(?P<question>\S.{{3,300}}?){apart}\s*(?P<sign>{re.escape(sign)})\s+(?P<answer>\S.*)")
         matches = [match or other.fullmatch(block.text) for match, block in zip(matches, blocks, strict=True)]
-    found = [(block, match) for block, match in zip(blocks, matches, strict=True) if match]
-    records = [(block.line, _without_marks(match["question"], match["answer"])) for block, match in found]
+    matched = [(block, match) for block, match in zip(blocks, matches, strict=True) if match]
+    records = [(block.line, _without_marks(match["question"], match["answer"])) for block, match in matched]
     outside = [block for block, match in zip(blocks, matches, strict=True) if not match]
-    sure = bool(sign) and not outside and all(match["sign"] == sign for _, match in found)
+    sure = bool(sign) and not outside and all(match["sign"] == sign for _, match in matched)
     return Pairs(records, sure, outside, f"what stands before {sign}" if sign else "what asks on each line")

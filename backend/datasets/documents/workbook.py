@@ -24,12 +24,16 @@ class ExcelSheets:
     """names: of the sheets with cells. limit: columns read at most."""
 
     def __init__(self, path: Path, limit: int) -> None:
+        from openpyxl.utils.cell import range_boundaries
+
         with zipfile.ZipFile(path) as archive:
             sheets = [part for part in archive.infolist() if part.filename.startswith("xl/worksheets/")]
             small = sum(part.file_size for part in sheets) <= _LARGEST
             texts = [archive.read(part) for part in sheets] if small else []
         without_results = any(_NO_RESULT.search(text) for text in texts)
-        if sum(_cells(area) for text in texts for area in _AREA.findall(text)) > _MOST_CELLS:
+        areas = (area.decode("ascii", "replace") for text in texts for area in _AREA.findall(text))
+        edges = ([edge or 0 for edge in range_boundaries(area)] for area in areas)
+        if sum((right - left + 1) * (bottom - top + 1) for left, top, right, bottom in edges) > _MOST_CELLS:
             raise _too_sparse()
         self._by_row = not without_results and not any(b"<mergeCell " in text for text in texts)
         self._limit = limit
@@ -48,11 +52,14 @@ class ExcelSheets:
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
         """(row in the sheet, cells) of each row that is not blank, without blank cells at the end."""
         sheet = self._book[name]
-        hidden = self._hidden(sheet)
         if self._by_row:
+            with zipfile.ZipFile(self._path) as archive:
+                hidden = set(map(int, _HIDDEN_ROW.findall(archive.read(sheet._worksheet_path.lstrip("/")))))
             sheet.reset_dimensions()  # the file's own dimensions are often wrong
-        elif sheet.max_row * min(sheet.max_column, self._limit) > _MOST_CELLS:
-            raise _too_sparse()
+        else:
+            hidden = {number for number, row in sheet.row_dimensions.items() if row.hidden}
+            if sheet.max_row * min(sheet.max_column, self._limit) > _MOST_CELLS:
+                raise _too_sparse()
         merged = {} if self._by_row else _merged(sheet)
         written = self._written[name] if self._written is not None else None
         last = None if self._by_row else min(sheet.max_column, self._limit)
@@ -69,21 +76,6 @@ class ExcelSheets:
                 cells.pop()
             if cells:
                 yield number, [HIDDEN, *cells] if number in hidden else cells
-
-    def _hidden(self, sheet: Any) -> set[int]:
-        """The numbers of the rows that are hidden."""
-        if not self._by_row:
-            return {number for number, row in sheet.row_dimensions.items() if row.hidden}
-        with zipfile.ZipFile(self._path) as archive:
-            return set(map(int, _HIDDEN_ROW.findall(archive.read(sheet._worksheet_path.lstrip("/")))))
-
-
-def _cells(area: bytes) -> int:
-    """How many cells an area such as b"A1:C9" has."""
-    from openpyxl.utils.cell import range_boundaries
-
-    left, top, right, bottom = (edge or 0 for edge in range_boundaries(area.decode("ascii", "replace")))
-    return int((right - left + 1) * (bottom - top + 1))
 
 
 def _too_sparse() -> BadInput:
