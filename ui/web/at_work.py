@@ -24,9 +24,8 @@ def jobs(all_jobs: Iterable[Job]) -> list[Job]:
 def how_far(job: Job) -> str:
     """What the browser is told about a job (static/js/run_end.js): "42" for percent, else its state."""
     counted = job.kind not in ("train", "export") or (job.progress and job.progress.phase in STEP_PHASES)
-    progress = job.progress
-    if job.state.is_active and progress and progress.total and counted:
-        return str(fmt.percent(progress.done, progress.total))
+    if job.state.is_active and job.progress and job.progress.total and counted:
+        return str(fmt.percent(job.progress.done, job.progress.total))
     return job.state.value
 
 
@@ -38,7 +37,7 @@ def name(app: App, run_id: str) -> str:
     """A run's name, with its version unless it is damaged. Raises RunProblem when it does not exist."""
     name = fmt.shorten(app.runs.job(run_id).name, 40)
     with suppress(ApprenticeError):
-        name += fmt.version(app.versions.number(run_id))
+        name += fmt.version(app.runs.spec(run_id).version)
     return name
 
 

@@ -68,11 +68,28 @@ class BrowserState:
         self, trigger: Callable[..., Any], handler: Any, outputs: list[Any], *inputs: Any, before: str = "", **more: Any
     ) -> Any:
         """Has a handler answer an event, its errors shown in plain words. Returns the event, for `.then` and the like.
-        trigger: of a component, such as `button.click`. handler: gets the choice and `inputs`. outputs: the
-        components that it may update. inputs: the components whose values it gets. before: what the browser does
-        first (a JavaScript expression). more: as for gradio's own listeners."""
+
+        trigger: of a component, such as `button.click`
+        handler: gets the choice and `inputs`
+        outputs: the components that it may update
+        inputs: the components whose values it gets
+        before: what the browser does first (a JavaScript expression)
+        more: as for gradio's own listeners
+        """
         sent = {**self.sending(*inputs, before=before), **more}
         return trigger(errors.handler(handler), outputs=[self._patch, self._correction, *outputs], **sent)
+
+    def acting(
+        self, act: Callable[[Choice], Choice | None], show: Callable[[Choice], Updates] = lambda choice: {}
+    ) -> Callable[[Inputs], Updates]:
+        """A handler that acts for the choice, or returns another one, and then answers with `show`."""
+
+        def handler(inputs: Inputs) -> Updates:
+            before = self.choice(inputs)
+            choice = act(before) or before
+            return {**self.change(before, choice), **show(choice)}
+
+        return handler
 
     def sending(self, *inputs: Any, before: str = "") -> dict[str, Any]:
         """The arguments by which a gradio listener sends the choice and `inputs`."""

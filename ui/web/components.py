@@ -82,6 +82,5 @@ def action_bar() -> gr.Row:
 
 
 def details(key: str, label: str = "Details") -> gr.Accordion:
-    """What is not needed for the step's decision, folded until the person opens it; the browser remembers that. key:
-    its element id on the page."""
+    """What the step's decision does not need, folded; the browser remembers what was opened. key: its element id."""
     return gr.Accordion(label, open=False, elem_id=key, elem_classes="details")

@@ -21,8 +21,10 @@ def demo_page(
     workspace: Workspace, policy: Policy, hosts: tuple[str, ...] = (), simulated: Hardware | None = None
 ) -> tuple[VisitorApps, gr.Blocks, dict[str, Any]]:
     """The visitors' services, the page, and the arguments to launch it with.
-    workspace: with the folder of each visitor in it. policy: what visitors may do. hosts: further names by which the
-    page is reached. simulated: another machine to show the page for."""
+
+    hosts: further names by which the page is reached
+    simulated: another machine to show the page for
+    """
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads)
     blocks = web_page.build_demo(PerVisitor(apps))
     space = os.environ.get("SPACE_HOST", "")

@@ -103,5 +103,5 @@ def _name(scope: Scope) -> str:
     return f"apprentice-{(scope.get('server') or ('', 0))[1]}"
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode())
+def _same(sent: str, ours: str) -> bool:
+    return hmac.compare_digest(sent.encode("utf-8", "replace"), ours.encode())

@@ -48,10 +48,13 @@ def serve(
     browser: bool = True,
     simulated: Hardware | None = None,
 ) -> None:
-    """Serves the page until Ctrl-C. If the app already runs on this workspace, opens its page instead. workspace:
-    whose page it is. host: the address to serve at; None for this computer only. port: None for the first free one.
-    browser: whether to open the page in it. simulated: another machine to show the page for. Raises BadSetting for a
-    host other than loopback without a password (a demo needs none), and for a port that can't be used."""
+    """Serves the page until Ctrl-C. If the app already runs on this workspace, opens its page instead. Raises
+    BadSetting for a host other than loopback without a password (a demo needs none), and for a port that can't be used.
+
+    host: the address to serve at; None for this computer only
+    port: None for the first free one
+    simulated: another machine to show the page for
+    """
     policy = hosting.chosen()
     if policy.demo:
         host, port, browser = host or os.environ.get("GRADIO_SERVER_NAME"), port or port_of_environment(), False
@@ -112,10 +115,13 @@ def run(
     simulated: Hardware | None = None,
     policy: Policy = hosting.HOME,
 ) -> None:
-    """Builds the page and serves it until the process gets SIGTERM or SIGINT. workspace: whose page it is. host: the
-    address to serve at. port: a free one. credentials: as for gradio's `auth`; None for no password. url: at which
-    people reach the page. browser: whether to open the page in it. simulated: another machine to show the page for.
-    policy: what may be done here"""
+    """Builds the page and serves it until the process gets SIGTERM or SIGINT.
+
+    port: a free one
+    credentials: as for gradio's `auth`; None for no password
+    url: at which people reach the page
+    simulated: another machine to show the page for
+    """
     sys.setswitchinterval(_TURN)
     share_arenas()
     receive_uploads_in(workspace)

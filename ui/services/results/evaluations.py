@@ -23,15 +23,12 @@ class EvaluationService:
         self._questions: dict[str, tuple[int, bool]] = {}
 
     def questions(self, run_id: str) -> int:
-        """How many held-out questions, or else texts, there are to evaluate a run with; they never change. Raises
-        RunProblem for damaged files."""
-        return self._judging(run_id)[0]
+        """How many held-out questions, or else texts, there are to evaluate a run with: see `judging`."""
+        return self.judging(run_id)[0]
 
-    def has_texts(self, run_id: str) -> bool:
-        """Whether plain texts judge a run, for which there are no prompts. Raises RunProblem for damaged files."""
-        return self._judging(run_id)[1]
-
-    def _judging(self, run_id: str) -> tuple[int, bool]:
+    def judging(self, run_id: str) -> tuple[int, bool]:
+        """The number of questions or texts that judge a run, and whether they are texts, for which there are no
+        prompts; they never change. Raises RunProblem for damaged files."""
         if run_id not in self._questions:
             folder = self._runner.folder(run_id)
             items, texts = judging_items(folder), judging_texts(folder)
@@ -39,8 +36,13 @@ class EvaluationService:
         return self._questions[run_id]
 
     def start(self, run_id: str, *, baselines: bool = False, items: int | None = None, facts: str = "") -> str:
-        """Queues the evaluation of a run and returns the job's id. facts: a text to compare with, "" for none. Raises
-        RunProblem when the run has no model yet, BadInput for facts that can't be used."""
+        """Queues the evaluation of a run and returns the job's id. Raises RunProblem when the run has no model yet,
+        BadInput for facts that can't be used.
+
+        baselines: also try prompts and examples with the base model
+        items: how many questions at most; None for all
+        facts: a text to compare with, "" for none
+        """
         self._results.model_folder(run_id)
         spec = {"run": run_id, "baselines": baselines, "items": items}
         prepare = partial(write_facts, text=facts) if facts.strip() else None

@@ -7,12 +7,14 @@ tag. tests/ui/web/html/test_typed_html.py checks the source for this.
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 from urllib.parse import quote
 
 from markupsafe import Markup
 
+from backend.errors import ApprenticeError
 from backend.files.json_file import value_of
+from backend.records.machine import MachineProblem
+from jobs.records import Failure
 from ui.records.runs import RunInfo
 from ui.text import format as fmt
 
@@ -54,26 +56,14 @@ def run_line(run: RunInfo) -> Markup:
     return Markup('<p class="which"><strong>{}</strong> · {}</p>').format(name, fmt.origin(run))
 
 
-class Problem(Protocol):
-    """An error, a failed job or a fault of the machine: what happened, why, and what to do next."""
-
-    @property
-    def what(self) -> str: ...
-    @property
-    def why(self) -> str: ...
-    @property
-    def next(self) -> str: ...
-
-
 def alert(tone: str, title: str, what: str = "", next: str = "") -> Markup:  # noqa: A002
-    """A notice in three parts.
-    tone: good, warn, bad or calm. title: in a few words. what: happened. next: what to do."""
+    """A notice: its title, what happened, and what to do next. Its tone is good, warn, bad or calm."""
     role = Markup(' role="alert"') if tone == "bad" else EMPTY
     body = join(Markup("<p>{}</p>").format(part) for part in (what, next) if part)
     return Markup('<div class="alert {}"{}><strong>{}</strong>{}</div>').format(tone, role, title, body)
 
 
-def problem_alert(problem: Problem, tone: str = "bad") -> Markup:
+def problem_alert(problem: ApprenticeError | Failure | MachineProblem, tone: str = "bad") -> Markup:
     return alert(tone, problem.what, problem.why, problem.next)
 
 
@@ -88,8 +78,13 @@ def answers(question: str, panes: Iterable[tuple[str, str, str]]) -> Markup:
 
 
 def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = "") -> Markup:
-    """A card. body: one below the other. lead: one sentence above the body. badges: above the title. aside: to the
-    right of the title."""
+    """A card.
+
+    body: one below the other
+    lead: one sentence above the body
+    badges: above the title
+    aside: to the right of the title
+    """
     above = Markup('<div class="badges">{}</div>').format(badges) if badges else EMPTY
     head = Markup("<h2>{}</h2>").format(title)
     if aside:
@@ -98,8 +93,12 @@ def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = 
 
 
 def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> Markup:
-    """A section to open and close. body: shown while it is open. opened: at first. kind: its CSS class. key: the name
-    under which the browser remembers whether it was open."""
+    """A section to open and close.
+
+    body: shown while it is open
+    kind: its CSS class
+    key: the name under which the browser remembers whether it was open
+    """
     attributes = Markup(' data-key="{}"').format(key) if key else EMPTY
     attributes += Markup(" open") if opened else EMPTY
     return Markup('<details class="fold {}"{}><summary>{}</summary><div class="fold-body">{}</div></details>').format(
@@ -128,7 +127,7 @@ def checklist(lines: Iterable[tuple[bool | None, str]], read: tuple[str, str] = 
         '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
         '<span><span class="unseen">{}</span>{}</span></li>'
     )
-    return Markup('<ul class="checklist">{}</ul>').format(join(item.format(*marks[ok], words) for ok, words in lines))
+    return Markup('<ul class="checklist">{}</ul>').format(join(item.format(*marks[ok], line) for ok, line in lines))
 
 
 def verified(summary: str, *body: str, key: str = "") -> Markup:
@@ -174,8 +173,10 @@ def memory_bar(parts: Sequence[tuple[str, float]], have: float, label: str) -> M
 
 def button(text: str, do: str, value: object = "", kind: str = "quiet", label: str = "") -> Markup:
     """A button; a click sends (do, value) to the listener of the `clickable` that it is in.
-    do: what it stands for. kind: "quiet", "firm" or "danger". label: its name for screen readers and voice control,
-    which must contain `text`."""
+
+    kind: "quiet", "firm" or "danger"
+    label: its name for screen readers and voice control, which must contain `text`
+    """
     named = Markup(' aria-label="{}"').format(label) if label else EMPTY
     return Markup('<button type="button" class="btn {}" data-do="{}" data-value="{}"{}>{}</button>').format(
         kind, do, value, named, text
@@ -185,7 +186,7 @@ def button(text: str, do: str, value: object = "", kind: str = "quiet", label: s
 def delete(
     question: str, do: str, value: object = "", text: str = "Delete", yes: str = "Delete for good", label: str = ""
 ) -> Markup:
-    """A button that asks before it deletes. do, value, label: of the button `yes`, as in `button`."""
+    """A button that asks before it deletes; `do`, `value` and `label` are those of the button `yes`."""
     return Markup(
         '<details class="confirm"><summary class="btn quiet">{}</summary><div class="sure"><p>{}</p>{}</div></details>'
     ).format(text, question, button(yes, do, value, "danger", label))
@@ -210,8 +211,12 @@ def external_link(url: str, text: str) -> Markup:
 
 
 def download_link(path: object, name: str, text: str, aside: str) -> Markup:
-    """A button that downloads a file. path: one that the services built, never one that a person typed. name: of the
-    file as it is saved. aside: in small print on it."""
+    """A button that downloads a file.
+
+    path: one that the services built, never one that a person typed
+    name: of the file as it is saved
+    aside: in small print on it
+    """
     return Markup('<a class="btn firm" href="/gradio_api/file={}" download="{}">{} <span>{}</span></a>').format(
         quote(str(path)), name, text, aside
     )
@@ -231,9 +236,12 @@ def form(do: str, *body: str, kind: str = "") -> Markup:
 
 
 def textarea(label: str, name: str, text: str, draft: str, required: bool = False) -> Markup:
-    """A field of a form for a longer text. label: above it. name: of the field in the form. text: that it begins
-    with. draft: the name under which the browser holds what is typed until it is saved; `text` is part of it.
-    required: an empty one is not sent, and the browser says so."""
+    """A field of a form for a longer text.
+
+    text: that it begins with
+    draft: the name under which the browser holds what is typed until it is saved; `text` is part of it
+    required: an empty one is not sent, and the browser says so
+    """
     return Markup(  # a line break at the start, which HTML drops
         '<label>{}<textarea name="{}" rows="{}" data-draft="{}"{}>\n{}</textarea></label>'
     ).format(label, name, min(16, 2 + text.count("\n") + len(text) // 90), draft, " required" if required else "", text)
@@ -241,8 +249,8 @@ def textarea(label: str, name: str, text: str, draft: str, required: bool = Fals
 
 def fields(value: str) -> dict[str, str]:
     """The fields of a form that was sent; empty where `value`, which comes from the browser, is anything else."""
-    found = value_of(value)
-    return {name: typed for name, typed in found.items() if isinstance(typed, str)} if isinstance(found, dict) else {}
+    sent = value_of(value)
+    return {name: typed for name, typed in sent.items() if isinstance(typed, str)} if isinstance(sent, dict) else {}
 
 
 def options(choices: Iterable[tuple[str, str]], chosen: str = "") -> Markup:

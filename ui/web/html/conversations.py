@@ -19,8 +19,7 @@ SPEAKERS = {
 
 
 def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
-    """A conversation as speech bubbles; an answer that is only read looks like a tool's. Role "rejected": the worse
-    answer of a pair."""
+    """A conversation as speech bubbles. Role "rejected": the worse answer of a pair; one only read looks the same."""
     bubble, items = Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>'), []
     for message in messages:
         role = str(message.get("role", ""))

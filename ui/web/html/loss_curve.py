@@ -31,10 +31,13 @@ def draw(
     best_step: int | None = None,
     general: Sequence[Point] = (),
 ) -> Markup:
-    """The curve of one run.
-    training: (step, loss) in order of step; the lines skip a loss that is not finite. validation: likewise.
-    total_steps: the end of the step axis, so that the curve grows into free space; 0 when unknown. best_step: the step
-    of the lowest validation loss, which is marked. general: the loss of the general rows, drawn without a label."""
+    """The curve of one run. The lines skip a loss that is not finite.
+
+    training: in order of step, as are the others
+    total_steps: the end of the step axis, so that the curve grows into free space; 0 when unknown
+    best_step: the step of the lowest validation loss, which is marked
+    general: the loss of the general rows, drawn without a label
+    """
     smooth = smoothed(training)
     now = {"training": _last(smooth), "validation": _last(validation)}
     training, smooth, validation = _finite(training), _finite(smooth), _finite(validation)
@@ -79,8 +82,7 @@ def _chart(
     best: Point | None,
     behind: Mapping[str, Sequence[Point]] = {},
 ) -> Markup:
-    """`lines` by their CSS class, with the losses `now` at their ends, `dots` and the best point. behind: paler lines
-    without labels."""
+    """`lines` by CSS class, with the losses `now` at their ends, `dots`, the best point, and paler lines `behind`."""
     last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
     top, gap = _scale(max(value for points in (*lines.values(), *behind.values()) for _, value in points))
     place, unit, curves = _Place(last, top), _UNITS / 100, []
@@ -92,12 +94,11 @@ def _chart(
     dot = Markup('<circle class="dot" cx="{:.2f}%" cy="{:.2f}%" r="2.5"/>')
     few = dots if len(dots) <= 24 else []
     return Markup(
-        '<svg class="curve" role="img" aria-label="{}">{}{}'
+        '<svg class="curve" role="img" aria-label="{}">{}'
         '<svg viewBox="0 0 {units} {units}" preserveAspectRatio="none" width="100%" height="100%">{}</svg>{}{}</svg>'
     ).format(
         summary,
-        _grid(top, gap, place),
-        _steps(last, place),
+        _axes(last, top, gap, place),
         join(curves),
         join(dot.format(place.x(step), place.y(value)) for step, value in few),
         _marks(lines, now, best, place),
@@ -172,21 +173,18 @@ def _round_step(least: float, multiples: Sequence[float], end: float) -> float:
     return next(step * magnitude for step in multiples if end / (step * magnitude) <= 6)
 
 
-def _grid(top: float, gap: float, place: _Place) -> Markup:
+def _axes(last: float, top: float, gap: float, place: _Place) -> Markup:
     line = Markup(
         '<line class="{kind}" x1="0" x2="100%" y1="{y:.2f}%" y2="{y:.2f}%"/>'
         '<text class="tick left" x="0" y="{y:.2f}%">{value:g}</text>'
     )
     values = (at * gap for at in range(round(top / gap) + 1))
     lines = (line.format(kind="rule" if value else "axis", y=place.y(value), value=value) for value in values)
-    return join(lines) + Markup('<text class="axis-name above" x="0" y="0">loss (lower is better)</text>')
-
-
-def _steps(last: float, place: _Place) -> Markup:
+    loss = join(lines) + Markup('<text class="axis-name above" x="0" y="0">loss (lower is better)</text>')
     gap = _round_step(max(last / 4, 1), (1, 2, 5, 10), last)
     tick = Markup('<text class="tick below" x="{:.2f}%" y="100%">{:,g}</text>')
     ticks = (tick.format(place.x(at * gap), at * gap) for at in range(int(last // gap) + 1))
-    return join(ticks) + Markup('<text class="axis-name under" x="100%" y="100%">training steps</text>')
+    return loss + join(ticks) + Markup('<text class="axis-name under" x="100%" y="100%">training steps</text>')
 
 
 def _marks(lines: dict[str, list[Point]], now: Mapping[str, float | None], best: Point | None, at: _Place) -> Markup:

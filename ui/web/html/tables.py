@@ -15,9 +15,14 @@ def table(
     kind: str = "",
     marks: Sequence[Mapping[str, Sequence[str]]] = (),
 ) -> Markup:
-    """A table. lines: a cell for each column; a cell may start with a `sort_key`. caption: for screen readers.
-    sortable: whether a click on a header sorts by its column. kind: its CSS class, by which `finder` finds it.
-    marks: for each line, its data attributes."""
+    """A table.
+
+    lines: a cell for each column; a cell may start with a `sort_key`
+    caption: for screen readers
+    sortable: whether a click on a header sorts by its column
+    kind: its CSS class, by which `finder` finds it
+    marks: for each line, its data attributes
+    """
     plain, unnamed = Markup('<th scope="col">{}</th>'), Markup("<td></td>")
     sorting = Markup('<th scope="col"><button type="button" class="sort">{}</button></th>')
     head = [(sorting if sortable else plain).format(name) if name else unnamed for name in headers]

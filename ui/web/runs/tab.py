@@ -88,7 +88,10 @@ class RunsTab:
             compared = compare_runs.card(details(choice.run_id), details(choice.compared_run))
         outcomes = {run.info.id: self.app.blind_tests.outcome(run.info.id) for run in runs}
         votes = {run_id: outcome for run_id, outcome in outcomes.items() if outcome}
-        has_model = bool(choice.run_id) and self.app.results.has_model(choice.run_id)
+        verdict = components.EMPTY
+        if choice.run_id and self.app.results.has_model(choice.run_id):
+            named = Markup("<h2>The check of “{}”</h2>").format(self.app.runs.info(choice.run_id).name)
+            verdict = named + look(self.app, choice.run_id).card
         refused: Updates = {}
         if why_not := self.app.policy.why_not(Feature.IMPORT_MODEL):
             refused = {self.archive: gr.update(interactive=False), self.imported: why_not}
@@ -99,13 +102,9 @@ class RunsTab:
                 runs, choice.run_id, time.time(), choice.compared_run, self.app.evaluations.summaries(), votes
             )
             + damaged(self.app.runs.damaged()),
-            self.verdict: self._verdict(choice.run_id) if has_model else components.EMPTY,
+            self.verdict: verdict,
             **refused,
         }
-
-    def _verdict(self, run_id: str) -> Markup:
-        named = Markup("<h2>The check of “{}”</h2>").format(self.app.runs.info(run_id).name)
-        return named + look(self.app, run_id).card
 
     def signature(self, choice: Choice) -> Hashable:
         curves = [self.app.runs.curve_position(run) for run in (choice.run_id, choice.compared_run) if run]

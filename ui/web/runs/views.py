@@ -24,9 +24,14 @@ def listing(
     evaluations: Mapping[str, EvaluationSummary] | None = None,
     votes: Mapping[str, Outcome] | None = None,
 ) -> Markup:
-    """The runs as a table: the versions of one model together, the newest first, and so the models. runs: in any
-    order. open_id: the id of the open run. now: seconds since 1970. compared_id: the id of the run that the open one
-    is compared with. evaluations: the report of each run's newest evaluation. votes: how its blind test ended."""
+    """The runs as a table: the versions of one model together, the newest first, and so the models.
+
+    runs: in any order
+    now: seconds since 1970
+    compared_id: the id of the run that the open one is compared with
+    evaluations: the report of each run's newest evaluation
+    votes: how its blind test ended
+    """
     lines = lines_of_descent(runs)
     opened = next((_name(run, line) for line in lines for run in line if run.info.id == open_id), "")
     context = _Context(open_id, opened, compared_id, now, evaluations or {}, votes or {})

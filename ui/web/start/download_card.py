@@ -49,17 +49,17 @@ def another(looked_up: Sequence[Entry], jobs: Mapping[str, Job]) -> Markup:
         components.text(fmt.TEXTS["any_model_of_the_hub"], "small"),
         components.form("look-up", NAME, kind="token"),
     ]
-    known = {entry.id for entry in (*catalogue.entries(), *looked_up)}
-    unknown = {model_id: job for model_id, job in jobs.items() if model_id not in known}
-    running = next((model_id for model_id, job in unknown.items() if not job.state.is_terminal), "")
+    listed = {entry.id for entry in (*catalogue.entries(), *looked_up)}
+    others = {model_id: job for model_id, job in jobs.items() if model_id not in listed}
+    running = next((model_id for model_id, job in others.items() if not job.state.is_terminal), "")
     if running:
-        parts.append(_downloading(running, running, unknown[running].progress))
-    elif (newest := next(iter(jobs), "")) in unknown and (failure := jobs[newest].failure):
+        parts.append(_downloading(running, running, others[running].progress))
+    elif (newest := next(iter(jobs), "")) in others and (failure := jobs[newest].failure):
         parts.append(components.problem_alert(failure, "warn"))
     for entry in looked_up:
         choose = components.button("Choose", "model", entry.id, label=f"Choose {entry.id}")
-        found = components.text(f"{entry.id}: {fmt.looked_up(entry)}")
-        parts.append(Markup('<div class="better">{}{}</div>').format(found, choose))
+        facts = components.text(f"{entry.id}: {fmt.looked_up(entry)}")
+        parts.append(Markup('<div class="better">{}{}</div>').format(facts, choose))
     return components.fold("Another model from Hugging Face", *parts, key="another-model")
 
 
@@ -116,8 +116,7 @@ def paste(has: TokenStatus) -> Markup:
 
 
 def act(app: App, do: str, value: str) -> None:
-    """Does what one of this card's buttons asks for; ignores all others. value: comes from the browser. Raises what
-    the services raise."""
+    """Does what one of this card's buttons asks for, else nothing. value: from the browser. Raises as services do."""
     if do == "download":
         app.downloads.start(value)
     elif do == "look-up":

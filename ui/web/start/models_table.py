@@ -32,8 +32,12 @@ SEARCH = "Search by name, language, license or use"
 
 def others_table(options: Sequence[Option] | None, chosen: str, ready: set[str], jobs: Mapping[str, Job]) -> Markup:
     """All models as a table, without the column of times while none is known.
-    options: None while they are compared. chosen: the id of the chosen one. ready: the ids of those that are here.
-    jobs: the latest download of each model, by its id."""
+
+    options: None while they are compared
+    chosen: the id of the chosen one
+    ready: the ids of those that are here
+    jobs: the latest download of each model, by its id
+    """
     if options is None:
         return COMPARING
     timed = any(option.time for option in options)

@@ -20,7 +20,7 @@ from ui.web.try_it.first_card import FirstCard, begin_button
 
 
 class StartTab:
-    """chosen: the event by which the shown model becomes the chosen one."""
+    """chosen: the event by which the shown model becomes the chosen one, even if it is only the recommended one."""
 
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
@@ -52,7 +52,8 @@ class StartTab:
             self.task.input, lambda inputs: self._changed(inputs, task=inputs[self.task]), self.outputs, self.task
         )
         state.listen(self.facts.input, self._choose_facts, self.outputs, self.facts)
-        self.chosen = state.listen(self.forward.click, self._leave, [])
+        leave = state.acting(lambda choice: choice.replace(model_id=self._chosen(choice)[0].model.id))
+        self.chosen = state.listen(self.forward.click, leave, [])
         begun = state.listen(self.begin.click, lambda inputs: self._changed(inputs, begun=True), self.outputs)
         begun.success(None, None, None, js="() => apprentice.address.toTop('start', '#task input')", **PRIVATE)
         state.listen(self.language.click, self._choose_model, self.outputs)
@@ -137,9 +138,3 @@ class StartTab:
         if clicked(event)[0] == "probe":
             self.app.models.probe_again()
         return self.show(self._state.choice(inputs))
-
-    def _leave(self, inputs: Inputs) -> Any:
-        """The model that is shown becomes the chosen one, even if it is only the recommended one."""
-        before = self._state.choice(inputs)
-        shown, _ = self._chosen(before)
-        return self._state.change(before, before.replace(model_id=shown.model.id)) or gr.skip()

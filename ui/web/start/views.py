@@ -38,8 +38,12 @@ def guide(choice: Choice, new: bool) -> Markup:
 
 
 def fit_line(chosen: Recommendation, here: bool, preparing: Job | None, better: Recommendation | None) -> Markup:
-    """What the computer has and which model fits, in one line. here: whether the chosen model is on this computer.
-    preparing: the job that unpacks it, if one does. better: a model to download that would be better."""
+    """What the computer has and which model fits, in one line.
+
+    here: whether the chosen model is on this computer
+    preparing: the job that unpacks it, if one does
+    better: a model to download that would be better
+    """
     fit, name = chosen.estimate.fit, chosen.model.name
     fate = {"no": "is too big for", "unknown": "may fit"}.get(fit.badge, "fits")
     fits = f"{name} will learn it: it {fate} this computer"
@@ -114,9 +118,12 @@ def _free_memory(hardware: Hardware) -> tuple[str, str]:
 def model_card(
     option: Recommendation, recommended: bool, on_disk: float | None, more: str = "", outdone: bool = False
 ) -> Markup:
-    """The chosen model: why it was chosen, the memory that it needs, its license and size. option: the model with its
-    estimate. recommended: whether it is the recommended one. on_disk: its measured size on this computer in MiB; None
-    while it is not here. more: HTML below it. outdone: whether a model that is not on this computer would be better."""
+    """The chosen model: why it was chosen, the memory that it needs, its license and size.
+
+    on_disk: its measured size on this computer in MiB; None while it is not here
+    more: HTML below it
+    outdone: whether a model that is not on this computer would be better
+    """
     model, fit = option.model, option.estimate.fit
     best = "Best one on this computer" if outdone else "Recommended"
     word = "Your choice" if not recommended else best if fit.fits else "Closest fit"

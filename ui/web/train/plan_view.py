@@ -15,12 +15,19 @@ FACTS = "It learns how you answer, not facts: prices, stock and whatever else ch
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bool = False) -> Markup:
     """The plan: what the model will be able to do and how long it takes; below it, folded, the computed and measured
-    numbers. why: the reason for each recommended setting. by_hand: the settings that the person changed. demo:
-    whether the computer is not the person's own."""
+    numbers.
+
+    why: the reason for each recommended setting
+    by_hand: the settings that the person changed
+    demo: whether the computer is not the person's own
+    """
     stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
     time_how = "to train, from this computer's measured speed" if ahead.time_measured else "to train, estimated"
     if ahead.while_busy:
         time_how = "to train; measured while other programs were busy: shorter without them"
+    task = f"Answers messages like those in {ahead.data_name} the way your examples do."
+    if ahead.settings.trainer == "dpo":
+        task = f"Answers more like the better answers of {ahead.data_name} and less like the worse ones."
     numbers = [
         (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
         (fmt.count(ahead.train_rows, "example"), "to learn from"),
@@ -28,7 +35,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
     ]
     return components.card(
         PLAN,
-        components.checklist([(True, _task(ahead)), *_general(ahead, demo), (False, FACTS)], ("Yes", "No")),
+        components.checklist([(True, task), *_general(ahead, demo), (False, FACTS)], ("Yes", "No")),
         components.facts(numbers),
         components.text(ahead.proves, "small"),
         _changed(ahead, by_hand),
@@ -52,12 +59,6 @@ def _changed(ahead: Plan, by_hand: Collection[str]) -> Markup:
     return note + Markup('<div class="after-alert">{}</div>').format(back)
 
 
-def _task(ahead: Plan) -> str:
-    if ahead.settings.trainer == "dpo":
-        return f"Answers more like the better answers of {ahead.data_name} and less like the worse ones."
-    return f"Answers messages like those in {ahead.data_name} the way your examples do."
-
-
 def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> list[Markup]:
     memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     epochs, steps = ahead.settings.num_train_epochs, fmt.count(ahead.steps, "step")
@@ -71,7 +72,7 @@ def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> l
     memory, bar = ("will be measured", "memory"), components.EMPTY
     if ahead.memory_mib:
         of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
-        memory, bar = (fmt.size(ahead.memory_mib), of_memory), _memory(ahead)
+        memory, bar = (fmt.size(ahead.memory_mib), of_memory), _memory(ahead, memory_how)
     return [
         components.facts([duration, memory]),
         bar,
@@ -81,15 +82,14 @@ def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> l
     ]
 
 
-def _memory(ahead: Plan) -> Markup:
+def _memory(ahead: Plan, memory_how: str) -> Markup:
     """The needed memory against what the computer has; folded, part by part: what it is, and its formula's source."""
     how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
     sizes = sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
     parts = ((fmt.PARTS.get(name, fmt.Part(name, "")), mib) for name, mib in sizes if mib >= 0.05)
     rows = [(part.name, fmt.size(mib), part.source) for part, mib in parts]
     uses = components.fold("What uses the memory", components.text(how, "small"), components.rows(rows), key="memory")
-    measured = "measured on your longest examples" if ahead.memory_measured else "estimated"
-    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {measured}."
+    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {memory_how}."
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label) + uses
 
 

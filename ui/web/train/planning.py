@@ -109,7 +109,7 @@ class Planning:
         """The card about where the planned version starts, its name, and why it can't start there."""
         name = self.app.runs.info(choice.parent).name
         why_not = self.app.versions.why_not_continue(choice.parent, choice.model_id, settings)
-        number = self.app.versions.number(choice.parent)
+        number = self.app.runs.spec(choice.parent).version
         card = version_cards.before(name, version.number, number, choice.from_base, why_not, changes)
         return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
 
@@ -147,7 +147,7 @@ class Planning:
         """show: the whole tab, whose components are `outputs`."""
 
         def changed(inputs: Inputs, choice: Choice) -> Updates:
-            return {**state.change(state.choice(inputs), choice), **show(choice)}
+            return {**state.change(state.choice(inputs), choice), **show(choice), **self.form.restore(choice)}
 
         def judge(inputs: Inputs) -> Updates:
             """A field was left: it reports what is wrong with it, and the plan follows."""
@@ -164,19 +164,16 @@ class Planning:
                 usual = self.form.recommended(choice).settings.keep_general
                 if (value == "on") != (usual > 0):
                     settings["keep_general"] = KEEP_GENERAL if value == "on" else 0.0
-                choice = choice.replace(settings=settings)
-                return {**changed(inputs, choice), **self.form.restore(choice)}
+                return changed(inputs, choice.replace(settings=settings))
             if do == "model":
-                choice = choice.replace(model_id=value, settings={})
-                return {**changed(inputs, choice), **self.form.restore(choice)}
+                return changed(inputs, choice.replace(model_id=value, settings={}))
             download_card.act(self.app, do, value)
             return show(choice)
 
         def reset(inputs: Inputs) -> Updates:
             choice = state.choice(inputs)
             goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
-            choice = choice.replace(settings=goal)
-            return {**changed(inputs, choice), **self.form.restore(choice)}
+            return changed(inputs, choice.replace(settings=goal))
 
         def begin(inputs: Inputs) -> Updates:
             choice = state.choice(inputs)
@@ -185,9 +182,9 @@ class Planning:
             self.app.versions.check(version, choice.model_id, settings)
             run_id = self.app.planning.start(choice.data_id, choice.model_id, settings, name, version=version)
             started = choice.replace(run_id=run_id, parent="", from_base=False)
-            return {**changed(inputs, started), self.called: ""}  # the name is for this run only
+            return {**state.change(choice, started), **show(started), self.called: ""}  # the name is for this run only
 
-        def choose_start(event: gr.EventData, inputs: Inputs) -> Any:
+        def choose_start(event: gr.EventData, inputs: Inputs) -> Updates:
             """Where the next version starts, or that there is to be none."""
             starts: dict[str, dict[str, Any]] = {
                 "continue": {"from_base": False},
@@ -195,10 +192,7 @@ class Planning:
                 "no-version": {"parent": "", "from_base": False},
             }
             do, _ = clicked(event)
-            if do not in starts:
-                return gr.skip()
-            choice = state.choice(inputs).replace(**starts[do])
-            return {**changed(inputs, choice), **self.form.restore(choice)}
+            return changed(inputs, state.choice(inputs).replace(**starts[do])) if do in starts else {}
 
         # One at a time, so that the last answer belongs to the last click.
         in_turn: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}

@@ -87,24 +87,16 @@ class Running:
         restore: Callable[[Choice], Updates],
         outputs: list[Any],
     ) -> None:
-        """Has its buttons answer. show: the whole tab. restore: its settings."""
+        """Has its buttons answer.
+
+        show: the whole tab
+        restore: its settings
+        outputs: the components of the tab
+        """
         app = self.app
 
         def changed(inputs: Inputs, choice: Choice) -> Updates:
             return {**state.change(state.choice(inputs), choice), **show(choice)}
-
-        def end(inputs: Inputs) -> Updates:
-            choice = state.choice(inputs)
-            app.runs.stop(choice.run_id)
-            return show(choice)
-
-        def go_on(inputs: Inputs) -> Updates:
-            choice = state.choice(inputs)
-            app.runs.resume(choice.run_id)
-            return show(choice)
-
-        def another(inputs: Inputs) -> Updates:
-            return changed(inputs, state.choice(inputs).replace(run_id="", parent="", from_base=False))
 
         def follow_up(inputs: Inputs) -> Updates:
             """Plans the next version of the open run."""
@@ -122,9 +114,12 @@ class Running:
             choice = app.for_shorter(choice, choice.run_id)
             return {**changed(inputs, choice), **restore(choice)}
 
+        end = state.acting(lambda choice: app.runs.stop(choice.run_id), show)
+        resume = state.acting(lambda choice: app.runs.resume(choice.run_id), show)
+        another = state.acting(lambda choice: choice.replace(run_id="", parent="", from_base=False), show)
         state.listen(self.stop.click, end, outputs)
         self.notify.click(None, None, None, js="() => apprentice.runEnd.allow()", **PRIVATE)
-        state.listen(self.resume.click, go_on, outputs)
+        state.listen(self.resume.click, resume, outputs)
         for part in (self.status, self.learning):
             state.listen(part.click, retry, outputs)
         state.listen(self.again.click, another, outputs)

@@ -66,11 +66,6 @@ def wrong(error: BadSetting, typed: Any, usual: Any) -> dict[str, Any]:
     return gr.update(value=typed, info=info, elem_classes=["wrong"])
 
 
-def changes(part: Any) -> list[Any]:
-    """The events that change a setting; a number counts when its field is left."""
-    return [part.blur, part.submit] if isinstance(part, gr.Number) else [part.input]
-
-
 @dataclass
 class SettingsForm:
     """fields: the inputs, by setting. answer: the server's updates of them."""
@@ -111,7 +106,8 @@ class SettingsForm:
         """Stores the value of a field that is left, then has `judge` answer into `outputs`."""
         for name, field in self.fields.items():
             js = f"(value) => apprentice.settings.leave({json.dumps(name)}, {json.dumps(field.value)}, value)"
-            left = gr.on(changes(field), None, field, None, js=js, **PRIVATE)
+            events = [field.blur, field.submit] if isinstance(field, gr.Number) else [field.input]
+            left = gr.on(events, None, field, None, js=js, **PRIVATE)
             state.listen(left.then, judge, outputs, trigger_mode="always_last", **options)
         all_fields = [self.answer, *self.fields.values()]
         self.answer.change(None, all_fields, all_fields, js="apprentice.settings.write", **PRIVATE)

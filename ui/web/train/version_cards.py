@@ -17,9 +17,14 @@ _NONE_JUDGED: str = _TEXTS["none_judged"]
 def before(
     name: str, number: int, before_it: int, from_base: bool, why_not: str, changes: Changes | None = None
 ) -> Markup:
-    """Where the planned version starts. number: of the planned version. before_it: the number of the version before.
-    from_base: whether it is to start from the base model. why_not: why it can't continue the one before; "" when it
-    can. changes: of the examples since then; None where they are not known."""
+    """Where the planned version starts.
+
+    number: of the planned version
+    before_it: the number of the version before
+    from_base: whether it is to start from the base model
+    why_not: why it can't continue the one before; "" when it can
+    changes: of the examples since then; None where they are not known
+    """
     reasons = {"continue": why_not}
     start = [(do, *(text.format(before=before_it) for text in _WAYS[do]), reasons.get(do, "")) for do in _WAYS]
     lines = (_start(*way, chosen=(way[0] == "from-base") == from_base) for way in start)

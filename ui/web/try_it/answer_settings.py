@@ -46,8 +46,7 @@ class AnswerSettings:
                 self.longest = gr.Slider(16, 1024, 256, step=16, label="Longest answer", info=tokens)
             self.in_form = gr.Checkbox(False, label=IN_FORM, visible=False, elem_id="chat-form")
         self.carried.change(None, self.carried, self.system, js="(words) => words", **PRIVATE)
-        self.inputs: list[Any] = [self.system, self.temperature, self.top_p, self.longest, self.seed]
-        self.inputs.append(self.in_form)
+        self.inputs: list[Any] = [self.system, self.temperature, self.top_p, self.longest, self.seed, self.in_form]
 
     def instruction(self, inputs: Inputs) -> str:
         """The system prompt. Raises BadInput for one that is too long."""

@@ -28,27 +28,16 @@ PLACEHOLDER = "Write what a customer would write"
 _REDRAW = 0.2  # seconds: at least so long between two drawings of the growing answers
 
 
-class _Redraws:
-    """Whether a part of the answers is drawn at once: a few times a second while they grow, else always. Each drawing
-    costs the page about as much as a click, and a model writes up to a hundred words a second."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def __call__(self, part: Part) -> bool:
-        now = monotonic()
-        if isinstance(part, Answer) and not part.finish and now < self._next:
-            return False
-        self._next = now + _REDRAW if isinstance(part, Answer) else 0.0
-        return True
-
-
 def growing(turn: Turn, parts: Iterable[Part]) -> Iterator[None]:
-    """Adds the parts of both answers to `turn`; yields whenever it should be drawn again."""
-    due = _Redraws()
+    """Adds the parts of both answers to `turn`; yields whenever it should be drawn again: a few times a second while
+    they grow, else at once. Each drawing costs the page about as much as a click, and a model writes up to a hundred
+    words a second."""
+    due = 0.0
     for part in parts:
         turn.add_part(part)
-        if due(part):
+        now, grows = monotonic(), isinstance(part, Answer) and not part.finish
+        if now >= due or not grows:
+            due = now + _REDRAW if isinstance(part, Answer) else 0.0
             yield
     turn.piece = ""
 
@@ -141,13 +130,11 @@ class Asking:
                 inputs = {**inputs, seed: (sampling["seed"] + 1) % 2**31}
                 yield {seed: inputs[seed]}
             turn = Turn(last.question, expected=last.expected, alone=last.alone, document=last.document)
-            if last.document:
-                document = self.document.document(inputs)
-                if document is None or document.name != last.document:
-                    raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{LONG_TEXT}”.")
-                yield from self._answer(inputs, before, turn, document=document)
-                return
-            yield from self._answer(inputs, before, turn, example_of(self.app, choice, last.question))
+            document = self.document.document(inputs) if last.document else None
+            if last.document and (document is None or document.name != last.document):
+                raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{LONG_TEXT}”.")
+            example = None if document else example_of(self.app, choice, last.question)
+            yield from self._answer(inputs, before, turn, example, document)
 
     def _answer(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 import gradio as gr
 from markupsafe import Markup
 
-from backend.evaluation.blind_test import Outcome, Question, Revealed
+from backend.evaluation.blind_test import Outcome, Question
 from backend.statistics import VERDICT_AT
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -117,7 +117,11 @@ def outcome(ended: Outcome, systems: Sequence[str]) -> Markup:
     if ended.repeated:
         consistent = f"{ended.consistent} of {ended.repeated}"
         lines.append(("Questions asked twice", consistent, "answered the same way, with the sides swapped"))
-    answers = components.join(_revealed(shown, (first, second)) for shown in ended.questions)
+    answers, preferred = components.EMPTY, components.badge("your choice", "good")
+    for shown in ended.questions:
+        both = enumerate(zip((first, second), shown.answers, strict=True))
+        panes = [(name, preferred if shown.preferred == at else "", answer) for at, (name, answer) in both]
+        answers += components.answers(shown.question, panes)
     fold = components.fold(
         f"Who wrote which, {fmt.count(len(ended.questions), 'question')}",
         Markup('<div class="samples report">{}</div>').format(answers),
@@ -136,10 +140,3 @@ def _verdict(ended: Outcome) -> Markup:
     chosen, other = (fmt.times(ended.wins[at]) for at in (ended.better, 1 - ended.better))
     wins = f"You preferred its answer {chosen}, and the other one {other}."
     return components.alert(tone, f"{names[ended.better]} is better, by your choices", wins)
-
-
-def _revealed(shown: Revealed, names: tuple[str, str]) -> Markup:
-    choice = components.badge("your choice", "good")
-    both = enumerate(zip(names, shown.answers, strict=True))
-    panes = [(name, choice if shown.preferred == at else "", answer) for at, (name, answer) in both]
-    return components.answers(shown.question, panes)

@@ -15,7 +15,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
 from ui.web.html import components
 from ui.web.try_it.asking import example_of
-from ui.web.try_it.report_card import Below, nothing_below
+from ui.web.try_it.report_card import Below
 from ui.web.try_it.talk import Turn, messages, turns_with
 
 _TITLE = "Correct this answer"
@@ -25,8 +25,13 @@ GONE = "The examples of this model were deleted. Saving restores them from the m
 
 def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool) -> Markup:
     """A fold with the form below an answer.
-    name: of the answer, which the form sends back as "correct:NAME". key: of the draft that the browser holds.
-    suggested: the text to begin with. corrected: an earlier correction. gone: the examples were deleted."""
+
+    name: of the answer, which the form sends back as "correct:NAME"
+    key: of the draft that the browser holds
+    suggested: the text to begin with
+    corrected: an earlier correction
+    gone: the examples were deleted
+    """
     field = components.textarea("The right answer", "answer", suggested if corrected is None else corrected, key)
     label = "Add it to your examples" if corrected is None else "Change your correction"
     send = components.submit("Save as new examples" if gone else label)
@@ -35,10 +40,10 @@ def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool)
     return components.fold(_TITLE if corrected is None else _CORRECTED, note, body, key=f"correct {name}")
 
 
-def below_answers(app: App, run_id: str, report: EvaluationReport) -> Below:
+def below_answers(app: App, run_id: str, report: EvaluationReport) -> Below | None:
     """The form below each answer of an evaluation's report; plain texts have no answers to correct."""
     if report.main_measure == "perplexity":
-        return nothing_below
+        return None
     corrected, gone = app.corrections.all(run_id), not app.corrections.has_examples(run_id)
 
     def below(at: int, answer: ReportedAnswer) -> Markup:
@@ -49,8 +54,7 @@ def below_answers(app: App, run_id: str, report: EvaluationReport) -> Below:
 
 
 def correct_reported(app: App, run_id: str, report: EvaluationReport, action: str, value: str) -> Correction | None:
-    """Adds a corrected answer of a report to the examples; None for any other action. action, value: from the
-    browser."""
+    """Adds a corrected answer of a report to the examples; None for another `action`, which comes from the browser."""
     kind, _, name = action.partition(":")
     if kind not in ("correct", "restore"):
         return None

@@ -51,7 +51,7 @@ def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
     """What is known of the answers of a run that has a model: the same on Train, on Try and in My models."""
     evaluations = app.evaluations
     try:
-        questions, texts = evaluations.questions(run_id), evaluations.has_texts(run_id)
+        questions, texts = evaluations.judging(run_id)
     except RunProblem as error:
         return Looked(components.problem_alert(error), error.what)
     if not questions:
@@ -104,7 +104,8 @@ class EvaluationCard:
         state.listen(self.facts_file.upload, self._load, [self.facts_text, self.facts_file], self.facts_file)
         for part, baselines in ((self.check, False), (self.compare, True)):
             state.listen(part.click, partial(self._start, baselines=baselines), self.outputs, self.facts_text)
-        state.listen(self.cancel.click, self._stop, self.outputs)
+        stop = state.acting(lambda choice: app.evaluations.stop(choice.run_id), self.show)
+        state.listen(self.cancel.click, stop, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -148,11 +149,6 @@ class EvaluationCard:
             self.app.evaluations.start(choice.run_id, baselines=baselines, facts=typed)
         return self.show(choice)
 
-    def _stop(self, inputs: Inputs) -> Updates:
-        choice = self._state.choice(inputs)
-        self.app.evaluations.stop(choice.run_id)
-        return self.show(choice)
-
     def _load(self, inputs: Inputs) -> Updates:
         return {self.facts_text: read_document(sent_file(inputs[self.facts_file])), self.facts_file: None}
 
@@ -184,16 +180,18 @@ def running(job: Job, title: str = TITLE) -> Markup:
 
 
 def ended(problem: Markup, report: EvaluationReport | None, questions: int, on_try: bool) -> Markup:
-    """The newest report, under the `problem` of the latest evaluation, if it had one; without both, the card before a
-    check."""
+    """The newest report under the `problem` of the latest evaluation, if any; without both, the card before a check."""
     if report is None:
         return problem or before(questions, on_try)
     return problem + (EARLIER if problem else components.EMPTY) + verdict_card.verdict(report)
 
 
 def failure(job: Job | None, what: str = "The check", retry: str = "Check it again.", *, saved: bool = False) -> Markup:
-    """How `what` failed or was cancelled; empty for a completed job, and without one. retry: what to do then.
-    saved: whether its answers so far are saved."""
+    """How `what` failed or was cancelled; empty for a completed job, and without one.
+
+    retry: what to do then
+    saved: whether its answers so far are saved
+    """
     if job is None or job.state.value == "completed":
         return components.EMPTY
     if job.failure and job.state is not State.INTERRUPTED:

@@ -35,15 +35,19 @@ class FirstCard:
                 self.question = gr.Textbox(max_lines=4, elem_classes="first-question keeps", **words)
                 self.send = button("Ask both", interactive=False)
                 self.why_not = html(elem_classes="reason")
-            self.others = clickable(_others())
+            chips = (
+                components.button(fmt.shorten(answers.question, 26), "recorded", number, "chip")
+                for number, answers in enumerate(first().answers)
+            )
+            self.others = clickable(Markup('<div class="chips">{}</div>').format(components.join(chips)))
         self.outputs: list[Any] = [self.column, self.send, self.why_not]
         written = [self.shown, self.send]
         one_by_one: dict[str, Any] = {"concurrency_limit": app.policy.limits.chats, "concurrency_id": "chat"}
 
         def show_recorded(event: gr.EventData, _: Inputs) -> Any:
             number = clicked(event)[1]
-            known = number.isdecimal() and int(number) < len(first().answers)
-            return {self.shown: recorded(int(number))} if known else gr.skip()
+            exists = number.isdecimal() and int(number) < len(first().answers)
+            return {self.shown: recorded(int(number))} if exists else gr.skip()
 
         for trigger in (self.send.click, self.question.submit):
             asking = state.listen(trigger, self._ask, written, self.question, **one_by_one)
@@ -96,14 +100,6 @@ def recorded(number: int) -> Markup:
     return drawn(Turn(answers.question, base=answers.base, tuned=answers.tuned), RECORDED)
 
 
-def _others() -> Markup:
-    chips = (
-        components.button(fmt.shorten(answers.question, 26), "recorded", number, "chip")
-        for number, answers in enumerate(first().answers)
-    )
-    return Markup('<div class="chips">{}</div>').format(components.join(chips))
-
-
 def drawn(turn: Turn, source: str, answering: bool = False) -> Markup:
     """The message with both answers. source: where they are from."""
     made = first()
@@ -122,15 +118,15 @@ def drawn(turn: Turn, source: str, answering: bool = False) -> Markup:
 
 
 def _answer(pane: str, name: str, what: str, turn: Turn, answering: bool) -> Markup:
-    shown = components.text(f"{turn.loading}…", "small") if answering and turn.loading else _tidy(turn.text(pane))
+    shown = turn.text(pane)
+    if answering and turn.loading:
+        shown = components.text(f"{turn.loading}…", "small")
+    elif isinstance(fields := value_of(shown), dict):
+        lines = ((name.replace("_", " "), "none" if v is None else str(v), "") for name, v in fields.items())
+        shown = components.rows(lines)
+    elif len(shown) > _SHOWN:
+        shown = fmt.shorten(shown, _SHOWN)
     return Markup(
         '<section><div class="pane-head {0}"><strong>{1}</strong><span>{2}</span></div>'
         '<div class="answer {0}">{3}</div></section>'
     ).format(pane, name, what, shown)
-
-
-def _tidy(text: str) -> Any:
-    """Fields as a table, everything else as it is or as it begins."""
-    if isinstance(fields := value_of(text), dict):
-        return components.rows((k.replace("_", " "), "none" if v is None else str(v), "") for k, v in fields.items())
-    return text if len(text) <= _SHOWN else fmt.shorten(text, _SHOWN)

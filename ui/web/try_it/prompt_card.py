@@ -35,7 +35,8 @@ class PromptCard:
             self.answers = html()
         self.outputs: list[Any] = [self.card, self.begin, self.cancel, self.why_not, self.answers]
         state.listen(self.begin.click, self._start, self.outputs)
-        state.listen(self.cancel.click, self._stop, self.outputs)
+        stop = state.acting(lambda choice: app.prompt_trials.stop(choice), self.show)
+        state.listen(self.cancel.click, stop, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         """The card for examples that are checked; it waits until they are."""
@@ -75,11 +76,6 @@ class PromptCard:
         job = self.app.prompt_trials.latest(choice)
         if job is None or job.state.is_terminal:
             self.app.prompt_trials.start(choice)
-        return self.show(choice)
-
-    def _stop(self, inputs: Inputs) -> Updates:
-        choice = self._state.choice(inputs)
-        self.app.prompt_trials.stop(choice)
         return self.show(choice)
 
 

@@ -39,16 +39,13 @@ _ONLY_MISTAKES = Markup(
 Below = Callable[[int, ReportedAnswer], Markup]  # what comes below an answer, from its number in the report on
 
 
-def nothing_below(at: int, answer: ReportedAnswer) -> Markup:
-    return components.EMPTY
-
-
-def answers(report: Answered, below: Below = nothing_below) -> Markup:
+def answers(report: Answered, below: Below | None = None) -> Markup:
     """A fold with each question, the expected answer, and what each system answered."""
     count, judged = len(report.answers), report.judged
     mistakes = any(answer.scores[judged] < 1 for answer in report.answers)
     more = f"The {SHOWN} worst of {count} are shown." if count > SHOWN else ""
-    articles = (_article(answer, report, below(at, answer)) for at, answer in enumerate(report.answers[:SHOWN]))
+    shown = enumerate(report.answers[:SHOWN])
+    articles = (_article(answer, report, below(at, answer) if below else components.EMPTY) for at, answer in shown)
     fold = components.fold(
         f"All {fmt.count(count, 'text' if report.main_measure == 'perplexity' else 'answer')}, the worst first",
         _ONLY_MISTAKES.format(_OF[judged]) if mistakes and not report.graded else components.EMPTY,

@@ -32,7 +32,7 @@ class TryTab:
     """proof: whether the base model is the base model. shown: the conversation."""
 
     def __init__(self, app: App, state: BrowserState) -> None:
-        self.app, self._state, self._talk = app, state, state.talk
+        self.app, self._talk = app, state.talk
         self.line = html(components.guide(4, "One moment.", ""), elem_classes="guide")
         self.offered = clickable(elem_id="ready-to-try")
         self.first = FirstCard(app, state)
@@ -53,7 +53,7 @@ class TryTab:
         self.asking.listen(show, self.outputs)
         self.correction.listen(state)
         ready_models.listen(self.offered, app, state, show, self.outputs, state.talk)
-        self.begun = state.listen(self.begin.click, self._begin, [])
+        self.begun = state.listen(self.begin.click, state.acting(lambda choice: choice.replace(begun=True)), [])
 
     def _draw_own(self, app: App, state: BrowserState) -> None:
         """The chat with the person's own model, and its evaluation."""
@@ -66,10 +66,6 @@ class TryTab:
         self.evaluation = evaluation_card.EvaluationCard(app, state)
         with details("blind", "Choose between answers without knowing whose they are"):
             self.blind = BlindCard(app, state, self.evaluation)
-
-    def _begin(self, inputs: Inputs) -> Any:
-        before = self._state.choice(inputs)
-        return self._state.change(before, before.replace(begun=True)) or gr.skip()
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)

@@ -36,13 +36,6 @@ class Turn:
     def text(self, pane: str) -> str:
         return self.base if pane == "base" else self.tuned
 
-    def add(self, pane: str, text: str, finish: str) -> None:
-        """The answer in `pane` so far; finish: "" while it is written."""
-        self.loading = ""
-        setattr(self, pane, text)
-        if finish:
-            self.finish[pane] = finish
-
     def add_part(self, part: Part) -> None:
         """Apply the next part while both models answer."""
         match part:
@@ -50,13 +43,14 @@ class Turn:
                 self.loading = part.phase
             case Piece():
                 self.piece = part.title
-            case Answer():
-                self.add(part.pane, part.text[:LONGEST_ANSWER], part.finish)
-            case Whole():
-                self.add(part.pane, part.text[:LONGEST_ANSWER], part.finish)
-                self.how[part.pane] = part.how
-                if len(part.text) > LONGEST_ANSWER:
-                    self.how[part.pane] = f"{_CUT} {part.how}".strip()
+            case Answer() | Whole():
+                self.loading = ""
+                setattr(self, part.pane, part.text[:LONGEST_ANSWER])
+                if part.finish:
+                    self.finish[part.pane] = part.finish
+                if isinstance(part, Whole):
+                    cut = f"{_CUT} " if len(part.text) > LONGEST_ANSWER else ""
+                    self.how[part.pane] = f"{cut}{part.how}".strip()
 
 
 def stored_talk(run_id: str, turns: Sequence[Turn]) -> dict[str, Any]:
@@ -91,7 +85,9 @@ def messages(
     pane: str, before: Sequence[Turn], turn: Turn, instruction: str, history: Sequence[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
     """The messages that the model in `pane` reads: the instruction, the conversation so far and the new question.
-    history: what precedes the question in its example, for one that is asked by itself."""
+
+    history: what precedes the question in its example, for one that is asked by itself
+    """
     conversation: list[dict[str, Any]] = [{"role": "system", "content": instruction}] if instruction.strip() else []
     if turn.alone:
         conversation += [dict(message) for message in history if message.get("role") != "system"]

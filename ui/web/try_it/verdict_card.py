@@ -13,7 +13,6 @@ from backend.records.evaluation import (
     EvaluationReport,
     EvaluationSummary,
     Measured,
-    ReportedAnswer,
 )
 from backend.records.specs import TrainSettings
 from ui.text import format as fmt
@@ -51,21 +50,20 @@ def pairs(report: EvaluationReport) -> Markup:
     names = {0: "Worst", len(answers) - 1: "Best"}
     if len(answers) != 2:
         names[len(answers) // 2] = "Typical"
-    articles = components.join(_pair(names[at], answers[at], report) for at in sorted(names, reverse=True))
+    articles = components.EMPTY
+    for at in sorted(names, reverse=True):
+        answer = answers[at]
+        before, after = (fmt.shorten(answer.texts[system], 200) for system in (BASE, TUNED))
+        question = Markup("<strong>{}</strong> {}").format(names[at], fmt.shorten(answer.question, 240))
+        judged = "" if report.main_measure == "chrf" else mark(answer.scores[TUNED], report)  # a likeness says little
+        articles += components.answers(question, [("Before", "", before), ("After", judged, after)])
     return Markup('<div class="samples pairs">{}</div>').format(articles)
-
-
-def _pair(name: str, answer: ReportedAnswer, report: EvaluationReport) -> Markup:
-    before, after = (fmt.shorten(answer.texts[system], 200) for system in (BASE, TUNED))
-    question = Markup("<strong>{}</strong> {}").format(name, fmt.shorten(answer.question, 240))
-    judged = "" if report.main_measure == "chrf" else mark(answer.scores[TUNED], report)  # a likeness says little
-    return components.answers(question, [("Before", "", before), ("After", judged, after)])
 
 
 def others(report: EvaluationSummary) -> Markup:
     """A message about something else of each outcome, with the answers before and after training."""
     articles = components.EMPTY
-    for answer in {one.outcome: one for one in reversed(report.general.examples)}.values():
+    for answer in {example.outcome: example for example in reversed(report.general.examples)}.values():
         judged = components.badge(verdicts.OUTCOMES[answer.outcome], _KEPT.get(answer.outcome, "warn"))
         articles += components.answers(answer.question, [("Before", "", answer.base), ("After", judged, answer.tuned)])
     return Markup('<div class="samples pairs">{}</div>').format(articles) if articles else articles
