@@ -48,10 +48,13 @@ class Context:
     def progress(
         self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
     ) -> None:
-        """Report progress; written when the phase changes, else at most twice a second. Raises OSError. phase: what
-        is being done, for people. done: how much of `total`, in any unit. total: 0 if it is unknown. seconds_left:
-        until all of it is done; None if it is unknown: then the last estimate counts down. detail: more about the
-        phase, for people"""
+        """Report progress; written when the phase changes, else at most twice a second. Raises OSError.
+
+        phase: what is being done, for people
+        done: how much of `total`, in any unit
+        total: 0 if it is unknown
+        seconds_left: until all of it is done; None if it is unknown: then the last estimate counts down
+        """
         with self._lock:
             before, now = self.status.progress, time.monotonic()
             if seconds_left is not None:
@@ -60,8 +63,7 @@ class Context:
                 seconds_left = self._ends - now
             progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left, detail=detail)
             self.status = self.status.changed(progress=progress)
-            due = now - self._written >= _SECONDS_BETWEEN_WRITES
-            if before is None or before.phase != phase or due:
+            if before is None or before.phase != phase or now - self._written >= _SECONDS_BETWEEN_WRITES:
                 self._write()
 
     def alive(self) -> None:
@@ -72,8 +74,7 @@ class Context:
                 self._write()
 
     def reset_oom_count(self) -> None:
-        """Ignore the processes that the system has killed for memory so far: the work can do without them. Raises
-        OSError."""
+        """Ignore what the system has killed for memory so far: the work can do without it. Raises OSError."""
         with self._lock:
             self._write()
 

@@ -68,5 +68,5 @@ def _group_files() -> list[Path]:
 
 
 def _count(path: Path) -> int | None:
-    found = re.search(r"^oom_kill +(\d+)", text_of(path), re.MULTILINE)
-    return int(found[1]) if found else None
+    match = re.search(r"^oom_kill +(\d+)", text_of(path), re.MULTILINE)
+    return int(match[1]) if match else None

@@ -95,10 +95,14 @@ class Runner:
     def submit(
         self, kind: str, spec: Spec, name: str, parent: str | None = None, prepare: Prepare | None = None
     ) -> str:
-        """Queue a job and return its id. kind: of JOB_TYPES. spec: what to do, as the kind's function reads it;
-        becomes spec.json. name: for people. parent: the id of the job that it was made from. prepare: gets the folder
-        and fills data/ in it before others see it. Raises RunProblem for an unknown kind or parent, WorkspaceProblem
-        when the folder can't be written, and whatever `prepare` raises; then nothing is left behind."""
+        """Queue a job and return its id. Raises RunProblem for an unknown kind or parent, WorkspaceProblem when the
+        folder can't be written, and whatever `prepare` raises; then nothing is left behind.
+
+        kind: of JOB_TYPES
+        spec: what to do, as the kind's function reads it; becomes spec.json
+        parent: the id of the job that it was made from
+        prepare: gets the folder and fills data/ in it before others see it
+        """
         if kind not in JOB_TYPES:
             raise RunProblem(f"There is no job of kind {kind[:60]!r}.", "", f"The kinds are: {', '.join(JOB_TYPES)}.")
         if parent is not None:
@@ -112,10 +116,11 @@ class Runner:
     def add_completed(
         self, kind: str, spec: Spec, name: str, result: dict[str, Any], prepare: Prepare, parent: str | None = None
     ) -> str:
-        """Add a job that was completed elsewhere, and return its id. kind: of JOB_TYPES. spec: what was done; becomes
-        spec.json. name: for people. result: as the kind's function returns it. prepare: fills the folder. parent: the
-        id of the job that it belongs to. Raises WorkspaceProblem when the folder can't be written, and whatever else
-        `prepare` raises; then nothing is left behind."""
+        """Add a job that was completed elsewhere, and return its id; the arguments are those of `submit`. Raises
+        WorkspaceProblem when the folder can't be written, and what `prepare` raises; then nothing is left behind.
+
+        result: as the kind's function returns it
+        """
         now = time.time()
         identity = Identity(kind=kind, name=name, created=now, parent=parent)
         started = now if parent else None  # after its parent had ended
@@ -185,11 +190,14 @@ class Runner:
         after: int = 0,
         on_job: Callable[[Job], None] | None = None,
     ) -> Job:
-        """Wait until a job has ended, ticking meanwhile. job_id: of the job. on_event: called at each look, with each
-        new event. poll: seconds between two looks. after: the position in the log from which events are new. on_job:
-        called at each look, before `on_event`, with the job"""
+        """Wait until a job has ended, ticking meanwhile.
+
+        on_event: called at each look, with each new event
+        poll: seconds between two looks
+        after: the position in the log from which events are new
+        on_job: called at each look, before `on_event`, with the job
+        """
         folder = self._find(job_id)
-        position = after
         while True:
             problem = None
             try:
@@ -199,7 +207,7 @@ class Runner:
             job = folder.job()
             if on_job:
                 on_job(job)
-            events, position = read_events(folder.events, position)
+            events, after = read_events(folder.events, after)
             for event in events:
                 if on_event:
                     on_event(event)
@@ -222,8 +230,7 @@ class Runner:
         self._thread.close()
 
     def tick(self) -> None:
-        """Notice which workers ended, kill those that do not stop, start the next jobs. Does nothing while another
-        runner holds the lock."""
+        """See `Scheduler.tick`."""
         self.scheduler.tick()
 
     def has_news(self) -> bool:

@@ -102,8 +102,8 @@ class Scheduler:
         except Exception as error:
             if job_id not in self.problems:
                 log.warning("%s can't be read or written", job_id, exc_info=True)
-            known = error if isinstance(error, OSError | ApprenticeError) else OSError(str(error))
-            self.problems[job_id] = unreadable(known)
+            expected = error if isinstance(error, OSError | ApprenticeError) else OSError(str(error))
+            self.problems[job_id] = unreadable(expected)
         else:
             self.problems.pop(job_id, None)
 

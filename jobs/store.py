@@ -64,11 +64,15 @@ def create(
     queued: float | None = None,
     ended: Status | None = None,
 ) -> JobFolder:
-    """Create the folder of a queued job; it appears complete, in one step. workspace: in which the job will run.
-    identity: becomes job.json. spec: becomes spec.json. prepare: gets the folder before it appears, and fills its
-    data/. queued: its place in the queue, if not the last. ended: the status of a job that is not to be done, because
-    another computer did it. After an error nothing is left behind. Raises WorkspaceProblem when the folder can't be
-    written, and whatever else `prepare` raises."""
+    """Create the folder of a queued job; it appears complete, in one step. After an error nothing is left behind.
+    Raises WorkspaceProblem when the folder can't be written, and whatever else `prepare` raises.
+
+    identity: becomes job.json
+    spec: becomes spec.json
+    prepare: gets the folder before it appears, and fills its data/
+    queued: its place in the queue, if not the last
+    ended: the status of a job that is not to be done, because another computer did it
+    """
     job_id = new_id()
     status = ended or Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from contextlib import suppress
 
 from backend.errors import ApprenticeError, OutOfMemory
 from backend.files.disk_errors import disk_words
@@ -143,7 +144,10 @@ class Supervisor:
             return status.ended_as(State.INTERRUPTED, DIED)
         ran_out = oom_detection.ran_out(status.memory)
         if ran_out or (ran_out is None and oom_detection.was_short(status.memory)):
-            retry = _can_use_less_memory(folder) and not folder.stop_requested
+            job_type = None
+            with suppress(ApprenticeError):  # damaged
+                job_type = JOB_TYPES.get(folder.identity().kind)
+            retry = job_type and job_type.can_use_less_memory and not folder.stop_requested
             failure = OUT_OF_MEMORY if ran_out else PROBABLY_OUT_OF_MEMORY
             return (status.retry_with_less_memory() if retry else None) or status.ended_as(State.INTERRUPTED, failure)
         return status.ended_as(State.INTERRUPTED, KILLED if ran_out is None else KILLED_NOT_BY_OOM)
@@ -155,11 +159,3 @@ class Supervisor:
         if key not in self._since or self._since[key][0] != activity:
             self._since[key] = activity, now
         return now - self._since[key][1] >= self._deadlines[deadline]
-
-
-def _can_use_less_memory(folder: JobFolder) -> bool:
-    try:
-        job_type = JOB_TYPES.get(folder.identity().kind)
-    except ApprenticeError:  # damaged
-        return False
-    return job_type is not None and job_type.can_use_less_memory

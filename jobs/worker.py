@@ -65,8 +65,7 @@ def set_up_logging() -> None:
 
 
 def attempt(folder: JobFolder, workspace: Workspace) -> int:
-    """Do one attempt of a starting job whose lock this process holds; returns the exit code. folder: the job's.
-    workspace: in which it runs."""
+    """Do one attempt of a starting job whose lock this process holds; returns the exit code."""
     status = folder.status()
     if status.state is not State.STARTING or status.pid is not None:
         log.info("nothing to do: the job is %s", status.state)

@@ -182,9 +182,14 @@ def checked_files(
     reading: dict[str, Any] | None = None,
     split: str = "",
 ) -> CheckedDataset:
-    """Files checked for a model, with the accepted fixes applied; nothing is stored. paths: files, folders, or one
-    dataset of the hub. model_id: None for the bundled one. lengths: the longest example that counts as readable.
-    reading: options of ReadOptions, by name. split: of a dataset of the hub."""
+    """Files checked for a model, with the accepted fixes applied; nothing is stored.
+
+    paths: files, folders, or one dataset of the hub
+    model_id: None for the bundled one
+    lengths: the longest example that counts as readable
+    reading: options of ReadOptions, by name
+    split: of a dataset of the hub
+    """
     reading = dict(reading or {})
     reading |= rows_to_read(paths, reading.get("rows"))
     with asking_for_columns(), opened(paths, workspace, split, reading.get("rows", 0)) as (path, name):

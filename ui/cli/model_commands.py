@@ -52,8 +52,8 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def _download(app: App, model_id: str) -> Answer:
     """Download a model, printing the progress; after Ctrl-C the next download continues. One that the catalogue lacks
     is looked up first, and what is known of it is printed."""
-    known, job = app.models.exists(model_id), follow(app, app.downloads.start(model_id))
-    if not known:  # that was only its look-up
+    listed, job = app.models.exists(model_id), follow(app, app.downloads.start(model_id))
+    if not listed:  # that was only its look-up
         require_completed(job, MissingPart, "Stopped.")
         model_id = Downloaded.model_validate(job.result).model
         say(f"{model_id}: {fmt.looked_up(app.models.entry(model_id))}")

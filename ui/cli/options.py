@@ -108,9 +108,12 @@ def asking_for_columns() -> Iterator[None]:
 
 @contextmanager
 def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int = 0) -> Iterator[tuple[Path, str]]:
-    """The examples as one file, and their name. sources: files and folders, or one dataset of the hub as
-    "hf:OWNER/NAME". split, rows: of a dataset of the hub; 0 rows for the usual number. Raises BadUsage, BadInput,
-    MissingPart."""
+    """The examples as one file, and their name. Raises BadUsage, BadInput, MissingPart.
+
+    sources: files and folders, or one dataset of the hub as "hf:OWNER/NAME"
+    split: of a dataset of the hub
+    rows: of a dataset of the hub; 0 for the usual number
+    """
     typed = [path.as_posix() for path in sources if str(path).startswith(hub.PREFIX)]  # Windows turns the slash
     if not typed:
         with as_one_file(sources) as path:

@@ -113,8 +113,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Correction:
-    """A corrected answer as an example: of which dataset, its number. restored: the dataset had been deleted and was
-    restored."""
+    """A corrected answer as an example of a dataset. restored: the dataset had been deleted and was restored."""
 
     data_id: str
     data_name: str

@@ -20,8 +20,7 @@ class ExportStatus:
 @dataclass(frozen=True)
 class HubUpload:
     """An upload to Hugging Face before it starts: the size of each file (MiB). instruction: of the examples, which the
-    card quotes; "" for none. card: Markdown. mark: differs with anything of this, and with the content of the files;
-    consent names it."""
+    card quotes; "" for none. card: Markdown. mark: differs with any of this, and with the files; consent names it."""
 
     form: str
     repo: str

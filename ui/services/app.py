@@ -205,8 +205,7 @@ class App:
         return choice.replace(run_id="", parent=run_id, from_base=False, model_id=model_id)
 
     def for_shorter(self, choice: Choice, run_id: str) -> Choice:
-        """The selection to plan a run that ran out of memory again, with shorter examples. Raises RunProblem when its
-        examples were deleted."""
+        """The selection to plan an out-of-memory run again, examples shortened. Raises RunProblem if they are gone."""
         length, descent = self.retries.shorter_length(run_id), self.runs.spec(run_id).descent
         settings = {**choice.settings, **({"max_length": length} if length else {})}
         parent, from_base = descent.parent if descent else "", bool(descent and not descent.weights)

@@ -15,9 +15,9 @@ class Choice:
 
     begun: whether the person went on from the finished apprentice to one of their own.
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
-    the base model again with from_base. import_id: the import in
-    progress, which will become the selected dataset. row: the example to preview. passage: to ask something
-    else about, 0 for none. settings: only those that the person changed.
+    the base model again with from_base. import_id: the import in progress, which will become the selected dataset.
+    row: the example to preview. passage: to ask something else about, 0 for none. settings: only those that the
+    person changed.
     """
 
     task: str = ""
@@ -44,7 +44,7 @@ class Choice:
             begun=values.get("begun") is True,
             facts_change=values.get("facts_change") is True,
             from_base=values.get("from_base") is True,
-            **{name: _valid_id(values.get(name)) for name in IDS},
+            **{name: id_ for name in IDS if isinstance(id_ := values.get(name), str) and len(id_) <= 200},
             row=_number(values.get("row")),
             passage=_number(values.get("passage"), 0),
             settings={str(k): v for k, v in settings.items()} if isinstance(settings, Mapping) else {},
@@ -57,7 +57,3 @@ class Choice:
 
 def _number(value: object, otherwise: int = 1) -> int:
     return value if isinstance(value, int) and value > 0 else otherwise
-
-
-def _valid_id(value: object) -> str:
-    return value if isinstance(value, str) and len(value) <= 200 else ""

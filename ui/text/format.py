@@ -88,8 +88,7 @@ def setting(value: Any) -> str:
 
 
 class Part(NamedTuple):
-    """A part of the memory estimate. name: in plain words. source: its formula in backend.estimate, and where it is
-    from."""
+    """A part of the memory estimate. name: in plain words. source: its formula in backend.estimate, and its origin."""
 
     name: str
     source: str
@@ -135,8 +134,7 @@ def percent(done: float, total: float) -> int:
 
 
 def progress(now: Progress | None, amount: Callable[[float], str] = number) -> tuple[str, int | None, str]:
-    """How far a job is: its phase, its percentage where that is known, and all of it in words. amount: formats what
-    is counted."""
+    """How far a job is: its phase, its percentage if known, and both in words. amount: formats what is counted."""
     phase = now.phase if now else "Waiting for its turn"
     percentage, words = None, f"{phase}."
     if now and now.total > 0:

@@ -299,15 +299,11 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
     if bare.count(b'"') > 4 * most:
         return None
     bare = b"".join(bare.split(b'"')[::2])
-    if sum(map(bare.count, (b"[", b"{", b","))) > most or _depth(bare) > _DEPTH:
+    steps = (1 if bracket in b"[{" else -1 for bracket in bare.translate(None, _NO_BRACKETS))
+    if sum(map(bare.count, (b"[", b"{", b","))) > most or max(accumulate(steps, initial=0)) > _DEPTH:
         return None
     try:
         body = json.loads(content.decode())  # not in UTF-16, whose quotes are counted wrongly
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
-
-
-def _depth(bare: bytes) -> int:
-    steps = (1 if bracket in b"[{" else -1 for bracket in bare.translate(None, _NO_BRACKETS))
-    return max(accumulate(steps, initial=0))

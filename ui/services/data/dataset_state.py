@@ -19,8 +19,7 @@ _summaries: WeakKeyDictionary[CheckedDataset, str] = WeakKeyDictionary()
 
 
 def split_summary(checked: CheckedDataset) -> str:
-    """Sentences on how many rows train and how many judge, and what those can prove; computed once, because a tab asks
-    several times."""
+    """Sentences on how many rows train and how many judge, and what those can prove; cached, as a tab asks often."""
     if (summary := _summaries.get(checked)) is None:
         summary = " ".join(filter(None, (checked.summary, provable(checked, checked.split))))
         _summaries[checked] = summary

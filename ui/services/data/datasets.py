@@ -44,8 +44,7 @@ class DatasetService:
         return self._store.add(path, name, options=options or {})
 
     def import_files(self, paths: Sequence[Path], model_id: str = "") -> str:
-        """Starts to import a file, or several as one dataset, in the background and returns its data id; see
-        `progress`."""
+        """Starts to import a file, or several as one dataset, and returns its data id; see `progress`."""
         return self._imports.add_files(paths, name_of(paths), self._models.target_model(model_id))
 
     def import_text(self, text: str, model_id: str = "", name: str = "Pasted text") -> str:
@@ -123,8 +122,7 @@ class DatasetService:
         return LengthLimits.from_settings(self.settings(choice))
 
     def settings(self, choice: Choice) -> TrainSettings:
-        """The planned run's settings: the person's own where valid, else the recommended ones. Waits until the
-        dataset is checked."""
+        """The planned run's settings: the person's own where valid, else the recommended ones. Waits for the check."""
         trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
         recommended = self._advice.settings(choice.task, choice.data_id, choice.model_id, trainer).settings
         return apply_overrides(choice.settings, recommended).settings
@@ -143,8 +141,7 @@ class DatasetService:
     # The fixed examples as files
 
     def write_files(self, choice: Choice) -> DatasetFiles:
-        """Writes the fixed examples and the list of changes into a folder that the page serves. Raises
-        WorkspaceProblem."""
+        """Writes the fixed examples and the list of changes into a folder that is served. Raises WorkspaceProblem."""
         checked, folder = self.selected(choice), self._files_folder(choice.data_id)
         folder.mkdir(parents=True, exist_ok=True)
         fixed = folder / "examples.jsonl"

@@ -143,8 +143,11 @@ class DraftingService:
         return int(last.split()[2]) if last.startswith(f"decided {YOURS}") else 0
 
     def word(self, data_id: str, key: str, ways: Sequence[str], answer: str, at_once: bool) -> None:
-        """Asks about a column of a table in these ways. ways: none to leave it out. at_once: keeps all rows, which are
-        decided one by one otherwise. Raises BadInput."""
+        """Asks about a column of a table. Raises BadInput.
+
+        ways: of asking; none to leave the column out
+        at_once: keeps all rows, which are decided one by one otherwise
+        """
         with self._deciding:
             material, ways = self._material(data_id), tuple(filter(None, map(str.strip, ways)))
             column = next((column for column in material.columns if column.key == key), None)
@@ -267,10 +270,10 @@ class DraftingService:
 
 def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:
     """Raises BadInput for a wording that can't be filled in, and for one that makes too much of a row."""
-    texts, known = [f"{way}\n{answer}" for way in ways or [""]], {"row", "cell"}.union(*(r.cells for r in column.rows))
+    texts, fields = [f"{way}\n{answer}" for way in ways or [""]], {"row", "cell"}.union(*(r.cells for r in column.rows))
     if len(ways) > len(column.ways) or any(len(text) > _WORDING or text.count("{") > _NAMES for text in texts):
         raise BadInput("This wording is too long.", f"It may have {_WORDING:,} characters.", "Shorten it.")
-    unknown = sorted(templates.names_in("\n".join(texts)) - {"column"} - known)
+    unknown = sorted(templates.names_in("\n".join(texts)) - {"column"} - fields)
     if unknown or not all(templates.names_in(way) - {"column"} for way in ways):
         what = f"{{{unknown[0]}}} is no column of yours." if unknown else "Each way of asking needs a column in braces."
         only = f"Only the names of your columns can be filled in, such as {{{column.subject}}}."

@@ -44,14 +44,13 @@ class EditService:
         return self._editor.add(data_id, with_texts(blank(self._store.original(data_id)), texts))
 
     def add_text(self, data_id: str, text: str) -> int:
-        """Adds pasted or typed examples, as one edit to undo; returns how many. Raises BadInput, adding none, if one is
-        of no use."""
+        """Adds pasted or typed examples as one edit; returns how many. Raises BadInput, adding none, for a bad one."""
         with TemporaryDirectory() as folder:
             (file := Path(folder) / "pasted").write_bytes(text.encode("utf-8", "surrogatepass"))
             pasted = load(file, name="Pasted text")
-        found = (*pasted.problems, *row_problems(pasted.rows))
-        wrong = (it for it in found if it.severity == "error" or it.kind in QUESTIONS)
-        why = next((f"{it.message} ({it.place})" if it.line else it.message for it in wrong), "")
+        problems = (*pasted.problems, *row_problems(pasted.rows))
+        blocking = (it for it in problems if it.severity == "error" or it.kind in QUESTIONS)
+        why = next((f"{it.message} ({it.place})" if it.line else it.message for it in blocking), "")
         if why or not pasted.rows:
             raise BadInput("These examples can't be added.", why, "Correct them, or untick the box above the button.")
         self._editor.add_together(data_id, pasted.rows, lambda edit: None)

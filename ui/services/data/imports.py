@@ -4,6 +4,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +70,8 @@ class DatasetImports:
 
         made = {"written": True} if options.get("written") else {}  # not to be read as examples
         options = {name: value for name, value in options.items() if name not in made}
-
-        def work(task: BackgroundTask) -> None:
-            add(task, data_id, options, **made)
-            try:
-                self._require(len(self.store.original(data_id).rows))
-                self.store.open(data_id, model, listener=task)
-            except BaseException:
-                self.store.remove(data_id)
-                raise
-
-        self._import(data_id, name, work)
+        remove = partial(self.store.remove, data_id)
+        self._import(data_id, name, model, lambda task: add(task, data_id, options, **made), remove)
 
     def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
         """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones stay."""
@@ -87,20 +79,29 @@ class DatasetImports:
         options = {**({"rows": rows} if (rows := before.read_options.get("rows")) else {}), **options}
         if options == before.read_options:
             return
+        restore = partial(self.store.info.restore, data_id, before)
+        self._import(data_id, before.name, model, partial(self.store.read_again, data_id, options), restore)
+
+    def _import(
+        self,
+        data_id: str,
+        name: str,
+        model: TargetModel | None,
+        read: Callable[[BackgroundTask], object],
+        undo: Callable[[], None],
+    ) -> None:
+        """Starts to read and check a dataset in the background; `undo` takes back what was read where it can't be used.
+        Raises NotInDemo when no more may run at the same time."""
 
         def work(task: BackgroundTask) -> None:
-            self.store.read_again(data_id, options, task)
+            read(task)
             try:
                 self._require(len(self.store.original(data_id).rows))
                 self.store.open(data_id, model, listener=task)
             except BaseException:
-                self.store.info.restore(data_id, before)
+                undo()
                 raise
 
-        self._import(data_id, before.name, work)
-
-    def _import(self, data_id: str, name: str, work: Callable[[BackgroundTask], None]) -> None:
-        """Starts an import in the background. Raises NotInDemo when no more may run at the same time."""
         with self._starting:
             running = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
             if len(running) >= self._at_once:
@@ -128,8 +129,11 @@ class DatasetImports:
     def check(
         self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None
     ) -> CheckedDataset | None:
-        """The checked dataset; None when checking takes longer than `seconds`. model: to check for; None if it is not
-        here yet. lengths: the planned run's length limits. seconds: to wait; None for no limit."""
+        """The checked dataset; None when checking takes longer than `seconds`, if there is such a limit.
+
+        model: to check for; None if it is not here yet
+        lengths: the planned run's length limits
+        """
         checked = self.store.cached(data_id, model, lengths)
         if checked is not None:
             return checked

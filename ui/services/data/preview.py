@@ -18,9 +18,12 @@ _MAX_CHARACTERS = 8000  # of one text in a preview
 def preview(
     checked: CheckedDataset, row: int, tokenizer: ChatTokenizer | None, lengths: LengthLimits, why_not: str
 ) -> Preview:
-    """The example with this row number, within the length limits. row: the number of the example. tokenizer: of the
-    model; None if it is not here yet. lengths: the planned run's length limits. why_not: why there is no tokenizer.
-    Raises BadInput when there is no such example, when it was removed, and when there is no tokenizer."""
+    """The example with this row number, within the length limits of the planned run. Raises BadInput when there is no
+    such example, when it was removed, and when there is no tokenizer.
+
+    tokenizer: of the model; None if it is not here yet
+    why_not: why there is no tokenizer
+    """
     rows = checked.dataset.rows
     at = bisect_left(rows, row, key=_number)
     if at == len(rows) or rows[at].row != row:

@@ -41,9 +41,12 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs: bool = False) -> None:
-    """Writes the conversations of a split into a job's folder: those to learn from, and those that judge, which may
-    be plain texts. folder: the job's. split: the numbers of its rows that learn and judge. pairs: also write the
-    worse answers of those that judge. Raises OSError."""
+    """Writes the conversations of a split into a job's folder, those to learn from and those that judge, which may be
+    plain texts. Raises OSError.
+
+    split: the numbers of the rows that learn and judge
+    pairs: also write the worse answers of those that judge
+    """
     train, held_out = sides(checked, split)
     write_conversations(folder, "train", *train)
     write_conversations(folder, "held_out", *held_out)

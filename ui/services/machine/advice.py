@@ -77,15 +77,17 @@ class AdviceService:
         self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
         """The settings for one model, what they need, and the reason for each.
-        task: what the model is for; "" if unknown. data_id: of the examples; "" for none yet. model_id: "" for the
-        recommended one. trainer: how it learns."""
+
+        task: what the model is for; "" if unknown
+        data_id: of the examples; "" for none yet
+        model_id: "" for the recommended one
+        """
         return self.settings_for(self._checked(data_id, model_id), task, model_id, trainer)
 
     def settings_for(
         self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
-        """As `settings`, for examples that need not be stored.
-        checked: the examples, without a limit on their length; None for none yet. task: as in `settings`."""
+        """As `settings`, for examples that need not be stored, checked without a limit on length; None for none yet."""
         data = data_facts(checked, _task(task), trainer)
         return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
 

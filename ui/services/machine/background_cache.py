@@ -18,8 +18,7 @@ class BackgroundCache(Generic[Value]):
         self._thread: threading.Thread | None = None
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value | None:
-        """The value for `key`; None while it is computed. Raises what `compute` raised, once: the next call computes
-        it again."""
+        """The value for `key`; None while it is computed. Raises what `compute` raised once, then computes it again."""
         with self._lock:
             if key not in self._values:
                 if len(self._values) >= _MAX_VALUES:  # the oldest computed value goes

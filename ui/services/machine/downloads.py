@@ -46,9 +46,9 @@ class DownloadService:
     def look_up(self, typed: str) -> str:
         """Starts the look-up of a model as `start` does, but no download. Raises BadInput also for a known model."""
         name = valid_name(typed, "model")
-        known = [entry.id for entry in (*catalogue.entries(), *self._models.looked_up())]
-        if found := [model_id for model_id in known if model_id.casefold() == name.casefold()]:
-            raise BadInput(f"{found[0]} is in the list of models already.", "", "Choose it there.")
+        for entry in (*catalogue.entries(), *self._models.looked_up()):
+            if entry.id.casefold() == name.casefold():
+                raise BadInput(f"{entry.id} is in the list of models already.", "", "Choose it there.")
         return self.start(name)
 
     def cancel(self, model_id: str) -> None:

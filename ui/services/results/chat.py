@@ -15,8 +15,7 @@ from ui.services.demo.shared import ChatSeats
 
 
 class ChatTarget(NamedTuple):
-    """A model to chat with. run_id: the run that trained it. model: its base. adapter: the folder with what that run
-    learned."""
+    """A model to chat with. run_id: the run that trained it. model: its base. adapter: the folder of its adapter."""
 
     run_id: str
     model: Path
@@ -115,8 +114,8 @@ class ChatSession:
     def answer_once(
         self, target: ChatTarget | Path, pane: str, messages: Messages, each: Callable[[str], None], **sampling: Any
     ) -> ChatAnswer:
-        """One complete answer to a conversation, in one pane or of a GGUF file. each: called with every piece of its
-        text. Raises MissingPart for a file without llama.cpp."""
+        """One complete answer to a conversation, in one pane or of a GGUF file; `each` gets every piece of its text.
+        Raises MissingPart for a file without llama.cpp."""
         if isinstance(target, Path):
             self._chat.open(gguf=target)
             pane = self._chat.panes[0]

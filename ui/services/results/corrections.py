@@ -57,9 +57,13 @@ class CorrectionService:
         restore: bool = False,
         calls: bool = False,
     ) -> Correction:
-        """Adds the right answer to the examples of the run: see `Editor.correct`. messages: the conversation up to
-        the answer. wrong: the answer that the model gave. restore: if the examples were deleted, restores them first
-        from the run's own copy. calls: the answer is a tool call, in JSON. Raises BadInput, changing nothing."""
+        """Adds the right answer to the examples of the run: see `Editor.correct`. Raises BadInput, changing nothing.
+
+        messages: the conversation up to the answer
+        wrong: the answer that the model gave
+        restore: if the examples were deleted, restores them first from the run's own copy
+        calls: the answer is a tool call, in JSON
+        """
         if not answer.strip():
             raise BadInput("There is no answer.", "", "Write the answer that is right.")
         if len(answer) > LONGEST:

@@ -44,18 +44,20 @@ class DocumentService:
         self._runs, self._results, self._chat = runs, results, chat
 
     def pieces(self, run_id: str, text: str, question: str, instruction: str = "", answer: int = 256) -> list[str]:
-        """A document in pieces as long as the run's examples. run_id: of the run whose model reads them. text: the
-        document. question: about each piece. instruction: the system message, "" for none. answer: tokens to leave
-        free for the answer. Raises BadInput when no room is left for a piece."""
+        """A document in pieces as long as the run's examples. Raises BadInput when no room is left for a piece.
+
+        question: about each piece
+        instruction: the system message, "" for none
+        answer: tokens to leave free for the answer
+        """
         spec = self._runs.spec(run_id)
         tokenizer = ChatTokenizer.load(spec.model.path)
         length = model_folder.context_length(spec.model.path)
         return split(text, tokenizer, spec.settings, length, _messages(question, instruction), answer)
 
     def answers(self, run_id: str, text: str, question: str, instruction: str, **sampling: Any) -> Iterator[Part]:
-        """The growing answers in both panes, to one piece after another, then put together.
-        run_id, text, question, instruction: as for `pieces`. sampling: as for `ResultService.answers`. A
-        stop leaves the answers so far. Raises what `pieces` and `ResultService.answers` raise."""
+        """The growing answers in both panes, to one piece after another (see `pieces`), then put together. A stop
+        leaves the answers so far. `sampling` is that of `ResultService.answers`; raises what both raise."""
         most = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, question, instruction, most)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}

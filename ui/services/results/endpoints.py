@@ -31,9 +31,13 @@ class EndpointService:
     def start(
         self, run_id: str, host: str = LOOPBACK, port: int = 0, *, origins: Sequence[str] = (), in_form: bool = False
     ) -> tuple[Endpoint, str]:
-        """Opens an endpoint for a run; port 0: a free one. origins: of web pages that may ask. in_form: whether answers
-        keep to the form of the examples' answers. Returns it and its key, which no file has. Raises RunProblem before
-        the run has a model, and while another endpoint is open; BadSetting; NotInDemo."""
+        """Opens an endpoint for a run, and returns it with its key, which no file has. Raises RunProblem before the run
+        has a model, and while another endpoint is open; BadSetting; NotInDemo.
+
+        port: 0 for a free one
+        origins: of web pages that may ask
+        in_form: whether answers keep to the form of the examples' answers
+        """
         self._policy.require(Feature.SERVE)
         if wrong := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
             raise BadSetting(f"{wrong[0]} is not the address of a web site.", "", "Write it like https://shop.example.")

@@ -49,7 +49,10 @@ def summary_of(evaluation: Job) -> EvaluationSummary | None:
 
 def read_report(runner: Runner, job_id: str, record: type[Report], name: str, again: str) -> Report:
     """The report of a completed job, with its answers. Raises RunProblem when there is none.
-    name: of the report, to begin a sentence with. again: what to do without it."""
+
+    name: of the report, to begin a sentence with
+    again: what to do without it
+    """
     try:
         if runner.job(job_id).state is not State.COMPLETED:
             raise RunProblem(f"{name} does not exist.", "It is not completed.", again)

@@ -12,7 +12,6 @@ from backend.export.hub_push import Form
 from backend.hosting.policy import Feature, Policy
 from backend.records.exports import ExportResult, PushResult
 from backend.records.units import MIB
-from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.share import HubPush, HubUpload
 from ui.services.results import evaluated
@@ -33,9 +32,12 @@ class HubPushService:
         return [form for form in hub_push.FORMS if self._export(run_id, form)]
 
     def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
-        """The upload to confirm.
-        form: one of `forms`. repo: NAME, or OWNER/NAME. private: only the person, and people to whom they give
-        access, can see it. Raises BadSetting for an impossible name, RunProblem before the export is made."""
+        """The upload to confirm. Raises BadSetting for an impossible name, RunProblem before the export is made.
+
+        form: one of `forms`
+        repo: NAME, or OWNER/NAME
+        private: only the person, and people to whom they give access, can see it
+        """
         repo, sources = hub_push.check_repo(repo), self._sources(run_id, form)
         card, instruction = self._card(run_id, form), self._results.instruction(run_id)
         files = hub_push.listed(sources)
@@ -47,17 +49,18 @@ class HubPushService:
     def _card(self, run_id: str, form: Form) -> str:
         """The model card that goes with it: Markdown."""
         _, result = self._required_export(run_id, form)
+        name = slug(self._runs.job(run_id).name)
         if form == "page":
-            return page_to_give.space_card(self._name(run_id), self._runs.spec(run_id).model.id)
-        name, instruction = self._name(run_id), self._results.instruction(run_id)
+            return page_to_give.space_card(name, self._runs.spec(run_id).model.id)
+        instruction = self._results.instruction(run_id)
         judged = evaluated.current(self._runner, self._runs.job(run_id))
         scores = evaluated.for_model_card(judged.summary) if judged else None
         return model_card.card(self._runs.details(run_id).spec, form, name, instruction, scores, result.checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
-        """Queues the upload and returns its id. form, repo, private: as for `offer`. agreed: the `mark` of the offer
-        to which the person agreed. Raises BadSetting for an impossible name, MissingPart without a token, RunProblem
-        before the export is made and where what would be uploaded is no longer what was offered, NotInDemo."""
+        """Queues an upload that was offered (see `offer`) and returns its id; `agreed` is the `mark` of the offer to
+        which the person agreed. Raises BadSetting for an impossible name, MissingPart without a token, NotInDemo, and
+        RunProblem before the export is made and where what would be uploaded is no longer what was offered."""
         self._policy.require(Feature.PUSH)
         offered, sources = self.offer(run_id, form, repo, private=private), self._sources(run_id, form)
         hub_push.token()
@@ -76,23 +79,27 @@ class HubPushService:
         spec = {"form": form, "repo": offered.repo, "private": private}
         return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)
 
-    def stop(self, push_id: str) -> None:
-        """Stops an upload; started again, it continues where it stopped."""
-        self._runner.stop(push_id)
+    def stop(self, run_id: str) -> None:
+        """Stops the uploads of a run; started again, they continue where they stopped."""
+        for push in self.all(run_id):
+            if not push.job.state.is_terminal:
+                self._runner.stop(push.job.id)
 
     def all(self, run_id: str) -> list[HubPush]:
         """The uploads of a run, newest first."""
-        return [_push(job) for job in self._runner.jobs(kind="push", parent=run_id)]
-
-    def _name(self, run_id: str) -> str:
-        return slug(self._runs.job(run_id).name)
+        pushes = []
+        for job in self._runner.jobs(kind="push", parent=run_id):
+            result = PushResult()
+            with suppress(ValueError):  # damaged
+                result = PushResult.model_validate(job.result)
+            pushes.append(HubPush(job, result))
+        return pushes
 
     def _sources(self, run_id: str, form: Form) -> list[Path]:
         return hub_push.sources(form, self._required_export(run_id, form)[0])
 
     def _export(self, run_id: str, form: Form) -> tuple[Path, ExportResult] | None:
-        """The folder and the result of the newest export that this form is made of and that passed its checks, of the
-        model as it is now."""
+        """The folder and result of the newest export for this form, of the model as it is now; its checks passed."""
         wanted = hub_push.export_for(form)
         for job in evaluated.completed(self._runner, self._runs.job(run_id), "export"):
             result, folder = read_result(job), self._exports / job.id
@@ -109,9 +116,3 @@ class HubPushService:
                 "Make that file first.",
             )
         return export
-
-
-def _push(job: Job) -> HubPush:
-    with suppress(ValueError):  # damaged
-        return HubPush(job, PushResult.model_validate(job.result))
-    return HubPush(job, PushResult())

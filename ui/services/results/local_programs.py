@@ -24,11 +24,12 @@ class LocalProgramService:
         """Adds an export's recommended GGUF file to a program; returns its name there. export_id, program: as the
         browser sent them. Raises NotInDemo, RunProblem without such a file, MissingPart, WorkspaceProblem."""
         self._policy.require(Feature.ADD)
-        export = next((one for one in self._results.exports(run_id) if one.job.id == export_id and can_add(one)), None)
+        exports = self._results.exports(run_id)
+        export = next((made for made in exports if made.job.id == export_id and can_add(made)), None)
         if export is None or program not in _ADD:
             raise RunProblem("There is no such file to add.", "It may have been deleted.", "Make the file again.")
         sizes = export.result.sizes
-        return _ADD[program](export.folder / next((one.file for one in sizes if one.recommended), sizes[0].file))
+        return _ADD[program](export.folder / next((size.file for size in sizes if size.recommended), sizes[0].file))
 
 
 def can_add(export: ExportStatus) -> bool:

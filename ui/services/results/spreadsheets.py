@@ -28,9 +28,9 @@ class SpreadsheetService:
         return read_table(path, name, MOST_ROWS)
 
     def start(self, run_id: str, path: Path, name: str, column: str) -> str:
-        """Queues a spreadsheet and returns the job's id; the same one that was stopped before continues.
-        path, name: of the file, which is copied. column: with the questions. Raises BadInput for a column that is not
-        there, RunProblem before the run has a model, NotInDemo."""
+        """Queues a copy of a spreadsheet, whose `column` has the questions, and returns the job's id; the same one that
+        was stopped before continues. Raises BadInput for a column that is not there, RunProblem before the run has a
+        model, NotInDemo."""
         table = self.read(path, name)
         if column not in table.columns:
             listed = ", ".join(table.columns)[:300]

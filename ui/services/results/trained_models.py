@@ -61,8 +61,7 @@ class ResultService:
         return list(islice((self._runs.info(job.id) for job in jobs if self.has_model_now(job.id)), _MAX_READY))
 
     def model_folder(self, run_id: str) -> Path:
-        """The folder of the adapter or model that a run saved. Raises RunProblem before there is one, and once it was
-        deleted."""
+        """The folder of the adapter or model that a run saved. Raises RunProblem where there is none, or none now."""
         folder, state = self._folder(run_id), self._runs.job(run_id).state
         if state in (State.COMPLETED, State.STOPPED, State.INTERRUPTED) and folder.is_dir():
             return folder
@@ -100,8 +99,12 @@ class ResultService:
         each: Callable[[str], None] = lambda text: None,
     ) -> ChatAnswer:
         """One answer, after the instruction that most examples carry, as on Try: see `ChatSession.answer_once`.
-        base: the base model answers. gguf: an exported file that answers. seed: varies the answer; None for the
-        likeliest. each: called with every piece of its text."""
+
+        base: the base model answers
+        gguf: an exported file that answers
+        seed: varies the answer; None for the likeliest
+        each: called with every piece of its text
+        """
         sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
         self._runs.job(run_id)
         instruction = self.instruction(run_id)

@@ -24,8 +24,7 @@ DAMAGED = Failure(
 
 
 def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
-    """The losses of a run in any state. chooses: the best validation loss decides which step is saved, instead of
-    the last step."""
+    """The losses of a run in any state. chooses: the best validation loss, not the last step, decides what is saved."""
     steps, since = [step.loss for step in curve.steps], [event for event in curve.evals if event.step > 0]
     finite = [event for event in curve.evals if math.isfinite(event.loss)]
     best = min((event for event in finite if event.step > 0), key=lambda event: event.loss, default=None)

@@ -11,8 +11,7 @@ from ui.text import format as fmt
 
 @dataclass(frozen=True)
 class Overrides:
-    """settings: the recommended ones with every valid override. changed: the names of settings that differ. faults:
-    an error for each invalid override."""
+    """settings: the recommended ones with every valid override. changed: what differs. faults: the others' errors."""
 
     settings: TrainSettings
     changed: frozenset[str]

@@ -46,8 +46,7 @@ class PlanningService:
         self._sides: tuple[str, CheckedDataset, Roles] | None = None  # the last computed, with what it is for
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
-        """The plan of a run with these settings; waits until the dataset is checked. model_id: "" for the recommended
-        one."""
+        """The plan of a run with these settings, once its dataset is checked; a `model_id` of "" is the recommended."""
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         entry = self._models.entry(model_id)
         why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)
@@ -89,10 +88,14 @@ class PlanningService:
         evaluate: bool = True,
         version: NextVersion | None = None,
     ) -> str:
-        """Queues a run and returns its id. model_id: "" for the recommended one. name: that the person gave it; "" for
-        the default. evaluate: its evaluation follows automatically, if that is quick. version: the run is the next
-        version of another one; see `VersionService.why_not_continue`. Raises MissingPart without the model,
-        UnusableGpu, BadInput naming the first faulty row, TrainingFailed or NotEnough; then nothing starts."""
+        """Queues a run and returns its id. Raises MissingPart without the model, UnusableGpu, BadInput naming the first
+        faulty row, TrainingFailed or NotEnough; then nothing starts.
+
+        model_id: "" for the recommended one
+        name: that the person gave it; "" for the default
+        evaluate: its evaluation follows automatically, if that is quick
+        version: the run is the next version of another one; see `VersionService.why_not_continue`
+        """
         if self._models.simulated:
             raise BadInput(SIMULATED, "", OPEN_HERE)
         self._models.probe().require_training()

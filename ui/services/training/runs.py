@@ -11,7 +11,7 @@ from backend.advice.diagnose import Verdict
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.hosting.policy import HOME, Policy
 from backend.models import catalogue, local
-from backend.records.specs import ModelRef, RunSpec
+from backend.records.specs import RunSpec
 from backend.runs import about, division
 from backend.runs.about import About
 from backend.settings import Workspace
@@ -134,23 +134,22 @@ class RunService:
 
     def is_readable(self, run_id: str) -> bool:
         """Whether the run exists and is not damaged."""
-        try:
-            self.job(run_id)
-            self.spec(run_id)
-        except ApprenticeError:
-            return False
-        return True
+        with suppress(ApprenticeError):
+            return bool(self.job(run_id) and self.spec(run_id))
+        return False
 
     def state(self, run_id: str) -> str:
         """The name of the run's state; "" when there is no such run."""
-        try:
+        with suppress(ApprenticeError):
             return self.job(run_id).state.value if run_id else ""
-        except ApprenticeError:
-            return ""
+        return ""
 
     def info(self, run_id: str) -> RunInfo:
         job, spec = self.job(run_id), self.spec(run_id)
-        about = job.id, job.name, _model_name(spec.model), spec.data.name, spec.data.train_rows
+        model_name = spec.model.path.name if local.is_local(spec.model.id) else spec.model.id
+        with suppress(ApprenticeError):  # the catalogue does not have it
+            model_name = catalogue.find(spec.model.id).name
+        about = job.id, job.name, model_name, spec.data.name, spec.data.train_rows
         return RunInfo(*about, spec.descent, job.ended or 0.0)
 
     def details(self, run_id: str) -> RunDetails:
@@ -224,11 +223,3 @@ class RunService:
                 return None
             self._speeds[run_id] = training_plan.expected_speed(spec, self._models.hardware(), rates)
         return self._speeds[run_id]
-
-
-def _model_name(model: ModelRef) -> str:
-    """The model's display name: of one that the catalogue does not have its id, or the name of its folder."""
-    try:
-        return catalogue.find(model.id).name
-    except ApprenticeError:
-        return model.path.name if local.is_local(model.id) else model.id

@@ -38,8 +38,12 @@ def plan(
     hardware: Hardware,
     rates: Rates | None,
 ) -> Plan:
-    """The plan of a run, with computed memory and time. split: the numbers of its rows that train, choose and judge.
-    why_not: why the model can't be used now; "" when it can. rates: its speed; None if it was not measured."""
+    """The plan of a run, with computed memory and time.
+
+    split: the numbers of its rows that train, choose and judge
+    why_not: why the model can't be used now; "" when it can
+    rates: its speed; None if it was not measured
+    """
     tokens = checked.fixed_report.tokens
     train, validation = checked.pieces(split.train), checked.pieces(split.validation)
     general = settings.general_rows(train)
@@ -89,8 +93,7 @@ def plan(
 
 
 def with_export_note(plan: Plan, model: Path) -> Plan:
-    """The plan with what exporting its result takes, and a note where no GGUF file can be made of it. model: the
-    folder of the base model."""
+    """The plan with what exporting its result takes, and a note where its base `model` can't become a GGUF file."""
     notes = plan.notes if can_convert(model) else (*plan.notes, _NOTES["no_gguf"])
     return replace(plan, notes=notes, export=exports.needs(model))
 
@@ -121,10 +124,14 @@ def seconds_for(
     hardware: Hardware,
     rates: Rates | None,
 ) -> tuple[float, float] | None:
-    """The least and the most seconds to read and answer average examples; None where unknown. Reading and answering
-    are counted at the speed of training, which is slower than reading and faster than answering one token at a time.
-    examples: how many. checked: the dataset that they are like. settings: of the run, among them the longest example.
-    rates: its speed; None if it was not measured."""
+    """The least and the most seconds to read and answer average examples; None where unknown. Reading and answering are
+    counted at the speed of training, which is slower than reading and faster than answering one token at a time.
+
+    examples: how many
+    checked: the dataset that they are like
+    settings: of the run, among them the longest example
+    rates: its speed; None if it was not measured
+    """
     tokens = checked.fixed_report.tokens
     if not tokens:
         return None

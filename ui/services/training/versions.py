@@ -50,10 +50,6 @@ class VersionService:
         number = next_number(self._runs, first)
         return NextVersion(first, run_id, number, folder, None if from_base else weights, before)
 
-    def number(self, run_id: str) -> int:
-        """Which version of its model a run is, from 1."""
-        return self._runs.spec(run_id).version
-
     def data_id(self, run_id: str) -> str:
         """The dataset of a run. Raises RunProblem when it was deleted."""
         data_id = self._runs.spec(run_id).data.data_id
@@ -79,8 +75,7 @@ class VersionService:
 
     def check(self, version: NextVersion | None, model_id: str, settings: TrainSettings) -> None:
         """Raises BadInput where a run with this model and these settings can't be this version."""
-        why = self.why_not_continue(version.parent, model_id, settings) if version and version.continues else ""
-        if why:
+        if version and version.continues and (why := self.why_not_continue(version.parent, model_id, settings)):
             raise BadInput("That version can't be continued like this.", why, "Or start from the base model again.")
 
     def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
@@ -160,8 +155,8 @@ class RetryService:
         again = spec.model_copy(update=changes)
 
         def write(new: Path) -> None:
-            others = shutil.ignore_patterns(own_answers.FILE)  # which may be a stranger's, where the run was imported
-            shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True, ignore=others)
+            foreign = shutil.ignore_patterns(own_answers.FILE)  # which may be a stranger's, where the run was imported
+            shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True, ignore=foreign)
 
         return self._runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
 

@@ -16,8 +16,10 @@ _ALSO: dict[str, dict[str, bool]] = {  # options beside those with which a file 
 
 def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     """Does what a button stands for, and returns the choice after it.
-    choice: what the browser has chosen. action: of the button. value: from the browser: a row, an issue type (perhaps
-    with a row after a colon), or the form of the read options."""
+
+    action: of the button
+    value: from the browser: a row, an issue type (perhaps with a row after a colon), or the form of the read options
+    """
     kind, _, at = value.partition(":")
     rows: Any = [int(at)] if at.isdecimal() else "all"
     data_id = choice.data_id

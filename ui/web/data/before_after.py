@@ -98,9 +98,8 @@ def after(change: Change) -> Markup:
 
 
 def _marked(text: str, other: str, mark: Markup) -> Markup:
-    """`text` with the words that `other` lacks inside `mark`, and some words around them. An empty `text`: the
-    row is removed."""
-    text, other = (_SPEAKER.sub(lambda who: f"{conversations.SPEAKERS[who[1]]}: ", one) for one in (text, other))
+    """`text` with the words that `other` lacks inside `mark`, and some words around. No `text`: the row is removed."""
+    text, other = (_SPEAKER.sub(lambda who: f"{conversations.SPEAKERS[who[1]]}: ", side) for side in (text, other))
     if not text:
         return components.text("removed" if mark is INSERTED else "nothing", "fault")
     if not other:

@@ -22,6 +22,7 @@ COPIES = ("duplicate", "near_duplicate")
 _LISTED = 6  # answers, and examples of each
 CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line", "too_few", "too_many")
 LATER = (*CALM, "health_claims")  # shown once nothing is left to decide
+_AS_READ = Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>')
 
 
 def card(data: CheckedDataset) -> Markup:
@@ -34,8 +35,8 @@ def card(data: CheckedDataset) -> Markup:
     if first.kind in GUESSES:
         return components.card("Is this right?", _guess(first, data), aside=progress)
     alike = [problem for problem in left if problem.kind == first.kind]
-    at_once = [one for one in alike if one.fix.startswith(DROP)] if first.fix.startswith(DROP) else [first]
-    effects = components.join(_effect(one, data) for one in at_once[: before_after.SHOWN])
+    at_once = [each for each in alike if each.fix.startswith(DROP)] if first.fix.startswith(DROP) else [first]
+    effects = components.join(_effect(problem, data) for problem in at_once[: before_after.SHOWN])
     acts = components.acts(*_answers(first, alike, data))
     parts = (acts, effects) if first.kind == CHOICE else (effects, acts)  # whose buttons have the answers themselves
     shown = Markup('<div class="ask" data-kind="{}">{}{}</div>').format(first.kind, *parts)
@@ -63,12 +64,14 @@ def _effect(problem: Problem, data: CheckedDataset) -> Markup:
     original = next((row for row in data.original.rows if row.row == problem.row), None)
     name, row = f"Example {problem.row}, {problem.place}", data.now.get(problem.row, original)
     if problem.kind == CHOICE:
-        said = Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>')
         groups = answers_given(problem.row, data)
-        listed = [(fmt.listed([f"example {one.row}" for one in same][:_LISTED]), same[0]) for same in groups]
-        return components.join(said.format(where.capitalize(), before_after.example(row)) for where, row in listed)
-    if row is None:
-        return Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>').format(name, _cells(problem, data))
+        listed = [(fmt.listed([f"example {each.row}" for each in same][:_LISTED]), same[0]) for same in groups]
+        return components.join(_AS_READ.format(at.capitalize(), before_after.example(row)) for at, row in listed)
+    if row is None:  # it could not be read; cells without a column are marked
+        width = len(data.original.source.mapping) + len(data.original.source.ignored)
+        cells = problem.quote.split(" | ") if problem.fix.startswith(DROP) else [problem.quote]
+        marked = [before_after.DELETED.format(cell) if at >= width else cell for at, cell in enumerate(cells)]
+        return _AS_READ.format(name, Markup("<p>{}</p>").format(Markup(" | ").join(marked)))
     change = next((c for c in data.fix_previews.get(problem.kind, ()) if c.row == problem.row and c.after), None)
     title, after = "After", components.text("Removed.", "fault")
     if change:
@@ -76,14 +79,6 @@ def _effect(problem: Problem, data: CheckedDataset) -> Markup:
     elif twin := _twin(row, problem.kind, data):
         title, after = f"Example {twin.row}, which stays", before_after.example(twin)
     return before_after.side_by_side("As it is", title, [(name, before_after.example(row), after)])
-
-
-def _cells(problem: Problem, data: CheckedDataset) -> Markup:
-    """A row that could not be read; cells without a column are marked."""
-    width = len(data.original.source.mapping) + len(data.original.source.ignored)
-    cells = problem.quote.split(" | ") if problem.fix.startswith(DROP) else [problem.quote]
-    marked = [before_after.DELETED.format(cell) if at >= width else cell for at, cell in enumerate(cells)]
-    return Markup("<p>{}</p>").format(Markup(" | ").join(marked))
 
 
 def _twin(row: Row, kind: str, data: CheckedDataset) -> Row | None:
@@ -113,8 +108,8 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) -
         total, picks = sum(map(len, given)), []
         for same in given[:_LISTED]:
             often = f" ({len(same):,} of {total:,} examples)" if total > len(given) else ""
-            words = f"“{fmt.shorten(last_answer(same[0]), 60)}” is right{often}"
-            picks.append(components.button(words, "pick", same[0].row))
+            label = f"“{fmt.shorten(last_answer(same[0]), 60)}” is right{often}"
+            picks.append(components.button(label, "pick", same[0].row))
         return [*picks, components.button(f"Keep {fmt.all_of(total)}", "pick", f"all:{problem.row}")]
     kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
     unread, where = kind in data.unreadable, f"example {problem.row}"
@@ -124,7 +119,7 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) -
     all_alike = f"{'Remove' if fix.startswith('Remove this') else 'Fix'} {fmt.all_of(many)} {alike_rows}"
     acts = []
     if drop:
-        spare = sum(one.fix.startswith(DROP) for one in alike)  # other rows have too few cells
+        spare = sum(each.fix.startswith(DROP) for each in alike)  # other rows have too few cells
         what = f"{DROP} spare cells of {fmt.all_of(spare)} rows" if spare > 1 else problem.fix.rstrip(".")
         acts.append(components.button(what, "drop-cells", "", "firm"))
         if any(p.kind == "split_texts" for p in data.problems):

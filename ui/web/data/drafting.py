@@ -49,19 +49,14 @@ def card(now: Making, data_id: str) -> Markup:
         shown = _draft(now.draft, now.passage, data_id, undo)
     elif now.column:
         shown = _column(now.column, data_id, undo)
-    else:
-        shown = _done(now, data_id, undo)
+    else:  # all is decided; the first button has the keyboard (static/js/making.js)
+        add = components.button("Add another text", "add-text")
+        acts = components.submit(CHOOSER["ask_more"], add, undo) if now.again else components.acts(add, undo)
+        text = CHOOSER["all_done" if now.kept else "none_kept"].format(examples=fmt.count(now.kept, "example"))
+        shown = components.form(f"draft-about:{data_id}:{now.again}", components.text(text), acts, kind="write making")
     bar = components.progress(fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples")
     waiting = components.badge(f"{fmt.count(now.waiting, 'draft')} left", "calm") if now.waiting else ""
     return components.card(_title(now), bar, shown, _model(now, data_id), lead=_needed(now), aside=waiting)
-
-
-def _done(now: Making, data_id: str, undo: Markup) -> Markup:
-    """What to do once everything is decided; its first button has the keyboard (static/js/making.js)."""
-    more = components.button("Add another text", "add-text")
-    acts = components.submit(CHOOSER["ask_more"], more, undo) if now.again else components.acts(more, undo)
-    text = CHOOSER["all_done" if now.kept else "none_kept"].format(examples=fmt.count(now.kept, "example"))
-    return components.form(f"draft-about:{data_id}:{now.again}", components.text(text), acts, kind="write making")
 
 
 def _press(text: str, key: str, do: str, value: object) -> Markup:
@@ -91,6 +86,9 @@ def _needed(now: Making) -> str:
 
 def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) -> Markup:
     at, answer = f"make {data_id} {draft.id}", draft.answer
+    source = "Only what you keep is learned." if draft.question else CHOOSER["press"]
+    if draft.by:
+        source = f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
     acts = [_press("Drop" if draft.question else "Skip", "d", f"draft-drop:{data_id}", draft.id), undo]
     if draft.question:
         acts.insert(0, _press("Edit", "e", "", ""))
@@ -103,15 +101,9 @@ def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) ->
         components.alert("warn", *STALE) if changes(answer) else components.EMPTY,
         _passage(passage, answer) if passage else components.EMPTY,
         components.submit(KEY.format("Keep", "k"), *acts),
-        components.text(_by(draft), "small"),
+        components.text(source, "small"),
         kind="write making",
     )
-
-
-def _by(draft: Draft) -> str:
-    if draft.by:
-        return f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
-    return "Only what you keep is learned." if draft.question else CHOOSER["press"]
 
 
 def _passage(passage: Passage, answer: str) -> Markup:

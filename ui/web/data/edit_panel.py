@@ -15,8 +15,7 @@ from ui.web.html import components
 
 
 class EditPanel:
-    """buttons: what can be done with the example shown. form: the open one, if any; drawing the tab again leaves it,
-    so that nothing typed is lost."""
+    """buttons: for the example shown. form: the open one, if any; drawing the tab again leaves what is typed in it."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -46,8 +45,11 @@ class EditPanel:
 
 
 def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
-    """Makes, undoes or redoes an edit, and returns the choice after it. choice: what the browser has chosen. action:
-    from the browser: what to do, and the form's examples and row. value: from the browser: the form's fields."""
+    """Makes, undoes or redoes an edit, and returns the choice after it.
+
+    action: from the browser: what to do, and the form's examples and row
+    value: from the browser: the form's fields
+    """
     data_id, (kind, _, sent) = choice.data_id, action.partition(":")
     form_of, _, at = sent.partition(":")
     if kind == "save-row" and at.isdecimal():

@@ -83,8 +83,7 @@ class ImportPanel:
         self.outputs: list[Any] = [*choosing, *self.joins]
 
     def show(self, wanted: bool, data_id: str, close: bool = False) -> Updates:
-        """wanted: whether to open the chooser. close: or to close it; else it stays as the person left it. data_id: the
-        open examples."""
+        """wanted: whether to open the chooser. close: or close it, else it stays as it is. data_id: what is open."""
         opened: dict[str, Any] = {"open": wanted} if wanted or close else {}
         return {
             self.chooser: gr.update(label="Choose other examples" if data_id else "Choose examples", **opened),

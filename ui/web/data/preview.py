@@ -55,8 +55,7 @@ class Preview:
         }
 
     def listen(self, state: BrowserState) -> None:
-        """A number counts when its field is left, also by a click on Next: both then go to it, whichever answer comes
-        first."""
+        """A number counts when its field is left, also by a click on Next: both events then show that example."""
 
         def show_row(inputs: Inputs, row: int) -> Updates:
             before = state.choice(inputs)

@@ -25,6 +25,7 @@ COLUMNS = 60  # to choose from
 PEOPLE = 60  # to choose from
 SIDES = {"assistant": "The side that answers", "user": "The side that asks"}
 HINT = "Choose one, or several who answer for the same side; everyone else asks."
+_SEND = Markup('<button type="submit" class="btn firm">Read it this way</button>')
 
 
 def described(data: Dataset) -> str:
@@ -109,8 +110,7 @@ def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping
     names = list(dict.fromkeys(columns))[:COLUMNS]
     fields = [_fields(name, names, mapping if name == shape else {}) for name in SHAPES if names]
     above = Markup('<div class="choose">{}{}</div>').format(more, shapes)
-    send = Markup('<button type="submit" class="btn firm">Read it this way</button>')
-    return components.form(do, above, *fields, send, kind="how")
+    return components.form(do, above, *fields, _SEND, kind="how")
 
 
 def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> Markup:
@@ -178,14 +178,13 @@ def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) ->
         box = _box("person-any", WHOEVER_ANSWERS, "Whoever answers", "the first to write asks", anybody)
         boxes.append((box, WHOEVER_ANSWERS))
     ticked = [box for box, name in boxes if name in chosen]
-    others = [box for box, name in boxes if name not in chosen]
-    if ticked and others:
-        others = [components.fold("Somebody else", *others, key="people")]
+    unticked = [box for box, name in boxes if name not in chosen]
+    if ticked and unticked:
+        unticked = [components.fold("Somebody else", *unticked, key="people")]
     fields = Markup('<fieldset class="people"><legend>Learn to write like</legend>{}</fieldset>').format(
-        components.join([*ticked, *others])
+        components.join([*ticked, *unticked])
     )
-    send = Markup('<button type="submit" class="btn firm">Read it this way</button>')
-    return components.form("people", fields, send, kind="how")
+    return components.form("people", fields, _SEND, kind="how")
 
 
 def _box(field: str, value: str, text: str, small: str, checked: bool) -> Markup:

@@ -21,6 +21,8 @@ from ui.web.html import components
 from ui.web.start.views import language_alert
 
 NOTHING_YET = "Bring your examples, make some, or use ours.", "Then you see what the model will learn."
+READING = "Your examples are being read.", "You can go on as soon as that is done."
+STILL_READING = "The examples are still being read."
 
 
 class DataTab:
@@ -61,7 +63,8 @@ class DataTab:
         self.importing.listen(state, self._imported, self.outputs)
         self.preview.listen(state)
         self.preview.editing.listen(state, self.show, self.outputs)
-        self.continued = state.listen(self.forward.click, self._leave, [])
+        # An open run of other examples is closed, so that Train shows the plan for these.
+        self.continued = state.listen(self.forward.click, state.acting(lambda choice: app.for_training(choice)), [])
         state.listen(self.own_test.upload, self._take_test, self.outputs, self.own_test)
         for part in (self.importing.earlier, *cards):
             state.listen(part.click, self._act, self.outputs, trigger_mode="multiple")  # no click is lost
@@ -75,9 +78,11 @@ class DataTab:
         choose = not data_views.asks(now.error) if now and failed else not (choice.data_id or now)
         shown = {self.reading: data_views.reading(now, imports), **self.importing.show(choose, choice.data_id, close)}
         if now is not None and not failed and (imports or data is None):
-            return {**shown, **self._waiting(imports)}
-        if data is None:  # they were read this very moment: the next tick shows them
-            shown |= self._waiting(imports) if choice.data_id else self._empty()
+            return {**shown, **self._locked(READING, STILL_READING, hide=imports)}
+        if data is None and choice.data_id:  # they were read this very moment: the next tick shows them
+            shown |= self._locked(READING, STILL_READING, hide=imports)
+        elif data is None:
+            shown |= self._locked(NOTHING_YET, "Add examples first.", hide=True)
         else:
             shown |= self._showing(choice, data)
         if now is not None and failed:
@@ -86,22 +91,11 @@ class DataTab:
                 shown[self.examples] = gr.update(visible=False)
         return shown
 
-    def _waiting(self, imports: bool) -> Updates:
-        """Updates while a file is being read; hides the dataset that it will replace."""
-        return {
-            self.line: components.guide(2, "Your examples are being read.", "You can go on as soon as that is done."),
-            self.forward: gr.update(interactive=False),
-            self.reason: "The examples are still being read.",
-            **({self.examples: gr.update(visible=False)} if imports else {}),
-        }
-
-    def _empty(self) -> Updates:
-        return {
-            self.line: components.guide(2, *NOTHING_YET),
-            self.examples: gr.update(visible=False),
-            self.forward: gr.update(interactive=False),
-            self.reason: "Add examples first.",
-        }
+    def _locked(self, line: tuple[str, str], reason: str, *, hide: bool) -> Updates:
+        """Updates while there is nothing to go on with. hide: the examples, such as those that a file will replace."""
+        hidden = {self.examples: gr.update(visible=False)} if hide else {}
+        closed = gr.update(interactive=False)
+        return {self.line: components.guide(2, *line), self.forward: closed, self.reason: reason, **hidden}
 
     def _showing(self, choice: Choice, data: CheckedDataset) -> Updates:
         self.app.ask_ahead(choice)
@@ -171,8 +165,3 @@ class DataTab:
         choice, path = self._state.choice(inputs), sent_file(inputs[self.own_test])
         self.app.validation_files.set(choice.data_id, path, path.name)
         return self.show(choice)
-
-    def _leave(self, inputs: Inputs) -> Any:
-        """An open run of other examples is closed, so that Train shows the plan for these."""
-        before = self._state.choice(inputs)
-        return self._state.change(before, self.app.for_training(before)) or gr.skip()

@@ -70,9 +70,10 @@ def _earlier(dataset: StoredDataset, is_open: bool, has_namesake: bool) -> tuple
 
 def guide(data: CheckedDataset) -> Markup:
     left = data.waiting
-    rows = {one.row for one in left if one.row}
+    rows = {problem.row for problem in left if problem.row}
     if rows:
-        good = fmt.number(len(data.dataset.rows) - len(rows - {one.row for one in left if one.kind in data.unreadable}))
+        readable = rows - {problem.row for problem in left if problem.kind in data.unreadable}
+        good = fmt.number(len(data.dataset.rows) - len(readable))
         needing = f"{fmt.number(len(rows))} {'needs' if len(rows) == 1 else 'need'} you."
         few = data.too_few and (data.blocked if data.too_few in data.blocked else data.too_few)
         return components.guide(2, f"{good} good, {needing}", few or "One question at a time.")
@@ -210,8 +211,12 @@ def example_label(rows: int, highest: int) -> str:
 
 
 def token_count(pieces: Sequence[Piece], note: str = "", file: str = "", made: str = "") -> Markup:
-    """How many tokens of an example are learned. note: a sentence about the whole example. file: where it is from.
-    made: how it was made of a text."""
+    """How many tokens of an example are learned.
+
+    note: a sentence about the whole example
+    file: where it is from
+    made: how it was made of a text
+    """
     whole = sum(piece.tokens for piece in pieces)
     learned = sum(piece.tokens for piece in pieces if piece.kind == "learned")
     of_all = fmt.count(whole, "piece of a word (token)", "pieces of words (tokens)")

@@ -58,7 +58,8 @@ class HubCard:
             state.listen(part.input, lambda _: self._without_offer(), self.outputs, part)
         state.listen(self.agreed.input, self._agree, self.outputs, self.agreed)
         state.listen(self.send.click, self._upload, self.outputs, *wanted, self.seen, self.agreed)
-        state.listen(self.stop.click, self._end, self.outputs)
+        stop = state.acting(lambda choice: app.hub_pushes.stop(choice.run_id), self.show)
+        state.listen(self.stop.click, stop, self.outputs)
         state.listen(self.token.click, self._keep_token, [self.token])
 
     def show(self, choice: Choice) -> Updates:
@@ -119,13 +120,6 @@ class HubCard:
         form, private = self._form_of(inputs), not inputs[self.public]
         self.app.hub_pushes.start(choice.run_id, form, repo, private=private, agreed=seen)
         return {**self.show(choice), **self._without_offer()}
-
-    def _end(self, inputs: Inputs) -> Updates:
-        choice = self._state.choice(inputs)
-        for push in self.app.hub_pushes.all(choice.run_id):
-            if not push.job.state.is_terminal:
-                self.app.hub_pushes.stop(push.job.id)
-        return self.show(choice)
 
 
 def token(has: TokenStatus) -> Markup:

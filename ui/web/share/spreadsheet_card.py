@@ -32,12 +32,12 @@ class SpreadsheetCard:
             self.upload = gr.File(label="Your table", file_types=types, elem_id="spreadsheet-file", **looks)
             column = "The column with the questions"
             self.column = gr.Dropdown([], label=column, visible=False, elem_id="spreadsheet-column")
-            self.found = html()
+            self.counted = html()
             with gr.Row(elem_classes="actions"):
                 self.start = button("Answer every row", interactive=False, elem_id="spreadsheet-start")
                 self.why_not = html(elem_classes="reason")
             self.sheets = clickable(elem_id="spreadsheets")
-        picked = [self.column, self.found, self.start]
+        picked = [self.column, self.counted, self.start]
         self.outputs: list[Any] = [self.upload, *picked, self.why_not, self.sheets]
         state.listen(self.upload.upload, self._read, picked, self.upload)
         self.upload.clear(self._none, None, picked, **PRIVATE)
@@ -57,7 +57,7 @@ class SpreadsheetCard:
     def _none(self) -> Updates:
         return {
             self.column: gr.update(visible=False, value=None),
-            self.found: components.EMPTY,
+            self.counted: components.EMPTY,
             self.start: gr.update(interactive=False),
         }
 
@@ -65,10 +65,10 @@ class SpreadsheetCard:
         path = sent_file(inputs[self.upload])
         table = self.app.spreadsheets.read(path, path.name)
         likely = max(table.columns, key=lambda name: sum(len(row[name]) for row in table.rows[:50]))
-        found = f"{fmt.count(len(table.rows), 'row')}. {' '.join(table.skipped)}"
+        counted = f"{fmt.count(len(table.rows), 'row')}. {' '.join(table.skipped)}"
         return {
             self.column: gr.update(choices=list(table.columns), value=likely, visible=True),
-            self.found: components.text(found, "small"),
+            self.counted: components.text(counted, "small"),
             self.start: gr.update(interactive=True),
         }
 

@@ -23,8 +23,7 @@ MADE = "It is made already, from this model: see below."
 
 
 class ShareTab:
-    """make: makes the file of the chosen kind; types: of GGUF files. script: makes the training script, which needs
-    no trained model."""
+    """make: makes the file of the chosen kind. types: of GGUF files. script: makes the script, which needs no model."""
 
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state

@@ -39,7 +39,7 @@ def test_a_table_is_answered_in_a_new_column(app: MadeUpApp, page: Page, card: S
     read = answer(page, card.upload, "upload", DONE, {card.upload: table})
     assert read[card.column]["choices"] == ["id", "mail", "time"]
     assert read[card.column]["value"] == "mail", "the longest texts are likely the questions"
-    assert "2 rows" in read[card.found]
+    assert "2 rows" in read[card.counted]
     before = page.signature_of("share", DONE)
     shown = started(page, card, table)
     assert 'role="progressbar"' in shown[card.sheets]
