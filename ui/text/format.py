@@ -134,14 +134,14 @@ def percent(done: float, total: float) -> int:
 
 
 def progress(now: Progress | None, amount: Callable[[float], str] = number) -> tuple[str, int | None, str]:
-    """How far a job is: its phase, its percentage if known, and both in words. amount: formats what is counted."""
+    """How far a job is: its phase, its percentage if known, and all in words. amount: formats what is counted."""
     phase = now.phase if now else "Waiting for its turn"
-    percentage, words = None, f"{phase}."
+    percentage, sentences = None, f"{phase}."
     if now and now.total > 0:
-        percentage, words = percent(now.done, now.total), f"{words} {amount(now.done)} of {amount(now.total)}."
+        percentage, sentences = percent(now.done, now.total), f"{sentences} {amount(now.done)} of {amount(now.total)}."
     if now and now.seconds_left:
-        words += f" About {duration(now.seconds_left)} left."
-    return phase, percentage, words
+        sentences += f" About {duration(now.seconds_left)} left."
+    return phase, percentage, sentences
 
 
 def when(time: float, now: float) -> str:

@@ -36,8 +36,8 @@ def provable(judging: int) -> str:
 
 def title(report: EvaluationSummary) -> str:
     """The verdict in a few words, which claim no more than the counts."""
-    words = _WORDS["wording" if report.main_measure == "chrf" else "titles"]
-    return str(words["short" if falls_short(report) else report.verdict])
+    titles = _WORDS["wording" if report.main_measure == "chrf" else "titles"]
+    return str(titles["short" if falls_short(report) else report.verdict])
 
 
 def falls_short(report: EvaluationSummary) -> bool:

@@ -41,8 +41,8 @@ class ImportPanel:
                     html(components.text(f"{CHOOSER['kinds']} {_stays(app.policy)}", "small"))
                 with gr.Tab("Paste"):
                     paste = "Paste JSON lines or a table with a heading"
-                    words: dict[str, Any] = {"lines": 7, "max_lines": 16, "elem_id": "pasted", "elem_classes": "keeps"}
-                    self.pasted = gr.Textbox(label="Examples as text", placeholder=paste, **words)
+                    looks = {"lines": 7, "max_lines": 16, "elem_id": "pasted", "elem_classes": "keeps"}
+                    self.pasted = gr.Textbox(label="Examples as text", placeholder=paste, **looks)
                     self.join_text = gr.Checkbox(False, label=CHOOSER["join"], visible=False, elem_id="join-text")
                     self.use_text = button("Read this")
                     if not app.policy.why_not(Feature.HUB_DATA):

@@ -31,7 +31,7 @@ class DataTab:
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
         self.line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
-        self.said = html(elem_id="said")
+        self.notice = html(elem_id="said")
         self.reading = clickable(elem_id="reading")
         with gr.Column(visible=False) as self.examples:
             self.language = clickable()
@@ -57,7 +57,7 @@ class DataTab:
             self.reason = html(elem_classes="reason")
         cards = [self.reading, self.decision, self.notes, self.making, self.problems, self.tested, self.how]
         cards += [self.instruction, self.more, self.download, self.language]
-        drawn = [self.line, self.said, self.examples, self.learned, self.summary, self.own_test, *cards]
+        drawn = [self.line, self.notice, self.examples, self.learned, self.summary, self.own_test, *cards]
         self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
 
         self.importing.listen(state, self._imported, self.outputs)
@@ -131,15 +131,15 @@ class DataTab:
         mark = self.app.datasets.change_token(choice.data_id), self.app.drafting.change_token(choice.data_id)
         return repr(self.app.advice.unknown_language(choice)), self.app.models.is_ready(choice.model_id), mark, far
 
-    def _imported(self, inputs: Inputs, import_id: str, said: str = "") -> Updates:
-        """The examples are read in the background; if that was quick, they are shown at once. said: what was done."""
+    def _imported(self, inputs: Inputs, import_id: str, notice: str = "") -> Updates:
+        """The examples are read in the background; if that was quick, they are shown at once. notice: what was done."""
         before = self._state.choice(inputs)
         choice = self.app.validated(before.replace(import_id=import_id))
         reading = self.app.datasets.progress(choice)
         stay_open = bool(choice.import_id and reading and reading.error)  # the examples from before
-        said = said or (CHOOSER["former"] if before.data_id and not stay_open else "")
+        notice = notice or (CHOOSER["former"] if before.data_id and not stay_open else "")
         return {
-            self.said: components.text(said, "status"),
+            self.notice: components.text(notice, "status"),
             **self._state.change(before, choice),
             **self.preview.editing.close(),
             **self.show(choice, close=True),
@@ -158,7 +158,7 @@ class DataTab:
             self.app.datasets.write_files(choice)
         choice = self.app.validated(choice)
         closed = closed if choice.data_id != before.data_id else {}
-        shown = {self.said: "", **self.show(choice, close=action == "open")}
+        shown = {self.notice: "", **self.show(choice, close=action == "open")}
         return {**self._state.change(before, choice), **shown, **closed}
 
     def _take_test(self, inputs: Inputs) -> Updates:

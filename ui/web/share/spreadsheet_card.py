@@ -90,9 +90,9 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
     job = sheet.job
     badge = components.badge(*fmt.state(job.state.value))
     if not job.state.is_terminal:
-        phase, percent, words = fmt.progress(job.progress)
+        phase, percent, sentences = fmt.progress(job.progress)
         stop = components.acts(components.button("Stop", "stop", job.id, label=f"Stop {job.name}"))
-        return components.card(job.name, components.progress(percent, phase), stop, badges=badge, lead=words)
+        return components.card(job.name, components.progress(percent, phase), stop, badges=badge, lead=sentences)
     acts = [components.delete("This deletes the table and its answers from this computer.", "delete", job.id)]
     parts = [components.problem_alert(job.failure)] if job.failure else []
     if job.state.can_resume:

@@ -174,9 +174,9 @@ def running(job: Job, title: str = TITLE) -> Markup:
     now = job.progress or Progress(phase="Getting ready")
     if job.state is State.STOPPING or job.stop_requested:
         now = now.model_copy(update={"phase": "Stopping"})
-    phase, percent, words = fmt.progress(None if job.state is State.QUEUED else now)
+    phase, percent, sentences = fmt.progress(None if job.state is State.QUEUED else now)
     badge = components.badge(*fmt.state(job.state.value))
-    return components.card(title, components.progress(percent, phase), badges=badge, lead=words)
+    return components.card(title, components.progress(percent, phase), badges=badge, lead=sentences)
 
 
 def ended(problem: Markup, report: EvaluationReport | None, questions: int, on_try: bool) -> Markup:

@@ -51,12 +51,12 @@ def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monk
     for open_now, join, words in ((Choice(), False, ""), (choice, False, "stay under"), (choice, True, "40 examples")):
         typed = {panel.pasted: LINES.decode(), panel.join_text: join}
         shown = answer(page, panel.use_text, "click", open_now, typed)
-        said = str(shown[page.tabs["data"].said])
+        said = str(shown[page.tabs["data"].notice])
         assert words in said
         assert bool(words) == bool(said)
         assert shown[panel.pasted] == "", "it is taken"
     shown = answer(page, panel.use_text, "click", choice, {panel.pasted: "Too short", panel.join_text: False})
-    assert not shown[page.tabs["data"].said], "the examples from before stay open"
+    assert not shown[page.tabs["data"].notice], "the examples from before stay open"
     assert panel.pasted not in shown, "what can't be read stays in its field"
     assert str(panel.show(False, choice.data_id)[panel.earlier]).count("Open Pasted text of ") == 2
 
