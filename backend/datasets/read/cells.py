@@ -84,9 +84,12 @@ def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
 def as_records(
     rows: Iterable[Cells], header: list[str] | None, pad: bool = False, can_drop: bool = False
 ) -> Iterator[list[Record]]:
-    """Batches of records as {column: cell}. header: the columns; None when every record is data. A record with the
-    wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets, which omit empty
-    cells at the end). can_drop: whether the person can have spare cells dropped."""
+    """Batches of records as {column: cell}. A record with the wrong number of cells becomes the fault ragged_row.
+
+    header: the columns; None when every record is data
+    pad: fill missing cells instead (for sheets, which omit empty cells at the end)
+    can_drop: whether the person can have spare cells dropped
+    """
     batch: list[Record] = []
     for line, cells in rows:
         if isinstance(cells, RowFault):

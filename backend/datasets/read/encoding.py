@@ -115,15 +115,13 @@ def _guess(sample: bytes) -> str:
     best_codec = "cp1252" if close else best.encoding
     if best_codec not in _ALPHABETS:
         return best_codec
-    shares = {codec: _share_of_letters(sample.decode(codec, "replace"), codec) for codec in _ALPHABETS}
+    shares = {}  # how many of the letters beyond ASCII belong to one language of the code page
+    for codec, alphabets in _ALPHABETS.items():
+        text = sample.decode(codec, "replace").lower()
+        counts = Counter(c for c in text if not c.isascii() and c not in _IN_ALL)
+        shares[codec] = max(sum(counts[c] for c in letters) for letters in alphabets) / max(1, counts.total())
     fits = max(shares, key=lambda codec: shares[codec])
     return fits if shares[fits] >= _SURE else best_codec
-
-
-def _share_of_letters(text: str, codec: str) -> float:
-    """How many of the letters beyond ASCII belong to one language of the code page, 0 to 1."""
-    counts = Counter(c for c in text.lower() if not c.isascii() and c not in _IN_ALL)
-    return max(sum(counts[c] for c in letters) for letters in _ALPHABETS[codec]) / max(1, counts.total())
 
 
 def _chosen(name: str, head: bytes) -> Encoding:

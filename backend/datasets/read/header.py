@@ -28,7 +28,9 @@ def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
     cells = rows[first][1]
     data = [cells for _, cells in rows[first + 1 : LOOKED_AT]]
     named = [cell for cell in cells if cell.strip()]
-    if (is_header(named) and (_named(named) or _shorter(cells, data))) or _differs(cells, data):
+    words = {word for cell in named for word in (plain_name(cell), *plain_name(cell).split("_")) if len(word) > 1}
+    usual = any(not words.isdisjoint(names) for names in NAMES.values())  # a cell is, or contains, such a name
+    if (is_header(named) and (usual or _shorter(cells, data))) or _differs(cells, data):
         return first, first + 1
     return None, first
 
@@ -55,12 +57,6 @@ def _after_titles(rows: Sequence[Row]) -> int:
         if _filled(cells) >= usual or (_filled(cells) > 1 and followed):
             return position
     return 0
-
-
-def _named(cells: Sequence[str]) -> bool:
-    """Whether a cell is, or contains, a usual column name."""
-    parts = (word for cell in cells for word in (plain_name(cell), *plain_name(cell).split("_")))
-    return any(len(word) > 1 and word in names for word in parts for names in NAMES.values())
 
 
 def _shorter(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:

@@ -30,9 +30,12 @@ def load(
     options: ReadOptions | None = None,
     on_first_rows: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
-    """Reads a file. name: for display, by default the file's own; its extension only decides unclear formats.
-    progress: receives the fraction read, 0 to 1. on_first_rows: receives the first rows, once read. Raises BadInput
-    when the file can't be read or is not a dataset, Cancelled when `cancelled` returns True."""
+    """Reads a file. Raises BadInput when it can't be read or is not a dataset, Cancelled when `cancelled` returns True.
+
+    name: for display, by default the file's own; its extension only decides unclear formats
+    progress: receives the fraction read, 0 to 1
+    on_first_rows: receives the first rows, once read
+    """
     options = options or ReadOptions()
     most = max(1, min(options.rows or options.limits.rows, options.limits.rows))
     options = replace(options, limits=replace(options.limits, rows=most))

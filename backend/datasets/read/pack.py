@@ -5,6 +5,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 
 from backend.datasets.read.source import require_file, too_large
@@ -54,19 +55,15 @@ def _files(paths: Sequence[Path]) -> dict[str, Path]:
         if not path.is_dir():
             require_file(path)
         for name, file in _in_folder(path) if path.is_dir() else [(path.name, path)]:
-            readable = name.encode("utf-8", "replace").decode()  # Linux allows names that are not UTF-8
-            files[_unused(readable, files)] = file
+            name = name.encode("utf-8", "replace").decode()  # Linux allows names that are not UTF-8
+            stem, dot, ending = name.rpartition(".")
+            numbered = (f"{stem or name} ({number}){dot}{ending if stem else ''}" for number in count(2))
+            files[next(unused for unused in chain([name], numbered) if unused not in files)] = file
             if len(files) > MOST_FILES:
                 raise BadInput(f"There are over {MOST_FILES} files.", "", "Use a part of them.")
     if not files:
         raise BadInput(f"The folder {name_of(paths)} has no files.", "", "Choose another one.")
     return files
-
-
-def _unused(name: str, taken: dict[str, Path]) -> str:
-    stem, dot, ending = name.rpartition(".")
-    numbered = (f"{stem or name} ({number}){dot}{ending if stem else ''}" for number in range(2, MOST_FILES + 2))
-    return name if name not in taken else next(candidate for candidate in numbered if candidate not in taken)
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:

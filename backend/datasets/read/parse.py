@@ -60,7 +60,8 @@ class Parser:
 
     def document(self) -> Document:
         """The blocks of a text document."""
-        return Document([Block(*parts) for parts in self._all("block")], [(one.why, one.text) for one in self.asides])
+        blocks = [Block(*parts) for parts in self._all("block")]  # only then are the asides complete
+        return Document(blocks, [(aside.why, aside.text) for aside in self.asides])
 
     def outlines(self) -> list[tuple[str, Rows]]:
         """The name and the first rows of each sheet."""

@@ -31,15 +31,15 @@ def _page(archive: zipfile.ZipFile, info: zipfile.ZipInfo, passed: list[PassedOv
     if info.filename.endswith(".md"):
         title, _, rest = text.partition("\n")
         *above, rest = _PROPERTIES.split(rest.lstrip("\n"))
-        passed += [PassedOver("properties of a page", excerpt(one.strip(), width=200)) for one in above if one]
+        passed += [PassedOver("properties of a page", excerpt(block.strip(), width=200)) for block in above if block]
         return (title[2:].strip(), rest) if title.startswith("# ") else None
     note = value_of(text)
     if not isinstance(note, dict) or not isinstance(note.get("title"), str):
         return None
     items = note["listContent"] if isinstance(note.get("listContent"), list) else []
     listed = "\n".join(f"- {item.get('text')}" for item in items if isinstance(item, dict))
-    said = note.get("textContent", listed)
-    return (note["title"], said) if said and isinstance(said, str) and not note.get("isTrashed") else None
+    text = note.get("textContent", listed)
+    return (note["title"], text) if text and isinstance(text, str) and not note.get("isTrashed") else None
 
 
 def _files(file: File) -> list[zipfile.ZipInfo]:
@@ -70,8 +70,8 @@ def _open_archive(file: File) -> OpenSource:
         raise damaged() from error
     opened = _opened(pages.values())
     opened.passed = passed
-    if others := [info.filename for info in files if info.filename not in pages]:
-        listed = excerpt(", ".join(others), width=300)
+    if no_notes := [info.filename for info in files if info.filename not in pages]:
+        listed = excerpt(", ".join(no_notes), width=300)
         opened.notes.append(("file_left_out", f"Files that are no notes were not read: {listed}.", ""))
     return opened
 
