@@ -12,8 +12,8 @@ from backend.datasets.background import ProgressListener
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.documents.passages import Passage
+from backend.datasets.read.as_text import read_material
 from backend.datasets.read.load import load
-from backend.datasets.read.material import read_material
 from backend.errors import BadInput
 from backend.records.reading import Limits, ReadOptions
 from backend.records.rows import Dataset

@@ -16,8 +16,8 @@ from backend.datasets.checks.report import Report, summary, understood
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.documents.passages import joined
 from backend.datasets.info import DatasetInfo, RowsByKind
+from backend.datasets.read.as_text import read_material
 from backend.datasets.read.load import ReadOptions, load
-from backend.datasets.read.material import read_material
 from backend.datasets.read.pack import name_of
 from backend.datasets.stored_files import load_validation
 from backend.drafts import templates, writer

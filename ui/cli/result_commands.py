@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.documents import COMBINE, about, combine
-from backend.datasets.read.document import read_document
+from backend.datasets.read.as_text import read_document
 from backend.datasets.read.source import require_file
 from backend.errors import ApprenticeError, BadInput, BadUsage, ChatFailed, ExportFailed
 from backend.export.formats import jobs_for

@@ -46,15 +46,17 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
     return everything
 
 
-def rearrange(opened: OpenSource, _: ReadOptions) -> None:
+def rearrange(opened: OpenSource, options: ReadOptions) -> None:
     """Turns a table round whose first column has the names, or whose answers stand below their questions."""
+    if opened.is_chosen(options):
+        return
     sample = [record for _, record in opened.sample()]
     records = [record for record in sample if isinstance(record, dict) and record]
     if not records:
         return
     rows = [[str(cell or "") for cell in record.values()] for record in records]
-    said = [next(iter(record.values()), "") if isinstance(record, dict) else "" for record in sample]
-    if len(records[0]) == 1 and alternates([str(text or "") for text in said]):
+    first_cells = [next(iter(record.values()), "") if isinstance(record, dict) else "" for record in sample]
+    if len(records[0]) == 1 and alternates([str(cell or "") for cell in first_cells]):
         opened.records = _by_turns(chain.from_iterable(opened.records), *records[0])
         return
     if len(records) < len(sample):
@@ -96,7 +98,7 @@ def _by_turns(rows: Iterator[Record], column: str) -> Iterator[list[Record]]:
     for line, question in rows:
         pair: list[Record] = [(line, question), next(rows, (0, {}))]
         q, a = (value.get(column, "") if isinstance(value, dict) else "" for _, value in pair)
-        yield [*(one for one in pair if not isinstance(one[1], dict)), (line, {"question": q, "answer": a})]
+        yield [*(row for row in pair if not isinstance(row[1], dict)), (line, {"question": q, "answer": a})]
 
 
 def alternates(texts: Sequence[str]) -> bool:
@@ -110,9 +112,9 @@ def _turns(value: Any) -> list[dict[str, str]]:
     each that is a role. [] for anything else."""
     if not isinstance(value, list) or len(value) < 2:
         return []
-    if all(map(_speaks, value)):
-        said = [next(iter(item.items())) for item in value]
-        return [{"role": SPEAKERS[name.casefold()], "content": text} for name, text in said]
+    messages = [message for item in value if (message := _message(item))]
+    if len(messages) == len(value):
+        return messages
     if all(isinstance(item, list) and len(item) == 2 for item in value):
         value = [text for pair in value for text in pair]
     elif len(value) == 2:
@@ -123,21 +125,21 @@ def _turns(value: Any) -> list[dict[str, str]]:
     return [{"role": role, "content": text} for text, role in turns if text and not _MARKER.fullmatch(text)]
 
 
-def _speaks(value: Any) -> bool:
-    """Whether an object has one name, which is a role, and a text."""
+def _message(value: Any) -> dict[str, str]:
+    """The message of an object that has one name, which is a role, and a text; {} for anything else."""
     if not isinstance(value, dict) or len(value) != 1:
-        return False
+        return {}
     ((name, text),) = value.items()
-    return isinstance(text, str) and name.casefold() in SPEAKERS
+    role = SPEAKERS.get(name.casefold()) if isinstance(text, str) else None
+    return {"role": role, "content": text} if role else {}
 
 
 def _conversation(value: Any) -> Any:
     """The record with the list in which speakers take turns as messages; as it is where it has none."""
     if talk := _turns(value):
         return {"messages": talk}
-    if _speaks(value):
-        ((name, text),) = value.items()
-        return {"role": SPEAKERS[name.casefold()], "content": text}
+    if message := _message(value):
+        return message
     if isinstance(value, dict):
         named = match(value)
         for name, inner in value.items():

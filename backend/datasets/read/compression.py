@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import lzma
-import re
 import zlib
 from typing import BinaryIO, Protocol
 
@@ -26,11 +25,6 @@ class Readable(Protocol):
 def packed_with(head: bytes) -> str:
     """The compression that a file's first bytes indicate, "" for none."""
     return next((name for mark, name in _MARKS if head.startswith(mark)), "")
-
-
-def plain_file_name(name: str) -> str:
-    """A file name in lower case without the extension of a compression: "faq.md" for "FAQ.md.gz"."""
-    return re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower())
 
 
 def unpack(file: BinaryIO, packing: str) -> Readable:

@@ -20,16 +20,24 @@ from backend.text.excerpt import excerpt
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
 _LONGEST_CLOSING, _QUOTED, _TITLE = 200, 200, 40  # characters
+_MIN_LENGTH = 200  # characters of a text to learn from
+_MIN_LINES, _MAX_LINES = 3, 400  # that tell what kind of text it is
+_MIN_SHARE = 0.6  # of the lines that are not comments
 # What people write below a list of questions, in the languages that most write in.
 _WORDS = read_json(Path(__file__).with_name("words.json"))
 _CLOSING = re.compile(rf"\W*({'|'.join(_WORDS['closing'])})", re.IGNORECASE)
 
 
 def one_text(text: str) -> OpenSource:
-    """A source whose only record is this text. Raises BadInput when it is no text to learn."""
-    require_document(text)
+    """A source whose only record is this text. Raises BadInput when it is too short to learn from."""
+    if (length := len(text.strip())) < _MIN_LENGTH:
+        raise BadInput(
+            f"This text is too short to learn from: {length} characters.",
+            "Plain text is used as a document, from which the model learns how to write.",
+            f"Add questions with answers (as a table or as JSON), or a text of at least {_MIN_LENGTH} characters.",
+        )
     opened = OpenSource(iter([[(1, {"text": text})]]))
-    if name := looks_like(text):
+    if name := _looks_like(text):
         message = f"This looks like {name}. The model would learn to write such lines."
         opened.notes.append(("not_prose", message, "Choose another file if you picked this one by mistake."))
     return opened
@@ -86,8 +94,10 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     opened = OpenSource(iter([records]))
     opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)
     _pass_over(pairs.outside, opened)
-    if not conversations and (closing := _closing(records)):
-        message = f"The last answer ends with a line that may not belong to it: {excerpt(closing, width=120)}"
+    answer = "" if conversations or not records else records[-1][1]["answer"]
+    before, _, end = answer.rpartition("\n\n")
+    if before.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end):  # such as "Last updated in May"
+        message = f"The last answer ends with a line that may not belong to it: {excerpt(end, width=120)}"
         opened.notes.append(("closing_line", message, "If it doesn't, remove it from the last example."))
     return opened
 
@@ -103,34 +113,12 @@ def _pass_over(outside: Sequence[Block], opened: OpenSource) -> None:
         opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
 
 
-def _closing(records: list[Record]) -> str:
-    """The last paragraph of the last answer, where it is a line such as "Last updated in May"."""
-    before, gap, end = records[-1][1]["answer"].rpartition("\n\n") if records else ("", "", "")
-    return end if gap and before.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end) else ""
-
-
-MIN_LENGTH = 200  # characters
-_MIN_LINES = 3
-_MIN_SHARE = 0.6  # of the lines that are not comments
-_MAX_LINES = 400
-
 _COMMENT, _LOG, _SETTING = (re.compile(rf"\s*(?:{'|'.join(_WORDS[name])})") for name in ("comment", "log", "setting"))
 _CHAT = re.compile(r"\s*\[[^\]\n]{0,40}\d{1,2}:\d\d[^\]\n]{0,12}\]")  # [1.3.26 10:00] ann
 _KINDS = ((_CHAT, "a copied chat", 0.25), (_LOG, "a log", _MIN_SHARE), (_SETTING, "a configuration file", _MIN_SHARE))
 
 
-def require_document(text: str) -> None:
-    """Raises BadInput when a plain text is too short to be a document."""
-    length = len(text.strip())
-    if length < MIN_LENGTH:
-        raise BadInput(
-            f"This text is too short to learn from: {length} characters.",
-            "Plain text is used as a document, from which the model learns how to write.",
-            f"Add questions with answers (as a table or as JSON), or a text of at least {MIN_LENGTH} characters.",
-        )
-
-
-def looks_like(text: str) -> str:
+def _looks_like(text: str) -> str:
     """The kind of text that this looks like: "a log", "a configuration file", "a copied chat", or "" for prose."""
     lines = [line for line in text.split("\n", _MAX_LINES)[:_MAX_LINES] if line.strip() and not _COMMENT.match(line)]
     if len(lines) >= _MIN_LINES:

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
+from backend.datasets.convert.nested import flat
 from backend.datasets.documents.archive import damaged, document_kind
-from backend.datasets.read.compression import plain_file_name
+from backend.datasets.documents.blocks import Document
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding, utf8_blocks
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
@@ -63,14 +64,9 @@ class File:
         """Whether the user left it open what the file is: chose neither a delimiter nor a shape."""
         return self.options.delimiter is None and self.options.shape is None
 
-    @property
-    def suffixes(self) -> frozenset[str]:
-        """The parts of the name after a dot, in lower case: {"csv", "gz"}."""
-        return frozenset(self.name.lower().split(".")[1:])
-
-    def ends_with(self, *suffixes: str) -> bool:
-        """Whether the name ends with one of these, such as ".md", apart from a compression."""
-        return plain_file_name(self.name).endswith(suffixes)
+    def has_suffix(self, *suffixes: str) -> bool:
+        """Whether one of these stands behind a dot in the name: "csv" does in FAQ.csv, faq.csv.gz and faq.csv.txt."""
+        return not {*suffixes}.isdisjoint(self.name.lower().split(".")[1:])
 
     def blocks(self) -> Iterator[bytes]:
         """The whole file in UTF-8, with \\n for the line ends of classic Mac OS."""
@@ -144,16 +140,25 @@ class OpenSource:
         self.records = chain(batches, self.records)
         return [record for batch in batches for record in batch]
 
+    def is_chosen(self, options: ReadOptions) -> bool:
+        """Whether the user chose how to read the records as they are: their shape, or columns that they have."""
+        record = next((value for _, value in self.sample() if isinstance(value, dict)), {})
+        columns = {*(options.mapping or {}).values()}
+        return bool(options.shape or columns) and columns <= {*record, *flat(record)}
+
 
 @dataclass(frozen=True)
 class Reader:
     """The reader of one format. format: its short name, as in `Source.format`. title: what such a file is, in words:
     "a table (CSV)". matches: whether a file has the format, by its first bytes; its name only decides unclear cases.
     open: starts to read it; raises BadInput when it is not a dataset, and RowFault when the whole file is one text
-    that can't be read. binary: it is not text, so there is no encoding to choose."""
+    that can't be read. document: reads it as a text to make examples from; None where it is none. table: it is a
+    spreadsheet, to be filled and written again. binary: it is not text, so there is no encoding to choose."""
 
     format: str
     title: str
     matches: Callable[[File], bool]
     open: Callable[[File], OpenSource]
+    document: Callable[[File], Document] | None = None
+    table: bool = False
     binary: bool = False

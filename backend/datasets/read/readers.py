@@ -1,9 +1,9 @@
-"""The readers of all formats, in the order in which they are asked whether a file is theirs."""
+"""The readers of all formats, in the order in which they are asked whether a file, or its records, are theirs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from backend.datasets.read import together
-from backend.datasets.read.columns import rearrange
+from backend.datasets.read import columns, together
 from backend.datasets.read.encoding import NotUtf8
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats import (
@@ -23,7 +23,7 @@ from backend.datasets.read.formats import (
     workbook,
     yaml,
 )
-from backend.records.reading import RowFault
+from backend.records.reading import ReadOptions, RowFault
 
 READERS: tuple[Reader, ...] = (
     parquet.READER,
@@ -51,14 +51,25 @@ READERS: tuple[Reader, ...] = (
     text.MARKDOWN,
     text.PLAIN,  # any text
 )
-# Asked afterwards, by what the records hold, unless the user chose how to read them.
-OF_RECORDS = (rearrange, annotation_tools.read_annotations, chats.read_conversations)
+# Asked afterwards, in turn, for a format that is known by its records in whatever file they stand. Each leaves records
+# of another kind as they are, and those whose columns the user chose.
+OF_RECORDS: tuple[Callable[[OpenSource, ReadOptions], None], ...] = (
+    intents.read_intents,
+    columns.rearrange,
+    annotation_tools.read_annotations,
+    chats.read_conversations,
+)
+
+
+def reader_of(file: File) -> Reader:
+    """The reader whose format a file has."""
+    return next(reader for reader in READERS if reader.matches(file))
 
 
 def open_file(file: File) -> OpenSource:
     """Opens a file with the reader of its format. Raises BadInput when it is not a dataset, NotUtf8 when it is text
     in another encoding, ManyFiles for an archive."""
-    reader = next(reader for reader in READERS if reader.matches(file))
+    reader = reader_of(file)
     try:
         opened = reader.open(file)
     except RowFault as fault:
@@ -69,10 +80,6 @@ def open_file(file: File) -> OpenSource:
     faults = (value.kind for _, value in opened.sample() if isinstance(value, RowFault))
     if not file.encoding.settled and "bad_encoding" in faults:
         raise NotUtf8  # before the few rows in plain letters are judged
-    intents.spread_intents(opened)
-    if file.options.shape is None and not file.options.mapping:
-        for read in OF_RECORDS:
-            read(opened, file.options)
-    elif mapping := file.options.mapping:
-        chats.flatten(opened, lambda record: not {*mapping.values()} <= {*record})
+    for read in OF_RECORDS:
+        read(opened, file.options)
     return opened

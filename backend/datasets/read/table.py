@@ -7,14 +7,12 @@ from pathlib import Path
 
 from backend.datasets.read.cells import unique_names
 from backend.datasets.read.file import File, decoded
-from backend.datasets.read.readers import READERS, open_file
+from backend.datasets.read.readers import open_file, reader_of
 from backend.datasets.read.source import open_path
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
 
-_SHEETS = ("xlsx", "ods")  # written as Excel files, others as text with the same delimiter
-TABLES = (*_SHEETS, "csv")
 _FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # what a spreadsheet reads as the start of a formula
 _NUMBER = re.compile(r"[-+]?\d{1,3}(?:[,.\s]?\d{3})*(?:[.,]\d+)?\s*[%€$£]?|\+\d[\d\s()/-]{5,}|[-+]")
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -75,8 +73,8 @@ def read_table(path: Path, name: str, most: int) -> Table:
 
 
 def _read(file: File, most: int) -> Table:
-    reader = next(reader for reader in READERS if reader.matches(file))
-    if reader.format not in TABLES:
+    reader = reader_of(file)
+    if not reader.table:
         raise BadInput("This is not a spreadsheet.", f"It is {reader.title}.", "Save it as XLSX or CSV.")
     opened = open_file(file)
     rows: list[dict[str, str]] = []
@@ -94,8 +92,8 @@ def _read(file: File, most: int) -> Table:
         raise BadInput("This table has no rows.", "It has only a header.", "Choose another file.")
     notes = tuple(message for kind, message, _ in opened.late_notes() if kind == "leftovers")
     notes += (f"Hidden rows were skipped: row {excerpt(', '.join(hidden), width=99)}.",) if hidden else ()
-    if others := [sheet for sheet in opened.details.sheets if sheet != opened.details.sheet]:
-        listed = excerpt(", ".join(others), width=300)
+    if unread := [sheet for sheet in opened.details.sheets if sheet != opened.details.sheet]:
+        listed = excerpt(", ".join(unread), width=300)
         notes += (f"Only the sheet “{opened.details.sheet}” is in the new file, without: {listed}.",)
-    delimiter = "" if opened.format in _SHEETS else opened.details.delimiter or ","
+    delimiter = "" if reader.binary else opened.details.delimiter or ","
     return Table(tuple(rows[0]), tuple(rows), delimiter, notes)

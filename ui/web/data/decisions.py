@@ -10,7 +10,6 @@ from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, issue_title
 from backend.datasets.checks.personal_data import PERSONAL
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.cells import DROP
-from backend.datasets.read.table import TABLES
 from backend.records.rows import Problem, Row
 from backend.text.conversation import last_answer, question
 from backend.text.normalize import normalize
@@ -49,7 +48,7 @@ def _guess(guess: Problem, data: CheckedDataset) -> Markup:
     yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
     sheets = [sheet for sheet in details.sheets if sheet != details.sheet][:_LISTED]
     read = [components.button(f"Read “{fmt.shorten(sheet, 40)}” instead", "sheet", sheet) for sheet in sheets]
-    make = [components.button(drafting.FROM_TABLE, "make-examples")] if data.original.source.format in TABLES else []
+    make = [components.button(drafting.FROM_TABLE, "make-examples")] if details.sheet or details.delimiter else []
     divide = [components.button("Make an example of each answer", "pairs")]
     more = {"mapping_guessed": make, "long_chats": divide, "other_sheets": read}.get(guess.kind, [])
     other = components.fold("No, read it another way", read_options.form(data), key="how-ask")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from backend.datasets.read.document import SUFFIXES, read_document
+from backend.datasets.read.as_text import SUFFIXES, read_document
 from backend.errors import BadInput
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, Inputs

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.datasets.read.document import SUFFIXES, read_document
+from backend.datasets.read.as_text import SUFFIXES, read_document
 from backend.errors import RunProblem
 from backend.evaluation.blind_test import Question
 from backend.evaluation.facts import LONGEST

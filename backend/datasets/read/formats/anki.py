@@ -67,4 +67,4 @@ def _plain(record: dict[str, str] | RowFault) -> dict[str, str] | RowFault:
     return {name: read_html(text).text if "<" in text or "&" in text else text for name, text in record.items()}
 
 
-READER = Reader("csv", "a table (CSV)", lambda file: _layout(file.text) is not None, _open)
+READER = Reader("csv", "a table (CSV)", lambda file: _layout(file.text) is not None, _open, table=True)

@@ -46,7 +46,7 @@ FORMATS = [Nested(**entry) for entry in read_json(Path(__file__).with_suffix(".j
 def read_annotations(opened: OpenSource, options: ReadOptions) -> None:
     """Turns records of a format above into rows with columns."""
     record = next((value for _, value in opened.sample() if isinstance(value, dict)), None)
-    if record is None or isinstance(record.get("answers"), str):
+    if record is None or isinstance(record.get("answers"), str) or opened.is_chosen(options):
         return
     nested = next((entry for entry in FORMATS if all(find(record, path) for path in entry.needs)), None)
     if nested is not None:

@@ -12,6 +12,7 @@ from backend.datasets.chats.read_chat import chat_format, read_chat
 from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.nested import flat, is_nested
 from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.formats.text import as_document
 from backend.datasets.read.source import line_blocks
 from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
@@ -29,13 +30,19 @@ def _open_transcript(file: File) -> OpenSource:
 
 
 def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
-    """Turns records that are conversations into examples, or else gives dotted names to what lies inside objects.
-    Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write."""
+    """Turns records that are conversations into examples, or else, also where the user chose columns, gives dotted
+    names to what lies inside objects. Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer
+    than two people write."""
+    if options.mapping:
+        chosen = {*options.mapping.values()}
+        _flatten(opened, lambda record: not chosen <= {*record})
+    if options.shape or options.mapping:
+        return
     if opened.chat is None:
         _divide_cells(opened)
     sample = opened.sample()
     chat = opened.chat or chat_format(sample)
-    if chat is None and flatten(opened, lambda record: match(record) is None):
+    if chat is None and _flatten(opened, lambda record: match(record) is None):
         chat = chat_format(opened.sample())
     if chat is None or not sample:
         return
@@ -57,7 +64,7 @@ def _divide_cells(opened: OpenSource) -> None:
     for column in (name for name in (rows[0] if rows else ()) if name not in used):
         cells = [cell for row in rows if isinstance(cell := row.get(column), str) and cell.strip()]
         if 2 * len(cells) > len(rows) and sum(bool(transcript.turns_in(cell)) for cell in cells) > 0.8 * len(cells):
-            opened.records = ([one for row in batch for one in _turns(row, column)] for batch in opened.records)
+            opened.records = ([turn for row in batch for turn in _turns(row, column)] for batch in opened.records)
             return
 
 
@@ -67,11 +74,11 @@ def _turns(record: Record, column: str) -> Iterator[Record]:
         yield record
         return
     cell = str(row.get(column) or "")
-    for author, said in transcript.turns_in(cell) or [("", cell)]:
-        yield line, {"conversation_id": line, "author": author, "text": said}
+    for author, text in transcript.turns_in(cell) or [("", cell)]:
+        yield line, {"conversation_id": line, "author": author, "text": text}
 
 
-def flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool] = lambda record: True) -> bool:
+def _flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool]) -> bool:
     """Gives dotted names to what lies inside the objects of records, where most are `wanted` and have any; other
     records that are conversations stay. Whether it does."""
     records = [record for _, record in opened.sample() if isinstance(record, dict)]
@@ -79,11 +86,11 @@ def flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool] = lambd
         return False
 
     def apart(record: Any) -> list[Any]:
-        known = match(record) if isinstance(record, dict) and not wanted(record) else None
-        return [record] if known and known.shape in ("messages", "sharegpt") else _pairs(record)
+        matched = match(record) if isinstance(record, dict) and not wanted(record) else None
+        return [record] if matched and matched.shape in ("messages", "sharegpt") else _pairs(record)
 
     batches = opened.records
-    opened.records = ([(line, one) for line, record in batch for one in apart(record)] for batch in batches)
+    opened.records = ([(line, part) for line, record in batch for part in apart(record)] for batch in batches)
     return True
 
 
@@ -109,19 +116,13 @@ def _open_mailbox(file: File) -> OpenSource:
     return OpenSource(mail_messages(line or b"" for lines in blocks for line in lines), chat=MAIL)
 
 
+def _of_text(matches: Callable[[str], bool], read: Callable[[File], OpenSource]) -> Reader:
+    return Reader("text", "plain text", lambda file: file.detects and matches(file.text), read, as_document)
+
+
 MAILBOX = Reader("mail", "e-mail", _is_mailbox, _open_mailbox, binary=True)
-PASTED_MAIL = Reader(
-    "text",
-    "plain text",
-    lambda file: file.detects and is_pasted_mail(file.text),
-    lambda file: OpenSource(pasted_mails(file.whole_text()), chat=MAIL),
+PASTED_MAIL = _of_text(is_pasted_mail, lambda file: OpenSource(pasted_mails(file.whole_text()), chat=MAIL))
+WHATSAPP = _of_text(
+    whatsapp.is_whatsapp, lambda file: OpenSource(whatsapp.whatsapp_messages(file.whole_text()), chat=whatsapp.WHATSAPP)
 )
-WHATSAPP = Reader(
-    "text",
-    "plain text",
-    lambda file: file.detects and whatsapp.is_whatsapp(file.text),
-    lambda file: OpenSource(whatsapp.whatsapp_messages(file.whole_text()), chat=whatsapp.WHATSAPP),
-)
-TRANSCRIPT = Reader(
-    "text", "plain text", lambda file: file.detects and transcript.is_transcript(file.text), _open_transcript
-)
+TRANSCRIPT = _of_text(transcript.is_transcript, _open_transcript)

@@ -51,8 +51,8 @@ def sniff_delimiter(file: File) -> str:
     """The delimiter that gives most records the same number of cells, two or more; "" when this is not a table. A
     file named "csv" must be a table; in one named "txt" the signs must be clearer."""
     text = file.text
-    table = not file.suffixes.isdisjoint(("csv", "tsv", "tab"))
-    prose = not file.suffixes.isdisjoint(("txt", "md", "markdown"))
+    table = file.has_suffix("csv", "tsv", "tab")
+    prose = file.has_suffix("txt", "md", "markdown")
     best, best_score = "", 0.0
     for delimiter in DELIMITERS:
         widths, first = _widths(text, delimiter, file.source.whole)
@@ -173,5 +173,5 @@ def _lines(numbers: list[int]) -> str:
     return f"line {numbers[0]}" + (f" and {len(numbers) - 1:,} more lines" if len(numbers) > 1 else "")
 
 
-DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open)
-TABLE = Reader("csv", "a table (CSV)", lambda file: _fits(file, sniff_delimiter(file)), _open)
+DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open, table=True)
+TABLE = Reader("csv", "a table (CSV)", lambda file: _fits(file, sniff_delimiter(file)), _open, table=True)

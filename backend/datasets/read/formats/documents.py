@@ -3,6 +3,7 @@
 from contextlib import closing
 from functools import partial
 
+from backend.datasets.documents.blocks import Document
 from backend.datasets.read.examples import find_examples, one_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.parse import Parser
@@ -13,15 +14,19 @@ def _matches(kind: str, file: File) -> bool:
     return file.head.startswith(b"%PDF") if kind == "pdf" else file.office == kind
 
 
-def _open(kind: str, file: File) -> OpenSource:
+def _document(kind: str, file: File) -> Document:
     with closing(Parser(file.source, kind)) as parser:
-        document = parser.document()
+        return parser.document()
+
+
+def _open(kind: str, file: File) -> OpenSource:
+    document = _document(kind, file)
     opened = find_examples(document, file.options) or one_text(document.text)
     opened.passed += [PassedOver(what, text) for what, text in document.asides]
     return opened
 
 
 READERS = tuple(
-    Reader(kind, title, partial(_matches, kind), partial(_open, kind), binary=True)
+    Reader(kind, title, partial(_matches, kind), partial(_open, kind), partial(_document, kind), binary=True)
     for kind, title in (("pdf", "a PDF"), ("docx", "a Word document"), ("odt", "an OpenDocument text"))
 )

@@ -6,14 +6,15 @@ from typing import Any
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.file import OpenSource
+from backend.records.reading import ReadOptions
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
 _ASKED = ("patterns", "questions", "utterances", "training_phrases")
-_SAID = ("responses", "answers", "replies", "response", "answer", "reply")
+_ANSWERED = ("responses", "answers", "replies", "response", "answer", "reply")
 
 
-def spread_intents(opened: OpenSource) -> None:
+def read_intents(opened: OpenSource, _: ReadOptions) -> None:
     """Turns intents into examples: every way to ask, with the answers in turn, so that each is in one. What is blank,
     and an intent that lacks one side, is passed over."""
     sides = [_sides(record) for _, record in opened.sample()]
@@ -25,10 +26,11 @@ def spread_intents(opened: OpenSource) -> None:
 def _sides(intent: Any) -> dict[str, list[str]]:
     """The ways to ask, which are a list, and the answers, which may be one text, by their columns; {} without both."""
     columns = {plain_name(name): name for name in intent} if isinstance(intent, dict) else {}
-    found = [next((columns[name] for name in names if name in columns), "") for names in (_ASKED, _SAID)]
-    sides = {name: intent[name] if isinstance(intent[name], list) else [intent[name]] for name in found if name}
+    asks, replies = (next((columns[name] for name in names if name in columns), "") for names in (_ASKED, _ANSWERED))
+    values = {name: intent[name] for name in (asks, replies) if name}
+    sides = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
     texts = all(isinstance(text, str) for side in sides.values() for text in side)
-    return sides if len(sides) == 2 and texts and isinstance(intent[found[0]], list) else {}
+    return sides if len(sides) == 2 and texts and isinstance(intent[asks], list) else {}
 
 
 def _examples(record: Record, passed: list[PassedOver]) -> Iterator[Record]:
@@ -43,5 +45,7 @@ def _examples(record: Record, passed: list[PassedOver]) -> Iterator[Record]:
     unused = [f"{name}: a blank text" for name, side in sides.items() if not all(map(str.strip, side))]
     unused += [text for texts in filled for text in texts if not all(filled)]
     passed += [PassedOver("part of an intent that makes no example", excerpt(text, width=200), line) for text in unused]
-    for n in range(max(map(len, filled)) if all(filled) else 0):
-        yield line, beside | {name: texts[n % len(texts)] for name, texts in zip(sides, filled, strict=True)}
+    questions, answers = filled
+    for n in range(max(len(questions), len(answers)) if all(filled) else 0):
+        question, answer = questions[n % len(questions)], answers[n % len(answers)]
+        yield line, beside | {"question": question, "answer": answer}

@@ -17,11 +17,12 @@ from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.columns import with_columns
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.delimited import sniff_delimiter
+from backend.datasets.read.source import HEAD
 from backend.errors import BadInput
 from backend.files.json_file import value_of
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import PassedOver
-from backend.records.units import KIB, MIB, format_size
+from backend.records.units import MIB, format_size
 from backend.text.excerpt import excerpt
 from backend.text.strict_json import parse, parse_text
 
@@ -35,7 +36,6 @@ _IN_ROWS = {*IN_CONVERSATIONS, *(name for field in _OF_ROWS for name in NAMES[fi
 _INDENT = re.compile(rb"\s*\n([ \t]*)(?=\{)")
 _MAX_DEPTH = 10_000
 _LINKED = re.compile(r'\s*\{\s*"data"\s*:\s*\[\s*\{(?=[^]]*"relationships")(?=[^]]*"attributes")')
-_HEAD = 64 * KIB  # in which a list must begin
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 
 
@@ -54,7 +54,7 @@ def _is_lines(file: File) -> bool:
     lines = lines[:50]
     if not _is_document(file):
         mostly = 2 * _parsing(lines[:20]) >= len(lines[:20])
-        return mostly or (not file.suffixes.isdisjoint(("jsonl", "ndjson")) and not sniff_delimiter(file))
+        return mostly or (file.has_suffix("jsonl", "ndjson") and not sniff_delimiter(file))
     if file.text.lstrip()[0] == "[":
         return len(lines) > 1 and _parsing(lines[:1]) == 1
     if len(lines) == 1:
@@ -82,15 +82,15 @@ def document(blocks: Iterator[bytes], limits: Limits, beside: list[PassedOver] |
     """Batches of the examples in a JSON document in UTF-8, whose list begins in the first block. Raises as
     `examples`."""
     head = next(blocks, b"")
-    place = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
+    place = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:HEAD])
     start, name = place or (None, "")
     return examples(chain([head], blocks), start, name, limits, [] if beside is None else beside)
 
 
-def _records(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:
-    """Batches of records, one per line that is not blank. blocks: lines in UTF-8, None for one over the limit."""
-    first = 1
-    for lines in blocks:
+def _lines(file: File) -> Iterator[list[Record]]:
+    """Batches of records, one per line that is not blank."""
+    first, limits = 1, file.options.limits
+    for lines in file.lines():
         yield [(n, _parse(line, limits)) for n, line in enumerate(lines, first) if line is None or line.strip()]
         first += len(lines)
 
@@ -114,10 +114,14 @@ def _beside_list(text: bytes) -> Iterator[PassedOver]:
 def examples(
     blocks: Iterable[bytes], start: int | None, name: str, limits: Limits, beside: list[PassedOver]
 ) -> Iterator[list[Record]]:
-    """Batches of records, with a RowFault in place of an unreadable value. blocks: the document in UTF-8. start: the
-    position of its list; None for objects one after another. name: of the list inside an object, else "".
-    beside: receives what else the object has. Raises
-    BadInput when an example is over the line limit, or for a second list."""
+    """Batches of records, with a RowFault in place of an unreadable value. Raises BadInput when an example is over the
+    line limit, or for a second list.
+
+    blocks: the document in UTF-8
+    start: the position of its list; None for objects one after another
+    name: of the list inside an object, else ""
+    beside: receives what else the object has
+    """
     scanner = _Scanner(start is not None, limits)
     after = b""  # the bytes after the list
     for number, block in enumerate(blocks):
@@ -126,7 +130,7 @@ def examples(
             beside.extend(_beside_list(block[:start] + b"[]}"))
             block = block[start + 1 :]
         if scanner.ended:
-            after += block[: max(0, 64 * KIB - len(after))]
+            after += block[: max(0, HEAD - len(after))]
         else:
             yield scanner.add(block)
     if not scanner.ended:
@@ -249,10 +253,6 @@ class _Scanner:
         return None
 
 
-def _open_lines(file: File) -> OpenSource:
-    return OpenSource(with_columns(_records(file.lines(), file.options.limits)))
-
-
 def _open_document(file: File) -> OpenSource:
     beside: list[PassedOver] = []
     return OpenSource(with_columns(document(file.blocks(), file.options.limits, beside)), passed=beside)
@@ -262,7 +262,7 @@ def _open_linked(file: File) -> OpenSource:
     """A document of JSON:API (https://jsonapi.org), such as the reviews of App Store Connect: what an entry refers to,
     such as a reply, stands in a list of its own."""
     whole = parse_text(file.whole_text(), file.options.limits)
-    included = {_reference(one): first(one, "attributes") for one in find(whole, "included[]")}
+    included = {_reference(entry): first(entry, "attributes") for entry in find(whole, "included[]")}
     records: list[Record] = []
     for number, entry in enumerate(find(whole, "data[]"), 1):
         to = {name: first(entry, f"relationships.{name}.data") for name in _object(first(entry, "relationships"))}
@@ -272,8 +272,8 @@ def _open_linked(file: File) -> OpenSource:
     return OpenSource(iter([records]))
 
 
-def _reference(one: Any) -> tuple[str, str]:
-    return str(first(one, "type")), str(first(one, "id"))  # texts, but a damaged file may have lists there
+def _reference(entry: Any) -> tuple[str, str]:
+    return str(first(entry, "type")), str(first(entry, "id"))  # texts, but a damaged file may have lists there
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -281,5 +281,5 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 LINKED = Reader("json", "JSON", lambda file: _LINKED.match(file.text) is not None, _open_linked)
-LINES = Reader("jsonl", "JSON lines", _is_lines, _open_lines)
+LINES = Reader("jsonl", "JSON lines", _is_lines, lambda file: OpenSource(with_columns(_lines(file))))
 DOCUMENT = Reader("json", "JSON", _is_document, _open_document)

@@ -23,11 +23,12 @@ _LATEX = [(re.compile(pattern), to) for pattern, to in read_json(Path(__file__).
 
 
 def _open_feed(file: File) -> OpenSource:
-    text, line, before = file.whole_text(), 1, 0
+    text, line, before = file.whole_text().replace("<![CDATA[", "").replace("]]>", ""), 1, 0
     records: list[Record] = []
     for start, _, inside in _elements(text, _ITEM):
         line, before = line + text.count("\n", before, start), start
-        records.append((line, {name: _shown(value) for _, name, value in _elements(inside, _FIELD)}))
+        fields = {name: read_html(html.unescape(value)).text for _, name, value in _elements(inside, _FIELD)}
+        records.append((line, fields))
     if not records:
         raise BadInput("This feed has no entries.", "", "Choose another file.")
     return OpenSource(iter([records]))
@@ -35,43 +36,48 @@ def _open_feed(file: File) -> OpenSource:
 
 def _elements(text: str, tag: re.Pattern[str]) -> Iterator[tuple[int, str, str]]:
     """(start, name, content) of the elements that begin with such a tag, up to the first one without an end."""
-    found = tag.search(text)
-    while found and (end := text.find(f"</{found[1]}>", found.end())) >= 0:
-        yield found.start(), found[1], text[found.end() : end]
-        found = tag.search(text, end)
-
-
-def _shown(value: str) -> str:
-    return read_html(html.unescape(value.replace("<![CDATA[", "").replace("]]>", ""))).text
+    start = tag.search(text)
+    while start and (end := text.find(f"</{start[1]}>", start.end())) >= 0:
+        yield start.start(), start[1], text[start.end() : end]
+        start = tag.search(text, end)
 
 
 def _open_translations(file: File) -> OpenSource:
     text, line, before = file.whole_text(), 1, 0
     records, sources = list[Record](), list[str]()
-    for found in _MESSAGE.finditer(text):
-        said = "".join(_QUOTED.findall(found[3])).replace("\\n", "\n").replace('\\"', '"')
-        if found[1] == "msgid":
-            sources = [said]
-        elif found[1] == "msgid_plural":
-            sources.append(said)
+    for match in _MESSAGE.finditer(text):
+        message = "".join(_QUOTED.findall(match[3])).replace("\\n", "\n").replace('\\"', '"')
+        if match[1] == "msgid":
+            sources = [message]
+        elif match[1] == "msgid_plural":
+            sources.append(message)
         elif sources and sources[0]:  # else the header
-            source = sources[min(int(found[2] or 0), len(sources) - 1)]
-            line, before = line + text.count("\n", before, found.start()), found.start()
-            records.append((line, {"source text": source, "target text": said}))
+            source = sources[min(int(match[2] or 0), len(sources) - 1)]
+            line, before = line + text.count("\n", before, match.start()), match.start()
+            records.append((line, {"source text": source, "target text": message}))
     return OpenSource(iter([records]))
 
 
-def _open_latex(file: File) -> OpenSource:
+def _latex(file: File) -> str:
     text = file.whole_text()
     for pattern, to in _LATEX:
         text = pattern.sub(to, text)
+    return text
+
+
+def _open_latex(file: File) -> OpenSource:
+    text = _latex(file)
     return find_examples(read_markdown(text), file.options) or one_text(text)
 
 
 FEED = Reader("rss", "a feed (RSS or Atom)", lambda file: _FEED.match(file.text) is not None, _open_feed)
 READERS = (
-    Reader("po", "translations (gettext)", lambda file: file.ends_with(".po", ".pot"), _open_translations),
+    Reader("po", "translations (gettext)", lambda file: file.has_suffix("po", "pot"), _open_translations),
     Reader(
-        "latex", "LaTeX", lambda file: _IS_LATEX.match(file.text) is not None or file.ends_with(".tex"), _open_latex
+        "latex",
+        "LaTeX",
+        lambda file: _IS_LATEX.match(file.text) is not None or file.has_suffix("tex"),
+        _open_latex,
+        lambda file: read_markdown(_latex(file)),
     ),
 )

@@ -2,9 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import NoReturn
 
 from backend.datasets.chats.transcript import is_transcript
-from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.file import File, Reader
 from backend.datasets.read.formats.text import is_html
 from backend.errors import BadInput
 from backend.files.json_file import read_json
@@ -38,8 +39,8 @@ def refusal(head: bytes, text: str) -> BadInput | None:
     return None
 
 
-def _open(file: File) -> OpenSource:
+def _refuse(file: File) -> NoReturn:
     raise refusal(file.head, file.text) or AssertionError
 
 
-READER = Reader("", "", lambda file: refusal(file.head, file.text) is not None, _open)
+READER = Reader("", "another kind of file", lambda file: refusal(file.head, file.text) is not None, _refuse, _refuse)

@@ -3,6 +3,7 @@
 import re
 
 from backend.datasets.convert.templates import conversations
+from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.questions import find_pairs
@@ -36,7 +37,7 @@ def _open_page(file: File) -> OpenSource:
 
 def holds_examples(file: File) -> bool:
     """Whether the start of a plain text or of a table holds questions and answers in another way."""
-    if file.ends_with(".csv", ".tsv", ".tab"):
+    if file.has_suffix("csv", "tsv", "tab"):
         return False
     if conversations(file.text):
         return True
@@ -45,7 +46,12 @@ def holds_examples(file: File) -> bool:
 
 
 def _is_markdown(file: File) -> bool:
-    return file.ends_with(".md", ".markdown")
+    return file.has_suffix("md", "markdown")
+
+
+def as_document(file: File) -> Document:
+    """A text as a document, which has headings where it is Markdown."""
+    return read_markdown(file.whole_text(), headings=_is_markdown(file))
 
 
 def _open_text(file: File) -> OpenSource:
@@ -56,6 +62,8 @@ def _open_text(file: File) -> OpenSource:
     return (document and find_examples(document, file.options)) or one_text(text)
 
 
-WEB_PAGE = Reader("html", "a web page", lambda file: is_html(file.text), _open_page)
-MARKDOWN = Reader("markdown", "Markdown text", _is_markdown, _open_text)
-PLAIN = Reader("text", "plain text", lambda file: True, _open_text)
+WEB_PAGE = Reader(
+    "html", "a web page", lambda file: is_html(file.text), _open_page, lambda file: read_html(file.whole_text())
+)
+MARKDOWN = Reader("markdown", "Markdown text", _is_markdown, _open_text, as_document)
+PLAIN = Reader("text", "plain text", lambda file: True, _open_text, as_document)

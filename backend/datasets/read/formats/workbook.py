@@ -36,6 +36,10 @@ class _Sheet:
     rows: int = 0
 
 
+def _matches(kind: str, file: File) -> bool:
+    return file.office == kind
+
+
 def _open(kind: str, file: File) -> OpenSource:
     parser = Parser(file.source, kind)
     try:
@@ -156,6 +160,6 @@ def _checked(cells: list[str]) -> list[str] | RowFault:
 
 
 READERS = tuple(
-    Reader(kind, title, partial(lambda kind, file: file.office == kind, kind), partial(_open, kind), binary=True)
+    Reader(kind, title, partial(_matches, kind), partial(_open, kind), table=True, binary=True)
     for kind, title in (("xlsx", "an Excel file"), ("ods", "an OpenDocument spreadsheet"))
 )

@@ -12,13 +12,9 @@ _LARGEST = 32_000_000  # characters
 
 
 def _open(file: File) -> OpenSource:
-    return OpenSource(with_columns(iter([list(enumerate(_examples(file.whole_text(), file.options.limits), 1))])))
-
-
-def _examples(text: str, limits: Limits) -> list[Any]:
     """The examples of a YAML document: a list, or an object with one list, or an object of pairs. Every scalar stays
     the text that was written. Raises BadInput when it can't be read."""
-    value = _parse(text, limits)
+    value = _parse(file.whole_text(), file.options.limits)
     if isinstance(value, dict) and not is_pairs(value):
         lists = [inner for inner in value.values() if isinstance(inner, (list, dict)) and inner]
         lists = [inner for inner in lists if isinstance(inner, list) and isinstance(inner[0], (dict, list))] or lists
@@ -28,7 +24,7 @@ def _examples(text: str, limits: Limits) -> list[Any]:
     texts = [item for item in items if isinstance(item, str)]
     if len(texts) == len(items) and not alternates(texts):
         raise BadInput("No examples were found in this YAML file.", "", "Write a list with question and answer each.")
-    return items
+    return OpenSource(with_columns(iter([list(enumerate(items, 1))])))
 
 
 def _parse(text: str, limits: Limits) -> Any:
@@ -60,4 +56,4 @@ def _parse(text: str, limits: Limits) -> Any:
     return documents[0] if len(documents) == 1 else documents
 
 
-READER = Reader("yaml", "YAML", lambda file: not file.suffixes.isdisjoint(("yaml", "yml")), _open)
+READER = Reader("yaml", "YAML", lambda file: file.has_suffix("yaml", "yml"), _open)

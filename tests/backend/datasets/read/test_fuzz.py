@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backend.datasets.check_dataset import check
-from backend.datasets.read.document import read_document
+from backend.datasets.read.as_text import read_document
 from backend.datasets.read.load import load
 from backend.errors import BadInput
 from backend.settings import PROJECT_ROOT

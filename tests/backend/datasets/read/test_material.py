@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.datasets.read.as_text import read_material
 from backend.datasets.read.load import load
-from backend.datasets.read.material import read_material
 from backend.errors import BadInput
 from backend.records.reading import Limits
 
@@ -24,6 +24,7 @@ def test_each_kind_of_text_keeps_its_headings(tmp_path: Path) -> None:
     assert read(tmp_path, "a.md", "# Shop\n\nWe sell bread.\n\n## Pay\n\nBy card.") == expected
     assert read(tmp_path, "a.txt", "Shop\n\nWe sell bread.\n\nPay\n\nBy card.") == expected
     assert read(tmp_path, "prices.csv", "Bread,Price\nRye,4.20\nOat,5.10\n") == [("", "Rye | 4.20"), ("", "Oat | 5.10")]
+    assert read(tmp_path, "a.tex", "\\section{Shop}\n\nWe sell bread.\n\n\\section{Pay}\n\nBy card.") == expected
 
 
 def test_a_text_that_looks_like_a_chat_is_still_a_text(tmp_path: Path) -> None:
@@ -32,8 +33,11 @@ def test_a_text_that_looks_like_a_chat_is_still_a_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
-    [("rows.jsonl", '{"question": "a", "answer": "b"}\n' * 3, "upload it as examples"), ("empty.txt", " \n", "")],
-)
+    [
+        ("rows.jsonl", '{"question": "a", "answer": "b"}\n' * 3, "upload it as examples"), ("empty.txt", " \n", ""),
+        ("shop.po", 'msgid "Open?"\nmsgstr "Offen?"\n', "upload it as examples"),
+    ],
+)  # fmt: skip
 def test_what_is_no_material_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
     with pytest.raises(BadInput) as refused:
         read(tmp_path, name, text)

@@ -20,7 +20,7 @@ import pyarrow
 import pytest
 
 from backend.datasets.read import parse
-from backend.datasets.read.document import LARGEST, read_document
+from backend.datasets.read.as_text import LARGEST, read_document
 from backend.datasets.read.load import Cancelled, load
 from backend.errors import BadInput
 from backend.records.reading import Limits, ReadOptions

@@ -236,10 +236,8 @@ def test_answers_of_tasks_are_learned() -> None:
         {"author": "user", "text": "Open?"}, {"author": "bot", "text": "Yes"}, {"author": "user", "text": "Till?"},
     ]  # fmt: skip
     assert texts(rows(task(written("Till six."), dialogue=chat))) == [["Open?", "Yes", "Till?", "Till six."]]
-    done, skipped = task(written("On its way."), mail="Where?"), task(mail="Who?", cancelled=True)
-    data = rows(done, task(written("Yes."), mail="Open?"), skipped)
-    assert texts(data) == [["Where?", "On its way."], ["Open?", "Yes."]]
-    assert [p.row for p in data.problems if p.severity == "error"] == [3]
+    data = rows(task(written("Yes."), mail="Open?"), task(mail="Who?", cancelled=True))
+    assert [p.row for p in data.problems if p.severity == "error"] == [2]
 
 
 def test_a_correction_is_learned_and_not_the_draft() -> None:
@@ -247,8 +245,7 @@ def test_a_correction_is_learned_and_not_the_draft() -> None:
         fields = {"instruction": "Which tea is mild?", "output": "Black tea."}
         return {"fields": fields, "responses": [{"status": status, "values": {"better": {"value": "White tea."}}}]}
 
-    assert texts(rows(*[record("submitted")] * 3)) == [["Which tea is mild?", "White tea."]] * 3
-    assert "Black tea." not in str(texts(rows(record("submitted"), record("submitted"), record("discarded"))))
+    assert {row[-1] for row in texts(rows(*map(record, ("submitted", "submitted", "discarded"))))} == {"White tea."}
 
 
 def test_what_needs_no_answer_is_named() -> None:
