@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from backend.errors import ApprenticeError, BadUsage
-from backend.hardware import load_hardware
 from backend.settings import HOME_VARIABLE, PROGRAM, Workspace
 from ui.cli import data_commands, machine_commands, model_commands, result_commands, run_commands, share_commands
 from ui.cli.output import INTERRUPTED, Answer, Command, OutputClosed, print_answer, print_error, say, write
@@ -35,17 +34,17 @@ class Parser(argparse.ArgumentParser):
         write(file or sys.stdout, self.format_help())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, serve: Command | None = None) -> int:
+    """Run one command; returns the exit code. serve: the command that opens the page."""
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _run(list(sys.argv[1:] if arguments is None else arguments), serve)
     except OutputClosed:
         return OUTPUT_CLOSED
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], serve: Command | None) -> int:
     try:
-        options = make_parser().parse_args(arguments)
+        options = make_parser(serve).parse_args(arguments)
     except BadUsage as error:
         print_error(error, "--json" in arguments)
         return USAGE
@@ -87,14 +86,14 @@ def _unexpected(workspace: Path | None) -> ApprenticeError:
     return ApprenticeError("Something unexpected went wrong.", where, then)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(serve: Command | None = None) -> argparse.ArgumentParser:
     parser = Parser(prog=PROGRAM, description="Apprentice: teach a small language model your way.")
     _add_common_options(parser)
     _add_serve_options(parser)
     parser.set_defaults(command=serve)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Command | None, text: str) -> argparse.ArgumentParser:
         sub = subparsers.add_parser(name, help=text, description=text)
         _add_common_options(sub, default=argparse.SUPPRESS)  # keeps what was typed before the command's name
         sub.set_defaults(command=command)
@@ -117,11 +116,3 @@ def _add_serve_options(parser: argparse.ArgumentParser, default: Any = None) -> 
     parser.add_argument("--host", default=default, help="default 127.0.0.1; another needs $APPRENTICE_PASSWORD")
     parser.add_argument("--hardware", type=Path, default=default, metavar="FILE", help="show another machine")
     parser.add_argument("--no-browser", action="store_true", default=default or False, help="do not open a browser")
-
-
-def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    from ui.web.serve import serve as open_page
-
-    simulated = load_hardware(options.hardware) if options.hardware else None
-    open_page(workspace, options.host, options.port, not options.no_browser, simulated)
-    return Answer({})

@@ -22,8 +22,7 @@ from ui.cli.options import (
 )
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
-from ui.services.training import losses
-from ui.text import verdicts
+from ui.text import losses, verdicts
 
 HELP = f"See: {PROGRAM} train --help"
 

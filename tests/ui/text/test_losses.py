@@ -14,7 +14,7 @@ from jobs.records import State
 from tests.ui.conftest import text_of
 from tests.ui.fake_records import INFO, SPEC, job
 from ui.records.runs import Curve, Losses, RunDetails
-from ui.services.training import losses
+from ui.text import losses
 from ui.web.html import compare_runs
 from ui.web.train import run_view
 

@@ -21,7 +21,8 @@ from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.runs import Curve, Losses, RunDetails, RunInfo, RunSummary
 from ui.services.machine.models import ModelService
-from ui.services.training import losses, training_plan
+from ui.services.training import training_plan
+from ui.text import losses
 
 STOPPING = 1.0  # seconds that a deletion waits for an evaluation to stop
 

@@ -6,8 +6,8 @@ from typing import Any
 from markupsafe import Markup
 
 from ui.records.runs import RunDetails
-from ui.services.training import losses
 from ui.text import format as fmt
+from ui.text import losses
 from ui.web.html import components, loss_curve, tables
 
 HEADERS = ("", "A", "B")

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from backend.advice.loss import current_loss
 from backend.records.events import EvalEvent, StepEvent
-from ui.services.training import losses
 from ui.text import format as fmt
+from ui.text import losses
 from ui.web.html.components import join
 
 Point = tuple[float, float]  # (step, loss)

@@ -13,8 +13,8 @@ from backend.records.specs import TrainSettings
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
 from ui.records.runs import Curve, Losses, RunInfo
-from ui.services.training import losses
 from ui.text import format as fmt
+from ui.text import losses
 from ui.web.html import components, loss_curve
 
 NOTICES = 4  # shown at once

@@ -10,6 +10,7 @@ from backend.records.reading import ReadOptions
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
+_COLUMNS = ("question", "answer")
 _ASKED = ("patterns", "questions", "utterances", "training_phrases")
 _ANSWERED = ("responses", "answers", "replies", "response", "answer", "reply")
 
@@ -45,7 +46,5 @@ def _examples(record: Record, passed: list[PassedOver]) -> Iterator[Record]:
     unused = [f"{name}: a blank text" for name, side in sides.items() if not all(map(str.strip, side))]
     unused += [text for texts in filled for text in texts if not all(filled)]
     passed += [PassedOver("part of an intent that makes no example", excerpt(text, width=200), line) for text in unused]
-    questions, answers = filled
-    for n in range(max(len(questions), len(answers)) if all(filled) else 0):
-        question, answer = questions[n % len(questions)], answers[n % len(answers)]
-        yield line, beside | {"question": question, "answer": answer}
+    for n in range(max(map(len, filled)) if all(filled) else 0):
+        yield line, beside | {column: texts[n % len(texts)] for column, texts in zip(_COLUMNS, filled, strict=True)}

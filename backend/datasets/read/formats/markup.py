@@ -58,6 +58,10 @@ def _open_translations(file: File) -> OpenSource:
     return OpenSource(iter([records]))
 
 
+def _is_latex(file: File) -> bool:
+    return _IS_LATEX.match(file.text) is not None or file.has_suffix("tex")
+
+
 def _latex(file: File) -> str:
     text = file.whole_text()
     for pattern, to in _LATEX:
@@ -73,11 +77,5 @@ def _open_latex(file: File) -> OpenSource:
 FEED = Reader("rss", "a feed (RSS or Atom)", lambda file: _FEED.match(file.text) is not None, _open_feed)
 READERS = (
     Reader("po", "translations (gettext)", lambda file: file.has_suffix("po", "pot"), _open_translations),
-    Reader(
-        "latex",
-        "LaTeX",
-        lambda file: _IS_LATEX.match(file.text) is not None or file.has_suffix("tex"),
-        _open_latex,
-        lambda file: read_markdown(_latex(file)),
-    ),
+    Reader("latex", "LaTeX", _is_latex, _open_latex, lambda file: read_markdown(_latex(file))),
 )

@@ -10,7 +10,7 @@ from jobs.records import State
 from tests.ui.conftest import text_of
 from tests.ui.fake_records import INFO, against_parent, curve, job, report
 from ui.records.runs import RunSummary
-from ui.services.training import losses
+from ui.text import losses
 from ui.web.runs.views import damaged, lines_of_descent, listing
 
 EVIL = "<img src=x onerror=alert(1)>"
