@@ -9,7 +9,7 @@ from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
 from backend.datasets.convert.guess_columns import what_it_holds
 from backend.datasets.convert.shapes import SPEAKERS
 from backend.datasets.read.cells import Cells, as_records, split_header
-from backend.datasets.read.file import OpenSource
+from backend.datasets.read.file import OpenSource, each_object
 from backend.datasets.read.header import known_columns
 from backend.records.reading import ReadOptions, RowFault
 
@@ -37,11 +37,11 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
         header, below, _ = split_header(cells)
         return as_records(below, header)
     if all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
-        return ([_paired(record) for record in batch] for batch in everything)
+        return each_object(everything, lambda pair: _pairs(pair)[0] if len(pair) == 1 else pair)
     if len(first) == 1 and is_pairs(first[0][1]):
         if (second := next(records, None)) is None:
             line, value = first[0]
-            return iter([[(line, {"question": question, "answer": answer}) for question, answer in value.items()]])
+            return iter([[(line, pair) for pair in _pairs(value)]])
         return chain([first, second], records)
     return everything
 
@@ -62,8 +62,7 @@ def rearrange(opened: OpenSource, options: ReadOptions) -> None:
     if len(records) < len(sample):
         return
     if names := _of_messages(records):
-        batches = opened.records
-        opened.records = ([(line, _renamed(row, names)) for line, row in batch] for batch in batches)
+        opened.records = each_object(opened.records, lambda row: {names.get(name, name): row[name] for name in row})
         return
     header = [*records[0]]
     rows = rows if all(name.startswith("column ") for name in header) else [header, *rows]
@@ -87,10 +86,6 @@ def _of_messages(records: Sequence[dict[str, Any]]) -> dict[str, str]:
     author = next((n for n in cells if n not in (*times, text) and 1 < len({*cells[n]}) <= few), "")
     unnamed = all(name.startswith("column ") for name in cells) and len(records) >= _FEW
     return {times[0]: "time", author: "author", text: "text"} if unnamed and times and author else {}
-
-
-def _renamed(row: Any, names: dict[str, str]) -> Any:
-    return {names.get(name, name): cell for name, cell in row.items()} if isinstance(row, dict) else row
 
 
 def _by_turns(rows: Iterator[Record], column: str) -> Iterator[list[Record]]:
@@ -169,9 +164,5 @@ def is_pairs(value: Any) -> bool:
     return texts and sum(" " in key.strip() or key.rstrip().endswith(("?", "？")) for key in value) > 0.8 * len(value)
 
 
-def _paired(record: Record) -> Record:
-    line, value = record
-    if not isinstance(value, dict) or len(value) != 1:
-        return record
-    ((question, answer),) = value.items()
-    return line, {"question": question, "answer": answer}
+def _pairs(value: dict[str, str]) -> list[dict[str, str]]:
+    return [{"question": question, "answer": answer} for question, answer in value.items()]

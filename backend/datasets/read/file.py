@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
@@ -145,6 +145,11 @@ class OpenSource:
         record = next((value for _, value in self.sample() if isinstance(value, dict)), {})
         columns = {*(options.mapping or {}).values()}
         return bool(options.shape or columns) and columns <= {*record, *flat(record)}
+
+
+def each_object(batches: Iterator[list[Record]], change: Callable[[dict[str, Any]], Any]) -> Iterator[list[Record]]:
+    """The records, where every object is changed; faults stay as they are."""
+    return ([(n, change(value) if isinstance(value, dict) else value) for n, value in batch] for batch in batches)
 
 
 @dataclass(frozen=True)

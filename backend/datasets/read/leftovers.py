@@ -43,7 +43,11 @@ class Passed:
 
 
 def is_leftover(cells: Sequence[str], width: int, apart: bool, result: str = "") -> bool:
-    """Whether a row is a total, or a remark apart from the table. result: what stands for a formula's result."""
+    """Whether a row is a total, or a remark apart from the table.
+
+    apart: whether a gap, or another such row, is above it
+    result: what stands for a formula's result
+    """
     filled = [cell.strip() for cell in cells if cell.strip()]
     if filled and _TOTALS.fullmatch(filled[0].rstrip(":. ")):
         return all(_NUMBER.fullmatch(cell) or cell == result for cell in filled[1:])

@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 from backend.datasets.documents.markup import read_html
 from backend.datasets.read.cells import as_records, read_cells, unique_names
-from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.file import File, OpenSource, Reader, each_object
 from backend.records.reading import RowFault
 from backend.records.rows import FileDetails
 
@@ -57,14 +57,12 @@ def _open(file: File) -> OpenSource:
     rest = iter(("Front", "Back"))
     names = [layout.columns.get(n) or next(rest, f"Field {n}") for n in range(1, width + 1)]
     batches = as_records(iter(cells), unique_names(names), pad=True)
-    plain = ([(line, _plain(record)) for line, record in batch] for batch in batches) if layout.html else batches
+    plain = each_object(batches, _plain) if layout.html else batches
     return OpenSource(plain, FileDetails(delimiter=layout.delimiter))
 
 
-def _plain(record: dict[str, str] | RowFault) -> dict[str, str] | RowFault:
-    if isinstance(record, RowFault):
-        return record
-    return {name: read_html(text).text if "<" in text or "&" in text else text for name, text in record.items()}
+def _plain(note: dict[str, str]) -> dict[str, str]:
+    return {name: read_html(text).text if "<" in text or "&" in text else text for name, text in note.items()}
 
 
 READER = Reader("csv", "a table (CSV)", lambda file: _layout(file.text) is not None, _open, table=True)
