@@ -157,14 +157,14 @@ def on_colab() -> bool:
 def child_environment() -> dict[str, str]:
     """The environment for a child process: part of this one's, and the path to our packages. A secret may have any
     name, so only variables that are known to be needed go along, and of these none that is named like a secret."""
-    environment = {name: value for name, value in os.environ.items() if _children_get(name)}
+    needed = {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() in _CHILDREN_GET or name.upper().startswith(_CHILDREN_GET_FAMILIES)
+    }
+    environment = {name: value for name, value in needed.items() if not is_secret(name)}
     paths = [str(PROJECT_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
-
-
-def _children_get(name: str) -> bool:
-    known = name.upper() in _CHILDREN_GET or name.upper().startswith(_CHILDREN_GET_FAMILIES)
-    return known and not is_secret(name)
 
 
 def child_path(parent: Path, name: str) -> Path:

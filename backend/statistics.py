@@ -91,8 +91,10 @@ def cluster_bootstrap(
     follows for other items: the interval is infinite. Raises ValueError for no items and for lists of different
     lengths.
 
-    a, b: the score of each item. clusters: the cluster of each item; whole clusters are drawn, and each counts once,
-    with the mean of its items. confidence: of the interval. seed: the same one gives the same interval.
+    a, b: the score of each item
+    clusters: the cluster of each item; whole clusters are drawn, and each counts once, with the mean of its items
+    confidence: of the interval
+    seed: the same one gives the same interval
     """
     if not a or not len(a) == len(b) == len(clusters):
         raise ValueError("scores and clusters need one entry for each item, and at least one item")

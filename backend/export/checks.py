@@ -153,9 +153,11 @@ class Reference:
 def check_gguf(
     chat: Chat, kind: str, merged: Reference, prompts: Sequence[Messages], rows: list[dict[str, list[int]]]
 ) -> FileCheck:
-    """Whether the GGUF file that is open in `chat` answers, ends its answers, and agrees with the merged model. kind:
-    one of `gguf.TYPES`. merged: for the first of `prompts`; an answer without an end is a failure only if the merged
-    model ends it. rows: {input_ids, labels} of known answers."""
+    """Whether the GGUF file that is open in `chat` answers, ends its answers, and agrees with the merged model.
+
+    kind: one of `backend.gguf.convert.TYPES`
+    merged: for the first of `prompts`; an answer without an end is a failure only if the merged model ends it
+    rows: {input_ids, labels} of known answers"""
     answers = [list(chat.ask(prompt, max_new_tokens=ANSWER_TOKENS)) for prompt in prompts]
     first, last = answers[0], answers[0][-1]
     has_ends = merged.end_ids <= set(chat.report.end_ids) <= merged.may_end

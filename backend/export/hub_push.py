@@ -70,14 +70,14 @@ def sources(form: Form, exported: Path) -> list[Path]:
 
 def listed(sources: list[Path]) -> dict[str, int]:
     """The files to upload and the bytes of each, by their names there, without the card, which is replaced."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for source in sources:
         if source.suffix == ".zip":
             with zipfile.ZipFile(source) as archive:
-                found |= {entry.filename.partition("/")[2]: entry.file_size for entry in archive.infolist()}
+                sizes |= {entry.filename.partition("/")[2]: entry.file_size for entry in archive.infolist()}
         else:
-            found[source.name] = source.stat().st_size
-    return {name: size for name, size in found.items() if name != CARD}
+            sizes[source.name] = source.stat().st_size
+    return {name: size for name, size in sizes.items() if name != CARD}
 
 
 def prepare(job_folder: Path, sources: list[Path], card: str) -> Path:

@@ -33,12 +33,12 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     files, result = maker.make(source, target, report), ExportResult()
     for number, check in enumerate(maker.checks):
         report("Checking", number, len(maker.checks))
-        found = check(source, target, files, report)
-        for failed in (one for one in found.all_checks() if one.ok is False):
+        checked = check(source, target, files, report)
+        for failed in (outcome for outcome in checked.all_checks() if outcome.ok is False):
             # Without the texts of checks, which may repeat examples: people send the log.
             numbers = {name: value for name, value in failed if isinstance(value, int | float)}
             log.error("a check failed: %s %s", failed.sentence, numbers)
-        result = result.joined(found)
+        result = result.joined(checked)
         if result.merge and not result.merge.ok and not target.wide:
             # 16 bits lose too much of what was learned, as after a short training run.
             return make(source, replace(target, wide=True), report)

@@ -58,10 +58,12 @@ class Edit(NamedTuple):
 
 
 def write(model: Path, trained: Path, out: Path, dtype: str | None = None, report: Report = lambda *_: None) -> None:
-    """Merge what a run trained into the model in the folder `model`, and save it with its tokenizer in `out`.
-    trained: the folder with the adapter, or with the complete model. dtype: of all weights, such as "float16"; None
-    for that in which the base stores each. report: called with the bytes written, and of all; what it raises ends the
-    work. Raises NotEnough, ExportFailed."""
+    """Merge what a run trained into the model in the folder `model`, and save it with its tokenizer in `out`. Raises
+    NotEnough, ExportFailed.
+
+    trained: the folder with the adapter, or with the complete model
+    dtype: of all weights, such as "float16"; None for that in which the base stores each
+    report: called with the bytes written, and of all; what it raises ends the work"""
     import torch
 
     source = model if _is_adapter(trained) else trained
@@ -83,8 +85,12 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
 
 
 def check(model: Path, trained: Path, merged: Path, texts: Sequence[list[int]]) -> MergeCheck:
-    """Whether the saved model in the folder `merged` is what was trained on the base in `model`: an adapter or a
-    complete model in `trained`. texts: token ids to compare on."""
+    """Whether the saved model is what was trained.
+
+    model: the folder of the base
+    trained: the folder with the adapter, or with the complete model
+    merged: the folder of the saved model
+    texts: token ids to compare on"""
     before, expected = _before(model, trained, texts)
     loaded = model_folder.load(merged, model_folder.working_dtype(merged))
     saved = [_logits(loaded, ids) for ids in texts]
@@ -238,15 +244,19 @@ def stored_tensors(model: Path) -> dict[str, Stored]:
 
 def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable[[int, int], None]) -> None:
     """Write the model files of the folder `source` to the folder `out`, in the same shards; tensors without an edit
-    are copied byte for byte. edits: by the name of the tensor. report: called before each tensor with the bytes done,
-    and of all; what it raises ends the work. Raises NotEnough on a full disk, ValueError when an edit does not return
-    what it promised."""
+    are copied byte for byte. Raises NotEnough on a full disk, ValueError when an edit does not return what it promised.
+
+    edits: by the name of the tensor
+    report: called before each tensor with the bytes done, and of all; what it raises ends the work"""
     files = model_folder.weight_files(source)
     total, done, size = sum(file.stat().st_size for file in files), 0, 0
     places: dict[str, str] = {}
     for file in files:
         tensors, about = safetensors_files.read(file)
-        entries = {name: _new_entry(tensor, edits.get(name)) for name, tensor in tensors.items()}
+        entries = {name: (tensor.dtype, tensor.end - tensor.begin) for name, tensor in tensors.items()}
+        for name in tensors.keys() & edits.keys():
+            dtype = _NAMES[edits[name].dtype]
+            entries[name] = dtype, tensors[name].numbers * _SIZES[dtype]
         order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
         with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
             placed = {name: (entries[name][0], tensors[name].shape, entries[name][1]) for name in order}
@@ -262,14 +272,6 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
     if (source / model_folder.INDEX).is_file():
         index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
         (out / model_folder.INDEX).write_text(json.dumps(index, indent=2) + "\n", "utf-8")
-
-
-def _new_entry(tensor: Stored, edit: Edit | None) -> tuple[str, int]:
-    """The dtype and the bytes of a tensor in the new file."""
-    if edit is None:
-        return tensor.dtype, tensor.end - tensor.begin
-    dtype = _NAMES[edit.dtype]
-    return dtype, tensor.numbers * _SIZES[dtype]
 
 
 def _write_edited(new: BinaryIO, file: Path, name: str, edit: Edit, length: int) -> None:

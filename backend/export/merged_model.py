@@ -39,11 +39,15 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
 
 def check(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:
     """Check that the merged model is what was trained, and after QLoRA also how much its loss has changed."""
+    import psutil
+
     texts = [row["input_ids"] for row in source.rows[:_TEXTS]]
     base = source.run.model.path
     result = ExportResult(merge=merge.check(base, source.learned, target.merged, texts))
-    if source.run.settings.method != "qlora" or not _can_compute_in_4_bit(base):
+    if source.run.settings.method != "qlora" or not four_bit.is_possible():
         return result
+    if psutil.virtual_memory().available <= four_bit.SHARE * model_folder.weight_bytes(base):
+        return result  # no memory for the 4-bit model now
     report.poll()
     return result.joined(ExportResult(loss=_check_loss(source, target.merged)))
 
@@ -75,11 +79,3 @@ def _base(source: Source) -> Any:
     model = training_model.load(source.run.model.path, source.run.settings, device).eval()
     four_bit.compute_as_asked(model)
     return model
-
-
-def _can_compute_in_4_bit(model: Path) -> bool:
-    """Whether this computer can compute with the 4-bit model now: bitsandbytes is installed, and memory is free."""
-    import psutil
-
-    needed = four_bit.SHARE * model_folder.weight_bytes(model)
-    return four_bit.is_possible() and psutil.virtual_memory().available > needed

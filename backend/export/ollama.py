@@ -117,7 +117,8 @@ def _derive(render: _Render) -> OllamaTemplate:
     system = _with_system(render, question)
     # What the texts after a question share belongs to the question, and so does what those before it share.
     after = to_answer[: common_prefix(to_answer, before_answer)]
-    before = reduce(_shared_end, (bare, after_answer, *(system[1:] if system else ())))
+    backwards = (text[::-1] for text in (bare, after_answer, *(system[1:] if system else ())))
+    before = reduce(lambda left, right: left[: common_prefix(left, right)], backwards)[::-1]
     return OllamaTemplate(
         system=(system[0], system[1].removesuffix(before)) if system else None,
         bare=bare.removesuffix(before),
@@ -145,10 +146,6 @@ def _split(text: str, *marks: str) -> list[str]:
             raise ValueError("the template changes a message")
         parts.append(part)
     return [*parts, text]
-
-
-def _shared_end(left: str, right: str) -> str:
-    return left[len(left) - common_prefix(left[::-1], right[::-1]) :]
 
 
 def _agrees(template: OllamaTemplate, render: _Render, chat: Messages) -> bool:

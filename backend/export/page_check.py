@@ -69,8 +69,11 @@ def browser() -> str | None:
 def check(
     source: Source, target: Target, gguf: Path, disk: Path, web: Path, context: int, report: Report, grammar: str = ""
 ) -> PageCheck:
-    """Ask both folders and the GGUF file what fits in `context` tokens. grammar: that the page holds answers to. No
-    verdict without a browser's answers."""
+    """Ask the page and the GGUF file the same questions. No verdict without a browser's answers.
+
+    disk, web: the folders of the page, opened from the disk and over http
+    context: tokens into which a question and its answer must fit
+    grammar: that the page holds answers to"""
     program = browser()
     if program is None or not has_llama_cpp():
         return PageCheck(ok=None, sentence=_NOT_TRIED.format("llama.cpp" if program else "Chrome, Chromium or Edge"))
@@ -117,10 +120,12 @@ def nearly_wrote(chat: Chat, messages: Messages, answer: str, other: str) -> boo
 def verdict(
     expected: list[tuple[str, int]], answers: list[BrowserAnswers | None], needed: float, near: Sequence[Near]
 ) -> PageCheck:
-    """What the answers from the disk and over http say, of which `expected` are llama.cpp's, with the tokens of their
-    prompts: 0 where these are not compared. None: the browser did not give them all. needed: the share that must be the
-    same, but for chance. near: for each question, whether another answer parts from llama.cpp's at a near tie, and so
-    counts as the same."""
+    """Whether the page answers as llama.cpp does.
+
+    expected: llama.cpp's answers, with the tokens of their prompts: 0 where these are not compared
+    answers: from the disk and over http; None where the browser did not give them all
+    needed: the share that must be the same, but for chance
+    near: for each question, whether another answer parts from llama.cpp's at a near tie, and so counts as the same"""
     disk, http = answers
     if disk is None or http is None:
         return PageCheck(ok=None, sentence="The page was not checked: the browser stopped responding.")
@@ -132,7 +137,7 @@ def verdict(
         if any(read != wanted for (_, read), (_, wanted) in pairs if wanted):
             return PageCheck(ok=False, sentence="The page sends the model a different prompt than llama.cpp does.")
         compared = zip(pairs, near, strict=True)
-        other = [is_near(found) for ((found, _), (own, _)), is_near in compared if found.strip() != own.strip()]
+        other = [is_near(there) for ((there, _), (own, _)), is_near in compared if there.strip() != own.strip()]
         counts.append(asked - len(other))
         alike.append(asked - other.count(False))
     ties = _BROWSERS["ties"].format(alike=alike) if alike != counts else ""
@@ -151,8 +156,11 @@ def verdict(
 def ask(
     program: str, folder: Path, prompts: Sequence[Messages], work: Path, poll: Callable[[int], None], *, over_http: bool
 ) -> BrowserAnswers | None:
-    """What the page in `folder` answers in a browser; None where the browser stops responding. work: a folder for its
-    output. poll: called meanwhile with the number of answers; what it raises ends the browser."""
+    """What the page in `folder` answers in a browser; None where the browser stops responding.
+
+    work: a folder for its output
+    poll: called meanwhile with the number of answers; what it raises ends the browser
+    over_http: from a server of this computer; else from the disk"""
     page, script = folder / "check.html", folder / "files" / _SCRIPT.name
     asked = json.dumps({"prompts": [list(prompt) for prompt in prompts], "most": ANSWER_TOKENS})
     try:
@@ -187,9 +195,9 @@ def _listen(command: list[str], address: str, work: Path, poll: Callable[[int], 
                 while child.poll() is None and time.monotonic() - last < _SILENCE and printed[-1:] != _END:
                     poll(len(printed))
                     time.sleep(_POLL)
-                    found = [json.loads(unquote(text)) for text in _PRINTED.findall(log.read_text("utf-8", "replace"))]
-                    if len(found) > len(printed):
-                        printed, last = found, time.monotonic()
+                    logged = _PRINTED.findall(log.read_text("utf-8", "replace"))
+                    if len(logged) > len(printed):
+                        printed, last = [json.loads(unquote(text)) for text in logged], time.monotonic()
             finally:
                 child.kill()
     return printed
@@ -197,8 +205,8 @@ def _listen(command: list[str], address: str, work: Path, poll: Callable[[int], 
 
 class _Files(SimpleHTTPRequestHandler):
     def translate_path(self, path: str) -> str:
-        known = path.startswith(f"/{_SECRET}/") and self.headers["Host"] == "{}:{}".format(*self.request.getsockname())
-        return super().translate_path(path.removeprefix(f"/{_SECRET}")) if known else ""  # no file, so 404
+        ours = path.startswith(f"/{_SECRET}/") and self.headers["Host"] == "{}:{}".format(*self.request.getsockname())
+        return super().translate_path(path.removeprefix(f"/{_SECRET}")) if ours else ""  # no file, so 404
 
     def end_headers(self) -> None:
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")

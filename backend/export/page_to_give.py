@@ -124,8 +124,11 @@ def allow_hub(folder: Path) -> None:
 
 
 def write(folder: Path, gguf: Path, settings: dict[str, Any], *, in_scripts: bool) -> None:
-    """Write the page with a model to a new folder. settings: what it shows. in_scripts: for a disk. Raises OSError,
-    and ExportFailed where wllama's files are not those that were published."""
+    """Write the page with a model to a new folder. Raises OSError, and ExportFailed where wllama's files are not those
+    that were published.
+
+    settings: what the page shows
+    in_scripts: with its files as scripts, which a browser also loads from the disk"""
     rmtree(folder, ignore_errors=True)
     left_out = ("*.xz", "check.js", *((".htaccess", "_headers") if in_scripts else ()))
     copytree(_FILES, folder, ignore=ignore_patterns(*left_out))

@@ -63,8 +63,11 @@ _LARGEST: dict[str, float] = {  # of a setting
 
 
 def write(out: Path, run: RunSpec, run_folder: Path, name: str, report: EvaluationReport | None, note: str) -> None:
-    """Add the folder `apprentice` to the files in `out`. run: with the settings as used. report: of the latest
-    evaluation, for another computer. Raises TrainingFailed for damaged rows, OSError."""
+    """Add the folder `apprentice` to the files in `out`. Raises TrainingFailed for damaged rows, OSError.
+
+    run: with the settings as used
+    name, note: that the person gave the run
+    report: of the latest evaluation, for another computer"""
     folder = out / FOLDER
     folder.mkdir()
     token_rows.save_portable(run_folder, folder / ROWS)
@@ -148,20 +151,18 @@ def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
             raise ValueError("not the ids of runs")
         result, name, note = values["result"], str(values["name"]), str(values["note"])
         (name + note).encode()  # no lone surrogate
-        numbers = {key: value for key, value in result.items() if _is_number(key, value)}
+        numbers: dict[str, float] = {}
+        for key, value in result.items():  # those that can be shown: a step, or what fits into a float
+            whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53
+            if whole or (isinstance(value, float) and math.isfinite(value) and not key.endswith("step")):
+                numbers[key] = value
         TrainingResult.model_validate(numbers)
         evaluation = f"{FOLDER}/{EVALUATION}"
-        known = evaluation in archive.listed
-        report = EvaluationReport.from_elsewhere(archive.read(evaluation)) if known else None
+        evaluated = evaluation in archive.listed
+        report = EvaluationReport.from_elsewhere(archive.read(evaluation)) if evaluated else None
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError) as error:
         raise refusal("It was made by another version of Apprentice, or is damaged.") from error
     return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive)
-
-
-def _is_number(key: str, value: object) -> bool:
-    """Whether a result is a number that can be shown: a step, or what fits into a float."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53
-    return whole or (isinstance(value, float) and math.isfinite(value) and not key.endswith("step"))
 
 
 def _check_learned(folder: Path, spec: RunSpec) -> None:

@@ -16,8 +16,11 @@ def _filled(template: str, **values: str) -> str:
 def with_transformers(
     form: str, base: str, instruction: str = "", folder: str = ".", renamed: Mapping[str, str] | None = None
 ) -> str:
-    """Answers one question with the "merged" model in `folder`, or with the "adapter" there on the model with the id
-    `base`. renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py)."""
+    """Answers one question with what was exported to `folder`.
+
+    form: "merged" for a model, or "adapter"
+    base: the id of the model on which an adapter is
+    renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py)"""
     loaded = json.dumps(base) if form == "adapter" else "folder"
     names, first = "AutoModelForCausalLM, AutoTokenizer", ""
     if renamed:

@@ -92,20 +92,16 @@ def _lock(folder: Path, model: Path, timeout: float = -1) -> FileLock:
 
 
 def key(model: Path) -> str:
-    """Names the model in the folder `model` as it is now: differs from that of any other model or version."""
-    return f"{_key(model)}-{_version(model)}"
-
-
-def _key(model: Path) -> str:
-    """Names the model in the folder `model`, whatever its version: always 16 hexadecimal digits."""
-    return hashlib.sha256(str(model.resolve()).encode()).hexdigest()[:16]
-
-
-def _version(model: Path) -> str:
-    """Differs when the model's files do, judging by their names, sizes and times."""
+    """Names the model in the folder `model` as it is now: differs from that of any other model or version, judging by
+    the names, sizes and times of its files."""
     sha = hashlib.sha256()
     for file in sorted(model.iterdir()):
         if file.is_file() and file.suffix in (".safetensors", ".json", ".jinja"):
             stat = file.stat()
             sha.update(f"{file.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-    return sha.hexdigest()[:12]
+    return f"{_key(model)}-{sha.hexdigest()[:12]}"
+
+
+def _key(model: Path) -> str:
+    """Names the model in the folder `model`, whatever its version: always 16 hexadecimal digits."""
+    return hashlib.sha256(str(model.resolve()).encode()).hexdigest()[:16]

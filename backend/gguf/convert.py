@@ -80,9 +80,12 @@ def _known_architectures() -> frozenset[str]:
 
 
 def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16", name: str = "") -> None:
-    """Convert the safetensors model in the folder `model` to the GGUF file `out`. poll: called meanwhile; may raise.
-    kind: one of BY_CONVERTER. name: of the model in the file; the default: one that the converter makes up. Raises
-    MissingPart without the converter, UnsupportedModel, ExportFailed."""
+    """Convert the safetensors model in the folder `model` to the GGUF file `out`. Raises MissingPart without the
+    converter, UnsupportedModel, ExportFailed.
+
+    poll: called twice a second meanwhile; what it raises ends the work
+    kind: one of BY_CONVERTER
+    name: of the model in the file; the default: one that the converter makes up"""
     model_folder.check(model)
     arguments = [str(model), "--outfile", str(out), "--outtype", kind.lower()]
     arguments += ["--model-name", name] if name else []
@@ -93,9 +96,11 @@ def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind
 
 
 def quantize(f16: Path, out: Path, kind: str, poll: Callable[[], None] | None = None) -> None:
-    """Quantize the F16 file `f16` to `out`. kind: one of TYPES. poll: as in `convert`. llama.cpp uses a larger type
-    for weights whose width is not a multiple of 256, which the K types need. Raises MissingPart without
-    llama-cpp-python, ExportFailed."""
+    """Quantize the F16 file `f16` to `out`. llama.cpp uses a larger type for weights whose width is not a multiple of
+    256, which the K types need. Raises MissingPart without llama-cpp-python, UnsupportedModel, ExportFailed.
+
+    kind: one of TYPES
+    poll: as in `convert`"""
     require_quantizer()
     arguments = ["-m", "backend.gguf.convert", str(f16), str(out), str(TYPES[kind])]
     _check(child_process.run(arguments, _OFFLINE, poll=poll), out, f"The GGUF file could not be quantized ({kind}).")

@@ -29,8 +29,10 @@ class Unsupported(ExportFailed):
 
 
 def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
-    """Write the adapter in the folder `adapter` to `out`. model: the folder of its base model; base: the GGUF file of
-    that model. Raises Unsupported, MissingPart."""
+    """Write the adapter in the folder `adapter` to `out`. Raises Unsupported, MissingPart.
+
+    model: the folder of its base model
+    base: the GGUF file of that model"""
     import gguf
 
     model_folder.check_adapter(adapter)
@@ -97,7 +99,10 @@ def _row_order(base: Path, stored: Packed, weights: Tensors, name: str, heads: l
     numbers, size = gguf.GGML_QUANT_SIZES[kind]
     packed = numpy.memmap(base, numpy.uint8, "r", stored.begin, (rows, columns // numbers * size))
     values = gguf.quants.dequantize(packed[some], kind)
-    orders = [numpy.arange(rows), *(_interleaved(rows, count) for count in heads if rows % (2 * count) == 0)]
+    unchanged = numpy.arange(rows)
+    # The Llama converter lets the two halves of each head alternate (rotary positions).
+    halves = (unchanged.reshape(count, 2, -1) for count in heads if rows % (2 * count) == 0)
+    orders = [unchanged, *(order.swapaxes(1, 2).reshape(-1) for order in halves)]
     for order in orders:
         expected = weights.read(name, start + order[some])
         if expected.shape == values.shape:
@@ -105,13 +110,6 @@ def _row_order(base: Path, stored: Packed, weights: Tensors, name: str, heads: l
             if distance < _TOLERANCE:
                 return start + order
     raise _unsupported(f"{name} has its rows in an order of its own")
-
-
-def _interleaved(rows: int, heads: int) -> Any:
-    """The rows as the Llama converter orders them: the two halves of each head alternate (rotary positions)."""
-    import numpy
-
-    return numpy.arange(rows).reshape(heads, 2, rows // heads // 2).swapaxes(1, 2).reshape(-1)
 
 
 def _unsupported(why: str) -> Unsupported:

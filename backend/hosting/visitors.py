@@ -106,11 +106,10 @@ class Visitors:
         """Who has to leave for a new visitor: of those who made nothing, the one who was away longest. None where
         there is room, or nobody to leave."""
         crowd = [] if self.folder(visitor).is_dir() else self._crowd(visitor)
-        longest_away = sorted(crowd, key=lambda other: self._seen.get(other, 0.0))
-        return next(filter(self._made_nothing, longest_away), None)
-
-    def _made_nothing(self, visitor: str) -> bool:
-        return not any(any((self.folder(visitor) / name).glob("[!.]*")) for name in ("runs", "datasets", "exports"))
+        for other in sorted(crowd, key=lambda other: self._seen.get(other, 0.0)):
+            if not any(any((self.folder(other) / name).glob("[!.]*")) for name in ("runs", "datasets", "exports")):
+                return other
+        return None
 
     def note_address(self, visitor: str, address: str) -> None:
         """Remembers from where a visitor came last."""
@@ -148,8 +147,8 @@ class Visitors:
         visit, unless it is None. Raises OSError."""
         with self._lock:
             replace_file(self.folder(visitor), self.root / f"{_LEAVING}{secrets.token_hex(8)}")
-            for known in (self._touched, self._seen):
-                known.pop(visitor, None)
+            for times in (self._touched, self._seen):
+                times.pop(visitor, None)
         if why:
             self.note_loss(visitor, why)
 
@@ -168,20 +167,16 @@ class Visitors:
                 f"Your examples and models take {format_size(self._limits.visitor_disk)}, which is the limit here.",
                 f"Delete a run under My models, or some examples. {_AGAIN}",
             )
-        if self._disk_of_all() >= self._limits.disk:
+        at, used = self._measured
+        if time.monotonic() - at > _MEASURE:
+            used = disk_mib(self.root)
+            self._measured = time.monotonic(), used
+        if used >= self._limits.disk:
             raise NotInDemo(
                 "This demo is out of disk space.",
                 f"Everybody's work together takes {format_size(self._limits.disk)}, which is the limit here.",
                 f"Come back later: what others made is deleted some time after they leave. {_AGAIN}",
             )
-
-    def _disk_of_all(self) -> float:
-        """The disk space of all visitors in MiB, measured at most twice a minute."""
-        at, used = self._measured
-        if time.monotonic() - at > _MEASURE:
-            used = disk_mib(self.root)
-            self._measured = time.monotonic(), used
-        return used
 
     # Lost work
 

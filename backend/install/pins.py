@@ -56,8 +56,8 @@ def lock() -> Iterator[tuple[Path, int]]:
         python = Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
         versions = [f"--python-version={OLDEST[0]}.{OLDEST[1]}", "--fork-strategy=fewest"]
-        found = _resolve(python, everything, "--universal", *versions)
-        pins = sorted([*filter(_has_pin, found), torch_bound(found), model])
+        resolved = _resolve(python, everything, "--universal", *versions)
+        pins = sorted([*filter(_has_pin, resolved), torch_bound(resolved), model])
         yield _write(CONSTRAINTS, HEADER, pins)
 
         allowed = Path(folder) / "allowed.txt"

@@ -43,5 +43,5 @@ def cause(code: int, output: str) -> str:
     below 0, or Windows' status. output: what it printed."""
     if code == -signal.SIGILL or code & 0xFFFFFFFF == _ILLEGAL_INSTRUCTION:
         return _OLD_PROCESSOR
-    known = next((words for pattern, words in _CAUSES if pattern.search(output)), "")
-    return known or f"PyTorch was installed, but it can't be loaded:\n{output[-1500:].strip() or f'exit code {code}'}"
+    meaning = next((text for pattern, text in _CAUSES if pattern.search(output)), "")
+    return meaning or f"PyTorch was installed, but it can't be loaded:\n{output[-1500:].strip() or f'exit code {code}'}"

@@ -65,6 +65,7 @@ class Endpoint:
         self._slots, self._turns = slots, asyncio.Semaphore(slots)
         self._lock = threading.Lock()
         self._created = int(time.time())
+        nothing = f"There is nothing at this address. Use {', '.join(('/v1/models', *requests.PATHS))}."
         cors = Middleware(
             CORSMiddleware,
             allow_origins=["null", *origins],  # null: a file, such as the web form
@@ -78,7 +79,7 @@ class Endpoint:
                 Route("/v1/models", self._models),
                 Route("/v1/models/{name:path}", self._models),
                 *(Route(path, self._ask, methods=["POST"]) for path in requests.PATHS),
-                Route("/{path:path}", _nothing_here, methods=["GET", "POST"]),
+                Route("/{path:path}", lambda _: _error(404, nothing), methods=["GET", "POST"]),
             ],
             middleware=[cors],
         )
@@ -261,10 +262,6 @@ async def _body(request: Request) -> bytes:
 
 def _wrong_key() -> Response:
     return _error(401, _WRONG_KEY, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
-
-
-def _nothing_here(request: Request) -> Response:
-    return _error(404, f"There is nothing at this address. Use {', '.join(('/v1/models', *requests.PATHS))}.")
 
 
 def _sentence(error: Exception) -> str:

@@ -2,7 +2,6 @@
 with its name. Formats: https://platform.openai.com/docs/api-reference"""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,11 @@ def _asked(path: str, given: Any, able: Abilities) -> Asked:
     for needed in {"messages", "prompt", "input"} & fields.keys() - body.keys():
         raise BadField(needed, "is missing.", next=f"Send {needed}.")
     if path != COMPLETIONS:
-        _require_no_marks(body, able.marks)
+        for name in ("messages", "input", "instructions", "tools"):
+            # llama.cpp's server reads control tokens out of a message's text.
+            text = json.dumps(body.get(name, ""), ensure_ascii=False)
+            if mark := next((mark for mark in able.marks if mark in text), None):
+                raise BadField(name, f"contains {mark}, which controls this model.", next="Write it differently.")
         _complete(body, able)
     limit = body.pop("max_completion_tokens", None) or body.get(_LIMIT[path])
     return Asked(path, {**body, "model": able.name, _LIMIT[path]: limit or DEFAULT_ANSWER}, functions)
@@ -197,20 +200,21 @@ def _with_forced_function(path: str, given: dict[str, Any], able: Abilities) -> 
     if path != CHAT or not able.whole or not isinstance(tools, list) or choice is None:
         return given, ()
     functions = [function for tool in tools for function in _functions(tool)]
-    if not all(isinstance(one.get("name"), str) and one["name"] for one in functions):
+    if not all(isinstance(function.get("name"), str) and function["name"] for function in functions):
         raise BadField("tools", "has a function without a name.", next="Give each function a name.")
-    named = next((one.get("name", "") for one in _functions(choice)), None)
-    chosen = [one for one in functions if named in (None, one["name"])]
+    named = next((function.get("name", "") for function in _functions(choice)), None)
+    chosen = [function for function in functions if named in (None, function["name"])]
     if choice not in ("auto", "none") and not (chosen and (named or choice == "required")):
         raise BadField("tool_choice", "is not auto or none, and asks for no function that is in tools.")
     if choice in ("auto", "none") or (len(chosen) > 1 and not able.tools):
         return given, ()
-    calls = {"anyOf": [_call(number, one) for number, one in enumerate(chosen)]}
+    calls = {"anyOf": [_call(number, function) for number, function in enumerate(chosen)]}
     schema = calls if len(chosen) > 1 else chosen[0].get("parameters") or {"type": "object"}
     shown: dict[str, Any] = dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls"))
     if able.tools:
-        shown = {"tools": [{"type": "function", "function": one} for one in chosen], "tool_choice": "none"}
-    return {**given, **shown, "response_format": _schema_format("tools", schema)}, tuple(one["name"] for one in chosen)
+        shown = {"tools": [{"type": "function", "function": function} for function in chosen], "tool_choice": "none"}
+    names = tuple(function["name"] for function in chosen)
+    return {**given, **shown, "response_format": _schema_format("tools", schema)}, names
 
 
 def _call(number: int, function: dict[str, Any]) -> dict[str, Any]:
@@ -225,14 +229,6 @@ def _functions(tool: Any) -> list[dict[str, Any]]:
     """The function that a tool describes, in the form of either path; [] for anything else."""
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     return [function] if isinstance(function, dict) else []
-
-
-def _require_no_marks(body: Mapping[str, Any], marks: tuple[str, ...]) -> None:
-    """llama.cpp's server reads control tokens out of a message's text."""
-    for name in ("messages", "input", "instructions", "tools"):
-        text = json.dumps(body.get(name, ""), ensure_ascii=False)
-        if mark := next((mark for mark in marks if mark in text), None):
-            raise BadField(name, f"contains {mark}, which controls this model.", next="Write it differently.")
 
 
 def _complete(body: dict[str, Any], able: Abilities) -> None:

@@ -232,7 +232,7 @@ def build(name, device, dtype, kind="NO"):
     """The model with its trainable weights in float32: an adapter (on a 4-bit base for QLoRA), or all of it.
 
     kind: accelerate's name of the engine. DeepSpeed keeps a copy in float32 by itself; FSDP divides 4-bit weights
-    only where they are stored as numbers with a fraction.
+        only where they are stored as numbers with a fraction.
     """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -376,8 +376,9 @@ def finite(numbers):
 def pack(options, before, saved, rows, seconds):
     """Writes the zip file that Apprentice imports: the run as it was exported, what it has learned, and its losses.
 
-    before: last_changes of the result's folder before training; what is unchanged is not of this result. saved: the
-    step whose weights are in the result. rows: the number of examples it learned from.
+    before: last_changes of the result's folder before training; what is unchanged is not of this result
+    saved: the step whose weights are in the result
+    rows: the number of examples it learned from
     """
     lines = [json.loads(line) for line in (options.out / "losses.jsonl").read_text("utf-8").splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -461,13 +462,13 @@ def main():
     def compute_reference_logprobs(pairs):
         """Stores the log-probabilities of both answers of each pair before training."""
         numbers = {id(row): number for number, row in enumerate(pairs)}
-        found = []
+        computed = []
         model.eval()
         with torch.no_grad():
             for part, weight in micro_batches(pairs, engine):
                 logprobs = answer_logprobs(model, part, engine).T.tolist()
-                found += zip([numbers[id(row)] for row in part], logprobs, strict=True) if weight else []
-        for number, logprobs in gather_object(found):
+                computed += zip([numbers[id(row)] for row in part], logprobs, strict=True) if weight else []
+        for number, logprobs in gather_object(computed):
             pairs[number][0]["reference"], pairs[number][1]["reference"] = logprobs
 
     planned = list(islice(steps(train, len(general)), options.steps))
