@@ -98,16 +98,21 @@ def cluster_bootstrap(
     """
     if not a or not len(a) == len(b) == len(clusters):
         raise ValueError("scores and clusters need one entry for each item, and at least one item")
-    grouped: dict[object, list[float]] = {}
-    for of_a, of_b, cluster in zip(a, b, clusters, strict=True):
-        grouped.setdefault(cluster, []).append(of_a - of_b)
-    means = [fmean(differences) for differences in grouped.values()]
+    means = list(cluster_means([of_a - of_b for of_a, of_b in zip(a, b, strict=True)], clusters).values())
     if len(means) < 2:
         return means[0], -math.inf, math.inf
     draw = random.Random(seed)  # noqa: S311 (no secret)
     resampled = sorted(fmean(draw.choices(means, k=len(means))) for _ in range(_RESAMPLES))
     cut = (1 - confidence) / 2
     return fmean(means), _quantile(resampled, cut), _quantile(resampled, 1 - cut)
+
+
+def cluster_means(scores: Sequence[float], clusters: Sequence[object]) -> dict[object, float]:
+    """The mean score of each cluster."""
+    grouped: dict[object, list[float]] = {}
+    for score, cluster in zip(scores, clusters, strict=True):
+        grouped.setdefault(cluster, []).append(score)
+    return {cluster: fmean(of_items) for cluster, of_items in grouped.items()}
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

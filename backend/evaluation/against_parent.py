@@ -46,9 +46,11 @@ def add_parent(
 ) -> EvaluationReport:
     """The report on the run in `run_folder`, and how its model compares with the previous version. Adds
     `against_parent`, the verdict on the new version; `parent`, what it rests on (None for a first version); an entry
-    in `comparisons`; and in `answers` what the previous version answered. asking: the evaluation of the new version.
-    Its models are given up before `load` is called. tuned: what the new version answered. load: loads what the
-    previous version learned; called only where its stored answers do not suffice."""
+    in `comparisons`; and in `answers` what the previous version answered.
+
+    asking: the evaluation of the new version; its models are given up before `load` is called
+    tuned: what the new version answered
+    load: loads what the previous version learned; called only where its stored answers do not suffice"""
     spec = local.read_run(run_folder)
     if spec.descent is None:
         return report.model_copy(update={"against_parent": "not_measured", "parent": None})

@@ -68,10 +68,12 @@ class AnswersSoFar:
         *,
         general: bool = False,
     ) -> list[Answer]:
-        """The answers to `prompts`, in their order; the model in `pane` is asked for those that are not known. limit:
-        tokens of an answer. each: called with the number of answers so far; what it raises ends the work. enough: see
-        `Engine.answer_all`; it depends on the prompt and the limit alone. general: whether the prompts are those of
-        the app, not of a dataset."""
+        """The answers to `prompts`, in their order; the model in `pane` is asked for those that are not known.
+
+        limit: tokens of an answer
+        each: called with the number of answers so far; what it raises ends the work
+        enough: see `Engine.answer_all`; it depends on the prompt and the limit alone
+        general: whether the prompts are those of the app, not of a dataset"""
         answers = [self.get(pane, prompt, limit, general=general) for prompt in prompts]
         missing = [number for number, answer in enumerate(answers) if answer is None]
         for start in range(0, len(missing), _AT_ONCE):
@@ -100,10 +102,10 @@ class AnswersSoFar:
     ) -> None:
         """Saves answers. A full disk costs only the time to ask again."""
         file = self._file_of(pane, general)
-        known = self._known[file]
-        known |= {self._key(file, pane, prompt, limit): answer for prompt, answer in zip(prompts, answers, strict=True)}
+        keys = [self._key(file, pane, prompt, limit) for prompt in prompts]
+        self._known[file] |= zip(keys, answers, strict=True)
         if file:
-            newest = list(known.items())[-_MOST:]
+            newest = list(self._known[file].items())[-_MOST:]
             try:
                 if file == self._general:
                     file.parent.mkdir(parents=True, exist_ok=True)

@@ -40,10 +40,12 @@ def findings(
     wrong: Sequence[bool],
     strange: Sequence[bool],
 ) -> list[Finding]:
-    """The faults of a model's answers, the most telling first. All but `train` are in the order of `items`. items:
-    the questions. train: items whose answers might be recited. texts: the answers. ended: whether each answer ended,
-    or was cut where it should have ended. wrong: which answers are not right: a right one is never called a fault.
-    strange: which answers are gibberish."""
+    """The faults of a model's answers (`texts`), the most telling first. All but `train` are in the order of `items`.
+
+    train: items whose answers might be recited
+    ended: whether each answer ended, or was cut only because the right one is as long
+    wrong: which answers are not right: a right one is never called a fault
+    strange: which answers are gibberish"""
     possible = {normalize(item.answer) for item in items}
     learned = {normalize(item.answer): item.answer for item in train if normalize(item.answer) not in possible}
     everything = range(len(items))
@@ -126,8 +128,11 @@ def cut_short(run: RunSpec, steps: int) -> str:
 def with_next_step(
     report: EvaluationReport, falling: bool | None = None, *, stopped: bool = False, cut: str = ""
 ) -> EvaluationReport:
-    """The report with its next step, in a sentence and as a code. falling: see `still_falling`. stopped: by the
-    person. cut: what `cut_short` says."""
+    """The report with its next step, in a sentence and as a code.
+
+    falling: see `still_falling`
+    stopped: by the person
+    cut: what `cut_short` says"""
     kind, step = _next_step(report, falling)
     if (stopped or cut) and kind in _TOO_BRIEF and falling is not False:
         fault, kind = _WORDS[kind], "cut_short" if cut else "continue"

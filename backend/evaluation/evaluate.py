@@ -44,10 +44,13 @@ class Evaluation:
         usual: Sequence[str] = (),
         form: str = "",
     ) -> EvaluationReport:
-        """The report; it has no settings to train again with and no comparison with a previous version. baselines:
-        also the base with the best prompt, and with examples, which it also has where their answers are known. facts:
-        also the base with these in its prompt. keep_general: the setting of the run, None where it has no effect.
-        usual: see `general.check`. form: of the examples' answers, a JSON schema; "" for none."""
+        """The report; it has no settings to train again with and no comparison with a previous version.
+
+        baselines: also the base with the best prompt and with examples, which it has anyway where answers are known
+        facts: also the base with these in its prompt
+        keep_general: the setting of the run, None where it has no effect
+        usual: see `general.check`
+        form: of the examples' answers, a JSON schema; "" for none"""
         asking, prefers = self.asking, self.asking.measure.name == "preference"
         systems = {BASE: asking.base(), TUNED: asking.tuned()}
         if asking.train and not prefers and (baselines or asking.has_tried_prompts()):

@@ -57,12 +57,15 @@ def check(
     keep_general: float | None = None,
     usual: Sequence[str] = (),
 ) -> GeneralCheck:
-    """Compare the general knowledge of the tuned and the base model. models: both of them. progress: gets done and
-    total. so_far: answers that need not be asked again. measure: of the task, None for one without questions.
-    learned: the answers of the training examples. keep_general: the setting of the run, None where it has no effect.
-    usual: more of what the base model answers to other things."""
+    """Compare the general knowledge of the tuned and the base model.
+
+    progress: gets done and total
+    measure: of the task, None for one without questions
+    learned: the answers of the training examples
+    keep_general: the setting of the run, None where it has no effect
+    usual: more of what the base model answers to other things"""
     asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
-    total, known = 2 * len(asked), set(map(normalize, learned))
+    total, labels = 2 * len(asked), set(map(normalize, learned))
     answers = {BASE: ask(models, BASE, so_far, lambda done: progress(done, total))}
     in_form = _form(measure, learned, [*(answer.text for answer in answers[BASE]), *usual])
     graded = measure is not None and measure.graded  # a phrase of the task's may still follow
@@ -77,7 +80,7 @@ def check(
 
     def settled(number: int, written: Sequence[int]) -> bool:
         """Whether another prompt is answered: whatever follows, it is not in the form of the task."""
-        return looping(number, written) or not _may_begin(models.decode(written), measure, known)
+        return looping(number, written) or not _may_begin(models.decode(written), measure, labels)
 
     answers[TUNED] = ask(models, TUNED, so_far, lambda done: progress(total // 2 + done, total), enough, settled)
     texts = {pane: [answer.text for answer in given] for pane, given in answers.items()}
@@ -112,7 +115,7 @@ def check(
 def ask(
     models: Models, pane: str, so_far: AnswersSoFar, progress: Each, enough: Enough = looping, settled: Enough = looping
 ) -> list[Answer]:
-    """The answers of the model in `pane` to all prompts. enough: for those to questions; settled: to the others."""
+    """The answers of the model in `pane` to all prompts: to questions until `enough`, to the others until `settled`."""
     count, opening = len(questions()), models.opening()  # it begins at once, also where it would think aloud first
     ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in prompts()]
     short = so_far.ask(models, pane, ids[:count], LIMIT, progress, enough, general=True)
@@ -138,26 +141,26 @@ def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]
     if openings := _OPENINGS.get(measure.name):
         return lambda text: text.lstrip().startswith(openings)
     if measure.name in ("label", "exact"):
-        known = set(map(normalize, learned))
-        return lambda text: normalize(text) in known
+        labels = set(map(normalize, learned))
+        return lambda text: normalize(text) in labels
     usual = [_words(text) for text in base]
 
     def is_own(phrase: str) -> bool:
         wanted = _words(phrase)
-        said = fmean(wanted in text for text in usual)
-        return not said if len(wanted.split()) == 1 else said * _RARER <= signs.share_with(phrase, learned)
+        share = fmean(wanted in text for text in usual)
+        return not share if len(wanted.split()) == 1 else share * _RARER <= signs.share_with(phrase, learned)
 
     phrases = list(filter(is_own, signs.own_phrases(learned)))
     return (lambda text: any(signs.share_with(phrase, [text]) for phrase in phrases)) if phrases else None
 
 
-def _may_begin(text: str, measure: Measure | None, known: Collection[str]) -> bool:
-    """Whether an answer that begins with `text` may yet have the form of the normalized ones, as `_form` sees it."""
+def _may_begin(text: str, measure: Measure | None, labels: Collection[str]) -> bool:
+    """Whether an answer that begins with `text` may yet have the form of `labels`, normalized, as `_form` sees it."""
     if measure is None or measure.name not in (*_OPENINGS, "label", "exact"):
         return True
     text = text.rstrip("\ufffd")  # a part of a character
     begun = text.lstrip() if measure.name in _OPENINGS else normalize(f"{text}a")[:-1]  # more follows its last mark
-    return any(begun.startswith(one) or one.startswith(begun) for one in _OPENINGS.get(measure.name, known))
+    return any(begun.startswith(form) or form.startswith(begun) for form in _OPENINGS.get(measure.name, labels))
 
 
 def _drift(models: Models, asked: Sequence[str], base: Sequence[Answer]) -> float | None:

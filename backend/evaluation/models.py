@@ -59,7 +59,7 @@ class Models:
     def answer(
         self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping, form: str = ""
     ) -> list[Answer]:
-        """See `Engine.answer_all`. limit: tokens of an answer."""
+        """See `Engine.answer_all`, with answers of at most `limit` tokens."""
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
         answers = self._engine.answer_all(pane, prompts, room, each, enough, form)
         return [Answer(self.decode(answer.ids), answer.ended) for answer in answers]
@@ -99,16 +99,21 @@ def choose_engine(
     workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Progress, *, texts: bool = False
 ) -> str:
     """The engine that the chat would use for a model and for all that was trained on it, so that those that are
-    compared answer in the same one. model: the model's folder. tuned: the folders of what was trained on it.
-    progress: what it raises ends the work. texts: the probability of every word is wanted, for which llama.cpp takes
-    a step each."""
+    compared answer in the same one.
+
+    model: the model's folder
+    tuned: the folders of what was trained on it
+    texts: the probability of every word is wanted, for which llama.cpp takes a step each"""
     return LLAMA if not texts and llama_probe.holds(workspace, model, tuned, progress) else TORCH
 
 
 def load(workspace: Workspace, engine: str, model: Path, tuned: Path | None = None, precision: str = "") -> Models:
-    """A model and what was trained on it. Raises MissingPart, NotEnough, ChatFailed. engine: the name of the engine
-    that answers. model: the model's folder. tuned: the folder of what was trained, None for the base alone.
-    precision: in which transformers computes on the processor; "": the fastest, on the fastest device."""
+    """A model and what was trained on it. Raises MissingPart, NotEnough, ChatFailed.
+
+    engine: the name of the engine that answers
+    model: the model's folder
+    tuned: the folder of what was trained, None for the base alone
+    precision: in which transformers computes on the processor; "": the fastest, on the fastest device"""
     if engine == LLAMA:
         return Models(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)
     import torch

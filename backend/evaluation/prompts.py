@@ -92,12 +92,12 @@ class WordSearch:
     def best(self, question: str, most: int) -> list[tuple[int, float]]:
         """The numbers of at most `most` texts with their scores, the best first; 0 where no word is shared."""
         wanted = set(_words(question))
-        scores = [self._score(words, wanted) for words in self._words]
+        scores = []
+        for words in self._words:
+            length = _K1 * (1 - _B + _B * words.total() / self._mean)
+            shared = wanted & words.keys()
+            scores.append(sum(self._idf[word] * words[word] * (_K1 + 1) / (words[word] + length) for word in shared))
         return [(at, scores[at]) for at in sorted(range(len(scores)), key=lambda at: -scores[at])[:most]]
-
-    def _score(self, words: Counter[str], wanted: set[str]) -> float:
-        length = _K1 * (1 - _B + _B * words.total() / self._mean)
-        return sum(self._idf[word] * words[word] * (_K1 + 1) / (words[word] + length) for word in wanted & words.keys())
 
 
 class NearestExamples:

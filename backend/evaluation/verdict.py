@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from backend.records.evaluation import AgainstPrompt, Comparison, Verdict
-from backend.statistics import SIGNIFICANT, cluster_bootstrap, mcnemar_exact, wilson_interval
+from backend.statistics import SIGNIFICANT, cluster_bootstrap, cluster_means, mcnemar_exact, wilson_interval
 
 MARGIN = 0.1  # stated beforehand: a prompt that is at most this much worse or better does the same job
 Scores = Mapping[str, Sequence[float]]  # by system, one for each item
@@ -12,11 +12,13 @@ FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.lea
 
 
 def compare(a: str, b: str, scores: Scores, clusters: list[int], *, graded: bool, largest: float = 1.0) -> Comparison:
-    """Whether `a` scores better than `b`. Raises ValueError for no items. clusters: the cluster of each item. Right
-    or wrong: it is won by the system that has more of its items right. graded: whether scores may have any value,
-    instead of 0 and 1. largest: the largest possible difference."""
+    """Whether `a` scores better than `b`. Raises ValueError for no items.
+
+    clusters: of each item; with right and wrong answers, one is won by the system that has more of its items right
+    graded: whether scores may have any value, instead of 0 and 1
+    largest: the largest possible difference"""
     difference, low, high = cluster_bootstrap(scores[a], scores[b], clusters)
-    mean = {name: _by_cluster(scores[name], clusters) for name in (a, b)}
+    mean = {name: cluster_means(scores[name], clusters) for name in (a, b)}
     count = len(mean[a])
     if graded:
         p, shown, better = None, count >= FEWEST and (low > 0 or high < 0), difference > 0
@@ -51,10 +53,3 @@ def mean_score(scores: Sequence[float], clusters: Sequence[int], *, graded: bool
         return cluster_bootstrap(scores, [0.0] * len(scores), clusters)
     share, count = fmean(scores), len(set(clusters))
     return (share, *wilson_interval(round(share * count), count))
-
-
-def _by_cluster(scores: Sequence[float], clusters: Sequence[int]) -> dict[int, float]:
-    grouped: dict[int, list[float]] = {}
-    for score, cluster in zip(scores, clusters, strict=True):
-        grouped.setdefault(cluster, []).append(score)
-    return {cluster: fmean(of_items) for cluster, of_items in grouped.items()}

@@ -62,9 +62,9 @@ def _schema(values: list[Any]) -> Schema:
     objects = [value for value in values if isinstance(value, dict)]
     if objects:
         names = list(objects[0])
-        if any(list(one) != names for one in objects):
+        if any(list(value) != names for value in objects):
             raise ValueError("objects of several forms")
-        properties = {name: _schema([one[name] for one in objects]) for name in names}
+        properties = {name: _schema([value[name] for value in objects]) for name in names}
         schemas.append({"type": "object", "properties": properties, "required": names, "additionalProperties": False})
     if list in kinds:
         items = [item for value in values if isinstance(value, list) for item in value]

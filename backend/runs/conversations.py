@@ -33,36 +33,32 @@ def write_conversations(
 
 def read_conversations(run_folder: Path, part: Part) -> list[Conversation]:
     """The conversations of a part, [] where the run has none. Raises OSError, ValueError for a damaged file."""
-    return [_conversation(value) for value in _values(run_folder, part)]
+    chats = _values(run_folder, part, "messages")
+    if not all(_are_objects(chat) and all(isinstance(message.get("role"), str) for message in chat) for chat in chats):
+        raise ValueError("A line holds no conversation.")
+    return chats
 
 
 def read_tools(run_folder: Path, part: Part) -> list[Tools]:
     """The tools of each conversation of a part, None where it offers none. Raises like `read_conversations`."""
-    return [_tools(value) for value in _values(run_folder, part)]
+    offered = _values(run_folder, part, "tools")
+    if not all(tools is None or _are_objects(tools) for tools in offered):
+        raise ValueError("A line holds no tools.")
+    return offered
 
 
-def _values(run_folder: Path, part: str) -> list[Any]:
+def _values(run_folder: Path, part: str, name: str) -> list[Any]:
+    """The value of this name in each line of a file, None where there is none; [] without the file."""
     try:
         text = _path(run_folder, part).read_text("utf-8")
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in text.split("\n") if line]
+    lines = (json.loads(line) for line in text.split("\n") if line)
+    return [line.get(name) if isinstance(line, dict) else None for line in lines]
 
 
-def _tools(value: Any) -> Tools:
-    tools = value.get("tools") if isinstance(value, dict) else None
-    if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
-        raise ValueError("A line holds no tools.")
-    return tools
-
-
-def _conversation(value: Any) -> Conversation:
-    messages = value.get("messages") if isinstance(value, dict) else None
-    if not isinstance(messages, list) or not all(
-        isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages
-    ):
-        raise ValueError("A line holds no conversation.")
-    return messages
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def write_texts(run_folder: Path, texts: Iterable[str]) -> None:
@@ -74,12 +70,9 @@ def write_texts(run_folder: Path, texts: Iterable[str]) -> None:
 
 def read_texts(run_folder: Path) -> list[str]:
     """The plain texts that judge a run, [] where it has none. Raises OSError, ValueError for a damaged file."""
-    texts = []
-    for value in _values(run_folder, TEXTS):
-        text = value.get("text") if isinstance(value, dict) else None
-        if not isinstance(text, str):
-            raise ValueError("A line holds no text.")
-        texts.append(text)
+    texts = _values(run_folder, TEXTS, "text")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("A line holds no text.")
     return texts
 
 

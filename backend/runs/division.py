@@ -34,7 +34,8 @@ def divided(
     rows: Sequence[Row], split: Split, before: Iterable[Divided] = (), *, continues: bool = False
 ) -> list[Divided]:
     """The sides of rows, and of those of the version before that are no longer among them and may come back.
-    continues: whether this version starts from the weights of the one before."""
+
+    continues: whether this version starts from the weights of the one before"""
     choosing = {*split.validation} - {*split.judging}
     sides: list[tuple[Role, Collection[int]]] = [
         ("train", split.train), ("choosing", choosing), ("judging", split.judging),
@@ -58,7 +59,7 @@ class Changes:
 
 
 def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train: Sequence[int]) -> Changes:
-    """The changes from one version to the next, which has `rows`. train: positions of `rows` that are learned."""
+    """The changes from one version to the next, which has `rows` and learns those at the positions `train`."""
     now, then = Counter(map(_text, rows)), Counter(_text(entry.row) for entry in before if not entry.gone)
     aside = {_text(entry.row) for entry in before if entry.side != "train" and not entry.gone}
     moved = sum(_text(rows[i]) in aside for i in train)

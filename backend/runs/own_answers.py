@@ -122,8 +122,8 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _shipped(spec: RunSpec) -> dict[str, str]:
-    known = spec.model.id == bundled.MODEL_ID and spec.settings.method != "qlora"
-    return _read(OF_BUNDLED) if known and spec.data.general_language == "en" else {}
+    is_bundled = spec.model.id == bundled.MODEL_ID and spec.settings.method != "qlora"
+    return _read(OF_BUNDLED) if is_bundled and spec.data.general_language == "en" else {}
 
 
 def _cache_file(workspace: Workspace, spec: RunSpec) -> Path:

@@ -43,8 +43,10 @@ def prepare_run(
     data_id: str = "",
     general_language: str = "en",
 ) -> PreparedRun:
-    """Tokenizes the rows of a dataset for a run. source: the file of the training rows. Raises BadInput, naming the
-    first such row, when a row can't be tokenized or has nothing to learn."""
+    """Tokenizes the rows of a dataset for a run. Raises BadInput, naming the first such row, when a row can't be
+    tokenized or has nothing to learn.
+
+    source: the file of the training rows"""
     train = pieces([rows[i] for i in split.train], tokenizer, settings)
     validation = pieces([rows[i] for i in split.validation], tokenizer, settings)
     sampled = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
@@ -50,6 +50,7 @@ class TokenRow:
 
 
 Tokens = Encoded | TokenRow  # a row to write: from `ChatTokenizer.encode`, or one read back
+Side = TypeVar("Side", Encoded, TokenRow)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class TokenRows(Sequence[TokenRow]):
     def __getitem__(self, index: int | slice) -> TokenRow | list[TokenRow]:
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
-        return token_row({name: _value(self.table[name][index]) for name in self.table.column_names})
+        cells = ((name, self.table[name][index]) for name in self.table.column_names)
+        return token_row({name: it.values.to_numpy() if hasattr(it, "values") else it.as_py() for name, it in cells})
 
     def with_general(self, rows: Sequence[Tokens]) -> TokenRows:
         """These rows, then `rows` as general ones."""
@@ -110,9 +112,9 @@ def token_row(columns: Mapping[str, Any], prefix: str = "") -> TokenRow:
     )
 
 
-def sides(rows: Sequence[TokenRow]) -> list[TokenRow]:
+def sides(rows: Sequence[Side]) -> list[Side]:
     """All sequences of `rows`: the rows and then, if they are pairs, their rejected sides in the same order."""
-    return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
+    return list(rows) + [row.rejected for row in rows if row.rejected is not None]
 
 
 def truncate(rows: Sequence[TokenRow], length: int) -> list[TokenRow]:
@@ -125,18 +127,14 @@ def _first(row: TokenRow, length: int) -> TokenRow:
     return replace(row, input_ids=ids, labels=labels, learned=int((labels != IGNORED).sum()), rejected=rejected)
 
 
-def sizes(train: Sequence[Tokens], validation: Sequence[Tokens]) -> dict[str, int]:
+def sizes(train: Sequence[Side], validation: Sequence[Side]) -> dict[str, int]:
     """The counts of rows and tokens in a `DataRef`; for pairs, the tokens of both sides."""
-
-    def all_of(rows: Sequence[Tokens]) -> list[Tokens]:
-        return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
-
     return {
         "train_rows": len(train),
         "validation_rows": len(validation),
-        "train_tokens": sum(side.tokens for side in all_of(train)),
-        "learned_tokens": sum(side.learned for side in all_of(train)),
-        "longest": max((side.tokens for side in all_of([*train, *validation])), default=0),
+        "train_tokens": sum(side.tokens for side in sides(train)),
+        "learned_tokens": sum(side.learned for side in sides(train)),
+        "longest": max((side.tokens for side in sides([*train, *validation])), default=0),
     }
 
 
@@ -190,10 +188,6 @@ def _table(rows: Sequence[Tokens]) -> Any:
         columns |= {"rejected_input_ids": [row.input_ids for row in worse]}
         columns |= {"rejected_labels": [row.labels for row in worse]}
     return pa.table(columns, schema=pa.schema([(name, pa.list_(pa.int32())) for name in columns]))
-
-
-def _value(scalar: Any) -> Any:
-    return scalar.values.to_numpy() if hasattr(scalar, "values") else scalar.as_py()
 
 
 def _damaged(why: str) -> TrainingFailed:

@@ -40,8 +40,8 @@ class Worker:
         if name == "document_pieces":
             text, lengths = arguments
             arguments = Row(0, 0, text=text), LengthLimits(*lengths)
-        found = getattr(self if name == "rows" else self._tokenizer, name)
-        return found(*arguments) if callable(found) else found
+        member = getattr(self if name == "rows" else self._tokenizer, name)
+        return member(*arguments) if callable(member) else member
 
     def try_once(self) -> None:
         """Uses both as any conversation does. A template may reject it, but not take all the memory."""
@@ -66,38 +66,34 @@ class Worker:
         instead of the learned runs."""
         made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
         try:
-            encoded = self._tokenizer.encode_rows(made)
+            encoded: Sequence[Encoded | BaseException] = self._tokenizer.encode_rows(made)
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
         if with_ids:
             whole = (row for row in encoded if isinstance(row, Encoded))
             self.ids = b"".join(part.tobytes() for row in whole for part in (row.input_ids, row.labels))
-        return [_counted(row, with_ids) if isinstance(row, Encoded) else _error(row) for row in encoded]
+        return [
+            [row.tokens, () if with_ids else TokenCount.of(row).runs, row.skipped_turns]
+            if isinstance(row, Encoded)
+            else _error(row)
+            for row in encoded
+        ]
 
-    def _row(self, row: Row) -> Encoded | ApprenticeError:
+    def _row(self, row: Row) -> Encoded | BaseException:
         try:
             return self._tokenizer.encode_rows([row])[0]
         except BaseException as error:
-            return _of(error)
-
-
-def _counted(row: Encoded, with_ids: bool) -> list[Any]:
-    return [row.tokens, () if with_ids else TokenCount.of(row).runs, row.skipped_turns]
-
-
-def _of(error: BaseException) -> ApprenticeError:
-    if isinstance(error, ApprenticeError):
-        return error
-    return BadInput(
-        "This model's tokenizer or chat template failed.",
-        f"It failed with: {type(error).__name__}.",
-        "Choose another model, or change the text.",
-    )
+            return error
 
 
 def _error(error: BaseException) -> list[str]:
-    told = _of(error)
-    return [type(told).__name__, told.what, told.why, told.next]
+    if not isinstance(error, ApprenticeError):
+        error = BadInput(
+            "This model's tokenizer or chat template failed.",
+            f"It failed with: {type(error).__name__}.",
+            "Choose another model, or change the text.",
+        )
+    return [type(error).__name__, error.what, error.why, error.next]
 
 
 def main(most: int) -> None:

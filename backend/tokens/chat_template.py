@@ -63,10 +63,12 @@ def render(
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
 ) -> str:
-    """The text that a chat template makes of a conversation. chat_template: in Jinja. messages: the conversation.
-    special_tokens: bos_token, eos_token and the like, by name. tools: that the conversation offers.
-    add_generation_prompt: whether the text ends where the model's answer begins. Raises BadInput, with the template's
-    own message as the reason, when it rejects the conversation or fails."""
+    """The text that a chat template makes of a conversation. Raises BadInput, with the template's own message as the
+    reason, when it rejects the conversation or fails.
+
+    chat_template: in Jinja
+    special_tokens: bos_token, eos_token and the like, by name
+    add_generation_prompt: whether the text ends where the model's answer begins"""
     try:
         return _compiled(chat_template).render(
             messages=messages,

@@ -47,8 +47,11 @@ class ChatTokenizer(PlainTokenizer):
         try:
             tokenizer = (folder / "tokenizer.json").read_text("utf-8")
             config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-            template_file = folder / "chat_template.jinja"
-            template = template_file.read_text("utf-8") if template_file.is_file() else _template_of(config)
+            template = config.get("chat_template") or ""
+            if (template_file := folder / "chat_template.jinja").is_file():
+                template = template_file.read_text("utf-8")
+            elif isinstance(template, list):
+                template = {item["name"]: item["template"] for item in template}.get("default", "")
             named = ((name, token) for name in _SPECIAL_NAMES if (token := config.get(name)))
             specials = {name: str(token["content"] if isinstance(token, Mapping) else token) for name, token in named}
         except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
@@ -57,7 +60,7 @@ class ChatTokenizer(PlainTokenizer):
                 f"{folder.name} has no usable tokenizer.json or tokenizer_config.json.",
                 "Prepare or download the model again.",
             ) from error
-        source = _Source.of(tokenizer, template, specials)
+        source = _Source.of(tokenizer, str(template), specials)
         if source.digests == (_BUNDLED_TOKENIZER, _BUNDLED_TEMPLATE):
             return cls(Tokenizer.from_str(tokenizer), template, specials)
         try:
@@ -136,25 +139,28 @@ class BoxedTokenizer(ChatTokenizer):
         self, rows: Iterable[Row], with_ids: bool, made: Callable[[TokenCount, array[int], array[int]], T]
     ) -> Iterator[T | ApprenticeError]:
         def answers(values: Sequence[Any], more: bytes = b"") -> list[T | ApprenticeError]:
-            ids, at, found = array("i", more), 0, list[T | ApprenticeError]()
+            ids, at, results = array("i", more), 0, list[T | ApprenticeError]()
             for value in values:
                 if isinstance(value[0], str):
-                    found.append(error_of(value))
+                    results.append(error_of(value))
                     continue
-                count = _count(*value)
+                tokens, runs, skipped = value
+                if tokens < 0:
+                    raise ValueError("fewer tokens than none")
+                count = TokenCount(int(tokens), tuple((int(start), int(end)) for start, end in runs), int(skipped))
                 labels, after = at + count.tokens, at + 2 * count.tokens
-                found.append(made(count, ids[at:labels], ids[labels:after]))
+                results.append(made(count, ids[at:labels], ids[labels:after]))
                 at = after
-            if len(found) != len(batch) or (with_ids and at != len(ids)):
+            if len(results) != len(batch) or (with_ids and at != len(ids)):
                 raise ValueError("too few answers, or too many")
-            return found
+            return results
 
         for batch in _batches(rows):
             asked = [(row.text, row.messages, row.tools) for row in batch]
             try:
                 yield from self._box.ask(answers, "rows", asked, with_ids)
             except ApprenticeError as error:
-                apart = (one for row in batch for one in self._rows([row], with_ids, made))
+                apart = (result for row in batch for result in self._rows([row], with_ids, made))
                 yield from [error] if len(batch) == 1 else apart
 
     def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
@@ -180,12 +186,6 @@ def _ids(answer: Sequence[Any]) -> list[int]:
     return list(map(int, answer))
 
 
-def _count(tokens: Any, runs: Any, skipped: Any) -> TokenCount:
-    if tokens < 0:
-        raise ValueError("fewer tokens than none")
-    return TokenCount(int(tokens), tuple((int(start), int(end)) for start, end in runs), int(skipped))
-
-
 def _pieces(answer: Sequence[Any]) -> list[Piece]:
     return [Piece(str(text), kind, int(tokens)) for text, kind, tokens in answer]
 
@@ -200,10 +200,3 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def _template_of(config: Mapping[str, Any]) -> str:
-    template = config.get("chat_template") or ""
-    if isinstance(template, list):
-        template = {item["name"]: item["template"] for item in template}.get("default", "")
-    return str(template)

@@ -44,10 +44,10 @@ def test_only_the_answers_are_learned(tiny_model: Path) -> None:
     row = Row(1, 1, [*question, message("assistant", "w3 w4")], [message("assistant", "w5")])
     (encoded,) = encode_pairs(tokenizer, [row])
     assert isinstance(encoded, Encoded)
-    labels = [[label for label in side.labels if label != IGNORED] for side in encoded.sides]
+    labels = [[label for label in side.labels if label != IGNORED] for side in sides([encoded])]
     assert [tokenizer.decode(ids, skip_special_tokens=False) for ids in labels] == ["w3 w4 <|end|>", "w5 <|end|>"]
     prompt = tokenizer.prompt_ids(question)
-    assert all([*side.input_ids][: len(prompt)] == prompt for side in encoded.sides)
+    assert all([*side.input_ids][: len(prompt)] == prompt for side in sides([encoded]))
 
 
 def prepared(model: Path, rows: Sequence[Row], **settings: Any) -> Any:
