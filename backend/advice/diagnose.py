@@ -25,8 +25,9 @@ _WAITING = 0.25  # share of the time that passes between steps
 def diagnose(
     steps: Sequence[StepEvent], evals: Sequence[EvalEvent], settings: TrainSettings, expected: float | None = None
 ) -> Verdict:
-    """The most serious finding about a run so far. steps, evals: in order. expected: the least tokens per second to
-    expect, computed from this machine's measured speed; None if it was not measured."""
+    """The most serious finding about a run so far, from its events in order.
+
+    expected: the least tokens per second to expect, by this machine's measured speed; None if it was not measured"""
     run = LossRules(steps, evals, settings)
     if not all(map(math.isfinite, [*run.losses, *run.validation])):
         return run.not_finite()

@@ -41,8 +41,10 @@ _PROCESSOR = 0.7e9
 def sort_key(
     entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, seconds: float | None = None
 ) -> tuple[float | bool, ...]:
-    """A sort key by the rule above; the best model has the greatest. available: the ids of the models that are here,
-    if no other can be downloaded. seconds: about how long training takes on a processor; None where unknown."""
+    """A sort key by the rule above; the best model has the greatest.
+
+    available: the ids of the models that are here, if no other can be downloaded
+    seconds: about how long training takes on a processor; None where unknown"""
     suits = _suits(entry, data, available)
     gpu = nvidia_gpu(hardware)
     if gpu is not None or hardware.unified_memory:

@@ -80,9 +80,11 @@ def why_recommended(
     slower: Entry | None = None,
     seconds: float | None = None,
 ) -> tuple[str, ...]:
-    """Why this model is recommended, or why none fits, in sentences. chosen: its settings, with what they need.
-    available: the ids of the models that are here, if no other can be downloaded. slower: a model that would do
-    better, but takes longer. seconds: about how long it trains on a processor; None where that is unknown."""
+    """Why this model is recommended, or why none fits, in sentences.
+
+    available: the ids of the models that are here, if no other can be downloaded
+    slower: a model that would do better, but takes longer
+    seconds: about how long it trains on a processor; None where that is unknown"""
     fit = chosen.estimate.fit
     if fit.badge == "no":
         return _nothing_fits(entry, chosen, hardware)

@@ -110,9 +110,11 @@ def recommend(
     rates: Rates | None = None,
     compare: bool = True,
 ) -> Recommendation:
-    """The model and settings for `hardware`, and the other models by how well they fit. available: the ids of the
-    installed models if no other can be downloaded. model_id: use this model. rates: the machine's measured speed, if
-    any. compare: list the other models too, which takes seconds. Raises BadInput for an unknown model_id."""
+    """The model and settings for `hardware`, and the others by how well they fit. Raises BadInput for an unknown id.
+
+    available: the ids of the models that are here, if no other can be downloaded
+    model_id: the model to use, instead of the best
+    compare: list the other models too, which takes seconds"""
     rank = partial(ranking.sort_key, hardware=hardware, data=data, available=available)
     entries = sorted(catalogue.entries(), key=rank, reverse=True)
     seconds_of = cache(partial(processor_seconds, hardware=hardware, data=data, rates=rates))

@@ -78,7 +78,7 @@ def precision_for(hardware: Hardware) -> Precision:
 
 def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
     """The best settings: the largest batch that fits; memory is saved only if needed. If nothing fits, the settings
-    that need the least memory, with a fit of "no". rates: the machine's measured speed, if any."""
+    that need the least memory, with a fit of "no"."""
     why: dict[str, str] = {}
     base = _base(entry, hardware, data, why)
     chosen, needs = base, None

@@ -39,8 +39,8 @@ def processor_seconds(entry: Entry, hardware: Hardware, data: Data, rates: Rates
     if rates is None or nvidia_gpu(hardware) or hardware.unified_memory:
         return None
     data = typical(data)
-    found = expected_time(entry, least_memory(entry, hardware, data, rates), hardware, data, rates)
-    return found.seconds if found else None
+    expected = expected_time(entry, least_memory(entry, hardware, data, rates), hardware, data, rates)
+    return expected.seconds if expected else None
 
 
 def _assumed(smallest: ChosenSettings, hardware: Hardware) -> dict[str, Any]:

@@ -57,9 +57,11 @@ def estimate(
     rates: Rates | None = None,
     quick: bool = False,
 ) -> Estimate:
-    """The memory and time that training `architecture` by `plan` needs on `hardware`, and whether it fits. tokens: in
-    the training data over all epochs; if None, the time is for one million tokens. rates: this machine's measured
-    speed (`backend.hardware.benchmark.load_rates`), if any. quick: see `step.peak`."""
+    """The memory and time that training `architecture` by `plan` needs on `hardware`, and whether it fits.
+
+    tokens: in the training data over all epochs; if None, the time is for one million tokens
+    rates: this machine's measured speed (`backend.hardware.benchmark.load_rates`), if any
+    quick: see `step.peak`"""
     with without_gc():
         peak = memory(architecture, plan, hardware, quick)
         duration = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)

@@ -11,8 +11,10 @@ from backend.estimate.tape import Tape, Tensor
 
 def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int) -> tuple[Tensor, Tensor]:
     """The output and the attention weights (which transformers also returns). q, k and v are transposed, so that a
-    batch of more than one row has to be made contiguous. groups: query heads for each head of keys and values.
-    scores: numbers in the score matrices."""
+    batch of more than one row has to be made contiguous.
+
+    groups: query heads for each head of keys and values
+    scores: numbers in the score matrices"""
     given, many = q.width, batch > 1
     k, v = (repeat(tape, k, groups), repeat(tape, v, groups)) if groups > 1 else (k, v)
     k_turned = copy(tape, k) if many and groups == 1 else k

@@ -65,7 +65,7 @@ def device_for(hardware: Hardware, plan: Plan) -> Device:
 
 
 def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:
-    """The peak memory of a training run. quick: see `step.peak`."""
+    """The peak memory of a training run; `quick` as in `step.peak`."""
     device = device_for(hardware, plan)
     gpu = nvidia_gpu(hardware)
     capability = gpu.compute_capability if gpu else None

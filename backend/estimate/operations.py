@@ -190,7 +190,7 @@ def _normalize(tape: Tape, x: Tensor) -> Tensor:
 
 
 def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None) -> Tensor:
-    """x times a trainable vector. width: of the result, None for that of x."""
+    """x times a trainable vector, in x's width unless `width` is another."""
     given = x.width
 
     def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:

@@ -54,11 +54,6 @@ class Plan(Record):
     learned_share: float = Field(1.0, gt=0, le=1)
 
     @property
-    def adapted(self) -> frozenset[str]:
-        """The layers that get an adapter."""
-        return adapted(self.targets)
-
-    @property
     def tokens(self) -> int:
         """Tokens of one micro batch, including padding."""
         return self.batch * self.max_tokens
@@ -77,7 +72,7 @@ class Plan(Record):
 def plan_from(
     settings: TrainSettings, precision: Precision, *, longest: int | None = None, learned_share: float | None = None
 ) -> Plan:
-    """The plan for `settings`. longest: tokens of the longest row; packed rows always reach `max_length`."""
+    """The plan for `settings`, whose longest row has `longest` tokens; packed rows always reach `max_length`."""
     full_length = longest is None or settings.packing
     rows = 1 if settings.packing else settings.per_device_train_batch_size
     return Plan(

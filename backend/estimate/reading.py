@@ -93,7 +93,7 @@ def why_not_modeled(config: dict[str, Any]) -> str:
 
 
 def unmodeled(config: dict[str, Any], params: int, blocks: int, layers: dict[str, tuple[int, int]]) -> Architecture:
-    """Known facts about a model whose memory can't be computed. layers: the linear layers of one of its `blocks`."""
+    """Known facts about a model whose memory can't be computed, with the linear `layers` of one of its `blocks`."""
     config = {**config, **_text_part(config)}
 
     def number(*names: str) -> int:

@@ -105,8 +105,10 @@ def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
 
 def time(model: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None) -> Time | None:
     """How long training takes; None where the speed is not known, and for models whose work is not modeled, such as
-    gated delta nets. tokens: in total, over all epochs, without padding. rates: measured on this machine
-    (backend/hardware/benchmark.py); if None, those of the GPU's data sheet."""
+    gated delta nets.
+
+    tokens: in total, over all epochs, without padding
+    rates: measured on this machine (backend/hardware/benchmark.py); if None, those of the GPU's data sheet"""
     device = device_for(hardware, plan)
     plan = on_device(plan, device)
     rates = rates or (published(hardware) if device == "cuda" else None)

@@ -43,7 +43,14 @@ def written(architecture: Architecture, plan: Plan) -> int:
     def with_layers(attention: int, other: int) -> int:
         indices = None if architecture.attention_layers is None else tuple(range(attention))
         layers = {"num_layers": attention + other, "attention_layers": indices}
-        return _written(architecture.model_copy(update=layers), plan)
+        decoder = Decoder(architecture.model_copy(update=layers), plan, Meter(Heap()), _LOSS_VALUES["gpu"])
+        before = decoder.meter.written
+        workspaces = [_workspace(decoder, "gpu")]
+        loss, kept = decoder.forward()
+        workspaces += [_workspace(decoder, "gpu")]
+        decoder.tape.backward(loss)
+        del kept, workspaces
+        return decoder.meter.written - before
 
     two, attention = with_layers(2, 0), architecture.attending
     other = architecture.num_layers - attention
@@ -51,21 +58,11 @@ def written(architecture: Architecture, plan: Plan) -> int:
     return two + (with_layers(3, 0) - two) * (attention - 2) + more
 
 
-def _written(architecture: Architecture, plan: Plan) -> int:
-    decoder = Decoder(architecture, plan, Meter(Heap()), _LOSS_VALUES["gpu"])
-    before = decoder.meter.written
-    workspaces = [_workspace(decoder, "gpu")]
-    loss, kept = decoder.forward()
-    workspaces += [_workspace(decoder, "gpu")]
-    decoder.tape.backward(loss)
-    del kept, workspaces
-    return decoder.meter.written - before
-
-
 @lru_cache(maxsize=2048)
 def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quick: bool = False) -> Peak:
-    """The peak memory of training, without the CUDA context. quick: simulate one step only, with the optimizer's
-    state present from the start. `allocated` and `parts` are the same, and `reserved` is mostly within 1%."""
+    """The peak memory of training, without the CUDA context.
+
+    quick: simulate one step, with the optimizer's state from the start; only `reserved` differs, mostly within 1%"""
     meter = Meter(Heap() if target == "processor" else Allocator())
     decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[target])
     state = _state(decoder) if quick else []

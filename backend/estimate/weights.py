@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from backend.estimate.architecture import Architecture
 from backend.estimate.operations import FLOAT, Weight
-from backend.estimate.plan import Plan
+from backend.estimate.plan import Plan, adapted
 from backend.estimate.tape import Meter, Tape, Tensor
 
 # Weights that a plain script with an older transformers has loaded ahead of packing. It depends on which is faster,
@@ -124,7 +124,7 @@ class Weights:
             return
         with self.meter.purpose("adapter"):
             for name, weight in layer.weights.items():
-                if name in self.plan.adapted:
+                if name in adapted(self.plan.targets):
                     layer.adapters[name] = (
                         self._learning(self.plan.rank, weight.inputs),
                         self._learning(weight.outputs, self.plan.rank),

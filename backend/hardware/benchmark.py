@@ -19,15 +19,15 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backend.estimate import Rates
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import write_json
 from backend.hardware.gpu_choice import read_choice
-from backend.records.base import Record
+from backend.records.base import Record, StoredRecord, read_record
 from backend.settings import Workspace
 from backend.work import JobContext
 
@@ -69,9 +69,9 @@ def run(context: JobContext) -> dict[str, Any]:
 
     prepare_process()
     context.progress("Measuring this computer", 0, 1)
-    measurements = [*_stored(context.workspace), _Measurement(time=time.time(), rates=measure())][-_KEPT:]
-    stored = {"machine": fingerprint(), "measurements": [measurement.model_dump() for measurement in measurements]}
-    write_json(_file(context.workspace), stored)
+    measurements = (*_stored(context.workspace), _Measurement(time=time.time(), rates=measure()))[-_KEPT:]
+    stored = _Stored(machine=fingerprint(), measurements=measurements)
+    write_json(_file(context.workspace), stored.model_dump())
     context.progress("Measuring this computer", 1, 1)
     return _fastest(measurements).model_dump()
 
@@ -97,20 +97,18 @@ class _Measurement(Record):
     rates: Rates
 
 
+class _Stored(StoredRecord):
+    machine: str
+    measurements: tuple[_Measurement, ...]
+
+
 def _stored(workspace: Workspace) -> Sequence[_Measurement]:
     """The measurements of this machine, oldest first."""
-    path = _file(workspace)
     try:
-        facts = path.stat()
-        return _read(path, facts.st_mtime_ns, facts.st_size, fingerprint())
-    except (OSError, ValueError, KeyError, TypeError):
+        stored = read_record(_Stored, _file(workspace))
+    except (OSError, ValueError):
         return ()
-
-
-@lru_cache(maxsize=8)
-def _read(path: Path, _modified: int, _size: int, machine: str) -> Sequence[_Measurement]:
-    stored = read_json(path)
-    return tuple(map(_Measurement.model_validate, stored["measurements"])) if stored["machine"] == machine else ()
+    return stored.measurements if stored.machine == fingerprint() else ()
 
 
 def _fastest(measurements: Sequence[_Measurement]) -> Rates:
@@ -159,9 +157,13 @@ def measure() -> Rates:
 
 
 def rates_from(device: str, rate16: float, rate32: float, bytes_per_second: float, launch_seconds: float) -> Rates:
-    """The rates that a training step reaches. device: "cpu", "cuda" or "mps". rate16: FLOP/s of matrix products in 16
-    bits. rate32: the same in 32 bits. bytes_per_second: written by an element-wise product. launch_seconds: of an
-    operation on almost no data."""
+    """The rates that a training step reaches.
+
+    device: "cpu", "cuda" or "mps"
+    rate16: FLOP/s of matrix products in 16 bits
+    rate32: the same in 32 bits
+    bytes_per_second: written by an element-wise product
+    launch_seconds: of an operation on almost no data"""
     efficiency = _EFFICIENCY[device]
     return Rates(
         rate16=rate16 * efficiency.products16,

@@ -36,7 +36,8 @@ def memory() -> Limit | None:
         total = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
         if total is not None and total < _UNLIMITED:
             used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
-            return Limit(total, max(0, used - _file_cache(folder)))
+            cache = re.search(r"^(?:total_)?inactive_file +(\d+)", text_of(folder / "memory.stat"), re.MULTILINE)
+            return Limit(total, max(0, used - (int(cache[1]) if cache else 0)))
     return None
 
 
@@ -74,12 +75,6 @@ def _folders(controller: str) -> list[Path]:
             inner = base / group.lstrip("/")
             folders += [inner, *(parent for parent in inner.parents if base in (parent, *parent.parents))]
     return [*folders, _ROOT, _ROOT / controller]
-
-
-def _file_cache(folder: Path) -> int:
-    """Bytes of cached files that the system can drop."""
-    found = re.search(r"^(?:total_)?inactive_file +(\d+)", text_of(folder / "memory.stat"), re.MULTILINE)
-    return int(found[1]) if found else 0
 
 
 def _number(path: Path) -> int | None:

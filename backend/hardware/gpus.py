@@ -53,22 +53,16 @@ def read_nvidia() -> NvidiaGpus:
         return NvidiaGpus()
     try:
         pynvml.nvmlInit()
+        try:
+            return _read(pynvml)
+        finally:
+            _try(pynvml, "nvmlShutdown", default=None)
     except Exception as error:
         if any(kind in type(error).__name__ for kind in _NO_DRIVER):
             log.info("no NVIDIA driver: %s", error)
             return NvidiaGpus()
-        log.warning("nvmlInit failed", exc_info=True)
-        return NvidiaGpus(problems=[_driver_problem(error)])
-    try:
-        return _read(pynvml)
-    except Exception as error:
         log.warning("NVML failed", exc_info=True)
         return NvidiaGpus(problems=[_driver_problem(error)])
-    finally:
-        try:
-            pynvml.nvmlShutdown()
-        except Exception:
-            log.warning("nvmlShutdown failed", exc_info=True)
 
 
 def _driver_problem(error: Exception, index: int | None = None) -> MachineProblem:

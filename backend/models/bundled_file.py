@@ -28,8 +28,10 @@ def tokenizer(gguf: Path) -> ChatTokenizer:
 
 
 def unpack(gguf: Path, target: Path, name: str, report: Callable[[int, int], None]) -> None:
-    """Write the model in `gguf` to the folder `target`, its weights as bf16. name: such as its id on the hub. report:
-    called before each tensor with how many are done, and of all; what it raises ends the work. Raises OSError."""
+    """Write the model in `gguf` to the folder `target`, its weights as bf16. Raises OSError.
+
+    name: such as its id on the hub
+    report: called before each tensor with how many are done, and of all; what it raises ends the work"""
     about, tensors = gguf_header.read(gguf)
     _tokenizer(about).save(str(target / "tokenizer.json"))
     ids = {f"{token}_id": about[f"tokenizer.ggml.{kind}_token_id"] for token, kind in _SPECIAL.items()}

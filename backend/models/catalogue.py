@@ -111,13 +111,13 @@ def find_or_read(workspace: Workspace, model_id: str) -> Entry:
     try:
         return find(model_id)
     except BadInput:
-        said = {entry.id: entry for entry in looked_up(workspace)}.get(model_id)
+        by_hub = {entry.id: entry for entry in looked_up(workspace)}.get(model_id)
         if not local.is_ready(workspace, model_id):
-            if said:
-                return said
+            if by_hub:
+                return by_hub
             raise
     entry = from_folder(local.folder(workspace, model_id), model_id)
-    return entry.model_copy(update=said.model_dump(include=_BY_HUB) if said else {})
+    return entry.model_copy(update=by_hub.model_dump(include=_BY_HUB) if by_hub else {})
 
 
 def looked_up(workspace: Workspace) -> list[Entry]:

@@ -44,14 +44,14 @@ class _Reader:
         if magic != b"GGUF" or version not in (2, 3):
             raise ValueError(f"version {version} of GGUF is not known")
         about = {self._text(): self._value(self._number("I")) for _ in range(values)}
-        found = {}
+        packed = {}
         for _ in range(tensors):
             name = self._text()
             shape = self._numbers(f"{self._number('I')}Q")
-            found[name] = Packed(self._number("I"), shape[::-1], self._number("Q"))
+            packed[name] = Packed(self._number("I"), shape[::-1], self._number("Q"))
         aligned = int(about.get("general.alignment", 32))
         start = -(-self._at // aligned) * aligned
-        return about, {name: tensor._replace(begin=start + tensor.begin) for name, tensor in found.items()}
+        return about, {name: tensor._replace(begin=start + tensor.begin) for name, tensor in packed.items()}
 
     def _numbers(self, form: str) -> tuple[Any, ...]:
         read = struct.unpack_from("<" + form, self._content, self._at)

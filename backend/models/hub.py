@@ -192,10 +192,10 @@ class Repository:
             if answer.status_code != httpx.codes.PARTIAL_CONTENT and have:
                 progress(-have, here=True)
                 have = 0
-            told = answer.headers.get("Content-Length", "")
-            if not (file.size or told.isdecimal()):
+            length = answer.headers.get("Content-Length", "")
+            if not (file.size or length.isdecimal()):
                 raise self.unavailable(f"Nobody says how large {file.name} is.")
-            size = file.size or have + int(told)
+            size = file.size or have + int(length)
             with part.open("ab" if have else "wb") as out:
                 for chunk in answer.iter_bytes(_CHUNK):
                     out.write(chunk)

@@ -25,12 +25,17 @@ _LOCAL, _REGISTERED = "local/", "folders.json"
 
 
 def folder(workspace: Workspace, model_id: str) -> Path:
-    """The model's folder: a registered one (see `register_folder`), the one in the workspace, or a snapshot in the
-    Hugging Face cache. If the model is not installed, the folder in the workspace where it would be."""
+    """The model's folder: a registered one (see `register_folder`), that in the workspace, or the current or else the
+    newest usable snapshot in the Hugging Face cache. If it is not installed, where it would be in the workspace."""
     if is_local(model_id) and model_id in (registered := read_if_json(workspace.models / _REGISTERED)):
         return Path(registered[model_id])
     ours = workspace_folder(workspace, model_id)
-    return ours if ours.is_dir() else _snapshot(hub_cache() / f"models--{ours.name}") or ours
+    if ours.is_dir():
+        return ours
+    cached = hub_cache() / f"models--{ours.name}"
+    current = cached / "snapshots" / (text_of(cached / "refs" / "main").strip() or "none")
+    newest = sorted(cached.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), ours)
 
 
 def workspace_folder(workspace: Workspace, model_id: str) -> Path:
@@ -90,14 +95,6 @@ def safe_name(name: str) -> str:
 def hub_cache() -> Path:
     """The folder where the Hugging Face libraries store downloads."""
     return Path(os.environ.get("HF_HUB_CACHE") or hub_token.hf_home() / "hub")
-
-
-def _snapshot(cache_folder: Path) -> Path | None:
-    """The current snapshot of a model in the cache, else the newest one that can be loaded."""
-    commit = text_of(cache_folder / "refs" / "main").strip() or "none"
-    current = cache_folder / "snapshots" / commit
-    newest = sorted(cache_folder.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return next((snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), None)
 
 
 def _is_usable(path: Path) -> bool:

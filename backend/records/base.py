@@ -42,7 +42,7 @@ class StoredRecord(Record):
 
 def lacks_fields(error: ValidationError) -> bool:
     """Whether a stored record is refused for missing fields: then an older version wrote it, else it is damaged."""
-    return any(one["type"] == "missing" for one in error.errors())
+    return any(fault["type"] == "missing" for fault in error.errors())
 
 
 R = TypeVar("R", bound=Record)

@@ -48,11 +48,6 @@ class Encoded:
     def learned(self) -> int:
         return len(self.labels) - self.labels.count(IGNORED)
 
-    @property
-    def sides(self) -> tuple[Encoded, ...]:
-        """The row and, for a preference pair, the one with the worse answer."""
-        return (self,) if self.rejected is None else (self, self.rejected)
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -75,9 +70,9 @@ def first_token(encoding: Encoding, at: int) -> int | None:
 
 def token_span(encoding: Encoding, token: int) -> Span:
     """The characters of a token."""
-    found = encoding.token_to_chars(token)
-    assert found is not None
-    return found
+    span = encoding.token_to_chars(token)
+    assert span is not None
+    return span
 
 
 def fill_gaps(offsets: Sequence[Span], length: int) -> list[Span]:
@@ -129,7 +124,7 @@ def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
 
 
 def group_pieces(text: str, spans: list[Span], labels: Sequence[int], content: list[Span], hidden: str) -> list[Piece]:
-    """Tokens grouped into learned, read (inside `content`) and template pieces. hidden: a character to leave out."""
+    """Tokens grouped into learned, read (inside `content`) and template pieces, without the character `hidden`."""
 
     def kind_of(token: tuple[Span, int]) -> Kind:
         (start, end), label = token

@@ -65,8 +65,11 @@ class VoiceCount(StoredRecord):
     """How many answers are in the voice of the examples, and the worst fault of each of the others."""
 
     in_voice: Count
-    signed: bool  # whether the examples greet or sign off, instead of having only a length and a form in common
+    """Answers that are."""
+    signed: bool
+    """Whether the examples greet or sign off, instead of having only a length and a form in common."""
     faults: dict[VoiceFault, Count] = Field(default_factory=dict)
+    """How many of the others have each as their worst."""
 
 
 class SystemScore(StoredRecord):

@@ -25,7 +25,7 @@ class Event:
 
     def data(self) -> dict[str, Any]:
         """The fields that events.jsonl stores: those that are not None."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -247,19 +247,23 @@ class ExportResult(StoredRecord):
 
     def all_checks(self) -> list[Check]:
         """Every check, in the order in which they are shown."""
-        found = (self.parity, self.merge, self.loss, self.template, self.same, self.task, self.page)
-        return [*(check for check in found if check), *self.smoke.values()]
+        checks = (self.parity, self.merge, self.loss, self.template, self.same, self.task, self.page)
+        return [*(check for check in checks if check), *self.smoke.values()]
 
 
 class AnsweredTable(StoredRecord):
-    """A spreadsheet with answers. unanswered: rows without an answer, such as those without a question. cut: answers
-    that were cut at their limit or in a loop. skipped: sentences on what was left out."""
+    """A spreadsheet with answers."""
 
     file: str = ""
+    """The name of its file, in the folder of the export."""
     rows: int = 0
+    """How many it has."""
     unanswered: int = 0
+    """Rows without an answer, such as those without a question."""
     cut: int = 0
+    """Answers that were cut at their limit or in a loop."""
     skipped: tuple[str, ...] = ()
+    """Sentences on what was left out."""
 
 
 class PushResult(StoredRecord):

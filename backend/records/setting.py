@@ -79,8 +79,8 @@ class Settings(Record):
         """What is known about each setting, in the order of the page."""
         facts = {}
         for name, info in cls.model_fields.items():
-            (known,) = (mark for mark in info.metadata if isinstance(mark, Setting))
-            facts[name] = replace(known, help=" ".join((info.description or "").split()))
+            (setting,) = (mark for mark in info.metadata if isinstance(mark, Setting))
+            facts[name] = replace(setting, help=" ".join((info.description or "").split()))
         return facts
 
     @classmethod
@@ -107,8 +107,8 @@ class Settings(Record):
     def parse_new(cls, values: Mapping[str, Any]) -> Self:
         """Like `parse`, but for new runs: also rejects values too small to learn anything."""
         settings = cls.parse(values)
-        for name, known in cls.facts().items():
-            if known.least is not None and getattr(settings, name) < known.least:
+        for name, setting in cls.facts().items():
+            if setting.least is not None and getattr(settings, name) < setting.least:
                 raise _invalid(name, getattr(settings, name), cls.allowed_values(name))
         return settings
 

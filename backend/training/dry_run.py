@@ -57,10 +57,12 @@ class SilentWork:
 def run_steps(
     folder: Path, spec: RunSpec, began: float, limit_mib: float = math.inf, on_processor: bool = True
 ) -> dict[str, Any]:
-    """The fields of `backend.training.measured.Measured`. folder: of the run. spec: of the run, with the settings to
-    measure. began: when the process started, in seconds since 1970; the startup is counted from then. limit_mib: the
-    memory that may be used, of the GPU or of this process. on_processor: whether the limit is for the memory of this
-    process. Raises NotEnough when the limit is too low."""
+    """The fields of `backend.training.measured.Measured` for the run in `folder`. Raises NotEnough for too low a limit.
+
+    spec: of the run, with the settings to measure
+    began: when the process started, in seconds since 1970; the startup is counted from then
+    limit_mib: the memory that may be used, of the GPU or of this process
+    on_processor: whether the limit is for the memory of this process"""
     if on_processor and math.isfinite(limit_mib):
         _limit_memory(limit_mib)
     (folder / FOLDER).mkdir(exist_ok=True)

@@ -44,8 +44,10 @@ def preference_loss(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The sum of the losses of the pairs `rows`, and the sums of two reward metrics. `reward_accuracy` counts the
     pairs whose better answer has gained more than the worse one; `reward_margin` says by how much (times beta).
-    model: the model in training. batch: the better sides of `rows`, then the worse ones. rows: the pairs, with their
-    reference log-probabilities. beta: how closely the model stays to the reference model."""
+
+    batch: the better sides of `rows`, then the worse ones
+    rows: the pairs, with their reference log-probabilities
+    beta: how closely the model stays to the reference model"""
     import torch
 
     logprobs = answer_logprobs(model, batch)
@@ -150,9 +152,10 @@ def with_prefix_sharing(
     collator: Collator, model: Any, rows: Sequence[TokenRow], settings: TrainSettings, device: Device
 ) -> Collator:
     """`collator`, sharing prefixes if that is exact for `model` and these settings. Not with dropout (each row has
-    its own), nor with gradient checkpointing (which allows no cache). collator: of the run, without sharing. model:
-    ready for training. rows: the training rows, the first of which are tried. settings: of the run. device: whose
-    precision decides what counts as the same loss."""
+    its own), nor with gradient checkpointing (which allows no cache).
+
+    rows: the training rows, the first of which are tried
+    device: whose precision decides what counts as the same loss"""
     dropout = settings.lora_dropout or getattr(model.config, "attention_dropout", 0)
     if collator.packed or collator.masked or dropout or settings.gradient_checkpointing:
         return collator
@@ -161,9 +164,9 @@ def with_prefix_sharing(
 
 
 def is_exact(model: Any, sharing: Collator, rows: Sequence[TokenRow], device: Device) -> bool:
-    """Whether `rows` share a prefix, and `model` gives them the same loss with and without sharing it. model: ready
-    for training. sharing: the collator with sharing. rows: a few training rows. device: whose precision decides what
-    counts as the same."""
+    """Whether `rows` share a prefix, and `model` gives them the same loss with and without sharing it.
+
+    device: whose precision decides what counts as the same"""
     import torch
 
     if common_prefix(rows) < MIN_SHARED_PREFIX:

@@ -53,10 +53,13 @@ class Measured(Record):
 
 
 def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, validation: int, longest: int) -> str:
-    """Everything that a measurement depends on: this machine, the model, the settings, and the data. model: the base
-    model. settings: of the run; only those that cost memory or time are part of the key. sha256: of the source file.
-    train: the number of training rows. validation: the number of validation rows. longest: tokens of the longest
-    row."""
+    """Everything that a measurement depends on: this machine, the model, the settings, and the data.
+
+    settings: of the run; only those that cost memory or time are part of the key
+    sha256: of the source file
+    train: the number of training rows
+    validation: the number of validation rows
+    longest: tokens of the longest row"""
     costs = {name for name, setting in settings.facts().items() if setting.costs}
     if settings.packing:
         costs.add("max_length")  # packs are filled up to it; otherwise the longest row counts

@@ -49,12 +49,6 @@ def spec_used(run_folder: Path, spec: RunSpec) -> RunSpec:
     return spec.model_copy(update={"settings": settings_used(run_folder, spec.settings)})
 
 
-def changed_settings(planned: TrainSettings, used: TrainSettings) -> dict[str, Any]:
-    """The settings in `used` that differ from `planned`."""
-    before = planned.model_dump(mode="json")
-    return {name: value for name, value in used.model_dump(mode="json").items() if value != before[name]}
-
-
 def save_settings(run_folder: Path, used: TrainSettings) -> None:
     """Saves the settings in use, for the run's next attempt. Raises OSError."""
     write_text(run_folder / NAME, used.model_dump_json())

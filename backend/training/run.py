@@ -13,7 +13,7 @@ from backend.hardware.process import prepare_process
 from backend.models.local import learned, relocate
 from backend.models.model_folder import context_length
 from backend.records.events import NoteEvent
-from backend.records.specs import RunSpec, TrainSettings
+from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.runs import start
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows
@@ -46,19 +46,16 @@ def run(context: Work) -> TrainingResult:
     with oom.memory_errors():
         context.progress("Preparing")
         train, validation = read_rows(context.folder)
-        used = _settings(context, spec.settings, [*train, *validation])
-        outcome = _run(context, spec.model_copy(update={"settings": used}), train, validation)
-    changed = oom.changed_settings(spec.settings, oom.settings_used(context.folder, used))
+        if context.short_of_memory:  # as the attempt before ended
+            longest = max((row.longest for row in chain(train, validation)), default=0)
+            step = oom.step_down(context.folder, spec.settings, longest)
+            what = f"The run continues from its last checkpoint with less memory. {step.sentence}"
+            context.emit(NoteEvent("Out of memory", what))
+        outcome = _run(context, oom.spec_used(context.folder, spec), train, validation)
+    planned = spec.settings.model_dump(mode="json")
+    used = oom.spec_used(context.folder, spec).settings.model_dump(mode="json")
+    changed = {name: value for name, value in used.items() if value != planned[name]}
     return outcome.model_copy(update={"settings_changed": changed})
-
-
-def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -> TrainSettings:
-    """The settings of this attempt; they need less memory if the attempt before ran out of it."""
-    if context.short_of_memory:
-        step = oom.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
-        what = f"The run continues from its last checkpoint with less memory. {step.sentence}"
-        context.emit(NoteEvent("Out of memory", what))
-    return oom.settings_used(context.folder, planned)
 
 
 def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) -> TrainingResult:
@@ -92,10 +89,11 @@ def set_up(
     session_of: Callable[..., TrainingSession] = TrainingSession,
     oom_retries: int = OOM_RETRIES,
 ) -> tuple[TrainingSession, Any, Any]:
-    """The session, its trainer and its model, ready for the first step. context: of the job. spec: of the run, with
-    the settings of this attempt. train: the training rows. validation: the validation rows. session_of: creates the
-    session from the arguments of `TrainingSession`. oom_retries: see `TrainStep`. Raises TrainingFailed, MissingPart,
-    BadSetting."""
+    """The session, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting.
+
+    spec: of the run, with the settings of this attempt
+    session_of: creates the session from the arguments of `TrainingSession`
+    oom_retries: see `TrainStep`"""
     settings = spec.settings
     check_packing(spec.model.path, settings)
     longest = max((row.longest for row in chain(train, validation)), default=0)

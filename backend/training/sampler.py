@@ -11,9 +11,12 @@ _POOL = 50  # batches whose rows are sorted together: enough for similar lengths
 def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int, general: int = 0) -> list[list[int]]:
     """Every row once, as a list of row numbers for each optimizer step of an epoch. Rows are shuffled, pools of them
     sorted by length and cut into batches, and the batches shuffled again. General rows are dealt to the batches one
-    by one instead: in batches of their own, which their length would give them, they cost the task. lengths: tokens
-    of each row. batch: rows per optimizer step. seed: of the run. epoch: counted from 0. general: how many of the
-    last rows are general."""
+    by one instead: in batches of their own, which their length would give them, they cost the task.
+
+    lengths: tokens of each row
+    batch: rows per optimizer step
+    epoch: counted from 0
+    general: how many of the last rows are general"""
     draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
     examples = len(lengths) - general
     order = list(range(examples))

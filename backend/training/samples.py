@@ -44,10 +44,12 @@ def sample_answers(
     new_tokens: int = NEW_TOKENS,
     longest: float | None = None,
 ) -> list[SampleEvent]:
-    """The model's answers to up to PROMPTS held-out prompts. model: the model in training. tokenizer: of the model.
-    device: to generate on. data: has the prompts, and the expected answers. step: after which step this is; it goes
-    into the events. new_tokens: tokens of an answer at most. longest: seconds for all of them, None without a limit. An
-    answer that is cut ends in an ellipsis."""
+    """The model's answers to up to PROMPTS held-out prompts. An answer that is cut ends in an ellipsis.
+
+    data: has the prompts, and the expected answers
+    step: after which step this is; it goes into the events
+    new_tokens: tokens of an answer at most
+    longest: seconds for all of them, None without a limit"""
     began = time.perf_counter()
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
@@ -72,8 +74,10 @@ def answer_prompts(
     new_tokens: int,
     longest: float | None = None,
 ) -> list[Answered]:
-    """The greedy answers to `prompts`. model: the model in training. tokenizer: of the model. device: to compute on.
-    prompts: token ids. new_tokens: of an answer at most. longest: seconds until answers are cut, None for never."""
+    """The greedy answers to `prompts`, which are token ids.
+
+    new_tokens: of an answer at most
+    longest: seconds until answers are cut, None for never"""
     until = time.perf_counter() + (math.inf if longest is None else longest)
     limits, ends = [new_tokens] * len(prompts), tokenizer.stop_ids
     model.eval()
@@ -82,9 +86,10 @@ def answer_prompts(
 
 
 def general_rows(context: Work, spec: RunSpec, net: Any, tokenizer: ChatTokenizer, device: Device) -> list[Encoded]:
-    """The general rows to train besides the examples; none where the base model answers no prompt. context: of the
-    run, in whose folder the answers are stored, so that a resumed run has the same ones. spec: of the run. net: the
-    model before its first step, which still answers as its base. tokenizer: of the model. device: where it is."""
+    """The general rows to train besides the examples; none where the base model answers no prompt.
+
+    context: of the run, in whose folder the answers are stored, so that a resumed run has the same ones
+    net: the model before its first step, which still answers as its base"""
     folder, wanted = context.folder, spec.settings.general_rows(spec.data.train_rows)
     answers = own_answers.read(folder)
     while tokenizer.chat_template and not context.should_stop() and (left := own_answers.unasked(answers, spec)):

@@ -170,7 +170,7 @@ class TrainingSession:
     def evaluate(self, model: Any, step: int) -> None:
         """Computes and reports the validation loss after `step`; generates samples too."""
         self.work.progress(VALIDATING, step, self.schedule.total)
-        loss = self.validation_loss(model)
+        loss = self.train_step.mean_loss(model, self.validation)
         rewards = self.train_step.rewards
         self.work.emit(EvalEvent(step, loss, rewards.get("reward_accuracy"), rewards.get("reward_margin")))
         if not math.isfinite(loss):
@@ -180,10 +180,6 @@ class TrainingSession:
             self._sample(model, step)
         self.report_progress(step)
         self._free_since = time.perf_counter()
-
-    def validation_loss(self, model: Any) -> float:
-        """The mean loss of the validation rows, per learned token (DPO: per pair)."""
-        return self.train_step.mean_loss(model, self.validation)
 
     def save(self, trainer: Any, step: int) -> None:
         """Writes a checkpoint and deletes those no longer needed. Raises OSError."""

@@ -52,7 +52,7 @@ class Metrics:
     def add_evaluation(
         self, step: int, loss: float, rewards: dict[str, float] | None = None, *, chooses: bool = True
     ) -> None:
-        """Adds a validation loss, with DPO's reward metrics. chooses: whether the best step may be chosen by it."""
+        """Adds a validation loss, with DPO's reward metrics; the best step may be chosen by it if it `chooses`."""
         self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards or {})
         if step == 0:
             self.first_eval_loss = loss
@@ -103,7 +103,7 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
 def read_metrics(checkpoint: Path) -> Metrics:
     """The run's metrics at `checkpoint`."""
     names = {field.name for field in fields(Metrics)}
-    return Metrics(**{name: value for name, value in _state(checkpoint)["metrics"].items() if name in names})
+    return Metrics(**{name: value for name, value in read_json(checkpoint / STATE)["metrics"].items() if name in names})
 
 
 def load_weights(checkpoint: Path, model: Any) -> None:
@@ -124,7 +124,7 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
     import torch
     from safetensors.torch import load_file
 
-    state = _state(checkpoint)
+    state = read_json(checkpoint / STATE)
     moments: dict[int, dict[str, torch.Tensor | int]] = {}
     for name, value in load_file(checkpoint / OPTIMIZER).items():
         index, _, field = name.partition(".")
@@ -168,7 +168,3 @@ def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
     with disk_errors():
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
-
-
-def _state(checkpoint: Path) -> dict[str, Any]:
-    return read_json(checkpoint / STATE)

@@ -61,9 +61,11 @@ def verify(
     model: Any, before: Fingerprint, base_folder: Path, saved: Path, loss: Callable[[], float], rows: int
 ) -> VerificationEvent:
     """Compares `model` with `before`, then zeroes its trainable weights, loads those in `saved` and compares `loss`.
-    model: the trained model. before: its fingerprint before training. base_folder: of the base model. saved: the
-    folder with the result. loss: computes the model's loss on the verification rows. rows: the number of these rows.
-    Raises TrainingFailed when no weight changed, a base weight did, or the saved weights give another loss."""
+    Raises TrainingFailed when no weight changed, a base weight did, or the saved weights give another loss.
+
+    saved: the folder with the result
+    loss: computes the model's loss on the verification rows
+    rows: the number of these rows"""
     import torch
 
     now = fingerprint(model, base_folder)

@@ -15,7 +15,7 @@ from backend.models.local import learned
 from backend.records.encoded import Encoded
 from backend.records.training import TrainingResult
 from backend.runs.prepare import versions
-from backend.training.session import TrainingSession
+from backend.training.train_step import TrainStep
 from tests.backend.merging import merge
 from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of, saved, weights
 
@@ -404,7 +404,7 @@ def test_a_validation_loss_that_only_the_first_step_broke_is_not_the_models_faul
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, float("nan")])
-    monkeypatch.setattr(TrainingSession, "validation_loss", lambda self, net: next(losses))
+    monkeypatch.setattr(TrainStep, "mean_loss", lambda self, net, rows: next(losses))
     with pytest.raises(TrainingFailed, match="step 1") as caught:
         training.run(make_run(tmp_path, model, max_steps=1))
     assert "learning rate of" in caught.value.why
