@@ -75,9 +75,12 @@ class LlamaEngine(WithTokenizer):
 
     @classmethod
     def with_adapter(cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None) -> Self:
-        """The base model of the folder `model` as a GGUF file, with the tokenizer it was trained with; and the one
-        that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. Raises MissingPart, and ChatFailed if the
-        check of the panes fails."""
+        """A base model, and with an adapter also what was trained on it. Raises MissingPart, and ChatFailed if the
+        check of the panes fails.
+
+        file: the base model as a GGUF file
+        model: its folder, with the tokenizer it was trained with
+        tuned, adapter: the folder of what was trained, and its adapter as a GGUF LoRA"""
         engine = cls.__new__(cls)
         engine._set_up(file, (BASE, TUNED) if adapter else (BASE,))
         engine._use(*trained_tokenizer(model, tuned))
@@ -297,7 +300,11 @@ class GgufTokenizer:
         """The token ids of the conversation. Raises BadInput if there is no template, or if it rejects it."""
         if not self._template:
             raise BadInput("This GGUF file has no chat template.", "It was not made for chat.", "Choose another.")
-        clean = [self._without_markers(message) for message in messages]
+        clean = [dict(message) for message in messages]
+        for message in clean:
+            if isinstance(content := message.get("content"), str):
+                whole = content.replace(_CUT, "")
+                message["content"] = self._markers.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], whole)
         text = self._of_template().render(clean, tools, add_generation_prompt=True)
         return [token for part in text.split(_CUT) for token in self._server().encode(part)]
 
@@ -314,13 +321,6 @@ class GgufTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text without control tokens, with U+FFFD for an incomplete character."""
         return self._server().decode([token for token in ids if token not in self._silent])
-
-    def _without_markers(self, message: Any) -> dict[str, Any]:
-        content = message.get("content")
-        if not isinstance(content, str):
-            return dict(message)
-        clean = content.replace(_CUT, "")
-        return {**message, "content": self._markers.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], clean)}
 
 
 def _require_numbers(server: LlamaServer, ids: list[int], slot: int, tuned: bool, in_form: bool = False) -> None:
