@@ -60,19 +60,13 @@ class Answered:
     ended: bool
 
 
-def loops(ids: Sequence[int]) -> bool:
-    """Whether an answer ends in a loop (the same tokens three times and more, 40 at least), so that more of it would
-    say nothing new."""
+def looping(number: int, ids: Sequence[int]) -> bool:
+    """Whether an answer says `Enough` because it ends in a loop: the same tokens three times and more, 40 at least."""
     return any(
         ids[-1] == ids[-1 - size] and ids[size - length :] == ids[-length:-size]
         for size in range(1, _LONGEST_LOOP + 1)
         if len(ids) >= (length := max(_LONGEST_LOOP, 3 * size))
     )
-
-
-def looping(number: int, ids: Sequence[int]) -> bool:
-    """Whether an answer says `Enough` because it ends in a loop."""
-    return loops(ids)
 
 
 class Engine(Protocol):

@@ -36,7 +36,6 @@ from backend.chat.engine import (
     context_length,
     fewer_until_it_fits,
     looping,
-    require_number,
     tokens_that_fit,
 )
 from backend.chat.llama_server import LlamaServer, Next, cannot_open, on_gpu
@@ -141,13 +140,13 @@ class LlamaEngine(WithTokenizer):
     def _attach(self, adapter: Path) -> PaneCheck:
         """Let the tuned pane answer with the adapter from now on. Returns the check that the base is unchanged."""
         probe = self.prompt_ids(PROBE)
-        before = _probabilities(self.server(1).next(probe, 0, likeliest=_COMPARED))
+        before = self.server(1).next(probe, 0, likeliest=_COMPARED).likeliest
         self.close()
         self._adapter = adapter.read_bytes()
 
         def asked(pane: str, *, tuned: bool) -> Any:
             slot = self.panes.index(pane)
-            return _probabilities(self.server().next(probe, slot, tuned=tuned, likeliest=_COMPARED))
+            return self.server().next(probe, slot, tuned=tuned, likeliest=_COMPARED).likeliest
 
         with_adapter, without = asked(TUNED, tuned=True), asked(TUNED, tuned=False)
         compared = f"the {_COMPARED:,} largest probabilities"
@@ -169,8 +168,6 @@ class LlamaEngine(WithTokenizer):
             yield from answer.ids
             return "end" if answer.ended else "length"
         new = self._next(server, pane, ids, sampling=replace(sampling, seed=draw.getrandbits(31)), remembered=continues)
-        if new.likeliest:  # none for a token that is only part of a character
-            require_number(new.likeliest[0][1])
         self.tokens_read[pane], chunk, piece = new.read, [new.token], 1
         while chunk:
             for token in chunk:
@@ -183,7 +180,6 @@ class LlamaEngine(WithTokenizer):
                 return "length"
             began, step = perf_counter(), replace(sampling, seed=draw.getrandbits(31))
             chunk = server.answer(ids, slot, min(piece, left), tuned, step)
-            _require_numbers(server, [*ids, *chunk], slot, tuned)
             if sampling.temperature <= 0:  # else the speed would decide what a seed gives
                 piece = max(1, min(_PIECE, int(_SHOWN * len(chunk) / (perf_counter() - began))))
         return "end"
@@ -216,7 +212,6 @@ class LlamaEngine(WithTokenizer):
                     every = {"likeliest": self._facts.tokens, "forced": min(self._end_ids)}
                     new = self._next(server, pane, ids[:at], remembered=True, **every)
                     new = new._replace(log_p=dict(new.likeliest)[label])
-                require_number(new.likeliest[0][1])
                 scored.append((new.log_p or 0.0, new.likeliest[0][0]))
         return scored
 
@@ -259,7 +254,6 @@ class LlamaEngine(WithTokenizer):
     def _in_form(self, server: LlamaServer, slot: int, pane: str, prompt: list[int], sampling: Sampling) -> Answered:
         """In one request, which holds the state of the form."""
         ids = server.answer(prompt, slot, sampling.max_new_tokens, self._tuned(pane), sampling)
-        _require_numbers(server, [*prompt, *ids], slot, self._tuned(pane), in_form=True)
         answer = tuple(token for token in ids if token not in self._end_ids)
         return Answered(answer, ended=len(ids) < sampling.max_new_tokens)
 
@@ -278,7 +272,6 @@ class LlamaEngine(WithTokenizer):
         while len(ids) < limit and not enough(ids):
             piece = min(_PIECE, limit - len(ids))
             ids += server.answer([*prompt, *ids], slot, piece, tuned=self._tuned(pane))
-            _require_numbers(server, [*prompt, *ids], slot, self._tuned(pane))
             ended = next((at for at, token in enumerate(ids) if token in self._end_ids), None)
             if ended is not None:
                 return Answered(tuple(ids[:ended]), ended=True)
@@ -321,18 +314,3 @@ class GgufTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text without control tokens, with U+FFFD for an incomplete character."""
         return self._server().decode([token for token in ids if token not in self._silent])
-
-
-def _require_numbers(server: LlamaServer, ids: list[int], slot: int, tuned: bool, in_form: bool = False) -> None:
-    """Raises ChatFailed if the last token came of invalid numbers: llama.cpp then chooses token 0 or, at a temperature,
-    always the same one; in a form, any. Only then is it asked for the numbers, which takes as long as a token."""
-    if not in_form and ids[-1] not in (0, ids[-2]):
-        return
-    if likeliest := server.next(ids[:-1], slot, tuned=tuned, remembered=True).likeliest:
-        require_number(likeliest[0][1])
-
-
-def _probabilities(new: Next) -> Any:
-    import numpy
-
-    return numpy.array(new.likeliest)

@@ -11,6 +11,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from backend import child_process
@@ -41,13 +42,10 @@ def holds(workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Ca
     paths = [str(path) for path in (workspace.root, model, *tuned)]
     child = child_process.start(["-m", __spec__.name, *paths], stdout=subprocess.DEVNULL)
     try:
-        while True:
+        while (code := child.poll()) is None:
             progress(phase, 0, 0)
-            try:
-                code = child.wait(_LOOK)
-                break
-            except subprocess.TimeoutExpired:
-                continue
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_LOOK)
     finally:
         child_process.kill(child)
     if code:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from backend.chat.engine import Messages, Sampling
+from backend.chat.engine import Messages, Sampling, require_number
 from backend.errors import BadInput, ChatFailed, MissingPart
 from backend.files.json_file import loads, value_of
 from backend.gguf.requirement import has_llama_cpp
@@ -168,6 +168,7 @@ class LlamaServer:
         if probabilities[0] is None:
             return Next(token, None, [], read)
         top = [(int(likely["id"]), _number(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
+        require_number(top[0][1])
         return Next(token, _number(probabilities[0]["logprob"]), top, read)
 
     def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool, sampling: Sampling = _GREEDY) -> list[int]:
@@ -175,7 +176,11 @@ class LlamaServer:
         again. Threads may call this, each with a slot of its own. Raises ChatFailed for a form that can't be kept."""
         form = sampling.grammar
         more: dict[str, Any] = {"json_schema": loads(form)} if form.startswith("{") else {"grammar": form}
+        # top_p sorts the tokens anyway; to choose the likeliest by top_k saves what its probability takes.
+        more |= {"n_probs": 1, "post_sampling_probs": sampling.temperature > 0 and sampling.top_p < 1}
         reply = self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)
+        for chosen in reply.get("completion_probabilities", ()):
+            require_number(_number(chosen.get("prob", chosen.get("logprob"))))
         if "json_schema" in more:
             if reply["stop_type"] == "limit":  # only the beginning of the answer is here
                 kept = reply["content"].lstrip()[:1] in '{["-0123456789tfn'
@@ -196,7 +201,8 @@ class LlamaServer:
             "temperature": max(0.0, sampling.temperature),
             "top_p": sampling.top_p,
             "seed": sampling.seed,
-            "samplers": ["temperature", "top_p"] if sampling.temperature > 0 else ["temperature"],
+            "top_k": 1,
+            "samplers": ["temperature", "top_p"] if sampling.temperature > 0 else ["top_k"],
             "id_slot": slot,
             **({"lora": [{"id": 0, "scale": float(tuned)}]} if self.adapter else {}),
             **more,

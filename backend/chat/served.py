@@ -5,7 +5,7 @@ It renders and tokenizes conversations itself, so it is opened only where that g
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits, require_number, tokens_that_fit
+from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits, tokens_that_fit
 from backend.chat.engines import fits_llama_cpp
 from backend.chat.llama_engine import trained_tokenizer
 from backend.chat.llama_server import Front, LlamaServer
@@ -60,8 +60,7 @@ def open_server(
 
         server = fewer_until_it_fits(opened, helpful_slots(facts.trained_context, facts.bytes_per_token))
     try:
-        for _, number in server.next(server.encode(_SENTENCE), 0, tuned=True).likeliest:
-            require_number(number)
+        server.next(server.encode(_SENTENCE), 0, tuned=True)  # raises where the numbers are invalid
         reads = all(_reads(server, tokenizer, messages) for messages in _CHECKED)
         if not (reads and ends <= server.end_ids() and (adapter is None or _uses_adapter(server))):
             raise ChatFailed("llama.cpp's server reads conversations differently from the training.")

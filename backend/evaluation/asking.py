@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from statistics import fmean
 
-from backend.chat.engine import Enough, looping, loops
+from backend.chat.engine import Enough, looping
 from backend.errors import BadInput, ChatFailed
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
@@ -74,7 +74,7 @@ class Asking:
         self.measure = Measure("preference") if pairs else choose_measure(answers)
         written = [self.models.text_ids(item.answer) for item in (*self.train, *self.items)]
         self.limit = min(_LONGEST, 16 + 2 * max(map(len, written)))
-        repetitive = any(loops(ids[:end]) for ids in written for end in range(len(ids) + 1))
+        repetitive = any(looping(0, ids[:end]) for ids in written for end in range(len(ids) + 1))
         self._enough: Enough = (lambda number, ids: False) if repetitive else looping  # a right one is never cut
         given = len(self.items)
         self.items = [item for item in self.items if self._can_read(item)]

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 import pytest
 
 from backend.chat.batch import answer_all
-from backend.chat.engine import loops
+from backend.chat.engine import looping
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
 from backend.hardware import gpu_memory
@@ -91,7 +91,7 @@ def test_an_answer_that_ends_in_a_loop_is_recognized(size: int) -> None:
     start, period = [900, 901, 902], list(range(size))
     endless = start + period * 120
     least = 3 + max(40, 3 * size)
-    assert loops(endless[:least])
-    assert not loops(endless[: least - 1])
-    assert not loops([*endless[:least], 903])
-    assert not loops([])
+    assert looping(0, endless[:least])
+    assert not looping(0, endless[: least - 1])
+    assert not looping(0, [*endless[:least], 903])
+    assert not looping(0, [])

@@ -7,11 +7,11 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from backend.chat import engines, torch_engine
+from backend.chat import engines, llama_server, torch_engine
 from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling, context_length
 from backend.chat.llama_engine import LlamaEngine
-from backend.chat.llama_server import LlamaServer, Next
+from backend.chat.llama_server import LlamaServer
 from backend.chat.served import open_server
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import ChatFailed
@@ -258,8 +258,7 @@ def test_a_model_that_computes_invalid_numbers_is_not_served(
 ) -> None:
     asked = workspace, shallow_model, None, "orders", "key", silent
     open_server(*asked)[0].close()
-    nan = float("nan")
-    monkeypatch.setattr(LlamaServer, "next", lambda *_, **__: Next(0, nan, [(0, nan)], 1))
+    monkeypatch.setattr(llama_server, "_number", lambda _: float("nan"))
     with pytest.raises(ChatFailed, match="invalid number"):
         open_server(*asked)
 
