@@ -10,10 +10,11 @@ import re
 import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from backend.datasets.documents.archive import open_zip
 from backend.errors import BadInput
 from backend.files import manifest
 from backend.files.listing import of_system
@@ -63,11 +64,11 @@ class CheckedZip:
 @contextmanager
 def opened(path: Path, holds: str) -> Iterator[CheckedZip]:
     """The zip file at `path`, which must hold the file `holds`."""
-    try:
-        archive = zipfile.ZipFile(path)
-    except (*ZIP_ERRORS, OSError) as error:
-        raise refusal("It is not a complete zip file.") from error
-    with archive:
+    with ExitStack() as closing:
+        try:
+            archive = open_zip(closing.enter_context(path.open("rb")))
+        except ZIP_ERRORS as error:
+            raise refusal("It is not a complete zip file.") from error
         yield CheckedZip(archive, path.stat().st_size, holds)
 
 

@@ -25,10 +25,11 @@ from pydantic import ValidationError
 from backend.errors import MissingPart
 from backend.export import checked_zip
 from backend.export.checked_zip import CheckedZip, refusal, refuse
-from backend.files.json_file import loads, read_json, write_json
+from backend.files.json_file import read_json, write_json
 from backend.models import local, model_folder, safetensors_files
 from backend.models.safetensors_files import Stored
 from backend.records.evaluation import EvaluationReport
+from backend.records.reading import Limits, RowFault
 from backend.records.specs import ModelRef, RunSpec, TrainSettings
 from backend.records.training import TrainingResult
 from backend.records.units import MIB
@@ -36,6 +37,7 @@ from backend.runs import about, own_answers, token_rows
 from backend.runs.about import LONGEST_NAME
 from backend.runs.start import BASE
 from backend.settings import Workspace
+from backend.text.strict_json import parse
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import require_disk
 
@@ -124,8 +126,8 @@ class RunArchive:
             for file in (run_folder / "data").glob("*.jsonl"):
                 with file.open("rb") as lines:
                     for line in lines:
-                        loads(line)
-        except (ValueError, RecursionError) as error:
+                        parse(line, Limits())
+        except (ValueError, RecursionError, RowFault) as error:
             raise refusal("Its rows or the files of its model can't be read.") from error
         rows.unlink()
         about.write(run_folder, self.name, self.note)

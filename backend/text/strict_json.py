@@ -10,9 +10,10 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from backend.records.reading import Limits, RowFault
+from backend.records.reading import Limits, RowFault, row_too_large
 from backend.text.excerpt import excerpt
 
+_MOST_PARTS = 1_000_000  # texts and brackets, each of which takes up to a hundred bytes
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -75,10 +76,12 @@ def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
 
 
 def _check_depth(text: str, limit: int) -> None:
-    if text.count("[") + text.count("{") <= limit:
+    if text.count("[") + text.count("{") <= limit and text.count(",") <= _MOST_PARTS:
         return
     depth = 0
-    for match in _TOKEN.finditer(text):
+    for number, match in enumerate(_TOKEN.finditer(text)):
+        if number > _MOST_PARTS:
+            raise row_too_large(_MOST_PARTS, "texts and brackets")
         token = match.group()
         if token in ("[", "{"):
             depth += 1

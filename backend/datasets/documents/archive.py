@@ -1,14 +1,17 @@
-"""Checks the zip archive that an Office document is, before any part of it is parsed."""
+"""Opens zip archives of strangers, and checks the one that an Office document is before any part of it is parsed."""
 
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
 from xml.parsers import expat
 
 from backend.errors import BadInput
 from backend.records.reading import ZIP_ERRORS
-from backend.records.units import KIB
+from backend.records.units import KIB, MIB
 
+_MOST_MEMBERS, _LONGEST_LIST = 100_000, 32 * MIB  # bytes
 _MACROS = ("vbaproject.bin", "basic/script-lc.xml")
 _PROLOG = 256 * KIB  # bytes before the first element, at most
 _PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"))
@@ -19,6 +22,23 @@ _OTHERS = (
     (lambda name: name == "content.xml", "an OpenDocument file"),
     (lambda name: name.endswith(".iwa"), "a document of Apple's Numbers, Pages or Keynote"),
 )
+
+
+def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+    """A zip file, which is closed with `file`. Raises BadInput for too many members, ZIP_ERRORS for a damaged one."""
+
+    def read(size: int = -1) -> bytes:
+        """At first, zipfile reads the whole list of members. Each takes ten times as much memory as its entry there,
+        and the entries can come out of a small compressed file."""
+        content = file.read(min(size, _LONGEST_LIST + 1))
+        if len(content) > _LONGEST_LIST or content.count(b"PK\1\2") > _MOST_MEMBERS:
+            raise BadInput("This zip file has too many files in it.", f"{_MOST_MEMBERS:,} are the most.", "Use a part.")
+        return content
+
+    limited: Any = SimpleNamespace(seek=file.seek, tell=file.tell, seekable=file.seekable, read=read)
+    archive = zipfile.ZipFile(limited)
+    limited.read = file.read
+    return archive
 
 
 def damaged() -> BadInput:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.nested import flat
-from backend.datasets.documents.archive import damaged, document_kind
+from backend.datasets.documents.archive import damaged, document_kind, open_zip
 from backend.datasets.documents.blocks import Document
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding, utf8_blocks
 from backend.datasets.read.source import ByteSource, line_blocks
@@ -46,7 +46,7 @@ class File:
     def archive(self) -> zipfile.ZipFile | None:
         """The zip archive that the file is; closing `source` closes it. Raises BadInput for a damaged one."""
         try:
-            return zipfile.ZipFile(self.source.seekable()) if self.head.startswith(b"PK\x03\x04") else None
+            return open_zip(self.source.seekable()) if self.head.startswith(b"PK\x03\x04") else None
         except ZIP_ERRORS as error:
             raise damaged() from error
 

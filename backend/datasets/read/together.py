@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from backend.datasets.chats.people import WhoToImitate
-from backend.datasets.documents.archive import damaged
+from backend.datasets.documents.archive import damaged, open_zip
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
@@ -56,7 +56,7 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
     refused: list[tuple[str, BadInput]] = []
     asked: list[tuple[str, WhoToImitate]] = []
     try:
-        with zipfile.ZipFile(source.seekable()) as archive:
+        with open_zip(source.seekable()) as archive:
             parts = _files(archive, source)
             left = _less(options.limits, sum(part.file_size for part in parts))
             for number, part in enumerate(parts):

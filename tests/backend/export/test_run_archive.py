@@ -260,6 +260,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no tokenizer": lambda files: listed(files, LEARNED + "tokenizer.json", b"{}"),
     "an endless template": lambda files: listed(files, LEARNED + "chat_template.jinja", ENDLESS),
     "rows that are no text": lambda files: listed(files, "tiny/apprentice/train.jsonl", bytes(range(256))),
+    "a row of a million lists": lambda files: listed(files, "tiny/apprentice/train.jsonl", b"[" + b"[]," * 10**6),
     "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
     "result with a broken number": lambda files: run_with(files, {"peak_memory_mib": 12.5}),
     "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),

@@ -21,7 +21,6 @@ from backend.datasets.read.source import BLOCK, ByteSource, line_blocks
 from backend.files.listing import is_hidden
 from backend.records.reading import ZIP_ERRORS, Limits, RowFault
 
-_MOST_FILES = 100_000
 _Read = Callable[[Iterator[bytes], Limits], Iterator[list[Record]]]
 
 
@@ -57,8 +56,7 @@ _CONTENTS: tuple[_Content, ...] = (
 
 def _find(archive: zipfile.ZipFile) -> tuple[_Content, list[zipfile.ZipInfo]] | None:
     """The conversations in an archive by their kind and their files; None without any."""
-    listed = [info for info in archive.infolist()[:_MOST_FILES] if not info.is_dir()]
-    files = {info.filename: info for info in listed if not is_hidden(info.filename)}
+    files = {info.filename: info for info in archive.infolist() if not (info.is_dir() or is_hidden(info.filename))}
     for content in _CONTENTS:
         matches = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
         if matches and (not content.beside or content.beside in files):

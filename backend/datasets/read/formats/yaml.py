@@ -1,5 +1,6 @@
 """Reads YAML: a list of examples, an object with one list, or an object of questions and answers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from backend.datasets.convert.detect import match
@@ -8,7 +9,7 @@ from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 from backend.records.reading import Limits
 
-_LARGEST = 32_000_000  # characters
+_MOST_VALUES = 500_000  # each takes half a kilobyte
 
 
 def _open(file: File) -> OpenSource:
@@ -30,30 +31,30 @@ def _open(file: File) -> OpenSource:
 def _parse(text: str, limits: Limits) -> Any:
     import yaml
 
-    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
-        """Makes texts of all scalars; without aliases, which could stand for endless text."""
-
-        depth = 0
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise BadInput("This YAML file uses aliases (*name).", "They are not read here.", "Write them out.")
-            self.depth += 1
-            if self.depth > limits.nesting:
-                raise BadInput("This YAML file is nested too deeply.", "", "Write a list of questions with answers.")
-            node = super().compose_node(parent, index)
-            self.depth -= 1
-            return node
-
-    if len(text) > _LARGEST:
-        raise BadInput("This YAML file is too large.", "", "Use a part of it, or save it as JSON Lines.")
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # makes texts of all scalars
     try:
-        documents = [value for value in yaml.load_all(text, Loader) if value]
+        _check(yaml.parse(text, loader), limits)
+        documents = [value for value in yaml.load_all(text, loader) if value]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"The fault is on line {mark.line + 1}." if mark else ""
         raise BadInput("This YAML file can't be read.", where, "Correct it, or save it as JSON or CSV.") from error
     return documents[0] if len(documents) == 1 else documents
+
+
+def _check(events: Iterable[Any], limits: Limits) -> None:
+    """Raises BadInput for aliases, which could stand for endless text, deep nesting, and too many values."""
+    import yaml
+
+    depth = 0
+    for number, event in enumerate(events):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise BadInput("This YAML file uses aliases (*name).", "They are not read here.", "Write them out.")
+        if depth > limits.nesting:
+            raise BadInput("This YAML file is nested too deeply.", "", "Write a list of questions with answers.")
+        if number > _MOST_VALUES:
+            raise BadInput("This YAML file is too large.", "", "Use a part of it, or save it as JSON Lines.")
 
 
 READER = Reader("yaml", "YAML", lambda file: file.has_suffix("yaml", "yml"), _open)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from backend.datasets.documents import archive
 from backend.datasets.read import readers
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load
@@ -136,12 +137,16 @@ def test_a_few_invalid_bytes_do_not_change_the_encoding(tmp_path: Path) -> None:
     assert [row.line for row in data.rows] == [1, 2, 4, 5]
 
 
+def packed(path: Any, **files: Any) -> Any:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in files.items():
+            target.writestr(name, content if isinstance(content, (str, bytes)) else json.dumps(content))
+    return path
+
+
 def _zip(**parts: bytes) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("__", "/").replace("_", "."), content)
-    return packed.getvalue()
+    packed(file := io.BytesIO(), **{name.replace("__", "/").replace("_", "."): part for name, part in parts.items()})
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -160,10 +165,23 @@ def _zip(**parts: bytes) -> bytes:
         (b'{"a": [{"question": "x", "answer": "y"}], "b": [{"question": "x", "answer": "y"}]}', "'a' and 'b'"),
         (b"[1, 2, 3]", "No examples were found"), (gzip.compress(b"x" * 5000, mtime=0)[:-20], "gzip"),
         (_zip(xl__workbook_xml=b"<broken"), "damaged"), (b"PAR1 and then nothing", "damaged"),
+        (_zip(é_xml=b"x").replace("é".encode(), b"\xf4\x28"), "damaged"),  # says that its names are UTF-8
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_a_dataset_is_rejected(tmp_path: Path, content: bytes, word: str) -> None:
     assert word in refusal(tmp_path, content)
+
+
+def test_bombs_are_refused_before_they_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("_MOST_MEMBERS", "_LONGEST_LIST"):
+        with monkeypatch.context() as patch:
+            patch.setattr(archive, limit, 10)
+            assert "too many files" in refusal(tmp_path, _zip(**{f"{n}": b"" for n in range(11)}), "bomb.zip")
+    for content, word in {b"- &a [x]\n- [*a, *a]": "aliases", b"[" * 80: "deep", b"- []\n" * 250_000: "large"}.items():
+        assert word in refusal(tmp_path, content, "bomb.yaml")
+    for bomb in (b"[],", b'"",'):
+        line = b'{"a": [' + bomb * 1_000_001 + b"0]}\n"
+        assert kinds(read(tmp_path, line + CHAT_LINE.encode())) == [(1, "row_too_large")]
 
 
 def test_pickles_missing_files_and_folders_are_rejected(tmp_path: Path) -> None:
@@ -254,13 +272,6 @@ def test_the_first_rows_are_stored_as_they_were(tmp_path: Path) -> None:
 
 
 WHATSAPP = "31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - {}: Yes\n"
-
-
-def packed(path: Path, **files: Any) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content if isinstance(content, (str, bytes)) else json.dumps(content))
-    return path
 
 
 def texts(path: Path, *imitate: str) -> list[list[str]]:
