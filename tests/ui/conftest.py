@@ -15,7 +15,7 @@ from tests.ui import made_up_workspace
 from tests.ui.made_up_app import MadeUpApp
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.page import Page, build_page
+from ui.web.page import Page, build
 
 Made = TypeVar("Made")
 
@@ -75,14 +75,14 @@ class Service:
 
 @cache
 def _page_of_the_newest() -> Page:
-    return in_loop(lambda: build_page(cast(App, Newest())))
+    return in_loop(lambda: build(cast(App, Newest())))
 
 
 def page_of(app: App) -> Page:
     """The page over `app`. For all MadeUpApps it is the same one, since a page stores nothing and takes part of a
     second to build. Only the app passed last answers in it."""
     if type(app) is not MadeUpApp:
-        return in_loop(lambda: build_page(app))
+        return in_loop(lambda: build(app))
     Newest.app = app
     return _page_of_the_newest()
 

@@ -44,7 +44,7 @@ def serve(make: Callable[[Path, Path], MadeUpApp], port: int) -> None:
             app = make(template, root)
             app.start()
             arguments = launch_arguments(root / "exports")
-            build(app).launch(server_name="127.0.0.1", server_port=port, **arguments)
+            build(app).blocks.launch(server_name="127.0.0.1", server_port=port, **arguments)
 
 
 if __name__ == "__main__":

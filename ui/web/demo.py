@@ -16,6 +16,8 @@ from ui.web.launch import launch_arguments
 from ui.web.per_visitor import PerVisitor
 from ui.web.session_memory import QueuedEvents
 
+_HANDLERS = 8  # calls of one handler at the same time
+
 
 def demo_page(
     workspace: Workspace, policy: Policy, hosts: tuple[str, ...] = (), simulated: Hardware | None = None
@@ -26,7 +28,10 @@ def demo_page(
     simulated: another machine to show the page for
     """
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads)
-    blocks = web_page.build_demo(PerVisitor(apps))
+    demo = PerVisitor(apps)
+    blocks = web_page.build(demo.as_app(), demo).blocks
+    blocks.queue(default_concurrency_limit=_HANDLERS, api_open=False)
+    demo.built()
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)
     door = Door(apps.visitors, policy.limits, workspace.uploads, events, https=bool(space), accounts=can_sign_in())

@@ -4,6 +4,7 @@ An ApprenticeError carries its own words. Anything else is a bug: the person see
 goes to the log.
 """
 
+import copy
 import functools
 import inspect
 import logging
@@ -21,6 +22,8 @@ from ui.web.session_memory import Unread
 log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 QUEUE_PAUSE = 0.02  # seconds between two looks for events
+_TEXTS = (gr.HTML, gr.Textbox)
+_LOOKS = {"__type__", "visible", "interactive", "open", "label"}  # properties that no value depends on
 
 OURS = ApprenticeError(
     "Something went wrong in Apprentice.",
@@ -99,7 +102,20 @@ class Blocks(gr.Blocks):
         return self
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
-        return await super().postprocess_data(block_fn, gr.skip() if predictions == {} else predictions, state)
+        if not isinstance(predictions, dict) or "__type__" in predictions:
+            return await super().postprocess_data(block_fn, predictions, state)
+        # gradio would make every component anew that this handler may update, also those it leaves as they are: a third
+        # of what opening a tab took. Only those need it whose properties limit their values.
+        sent = {
+            part: part.postprocess(new) if isinstance(new, str) else new
+            for part, new in predictions.items()
+            if (isinstance(new, str) and isinstance(part, _TEXTS)) or (isinstance(new, dict) and new.keys() <= _LOOKS)
+        }
+        if rest := {part: new for part, new in predictions.items() if part not in sent}:
+            for_rest = copy.copy(block_fn)
+            for_rest.outputs = [part for part in block_fn.outputs if part in rest]
+            sent |= zip(for_rest.outputs, await super().postprocess_data(for_rest, rest, state), strict=True)
+        return [sent.get(part, gr.skip()) for part in block_fn.outputs]
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:

@@ -26,7 +26,6 @@ from ui.web.train.tab import TrainTab
 from ui.web.try_it.tab import TryTab
 
 TICK, DEMO_TICK = 1, 3  # seconds between two looks whether the open tab has changed, while something runs
-HANDLERS = 8  # calls of one handler at the same time, in a demo
 TABS: dict[str, tuple[str, type]] = {
     "start": ("Start", StartTab),
     "data": ("Data", DataTab),
@@ -124,20 +123,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def build(app: App) -> gr.Blocks:
-    """The whole page over `app`."""
-    return build_page(app).blocks
-
-
-def build_demo(demo: PerVisitor) -> gr.Blocks:
-    """The whole page for the visitors of a demo."""
-    blocks = build_page(demo.as_app(), demo).blocks
-    blocks.queue(default_concurrency_limit=HANDLERS, api_open=False)
-    demo.built()
-    return blocks
-
-
-def build_page(app: App, demo: PerVisitor | None = None) -> Page:
+def build(app: App, demo: PerVisitor | None = None) -> Page:
     """The whole page, with its parts."""
     session_memory.install()
     stored = (600, 3600) if demo else (3600, 86400)  # seconds: how often uploads are checked, and their age

@@ -34,7 +34,7 @@ OURS = "http://127.0.0.1:7860"
 @pytest.fixture(scope="module")
 def blocks(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
     app = MadeUpApp(made_up, tmp_path_factory.mktemp("page") / "workspace")
-    yield in_loop(lambda: web_page.build(app))
+    yield in_loop(lambda: web_page.build(app).blocks)
     app.close()
 
 

@@ -26,11 +26,12 @@ def table(
     plain, unnamed = Markup('<th scope="col">{}</th>'), Markup("<td></td>")
     sorting = Markup('<th scope="col"><button type="button" class="sort">{}</button></th>')
     head = [(sorting if sortable else plain).format(name) if name else unnamed for name in headers]
-    row, data, cell = Markup("<tr{}>{}</tr>"), Markup(' data-{}="{}"'), Markup('<td data-name="{}">{}</td>')
+    row, data, end = Markup("<tr{}>{}</tr>"), Markup(' data-{}="{}"'), Markup("</td>")
+    starts = [Markup('<td data-name="{}">').format(name) for name in headers]
     body = [
         row.format(
             join(data.format(key, " ".join(values)) for key, values in mark.items()),
-            join(cell.format(name, content) for name, content in zip(headers, line, strict=True)),
+            join(start + content + end for start, content in zip(starts, line, strict=True)),
         )
         for mark, line in zip(marks or [{}] * len(lines), lines, strict=True)
     ]

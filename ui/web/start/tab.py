@@ -73,7 +73,8 @@ class StartTab:
         """What to learn, and on which model."""
         chosen, recommended = self._chosen(choice)
         options = self.app.advice.options(choice.task, choice.data_id)
-        ready = {option.model.id for option in options or (chosen,) if self.app.models.is_ready(option.model.id)}
+        names = {option.model.id for option in options or (chosen,)} & self.app.models.available()
+        ready = {name for name in names if self.app.models.is_ready(name)}
         preparing = self.app.models.unpacking()
         simulated = bool(self.app.models.simulated)
         here = simulated or chosen.model.id in ready or preparing
