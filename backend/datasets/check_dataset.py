@@ -11,7 +11,7 @@ from backend.datasets.checks import duplicates
 from backend.datasets.checks import structure as structure_checks
 from backend.datasets.checks import tokens as token_checks
 from backend.datasets.checks.duplicates import Duplicates
-from backend.datasets.checks.issues import accidents, problem
+from backend.datasets.checks.issues import issue_title, numbered, problem
 from backend.datasets.checks.personal_data import PERSONAL
 from backend.datasets.checks.report import DuplicateRows, Report, SplitRows, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
@@ -24,6 +24,7 @@ from backend.tokens.token_counts import TokenCounter
 
 _SLICE = 512  # rows checked between two looks at `cancelled`
 _MAX_LINES = 8  # line numbers listed in one message
+_FEW, _PART = 5, 0.02  # examples; more of the file are no accidents
 _MANY_PERSONAL = "An office's may stay; replace those of people, which a model can repeat to anybody."
 
 
@@ -73,7 +74,7 @@ def check(
         if len(fitting := without_errors(good, problems)) < len(good):
             good, repeated = fitting, duplicates.find(fitting)
     exact, near = repeated.exact_count, repeated.near_count
-    groups = [[good[i].row for i in group] for group in repeated.groups]
+    groups = [[good[i].row for i in group] for group in repeated.copies]
     duplicate_rows = DuplicateRows(exact, near, len(good) - exact - near, groups)
     pieces = totals.pieces if totals and totals.documents else 0
     problems += dataset_checks.find(good, model_languages, duplicate_rows.distinct, pieces)
@@ -111,8 +112,9 @@ def row_problems(
     for each in in_texts:
         of_kind[each.kind].append(each)
     for kind, listed in of_kind.items():
-        if kind in PERSONAL:
-            yield from accidents(listed, len(rows), _MANY_PERSONAL)
+        if kind in PERSONAL and len(listed) > max(_FEW, _PART * len(rows)):
+            where = f"in {len(listed):,} examples ({numbered([one.row for one in listed])})"
+            yield problem(None, kind, f"{issue_title(kind)}: {where}. {_MANY_PERSONAL}", listed[0].quote, "warning")
         elif len(listed) >= least[kind]:
             yield from listed
     yield from dataset_checks.system_messages(rows)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 Message = dict[str, Any]  # {"role": ..., "content": ...}, "tool_calls" if there are any, "weight": 0 if only read
 Origin = Literal["file", "added", "corrected"]  # corrected: after a run answered wrongly
 
@@ -43,8 +43,9 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A problem of one row, or of the whole file (row 0), in plain words. An "error" keeps the row out of training; a
-    "warning" does not. fix: what accepting the fix would do, a sentence, or "" without a fix. quote: the text at
-    fault, shortened, with invisible characters escaped. file: as of a Row."""
+    "warning" does not; a "note" is only worth a look: it counts as no problem, and no fix of all changes it. fix: what
+    accepting the fix would do, a sentence, or "" without a fix. quote: the text at fault, shortened, with invisible
+    characters escaped. file: as of a Row."""
 
     line: int
     row: int

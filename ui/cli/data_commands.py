@@ -11,7 +11,7 @@ from typing import Any
 from backend.chat.client import Chat
 from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
-from backend.datasets.checks.issues import issue_title
+from backend.datasets.checks.issues import issue_title, numbered
 from backend.datasets.checks.report import Report, summary, understood
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.documents.passages import joined
@@ -26,6 +26,7 @@ from backend.errors import BadInput
 from backend.files.disk_errors import disk_words
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.reading import Limits
+from backend.records.rows import Problem
 from backend.settings import PROGRAM, Workspace
 from backend.tokens.token_counts import TokenCounter
 from ui.cli.model_commands import require_tokenizer
@@ -79,18 +80,32 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
         require_answers(checked)
     except BadInput as question:
         lines.append(f"question: {question}")
-    lines += [f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in problems]
+    found = [p for p in problems if p.severity != "note"]
+    lines += [f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in found]
+    lines += _worth_a_look([p for p in problems if p.severity == "note"])
     if not options.join_cells and any(p.kind == "split_texts" for p in problems):
         lines.append("Add --join-cells to join these texts.")
     document = {**checked.report.to_json(), "questions": [asdict(question) for question in checked.questions]}
     return Answer(document, "\n".join([*lines, *summary(checked.report)]), exit_code=1 if checked.blocked else 0)
 
 
+def _worth_a_look(notes: Sequence[Problem]) -> list[str]:
+    """The notes of each kind in one line, with the first one; all are in the JSON."""
+    groups = ([note for note in notes if note.kind == kind] for kind in dict.fromkeys(note.kind for note in notes))
+    return [f"worth a look: {_where(same)}{same[0].message}" for same in groups]
+
+
+def _where(same: Sequence[Problem]) -> str:
+    where = f"{fmt.count(len(same), 'example')} ({numbered([note.row for note in same])})"
+    return f"{issue_title(same[0].kind)}, {where}: " if same[0].row else ""
+
+
 def warnings(report: Report) -> list[str]:
     """The warnings of the checks, each kind of problem in one line."""
-    about_rows = Counter(p.kind for p in report.problems if p.row and p.severity == "warning")
+    found = [p for p in report.problems if p.severity != "note"]
+    about_rows = Counter(p.kind for p in found if p.row and p.severity == "warning")
     return [
-        *(f"warning: {p.message}" for p in report.problems if not p.row),
+        *(f"warning: {p.message}" for p in found if not p.row),
         *(f"warning: {issue_title(kind)}: {fmt.count(count, 'example')}" for kind, count in about_rows.items()),
     ]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 
 from backend.datasets.checks import editor, names
-from backend.datasets.checks.issues import accidents, problem
-from backend.datasets.checks.near_duplicates import contradict, gist
+from backend.datasets.checks.issues import problem
+from backend.datasets.checks.near_duplicates import gist, only_numbers_differ
 from backend.datasets.checks.patterns import asks_for, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, instruction, last_answer, question
@@ -22,7 +22,6 @@ _LISTED = 4  # answers to one question
 _SHOWN = 40  # characters that answers may have in common and be told apart
 
 LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
-_REFRAIN = 0.2  # of all sentences; one that is repeated less is a refrain
 _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
 _REPEATS = 8  # words
@@ -75,29 +74,32 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     )
     if groups and len(groups[0]) == len(ended) >= SAME_EVERYWHERE:
         return  # `dataset.same_everywhere` reports this once
-    found = list(chain.from_iterable(_conflict([ended[i] for i in group]) for group in groups))
-    yield from accidents(found, len(ended))
+    yield from chain.from_iterable(_conflict([ended[i] for i in group]) for group in groups)
 
 
 def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Problems of rows with the same question, unless their answers mean the same."""
+    """Problems of rows with the same question, unless their answers mean the same; notes where more than a number
+    differs, as both may be good answers."""
     rows = rows if not asks_for(CHOICE, question(rows[0])) else []  # any of several is right
     answered = [row for row in rows if question(row).strip() and last_answer(row).strip()]
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
     counts = Counter(gist(last_answer(row)) for row in answered)
     texts = list(meanings.values())
-    if any(contradict(text, texts[0]) for text in texts[1:]):
+    if len(texts) > 1:
         same = next((i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
         start = texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0  # of the word in which they first differ
         shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}
         listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
-        message = f"This question has {len(counts):,} answers: {listed}. The model can't tell which one is right."
-        yield from (problem(row, CHOICE, message, excerpt(last_answer(row))) for row in answered)
+        sure = len(texts) == 2 and only_numbers_differ(*texts)
+        so = "The model can't tell which one is right." if sure else "Keep all of them if all are meant."
+        message = f"This question has {len(counts):,} answers: {listed}. {so}"
+        for row in answered:
+            yield problem(row, CHOICE, message, excerpt(last_answer(row)), None if sure else "note")
 
 
 def repeated(text: str) -> tuple[str, int] | None:
     """The most frequent sentence in `text`, in lower case and without its end mark, and its count if that is at least
-    LIMIT, and no refrain of a long text."""
+    LIMIT."""
     ends = [end for end in _ENDS if end in text]
     if sum(map(text.count, ends)) < LIMIT - 1:
         return None  # too few sentences, like most answers
@@ -108,7 +110,7 @@ def repeated(text: str) -> tuple[str, int] | None:
     if len(keys) - len(set(keys)) < LIMIT - 1:
         return None
     for sentence, times in Counter(keys).most_common():
-        if times < max(LIMIT, _REFRAIN * len(keys)):
+        if times < LIMIT:
             return None
         if _is_sentence(sentence):
             return sentence, times

@@ -11,7 +11,7 @@ from backend.datasets.checks import patterns
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.patterns import TextFault, any_of, asks_for, classes, pattern
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
-from backend.records.rows import Problem, Row
+from backend.records.rows import Problem, Row, Severity
 from backend.text.conversation import ROLE_NAMES, question
 from backend.text.excerpt import excerpt
 
@@ -25,7 +25,8 @@ _JOINED = pattern("joined")
 def _invisible(match: re.Match[str]) -> str | None:
     if match.group() in _JOINERS:
         before, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
-        if _JOINED.match(before) and (_JOINED.match(after) or match.group() != "\u200d"):
+        joined = [_JOINED.match(before), _JOINED.match(after)]
+        if all(joined) or (any(joined) and match.group() != "\u200d"):
             return None
     return ""
 
@@ -84,6 +85,7 @@ def _has_code(text: str) -> bool:
 
 
 _MARKS = patterns.BRACKET | patterns.WORDS
+_SURE = {kind: pattern(f"sure_{kind}") for kind in ("placeholder", "html")}  # others stand in letters and web pages
 _PLACEHOLDER = TextFault("placeholder", _MARKS, pattern("placeholder"), _outside_code, drops=True)
 _HTML = TextFault("html", patterns.BRACKET, pattern("html"), _outside_code, whole=without_html, answers_only=True)
 _MEDIA = TextFault("media_marker", patterns.BRACKET, pattern("media_marker"), _outside_code, drops=True)
@@ -143,5 +145,9 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
                 continue
             if not asks_for(fault.kind, question(row)):
                 quote = excerpt(text, match.start(), match.end())
-                yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote)
+                learned, sure = place in (ROLE_NAMES["assistant"], "text"), _SURE.get(fault.kind)
+                maybe = sure and not (learned and sure.match(match.group()))
+                maybe = maybe or (fault.kind.startswith(("personal", "secret")) and not learned)
+                severity: Severity | None = "note" if maybe else None
+                yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote, severity)
             break

@@ -7,13 +7,14 @@ from backend.datasets.checks import language
 from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import ISSUE_TYPES, numbered, problem
 from backend.datasets.checks.patterns import WORD_LISTS
-from backend.records.rows import Problem, Row
+from backend.records.rows import Problem, Row, Severity
 from backend.text.conversation import SYSTEM, content, last_answer, question
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
 
 FEWEST = 2  # different examples; a single one would only be memorized
 _FEW_CLAIMS = 0.01  # share of the answers
+_FEW_WITHOUT = 0.1  # share of the examples; so many are of another source
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 
@@ -87,12 +88,13 @@ def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
     if with_system in (0, total):
         return
     most_have = with_system * 2 >= total
+    meant: Severity | None = "note" if min(with_system, total - with_system) > _FEW_WITHOUT * total else None
     only = "" if most_have else "only "
     rest = f"{only}{with_system:,} of the {total:,} examples have some. A mixture confuses the model."
     for row, has in zip(chats, having, strict=True):
         if has != most_have:
             message = f"This example has {'' if has else 'no '}instructions (system message); {rest}"
-            yield problem(row, "system_inconsistent", message)
+            yield problem(row, "system_inconsistent", message, severity=meant)
 
 
 def has_system(row: Row) -> bool:

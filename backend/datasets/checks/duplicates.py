@@ -1,13 +1,12 @@
 """Finds exact duplicates, near-duplicates, and rows that belong on the same side of a split.
 
-Exact: every message is the same except for case, spaces, Unicode form and punctuation at the ends. Near: the question
-is almost the same (as defined in near_duplicates.py), also without a passage that both have, and so is the answer;
-instructions (system messages) are compared separately, so that a long one does not make rows alike. Rows are
-named by their position in the list.
+Exact: every message is the same except for case, spaces, Unicode form and punctuation at the ends. Near: the words are
+the same, in the same order. Similar, which is only worth a look: the question is almost the same (as defined in
+near_duplicates.py), also without a passage that both have, and so is the answer; instructions (system messages) are
+compared separately, so that a long one does not make rows alike. Rows are named by their position in the list.
 """
 
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,27 +14,29 @@ from itertools import pairwise
 
 from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import contradict, gist, same_details, same_words, similar_pairs
+from backend.datasets.checks.near_duplicates import differing, gist, same_details, same_order, similar_pairs
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
 
 Pairs = list[tuple[int, int]]
-_NAME = re.compile(r"\b[A-Z\u00c0-\u00de][\w\u2019'-]+")
 _SAID = 0.75  # of the words of two answers
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
 _FORM = 20  # so many rows with one question make it a form, whose answers all differ
 _LABELLED = 4  # rows with the same answer, from which on it is a label and no wording
+_SHOWN = 6  # words that differ
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """exact: groups of identical rows. groups: identical or almost identical rows. together: groups that stay on one
-    side of a split: those, rows with the same or almost the same question, and rows written about one passage."""
+    """exact: groups of identical rows. copies: those, and rows of the same words. groups: those, and similar rows.
+    together: groups that stay on one side of a split: those, rows with the same or almost the same question, and rows
+    written about one passage."""
 
     exact: Groups = field(default_factory=list)
+    copies: Groups = field(default_factory=list)
     groups: Groups = field(default_factory=list)
     together: Groups = field(default_factory=list)
 
@@ -46,8 +47,8 @@ class Duplicates:
 
     @property
     def near_count(self) -> int:
-        """Further rows to remove so that one of each group is left."""
-        return sum(len(group) - 1 for group in self.groups) - self.exact_count
+        """Further rows to remove so that one of each group of copies is left."""
+        return sum(len(group) - 1 for group in self.copies) - self.exact_count
 
 
 def find(rows: Sequence[Row]) -> Duplicates:
@@ -55,30 +56,37 @@ def find(rows: Sequence[Row]) -> Duplicates:
     exact = same_rows(rows, _whole_row, lambda row, of_text: of_text(row.text or last_answer(row)))
     repeated = {i for group in exact for i in group[1:]}
     distinct = [i for i in range(len(rows)) if i not in repeated]
-    near, related = _near([rows[i] for i in distinct])
-    groups = connected([*exact, *([distinct[a], distinct[b]] for a, b in near)])
-    asking = [[distinct[a], distinct[b]] for a, b in related]
+    near, related = ([[distinct[a], distinct[b]] for a, b in pairs] for pairs in _near([rows[i] for i in distinct]))
+    same = (pair for pair in near if same_order(*(full_text(rows[i], system=False) for i in pair)))
+    copies = connected([*exact, *same])
+    groups = connected([*copies, *near])
     of_passage = same_rows(rows, lambda row, _: row.passage or None)
     same_question = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
     # a more common question is the data's form
     most = max(near_duplicates.MIN_BOILERPLATE, near_duplicates.BOILERPLATE * len(rows))
-    asking += [group for group in same_question if len(group) <= most]
-    return Duplicates(exact, groups, connected([*groups, *asking, *of_passage]))
+    asking = [*related, *(group for group in same_question if len(group) <= most)]
+    return Duplicates(exact, copies, groups, connected([*groups, *asking, *of_passage]))
 
 
 def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Iterator[Problem]:
-    """A problem for each row that repeats an earlier one, exactly or almost. duplicates: of `find(rows)`."""
+    """A problem for each row that repeats an earlier one, exactly or in its words, and a note for each that is similar
+    to one. duplicates: of `find(rows)`."""
     duplicates = duplicates or find(rows)
-    exact: set[int] = set()
-    for first, *repeats in duplicates.exact:
-        exact.update(repeats)
-        for i in repeats:
-            yield problem(rows[i], "duplicate", f"This example is the same as {_place(rows[first])}.")
-    for first, *repeats in duplicates.groups:
-        for i in repeats:
-            if i not in exact and not _contradict(rows[first], rows[i]):
-                place = _place(rows[first])
-                yield problem(rows[i], "near_duplicate", f"This example is almost the same as {place}.")
+    named: set[int] = set()
+    for groups, kind, says in (
+        (duplicates.exact, "duplicate", "is the same as"),
+        (duplicates.copies, "near_duplicate", "has the same words as"),
+    ):
+        for first, *repeats in groups:
+            for i in (i for i in repeats if i not in named):
+                named.add(i)
+                yield problem(rows[i], kind, f"This example {says} {_place(rows[first])}.")
+    for first, *similar in duplicates.groups:
+        for i in (i for i in similar if i not in named and not _conflict(rows[first], rows[i])):
+            words = differing(*(full_text(rows[n], system=False) for n in (first, i)))[:_SHOWN]
+            only = ", ".join(f"“{word}”" for word in words) or "the order of words"
+            message = f"This example and {_place(rows[first])} differ only in {only}; keep both if both are meant."
+            yield problem(rows[i], "near_duplicate", message, severity="note")
 
 
 def _place(row: Row) -> str:
@@ -137,19 +145,16 @@ def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     answers = {last_answer(one), last_answer(other)}
     if one.rejected != other.rejected or (len(answers) > 1 and all(said[text] >= _LABELLED for text in answers)):
         return False
-    names = [_NAME.findall(question(row)) for row in (one, other)]
-    turned = names[0] != names[1] and sorted(names[0]) == sorted(names[1])  # "from Anna to Ben", and back
     asked, rules, reply = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
     alike = len(reply[0] & reply[1]) >= _SAID * len(reply[0] | reply[1]) and said[question(one)] < _FORM
-    same = same_words(*reply) or (alike and same_details(last_answer(one), last_answer(other)))
-    return same and same_words(*asked) and rules[0] == rules[1] and not turned
+    same = reply[0] == reply[1] or (alike and same_details(last_answer(one), last_answer(other)))
+    return same and asked[0] == asked[1] and rules[0] == rules[1]
 
 
-def _contradict(one: Row, other: Row) -> bool:
+def _conflict(one: Row, other: Row) -> bool:
     """Whether two rows answer the very same question differently, which `answers.conflicts` reports."""
-    if one.text is not None or normalize(question(one)) != normalize(question(other)):
-        return False
-    return contradict(last_answer(one), last_answer(other))
+    asked, said = ([of(row) for row in (one, other)] for of in (question, last_answer))
+    return one.text is None and normalize(asked[0]) == normalize(asked[1]) and gist(said[0]) != gist(said[1])
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

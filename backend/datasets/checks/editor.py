@@ -3,14 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from backend.datasets.checks import form
 from backend.datasets.checks.form import Chats
-from backend.datasets.checks.issues import accidents, problem
+from backend.datasets.checks.issues import problem
 from backend.datasets.checks.language import usual_language
 from backend.datasets.checks.patterns import WORD_LISTS, any_of, asks_for, pattern
-from backend.records.rows import Problem, Row
+from backend.records.rows import Problem, Row, Severity
 from backend.text.conversation import content, last_answer
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
@@ -18,6 +17,7 @@ from backend.text.normalize import normalize
 _REFUSES, _OF_AI = any_of(WORD_LISTS["refusal"], WORD_LISTS["unless_told"]), any_of(WORD_LISTS["ai"])
 _AI = WORD_LISTS["ai_names"]  # one of which such an answer has
 _SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say so, too."
+_MODEL = any_of(WORD_LISTS["model_names"])  # in the words of no persona
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
 CELL_ERROR, _NO_VALUE = pattern("cell_error"), pattern("no_value")  # the second may also be a label
 # Words for an answer are labels at the very beginning only: the table asks for this group.
@@ -28,12 +28,13 @@ _TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\
 _BLANK = any_of(WORD_LISTS["blank"], "{}[.!。]?")
 _TYPED = any_of(WORD_LISTS["blank"][:1])
 _CUT_JSON, _ENDED, _NO_PROSE, _SENTENCE_ENDS = map(pattern, ("cut_json", "ended", "no_prose", "sentence_ends"))
-_OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]{0,60}\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
+_OPENED = re.compile(r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]{0,60}\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z")
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
 _TAIL = 2000  # characters in which a sentence begins that is cut off
 _CUT_LENGTH = 100  # characters; shorter answers have one length by chance
 _RARE = 0.05  # share of the answers; what so few have is no label
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
+_UNUSUAL = 0.1  # share of the answers; of sentences, hardly any has no end
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _SIGN_OFF = 60  # characters; so short an ending is the writer's voice
 _GREETING = 13  # characters; so short a question may be answered in kind
@@ -49,22 +50,21 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         chats = [(row, answer.removesuffix(ending).rstrip() or answer, asked) for row, answer, asked in chats]
     yield from form.find(chats)
     yield from _cut_off(chats)
-    dialogues = 2 * sum(len(dict(_SPEAKER.findall(answer))) > 1 for _, answer, _ in chats) > len(chats)
-    for kind, test, message in _TESTS:
+    for kind, severity, test, message in _TESTS:
         found = [row for row, answer, asked in chats if test(answer, asked) and not asks_for(kind, asked)]
-        if len(found) <= max(_COMMON * len(chats), 3) and not (dialogues and kind == "role_label"):
-            yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
+        meant: Severity | None = "note" if len(found) > max(_COMMON * len(chats), 3) else severity
+        yield from (problem(row, kind, message, excerpt(last_answer(row)), meant) for row in found)
     short = [(row, text) for row, *texts in chats for text in texts if len(text) < _EDGES]
     empty = [row for row, text in short if _NO_VALUE.fullmatch(text)]
     found = [row for row, text in short if CELL_ERROR.fullmatch(text)]
     for row in [*found, *(empty if len(empty) <= _RARE * len(chats) else ())]:
         yield problem(row, "cell_error", quote=excerpt(last_answer(row)))
-    same = [row for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
+    same = [(row, a == q) for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
     most = len(same) > max(len(chats) / 2, 3)  # one column was taken for both
-    for row in same:
+    for row, exact in same:
+        copied: Severity = "error" if most else "warning" if exact else "note"  # a corrected text is another one
         if most or len(last_answer(row).strip()) > _GREETING:
-            copy = problem(row, "answer_is_question", quote=excerpt(last_answer(row)))
-            yield replace(copy, severity="error") if most else copy
+            yield problem(row, "answer_is_question", quote=excerpt(last_answer(row)), severity=copied)
 
 
 def _asked(row: Row) -> str:
@@ -77,25 +77,24 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
     written = [(row, answer) for row, answer, _ in chats if len(answer) >= _BEGUN]
     unended = [(row, answer) for row, answer in written if not _ENDED.search(answer)]
     prose = [(row, answer) for row, answer in unended if not _NO_PROSE.search(answer.rpartition("\n")[2])]
-    ended = len(written) - len(unended)
     usual = usual_language([row for row, *_ in chats]) or ""
     words = WORD_LISTS["unfinished"].get(usual, "(?!)")
     edge = "" if usual in ("ja", "zh") else r"(?<![\w'’-])"
-    ends = re.compile(rf"{edge}(?:{words})\Z" + f"|{_OPENED}" * (len(prose) <= ended))
+    ends = re.compile(rf"{edge}(?:{words})\Z")
     lengths = Counter(len(answer) for answer in {answer for _, answer in prose} if len(answer) >= _CUT_LENGTH)
     length, times = next(iter(lengths.most_common(1)), (0, 0))
     limit = length if times >= max(3, lengths.total() / 2) else -1
     alike = f"This answer and {times - 1:,} others end in mid-sentence after {length:,} characters."
     found = {row.row: alike for row, answer in prose if limit - 1 <= len(answer) <= limit}
-    found |= {row.row: "" for row, answer, _ in chats if answer.count("```") % 2 or _CUT_JSON.match(answer)}
-    by_words = {row.row: "" for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
-    for cut in (found, by_words):
-        problems = [
-            problem(row, "cut_off", cut[row.row], excerpt(answer, len(answer) - 1, len(answer)))
-            for row, answer, _ in chats
-            if row.row in cut
-        ]
-        yield from problems if cut is found else accidents(problems, len(chats))
+    found |= {row.row: "" for row, answer, _ in chats if _CUT_JSON.match(answer)}
+    if len(unended) <= _UNUSUAL * len(written):  # nearly all are sentences
+        found |= {row.row: "" for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
+    maybe = {row.row for row, answer in prose if _is_cut(answer, ends) or _is_cut(answer, _OPENED)}
+    maybe |= {row.row for row, answer, _ in chats if answer.count("```") % 2}
+    for row, answer, _ in chats:
+        if row.row in found or row.row in maybe:
+            end = excerpt(answer, len(answer) - 1, len(answer))
+            yield problem(row, "cut_off", found.get(row.row, ""), end, None if row.row in found else "note")
 
 
 def _is_cut(answer: str, ends: re.Pattern[str]) -> bool:
@@ -103,17 +102,16 @@ def _is_cut(answer: str, ends: re.Pattern[str]) -> bool:
     return len(answer) >= _LONG and len(begun) >= _BEGUN and ends.search(begun) is not None
 
 
-def _is_labelled(answer: str, asked: str) -> bool:
-    """Whether an answer has a label of a speaker: a common one, one before the question, or two that alternate."""
-    if ":" not in answer and "：" not in answer:
-        return False
-    if _LABEL.search(answer) and not _OPTIONS.search(asked):
-        return True
-    spoken = _SPEAKER.findall(answer) if answer.count("\n") else []
-    names = [name for name, _ in spoken]
-    sentences = len(spoken) == answer.count("\n") + 1 and all(said.rstrip()[-1:] in ".!?。！？" for _, said in spoken)
-    alternate = sentences and len(names) > 2 and names[0] == names[2] != names[1]
-    return alternate or (len(names) > 1 and normalize(spoken[0][1]) == normalize(asked))
+def _starts_with_label(answer: str, asked: str) -> bool:
+    """Whether an answer begins with the label of a speaker: a common one, or any before the question."""
+    if _LABEL.match(answer) and not _OPTIONS.search(asked):
+        return len(_SPEAKER.findall(answer)) <= 1  # "Answer: ..." and "Explanation: ..." are a form
+    spoken = _SPEAKER.match(answer)
+    return spoken is not None and normalize(spoken[2]) == normalize(asked)
+
+
+def _speaks_of_ai(answer: str) -> bool:
+    return any(map(answer.__contains__, _AI)) and _OF_AI.search(answer[:_LONGEST_REFUSAL]) is not None
 
 
 def _is_told(answer: str, asked: str) -> bool:
@@ -128,15 +126,13 @@ def _is_told(answer: str, asked: str) -> bool:
     return False
 
 
-_TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (
-    ("answer_in_question", _is_told, ""),
-    ("role_label", _is_labelled, ""),
-    ("placeholder", lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
-    ("leftover_thought", lambda answer, _: "</think" in answer, ""),
-    ("refusal", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
-    (
-        "refusal",
-        lambda answer, _: any(map(answer.__contains__, _AI)) and _OF_AI.search(answer[:_LONGEST_REFUSAL]),
-        _SPEAKS_OF_AI,
-    ),
+_TESTS: tuple[tuple[str, Severity | None, Callable[[str, str], object], str], ...] = (
+    ("answer_in_question", None, _is_told, ""),
+    ("role_label", None, _starts_with_label, ""),
+    ("role_label", "note", lambda answer, asked: _LABEL.search(answer) and not _starts_with_label(answer, asked), ""),
+    ("placeholder", None, lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
+    ("leftover_thought", None, lambda answer, _: "</think" in answer, ""),
+    ("refusal", "note", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
+    ("refusal", None, lambda answer, _: _speaks_of_ai(answer) and _MODEL.search(answer), _SPEAKS_OF_AI),
+    ("refusal", "note", lambda answer, _: _speaks_of_ai(answer) and not _MODEL.search(answer), _SPEAKS_OF_AI),
 )

@@ -1,9 +1,7 @@
 """What a file's answers have in common, and those that differ: labels, JSON, swapped columns, an ending."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from itertools import takewhile
 from statistics import median
 
@@ -18,10 +16,8 @@ Chats = Sequence[tuple[Row, str, str]]  # with the last answer and the last ques
 _ROWS = 10  # with fewer, nothing is usual
 _MOST, _JSON = 0.8, 0.9  # of the answers
 _OFTEN, _LABEL = 5, 40  # answers with one label, and its characters
-_MOST_LABELS = 200  # more are no labels, and to compare all answers with them would take hours
+_MOST_LABELS = 200  # more are no labels
 _MARKS = ("?", "？")
-_SYMBOL = 2  # characters; longer labels have words
-_ALIKE = 0.85  # of the letters of two spellings
 _TAIL = 20  # characters
 
 
@@ -53,12 +49,8 @@ def _labels(chats: Chats) -> Iterator[Problem]:
         if normalize(asked) in usual and key not in usual:
             yield problem(row, "swapped", quote=excerpt(answer))
         elif counts[answer] == 1 and len(answer) <= _LABEL:
-            near = [key] if key in usual else get_close_matches(key, usual, 1, _ALIKE)
-            near += [label for label in usual if len(label) > _SYMBOL and re.match(rf"{re.escape(label)}\b", key)]
-            if near or not (any(map(str.isalpha, key)) or any(label.isnumeric() for label in usual)):
-                message = f"The answer “{excerpt(answer)}” is none of the usual ones"
-                message += f"; it is probably another spelling of “{usual[near[0]]}”." if near else "."
-                yield problem(row, "rare_label", message, excerpt(answer))
+            message = f"The answer “{excerpt(answer)}” is none of the usual ones; keep it if it is meant."
+            yield problem(row, "rare_label", message, excerpt(answer))
 
 
 def _json(chats: Chats) -> Iterator[Problem]:
@@ -73,7 +65,7 @@ def _json(chats: Chats) -> Iterator[Problem]:
         if types is None and _types(asked):
             yield problem(row, "swapped", quote=excerpt(answer))
         elif types is None:
-            yield problem(row, "json_invalid", quote=excerpt(answer))
+            yield problem(row, "json_invalid", quote=excerpt(answer), severity=None if answer[:1] == "{" else "note")
         elif other and count >= _JSON * len(chats):
             message = f"The answer has other keys, or other kinds of values, than most: {', '.join(other)}."
             yield problem(row, "json_keys", message, excerpt(answer))
@@ -95,4 +87,4 @@ def _swapped(chats: Chats) -> Iterator[Problem]:
     usual, counts = median(len(asked) for *_, asked in chats), Counter(answer for _, answer, _ in chats)
     for (row, answer, asked), other in zip(chats, replying, strict=True):
         if other and "?" not in asked and len(asked) > max(len(answer), usual) and counts[answer] == 1:
-            yield problem(row, "swapped", quote=excerpt(answer))
+            yield problem(row, "swapped", quote=excerpt(answer), severity="note")

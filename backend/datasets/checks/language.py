@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from backend.datasets.checks.issues import numbered, problem
+from backend.datasets.checks.issues import problem
 from backend.datasets.checks.patterns import asks_for, pattern
 from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
 from backend.text.conversation import full_text, last_answer, question
+from backend.text.excerpt import excerpt
 
 _WORDS = read_json(Path(__file__).with_suffix(".json"))
 LANGUAGE_NAMES: dict[str, str] = _WORDS["names"]
@@ -39,7 +40,6 @@ _SCRIPTS: list[tuple[re.Pattern[str], str | None, list[_Letters]]] = [
     )
     for script, usual, rare in _WORDS["scripts"]
 ]
-_OWN = {code: script for script, usual, rare in _SCRIPTS for code in (usual, *(other for other, *_ in rare))}
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
 _CODE = pattern("code")
@@ -50,7 +50,6 @@ _MIN_WORDS = 6
 _MIN_HITS = 4  # different common words of two letters or more
 _RELATED = ({"da", "no", "sv"}, {"cs", "pl"}, {"es", "pt"}, {"zh", "ja"})
 _MIN_SHARE = 0.15  # of the words must be common words of the language
-_SENTENCE = 6  # letters of a script that are no name
 _MARGIN = 1.25  # times as many as for the second best language
 
 
@@ -79,8 +78,8 @@ def is_another(text: str, usual: str) -> str | None:
         return None
     if not text.isascii() and _by_script(text[:_SAMPLE]):
         return detected
-    if _CODE.search(text) or (usual in _OWN and len(_OWN[usual].findall(text)) >= _SENTENCE):
-        return None  # code, or a text that quotes a passage
+    if _CODE.search(text):
+        return None
     words = {word for word in _WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()) if len(word) > 1}
     hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]
     return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
@@ -124,19 +123,12 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
     for part, text in _PARTS:
         if (usual := usual_language(chats, text)) is None:
             continue
-        others: dict[int, str] = {}
         for row in chats:
             other = is_another(text(row), usual) if row.row not in named else None
-            given = question(row).rpartition(": ")[2] if other and text is last_answer else ""  # a text in the question
-            whole = other and (detect(given) == other or all(detect(of(row)) == other for _, of in _PARTS))
-            whole = whole or (last_answer(row).isascii() and last_answer(row).isalnum())  # a label
-            if other and not whole and not asks_for("other_language", question(row)):
-                others[row.row] = other
-        named.update(others)
-        if others:  # a note, as most are meant
-            seem, where = _named(next(iter(others.values()))), numbered(list(others))
-            message = f"Most {part}s are in {_named(usual)}. Another language, such as {seem}: example {where}."
-            yield problem(None, "other_language", message)
+            if other and not asks_for("other_language", question(row)):
+                named.add(row.row)
+                message = f"The {part} seems to be in {_named(other)}; most are in {_named(usual)}."
+                yield problem(row, "other_language", message, excerpt(text(row)))
     yield from _unknown(rows, model_languages)
 
 

@@ -11,7 +11,6 @@ from backend.text.conversation import content
 from backend.text.excerpt import excerpt
 
 _REPLACEMENT = "[name]"
-_LEAST = 3  # different names; with fewer, it may be a word of the greeting
 _NAME = r"[^\W\d_a-z][\w'’-]*"
 _GREETING = re.compile(
     rf"\A\s*(?i:{'|'.join(WORD_LISTS['greeting'])}) (?!(?i:{'|'.join(WORD_LISTS['anyone'])})\b)"
@@ -21,12 +20,10 @@ _GREETING = re.compile(
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that begin with "Hello NAME," on a line of its own, or with a name that the question is signed with."""
-    found = [(row, match) for row in rows for match in _greetings(row)[:1]]
-    if len({match["name"] for _, match in found}) < _LEAST:
-        return
-    for row, match in found:
-        message = f"The answer calls somebody {match['name']}; the model would call other people that, too."
-        yield problem(row, "personal_name", message, excerpt(match.string, *match.span("name")))
+    for row in rows:
+        for match in _greetings(row)[:1]:
+            message = f"The answer calls somebody {match['name']}; the model would call other people that, too."
+            yield problem(row, "personal_name", message, excerpt(match.string, *match.span("name")))
 
 
 def without_names(row: Row) -> Row:

@@ -17,10 +17,10 @@ excluded from the sets, unless a text has nothing else. Where very many texts sh
 from one template), only about _MAX_SHARED candidates per text are compared, nearest rows first.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, permutations
 from zlib import crc32
 
 import numpy as np
@@ -36,21 +36,15 @@ MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
-_ADVICE = 200  # characters of an answer that is advice
-_LABEL = 20  # characters; longer words are sentences of a script without spaces
-_FIRST = 3  # words, among which "yes" and "no" answer
 _TELLING = 3  # words that tell what a text is about; with fewer, all of its words count
-_WORD_LENGTH = 5  # letters of a word in which one can be a typo
-_COUNTS, _YES, _NO = (set(WORD_LISTS[name].split()) for name in ("counts", "yes", "no"))
-_CODE, _QUOTED_CODE = pattern("data"), pattern("quoted_code")
-_DOUBLED = re.compile(r"(.)\1")
+_COUNTS = set(WORD_LISTS["counts"].split())
+_QUOTED_CODE = pattern("quoted_code")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
 # Words keep their combining marks; letters of scripts without spaces, signs of money, arrows, and emoji are words.
 _WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(pattern, ("word", "ascii_word", "hiragana", "japanese_word"))
 _NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
-_CONTRACTED = pattern("contracted")
-_AFFIRMED = pattern("affirmed")  # a short answer that is a yes without the word
+_CONTRACTED, _ADDRESS = pattern("contracted"), pattern("address")
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -77,38 +71,21 @@ def gist(text: str) -> frozenset[str]:
     return frozenset(word + "×" * again for word, times in counts.items() for again in range(times))
 
 
-def same_words(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether two gists are the same but for a typo: a doubled letter, or letters that changed places, of a word."""
-    short, long = sorted(one ^ other, key=len) if len(one ^ other) == 2 else ("", "")
-    if len(short) < _WORD_LENGTH or (short in one) == (long in one) or not (short + long).isalpha():
-        return one == other
-    single, other_single = (_DOUBLED.sub(r"\1", word) for word in (short, long))
-    return single == other_single or (short[0] == long[0] and sorted(short) == sorted(long))
+def only_numbers_differ(one: str, other: str) -> bool:
+    """Whether two texts say the same with other numbers."""
+    differing = [first - second for first, second in permutations(map(gist, (one, other)))]
+    return all(differing) and all(_NUMBER.search(word) or word.strip("×") in _COUNTS for word in chain(*differing))
 
 
-def contradict(one: str, other: str) -> bool:
-    """Whether two answers to one question can't both be right, for one of these reasons: both are labels, code or JSON;
-    both have numbers, but none in common; one says yes and the other no. Different words may be good advice."""
-    first, second = gist(one), gist(other)
-    if first == second:
-        return False
-    if all(map(_is_data, (one, other))):
-        return not first <= second and not second <= first
-    numbers = [{word for word in words if _NUMBER.search(word) or word in _COUNTS} for words in (first, second)]
-    # "Yes, no problem" and "certainly not" say both.
-    opposed = sorted(map(_says_yes_and_no, (one, other))) == [(False, True), (True, False)]
-    short = max(len(one), len(other)) <= _ADVICE
-    return short and (opposed or bool(numbers[0] and numbers[1] and not numbers[0] & numbers[1]))
+def same_order(one: str, other: str) -> bool:
+    """Whether two texts have the same words in the same order, and the same addresses."""
+    return _words(one) == _words(other) and _ADDRESS.findall(one) == _ADDRESS.findall(other)
 
 
-def _says_yes_and_no(text: str) -> tuple[bool, bool]:
-    first = set(_words(text)[:_FIRST])
-    return bool(_YES & first) or _AFFIRMED.match(text) is not None, bool(_NO & first)
-
-
-def _is_data(text: str) -> bool:
-    """Whether a text is a label, code or JSON: one word, or signs that no sentence has."""
-    return (len(text) <= _LABEL and len(text.split()) == 1) or _CODE.search(text) is not None
+def differing(one: str, other: str) -> list[str]:
+    """The words that only one of two texts has."""
+    words = [dict.fromkeys(_words(text)) for text in (one, other)]
+    return [word for own, others in permutations(words) for word in own if word not in others]
 
 
 def same_details(one: str, other: str) -> bool:

@@ -82,9 +82,10 @@ class Report:
     tokens: TokenTotals | None = None
     validation: Report | None = None
 
-    def counts(self) -> dict[str, int]:
-        """The number of problems of each kind, most frequent first."""
-        return dict(Counter(problem.kind for problem in self.problems).most_common())
+    def counts(self, *, notes: bool = False) -> dict[str, int]:
+        """The number of problems of each kind, most frequent first. notes: of what is only worth a look."""
+        kinds = (problem.kind for problem in self.problems if (problem.severity == "note") == notes)
+        return dict(Counter(kinds).most_common())
 
     def error_rows(self) -> set[int]:
         """The numbers of the rows with an error."""
@@ -103,6 +104,7 @@ class Report:
             "usable": self.usable,
             "problems": [asdict(problem) for problem in self.problems],
             "counts": self.counts(),
+            "notes": self.counts(notes=True),
             "duplicates": asdict(self.duplicates),
             "split": asdict(self.split),
             "tokens": {name: getattr(tokens, name) if tokens else None for name in names},
@@ -138,6 +140,7 @@ def summary(report: Report) -> list[str]:
         report.duplicates.sentence if report.duplicates.mostly else "",
         f"{report.usable:,} of {report.rows:,} {'example' if report.rows == 1 else 'examples'} can be used.",
         f"{counts} found." if counts else "",
+        f"{kinds['note']:,} worth a look, which may be meant." if kinds["note"] else "",
         "" if report.duplicates.mostly else report.duplicates.sentence,
         report.tokens.sentence if report.tokens else "",
         report.split.sentence,

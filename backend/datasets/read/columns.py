@@ -14,7 +14,7 @@ from backend.datasets.read.header import known_columns
 from backend.records.reading import ReadOptions, RowFault
 
 _FEW = 4  # texts
-_SENTENCE = 10  # characters on average
+_SENTENCE, _ENDS = 10, tuple(".?!。？！؟…")  # characters on average; marks of which some sentence has one
 _MARKER = re.compile(r"<\|[^|<>]*\|>")  # a place in a chat at which nobody says anything
 
 
@@ -115,6 +115,8 @@ def _turns(value: Any) -> list[dict[str, str]]:
     elif len(value) == 2:
         return []
     if not all(isinstance(text, str) for text in value) or sum(map(len, value)) < _SENTENCE * len(value):
+        return []
+    if not any(text.rstrip().endswith(_ENDS) for text in value):  # keywords
         return []
     turns = zip(value, cycle(("user", "assistant")))
     return [{"role": role, "content": text} for text, role in turns if text and not _MARKER.fullmatch(text)]

@@ -125,7 +125,7 @@ def test_nothing_is_made_of_a_guess_until_it_is_confirmed(app: Shell, tmp_path: 
 
 
 def test_train_says_what_check_warns_of(tmp_path: Path) -> None:
-    rows = [chat(f"what about the thing called {i}?", "Mail <b>me</b>: a@mill.test") for i in range(6)]
+    rows = [chat(f"what about the thing called {i}?", "Mail Tom &amp; me: a@mill.test") for i in range(6)]
     report = check_rows(load(Path(write_lines(tmp_path / "d.jsonl", *rows))))
     said = warnings_of(report)
     assert len(said) == len(set(said)) == len({p.kind for p in report.problems})

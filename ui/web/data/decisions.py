@@ -20,7 +20,6 @@ from ui.web.html import components
 COPIES = ("duplicate", "near_duplicate")
 _LISTED = 6  # answers, and examples of each
 CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line", "too_few", "too_many")
-LATER = (*CALM, "health_claims")  # shown once nothing is left to decide
 _AS_READ = Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>')
 
 
@@ -36,7 +35,7 @@ def card(data: CheckedDataset) -> Markup:
     alike = [problem for problem in left if problem.kind == first.kind]
     at_once = [each for each in alike if each.fix.startswith(DROP)] if first.fix.startswith(DROP) else [first]
     effects = components.join(_effect(problem, data) for problem in at_once[: before_after.SHOWN])
-    acts = components.acts(*_answers(first, alike, data))
+    acts = components.acts(*answers(first, alike, data))
     parts = (acts, effects) if first.kind == CHOICE else (effects, acts)  # whose buttons have the answers themselves
     shown = Markup('<div class="ask" data-kind="{}">{}{}</div>').format(first.kind, *parts)
     return components.card(issue_title(first.kind), shown, lead=first.message, aside=progress)
@@ -100,7 +99,7 @@ def answers_given(number: int, data: CheckedDataset) -> list[list[Row]]:
     return sorted(groups.values(), key=len, reverse=True)
 
 
-def _answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) -> list[Markup]:
+def answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) -> list[Markup]:
     """At most three buttons, or one for each of several answers."""
     if problem.kind == CHOICE:
         given = answers_given(problem.row, data)
@@ -141,9 +140,9 @@ def notes(data: CheckedDataset) -> Markup:
     kinds: dict[str, list[Problem]] = {}
     left = data.waiting
     for problem in data.problems:
-        answered = problem.kind in GUESSES or problem.kind in data.unreadable
+        answered = problem.kind in GUESSES or problem.kind in data.unreadable or problem.severity == "note"
         answered |= problem.kind in FIXABLE and problem.row > 0
-        late = problem.kind in LATER or problem.kind in FIXABLE
+        late = problem.kind in CALM or problem.kind in FIXABLE
         hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and late)
         if not answered and not hidden and not (problem.kind == "too_few" and data.too_few):
             kinds.setdefault(problem.kind, []).append(problem)
@@ -151,7 +150,7 @@ def notes(data: CheckedDataset) -> Markup:
     for kind, (first, *more) in kinds.items():
         title = issue_title(kind)
         counted = f"{title}: {fmt.count(1 + len(more), 'example')}" if first.row else title
-        calm = kind in CALM or (kind in FIXABLE and kind not in PERSONAL)  # what so many have is usually meant
+        calm = kind in CALM
         fix = "" if kind in FIXABLE else first.fix
         shown.append(components.alert("calm" if calm else "warn", counted, first.message, fix))
         if not calm and first.severity != "error":

@@ -6,32 +6,42 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from backend.datasets.checks.answers import CHOICE
-from backend.datasets.checks.fix import WHOLE_FILE_FIXES, Change
+from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, Change
 from backend.datasets.checks.issues import GUESSES, issue_title
 from backend.datasets.dataset import CheckedDataset
 from backend.records.rows import Problem
 from ui.text import format as fmt
-from ui.web.data import before_after
+from ui.web.data import before_after, decisions
 from ui.web.html import components, tables
 
 ROWS_SHOWN = 8
 HEADERS = ("What was found", "Now", "")
+WORTH_A_LOOK = "Worth a look, and perhaps meant"
 
 
 def card(data: CheckedDataset) -> Markup:
-    """One line on what was removed, changed and left as it is, and why, which opens to everything that was found."""
-    kinds: dict[str, list[Problem]] = {}
-    for problem in data.problems:
-        if problem.kind not in GUESSES:
-            kinds.setdefault(problem.kind, []).append(problem)
-    ordered = sorted(kinds, key=lambda kind: (kinds[kind][0].severity != "error", -len(kinds[kind])))
-    lines = {kind: _line(kinds[kind], data) for kind in ordered}
+    """One line on what was removed, changed and left as it is, and why, which opens to everything that was found; and
+    one on what is only worth a look."""
+    found = [problem for problem in data.problems if problem.severity != "note" and problem.kind not in GUESSES]
+    notes = [problem for problem in data.problems if problem.severity == "note"]
+    lines, noted = _lines(found, data), _lines(notes, data)
     for kind in data.info.accepted.keys() & WHOLE_FILE_FIXES.keys():
         lines[kind] = WHOLE_FILE_FIXES[kind], components.badge("done"), _undo(kind, WHOLE_FILE_FIXES[kind])
-    if not lines:
-        return components.EMPTY
-    table = tables.table(HEADERS, list(lines.values()), "What was found", marks=[{"kind": [kind]} for kind in lines])
-    return components.fold(_summary(data), table, kind="details", key="findings")
+    many = fmt.listed([f"{issue_title(kind)}: {sum(note.kind == kind for note in notes):,}" for kind in noted])
+    folds = []
+    for summary, shown, key in ((_summary(data), lines, "findings"), (f"{WORTH_A_LOOK} ({many})", noted, "notes")):
+        table = tables.table(HEADERS, list(shown.values()), summary, marks=[{"kind": [kind]} for kind in shown])
+        folds.append(components.fold(summary, table, kind="details", key=key) if shown else components.EMPTY)
+    return components.join(folds)
+
+
+def _lines(problems: Sequence[Problem], data: CheckedDataset) -> dict[str, tuple[str, ...]]:
+    """A line of the table for each kind: errors first, then the most frequent."""
+    kinds: dict[str, list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(problem)
+    ordered = sorted(kinds, key=lambda kind: (kinds[kind][0].severity != "error", -len(kinds[kind])))
+    return {kind: _line(kinds[kind], data) for kind in ordered}
 
 
 def _summary(data: CheckedDataset) -> str:
@@ -60,11 +70,13 @@ def _line(problems: Sequence[Problem], data: CheckedDataset) -> tuple[str, ...]:
         acts = components.button("Undo", "keep-cells", label=f"Undo: {title}")
     elif any(data.info.is_accepted(problem) or data.info.is_refused(problem) for problem in problems):
         acts = _undo(first.kind, title)
-    details = [components.fold("Show where", _where(rows), key=f"where-{first.kind}")] if rows else []
-    if changed := _changes(first.kind, data):
-        details.append(components.fold("Before and after", before_after.changes(changed), key=f"effect-{first.kind}"))
+    key = f"{first.severity}-{first.kind}"
+    details = [components.fold("Show where", _where(rows, data), key=f"where-{key}")] if rows else []
+    if changed := [change for change in _changes(first.kind, data) if any(row.row == change.row for row in rows)]:
+        details.append(components.fold("Before and after", before_after.changes(changed), key=f"effect-{key}"))
     what = Markup("<strong>{}</strong>{}{}").format(title, components.text(about, "small"), components.join(details))
-    return what, components.join(badges) or components.badge("the whole file", "warn"), acts
+    tone = "calm" if first.severity == "note" else "warn"
+    return what, components.join(badges) or components.badge("the whole file", tone), acts
 
 
 def _changes(kind: str, data: CheckedDataset) -> Sequence[Change]:
@@ -81,7 +93,7 @@ def _state(problem: Problem, data: CheckedDataset) -> tuple[str, str]:
     if data.info.is_refused(problem):
         left = " kept" if problem.kind == CHOICE else " left as is"
         return (" can't be read" if unread else left), "bad" if error else "calm"
-    return (", must be fixed", "bad") if error else (", worth a look", "warn")
+    return (", must be fixed", "bad") if error else ("", "calm" if problem.severity == "note" else "warn")
 
 
 def _undo(kind: str, title: str) -> Markup:
@@ -89,12 +101,16 @@ def _undo(kind: str, title: str) -> Markup:
     return components.button("Undo", "undo", kind, label=f"Undo: {title}")
 
 
-def _where(rows: Sequence[Problem]) -> Markup:
-    item = Markup('<li><span>Example {}, {}</span><q>{}</q><span class="acts">{}</span></li>')
-    shown = [
-        item.format(p.row, p.place, p.quote, components.button("View", "look", p.row, label=f"View example {p.row}"))
-        for p in rows[:ROWS_SHOWN]
-    ]
+def _where(rows: Sequence[Problem], data: CheckedDataset) -> Markup:
+    """The first of them, to view; what is only worth a look can also be decided here."""
+    item = Markup('<li><span>Example {}, {}</span><q>{}</q>{}<span class="acts">{}</span></li>')
+    shown, rows = [], list({row.message if row.kind == CHOICE else row.row: row for row in rows}.values())  # a question
+    for row in rows[:ROWS_SHOWN]:
+        acts, about = [components.button("View", "look", row.row, label=f"View example {row.row}")], components.EMPTY
+        if row.severity == "note" and row.row not in data.dropped:
+            acts += decisions.answers(row, [row], data) if row.kind in FIXABLE else []
+            about = components.text(row.message, "small")
+        shown.append(item.format(row.row, row.place, row.quote, about, components.join(acts)))
     if len(rows) > ROWS_SHOWN:
         shown.append(Markup("<li>and {} more</li>").format(fmt.number(len(rows) - ROWS_SHOWN)))
     return Markup('<ul class="where">{}</ul>').format(components.join(shown))

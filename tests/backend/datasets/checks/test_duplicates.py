@@ -60,7 +60,11 @@ def test_small_edits_are_found_and_other_rows_are_not() -> None:
         rows.append(chat(41 + i, *[(m["role"], m["content"]) for m in rows[i].messages[:2]], ("assistant", text)))
     found = find(rows)
     assert found.groups == [[i, 40 + i] for i in range(4)]
-    assert (found.exact_count, found.near_count) == (1, 3)
+    assert (found.exact_count, found.near_count) == (1, 0)
+    said = {p.row: p.message for p in check(dataset(rows)).problems if p.severity == "note"}
+    assert ({41, 42, 43} <= {*said}, "“please”" in said[43]) == (True, True)
+    rows.append(chat(45, *[(m["role"], m["content"].replace(" the ", " - the ")) for m in rows[9].messages]))
+    assert (find(rows).near_count, check(dataset(rows)).counts()["near_duplicate"]) == (1, 1)
 
 
 def test_different_rows_are_no_duplicates() -> None:
@@ -100,15 +104,6 @@ def test_rows_stay_together_without_being_duplicates() -> None:
     rows = [chat(1, ("user", words), answer(1)), chat(2, ("user", words.replace("spring", "summer")), answer(2))]
     found = find(rows)
     assert (found.groups, found.together) == ([], [[0, 1]])
-
-
-@pytest.mark.parametrize(("word", "same"), [("carots", 1), ("carrtos", 1), ("parsley", 0), ("acarrots", 0), ("99", 0)])
-def test_a_typo_makes_no_second_example(word: str, same: int) -> None:
-    asked = "How deep and how far apart do I plant carrots in a bed of heavy soil that gets no sun before noon?"
-    said = "In such a bed you plant carrots two hands deep and one step apart, and water them once a week in summer."
-    one, other = (chat(1, ("user", asked), ("assistant", said)), ("carrots", word))
-    typed = chat(2, ("user", asked.replace(*other)), ("assistant", said.replace(*other)))
-    assert find([one, typed]).groups == [[0, 1]] * same
 
 
 def test_documents_and_chinese_are_compared_and_groups_joined() -> None:

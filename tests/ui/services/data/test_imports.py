@@ -84,7 +84,7 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
         assert sum(p.kind == "conflicting_answers" for p in state.waiting) == left
         assert set(state.dropped) == dropped
     app.fixes.accept(choice.data_id, "conflicting_answers", "all")
-    assert "conflicting_answers" not in app.datasets.selected(choice).info.accepted, "stored by an older version"
+    assert not app.datasets.selected(choice).dropped, "stored by an older version"
 
 
 def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:
