@@ -10,6 +10,7 @@ import pytest
 from backend.settings import PROJECT_ROOT, Workspace
 from tests.ui.conftest import tabs
 from ui.services.app import App
+from ui.services.data import imports
 from ui.services.selection import Choice
 from ui.web.page import finished_steps
 
@@ -17,7 +18,9 @@ from ui.web.page import finished_steps
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     made = App(Workspace.open(tmp_path_factory.mktemp("workspace")))
-    yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imports, "PAGE_WAIT", 90.0)  # also where the computer is busy
+        yield made
     made.close()
 
 
