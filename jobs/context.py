@@ -74,7 +74,7 @@ class Context:
                 self._write()
 
     def reset_oom_count(self) -> None:
-        """Ignore what the system has killed for memory so far: the work can do without it. Raises OSError."""
+        """Ignore what the system has killed for memory so far: the work goes on without it. Raises OSError."""
         with self._lock:
             self._write()
 

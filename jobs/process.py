@@ -52,7 +52,7 @@ def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
 
 
 def exit_code(job_id: str, attempt: int, timeout: float = 0.0) -> int | None:
-    """The exit code of an attempt's worker; None if it runs after `timeout` seconds, or another process started it."""
+    """The exit code of an attempt's worker; None if it still runs after `timeout` seconds or was not started here."""
     child = _children.get((job_id, attempt))
     if child and timeout:
         with suppress(subprocess.TimeoutExpired):

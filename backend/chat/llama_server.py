@@ -173,13 +173,14 @@ class LlamaServer:
 
     def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool, sampling: Sampling = _GREEDY) -> list[int]:
         """The answer's tokens, up to `limit` or with the token that ended it; what the slot remembers is not read
-        again. Threads may call this, each with a slot of its own. Raises ChatFailed for a form that can't be kept."""
+        again. Threads may call this, each with a slot of its own. Raises ChatFailed for invalid numbers and
+        for a form that can't be kept."""
         form = sampling.grammar
         more: dict[str, Any] = {"json_schema": loads(form)} if form.startswith("{") else {"grammar": form}
-        # top_p sorts the tokens anyway; to choose the likeliest by top_k saves what its probability takes.
+        # Each token's probability shows whether the numbers are valid; after top_p it is there already.
         more |= {"n_probs": 1, "post_sampling_probs": sampling.temperature > 0 and sampling.top_p < 1}
         reply = self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)
-        for chosen in reply.get("completion_probabilities", ()):
+        for chosen in reply.get("completion_probabilities", ()):  # none for a part of a character
             require_number(_number(chosen.get("prob", chosen.get("logprob"))))
         if "json_schema" in more:
             if reply["stop_type"] == "limit":  # only the beginning of the answer is here

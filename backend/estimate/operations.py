@@ -190,7 +190,7 @@ def _normalize(tape: Tape, x: Tensor) -> Tensor:
 
 
 def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None) -> Tensor:
-    """x times a trainable vector, in x's width unless `width` is another."""
+    """x times a trainable vector. width: of the result; None for x's."""
     given = x.width
 
     def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:

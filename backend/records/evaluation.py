@@ -65,7 +65,7 @@ class VoiceCount(StoredRecord):
     """How many answers are in the voice of the examples, and the worst fault of each of the others."""
 
     in_voice: Count
-    """Answers that are."""
+    """How many answers are in it."""
     signed: bool
     """Whether the examples greet or sign off, instead of having only a length and a form in common."""
     faults: dict[VoiceFault, Count] = Field(default_factory=dict)

@@ -255,9 +255,9 @@ class AnsweredTable(StoredRecord):
     """A spreadsheet with answers."""
 
     file: str = ""
-    """The name of its file, in the folder of the export."""
+    """The name of its file, in the job's folder under exports."""
     rows: int = 0
-    """How many it has."""
+    """The number of its rows."""
     unanswered: int = 0
     """Rows without an answer, such as those without a question."""
     cut: int = 0

@@ -70,7 +70,7 @@ class RowFault(Exception):
 
 
 def row_too_large(limit: int, unit: str) -> RowFault:
-    """The fault of a row that is over a limit as a whole. unit: "bytes" or "characters"."""
+    """The fault of a row that is over a limit as a whole. unit: such as "bytes"."""
     return RowFault("row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or remove it.")
 
 

@@ -18,8 +18,8 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def parse(line: bytes, limits: Limits, first_line: int = 0) -> Any:
-    """The value of JSON in UTF-8. first_line: the line of the file where it starts, 0 when it is one line. Raises
-    RowFault: bad_json, bad_encoding, duplicate_key, not_a_number, number_too_long, too_deep, lone_surrogate."""
+    """The value of JSON in UTF-8. first_line: the line of the file where it starts, 0 for one line. Raises RowFault:
+    bad_json, bad_encoding, duplicate_key, not_a_number, number_too_long, too_deep, lone_surrogate, row_too_large."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, longest: int = 0) -> Any:
     """The model in `folder`, ready for training on `device`, with its trainable weights in float32. The same seed gives
-    the same initial weights. Raises MissingPart without the folder or bitsandbytes, BadSetting for a module it lacks.
+    the same initial weights. Raises MissingPart without the folder or bitsandbytes, BadSetting for a target it lacks.
 
     model_id: its name, which the adapter will state as its base
     longest: tokens of the longest row, 0 if unknown"""

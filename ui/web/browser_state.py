@@ -82,7 +82,7 @@ class BrowserState:
     def acting(
         self, act: Callable[[Choice], Choice | None], show: Callable[[Choice], Updates] = lambda choice: {}
     ) -> Callable[[Inputs], Updates]:
-        """A handler that acts for the choice, or returns another one, and then answers with `show`."""
+        """A handler: `act` does something for the choice and may return another one, which `show` then draws."""
 
         def handler(inputs: Inputs) -> Updates:
             before = self.choice(inputs)

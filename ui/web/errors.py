@@ -104,12 +104,13 @@ class Blocks(gr.Blocks):
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         if not isinstance(predictions, dict) or "__type__" in predictions:
             return await super().postprocess_data(block_fn, predictions, state)
-        # gradio would make every component anew that this handler may update, also those it leaves as they are: a third
-        # of what opening a tab took. Only those need it whose properties limit their values.
+        # gradio would rebuild every component that this handler may update, even unchanged ones: a third of the time to
+        # open a tab. Only components whose properties constrain their values need that.
         sent = {
             part: part.postprocess(new) if isinstance(new, str) else new
             for part, new in predictions.items()
-            if (isinstance(new, str) and isinstance(part, _TEXTS)) or (isinstance(new, dict) and new.keys() <= _LOOKS)
+            if part in block_fn.outputs  # gradio rejects others
+            and (isinstance(part, _TEXTS) if isinstance(new, str) else isinstance(new, dict) and new.keys() <= _LOOKS)
         }
         if rest := {part: new for part, new in predictions.items() if part not in sent}:
             for_rest = copy.copy(block_fn)

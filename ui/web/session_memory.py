@@ -2,7 +2,7 @@
 
 - For every page that opens it copies the whole page's configuration, and notes in it what is sent and answered, so
   that a "deep link" can show it again: 75 ms and 0.6 MB each. This page makes no such links, so here nothing is kept.
-- For every update of a component, also one that changes nothing, gradio builds the component anew under a new id and
+- For every update of a component that `errors.Blocks` leaves to it, gradio builds the component anew under a new id and
   then stores it under both ids (`Blocks.postprocess_data`): 25 to 65 KB for each answer. Here the new component takes
   the id of the one it replaces.
 - It holds back what a session has not read yet, of 2,000 sessions and without a limit for each, and forgets the oldest

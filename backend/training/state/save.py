@@ -52,7 +52,7 @@ class Metrics:
     def add_evaluation(
         self, step: int, loss: float, rewards: dict[str, float] | None = None, *, chooses: bool = True
     ) -> None:
-        """Adds a validation loss, with DPO's reward metrics; the best step may be chosen by it if it `chooses`."""
+        """Adds a validation loss, with DPO's reward metrics. chooses: whether it may choose the best step."""
         self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards or {})
         if step == 0:
             self.first_eval_loss = loss

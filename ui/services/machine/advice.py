@@ -15,7 +15,7 @@ from ui.services.machine.background_cache import BackgroundCache
 from ui.services.machine.models import ModelService
 from ui.services.selection import Choice
 
-_choose_settings = lru_cache(maxsize=64)(choose_settings)  # one tab asks for the same settings several times
+_choose_settings, _recommend = lru_cache(64)(choose_settings), lru_cache(64)(recommend)  # a tab asks several times
 
 
 class UnknownLanguage(NamedTuple):
@@ -40,7 +40,7 @@ class AdviceService:
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is not ""."""
         model = self._models.entry(model_id) if model_id else None
-        return recommend(**self._inputs(task, data_id, model_id), model_id=model, compare=False)
+        return _recommend(**self._inputs(task, data_id, model_id), model_id=model, compare=False)
 
     def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...] | None:
         """All models for this machine, task and data, the recommended one first; None while they are compared."""

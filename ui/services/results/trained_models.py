@@ -61,7 +61,7 @@ class ResultService:
         return list(islice((self._runs.info(job.id) for job in jobs if self.has_model_now(job.id)), _MAX_READY))
 
     def model_folder(self, run_id: str) -> Path:
-        """The folder of the adapter or model that a run saved. Raises RunProblem where there is none, or none now."""
+        """The folder of the adapter or model that a run saved. Raises RunProblem before there is one and after."""
         folder, state = self._folder(run_id), self._runs.job(run_id).state
         if state in (State.COMPLETED, State.STOPPED, State.INTERRUPTED) and folder.is_dir():
             return folder

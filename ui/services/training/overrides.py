@@ -11,7 +11,7 @@ from ui.text import format as fmt
 
 @dataclass(frozen=True)
 class Overrides:
-    """settings: the recommended ones with every valid override. changed: what differs. faults: the others' errors."""
+    """settings: the recommended ones with every valid override. changed: what differs. faults: of invalid overrides."""
 
     settings: TrainSettings
     changed: frozenset[str]

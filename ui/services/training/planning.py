@@ -46,7 +46,7 @@ class PlanningService:
         self._sides: tuple[str, CheckedDataset, Roles] | None = None  # the last computed, with what it is for
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
-        """The plan of a run with these settings, once its dataset is checked; a `model_id` of "" is the recommended."""
+        """The plan of a run with these settings, once its dataset is checked; model_id: "" for the recommended."""
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         entry = self._models.entry(model_id)
         why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)

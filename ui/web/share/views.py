@@ -85,7 +85,7 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
         return components.card(title, components.progress(None, step), badges=badge, lead=f"{step}.", aside=cancel)
     # The folder, or the model, before the texts about it.
     files = sorted(result.files, key=lambda file: (not file.name.endswith(f"-{PAGE}.zip"), -file.bytes))
-    links, beside = _links(line, files[:1] if is_page else files), _links(line, files[1:] if is_page else ())
+    links, more_links = _links(line, files[:1] if is_page else files), _links(line, files[1:] if is_page else ())
     guides = _guides(line, instruction) if result.programs else components.EMPTY
     sizes = components.rows(map(_size, result.sizes)) if result.sizes else components.EMPTY
     checks = components.checklist((check.ok, check.sentence) for check in result.checks)
@@ -94,9 +94,9 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     if can_add(line):
         links += components.join(components.button(f"Add it to {name}", name, job.id, "firm") for name in programs)
     given = Markup('<div class="files">{}</div>').format(links)
-    if beside:
+    if more_links:
         given += components.fold(
-            "The same for a web server, and its checks", Markup('<div class="files">{}</div>').format(beside)
+            "The same for a web server, and its checks", Markup('<div class="files">{}</div>').format(more_links)
         )
     if result.passed:
         if all(check.ok for check in result.checks):  # else some could not be made
