@@ -244,7 +244,7 @@ def check_and_fix(
         report = checked(validation, "Checking the validation file")
         validation_file = ValidationFile(without_errors(validation.rows, report.problems), report)
     report = checked(original, "Checking every example", validation_file)
-    fixed = apply(original, report, info.rows_to_fix(original, report.problems), counter=counter, lengths=lengths)
+    fixed = apply(original, report, info.rows_to_fix(original), counter=counter, lengths=lengths)
     after = checked(fixed.dataset, "Checking the fixed examples", validation_file) if fixed.changes else report
     open_problems = [p for p in report.problems if not (info.is_accepted(p) or info.is_refused(p))]
     previews = preview_fixes(original, fixed.dataset, open_problems, counter)

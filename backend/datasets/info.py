@@ -5,7 +5,7 @@ They stand in <dataset>/info.json, changed by one thread or process at a time.
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,7 +13,8 @@ from typing import Any, Literal, Self
 from filelock import FileLock
 from pydantic import TypeAdapter
 
-from backend.datasets.checks.fix import FIXABLE, SYSTEM_FIXES, in_all
+from backend.datasets.checks.answers import CHOICE
+from backend.datasets.checks.fix import FIXABLE, SYSTEM_FIXES
 from backend.datasets.documents.passages import Size
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.atomic import write_text
@@ -47,7 +48,7 @@ class DatasetInfo:
         """Whether the user accepted the fix of this problem."""
         accepted, refused = (chosen.get(problem.kind, []) for chosen in (self.accepted, self.refused))
         if accepted == "all":
-            return in_all(problem) and refused != "all" and problem.row not in refused
+            return refused != "all" and problem.row not in refused
         return problem.row in accepted  # a single accepted row wins over "refuse all"
 
     def is_refused(self, problem: Problem) -> bool:
@@ -73,7 +74,7 @@ class DatasetInfo:
         accepted, refused = (_without(chosen, kind, "all") for chosen in (self.accepted, self.refused))
         return replace(self, accepted=accepted, refused=refused)
 
-    def rows_to_fix(self, dataset: Dataset, problems: Sequence[Problem]) -> dict[str, Literal["all"] | set[int]]:
+    def rows_to_fix(self, dataset: Dataset) -> dict[str, Literal["all"] | set[int]]:
         """The accepted rows less the refused ones, as `fix.apply` takes them."""
         chosen: dict[str, Literal["all"] | set[int]] = {}
         for kind, rows in self.accepted.items():
@@ -82,8 +83,7 @@ class DatasetInfo:
                 if rows != "all":
                     chosen[kind] = set(rows)
                 else:
-                    left = [*refused, *(p.row for p in problems if p.kind == kind and not in_all(p))]
-                    chosen[kind] = {row.row for row in dataset.rows}.difference(left) if refused else "all"
+                    chosen[kind] = {row.row for row in dataset.rows}.difference(refused) if refused else "all"
         return chosen
 
 
@@ -116,9 +116,11 @@ class StoredInfo:
     def read(self, data_id: str) -> DatasetInfo:
         """The stored facts. Raises BadInput when the dataset does not exist."""
         try:
-            return _STORED.validate_json((child_path(self._root, data_id) / "info.json").read_bytes())
+            info = _STORED.validate_json((child_path(self._root, data_id) / "info.json").read_bytes())
         except (OSError, ValueError) as error:
             raise BadInput("These examples are no longer here.", "", "Add them again.") from error
+        all_answers = info.accepted.get(CHOICE) == "all"  # of an older version; none would be right
+        return replace(info, accepted=_without(info.accepted, CHOICE, "all")) if all_answers else info
 
     def update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
         """Replaces the facts with what `change` makes of them; no other thread or process changes them meanwhile.

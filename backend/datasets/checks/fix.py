@@ -83,11 +83,6 @@ class FixedDataset:
         return len({c.row for c in self.changes} & {row.row for row in self.dataset.rows})
 
 
-def in_all(problem: Problem) -> bool:
-    """Whether a fix for all of its kind is for this problem: not for a note, or where the person has to choose."""
-    return problem.severity != "note" and problem.kind != answer_checks.CHOICE
-
-
 def apply(
     dataset: Dataset,
     report: Report,
@@ -167,7 +162,7 @@ class _Fixing:
             # One note about many rows: it also stands for those that were accepted when they were few.
             of_many = not problem.row and (problem.kind in PERSONAL or rows != "all")
             for number in [row.row for row in self.rows] if of_many else [problem.row]:
-                if (rows == "all" and in_all(problem)) or (rows != "all" and number in rows):
+                if (rows == "all" and problem.kind != answer_checks.CHOICE) or (rows != "all" and number in rows):
                     by_row[number].add(problem.kind)
         if not by_row:
             return False

@@ -23,11 +23,14 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     kind, _, at = value.partition(":")
     rows: Any = [int(at)] if at.isdecimal() else "all"
     data_id = choice.data_id
-    if action == "accept":
-        app.fixes.accept(data_id, kind, rows)
-    elif action == "keep":
-        left = [problem.row for problem in app.datasets.selected(choice).waiting if problem.kind == kind]
-        app.fixes.refuse(data_id, kind, left)
+    if action in ("accept", "keep"):
+        data = app.datasets.selected(choice)
+        left = [problem.row for problem in data.waiting if problem.kind == kind]
+        if action == "keep":
+            app.fixes.refuse(data_id, kind, left)
+        else:  # "all" would also be for what is only worth a look
+            noted = rows == "all" and any(p.kind == kind and p.severity == "note" for p in data.problems)
+            app.fixes.accept(data_id, kind, left if noted else rows)
     elif action == "pick":
         number = int(at or kind) if (at or kind).isdecimal() else 0
         for same in decisions.answers_given(number, app.datasets.selected(choice)):

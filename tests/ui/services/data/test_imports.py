@@ -65,8 +65,9 @@ def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App,
 
 
 def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> None:
-    said = ["At nine.", "At ten.", "At nine.", *(f"Number {n}." for n in range(20))]
+    refusals = ["I am a language model trained by OpenAI.", "I'm sorry, but I can't help with that."]
     asked = ["When do you open?"] * 3 + [f"What is thing {n}?" for n in range(20)]
+    said = ["At nine.", "At ten.", "At nine.", *(f"Number {n}." for n in range(18)), *refusals]
     table = tmp_path / "table.json"
     table.write_text(json.dumps([{"question": q, "answer": a} for q, a in zip(asked, said, strict=True)]))
     choice = Choice(data_id=app.datasets.add(table, "table.json"))
@@ -75,16 +76,16 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
     assert "ten.” is right (1" in card
     assert "Keep all 3<" in card
     assert all(f">{named}<" in card for named in ("Example 1 and example 3", "Example 2"))
-    for value, left, dropped in (("2", 0, {1, 3}), ("undo", 3, set()), ("all:1", 0, set())):
-        if value == "undo":
-            apply_action(app, choice, "undo", "conflicting_answers")
-        else:
-            apply_action(app, choice, "pick", value)
+    undo = ("undo", "conflicting_answers")
+    for act, left, dropped in ((("pick", "2"), 0, {1, 3}), (undo, 3, set()), (("pick", "all:1"), 0, set())):
+        apply_action(app, choice, *act)
         state = app.datasets.selected(choice)
         assert sum(p.kind == "conflicting_answers" for p in state.waiting) == left
         assert set(state.dropped) == dropped
     app.fixes.accept(choice.data_id, "conflicting_answers", "all")
     assert not app.datasets.selected(choice).dropped, "stored by an older version"
+    apply_action(app, choice, "accept", "refusal")
+    assert set(app.datasets.selected(choice).dropped) == {22}, "the other one is only worth a look"
 
 
 def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:
