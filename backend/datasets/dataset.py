@@ -1,6 +1,6 @@
 """A dataset checked for one model: read, checked, fixed as accepted, checked again, and split."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +8,7 @@ from functools import cached_property
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.check_dataset import check, without_errors
 from backend.datasets.checks import duplicates
+from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.dataset import FEW, FEWEST
 from backend.datasets.checks.fix import FIXABLE, Change, FixedDataset, apply, preview_fixes
 from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, QUESTIONS
@@ -19,7 +20,8 @@ from backend.datasets.split import FRACTION, NO_ROLES, Roles, Split, split, spli
 from backend.errors import BadInput
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Dataset, Problem, Row
-from backend.text.conversation import SYSTEM, content
+from backend.text.conversation import SYSTEM, content, last_answer, question
+from backend.text.normalize import normalize
 from backend.tokens.token_counts import TokenCounter
 
 
@@ -155,6 +157,17 @@ class CheckedDataset:
         return [*counted, *read, *uncovered]
 
     @cached_property
+    def contradicting(self) -> dict[int, list[list[Row]]]:
+        """Of each row whose question has other answers too: all rows with it, by answer, the most frequent first."""
+        numbers = {problem.row for problem in self.problems if problem.kind == CHOICE}
+        asked: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in self.original.rows:
+            if row.row in numbers:
+                asked[normalize(question(row))][normalize(last_answer(row))].append(row)
+        given = [sorted(answers.values(), key=len, reverse=True) for answers in asked.values()]
+        return {row.row: groups for groups in given for same in groups for row in same}
+
+    @cached_property
     def waiting(self) -> list[Problem]:
         """What the person has not decided yet, one for each row and kind: guesses about the file, then errors, then
         warnings that have a fix."""
@@ -180,9 +193,8 @@ class CheckedDataset:
     @property
     def too_few(self) -> str:
         """A sentence when so few of the fixed rows differ that a model may learn nothing, "" otherwise."""
-        if self._different >= FEW:
-            return ""
-        return next((p.message for p in self.fixed_report.problems if p.kind == "too_few"), "")
+        found = (p.message for p in self.fixed_report.problems if p.kind == "too_few" and self._different < FEW)
+        return next(found, "")
 
     @property
     def _different(self) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 from backend.datasets.checks.answers import CHOICE
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data import decisions, read_options
+from ui.web.data import read_options
 from ui.web.data.edit_panel import apply_edit, require_open
 from ui.web.html import components
 
@@ -33,7 +33,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
             app.fixes.accept(data_id, kind, left if noted else rows)
     elif action == "pick":
         number = int(at or kind) if (at or kind).isdecimal() else 0
-        for same in decisions.answers_given(number, app.datasets.selected(choice)):
+        for same in app.datasets.selected(choice).contradicting.get(number, []):
             numbers = [row.row for row in same]
             decide = app.fixes.refuse if at or number in numbers else app.fixes.accept
             decide(data_id, CHOICE, numbers)

@@ -11,8 +11,7 @@ from backend.datasets.checks.personal_data import PERSONAL
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.cells import DROP
 from backend.records.rows import Problem, Row
-from backend.text.conversation import last_answer, question
-from backend.text.normalize import normalize
+from backend.text.conversation import last_answer
 from ui.text import format as fmt
 from ui.web.data import before_after, drafting, read_options
 from ui.web.html import components
@@ -20,6 +19,7 @@ from ui.web.html import components
 COPIES = ("duplicate", "near_duplicate")
 _LISTED = 6  # answers, and examples of each
 CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line", "too_few", "too_many")
+LATER = (*CALM, "health_claims")  # shown once nothing is left to decide
 _AS_READ = Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>')
 
 
@@ -62,7 +62,7 @@ def _effect(problem: Problem, data: CheckedDataset) -> Markup:
     original = next((row for row in data.original.rows if row.row == problem.row), None)
     name, row = f"Example {problem.row}, {problem.place}", data.now.get(problem.row, original)
     if problem.kind == CHOICE:
-        groups = answers_given(problem.row, data)
+        groups = data.contradicting[problem.row]
         listed = [(fmt.listed([f"example {each.row}" for each in same][:_LISTED]), same[0]) for same in groups]
         return components.join(_AS_READ.format(at.capitalize(), before_after.example(row)) for at, row in listed)
     if row is None:  # it could not be read; cells without a column are marked
@@ -81,28 +81,14 @@ def _effect(problem: Problem, data: CheckedDataset) -> Markup:
 
 def _twin(row: Row, kind: str, data: CheckedDataset) -> Row | None:
     """The earlier row that this one repeats."""
-    group = next((group for group in data.report.duplicates.groups if row.row in group[1:]), None)
-    for other in data.original.rows:
-        if kind in COPIES and group and other.row == group[0]:
-            return other
-    return None
-
-
-def answers_given(number: int, data: CheckedDataset) -> list[list[Row]]:
-    """The examples that contradict the one with this number, and itself, by their answers: the most frequent first."""
-    numbers = {problem.row for problem in data.problems if problem.kind == CHOICE}
-    rows = {row.row: row for row in data.original.rows if row.row in numbers}
-    groups: dict[str, list[Row]] = {}
-    for row in rows.values():
-        if number in rows and normalize(question(row)) == normalize(question(rows[number])):
-            groups.setdefault(normalize(last_answer(row)), []).append(row)
-    return sorted(groups.values(), key=len, reverse=True)
+    first = next((group[0] for group in data.report.duplicates.groups if row.row in group[1:]), None)
+    return next((other for other in data.original.rows if kind in COPIES and other.row == first), None)
 
 
 def answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) -> list[Markup]:
     """At most three buttons, or one for each of several answers."""
     if problem.kind == CHOICE:
-        given = answers_given(problem.row, data)
+        given = data.contradicting[problem.row]
         total, picks = sum(map(len, given)), []
         for same in given[:_LISTED]:
             often = f" ({len(same):,} of {total:,} examples)" if total > len(given) else ""
@@ -135,25 +121,23 @@ def answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) ->
     return acts
 
 
-def notes(data: CheckedDataset) -> Markup:
+def warnings(data: CheckedDataset) -> Markup:
     """The warnings that no button answers, each kind once; what is only good to know waits for the decisions."""
     kinds: dict[str, list[Problem]] = {}
-    left = data.waiting
     for problem in data.problems:
         answered = problem.kind in GUESSES or problem.kind in data.unreadable or problem.severity == "note"
         answered |= problem.kind in FIXABLE and problem.row > 0
-        late = problem.kind in CALM or problem.kind in FIXABLE
-        hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and late)
+        late = problem.kind in LATER or problem.kind in FIXABLE
+        hidden = data.info.is_refused(problem) or problem.row in data.dropped or (data.waiting and late)
         if not answered and not hidden and not (problem.kind == "too_few" and data.too_few):
             kinds.setdefault(problem.kind, []).append(problem)
     shown = []
     for kind, (first, *more) in kinds.items():
         title = issue_title(kind)
         counted = f"{title}: {fmt.count(1 + len(more), 'example')}" if first.row else title
-        calm = kind in CALM
         fix = "" if kind in FIXABLE else first.fix
-        shown.append(components.alert("calm" if calm else "warn", counted, first.message, fix))
-        if not calm and first.severity != "error":
+        shown.append(components.alert("calm" if kind in CALM else "warn", counted, first.message, fix))
+        if kind not in CALM and first.severity != "error":
             fix_all = [components.button(f"{first.fix.rstrip('.')} everywhere", "accept", kind)] * (kind in PERSONAL)
             fine = components.button("That is fine", "refuse", kind, label=f"That is fine: {title}")
             shown.append(Markup('<div class="after-alert">{}</div>').format(components.acts(*fix_all, fine)))

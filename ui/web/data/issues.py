@@ -16,7 +16,7 @@ from ui.web.html import components, tables
 
 ROWS_SHOWN = 8
 HEADERS = ("What was found", "Now", "")
-WORTH_A_LOOK = "Worth a look, and perhaps meant"
+WORTH_A_LOOK = "Worth a look (may be intended)"
 
 
 def card(data: CheckedDataset) -> Markup:
@@ -29,9 +29,9 @@ def card(data: CheckedDataset) -> Markup:
         lines[kind] = WHOLE_FILE_FIXES[kind], components.badge("done"), _undo(kind, WHOLE_FILE_FIXES[kind])
     many = fmt.listed([f"{issue_title(kind)}: {sum(note.kind == kind for note in notes):,}" for kind in noted])
     folds = []
-    for summary, shown, key in ((_summary(data), lines, "findings"), (f"{WORTH_A_LOOK} ({many})", noted, "notes")):
-        table = tables.table(HEADERS, list(shown.values()), summary, marks=[{"kind": [kind]} for kind in shown])
-        folds.append(components.fold(summary, table, kind="details", key=key) if shown else components.EMPTY)
+    for title, shown, key in ((_summary(found, data), lines, "findings"), (f"{WORTH_A_LOOK} ({many})", noted, "notes")):
+        table = tables.table(HEADERS, list(shown.values()), title, marks=[{"kind": [kind]} for kind in shown])
+        folds.append(components.fold(title, table, kind="details", key=key) if shown else components.EMPTY)
     return components.join(folds)
 
 
@@ -44,13 +44,13 @@ def _lines(problems: Sequence[Problem], data: CheckedDataset) -> dict[str, tuple
     return {kind: _line(kinds[kind], data) for kind in ordered}
 
 
-def _summary(data: CheckedDataset) -> str:
+def _summary(found: Sequence[Problem], data: CheckedDataset) -> str:
     why = Counter(issue_title(change.kind) for change in data.dropped.values())
     parts = [f"{fmt.number(len(data.dropped))} removed ({fmt.listed([f'{t}: {n:,}' for t, n in why.items()])})"]
     parts = parts if why else []
     if data.fixed.changed:
         parts.append(f"{fmt.number(data.fixed.changed)} changed")
-    left = {p.row for p in data.problems if p.row and p.kind != CHOICE and data.info.is_refused(p)}
+    left = {p.row for p in found if p.row and p.kind != CHOICE and data.info.is_refused(p)}
     if refused := left - data.dropped.keys():
         parts.append(f"{fmt.number(len(refused))} left as {'it is' if len(refused) == 1 else 'they are'}")
     return fmt.listed(parts) or "Everything that was found"
@@ -102,12 +102,14 @@ def _undo(kind: str, title: str) -> Markup:
 
 
 def _where(rows: Sequence[Problem], data: CheckedDataset) -> Markup:
-    """The first of them, to view; what is only worth a look can also be decided here."""
+    """The first of them to view, undecided ones before others; what is only worth a look can also be decided here."""
     item = Markup('<li><span>Example {}, {}</span><q>{}</q>{}<span class="acts">{}</span></li>')
-    shown, rows = [], list({row.message if row.kind == CHOICE else row.row: row for row in rows}.values())  # a question
+    each = {row.message if row.kind == CHOICE else row.row: row for row in rows}.values()  # a question once
+    decided = data.dropped.keys() | {row.row for row in rows if data.info.is_accepted(row) or data.info.is_refused(row)}
+    shown, rows = [], sorted(each, key=lambda row: row.row in decided)
     for row in rows[:ROWS_SHOWN]:
         acts, about = [components.button("View", "look", row.row, label=f"View example {row.row}")], components.EMPTY
-        if row.severity == "note" and row.row not in data.dropped:
+        if row.severity == "note" and row.row not in decided:
             acts += decisions.answers(row, [row], data) if row.kind in FIXABLE else []
             about = components.text(row.message, "small")
         shown.append(item.format(row.row, row.place, row.quote, about, components.join(acts)))

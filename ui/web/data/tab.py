@@ -38,7 +38,7 @@ class DataTab:
             self.making = clickable(elem_id="making")
             self.decision = clickable(elem_id="decision")
             self.learned = html()
-            self.notes = clickable()
+            self.warnings = clickable()
             self.problems = clickable(elem_id="findings")
             with details("data-details"):
                 self.summary = html()
@@ -55,7 +55,7 @@ class DataTab:
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
-        cards = [self.reading, self.decision, self.notes, self.making, self.problems, self.tested, self.how]
+        cards = [self.reading, self.decision, self.warnings, self.making, self.problems, self.tested, self.how]
         cards += [self.instruction, self.more, self.download, self.language]
         drawn = [self.line, self.notice, self.examples, self.learned, self.summary, self.own_test, *cards]
         self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
@@ -111,7 +111,7 @@ class DataTab:
             self.making: making,
             self.decision: decisions.card(data),
             self.learned: data_views.examples(data),
-            self.notes: decisions.notes(data) if begun else "",
+            self.warnings: decisions.warnings(data) if begun else "",
             self.problems: issues_panel.card(data) if begun else "",
             self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,

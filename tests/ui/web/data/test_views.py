@@ -144,29 +144,35 @@ def test_what_can_be_kept_and_what_waits() -> None:
     refused = replace(state, info=state.info.refuse("duplicate", [61]))
     assert answers_of(refused)[-1] == "Keep both as they are"
     rows = [chat(n, ("user", "Where?"), answer_of(n)) for n in range(1, 61)]
-    state = state_of([*rows, chat(61, question(61), ("assistant", ""))])
-    assert "The same question in every example" in decisions.notes(state_of(rows))
-    assert 'class="alert warn"' in decisions.notes(state_of(rows))
+    assert "The same question in every example" in decisions.warnings(state_of(rows))
+    assert 'class="alert warn"' in decisions.warnings(state_of(rows))
     same = state_of(rows)
-    assert 'data-do="refuse" data-value="same_input_everywhere"' in decisions.notes(same)
+    assert 'data-do="refuse" data-value="same_input_everywhere"' in decisions.warnings(same)
     dismissed = replace(same, info=same.info.refuse("same_input_everywhere", "all"))
-    assert "The same question" not in decisions.notes(dismissed)
+    assert "The same question" not in decisions.warnings(dismissed)
     assert 'data-value="same_input_everywhere"' in issues.card(dismissed), "it can be undone"
     few = state_of([clean_row(number) for number in range(1, 61)])
-    assert 'class="alert calm"' in decisions.notes(few)
-    costs = [chat(60 + n, question(1), ("assistant", f"It costs {n} euros.")) for n in range(6)]
-    meant = state_of([*(clean_row(number) for number in range(2, 60)), *costs])
+    assert 'class="alert calm"' in decisions.warnings(few)
+    colors = ["red", "blue", "green", "black", "white", "gray"]
+    said = [chat(60 + n, question(1), ("assistant", f"A {color} one.")) for n, color in enumerate(colors)]
+    meant = state_of([*(clean_row(number) for number in range(2, 60)), *said])
     assert {problem.kind for problem in meant.waiting} == {"system_inconsistent"}
     dropped = replace(meant, info=meant.info.refuse("system_inconsistent", "all"))
-    assert "Different answers" not in decisions.notes(dropped)
+    assert "Different answers" not in decisions.warnings(dropped)
     found, _, noted = issues.card(meant).partition(issues.WORTH_A_LOOK)
     assert ("Different answers" in found, noted.count('data-do="pick"')) == (False, 7), "six answers, or all"
+    again = [chat(n, question(n), ("assistant", f"{answer_of(n)[1]} {'It is open now. ' * 5}")) for n in range(1, 11)]
+    some = state_of(again)
+    first = replace(some, info=some.info.refuse("repetition", [*range(1, 9)]))
+    found, _, noted = issues.card(first).partition(issues.WORTH_A_LOOK)
+    assert re.findall('data-do="refuse" data-value="repetition:([0-9]+)"', noted) == ["9", "10"], "not yet decided"
+    assert "left as" not in found
     calls = [chat(n, question(n), ("assistant", f"{answer_of(n)[1]} Call her on +49 170 1234567.")) for n in range(9)]
-    assert 'data-do="accept" data-value="personal_phone"' in decisions.notes(state_of(calls))
-    assert "personal_phone" not in decisions.notes(state_of(calls, personal_phone="all"))
+    assert 'data-do="accept" data-value="personal_phone"' in decisions.warnings(state_of(calls))
+    assert "personal_phone" not in decisions.warnings(state_of(calls, personal_phone="all"))
     waits = state_of([*(clean_row(number) for number in range(1, 61)), chat(61, question(61), ("assistant", ""))])
-    assert "Few examples" not in decisions.notes(waits)
-    assert decisions.card(state)
+    assert "Few examples" not in decisions.warnings(waits)
+    assert decisions.card(waits)
 
 
 CHOICE = Choice(data_id=DATA, row=3)
