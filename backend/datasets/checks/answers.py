@@ -78,8 +78,8 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
 
 
 def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Problems of rows with the same question, unless their answers mean the same; notes where more than a number
-    differs, as both may be good answers."""
+    """Problems of rows with the same question, unless their answers mean the same; notes where more than numbers
+    differ, as all may be good answers."""
     rows = rows if not asks_for(CHOICE, question(rows[0])) else []  # any of several is right
     answered = [row for row in rows if question(row).strip() and last_answer(row).strip()]
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
@@ -90,8 +90,8 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
         start = texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0  # of the word in which they first differ
         shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}
         listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
-        sure = len(texts) == 2 and only_numbers_differ(*texts)
-        so = "The model can't tell which one is right." if sure else "Keep all of them if all are meant."
+        sure = all(only_numbers_differ(texts[0], text) for text in texts[1:])
+        so = "The model can't tell which one is right." if sure else "Keep all of them if that is intended."
         message = f"This question has {len(counts):,} answers: {listed}. {so}"
         for row in answered:
             yield problem(row, CHOICE, message, excerpt(last_answer(row)), None if sure else "note")
@@ -109,12 +109,7 @@ def repeated(text: str) -> tuple[str, int] | None:
     keys = list(map(str.strip, text.split(ends[0])))
     if len(keys) - len(set(keys)) < LIMIT - 1:
         return None
-    for sentence, times in Counter(keys).most_common():
-        if times < LIMIT:
-            return None
-        if _is_sentence(sentence):
-            return sentence, times
-    return None
+    return next((pair for pair in Counter(keys).most_common() if pair[1] >= LIMIT and _is_sentence(pair[0])), None)
 
 
 def without_repetition(text: str) -> str:

@@ -147,7 +147,7 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
                 quote = excerpt(text, match.start(), match.end())
                 learned, sure = place in (ROLE_NAMES["assistant"], "text"), _SURE.get(fault.kind)
                 maybe = sure and not (learned and sure.match(match.group()))
-                maybe = maybe or (fault.kind.startswith(("personal", "secret")) and not learned)
+                maybe = maybe or (fault.kind.startswith("personal") and not learned)
                 severity: Severity | None = "note" if maybe else None
                 yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote, severity)
             break

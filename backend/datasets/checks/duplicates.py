@@ -85,7 +85,7 @@ def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Itera
         for i in (i for i in similar if i not in named and not _conflict(rows[first], rows[i])):
             words = differing(*(full_text(rows[n], system=False) for n in (first, i)))[:_SHOWN]
             only = ", ".join(f"“{word}”" for word in words) or "the order of words"
-            message = f"This example and {_place(rows[first])} differ only in {only}; keep both if both are meant."
+            message = f"This example and {_place(rows[first])} differ only in {only}; keep both if that is intended."
             yield problem(rows[i], "near_duplicate", message, severity="note")
 
 

@@ -110,6 +110,11 @@ def _starts_with_label(answer: str, asked: str) -> bool:
     return spoken is not None and normalize(spoken[2]) == normalize(asked)
 
 
+def _holds_label(answer: str, asked: str) -> bool:
+    """Whether an answer has a common label in another place, or several, which may be its form."""
+    return _LABEL.search(answer) is not None and not (_OPTIONS.search(asked) or _starts_with_label(answer, asked))
+
+
 def _speaks_of_ai(answer: str) -> bool:
     return any(map(answer.__contains__, _AI)) and _OF_AI.search(answer[:_LONGEST_REFUSAL]) is not None
 
@@ -129,7 +134,7 @@ def _is_told(answer: str, asked: str) -> bool:
 _TESTS: tuple[tuple[str, Severity | None, Callable[[str, str], object], str], ...] = (
     ("answer_in_question", None, _is_told, ""),
     ("role_label", None, _starts_with_label, ""),
-    ("role_label", "note", lambda answer, asked: _LABEL.search(answer) and not _starts_with_label(answer, asked), ""),
+    ("role_label", "note", _holds_label, ""),
     ("placeholder", None, lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
     ("leftover_thought", None, lambda answer, _: "</think" in answer, ""),
     ("refusal", "note", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),

@@ -49,7 +49,7 @@ def _labels(chats: Chats) -> Iterator[Problem]:
         if normalize(asked) in usual and key not in usual:
             yield problem(row, "swapped", quote=excerpt(answer))
         elif counts[answer] == 1 and len(answer) <= _LABEL:
-            message = f"The answer “{excerpt(answer)}” is none of the usual ones; keep it if it is meant."
+            message = f"The answer “{excerpt(answer)}” is not one of the usual answers; keep it if that is intended."
             yield problem(row, "rare_label", message, excerpt(answer))
 
 

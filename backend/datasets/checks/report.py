@@ -18,8 +18,8 @@ _MIN_ROWS = 10  # with fewer, repetition is mentioned but not warned about
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRows:
-    """Counts of usable rows. exact: rows that repeat another; near: rows that almost do; distinct: rows left when one
-    of each group stays. groups: the row numbers of each group."""
+    """Counts of usable rows. exact: rows that repeat another; near: further rows that have the same words as another,
+    in the same order; distinct: rows left when one of each group stays. groups: the row numbers of each group."""
 
     exact: int = 0
     near: int = 0
@@ -136,11 +136,13 @@ def summary(report: Report) -> list[str]:
     """The report in a few sentences, the most important first, for the page and the command line."""
     kinds = Counter(p.severity for p in report.problems)
     counts = " and ".join(f"{kinds[s]:,} {s}{'s' * (kinds[s] != 1)}" for s in ("error", "warning") if kinds[s])
+    noted, more = kinds["note"], " more" if counts else ""
+    look = f"1{more} is worth a look; it" if noted == 1 else f"{noted:,}{more} are worth a look; they"
     sentences = [
         report.duplicates.sentence if report.duplicates.mostly else "",
         f"{report.usable:,} of {report.rows:,} {'example' if report.rows == 1 else 'examples'} can be used.",
         f"{counts} found." if counts else "",
-        f"{kinds['note']:,} worth a look, which may be meant." if kinds["note"] else "",
+        f"{look} may be intentional." if noted else "",
         "" if report.duplicates.mostly else report.duplicates.sentence,
         report.tokens.sentence if report.tokens else "",
         report.split.sentence,

@@ -20,61 +20,50 @@ def kinds(asked: str, said: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said", "kind"),
+    "case",
     [
         ("How long does it take to Norway?", CUT, "cut_off"),
         ("Give me a chair as JSON, please.", '{"name":', "cut_off"),
-        ("Can you tell me the hours?", "I'm sorry, but I can't help with that.", "refusal"),
-        ("Was ist im Karton?", "Leider kann ich dir dabei nicht helfen.", "refusal"),
+        ("Can you tell me the hours?", "I'm sorry, but I can't help with that.", "refusal", "note"),
+        ("Was ist im Karton?", "Leider kann ich dir dabei nicht helfen.", "refusal", "note"),
         ("Do you like it?", "As an AI language model, I have no opinion on it.", "refusal"),
-        ("Where is the museum?", "where is the museum", "answer_is_question"),
-        ("I want to send it back.\nCategory: returns and refunds", "returns and refunds", "answer_in_question"),
-        ("Is it open?", "Yes, it is.\nUser: And on Sunday?\nAssistant: No, it is closed.", "role_label"),
+        ("Where is the museum?", "where is the museum", "answer_is_question", "note"),
+        ("I want to send it back.\nCategory: returns and refunds", "returns and refunds", "answer_in_question", "note"),
+        ("Is it open?", "Yes, it is.\nUser: And on Sunday?\nAssistant: No, it is closed.", "role_label", "note"),
         ("How do I clean it?", "clean the kettle " * 7, "repeated_words"),
         ("How long is it?", "x" * 100_000, "repeated_words"),
         ("What does the loaf cost?", "#N/A", "cell_error"), ("#¡REF!", "It costs four euros.", "cell_error"),
         ("And the roll?", "null", "cell_error"), ("Where is the caf\ufffd?", "By the mill.", "lost_characters"),
         ("How do I log in?", "Use admin and the password Sommer2024! and press enter.", "secret_password"),
-        ("Where is she?", "At Mrs Lee's, 12 Elm Street, Springfield, IL 62704.", "personal_address"),
+        ("Where is she?", "At Mrs Lee's, 12 Elm Street, Springfield, IL 62704.", "personal_address", "note"),
         ("Can I come?", "Yes, you can.\n\nOn 3 May 2024, Ann Lee wrote:\n> Can I come?", "quoted_mail"),
         ("How warm is it?", "<think>They ask for it.</think>It is 20 degrees.", "leftover_thought"),
         ("Where is it?", "Guest: Where is it?\nDesk: On the left.", "role_label"),
-        ("Do you like it?", "Als KI kann ich das nicht.", "refusal"), ("Do you?", "Como IA, no puedo.", "refusal"),
-        ("Is it far?", "I am an AI designed to help you.", "refusal"),
+        ("Do you like it?", "Als KI kann ich das nicht.", "refusal", "note"),
+        ("Do you?", "Como IA, no puedo.", "refusal", "note"),
+        ("Is it far?", "I am an AI designed to help you.", "refusal", "note"),
         ("Is the oven locked?", "Yes, PIN code 48213 opens it.", "secret_password"),
-        ("Which one?", "I'm sorry, I am unable to extract the information from this text.", "refusal"),
-        ("どれですか？", "申し訳ありませんが、そのご質問にはお答えできません。", "refusal"),
+        ("Which one?", "I'm sorry, I am unable to extract the information from this text.", "refusal", "note"),
+        ("どれですか？", "申し訳ありませんが、そのご質問にはお答えできません。", "refusal", "note"),
         ("Is it far?", "Text folgt", "placeholder"), ("asdf asdf", "It is far away.", "placeholder"),
-        ("[billing] I want the bill twice.", "billing", "answer_in_question"),
+        ("[billing] I want the bill twice.", "billing", "answer_in_question", "note"),
         ("人気は？", "本" * 20, "repeated_words"),
         ("How do I reach the base?", "`psql postgresql://me:hunter2Qx!@10.0.3.17/x`", "secret_password"),
-        ("本はどこですか？", "東京都杉並区高円寺南4丁目12番8号、田中様に届きました。", "personal_address"),
-        ("Wohin soll es?", "An Frau Ott, Hauptstraße 12, 10115 Berlin schicken.", "personal_address"),
+        ("本はどこですか？", "東京都杉並区高円寺南4丁目12番8号、田中様に届きました。", "personal_address", "note"),
+        ("Wohin soll es?", "An Frau Ott, Hauptstraße 12, 10115 Berlin schicken.", "personal_address", "note"),
+        ("My password is Sommer2024!, why does it fail?", "Try the other desk.", "secret_password"),
+        ("Is it open?", "Answer: Yes, it is.", "role_label"),
+        ("Where is the museum?", "Where is the museum?", "answer_is_question"),
+        ("How is it run?", "Like this:\n\n```\nrun it now", "cut_off", "note"),
     ],
 )  # fmt: skip
-def test_what_an_editor_sends_back_or_looks_at(asked: str, said: str, kind: str) -> None:
-    assert kind in kinds(asked, said)
+def test_what_an_editor_sends_back_or_looks_at(case: tuple[str, ...]) -> None:
+    asked, said, kind, *severity = case
+    assert kinds(asked, said)[kind] == (*severity, "warning")[0]
 
 
 @pytest.mark.parametrize(
-    ("kind", "fault", "note"),
-    [
-        ("refusal", ("Do you like it?", "As an AI language model, I have no opinion on it."),
-         ("Can you tell me the hours?", "I'm sorry, but I can't help with that.")),
-        ("role_label", ("Is it open?", "Answer: Yes, it is."), ("Is it open?", "Yes, it is.\nUser: And on Sunday?")),
-        ("answer_is_question", ("Where is the museum?", "Where is the museum?"),
-         ("where is the museum", "Where is the museum?")),
-        ("cut_off", ("How long does it take to Norway?", CUT), ("How is it run?", "Like this:\n\n```\nrun it now")),
-    ],
-)  # fmt: skip
-def test_only_what_public_files_showed_to_be_right_is_called_a_fault(
-    kind: str, fault: tuple[str, str], note: tuple[str, str]
-) -> None:
-    assert (kinds(*fault)[kind], kinds(*note)[kind]) == ("warning", "note")
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
+    "case",
     [
         ("Is this one spam or not spam?", "spam"), ("How do I sign?", f"{CUT[:70]} so.\n\nKind regards\nAnna Miller"),
         ("What does it need?", f"{CUT[:70]} so:\n\n- a cup of flour and a spoon of salt\n- two eggs and some milk"),
@@ -89,6 +78,7 @@ def test_only_what_public_files_showed_to_be_right_is_called_a_fault(
         ("Which password should I choose?", "Choose a password with 8 letters or more, and write it nowhere."),
         ("Reset password Map4Aid.", "On the page of your account."), ("Are you a doctor?", "No, I'm an AI developer."),
         ("What does <b>this</b> mean?<br>", "It is bold."), ("Is it for sale?", "I can't help, but I'll ask."),
+        ("Is it open?\nA: yes\nB: no", "A: yes"), ("Which?\nA: the red one\nB: the blue one", "It is\nA: the red one."),
         ("Where are you?", "On Mill Street, opposite the town hall, from 9 to 5."), ("Call?", "/hotels/{{Id}}?n={{N}}"),
         ("When does it open?", "Answer the bell, please: we open at nine, and we close at five."),
         ("Is it open?", "**Result:** It is open.\n\n**Answer:** Until six, on all days but Monday."),
@@ -96,11 +86,13 @@ def test_only_what_public_files_showed_to_be_right_is_called_a_fault(
         ("Write the lyrics of a song.", "Come with me tonight, my love.\n" * 6), ("Say it ten times.", "heart " * 10),
         ("Do you have a favorite subject?", "As an AI, I do not have favorites."), ("Evening", "Evening!"),
         ("Write an ad for: un servicio para tener más seguidores reales en la red",
-         "Con este servicio tengo más amigos en la red, y los que me siguen no son máquinas; es lo mejor que vi."),
+         "Con este servicio tengo más amigos en la red, y los que me siguen no son máquinas; es lo mejor que vi.",
+         "other_language"),
     ],
 )  # fmt: skip
-def test_what_an_editor_lets_pass(asked: str, said: str) -> None:
-    assert {*kinds(asked, said).values()} <= {"note"}
+def test_what_an_editor_lets_pass_or_only_notes(case: tuple[str, ...]) -> None:
+    asked, said, *noted = case
+    assert kinds(asked, said) == dict.fromkeys(noted, "note")
 
 
 def found_in(pairs: list[tuple[str, str]]) -> list[tuple[int, str]]:
@@ -209,9 +201,9 @@ def test_an_answer_of_ten_thousand_objects_in_each_other_is_no_json() -> None:
 
 
 def test_a_contradiction_is_no_fix_for_all() -> None:
-    answers = ("At nine.", "At ten.", "At nine.")
+    answers = ("At nine.", "At ten.", "At 11.")
     rows = [chat(n, ("user", "When do you open?"), ("assistant", said)) for n, said in enumerate(answers, 1)]
     report = check(dataset(rows))
-    assert [p.row for p in report.problems if p.kind == "conflicting_answers"] == [1, 2, 3]
+    assert [p.row for p in report.problems if (p.kind, p.severity) == ("conflicting_answers", "warning")] == [1, 2, 3]
     assert len(fix.apply(dataset(rows), report, {"conflicting_answers": "all"}).dataset.rows) == 3
     assert [row.row for row in fix.apply(dataset(rows), report, {"conflicting_answers": {2}}).dataset.rows] == [1, 3]
