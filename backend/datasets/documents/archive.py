@@ -32,7 +32,7 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
         and the entries can come out of a small compressed file."""
         content = file.read(min(size, _LONGEST_LIST + 1))
         if len(content) > _LONGEST_LIST or content.count(b"PK\1\2") > _MOST_MEMBERS:
-            raise BadInput("This zip file has too many files in it.", f"{_MOST_MEMBERS:,} are the most.", "Use a part.")
+            raise BadInput("This zip file has too many files.", f"The limit is {_MOST_MEMBERS:,}.", "Use fewer files.")
         return content
 
     limited: Any = SimpleNamespace(seek=file.seek, tell=file.tell, seekable=file.seekable, read=read)

@@ -13,8 +13,9 @@ from backend.datasets.read.file import OpenSource, each_object
 from backend.datasets.read.header import known_columns
 from backend.records.reading import ReadOptions, RowFault
 
-_FEW = 4  # texts
-_SENTENCE, _ENDS = 10, tuple(".?!。？！؟…")  # characters on average; marks of which some sentence has one
+_FEW = 4  # texts, or words
+_SENTENCE, _ENDS = 10, tuple(".?!…。？！؟۔।։")  # characters on average; marks at the end
+_WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff]|\S+")  # without spaces, a letter
 _MARKER = re.compile(r"<\|[^|<>]*\|>")  # a place in a chat at which nobody says anything
 
 
@@ -30,14 +31,15 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
         everything = ([(n, [text, next(lines, (0, None))[1]])] for n, text in lines)
         first = next(everything)
         everything = chain([first], everything)
-    if all(_conversation(value) is not value for _, value in first):
-        return ([(line, _conversation(value)) for line, value in batch] for batch in everything)
+    talks = all(_conversation(value, short=True) is not value for _, value in first)
+    if talks and 2 * sum(_conversation(value) is not value for _, value in first) >= len(first):  # else keywords
+        return ([(line, _conversation(value, short=True)) for line, value in batch] for batch in everything)
     if all(_is_row(value) for _, value in first):
         cells: Iterator[Cells] = ((line, _cells(value)) for batch in everything for line, value in batch)
         header, below, _ = split_header(cells)
         return as_records(below, header)
     if all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
-        return each_object(everything, lambda pair: _pairs(pair)[0] if len(pair) == 1 else pair)
+        return each_object(everything, lambda _, pair: _pairs(pair) if len(pair) == 1 else [pair])
     if len(first) == 1 and is_pairs(first[0][1]):
         if (second := next(records, None)) is None:
             line, value = first[0]
@@ -62,7 +64,7 @@ def rearrange(opened: OpenSource, options: ReadOptions) -> None:
     if len(records) < len(sample):
         return
     if names := _of_messages(records):
-        opened.records = each_object(opened.records, lambda row: {names.get(name, name): row[name] for name in row})
+        opened.records = each_object(opened.records, lambda _, row: [{names.get(n, n): row[n] for n in row}])
         return
     header = [*records[0]]
     rows = rows if all(name.startswith("column ") for name in header) else [header, *rows]
@@ -102,9 +104,9 @@ def alternates(texts: Sequence[str]) -> bool:
     return len(asks) >= _FEW and sum(asks[::2]) >= 0.8 * len(asks[::2]) and sum(asks[1::2]) <= 0.2 * len(asks[1::2])
 
 
-def _turns(value: Any) -> list[dict[str, str]]:
+def _turns(value: Any, short: bool = False) -> list[dict[str, str]]:
     """The messages of a list in which speakers take turns: texts (more than a pair), pairs, or objects of one name
-    each that is a role. [] for anything else."""
+    each that is a role. [] for anything else. short: the texts may all be a few words, as keywords are."""
     if not isinstance(value, list) or len(value) < 2:
         return []
     messages = [message for item in value if (message := _message(item))]
@@ -116,7 +118,7 @@ def _turns(value: Any) -> list[dict[str, str]]:
         return []
     if not all(isinstance(text, str) for text in value) or sum(map(len, value)) < _SENTENCE * len(value):
         return []
-    if not any(text.rstrip().endswith(_ENDS) for text in value):  # keywords
+    if not short and all(not text.rstrip().endswith(_ENDS) and len(_WORD.findall(text)) < _FEW for text in value):
         return []
     turns = zip(value, cycle(("user", "assistant")))
     return [{"role": role, "content": text} for text, role in turns if text and not _MARKER.fullmatch(text)]
@@ -131,16 +133,16 @@ def _message(value: Any) -> dict[str, str]:
     return {"role": role, "content": text} if role else {}
 
 
-def _conversation(value: Any) -> Any:
-    """The record with the list in which speakers take turns as messages; as it is where it has none."""
-    if talk := _turns(value):
+def _conversation(value: Any, short: bool = False) -> Any:
+    """The record with the list in which speakers take turns as messages; as it is without one. short: as above."""
+    if talk := _turns(value, short):
         return {"messages": talk}
     if message := _message(value):
         return message
     if isinstance(value, dict):
         named = match(value)
-        for name, inner in value.items():
-            if (named is None or name in CHAT_BY_NAME) and (talk := _turns(inner)):
+        for name, inner in sorted(value.items(), key=lambda item: not _turns(item[1])):
+            if (named is None or name in CHAT_BY_NAME) and (talk := _turns(inner, short)):
                 return {**{other: cell for other, cell in value.items() if other != name}, "messages": talk}
     return value
 

@@ -1,7 +1,7 @@
 """A file as its readers see it, and what they make of it: a stream of records and what to tell about them."""
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -64,9 +64,11 @@ class File:
         """Whether the user left it open what the file is: chose neither a delimiter nor a shape."""
         return self.options.delimiter is None and self.options.shape is None
 
-    def has_suffix(self, *suffixes: str) -> bool:
-        """Whether one of these stands behind a dot in the name: "csv" does in FAQ.csv, faq.csv.gz and faq.csv.txt."""
-        return not {*suffixes}.isdisjoint(self.name.lower().split(".")[1:])
+    def has_suffix(self, *suffixes: str, last: bool = False) -> bool:
+        """Whether one of these follows a dot in the name: "csv" does in FAQ.csv, faq.csv.gz and faq.csv.txt. last: only
+        where it ends the name, apart from a compression, as "txt" does in the last of these."""
+        parts = [part for part in self.name.lower().split(".")[1:] if part not in ("gz", "bz2", "xz", "zst")]
+        return not {*suffixes}.isdisjoint(parts[-1:] if last else parts)
 
     def blocks(self) -> Iterator[bytes]:
         """The whole file in UTF-8, with \\n for the line ends of classic Mac OS."""
@@ -147,9 +149,14 @@ class OpenSource:
         return bool(options.shape or columns) and columns <= {*record, *flat(record)}
 
 
-def each_object(batches: Iterator[list[Record]], change: Callable[[dict[str, Any]], Any]) -> Iterator[list[Record]]:
-    """The records, where every object is changed; faults stay as they are."""
-    return ([(n, change(value) if isinstance(value, dict) else value) for n, value in batch] for batch in batches)
+def each_object(
+    batches: Iterator[list[Record]], parts: Callable[[int, dict[str, Any]], Iterable[Any]]
+) -> Iterator[list[Record]]:
+    """The records, where every object, by its line, becomes any number of values; faults stay as they are."""
+    return (
+        [(n, part) for n, value in batch for part in (parts(n, value) if isinstance(value, dict) else [value])]
+        for batch in batches
+    )
 
 
 @dataclass(frozen=True)

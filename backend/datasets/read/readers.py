@@ -52,7 +52,7 @@ READERS: tuple[Reader, ...] = (
     text.PLAIN,  # any text
 )
 # Asked afterwards, in turn, for a format that is known by its records in whatever file they stand. Each leaves records
-# of another kind as they are, and those whose columns the user chose.
+# of another kind as they are, and the columns that the user chose under their names.
 OF_RECORDS: tuple[Callable[[OpenSource, ReadOptions], None], ...] = (
     intents.read_intents,
     columns.rearrange,

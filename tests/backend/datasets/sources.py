@@ -10,7 +10,7 @@ tests/data/sources/GROUP.jsonl is one table per group; its files lie in tests/da
     first     the texts of the first example, system message included; a plain text is one text
     last      those of the last one
     question  with "asks": the kind of the problem that asks, or the columns, shapes or people to choose from
-    options   with "asks": an answer, as fields of ReadOptions
+    options   with "asks": an answer, as fields of ReadOptions; with "rows": a choice with which it is read as well
     says      with "refused": a word of the sentence
 
     python -m tests.backend.datasets.sources      writes docs/formats.md from these tables

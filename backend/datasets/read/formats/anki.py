@@ -57,7 +57,7 @@ def _open(file: File) -> OpenSource:
     rest = iter(("Front", "Back"))
     names = [layout.columns.get(n) or next(rest, f"Field {n}") for n in range(1, width + 1)]
     batches = as_records(iter(cells), unique_names(names), pad=True)
-    plain = each_object(batches, _plain) if layout.html else batches
+    plain = each_object(batches, lambda _, note: [_plain(note)]) if layout.html else batches
     return OpenSource(plain, FileDetails(delimiter=layout.delimiter))
 
 

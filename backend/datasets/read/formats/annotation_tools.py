@@ -10,9 +10,9 @@ from typing import Any
 
 from backend.datasets.chats import clean
 from backend.datasets.chats.paths import find
-from backend.datasets.convert.detect import ROLE_KEYS, Record, is_chat
+from backend.datasets.convert.detect import ROLE_KEYS, is_chat
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.read.file import OpenSource
+from backend.datasets.read.file import OpenSource, each_object
 from backend.files.json_file import read_json
 from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
@@ -50,14 +50,10 @@ def read_annotations(opened: OpenSource, options: ReadOptions) -> None:
         return
     nested = next((entry for entry in FORMATS if all(find(record, path) for path in entry.needs)), None)
     if nested is not None:
-        opened.records = ([row for record in batch for row in _flat(record, nested)] for batch in opened.records)
+        opened.records = each_object(opened.records, lambda _, value: _flat(value, nested))
 
 
-def _flat(record: Record, nested: Nested) -> Iterator[Record]:
-    line, value = record
-    if not isinstance(value, dict):
-        yield record
-        return
+def _flat(value: dict[str, Any], nested: Nested) -> Iterator[dict[str, Any] | RowFault]:
     for group in find(value, nested.groups) if nested.groups else [value]:
         for row in find(group, nested.rows) if nested.rows else [group]:
             cells = {
@@ -74,7 +70,7 @@ def _flat(record: Record, nested: Nested) -> Iterator[Record]:
                 columns |= entries if isinstance(entries, dict) else {}
             if nested.answers:
                 columns = _answered(columns, _ANSWERS[nested.answers](value))
-            yield line, _cleaned(columns, nested)
+            yield _cleaned(columns, nested)
 
 
 def _cleaned(columns: dict[str, Any], nested: Nested) -> dict[str, Any] | RowFault:

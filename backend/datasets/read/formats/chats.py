@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -9,9 +10,9 @@ from backend.datasets.chats import transcript, whatsapp
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.read_chat import chat_format, read_chat
-from backend.datasets.convert.detect import Record, match
+from backend.datasets.convert.detect import match
 from backend.datasets.convert.nested import flat, is_nested
-from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.file import File, OpenSource, Reader, each_object
 from backend.datasets.read.formats.text import as_document
 from backend.datasets.read.source import line_blocks
 from backend.records.reading import ReadOptions
@@ -64,18 +65,14 @@ def _divide_cells(opened: OpenSource) -> None:
     for column in (name for name in (rows[0] if rows else ()) if name not in used):
         cells = [cell for row in rows if isinstance(cell := row.get(column), str) and cell.strip()]
         if 2 * len(cells) > len(rows) and sum(bool(transcript.turns_in(cell)) for cell in cells) > 0.8 * len(cells):
-            opened.records = ([turn for row in batch for turn in _turns(row, column)] for batch in opened.records)
+            opened.records = each_object(opened.records, partial(_turns, column))
             return
 
 
-def _turns(record: Record, column: str) -> Iterator[Record]:
-    line, row = record
-    if not isinstance(row, dict):
-        yield record
-        return
+def _turns(column: str, line: int, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     cell = str(row.get(column) or "")
     for author, text in transcript.turns_in(cell) or [("", cell)]:
-        yield line, {"conversation_id": line, "author": author, "text": text}
+        yield {"conversation_id": line, "author": author, "text": text}
 
 
 def _flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool]) -> bool:
@@ -85,19 +82,16 @@ def _flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool]) -> bo
     if 2 * sum(is_nested(record) and wanted(record) for record in records) <= len(records):
         return False
 
-    def apart(record: Any) -> list[Any]:
-        matched = match(record) if isinstance(record, dict) and not wanted(record) else None
+    def apart(_: int, record: dict[str, Any]) -> list[dict[str, Any]]:
+        matched = None if wanted(record) else match(record)
         return [record] if matched and matched.shape in ("messages", "sharegpt") else _pairs(record)
 
-    batches = opened.records
-    opened.records = ([(line, part) for line, record in batch for part in apart(record)] for batch in batches)
+    opened.records = each_object(opened.records, apart)
     return True
 
 
-def _pairs(record: Any) -> list[Any]:
+def _pairs(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The flat record, or one for each pair where it has no pair of its own but a list of them."""
-    if not isinstance(record, dict):
-        return [record]
     for name, items in record.items():
         objects = isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
         if objects and all(sum(isinstance(cell, str) for cell in item.values()) > 1 for item in items):

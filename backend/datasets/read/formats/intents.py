@@ -3,25 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.read.file import OpenSource
+from backend.datasets.read.file import OpenSource, each_object
 from backend.records.reading import ReadOptions
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
-_COLUMNS = ("question", "answer")
 _ASKED = ("patterns", "questions", "utterances", "training_phrases")
 _ANSWERED = ("responses", "answers", "replies", "response", "answer", "reply")
 
 
 def read_intents(opened: OpenSource, _: ReadOptions) -> None:
     """Turns intents into examples: every way to ask, with the answers in turn, so that each is in one. What is blank,
-    and an intent that lacks one side, is passed over."""
+    and an intent that lacks one side, is passed over. The columns keep their names, which may have been chosen."""
     sides = [_sides(record) for _, record in opened.sample()]
     if 2 * sum(map(bool, sides)) > len(sides):
-        batches = opened.records
-        opened.records = ([row for record in batch for row in _examples(record, opened.passed)] for batch in batches)
+        opened.records = each_object(opened.records, lambda line, intent: _examples(line, intent, opened.passed))
 
 
 def _sides(intent: Any) -> dict[str, list[str]]:
@@ -34,10 +31,9 @@ def _sides(intent: Any) -> dict[str, list[str]]:
     return sides if len(sides) == 2 and texts and isinstance(intent[asks], list) else {}
 
 
-def _examples(record: Record, passed: list[PassedOver]) -> Iterator[Record]:
-    line, intent = record
+def _examples(line: int, intent: dict[str, Any], passed: list[PassedOver]) -> Iterator[dict[str, Any]]:
     if not (sides := _sides(intent)):
-        yield record
+        yield intent
         return
     rest = {name: value for name, value in intent.items() if name not in sides and value}
     texts = [name for name in NAMES["context"] if isinstance(text := rest.get(name), str) and " " in text]
@@ -47,4 +43,4 @@ def _examples(record: Record, passed: list[PassedOver]) -> Iterator[Record]:
     unused += [text for texts in filled for text in texts if not all(filled)]
     passed += [PassedOver("part of an intent that makes no example", excerpt(text, width=200), line) for text in unused]
     for n in range(max(map(len, filled)) if all(filled) else 0):
-        yield line, beside | {column: texts[n % len(texts)] for column, texts in zip(_COLUMNS, filled, strict=True)}
+        yield beside | {name: texts[n % len(texts)] for name, texts in zip(sides, filled, strict=True)}

@@ -59,7 +59,7 @@ def _open_translations(file: File) -> OpenSource:
 
 
 def _is_latex(file: File) -> bool:
-    return _IS_LATEX.match(file.text) is not None or file.has_suffix("tex")
+    return _IS_LATEX.match(file.text) is not None or file.has_suffix("tex", last=True)
 
 
 def _latex(file: File) -> str:
@@ -76,6 +76,6 @@ def _open_latex(file: File) -> OpenSource:
 
 FEED = Reader("rss", "a feed (RSS or Atom)", lambda file: _FEED.match(file.text) is not None, _open_feed)
 READERS = (
-    Reader("po", "translations (gettext)", lambda file: file.has_suffix("po", "pot"), _open_translations),
+    Reader("po", "translations (gettext)", lambda file: file.has_suffix("po", "pot", last=True), _open_translations),
     Reader("latex", "LaTeX", _is_latex, _open_latex, lambda file: read_markdown(_latex(file))),
 )

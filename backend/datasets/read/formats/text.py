@@ -37,7 +37,7 @@ def _open_page(file: File) -> OpenSource:
 
 def holds_examples(file: File) -> bool:
     """Whether the start of a plain text or of a table holds questions and answers in another way."""
-    if file.has_suffix("csv", "tsv", "tab"):
+    if file.has_suffix("csv", "tsv", "tab", last=True):
         return False
     if conversations(file.text):
         return True
@@ -46,7 +46,7 @@ def holds_examples(file: File) -> bool:
 
 
 def _is_markdown(file: File) -> bool:
-    return file.has_suffix("md", "markdown")
+    return file.has_suffix("md", "markdown", last=True)
 
 
 def as_document(file: File) -> Document:

@@ -242,10 +242,10 @@ def test_answers_of_tasks_are_learned() -> None:
 
 def test_a_correction_is_learned_and_not_the_draft() -> None:
     def record(status: str) -> dict[str, Any]:
-        fields = {"instruction": "Which tea is mild?", "output": "Black tea."}
+        fields = {"instruction": "Which is mild?", "output": "Black tea."}
         return {"fields": fields, "responses": [{"status": status, "values": {"better": {"value": "White tea."}}}]}
 
-    assert {row[-1] for row in texts(rows(*map(record, ("submitted", "submitted", "discarded"))))} == {"White tea."}
+    assert texts(rows(*map(record, ("submitted", "submitted", "discarded")))) == [["Which is mild?", "White tea."]] * 2
 
 
 def test_what_needs_no_answer_is_named() -> None:
