@@ -1,6 +1,5 @@
 """Reads YAML: a list of examples, an object with one list, or an object of questions and answers."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from backend.datasets.convert.detect import match
@@ -9,7 +8,7 @@ from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 from backend.records.reading import Limits
 
-_MOST_VALUES = 500_000  # each takes half a kilobyte
+_MOST_VALUES = 1_200_000  # each takes up to 250 bytes
 
 
 def _open(file: File) -> OpenSource:
@@ -29,32 +28,36 @@ def _open(file: File) -> OpenSource:
 
 
 def _parse(text: str, limits: Limits) -> Any:
+    """The value of the document, or a list of those of several. It is made from the parser's events: the nodes that
+    PyYAML makes first take ten times as much memory. Raises BadInput for aliases, which could stand for endless text,
+    for deep nesting, too many values, and what is no YAML."""
     import yaml
 
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # makes texts of all scalars
+    inside = list[list[Any]]([[]])  # what is in each collection that is open
+    values = 0
     try:
-        _check(yaml.parse(text, loader), limits)
-        documents = [value for value in yaml.load_all(text, loader) if value]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        for event in yaml.parse(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
+            values += isinstance(event, yaml.NodeEvent)
+            if isinstance(event, yaml.AliasEvent):
+                raise BadInput("This YAML file uses aliases (*name).", "They are not read here.", "Write them out.")
+            if values > _MOST_VALUES:
+                why = f"It has more than {_MOST_VALUES:,} values."
+                raise BadInput("This YAML file is too large.", why, "Use a part of it, or save it as JSON Lines.")
+            if len(inside) - 1 > limits.nesting:
+                raise BadInput("This YAML file is nested too deeply.", "", "Write a list of questions with answers.")
+            if isinstance(event, yaml.CollectionStartEvent):
+                inside.append([])
+            elif isinstance(event, (yaml.ScalarEvent, yaml.CollectionEndEvent)):
+                value = event.value if isinstance(event, yaml.ScalarEvent) else inside.pop()
+                if isinstance(event, yaml.MappingEndEvent):
+                    value = dict(zip(value[::2], value[1::2], strict=True))
+                inside[-1].append(value)
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # TypeError: a name that is a list
         mark = getattr(error, "problem_mark", None)
         where = f"The fault is on line {mark.line + 1}." if mark else ""
         raise BadInput("This YAML file can't be read.", where, "Correct it, or save it as JSON or CSV.") from error
+    documents = list(filter(None, inside[0]))
     return documents[0] if len(documents) == 1 else documents
-
-
-def _check(events: Iterable[Any], limits: Limits) -> None:
-    """Raises BadInput for aliases, which could stand for endless text, deep nesting, and too many values."""
-    import yaml
-
-    depth = 0
-    for number, event in enumerate(events):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            raise BadInput("This YAML file uses aliases (*name).", "They are not read here.", "Write them out.")
-        if depth > limits.nesting:
-            raise BadInput("This YAML file is nested too deeply.", "", "Write a list of questions with answers.")
-        if number > _MOST_VALUES:
-            raise BadInput("This YAML file is too large.", "", "Use a part of it, or save it as JSON Lines.")
 
 
 READER = Reader("yaml", "YAML", lambda file: file.has_suffix("yaml", "yml"), _open)
