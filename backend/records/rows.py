@@ -43,7 +43,7 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A problem of one row, or of the whole file (row 0), in plain words. An "error" keeps the row out of training; a
-    "warning" does not; a "note" is only worth a look: it counts as no problem, and no fix of all changes it. fix: what
+    "warning" does not; a "note" is only worth a look: it counts as no problem, and buttons for all leave it. fix: what
     accepting the fix would do, a sentence, or "" without a fix. quote: the text at fault, shortened, with invisible
     characters escaped. file: as of a Row."""
 
