@@ -16,7 +16,7 @@ from ui.web.html import components, tables
 
 ROWS_SHOWN = 8
 HEADERS = ("What was found", "Now", "")
-WORTH_A_LOOK = "Worth a look (may be intended)"
+WORTH_A_LOOK = "Worth a look; may be intended"
 
 
 def card(data: CheckedDataset) -> Markup:
