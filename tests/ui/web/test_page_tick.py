@@ -5,6 +5,7 @@ import gc
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
