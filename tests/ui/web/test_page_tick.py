@@ -58,7 +58,7 @@ def test_memory_is_flat(app: MadeUpApp, ask: dict[str, Any], opens: int, times: 
             return sys.getallocatedblocks()
 
         blocks = [await repeat(count) for count in (5 if opens else 50, times, times)]
-        assert min(after - before for before, after in pairwise(blocks)) / times < most  # what is kept once may be in one
+        assert min(after - before for before, after in pairwise(blocks)) / times < most  # one may hold what stays once
 
     on_open_page(app, work)
 
