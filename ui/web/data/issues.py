@@ -72,7 +72,8 @@ def _line(problems: Sequence[Problem], data: CheckedDataset) -> tuple[str, ...]:
         acts = _undo(first.kind, title)
     key = f"{first.severity}-{first.kind}"
     details = [components.fold("Show where", _where(rows, data), key=f"where-{key}")] if rows else []
-    if changed := [change for change in _changes(first.kind, data) if any(row.row == change.row for row in rows)]:
+    numbers = {problem.row for problem in problems}  # 0: of the whole file
+    if changed := [change for change in _changes(first.kind, data) if numbers & {0, change.row}]:
         details.append(components.fold("Before and after", before_after.changes(changed), key=f"effect-{key}"))
     what = Markup("<strong>{}</strong>{}{}").format(title, components.text(about, "small"), components.join(details))
     tone = "calm" if first.severity == "note" else "warn"
