@@ -2,14 +2,14 @@
 
 Strict on purpose: a pattern that matches every order number is soon ignored. Card and account numbers must pass their
 checksums (Luhn, ISO/IEC 7812; ISO 13616, modulo 97), and a card number also the groups of its brand or a word such as
-"card" near it, since one number in ten passes by chance; phone numbers are recognized in phone_numbers.py.
+"card" near it, since one number in ten passes by chance. A phone number has a country code, or a word such as "call"
+before it, or the groups in which such numbers are written; and words of a person are near.
 """
 
 import re
 from collections.abc import Callable
 
 from backend.datasets.checks.patterns import AT, DASH, DIGIT, WORD_LISTS, TextFault, any_of, pattern
-from backend.datasets.checks.phone_numbers import is_phone_number
 
 # Lengths and first digits of Visa, Mastercard, American Express, Discover, JCB, Diners and UnionPay (ISO/IEC 7812).
 _ISSUED, _GROUPED = pattern("card_issued"), pattern("card_grouped")
@@ -17,6 +17,19 @@ _CARD_WORDS, _PERSON = any_of(WORD_LISTS["card"]), any_of(WORD_LISTS["person"])
 # Mailboxes of an office, or of an example (RFC 2606); those of a name; those that anybody can have.
 _OFFICE, _MAILBOX, _FREE = map(pattern, ("office", "mailbox", "free_mail"))
 _BEFORE, _AFTER = 60, 12  # characters
+# Before a number, up to a few words: words of a telephone number, and of other numbers; each with and without edges.
+_WORDS = {
+    kind: rf"(?:\b(?:{'|'.join(words)})\b|{'|'.join(unspaced)})"
+    for kind, (words, unspaced) in WORD_LISTS["before_numbers"].items()
+}
+_LABELS = re.compile(rf"{_WORDS['phone']}\D{{0,20}}$", re.IGNORECASE)
+_OTHER_NUMBERS = re.compile(
+    rf"{_WORDS['other']}\W{{0,4}}"
+    r"(?:is|ist|number|no|nr|nummer|num[ée]ro|número|est|es|id|号码?|番号)?\W{0,4}$",
+    re.IGNORECASE,
+)
+_DATE, _SUM, _HAN = map(pattern, ("date", "sum", "han"))
+_MILLIONS = [3, 3, 3]  # 512 345 678 could be any number
 
 
 def luhn(digits: str) -> bool:
@@ -41,25 +54,42 @@ def _iban(match: re.Match[str]) -> str | None:
     return "[account number]" if int(as_number) % 97 == 1 else None
 
 
-def _is_of_person(match: re.Match[str]) -> bool:
+def is_of_person(match: re.Match[str]) -> bool:
     """Whether the words around a match speak of a person: most numbers and addresses in answers are an office's."""
     return _PERSON.search(match.string[max(0, match.start() - _BEFORE) : match.end() + _AFTER]) is not None
 
 
 def _phone(match: re.Match[str]) -> str | None:
-    return "[phone]" if _is_of_person(match) and is_phone_number(match.string, *match.span()) else None
+    return "[phone]" if is_of_person(match) and _is_phone_number(match) else None
+
+
+def _is_phone_number(match: re.Match[str]) -> bool:
+    number, before = match.group(), match.string[max(0, match.start() - 40) : match.start()]
+    digits = sum(map(str.isdigit, number))
+    if not 7 <= digits <= 15 or number.count("(") != number.count(")"):
+        return False
+    if number.startswith(("+", "00")) and digits >= 9:
+        return True
+    if _DATE.fullmatch(number) or _SUM.match(match.string, match.end()) or before.rstrip()[-1:] in {*"=+*/×"}:
+        return False
+    if _LABELS.search(before) or _OTHER_NUMBERS.search(before):
+        return _LABELS.search(before) is not None
+    groups = list(map(len, re.findall(r"\d+", number)))
+    if len(groups) == 1 and not number.startswith("0"):
+        return digits == 11 and _HAN.search(match.string) is not None
+    return number.startswith(("0", "(")) or (len(groups) > 2 and max(groups) > 2 and groups != _MILLIONS)
 
 
 def _email(match: re.Match[str]) -> str | None:
     named = _MAILBOX.match(match.group()) and not _OFFICE.search(match.group())
-    return "[email]" if named and (_is_of_person(match) or _FREE.search(match.group())) else None
+    return "[email]" if named and (is_of_person(match) or _FREE.search(match.group())) else None
 
 
 _REPLACED: dict[str, tuple[int, Callable[[re.Match[str]], str | None]]] = {
     "personal_email": (AT, _email),
     "secret_key": (DIGIT | DASH, lambda match: "[key]"),
     "secret_password": (DIGIT, lambda match: f"{match[match.lastindex or 0]}[password]"),
-    "personal_address": (DIGIT, lambda match: "[address]" if _is_of_person(match) else None),
+    "personal_address": (DIGIT, lambda match: "[address]" if is_of_person(match) else None),
     "personal_card": (DIGIT, _card),
     "personal_iban": (DIGIT, _iban),
     "personal_phone": (DIGIT, _phone),
