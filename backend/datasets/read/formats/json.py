@@ -4,6 +4,7 @@ A document is a list of examples, an object with one such list, or objects one a
 lines). This module only finds where each example ends; `strict_json` then parses it.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
@@ -33,7 +34,10 @@ _INSIDE = re.compile(_TEXT + rb'|["\[\]{}]', re.DOTALL)
 _NAMED_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
 _OF_ROWS = ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
 _IN_ROWS = {*IN_CONVERSATIONS, *(name for field in _OF_ROWS for name in NAMES[field])}
-_INDENT = re.compile(rb"\s*\n([ \t]*)(?=\{)")
+_OBJECT = re.compile(r'\{\s*"([^"\\]*)')  # where one begins, with its first name
+_DECODER = json.JSONDecoder()
+_AROUND = ", \t\r\n"  # an example in a list
+_TRIES = 50  # times the length of a damaged text that is read to find the examples in it
 _MAX_DEPTH = 10_000
 _LINKED = re.compile(r'\s*\{\s*"data"\s*:\s*\[\s*\{(?=[^]]*"relationships")(?=[^]]*"attributes")')
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
@@ -103,12 +107,12 @@ def _parse(text: bytes | None, limits: Limits, line: int = 0) -> Any:
         return fault
 
 
-def _beside_list(text: bytes) -> Iterator[PassedOver]:
-    """What stands beside the list in an object. text: the object without the list, as far as it was read."""
-    value = value_of(text)
-    for name, inner in value.items() if isinstance(value, dict) else ():
-        if inner not in ([], None, ""):
-            yield PassedOver("entry beside the list", excerpt(f"{name}: {inner}", width=200))
+def _beside_list(text: bytes) -> list[PassedOver] | None:
+    """What stands beside the list in an object; None where that is damaged. text: the object without the list."""
+    if not isinstance(value := value_of(text), dict):
+        return None
+    entries = (f"{name}: {inner}" for name, inner in value.items() if inner not in ([], None, ""))
+    return [PassedOver("entry beside the list", excerpt(entry, width=200)) for entry in entries]
 
 
 def examples(
@@ -122,48 +126,56 @@ def examples(
     name: of the list inside an object, else ""
     beside: receives what else the object has
     """
-    scanner = _Scanner(start is not None, limits)
-    after = b""  # the bytes after the list
+    scanner = _Scanner(start is not None, bool(name), limits)
+    after = bytearray()  # what follows the list in an object
     for number, block in enumerate(blocks):
         if number == 0 and start is not None:
             scanner.line += block.count(b"\n", 0, start)
-            beside.extend(_beside_list(block[:start] + b"[]}"))
+            before = _beside_list(block[:start] + b"[]}") if name else []
+            damaged = excerpt(block[:start].decode(errors="replace"), width=200)
+            beside += [PassedOver("text before the list", damaged)] if before is None else before
             block = block[start + 1 :]
         if scanner.ended:
-            after += block[: max(0, HEAD - len(after))]
+            after += block[: max(0, limits.line_bytes + 1 - len(after))]
         else:
             yield scanner.add(block)
     if not scanner.ended:
         yield scanner.add(b"", last=True)
-    after = scanner.rest() + after
-    if scanner.ended and name:
-        beside.extend(_beside_list(b"{" + after.lstrip(b" \t\r\n,")))
-        if (second := find_list(b'{"": 0' + after)) is not None:
+    rest = scanner.rest() + after
+    entries = _beside_list(b"{" + rest.lstrip(b" \t\r\n,")) if scanner.ended else None
+    if entries is not None:
+        beside += entries
+        if (second := find_list(b'{"": 0' + rest[:HEAD])) is not None:
             raise BadInput(
                 f"This file has several lists: {name!r} and {second[1]!r}.",
                 "It is unclear which one to learn from.",
                 "Save each list as its own file.",
             )
-    elif after.strip():
-        yield scanner.example(after)
-    if start is not None and not scanner.ended:
+    elif rest.strip():
+        yield scanner.example(rest)
+    if start is not None and not scanner.closed:
         fault = RowFault("bad_json", "The file ends in the middle of its list.", "Check that the file is complete.")
         yield [(scanner.line, fault)]
 
 
 class _Scanner:
-    """Finds where examples end in a stream of blocks, and parses them."""
+    """Finds where examples end in a stream of blocks, and parses them. inside: their list is in an object."""
 
-    def __init__(self, in_list: bool, limits: Limits) -> None:
-        self._in_list, self._limits = in_list, limits
+    def __init__(self, in_list: bool, inside: bool, limits: Limits) -> None:
+        self._in_list, self._inside, self._limits = in_list, inside, limits
         self._buffer = b""
         self._begin = self._at = 0  # start of the current example; scanned up to _at
         self._depth = 0
         self._needed = 0  # bytes to wait for before looking again for the end of a long text
-        self._indent: re.Match[bytes] | None = None  # of the first example, on a line of its own
+        self._names = set[str]()  # of the first example
         self._counted = 0  # line ends are counted up to here
         self.line = 1
-        self.ended = False
+        self.closed = False  # a list ended, and no other began
+
+    @property
+    def ended(self) -> bool:
+        """Whether what follows is no example."""
+        return self.closed and self._inside
 
     def rest(self) -> bytes:
         """The bytes after the last example."""
@@ -199,29 +211,44 @@ class _Scanner:
         if len(inner) > self._limits.line_bytes:
             return [(self.line, row_too_large(self._limits.line_bytes, "bytes"))]
         value = _parse(inner, self._limits, self.line)
-        if not isinstance(value, RowFault):
-            self._indent = self._indent or _INDENT.match(text)
-            return [(self.line, value)]
-        return self._recovered(inner) or [(self.line, value)]
+        if isinstance(value, RowFault):
+            return self._recovered(inner, value)
+        self._names = self._names or set(value if isinstance(value, dict) else ())
+        return [(self.line, value)]
 
-    def _recovered(self, text: bytes) -> list[Record]:
-        """The examples in a text that a missing comma or bracket has made one; [] when there is only one. They begin
-        on lines that are indented like the first example, or right after the end of another one."""
-        start = self._indent[1] + rb"\{" if self._indent else rb"\{"
-        between = re.compile(rb"\n(?=" + start + rb")" if self._indent else rb"(?<=\})\s*(?=\{)")
-        at = [0, *(match.end() for match in between.finditer(text)), len(text)]
+    def _recovered(self, text: bytes, fault: RowFault) -> list[Record]:
+        """The examples in a text that a missing comma, bracket or quote has made one, and faults that name what of it
+        is not read. After such a part, only what has most names of the first example is one. fault: of the whole."""
+        string = text.decode("utf-8", "surrogateescape")
+        names = self._names or {first[1] for first in [_OBJECT.match(string)] if first}
+        edges, tried = [0, 0], 0  # where examples begin and end; characters
+        for match in _OBJECT.finditer(string):
+            begin, before = match.start(), edges[-1]
+            if begin < before or tried > _TRIES * len(string):
+                continue
+            try:
+                value, end = _DECODER.raw_decode(string, begin)
+            except (ValueError, RecursionError) as error:
+                upto = getattr(error, "pos", len(string))
+                tried += upto - begin + upto // _TRIES + 1  # an error counts the lines from the beginning
+                continue
+            if not string[before:begin].strip(_AROUND) or 2 * len(names & value.keys()) > len(names):
+                edges += [begin, end]
         records: list[Record] = []
-        ended = False
-        for begin, end in pairwise(at):
-            line, piece = self.line + text.count(b"\n", 0, begin), text[begin:end].strip(b" \t\r\n,")
-            value = _parse(piece, self._limits, line)
-            if isinstance(value, RowFault) and end == len(text) and piece.endswith(b"]"):
-                value, ended = _parse(piece[:-1].rstrip(), self._limits, line), True
-            records.append((line, value))
-        if len(records) < 2 or all(isinstance(value, RowFault) for _, value in records):
-            return []
-        self.ended = self.ended or ended
-        return records
+        line = self.line
+        for begin, end in pairwise([*edges, len(string)]):
+            if string[begin:end].strip(f"{_AROUND}]}}"):
+                inner = string[begin:end].strip(f"{_AROUND}]")
+                at = line + string.count("\n", begin, string.index(inner, begin))
+                value, last = _parse(inner.encode("utf-8", "surrogateescape"), self._limits, at), at + inner.count("\n")
+                if isinstance(value, RowFault):
+                    lines = f"lines {at:,} to {last:,}"
+                    lost = lines if last > at else f"{len(inner):,} of the characters of line {at:,}"
+                    value.message += f" Not read: {lost}."
+                records.append((at, value))
+            line += string.count("\n", begin, end)
+        self.closed |= string[edges[-1] :].strip(_AROUND) == "]"
+        return records or [(self.line, fault)]
 
     def _count_lines(self, upto: int) -> None:
         self.line += self._buffer.count(b"\n", self._counted, upto)
@@ -236,7 +263,9 @@ class _Scanner:
                 self._needed = 2 * (len(self._buffer) - self._at)  # doubled, so that rescanning stays cheap
                 return None
             self._at = mark.end()
-            if byte in _OPEN:
+            if byte == _OPEN[0] and self.closed and not self._buffer[self._begin : mark.start()].strip(b" \t\r\n,"):
+                self._in_list, self.closed, self._begin = True, False, mark.end()  # another list
+            elif byte in _OPEN:
                 self._depth += 1
                 if self._depth > _MAX_DEPTH:
                     raise BadInput("This file is not a dataset.", "Its lists and objects are nested too deeply.")
@@ -245,8 +274,9 @@ class _Scanner:
                 if not self._depth and not self._in_list:
                     return mark.end()
             elif byte in _CLOSE:
-                self.ended = self._in_list
-                return mark.start() if self._in_list else mark.end()
+                was_list, self._in_list = self._in_list, False
+                self.closed |= was_list
+                return mark.start() if was_list else mark.end()
             elif byte == _COMMA and self._in_list:
                 return mark.start()
         self._at = len(self._buffer)
