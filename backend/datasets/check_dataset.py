@@ -23,7 +23,6 @@ from backend.records.rows import Dataset, Problem, Row
 from backend.tokens.token_counts import TokenCounter
 
 _SLICE = 512  # rows checked between two looks at `cancelled`
-_MAX_LINES = 8  # line numbers listed in one message
 _FEW, _PART = 5, 0.02  # examples; more of the file are no accidents
 _MANY_PERSONAL = "An office's may stay; replace those of people, which a model can repeat to anybody."
 
@@ -134,9 +133,8 @@ def _split(rows: list[Row], repeated: Duplicates, validation: ValidationFile | N
     parts = split_with(rows, validation.rows, groups.together)
     problems, report = list(_leaks(everything, groups, parts.leaked, len(rows))), validation.report
     if lines := sorted({p.line for p in report.problems if p.severity == "error"}):
-        shown = ", ".join(map(str, lines[:_MAX_LINES])) + (" and others" if len(lines) > _MAX_LINES else "")
         message = f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used"
-        problems.insert(0, problem(None, "test_rows_left_out", f"{message}: lines {shown}."))
+        problems.insert(0, problem(None, "test_rows_left_out", f"{message}: lines {numbered(lines)}."))
     return parts, problems
 
 

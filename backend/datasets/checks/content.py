@@ -10,25 +10,22 @@ from operator import or_
 from backend.datasets.checks import patterns
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.patterns import TextFault, any_of, asks_for, classes, pattern
-from backend.datasets.checks.personal_data import PERSONAL_FAULTS
+from backend.datasets.checks.personal_data import PERSONAL_FAULTS, is_of_person
 from backend.records.rows import Problem, Row, Severity
 from backend.text.conversation import ROLE_NAMES, question
 from backend.text.excerpt import excerpt
 
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 
-# Zero-width joiners belong in emoji and in the scripts below, marks of direction behind the words of some of them.
-_JOINERS = "\u200c\u200d\u200e\u200f"
-_JOINED = pattern("joined")
+# Joiners, breaks and tags belong in emoji and some scripts, marks of direction in texts with right-to-left letters.
+_JOINED, _DIRECTION, _RIGHT_TO_LEFT = map(pattern, ("joined", "direction", "right_to_left"))
+_NEAR = 500  # characters
 
 
 def _invisible(match: re.Match[str]) -> str | None:
-    if match.group() in _JOINERS:
-        before, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
-        joined = [_JOINED.match(before), _JOINED.match(after)]
-        if all(joined) or (any(joined) and match.group() != "\u200d"):
-            return None
-    return ""
+    text, at = match.string, match.start()
+    near = _DIRECTION.match(text, at) and _RIGHT_TO_LEFT.search(text, max(0, at - _NEAR), at + _NEAR)
+    return None if near or _JOINED.match(text, at) else ""
 
 
 # The bytes 0x80 to 0xBF as they look when UTF-8 is read as Latin-1 or as Windows-1252.
@@ -85,7 +82,7 @@ def _has_code(text: str) -> bool:
 
 
 _MARKS = patterns.BRACKET | patterns.WORDS
-_SURE = {kind: pattern(f"sure_{kind}") for kind in ("placeholder", "html")}  # others stand in letters and web pages
+_SURE = {kind: pattern(f"sure_{kind}") for kind in ("placeholder", "html", "control_marker")}  # others may be meant
 _PLACEHOLDER = TextFault("placeholder", _MARKS, pattern("placeholder"), _outside_code, drops=True)
 _HTML = TextFault("html", patterns.BRACKET, pattern("html"), _outside_code, whole=without_html, answers_only=True)
 _MEDIA = TextFault("media_marker", patterns.BRACKET, pattern("media_marker"), _outside_code, drops=True)
@@ -148,6 +145,7 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
                 learned, sure = place in (ROLE_NAMES["assistant"], "text"), _SURE.get(fault.kind)
                 maybe = sure and not (learned and sure.match(match.group()))
                 maybe = maybe or (fault.kind.startswith("personal") and not learned)
-                severity: Severity | None = "note" if maybe else None
+                persons = fault.kind == "personal_iban" and not maybe and is_of_person(match)
+                severity: Severity | None = "note" if maybe else "warning" if persons else None
                 yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote, severity)
             break

@@ -36,7 +36,7 @@ def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
     if count == 1:
         yield problem(None, "too_few", "All examples are the same." if repeated else "There is only one example.")
         return
-    usable = f"There are {'only ' * (count < FEW)}{count:,} {what}s, counting those set aside."
+    usable = f"There are {'only ' * (count < FEW)}{count:,} {what}s that can be used."
     if count < 10:
         yield problem(None, "too_few", f"{usable} The model may only learn them by heart, and that can't be checked.")
     elif count < FEW:

@@ -79,10 +79,10 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
         yield problem(row, "nothing_to_learn", message)
         return
     if count.skipped_turns:
-        verb = "is" if count.skipped_turns == 1 else "are"
-        only_read = f"{count.skipped_turns} of the answers {verb} only read, not learned"
-        why = "the model's format (chat template) changes answers that others follow."
-        yield problem(row, "turn_not_learned", f"{only_read}: {why}")
+        first = count.skipped_turns == 1 and row.messages[0]["role"] == "assistant"
+        changed = "the model's format (chat template) changes answers that others follow"
+        why = "nothing comes before the first of them" if first else changed
+        yield problem(row, "turn_not_learned", f"Only read, not learned: {count.skipped_turns} of the answers; {why}.")
     if limits.windowed(row):
         return
     limit = limits.max_length or whole

@@ -66,8 +66,8 @@ def test_a_planted_fault_is_found_at_its_line_and_nothing_else_is(kind: str) -> 
 
 
 def test_clean_rows_have_no_problem_and_many_faults_are_all_found() -> None:
-    assert about_rows(check(dataset(clean_rows(300))).problems) == []
     rows = clean_rows(300)
+    assert check(dataset(rows)).problems == []
     for place, kind in enumerate(PLANTED):
         turns = [(role, text.replace("bicycle", f"bicycle {place}")) for role, text in PLANTED[kind]]
         turns = [(role, text.replace("no matter", f"not item {place}")) for role, text in turns]
@@ -102,18 +102,13 @@ def test_the_same_on_all_rows_is_reported_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "kind", "word"), [(5, "too_few", "5"), (30, "too_few", "50"), (120, "too_few", "200")]
+    ("count", "kind", "word"),
+    [(5, "too_few", "5"), (30, "too_few", "50"), (120, "too_few", "200"), (2_100, "too_many", "2,000")],
 )
-def test_small_files_get_a_warning(count: int, kind: str, word: str) -> None:
+def test_small_and_very_large_files_get_a_warning(count: int, kind: str, word: str) -> None:
     (problem,) = check(dataset(clean_rows(count))).problems
     assert (problem.line, problem.row, problem.kind) == (0, 0, kind)
     assert word in problem.message
-
-
-def test_enough_rows_are_no_problem_and_very_many_get_a_warning() -> None:
-    assert check(dataset(clean_rows(200))).problems == []
-    (problem,) = check(dataset(clean_rows(2_100))).problems
-    assert problem.kind == "too_many"
 
 
 def test_tool_calls_and_their_results() -> None:
@@ -162,8 +157,8 @@ def test_very_long_rows_and_template_markers() -> None:
     report = check(dataset(rows), counter=TokenCounter(WordTokenizer()))
     assert about_rows(report.problems) == [(4, "very_long")]
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))
-    assert "control_marker" not in check(dataset([row])).counts()
-    assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
+    assert "control_marker" not in check(dataset([row])).counts(notes=True)
+    assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts(notes=True)
 
 
 def test_the_language_is_compared_with_the_rest_and_the_model() -> None:
@@ -246,9 +241,4 @@ def test_the_promised_json_keys_are_there() -> None:
     assert tokens["total"] == 21 * 30 < 21 * tokens["longest"]
     assert 0 < tokens["learned"] < tokens["total"]
     assert tokens["truncated"] == 21
-
-
-def test_counts_and_error_rows() -> None:
-    assert {*check(dataset(clean_rows(3))).to_json()["tokens"].values()} == {None}, "without a model"
-    report = check(dataset([*clean_rows(3), chat(4, ("user", "Hello?")), chat(5, ("user", "Goodbye?"))]))
-    assert (report.counts()["no_assistant"], report.error_rows()) == (2, {4, 5})
+    assert {*check(dataset(rows)).to_json()["tokens"].values()} == {None}, "without a model"

@@ -55,6 +55,9 @@ def kinds(asked: str, said: str) -> dict[str, str]:
         ("Is it open?", "Answer: Yes, it is.", "role_label"),
         ("Where is the museum?", "Where is the museum?", "answer_is_question"),
         ("How is it run?", "Like this:\n\n```\nrun it now", "cut_off", "note"),
+        ("Say it.", "It is here.<|im_end|>", "control_marker"), ("A set.", "<|json|>{}", "control_marker", "note"),
+        ("How do I pay?", "Send it to our account DE89 3704 0044 0532 0130 00.", "personal_iban", "note"),
+        ("How did she pay?", "From her account DE89 3704 0044 0532 0130 00.", "personal_iban"),
     ],
 )  # fmt: skip
 def test_what_an_editor_sends_back_or_looks_at(case: tuple[str, ...]) -> None:
