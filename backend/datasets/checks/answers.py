@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 
 from backend.datasets.checks import editor, names
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import gist, only_numbers_differ
+from backend.datasets.checks.near_duplicates import contradict, gist, only_numbers_differ
 from backend.datasets.checks.patterns import asks_for, pattern
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, instruction, last_answer, question
@@ -78,8 +78,8 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
 
 
 def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Problems of rows with the same question, unless their answers mean the same; notes where more than numbers
-    differ, as all may be good answers."""
+    """Problems of rows with the same question, unless their answers mean the same; notes where all may be good answers:
+    where more than numbers differ, and none denies the other."""
     rows = rows if not asks_for(CHOICE, question(rows[0])) else []  # any of several is right
     answered = [row for row in rows if question(row).strip() and last_answer(row).strip()]
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
@@ -91,6 +91,7 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
         shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}
         listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
         sure = all(only_numbers_differ(texts[0], text) for text in texts[1:])
+        sure |= len(texts) == 2 and contradict(question(rows[0]), *texts)
         so = "The model can't tell which one is right." if sure else "Keep all of them if that is intended."
         message = f"This question has {len(counts):,} answers: {listed}. {so}"
         for row in answered:

@@ -17,6 +17,7 @@ excluded from the sets, unless a text has nothing else. Where very many texts sh
 from one template), only about _MAX_SHARED candidates per text are compared, nearest rows first.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -26,8 +27,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from backend.datasets.checks.language import FUNCTION_WORDS
-from backend.datasets.checks.patterns import WORD_LISTS, pattern
+from backend.datasets.checks.language import FUNCTION_WORDS, QUESTION_WORDS
+from backend.datasets.checks.patterns import WORD_LISTS, any_of, pattern
 from backend.text.normalize import compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
@@ -45,6 +46,9 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd,
 _WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(pattern, ("word", "ascii_word", "hiragana", "japanese_word"))
 _NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
 _CONTRACTED, _ADDRESS = pattern("contracted"), pattern("address")
+_YES, _NO = (any_of(WORD_LISTS[side], r"\W*{}\W*") for side in ("yes", "no"))
+_DENIED, _WITH_DENIAL = any_of(WORD_LISTS["denied"]), any_of(WORD_LISTS["with_denial"])
+_CLAUSE_ENDS = re.compile(r"[.,;:!?—–(\n。、，！？；：]")
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -75,6 +79,20 @@ def only_numbers_differ(one: str, other: str) -> bool:
     """Whether two texts say the same with other numbers."""
     differing = [first - second for first, second in permutations(map(gist, (one, other)))]
     return all(differing) and all(_NUMBER.search(word) or word.strip("×") in _COUNTS for word in chain(*differing))
+
+
+def contradict(asked: str, one: str, other: str) -> bool:
+    """Whether, of two answers to a question of yes or no, one begins with yes and the other with no, or with the denial
+    of what the first one says."""
+    begins = [_CLAUSE_ENDS.split(text.strip(), maxsplit=1)[0] for text in (one, other)]
+    denied = [_DENIED.search(clause) is not None for clause in begins]
+    (_, no, _), (_, yes, said) = sorted(zip(denied, begins, (one, other), strict=True), reverse=True)
+    closed = asked.rstrip().endswith(("?", "？", "؟")) and QUESTION_WORDS.isdisjoint(_words(asked))
+    if not closed or all(denied) or not any(denied):
+        return False
+    without = _WITH_DENIAL.sub(" ", _DENIED.sub(" ", no))
+    what, stated = ({word.rstrip("s") for word in _words(text)} - FUNCTION_WORDS for text in (without, said))
+    return bool(_YES.fullmatch(yes) and _NO.fullmatch(no)) or (bool(what) and what <= stated)
 
 
 def same_order(one: str, other: str) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from backend.datasets.check_dataset import check
 from backend.datasets.checks import fix, form
 from backend.datasets.checks.duplicates import find
-from backend.datasets.checks.near_duplicates import only_numbers_differ
+from backend.datasets.checks.near_duplicates import contradict, only_numbers_differ
 from backend.text.conversation import last_answer
 from tests.backend.datasets.builders import SYSTEM, answer, chat, clean_rows, dataset, question
 
@@ -147,11 +147,15 @@ def test_phone_numbers_of_many_examples_are_one_problem_of_the_file() -> None:
     ("one", "other", "differ"),
     [
         ("It is 24 degrees.", "It is 28.", False), ("At nine.", "At ten.", True), ('{"n": 2}', '{"n": 3}', True),
-        ("By mail.", "By mail, in 3 days.", False), ("Yes, at 9.", "No, at 10.", False), ("A 5.", "A 5.", False),
+        ("By mail.", "By mail, in 3 days.", False), ("Yes, at 9.", "No, at 10.", True), ("A 5.", "A 5.", False),
+        ("We bake wedding cakes to order.", "We never bake any.", True), ("Ja, gern.", "Nein, leider nicht.", True),
+        ("Yes, on weekdays.", "On weekdays, but not in May.", False), ("It is.", "No problem, it is.", False),
+        ("We open on Monday.", "We do not open on Sunday.", False), ("I don't know.", "Ask her, please.", False),
     ],
 )  # fmt: skip
-def test_answers_contradict_where_only_their_numbers_differ(one: str, other: str, differ: bool) -> None:
-    assert only_numbers_differ(one, other) == differ
+def test_answers_contradict_where_only_numbers_differ_or_one_denies(one: str, other: str, differ: bool) -> None:
+    assert (only_numbers_differ(one, other) or contradict("Is it so?", other, one)) == differ
+    assert not contradict("When is it so?", other, one)
 
 
 def test_another_question_about_one_passage_is_another_example() -> None:
