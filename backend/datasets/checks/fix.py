@@ -117,7 +117,8 @@ def preview_fixes(
     """The changes that each fix would make in its first rows, as the accepted fixes have left them."""
     wanted: dict[str, dict[int, None]] = {}
     for problem in found:
-        if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < _PREVIEWED:
+        fixable = problem.kind in FIXABLE and problem.kind != answer_checks.CHOICE
+        if fixable and len(rows := wanted.setdefault(problem.kind, {})) < _PREVIEWED:
             rows[problem.row] = None
     numbers = {number for rows in wanted.values() for number in rows}
     by_number = {row.row: row for each in (data, fixed_so_far) for row in each.rows if row.row in numbers}

@@ -13,7 +13,9 @@ from backend.records.rows import Message, Row
 from backend.text.excerpt import excerpt
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
-_ANSWERS = ("answer", "completion", "chosen", "rejected")  # may be several that would all do
+_ANSWERS = ("answer", "completion", "chosen", "rejected")  # may be several that would all do, or the parts of one
+_PART = re.compile(r"\s*(?:[-*•–]|\(?\d{1,2}[.):]|\w{3,8} \d{1,2}\b).*|.{20,}[.!?。！？:]\s*", re.DOTALL)  # of one
+_SEVERAL = re.compile(r"(?i:.*s|antworten|risposte|ideal|reference)")  # names of columns
 
 
 class _Fields:
@@ -47,6 +49,8 @@ class _Fields:
         if isinstance(value, (int, float)):
             return str(value)
         if field in _ANSWERS and isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+            if len(value) > 1 and all(map(_PART.fullmatch, value)) and not _SEVERAL.fullmatch(self._mapping[field]):
+                return "\n".join(value)
             self.plan.others += [text for text in dict.fromkeys(value) if text != value[0]]
             return str(value[0])
         if field not in ("system", "text") and (text := as_json(value)):

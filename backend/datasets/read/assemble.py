@@ -33,6 +33,7 @@ class _Collector:
         self.originals: dict[int, Any] = {}
         self.passed: list[PassedOver] = []
         self.total_rows = 0
+        self.unlisted = 0  # parts beyond those in `passed`
         self._plan, self._limits, self._settled = plan, limits, settled
         self._stored = 0  # characters
         self._skipped = 0
@@ -72,6 +73,7 @@ class _Collector:
                 row.line, row.row = line, self.total_rows
                 self.rows.append(row)
                 others = self._plan.others[: max(0, _PASSED - len(self.passed))]
+                self.unlisted += len(self._plan.others) - len(others)
                 self.passed += [PassedOver("other answer", excerpt(text, width=200), line) for text in others]
 
     def _row(self, line: int, value: Any) -> Row:
@@ -134,6 +136,9 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
         collector.note(*note)
 
     def collected() -> Dataset:
+        passed = [*opened.passed, *collector.passed]
+        if more := len(passed[_PASSED:]) + collector.unlisted:
+            passed[_PASSED:] = [PassedOver(f"note that {more:,} more are not listed", "")]
         source = Source(
             name=file.name,
             format=opened.format,
@@ -143,7 +148,7 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
             mapping=plan.used or plan.mapping,
             ignored=collector.ignored(),
             details=opened.details,
-            passed=tuple([*opened.passed, *collector.passed][:_PASSED]),
+            passed=tuple(passed),
         )
         return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
 

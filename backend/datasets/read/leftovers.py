@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backend.datasets.checks.issues import numbered
 from backend.datasets.read.cells import Cells
 from backend.files.json_file import read_json
 from backend.records.reading import RowFault
@@ -13,7 +14,6 @@ from backend.text.excerpt import excerpt
 
 _TOTALS = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["totals"]), re.IGNORECASE)
 _NUMBER = re.compile(r"[-\s\d.,%€$£]*")
-_LISTED = 8
 _QUOTED = 200  # characters of a part that is passed over
 END, TITLE, BESIDE = "row below the table", "row above the table", "cell beside the table"
 
@@ -37,8 +37,7 @@ class Passed:
         ends = [part.line for part in self.parts if part.why == END]
         for what, rows in (("Totals and remarks below the table", ends), ("Blank rows", self.blank)):
             if rows:
-                listed = ", ".join(map(str, rows[:_LISTED])) + (" and others" if len(rows) > _LISTED else "")
-                notes.append(("leftovers", f"{what} were skipped: row {listed}.", "Nothing is missing."))
+                notes.append(("leftovers", f"{what} were skipped: row {numbered(rows)}.", "Nothing is missing."))
         return notes
 
 

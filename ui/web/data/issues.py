@@ -30,7 +30,7 @@ def card(data: CheckedDataset) -> Markup:
     many = fmt.listed([f"{issue_title(kind)}: {sum(note.kind == kind for note in notes):,}" for kind in noted])
     folds = []
     for title, shown, key in ((_summary(found, data), lines, "findings"), (f"{WORTH_A_LOOK} ({many})", noted, "notes")):
-        table = tables.table(HEADERS, list(shown.values()), title, marks=[{"kind": [kind]} for kind in shown])
+        table = tables.table(HEADERS, list(shown.values()), "By kind", marks=[{"kind": [kind]} for kind in shown])
         folds.append(components.fold(title, table, kind="details", key=key) if shown else components.EMPTY)
     return components.join(folds)
 

@@ -155,19 +155,6 @@ class TestOpenAI:
     """The files of OpenAI's fine-tuning service (its guides "Supervised fine-tuning" and "Direct preference
     optimization"), which closes to new jobs."""
 
-    def test_chats(self) -> None:
-        data = rows(
-            {
-                "messages": [
-                    {"role": "system", "content": "Be brief."}, {"role": "user", "content": "q"},
-                    {"role": "assistant", "content": "a", "weight": 0}, {"role": "user", "content": "again"},
-                    {"role": "assistant", "content": "b", "weight": 1},
-                ]
-            }
-        )  # fmt: skip
-        assert [is_learned(message) for message in data.rows[0].messages] == [True, True, False, True, True]
-        assert data.problems == []
-
     def test_tools(self) -> None:
         function = {"name": "find", "parameters": {"type": "object", "properties": {"id": {"type": "string"}}}}
         call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"id": "7"}'}}
@@ -192,6 +179,11 @@ class TestOpenAI:
         [row] = data.rows
         assert [m["content"] for m in row.messages] == ["q", "good"]
         assert row.rejected == [{"role": "assistant", "content": "bad"}]
+
+
+def test_what_is_passed_over_beyond_a_thousand_parts_is_counted() -> None:
+    data = rows(*({"question": f"q{n}", "answers": ["a", f"b{n}"]} for n in range(1_100)))
+    assert (len(data.source.passed), "100 more" in data.source.passed[-1].why) == (1_001, True)
 
 
 def test_records_in_an_answer_are_json_but_messages_and_parts_are_not() -> None:
