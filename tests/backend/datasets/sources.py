@@ -19,6 +19,7 @@ tests/data/sources/GROUP.jsonl is one table per group; its files lie in tests/da
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,10 +82,16 @@ def sources() -> Iterator[SourceFile]:
             yield SourceFile(group, **json.loads(line))
 
 
-def read(path: Path, options: ReadOptions | None = None) -> Found:
+@cache
+def loaded(path: Path, options: str = "{}") -> Dataset:
+    """What is read from a source, once for all tests. options: fields of ReadOptions, as JSON."""
+    return load(path, options=ReadOptions(**json.loads(options)))
+
+
+def read(path: Path, options: dict[str, Any] | None = None) -> Found:
     """Reads a file as the page would."""
     try:
-        data = load(path, options=options)
+        data = loaded(path, json.dumps(options or {}))
     except NoExamples as error:
         if error.columns:
             return Found("asks", question=list(error.columns), error=str(error))
