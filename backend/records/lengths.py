@@ -3,13 +3,17 @@
 Each window is trained as a row of its own.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from backend.errors import BadSetting
 from backend.records.encoded import Encoded, Span
 from backend.records.rows import Row
-from backend.records.specs import LongDocuments, TrainSettings
+
+if TYPE_CHECKING:  # a box, which needs lengths, starts twice as fast without pydantic
+    from backend.records.specs import LongDocuments, TrainSettings
 
 WINDOW_SIZE = 4096  # tokens (the guide's number)
 WINDOW_OVERLAP = 512  # tokens (the guide's number)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
-
 from backend.errors import ApprenticeError
 from backend.records.encoded import IGNORED, Encoded, Span
 from backend.records.rows import Row, rejected_side
@@ -42,6 +40,8 @@ class TokenCount:
 
     @classmethod
     def of(cls, encoded: Encoded) -> TokenCount:
+        import numpy as np
+
         is_learned = (np.asarray(encoded.labels, np.int32) != IGNORED).tobytes() + b"\0"
         runs: list[Span] = []
         end = 0
