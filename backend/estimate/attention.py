@@ -38,7 +38,7 @@ def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool)
     saved = [tape.save(q), tape.save(k), tape.save(v), tape.save(out)]
     counts = q.count, k.count, v.count
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         return [tape.new(count, g.width) for count in counts]
 
     return tape.record(out, [q, k, v], saved, backward)
@@ -50,7 +50,7 @@ def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
     saved = [tape.save(a), tape.save(b)]
     counts = a.count, b.count
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         of_b = tape.new(counts[1], g.width)
         return [tape.new(counts[0], g.width), of_b]
 
@@ -63,7 +63,7 @@ def _softmax(tape: Tape, x: Tensor) -> Tensor:
         return out
     width = x.width
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         result = tape.new(g.count, width)
         product = tape.new(g.count, FLOAT)
         del product

@@ -25,7 +25,7 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
         return out
     learns = weight.learns
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         ordered = tape.new(count, width)
         of_x = tape.new(count, width)
         del ordered
@@ -61,7 +61,7 @@ def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
     out = step(wide, [values, *narrowed], kept, 2 * wide)
     del kept
     padded, result = out.count, tape.new(plan.tokens * heads * dim, mixed.width)  # without the padding
-    return tape.record(result, [out], [], lambda g, _: [tape.new(padded, FLOAT)])
+    return tape.record(result, [out], [], lambda g: [tape.new(padded, FLOAT)])
 
 
 def gate(tape: Tape, x: Tensor, by: Tensor, weight: Weight) -> Tensor:
@@ -78,7 +78,7 @@ def _step(tape: Tape, count: int, inputs: list[Tensor], kept: list[Tensor], more
     del temporary
     sizes = [(x.count, x.width) for x in inputs]
 
-    def backward(_gradient: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(_gradient: Tensor) -> list[Tensor | None]:
         temporary = tape.new(more, FLOAT)
         gradients: list[Tensor | None] = [tape.new(*size) for size in sizes]
         del temporary
@@ -91,13 +91,13 @@ def _part(tape: Tape, mixed: Tensor, count: int, last: bool) -> Tensor:
     """Queries, keys or values in fp32. The `last` of them creates the gradient of `mixed`."""
     size, width = mixed.count, mixed.width
     out = Tensor(mixed.storage, count, FLOAT) if width == FLOAT else tape.new(count, FLOAT)
-    return tape.record(out, [mixed], [], lambda g, _: [tape.new(size, width) if last else None])
+    return tape.record(out, [mixed], [], lambda g: [tape.new(size, width) if last else None])
 
 
 def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
     sizes = [(x.count, x.width) for x in (a, b)]
     saved = [tape.save(a), tape.save(b)]
-    return tape.record(tape.new(count, a.width), [a, b], saved, lambda g, _: [tape.new(*size) for size in sizes])
+    return tape.record(tape.new(count, a.width), [a, b], saved, lambda g: [tape.new(*size) for size in sizes])
 
 
 def _solve(tape: Tape, system: Tensor, right: Tensor) -> Tensor:
@@ -105,4 +105,4 @@ def _solve(tape: Tape, system: Tensor, right: Tensor) -> Tensor:
     out = tape.new(right.count, FLOAT)
     square, wide = system.count, right.count
     saved = [tape.save(system), tape.save(out)]
-    return tape.record(out, [system, right], saved, lambda g, _: [tape.new(square, FLOAT), tape.new(wide, FLOAT)])
+    return tape.record(out, [system, right], saved, lambda g: [tape.new(square, FLOAT), tape.new(wide, FLOAT)])

@@ -41,7 +41,7 @@ def cast(tape: Tape, x: Tensor, width: int) -> Tensor:
     if x.node is None:
         return out
     back = x.width
-    return tape.record(out, [x], [], lambda g, _: [tape.new(g.count, back)])
+    return tape.record(out, [x], [], lambda g: [tape.new(g.count, back)])
 
 
 def copy(tape: Tape, x: Tensor, back: bool = False) -> Tensor:
@@ -57,14 +57,14 @@ def view(tape: Tape, x: Tensor, back: bool) -> Tensor:
 
 
 def _passing(tape: Tape, copied: bool) -> Backward:
-    return lambda g, _: [tape.new(g.count, g.width) if copied else g]
+    return lambda g: [tape.new(g.count, g.width) if copied else g]
 
 
 def repeat(tape: Tape, x: Tensor, times: int) -> Tensor:
     """Repeats key or value heads for the query heads of their group; the gradient is their sum."""
     out = tape.new(x.count * times, x.width)
     size = x.count
-    return out if x.node is None else tape.record(out, [x], [], lambda g, _: [tape.new(size, g.width)])
+    return out if x.node is None else tape.record(out, [x], [], lambda g: [tape.new(size, g.width)])
 
 
 def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
         return out
     widths = [(tensor.width, tensor.node is not None) for tensor in (a, b)]
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         return [(g if width == g.width else tape.new(g.count, width)) if needed else None for width, needed in widths]
 
     return tape.record(out, [a, b], [], backward)
@@ -96,7 +96,7 @@ def sigmoid(tape: Tape, x: Tensor) -> Tensor:
     out = tape.new(x.count, x.width)
     if x.node is None:
         return out
-    return tape.record(out, [x], [tape.save(out)], lambda g, _: [tape.new(g.count, g.width)])
+    return tape.record(out, [x], [tape.save(out)], lambda g: [tape.new(g.count, g.width)])
 
 
 def part(tape: Tape, x: Tensor, parts: int, whole: bool) -> Tensor:
@@ -105,14 +105,14 @@ def part(tape: Tape, x: Tensor, parts: int, whole: bool) -> Tensor:
     out = Tensor(x.storage, count // parts, width)
     if x.node is None:
         return out
-    return tape.record(out, [x], [], lambda g, _: [tape.new(count, width) if whole else None])
+    return tape.record(out, [x], [], lambda g: [tape.new(count, width) if whole else None])
 
 
 def _pointwise(tape: Tape, x: Tensor, kept: Tensor | None) -> Tensor:
     if x.node is None:
         return tape.new(x.count, x.width)
     saved = [tape.save(kept)]
-    return tape.record(tape.new(x.count, x.width), [x], saved, lambda g, _: [tape.new(g.count, g.width)])
+    return tape.record(tape.new(x.count, x.width), [x], saved, lambda g: [tape.new(g.count, g.width)])
 
 
 def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     if a.node is None and b.node is None:
         return out
     saved = [tape.save(a), tape.save(b)]
-    return tape.record(out, [a, b], saved, lambda g, _: [tape.new(g.count, width) for width in widths])
+    return tape.record(out, [a, b], saved, lambda g: [tape.new(g.count, width) for width in widths])
 
 
 def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
@@ -138,7 +138,7 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     saved = [tape.save(tensor) for tensor in (x, product, convolved)]
     learns = weight.learns
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         of_gate, of_convolved = tape.new(count, g.width), tape.new(count, g.width)
         of_product = tape.new(count, g.width)
         of_weight = tape.new(weight.count, weight.width) if learns else None
@@ -168,13 +168,13 @@ def _normalize(tape: Tape, x: Tensor) -> Tensor:
         del square
         return tape.new(x.count, FLOAT)
 
-    def of_square(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def of_square(g: Tensor) -> list[Tensor | None]:
         spread, power, doubled = (tape.new(size, FLOAT) for _ in range(3))
         result = tape.new(size, FLOAT)
         del spread, power, doubled
         return [result]
 
-    def of_scaling(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def of_scaling(g: Tensor) -> list[Tensor | None]:
         of_root = tape.new(g.count, FLOAT)
         of_x = tape.new(g.count, FLOAT)
         del of_root
@@ -183,7 +183,7 @@ def _normalize(tape: Tape, x: Tensor) -> Tensor:
     size = x.count
     saved = [tape.save(x)]
     square = tape.record(tape.new(x.count, FLOAT), [x], saved, of_square)
-    root = tape.record(tape.new(1, FLOAT), [square], [], lambda g, _: [g])
+    root = tape.record(tape.new(1, FLOAT), [square], [], lambda g: [g])
     del square
     saved = [tape.save(x)]
     return tape.record(tape.new(x.count, FLOAT), [x, root], saved, of_scaling)
@@ -193,7 +193,7 @@ def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None
     """x times a trainable vector. width: of the result; None for x's."""
     given = x.width
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         of_x = tape.new(g.count, g.width)
         product = tape.new(g.count, g.width)
         of_weight = tape.new(weight.count, weight.width)
@@ -207,7 +207,7 @@ def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None
 def rotate(tape: Tape, x: Tensor) -> Tensor:
     """Rotary position embedding: x * cos + rotate_half(x) * sin."""
 
-    def of_halves(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def of_halves(g: Tensor) -> list[Tensor | None]:
         half = tape.new(g.count // 2, g.width)
         first = tape.new(g.count, g.width)
         del half
@@ -238,7 +238,7 @@ def linear(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
         return out
     into = x.count
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         of_weight = tape.new(weight.count, weight.width) if learns else None
         return [of_weight, tape.new(into, g.width) if needs else None]
 
@@ -254,7 +254,7 @@ def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     del opened
     if x.node is not None:
 
-        def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+        def backward(g: Tensor) -> list[Tensor | None]:
             opened = tape.new(weight.count, weight.width)
             result = tape.new(rows * weight.inputs, g.width)
             del opened
@@ -273,7 +273,7 @@ def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
     out = tape.new(x.count // weight.inputs * weight.outputs, width)
     into, needs = x.count, x.node is not None
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         of_narrow = tape.new(weight.count, width)
         of_x = tape.new(into, width) if needs else None
         of_weight = tape.new(weight.count, weight.width)
@@ -291,7 +291,7 @@ def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second:
     saved = [tape.save(x), tape.save(narrow)]
     into, needs = x.count, x.node is not None
 
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
+    def backward(g: Tensor) -> list[Tensor | None]:
         through = tape.new(rows * first.outputs, g.width)
         for_first, for_second = tape.new(first.count, FLOAT), tape.new(second.count, FLOAT)
         of_x = tape.new(into, g.width) if needs else None

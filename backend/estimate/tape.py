@@ -11,13 +11,18 @@ in the forward pass; the first one that is needed runs the block again, up to th
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
+from typing import TypeAlias
 
 from backend.estimate.allocator import Allocator, Block, Heap
 
-Backward = Callable[["Tensor", "list[Tensor]"], "list[Tensor | None]"]
+Backward = Callable[["Tensor"], "list[Tensor | None]"]
+# The memory of a tensor saved for the backward pass, or how a checkpointed block computes it again.
+Saved: TypeAlias = "Storage | partial[Storage | None] | None"
 
 
 class Meter:
@@ -27,23 +32,18 @@ class Meter:
     def __init__(self, allocator: Allocator | Heap) -> None:
         self.allocator = allocator
         self.part = "weights"
-        self.live: dict[str, int] = {}
+        self.live: dict[str, int] = defaultdict(int)
         self.parts: dict[str, int] = {}
         self.written = 0
         self._noted = 0
 
-    def take(self, size: int, part: str) -> Block:
-        self.written += size
-        block = self.allocator.allocate(size)
-        self.live[part] = self.live.get(part, 0) + block.size
-        return block
-
     def give(self, block: Block, part: str) -> None:
-        if self.allocator.allocated > self._noted:
-            self._noted = self.allocator.allocated
+        allocator = self.allocator
+        if allocator.allocated > self._noted:
+            self._noted = allocator.allocated
             self.parts = dict(self.live)
         self.live[part] -= block.size
-        self.allocator.release(block)
+        allocator.release(block)
 
     @contextmanager
     def purpose(self, part: str) -> Iterator[None]:
@@ -62,7 +62,9 @@ class Storage:
 
     def __init__(self, meter: Meter, size: int) -> None:
         self.meter, self.part = meter, meter.part
-        self.block = meter.take(size, self.part)
+        meter.written += size
+        self.block = meter.allocator.allocate(size)
+        meter.live[self.part] += self.block.size
 
     def __del__(self) -> None:
         self.meter.give(self.block, self.part)
@@ -71,7 +73,7 @@ class Storage:
         """Count the bytes as `part` from now on."""
         live = self.meter.live
         live[self.part] -= self.block.size
-        live[part] = live.get(part, 0) + self.block.size
+        live[part] += self.block.size
         self.part = part
 
 
@@ -82,20 +84,6 @@ class Tensor:
 
     def __init__(self, storage: Storage, count: int, width: int, node: Node | None = None) -> None:
         self.storage, self.count, self.width, self.node = storage, count, width, node
-
-
-class Saved:
-    """A tensor saved for the backward pass, or a reference to one that a checkpointed block computes again."""
-
-    __slots__ = ("block", "index", "tensor")
-
-    def __init__(self, tensor: Tensor | None, block: Checkpoint | None = None, index: int = 0) -> None:
-        self.tensor, self.block, self.index = tensor, block, index
-
-    def take(self) -> Tensor | None:
-        if self.block is not None:
-            return self.block.recall(self.index)
-        return self.tensor
 
 
 class Node:
@@ -116,7 +104,7 @@ class Leaf(Node):
     __slots__ = ("gradient", "of")
 
     def __init__(self, of: Storage) -> None:
-        super().__init__(float("inf"), [], [], lambda _gradient, _saved: [], "gradients")
+        super().__init__(float("inf"), [], [], lambda _gradient: [], "gradients")
         self.of = of
         self.gradient: Tensor | None = None
 
@@ -137,18 +125,18 @@ class Checkpoint:
     def __init__(self, tape: Tape, block: Callable[[Tensor], Tensor], argument: Tensor) -> None:
         self.tape, self._block, self._argument = tape, block, argument
         self.saves = 0
-        self._again: dict[int, Tensor | None] | None = None
+        self._again: dict[int, Storage | None] | None = None
 
-    def recall(self, index: int) -> Tensor | None:
+    def recall(self, index: int) -> Storage | None:
         if self._again is None:
             self._again = {}
             with self.tape.recomputing(self), suppress(_AllSaved):
                 self._block(self._argument)
         return self._again.pop(index)
 
-    def keep(self, index: int, tensor: Tensor | None) -> None:
+    def keep(self, index: int, storage: Storage | None) -> None:
         assert self._again is not None
-        self._again[index] = tensor
+        self._again[index] = storage
         if index + 1 == self.saves:
             raise _AllSaved
 
@@ -172,14 +160,14 @@ class Tape:
 
     def save(self, tensor: Tensor | None) -> Saved:
         """Save `tensor` for the backward pass; None stands for one that needs no extra memory (a weight)."""
-        tensor = tensor and Tensor(tensor.storage, tensor.count, tensor.width)  # without its node: no cycles
+        storage = None if tensor is None else tensor.storage
         if self._dropping is not None:
             self._dropping.saves += 1
-            return Saved(None, self._dropping, self._dropping.saves - 1)
+            return partial(self._dropping.recall, self._dropping.saves - 1)
         if self._keeping is not None:
             self._kept += 1
-            self._keeping.keep(self._kept - 1, tensor)
-        return Saved(tensor)
+            self._keeping.keep(self._kept - 1, storage)
+        return storage
 
     def record(self, out: Tensor, inputs: list[Tensor | None], saved: list[Saved], backward: Backward) -> Tensor:
         """Record that `out` was computed from `inputs`; `backward` returns a gradient for each of them."""
@@ -218,8 +206,8 @@ class Tape:
             node.keep(gradients.pop(node))
             return
         self.meter.part = node.part
-        saved = [tensor for tensor in (entry.take() for entry in node.saved) if tensor is not None]
-        results = node.backward(gradients.pop(node), saved)
+        saved = [entry() if isinstance(entry, partial) else entry for entry in node.saved]
+        results = node.backward(gradients.pop(node))
         node.saved = []
         del saved
         for target, gradient in zip(node.after, results, strict=True):

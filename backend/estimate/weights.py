@@ -41,6 +41,7 @@ class Weights:
         self.shape, self.plan, self.tape = shape, plan, tape
         self.meter: Meter = tape.meter
         self.learning: list[Tensor] = []
+        self._biases = shape.bias_params
         self.kept = FLOAT if plan.widened else plan.width
         self.rest = FLOAT if plan.method == "qlora" and plan.fp32_norms else self.kept
         self._held: list[Tensor] = []
@@ -73,8 +74,8 @@ class Weights:
             counts += [shape.hidden_size] * shape.layer_norms
             if not shape.attends(index):
                 counts.append(shape.convolved * shape.conv_kernel)
-            if shape.bias_params:
-                counts.append(shape.bias_params // shape.num_layers)
+            if self._biases:
+                counts.append(self._biases // shape.num_layers)
         counts += [shape.hidden_size] if shape.tie_word_embeddings else [shape.hidden_size, embedding]
         if self.plan.method == "qlora":
             self.tape.new(shape.linear_params // 2 + (shape.params - shape.linear_params) * self.kept, 1)
@@ -105,7 +106,7 @@ class Weights:
         convolution = None
         if not shape.attends(index):
             convolution = self._whole(shape.convolved, shape.conv_kernel, next(arriving), self.kept)
-        if shape.bias_params:
+        if self._biases:
             self._held.append(next(arriving))
         return Layer(norms[0], weights, convolution)
 
@@ -122,9 +123,10 @@ class Weights:
     def _adapt(self, layer: Layer) -> None:
         if self.plan.method == "full":
             return
+        targets = adapted(self.plan.targets)
         with self.meter.purpose("adapter"):
             for name, weight in layer.weights.items():
-                if name in adapted(self.plan.targets):
+                if name in targets:
                     layer.adapters[name] = (
                         self._learning(self.plan.rank, weight.inputs),
                         self._learning(weight.outputs, self.plan.rank),
