@@ -4,8 +4,7 @@ import asyncio
 import hashlib
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,8 @@ from backend.hosting.policy import DEMO
 from backend.settings import Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
+from tests.linked_model import link_model
+from tests.ui.conftest import in_loop
 from tests.ui.page_client import PageClient, client, served
 from ui.services.app import App
 from ui.services.demo.visitor_apps import VisitorApps
@@ -58,33 +59,32 @@ class Demo:
         return visitor
 
 
-@asynccontextmanager
-async def two_visitors(workspace: Workspace) -> AsyncIterator[Demo]:
-    receive_uploads_in(workspace)
-    apps, blocks, arguments = demo_page(workspace, DEMO)
-    try:
-        async with served(blocks, arguments) as transport, client(transport) as first, client(transport) as second:
-            for browser in (first, second):
-                (await browser.get("/")).raise_for_status()
-            yield Demo(apps, blocks, first, second)
-    finally:
+TwoVisitors = Callable[[Callable[[Demo], Awaitable[None]]], None]
+
+
+@pytest.fixture(scope="module")
+def two_visitors(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoVisitors]:
+    """Does something with the demo of all these tests, and two new visitors."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("demo") / "workspace")
+    link_model(bundled_model, workspace)
+    with pytest.MonkeyPatch.context() as patch, asyncio.Runner() as loop:
+        patch.setenv("GRADIO_TEMP_DIR", "unset")  # the page sets it and the umask for the whole process
+        patch.setattr("ui.web.demo.os.umask", lambda _: 0)
+        patch.setattr("ui.web.gate._PAUSE", 0.0)
+        receive_uploads_in(workspace)
+        apps, blocks, arguments = in_loop(lambda: demo_page(workspace, DEMO))
+        page = served(blocks, arguments)
+        transport = loop.run(page.__aenter__())
+
+        async def visit(work: Callable[[Demo], Awaitable[None]]) -> None:
+            async with client(transport) as first, client(transport) as second:
+                for browser in (first, second):
+                    (await browser.get("/")).raise_for_status()
+                await work(Demo(apps, blocks, first, second))
+
+        yield lambda work: loop.run(visit(work))
+        loop.run(page.__aexit__(None, None, None))
         apps.close()
-
-
-def in_demo(workspace: Workspace, work: Callable[[Demo], Awaitable[None]]) -> None:
-    async def serve() -> None:
-        async with two_visitors(workspace) as demo:
-            await work(demo)
-
-    asyncio.run(serve())
-
-
-@pytest.fixture(autouse=True)
-def own_umask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page sets them for the whole process."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", "unset")
-    monkeypatch.setattr("ui.web.demo.os.umask", lambda _: 0)
-    monkeypatch.setattr("ui.web.gate._PAUSE", 0.0)
 
 
 async def upload(browser: httpx.AsyncClient, name: str = f"{SECRET}.jsonl", content: str = ROWS) -> str:
@@ -161,7 +161,7 @@ def package_of(demo: Demo, listener: dict[str, Any]) -> Path:
     return Path(inspect.getfile(inspect.unwrap(demo.blocks.fns[listener["id"]].fn))).parent
 
 
-def test_no_event_shows_or_changes_anything_of_another_visitor(workspace_with_model: Workspace) -> None:
+def test_no_event_shows_or_changes_anything_of_another_visitor(two_visitors: TwoVisitors) -> None:
     async def work(demo: Demo) -> None:
         made = await make_work(demo)
         folder = demo.app(demo.first).workspace.root
@@ -177,11 +177,11 @@ def test_no_event_shows_or_changes_anything_of_another_visitor(workspace_with_mo
         assert everything_in(demo.apps.base.workspace.datasets) == {}, "nobody works on what all share"
         assert everything_in(demo.apps.base.workspace.runs) == {}
 
-    in_demo(workspace_with_model, work)
+    two_visitors(work)
 
 
 @pytest.mark.slow
-def test_no_button_shows_or_changes_anything_of_another_visitor(workspace_with_model: Workspace) -> None:
+def test_no_button_shows_or_changes_anything_of_another_visitor(two_visitors: TwoVisitors) -> None:
     async def work(demo: Demo) -> None:
         made = await make_work(demo)
         folder = demo.app(demo.first).workspace.root
@@ -197,10 +197,10 @@ def test_no_button_shows_or_changes_anything_of_another_visitor(workspace_with_m
                 assert SECRET not in await answer(page, one, (action, known)), (action, one["targets"])
         assert everything_in(folder) == before
 
-    in_demo(workspace_with_model, work)
+    two_visitors(work)
 
 
-def test_no_url_and_no_id_of_the_protocol_reaches_what_is_another_visitors(workspace_with_model: Workspace) -> None:
+def test_no_url_and_no_id_of_the_protocol_reaches_what_is_another_visitors(two_visitors: TwoVisitors) -> None:
     async def work(demo: Demo) -> None:
         made = await make_work(demo)
         uploaded = await upload(demo.first)
@@ -221,10 +221,10 @@ def test_no_url_and_no_id_of_the_protocol_reaches_what_is_another_visitors(works
                 assert (await browser.get(f"/gradio_api/file={file}")).status_code == 404, file
         await demo.second.aclose()
 
-    in_demo(workspace_with_model, work)
+    two_visitors(work)
 
 
-def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_model: Workspace) -> None:
+def test_another_visitors_upload_and_session_can_not_be_used(two_visitors: TwoVisitors) -> None:
     async def work(demo: Demo) -> None:
         path = await upload(demo.first)
         other = await PageClient.open(demo.second, Choice(), "data")
@@ -241,7 +241,7 @@ def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_mode
         assert QueuedEvents(demo.blocks).has(f"{own.session}-{demo.visitor(demo.first)}", event)
         assert await own.answer(event), "the first visitor still gets the answer"
 
-    in_demo(workspace_with_model, work)
+    two_visitors(work)
 
 
 NOT_NEEDED = (
@@ -250,16 +250,16 @@ NOT_NEEDED = (
 )
 
 
-def test_what_the_page_does_not_need_does_not_exist(workspace_with_model: Workspace) -> None:
+def test_what_the_page_does_not_need_does_not_exist(two_visitors: TwoVisitors) -> None:
     async def work(demo: Demo) -> None:
         for path in NOT_NEEDED:
             assert (await demo.first.get(path)).status_code == 404, path
             assert (await demo.first.post(path, json={"data": []})).status_code == 404, path
 
-    in_demo(workspace_with_model, work)
+    two_visitors(work)
 
 
-def test_a_visitor_is_known_only_by_a_key_that_this_server_made(workspace_with_model: Workspace) -> None:
+def test_a_visitor_is_known_only_by_a_key_that_this_server_made(two_visitors: TwoVisitors) -> None:
     async def work(demo: Demo) -> None:
         page = await PageClient.open(demo.second, Choice(), "start")
         show = page.listener("change", label="Signature of start")
@@ -272,11 +272,11 @@ def test_a_visitor_is_known_only_by_a_key_that_this_server_made(workspace_with_m
             assert (await demo.second.post("/gradio_api/upload", files={"files": ("a", "b")})).status_code == 404
         assert len(demo.apps.visitors.all()) == folders
 
-    in_demo(workspace_with_model, work)
+    two_visitors(work)
 
 
 def test_a_visitor_who_opens_many_sessions_loses_only_their_own(
-    workspace_with_model: Workspace, monkeypatch: pytest.MonkeyPatch
+    two_visitors: TwoVisitors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(demo: Demo) -> None:
         own, other = [await PageClient.open(http, Choice(), "start") for http in (demo.first, demo.second)]
@@ -290,7 +290,7 @@ def test_a_visitor_who_opens_many_sessions_loses_only_their_own(
         assert await own.answer(waiting)
 
     monkeypatch.setattr(session_memory, "_OF_ONE", 5)
-    in_demo(workspace_with_model, work)
+    two_visitors(work)
 
 
 def test_unread_answers_count_and_a_session_that_was_forgotten_does_not_end_the_queue() -> None:

@@ -39,14 +39,15 @@ def blocks(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def client(blocks: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+def client(blocks: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     arguments = launch_arguments(tmp_path_factory.mktemp("exports"))
     blocks.allowed_paths, blocks.blocked_paths, blocks.favicon_path = (
         arguments["allowed_paths"], [], arguments["favicon_path"],
     )  # fmt: skip
     blocks.max_file_size, blocks.enable_monitoring = 1000, False
     app = in_loop(lambda: App.create_app(blocks, app_kwargs=arguments["app_kwargs"]))
-    return TestClient(app, base_url=OURS)
+    with TestClient(app, base_url=OURS) as client:  # one event loop for all requests
+        yield client
 
 
 def test_listeners_are_private_and_inputs_have_labels(blocks: gr.Blocks) -> None:
