@@ -32,6 +32,8 @@ CONVERTER = "convert_hf_to_gguf"
 CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"
 _REGISTERED = re.compile(r"@ModelBase\.register\(([^)]*)\)")
 _OFFLINE = {"HF_HUB_OFFLINE": "1"}
+_UNSUPPORTED = "llama.cpp does not support this model yet."
+_REMEDY = "Choose the merged model or the adapter instead."
 
 
 def converter() -> Path:
@@ -87,12 +89,15 @@ def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind
     kind: one of BY_CONVERTER
     name: of the model in the file; the default: one that the converter makes up"""
     model_folder.check(model)
+    script, what = converter(), "The model could not be converted to a GGUF file."
+    if not can_convert(model):
+        raise UnsupportedModel(what, _UNSUPPORTED, _REMEDY)
     arguments = [str(model), "--outfile", str(out), "--outtype", kind.lower()]
     arguments += ["--model-name", name] if name else []
     if model_folder.model_type(model) == "qwen3_5_text":
         arguments.append("--no-mtp")  # the multi-token prediction head: transformers does not load it
-    made = child_process.run([str(converter()), *arguments], _OFFLINE, poll=poll)
-    _check(made, out, "The model could not be converted to a GGUF file.")
+    made = child_process.run([str(script), *arguments], _OFFLINE, poll=poll)
+    _check(made, out, what)
 
 
 def quantize(f16: Path, out: Path, kind: str, poll: Callable[[], None] | None = None) -> None:
@@ -112,10 +117,9 @@ def _check(made: tuple[int, str], out: Path, what: str) -> None:
     tail = output[-4000:]
     log.info("exit code %s\n%s", code, tail)
     if code != 0 or not out.is_file():
-        remedy = "Choose the merged model or the adapter instead."
         if "is not supported" in tail or "NotImplementedError" in tail:
-            raise UnsupportedModel(what, "llama.cpp does not support this model yet.", remedy)
-        raise ExportFailed(what, "llama.cpp's tool failed; see the log.", remedy)
+            raise UnsupportedModel(what, _UNSUPPORTED, _REMEDY)
+        raise ExportFailed(what, "llama.cpp's tool failed; see the log.", _REMEDY)
 
 
 def _quantize_here(source: str, target: str, number: str) -> int:

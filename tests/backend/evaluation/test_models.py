@@ -1,5 +1,6 @@
 """The models that an evaluation asks are those that the chat asks, in the engine that the chat uses."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -57,9 +58,12 @@ def test_an_evaluation_asks_the_engine_of_the_chat(
 def test_transformers_answers_what_llama_cpp_can_not_hold(
     workspace: Workspace, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model of an architecture or tokenizer that it does not know, and one whose weights were all trained."""
+    """A model of an architecture that it does not know, and one whose weights were all trained."""
     monkeypatch.undo()
-    assert choose_engine(workspace, tiny_model, [], silent) == "transformers"
+    config = (tiny_model / "config.json").read_text("utf-8")
+    strange = shutil.copytree(tiny_model, tmp_path / "strange")
+    (strange / "config.json").write_text(config.replace("LlamaForCausalLM", "StrangeForCausalLM"), "utf-8")
+    assert choose_engine(workspace, strange, [], silent) == "transformers"
     assert choose_engine(workspace, tiny_model, [tmp_path], silent) == "transformers"
 
 
