@@ -1,7 +1,7 @@
 """A damaged file harms its own row and no other: every JSON file of a workspace, damaged in twenty ways."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,15 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace(root)
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files(root: Path) -> list[list[Path]]:
+    """The files that are damaged together: each of a dataset or a model alone, of the runs those of one name in two
+    parts, so that the other runs are whole."""
+    named: dict[tuple[str, ...], list[Path]] = {}
     for path in sorted(root.rglob("*.json")):
-        if path.relative_to(root).parts[0] in ("runs", "datasets", "models"):
-            yield path
+        kind, _, *name = path.relative_to(root).parts
+        if kind in ("runs", "datasets", "models"):
+            named.setdefault((kind, *name), []).append(path)
+    return [part for paths in named.values() for part in (paths[::2], paths[1::2]) if part]
 
 
 def look(workspace: Workspace) -> tuple[set[str], set[str]]:
@@ -83,15 +88,17 @@ def look(workspace: Workspace) -> tuple[set[str], set[str]]:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_harms_no_other_row(workspace: Workspace, damage: str) -> None:
-    for path in _files(workspace.root):
-        kind, owner, *_ = path.relative_to(workspace.root).parts
-        before = path.read_bytes()
-        path.write_bytes(DAMAGES[damage](before))
+    for paths in _files(workspace.root):
+        before = {path: path.read_bytes() for path in paths}
+        for path, content in before.items():
+            path.write_bytes(DAMAGES[damage](content))
         try:
-            seen = look(workspace)
+            runs, datasets = look(workspace)
         except Exception as error:
-            raise AssertionError(f"{path.relative_to(workspace.root)}: {damage}") from error
+            raise AssertionError(f"{damage}: {paths}") from error
         finally:
-            path.write_bytes(before)
-        assert seen[0] >= {*made_up_workspace.RUNS} - ({owner} if kind == "runs" else set()), path
-        assert seen[1] >= {DATA} - ({owner} if kind == "datasets" else set()), path
+            for path, content in before.items():
+                path.write_bytes(content)
+        owners = {path.relative_to(workspace.root).parts[1] for path in paths}
+        assert runs >= {*made_up_workspace.RUNS} - owners, paths
+        assert datasets >= {DATA} - owners, paths
