@@ -11,45 +11,41 @@ from backend.errors import ChatFailed
 from backend.hardware import gpu_memory
 from tests.backend.chat.test_engines import answered
 
-QUESTIONS = [
+QUESTIONS = [[{"role": "user", "content": text}] for text in (
     "What is the capital of France?", "Name three fruits.", "Say hello.",
     "Write one short sentence about the sea, and then one about the mountains, please.", "2 + 2 =",
-]  # fmt: skip
+)]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def engine(bundled_model: Path) -> TorchEngine:
+def engine(shallow_model: Path) -> TorchEngine:
     import torch
 
-    return TorchEngine(bundled_model, dtype=torch.float32)
+    return TorchEngine(shallow_model, dtype=torch.float32)
 
 
-def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
-    prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
-    limits = [12, 6, 14, 8, 1]
-    alone = []
-    for question, limit in zip(QUESTIONS, limits, strict=True):
-        ids, end = answered(engine, "base", [{"role": "user", "content": question}], max_new_tokens=limit)
-        alone.append((tuple(ids), end == "end"))
-    done: list[int] = []
-    model, ends = engine.models["base"], engine.report.end_ids
-    found = answer_all(model, prompts, ends, limits, done.append)
-    assert ([(one.ids, one.ended) for one in found], done) == (alone, sorted(done))
-    assert done[-1] == len(QUESTIONS)
+def test_answers_equal_those_made_one_by_one(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = answered(engine, "base", QUESTIONS[0])
+    monkeypatch.setattr(engine, "_end_ids", {first[5]})  # the first layers end no answer by themselves
+    limits, done = [12, 6, 14, 8, 1], list[int]()
+    both = zip(QUESTIONS, limits, strict=True)
+    alone = [answered(engine, "base", question, max_new_tokens=limit) for question, limit in both]
+    found = engine.answer_all("base", list(map(engine.prompt_ids, QUESTIONS)), limits, done.append)
+    assert [(list(one.ids), "end" if one.ended else "length") for one in found] == alone
+    assert found[0].ended
+    assert (done, done[-1]) == (sorted(done), len(QUESTIONS))
 
 
-def test_nothing_to_answer_and_an_interruption(engine: TorchEngine) -> None:
-    assert answer_all(engine.models["base"], [], [0], []) == []
-
+def test_an_interruption_ends_it(engine: TorchEngine) -> None:
     def stop(done: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        answer_all(engine.models["base"], [engine.prompt_ids([{"role": "user", "content": "Hi"}])], [0], [5], stop)
+        answer_all(engine.models["base"], [engine.prompt_ids(QUESTIONS[2])], [0], [5], stop)
 
 
 def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
+    prompts = list(map(engine.prompt_ids, QUESTIONS))
     model, ends, limits = engine.models["base"], engine.report.end_ids, [4] * len(QUESTIONS)
     expected, forward, sizes = answer_all(model, prompts, ends, limits), model.forward, []
 
@@ -76,12 +72,12 @@ def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, mon
         answer_all(model, prompts, ends, limits)
 
 
-def test_a_chat_stays_in_the_memory_of_its_device(bundled_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chat_stays_in_the_memory_of_its_device(shallow_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     limited: list[str] = []
     monkeypatch.setattr(gpu_memory, "stay_in_memory", limited.append)
-    TorchEngine(bundled_model, dtype=torch.bfloat16)
+    TorchEngine(shallow_model, dtype=torch.bfloat16)
     assert limited == ["cpu"]
 
 

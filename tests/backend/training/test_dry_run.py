@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend import training
+from backend import child_process, training
 from backend.errors import BadSetting, DoesNotFit, NotEnough, TrainingFailed
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
@@ -252,7 +252,11 @@ def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: FakeWork) -> N
     assert gone(killed_parent(WORKER, str(work.folder), str(work.workspace.root)))
 
 
-def test_bad_settings_are_reported_before_training(work: FakeWork) -> None:
+def test_bad_settings_are_reported_before_training(work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work of the dry run's process is done in this one, which has imported all that it needs."""
+    start = child_process.start
+    monkeypatch.setattr(training_job, "available", lambda hardware: float("inf"))  # which sets no limit
+    monkeypatch.setattr(child_process, "start", lambda given: dry_run.main(Path(given[-1])) or start(["-c", ""]))
     work.spec["settings"]["target_modules"] = ["no_such_layer"]
     with pytest.raises(BadSetting, match="no_such_layer"):
         measured_of(work)
