@@ -44,6 +44,7 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 BROWSER_TESTS = "tests/browser/"
 WHOLE_WAY = "tests/browser/test_whole_way.py"  # it mostly waits for a training
+ADVICE = ("tests/backend/advice/", "tests/backend/hardware/test_machines.py")  # compute the same estimates
 SLOW_MARKERS = {"slow", "gpu", "browser"}
 SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {
@@ -91,13 +92,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Gives each file to one process, and all browser tests but the whole way to the same one: no two shall compete.
-    `start.py test` starts three processes on two cores, since a browser waits for half of its time."""
+    So are those of ADVICE, which remember what was computed. `start.py test` starts three processes on two cores, since
+    a browser waits for half of its time."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return BROWSER_TESTS if file.startswith(BROWSER_TESTS) and file != WHOLE_WAY else file
+            if file.startswith(BROWSER_TESTS) and file != WHOLE_WAY:
+                return BROWSER_TESTS
+            return ADVICE[0] if file.startswith(ADVICE) else file
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
