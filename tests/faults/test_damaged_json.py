@@ -49,8 +49,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def _files(root: Path) -> list[list[Path]]:
-    """The files that are damaged together: each of a dataset or a model alone, of the runs those of one name in two
-    parts, so that the other runs are whole."""
+    """The files that are damaged together: one, or those of a name in every other run, beside the whole ones."""
     named: dict[tuple[str, ...], list[Path]] = {}
     for path in sorted(root.rglob("*.json")):
         kind, _, *name = path.relative_to(root).parts

@@ -60,10 +60,9 @@ def test_transformers_answers_what_llama_cpp_can_not_hold(
 ) -> None:
     """A model of an architecture that it does not know, and one whose weights were all trained."""
     monkeypatch.undo()
-    config = (tiny_model / "config.json").read_text("utf-8")
-    strange = shutil.copytree(tiny_model, tmp_path / "strange")
-    (strange / "config.json").write_text(config.replace("LlamaForCausalLM", "StrangeForCausalLM"), "utf-8")
-    assert choose_engine(workspace, strange, [], silent) == "transformers"
+    config = shutil.copytree(tiny_model, tmp_path / "strange") / "config.json"
+    config.write_text(config.read_text("utf-8").replace("LlamaForCausalLM", "StrangeForCausalLM"), "utf-8")
+    assert choose_engine(workspace, config.parent, [], silent) == "transformers"
     assert choose_engine(workspace, tiny_model, [tmp_path], silent) == "transformers"
 
 
