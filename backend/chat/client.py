@@ -63,7 +63,7 @@ class Chat:
         for phase in self.opening(model_path, adapter_path, gguf=gguf):
             if progress:
                 progress(*phase)
-        return self.pane_check
+        return self.report.pane_check
 
     def opening(
         self, model_path: Path | None = None, adapter_path: Path | None = None, *, gguf: Path | None = None
@@ -95,16 +95,6 @@ class Chat:
                     self._served = Served.model_validate(message["value"])
             assert self._served
             return self._served
-
-    @property
-    def engine(self) -> str:
-        """The engine and its precision: "llama.cpp, 8-bit"; "" before a model is open."""
-        return str(self.report)
-
-    @property
-    def pane_check(self) -> PaneCheck | None:
-        """The check of the panes of the open model; None with one pane."""
-        return self.report.pane_check
 
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:
         """Stream answers to one conversation in `panes` (default: all that are open), side by side. sampling: the

@@ -93,7 +93,7 @@ def main(rounds: int, limit: int, slots: Sequence[int] = SLOTS) -> None:
         ours, alone = statistics.median(speeds["base"]), statistics.median(speeds["peer"])
         ratio = statistics.median(map(truediv, speeds["base"], speeds["peer"]))
         tuned = round(statistics.median(speeds["tuned"]), 1)
-        more = {"tuned": tuned, "engine": chat.engine, "endpoint": endpoint, "slots": parallel}
+        more = {"tuned": tuned, "engine": str(chat.report), "endpoint": endpoint, "slots": parallel}
         print_result("chat_speed", "tokens/s", round(ours, 1), round(alone, 1), round(ratio, 2), **more)
 
 

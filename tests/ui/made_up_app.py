@@ -16,7 +16,7 @@ from backend.evaluation.report import REPORT
 from backend.export import answers, programs
 from backend.export.formats import slug
 from backend.files.json_file import write_json
-from backend.records.chat import Chunk, PaneCheck, Phase
+from backend.records.chat import Chunk, EngineReport, PaneCheck, Phase
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, PushResult
 from backend.records.training import TrainingResult
 from backend.records.units import MIB
@@ -51,7 +51,7 @@ class MadeUpChat:
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self.panes: tuple[str, ...] = ()
-        self.engine, self.pane_check = "", CHECK
+        self.report = EngineReport()
         self.asked: list[tuple[Mapping[str, Any], dict[str, Any]]] = []
 
     def opening(
@@ -59,7 +59,8 @@ class MadeUpChat:
     ) -> Iterator[Phase]:
         if not self.panes:
             yield Phase("Loading the model")
-        self.engine, self.panes = "llama.cpp, 8-bit", (BASE, TUNED) if adapter else ("only",)
+        self.report = EngineReport(engine="llama.cpp", precision="8-bit", pane_check=CHECK)
+        self.panes = (BASE, TUNED) if adapter else ("only",)
 
     def ask_each(self, histories: Mapping[str, Any], **sampling: Any) -> Iterator[Chunk]:
         self.asked.append((histories, sampling))

@@ -92,13 +92,8 @@ def test_both_panes_stream_together(chat: Chat, shallow_model: Path) -> None:
     assert ids(longer, "base") != ids(longer, "tuned")
 
 
-def test_the_base_pane_is_checked_to_be_the_base_model(chat: Chat) -> None:
-    assert (chat.pane_check.base_is_base, chat.pane_check.tuned_differs) == (True, True)
-    assert "exactly those of the base model" in chat.pane_check.sentence
-
-
 def test_without_an_adapter_there_is_one_pane(tiny: Chat) -> None:
-    assert (tiny.panes, tiny.pane_check) == (("base",), None)
+    assert (tiny.panes, tiny.report.pane_check) == (("base",), None)
     with pytest.raises(ChatFailed):
         tiny.ask(HELLO, panes=("tuned",))
 

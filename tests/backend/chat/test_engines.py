@@ -412,7 +412,7 @@ def test_if_llama_cpp_crashes_transformers_answer(shallow_model: Path, shallow_a
                 chat._process.kill()
         assert killed
         assert chat._process._child.pid != killed
-        assert chat.engine.startswith("transformers")
+        assert chat.report.engine == "transformers"
         assert chat.panes == ("base", "tuned")
     finally:
         chat.close()

@@ -125,16 +125,16 @@ class ChatSession:
         for chunk in self._chat.ask_each({pane: messages}, **sampling):
             text += chunk.text
             each(chunk.text)
-        tokens, speed, engine = chunk.tokens, round(chunk.tokens_per_second, 1), self._chat.engine
+        tokens, speed, engine = chunk.tokens, round(chunk.tokens_per_second, 1), str(self._chat.report)
         return ChatAnswer(text=text, tokens=tokens, tokens_per_second=speed, engine=engine, finish=chunk.finish)
 
     def engine(self, run_id: str) -> str:
         """The engine of this run's chat: "llama.cpp, 8-bit"; "" when another chat, or none, is open."""
-        return self._chat.engine if run_id == self._run_id else ""
+        return str(self._chat.report) if run_id == self._run_id else ""
 
     def check(self, run_id: str) -> PaneCheck | None:
         """The check made when the run's model was opened; None where it is not open."""
-        return self._chat.pane_check if run_id and run_id == self._run_id else None
+        return self._chat.report.pane_check if run_id and run_id == self._run_id else None
 
     def close_run(self, run_id: str) -> None:
         """Closes the chat if its model is of this run."""

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from backend.errors import ChatFailed
-from backend.records.chat import Chunk, PaneCheck, Phase
+from backend.records.chat import Chunk, EngineReport, PaneCheck, Phase
 from backend.settings import Workspace
 from ui.services.results.chat import Answer, ChatSession, ChatTarget
 
@@ -23,7 +23,7 @@ class FakeChat:
 
     def __init__(self, name: str, *panes: str) -> None:
         self.name, self.panes = name, panes or ("only",)
-        self.engine, self.pane_check = f"engine of {name}", CHECK
+        self.report = EngineReport(engine=f"engine of {name}", pane_check=CHECK)
         self.opened: list[Any] = []
         self.asked: list[tuple[str, ...]] = []
         self.closed = self.stopped = 0
