@@ -8,10 +8,9 @@ take may end the process that tries. So whoever has to decide for one of the two
 """
 
 import logging
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from backend import child_process
@@ -24,7 +23,6 @@ from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
 
-_LOOK = 0.5  # seconds between checks of the child
 _DOES_NOT_FIT = 3  # an exit code
 _PHASE = "Loading the models"
 
@@ -40,16 +38,9 @@ def holds(workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Ca
         return False
     phase = _PHASE if model.is_dir() and base_file.path(workspace, model).is_file() else base_file.PHASE
     paths = [str(path) for path in (workspace.root, model, *tuned)]
-    child = child_process.start(["-m", __spec__.name, *paths], stdout=subprocess.DEVNULL)
-    try:
-        while (code := child.poll()) is None:
-            progress(phase, 0, 0)
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(_LOOK)
-    finally:
-        child_process.kill(child)
+    code, printed = child_process.run(["-m", __spec__.name, *paths], poll=partial(progress, phase, 0, 0))
     if code:
-        log.warning("transformers answers: llama.cpp can't hold the model (%s)", code)
+        log.warning("transformers answers: llama.cpp can't hold the model (%s): %s", code, printed)
     return code == 0
 
 

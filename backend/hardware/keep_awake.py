@@ -18,8 +18,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
+from backend import child_process
 from backend.settings import child_environment
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def keep_awake(platform: str = sys.platform) -> Iterator[bool]:
         yield child is not None
     finally:
         if child:
-            _end(child)
+            child_process.kill(child)
 
 
 def _set_execution_state(flags: int) -> bool:
@@ -78,7 +79,7 @@ def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes] | None:
         return None
     if _echoes(child):
         return child
-    _end(child)
+    child_process.kill(child)
     log.info("%s can't keep the computer awake (exit code %s)", program, child.returncode)
     return None
 
@@ -94,14 +95,3 @@ def _echoes(child: subprocess.Popen[bytes]) -> bool:
         return bool(ready) and os.read(child.stdout.fileno(), 100) == b"awake\n"
     except OSError:
         return False
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends a process, and closes its pipes, upon which `cat` ends too."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.kill()
-    with suppress(OSError):  # it had ended before it read its line
-        child.stdin.close()
-    child.stdout.close()
-    child.wait()

@@ -69,7 +69,3 @@ def test_where_some_answers_are_no_json_nothing_is_lost(other: str) -> None:
     assert (found.how, found.left_out) == ("join", ())
     assert '{"a": 1}' in found.text
     assert other.strip() in found.text
-
-
-def test_the_question_comes_before_the_piece() -> None:
-    assert (about("Piece.", "Translate:"), about("Piece.", " ")) == ("Translate:\n\nPiece.", "Piece.")
