@@ -12,7 +12,7 @@ from backend.settings import on_zero_gpu
 
 log = logging.getLogger(__name__)
 
-_NO_DRIVER = ("LibraryNotFound", "DriverNotLoaded")
+_NO_DRIVER = ("LibraryNotFound", "DriverNotLoaded", "ModuleNotFound", "ImportError")
 
 
 class MemoryUser(NamedTuple):
@@ -48,25 +48,24 @@ def read_nvidia() -> NvidiaGpus:
         return NvidiaGpus()
     try:
         import pynvml
-    except Exception:
-        log.info("pynvml is not installed", exc_info=True)
-        return NvidiaGpus()
-    try:
+
         pynvml.nvmlInit()
-        try:
-            return _read(pynvml)
-        finally:
-            _try(pynvml, "nvmlShutdown", default=None)
     except Exception as error:
         if any(kind in type(error).__name__ for kind in _NO_DRIVER):
             log.info("no NVIDIA driver: %s", error)
             return NvidiaGpus()
-        log.warning("NVML failed", exc_info=True)
         return NvidiaGpus(problems=[_driver_problem(error)])
+    try:
+        return _read(pynvml)
+    except Exception as error:  # also one that says that the driver, which has just answered, is not there
+        return NvidiaGpus(problems=[_driver_problem(error)])
+    finally:
+        _try(pynvml, "nvmlShutdown", default=None)
 
 
 def _driver_problem(error: Exception, index: int | None = None) -> MachineProblem:
     source = "It" if index is None else f"GPU number {index}"
+    log.warning("NVML failed", exc_info=error)
     return MachineProblem(
         what="The driver of the GPU does not work properly.",
         why=f"{source} reports: {str(error)[:200] or type(error).__name__}.",
@@ -87,7 +86,6 @@ def _read(pynvml: Any) -> NvidiaGpus:
             own = [_device(pynvml, part, index, handle) for part in (slices if slices is not None else [handle])]
             used_by = _used_by(pynvml, handle)
         except Exception as error:
-            log.warning("GPU %d can't be read", index, exc_info=True)
             gpus.problems.append(_driver_problem(error, index))
             continue
         devices += own

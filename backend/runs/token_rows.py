@@ -77,7 +77,8 @@ class TokenRows(Sequence[TokenRow]):
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
         cells = ((name, self.table[name][index]) for name in self.table.column_names)
-        return token_row({name: it.values.to_numpy() if hasattr(it, "values") else it.as_py() for name, it in cells})
+        values = ((name, cell.values.to_numpy() if hasattr(cell, "values") else cell.as_py()) for name, cell in cells)
+        return token_row(dict(values))
 
     def with_general(self, rows: Sequence[Tokens]) -> TokenRows:
         """These rows, then `rows` as general ones."""

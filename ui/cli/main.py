@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None, serve: Command | None = None) -> int:
-    """Run one command; returns the exit code. serve: the command that opens the page."""
+    """Run one command; returns the exit code. serve: the command that opens the page; None where there is no page."""
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments), serve)
     except OutputClosed:
@@ -91,15 +91,16 @@ def make_parser(serve: Command | None = None) -> argparse.ArgumentParser:
     _add_common_options(parser)
     _add_serve_options(parser)
     parser.set_defaults(command=serve)
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=serve is None)
 
-    def add(name: str, command: Command | None, text: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
         sub = subparsers.add_parser(name, help=text, description=text)
         _add_common_options(sub, default=argparse.SUPPRESS)  # keeps what was typed before the command's name
         sub.set_defaults(command=command)
         return sub
 
-    _add_serve_options(add("serve", serve, "open the page"), argparse.SUPPRESS)
+    if serve:
+        _add_serve_options(add("serve", serve, "open the page"), argparse.SUPPRESS)
     for group in (data_commands, model_commands, machine_commands, run_commands, result_commands, share_commands):
         group.add_commands(add)
     return parser

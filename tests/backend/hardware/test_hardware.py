@@ -17,7 +17,7 @@ from backend.hardware.process import lower_priority
 from backend.records.machine import Hardware
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
-from tests.backend.hardware.simulated import CALLS, T4, Card, NVMLErrorLibraryNotFound, ampere, nvml
+from tests.backend.hardware.simulated import CALLS, T4, Card, NVMLError, NVMLErrorLibraryNotFound, ampere, nvml
 
 UNKNOWN_PID = 2**22 + 1  # above the system's highest process id
 LOSE_THE_CARD = ("nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetMemoryInfo")
@@ -44,7 +44,8 @@ def test_a_machine_without_a_driver_has_no_gpu_and_no_problem(with_gpus: Any, tm
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_driver_that_fails_at_any_call_is_reported(with_gpus: Any, tmp_path: Path, call: str) -> None:
-    with_gpus(ampere(), broken=call)
+    error = NVMLError if call == "nvmlInit" else NVMLErrorLibraryNotFound  # then it went away
+    with_gpus(ampere(), broken=call, error=error)
     found = probe(tmp_path)
     lost = call in LOSE_THE_CARD
     assert len(found.hardware.gpus) == (0 if lost else 1)
@@ -60,6 +61,7 @@ def test_two_gpus_are_both_found_the_one_that_trains_first(with_gpus: Any, tmp_p
     gpus = [(gpu.name, gpu.memory_total_mib, gpu.compute_capability, gpu.index) for gpu in found.hardware.gpus]
     assert gpus == [("NVIDIA GeForce RTX 3090", 24576, (8, 6), 1), ("Tesla T4", 15360, (7, 5), 0)]
     assert "Training uses the NVIDIA GeForce RTX 3090 (number 1)." in found.sentences
+    assert ["fp16" in sentence for sentence in found.sentences[:2]] == [False, True], "Turing knows nothing better"
 
 
 def test_gpu_memory_used_by_another_program_is_reported(with_gpus: Any, tmp_path: Path) -> None:
@@ -79,13 +81,6 @@ def test_gpu_programs_come_largest_first(with_gpus: Any, tmp_path: Path, monkeyp
     problems = probe(tmp_path).problems
     assert len(problems) == 1, "a little on the second GPU is not worth reporting"
     assert problems[0].what.endswith(": ollama 9.0 GB, a training run of this app 2.0 GB.")
-
-
-def test_turing_trains_in_fp16_and_ampere_does_not(with_gpus: Any, tmp_path: Path) -> None:
-    with_gpus(T4())
-    assert "fp16" in probe(tmp_path).sentences[0]
-    with_gpus(ampere())
-    assert "fp16" not in probe(tmp_path).sentences[0]
 
 
 def test_zero_gpu_has_no_usable_gpu(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def test_max_tokens_must_be_a_whole_number_from_1(number: str, capsys: pytest.Ca
 @pytest.mark.parametrize(
     "typed",
     [
-        ["dance"], ["estimate"], ["serve", "--port", "x"], ["estimate", "--rank", "two"],
+        ["dance"], ["estimate"], ["serve"], [], ["--port", "x"], ["estimate", "--rank", "two"],
         ["models", "--token", "--download", "a/b"],
     ],
 )  # fmt: skip

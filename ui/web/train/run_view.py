@@ -222,8 +222,8 @@ def _sample(question: str, *answers: SampleEvent) -> Markup:
     """The first answer, the latest three, and the expected one."""
     *_, latest = answers
     lines = [
-        (f"After {fmt.count(it.step, 'step')}" if it.step else "Before training", fmt.shorten(it.answer, 240), EMPTY)
-        for it in [answers[0], *answers[1:][-3:]]
+        (f"After {fmt.count(at.step, 'step')}" if at.step else "Before training", fmt.shorten(at.answer, 240), EMPTY)
+        for at in [answers[0], *answers[1:][-3:]]
     ]
     if latest.answer.strip() == latest.expected.strip():
         lines[-1] = *lines[-1][:2], components.badge("same as yours")
