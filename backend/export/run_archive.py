@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,9 @@ class RunArchive:
             if counts != (self.spec.data.train_rows, self.spec.data.validation_rows):
                 refuse("Its rows are not those of its training.")
             _check_learned(learned, self.spec)
-            for file in (run_folder / "data").glob("*.jsonl"):
+            for file in run_folder.rglob("*.jsonl"):
                 with file.open("rb") as lines:
-                    for line in lines:
+                    for line in iter(partial(lines.readline, Limits.line_bytes), b""):
                         parse(line, Limits())
         except (ValueError, RecursionError, RowFault) as error:
             raise refusal("Its rows or the files of its model can't be read.") from error
@@ -162,7 +163,7 @@ def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
         evaluation = f"{FOLDER}/{EVALUATION}"
         evaluated = evaluation in archive.listed
         report = EvaluationReport.from_elsewhere(archive.read(evaluation)) if evaluated else None
-    except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise refusal("It was made by another version of Apprentice, or is damaged.") from error
     return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive)
 

@@ -9,6 +9,9 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from backend.records.reading import RowFault
+from backend.text.strict_json import check_size
+
 _LONGEST = 100_000_000  # bytes, as the safetensors package allows
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
@@ -33,14 +36,16 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
             length = int.from_bytes(content.read(8), "little")
             if length > _LONGEST:
                 raise ValueError("the header is too long")
-            header = json.loads(content.read(length))
+            text = content.read(length)
+            check_size(text.decode("utf-8"))
+            header = json.loads(text)
         about = header.pop("__metadata__", None) or {}
         start = 8 + length
         return {
             name: Stored(tensor["dtype"], tuple(tensor["shape"]), *(start + at for at in tensor["data_offsets"]))
             for name, tensor in header.items()
         }, about
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RowFault) as error:
         raise ValueError(f"{file.name} has no safetensors header") from error
 
 

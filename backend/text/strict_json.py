@@ -14,7 +14,7 @@ from backend.records.reading import Limits, RowFault, row_too_large
 from backend.text.excerpt import excerpt
 
 _MOST_PARTS = 1_000_000  # texts and brackets, each of which takes up to a hundred bytes
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # also a text without its end
 
 
 def parse(line: bytes, limits: Limits, first_line: int = 0) -> Any:
@@ -29,7 +29,7 @@ def parse(line: bytes, limits: Limits, first_line: int = 0) -> Any:
 
 def parse_text(text: str, limits: Limits, first_line: int = 0) -> Any:
     """The value of a JSON text. Arguments and errors as for `parse`."""
-    _check_depth(text, limits.nesting)
+    check_size(text, limits.nesting)
     try:
         value = _decoder(limits.integer_digits).decode(text)
     except json.JSONDecodeError as error:
@@ -75,8 +75,9 @@ def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
     )
 
 
-def _check_depth(text: str, limit: int) -> None:
-    if text.count("[") + text.count("{") <= limit and text.count(",") <= _MOST_PARTS:
+def check_size(text: str, nesting: int = Limits.nesting) -> None:
+    """Raises RowFault for JSON whose values would take far more memory than the text: too_deep, row_too_large."""
+    if text.count("[") + text.count("{") <= nesting and text.count(",") <= _MOST_PARTS:
         return
     depth = 0
     for number, match in enumerate(_TOKEN.finditer(text)):
@@ -85,8 +86,8 @@ def _check_depth(text: str, limit: int) -> None:
         token = match.group()
         if token in ("[", "{"):
             depth += 1
-            if depth > limit:
-                raise RowFault("too_deep", f"It holds lists inside lists, more than {limit} levels deep (nesting).")
+            if depth > nesting:
+                raise RowFault("too_deep", f"It holds lists inside lists, more than {nesting} levels deep (nesting).")
         elif token in ("]", "}"):
             depth -= 1
 

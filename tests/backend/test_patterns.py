@@ -21,7 +21,7 @@ LENGTH, SECONDS = 20_000, 0.15  # what grows with the square of the length takes
 SIGNS = [
     *" \t\n aA0-.<&{[()\"'`*_#@:/\\|=+,;!?>é日あ한🦙\u200b\0Ãâ", "a ", "a.", "<a", "a-", "1 ", "1.", "a@", "\n ", "\n>",
     "- ", "1-", "A ", "a\n", "Aa ", "<p>", "<p ", "<li ", "<br ", "<think>", "</think>", "-eyJ", "-sk-", "+1 ", ": ",
-    "** ", "x: ", "abc.",
+    "** ", "x: ", "abc.", '\\"',
 ]  # fmt: skip
 
 

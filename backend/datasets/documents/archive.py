@@ -26,7 +26,8 @@ _OTHERS = (
 
 
 def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """A zip file, which is closed with `file`. Raises BadInput for too many members, ZIP_ERRORS for a damaged one."""
+    """A zip file, which is closed with `file`. Raises BadInput for too many members and for a password, ZIP_ERRORS for
+    a damaged file."""
 
     def read(size: int = -1) -> bytes:
         """At first, zipfile reads the whole list of members. Each takes ten times as much memory as its entry there,
@@ -38,6 +39,8 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
 
     limited: Any = SimpleNamespace(seek=file.seek, tell=file.tell, seekable=file.seekable, read=read)
     archive = zipfile.ZipFile(limited)
+    if any(member.flag_bits & 1 for member in archive.infolist()):
+        raise BadInput("This zip file is protected by a password.", "", "Unpack it, and pack it again without one.")
     limited.read = file.read
     return archive
 

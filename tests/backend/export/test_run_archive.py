@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from backend.errors import ApprenticeError, BadInput, NotInDemo
+from backend.errors import ApprenticeError, BadInput
 from backend.export import run_archive, take_home
 from backend.files import manifest
 from backend.files.json_file import write_json
-from backend.hosting.policy import DEMO
 from backend.models import local
 from backend.models.model_folder import make_portable
 from backend.runs import about
@@ -127,11 +126,6 @@ def test_what_macos_adds_to_a_zip_file_is_passed_over(archive: Path, here: Works
         add(here, other)
 
 
-def test_a_demo_imports_nothing(archive: Path, here: Workspace) -> None:
-    with pytest.raises(NotInDemo):
-        ModelImportService(here, Runner(here), DEMO).add(archive)
-
-
 def listed(files: Files, name: str, content: bytes) -> Files:
     """The files with another one of them, which the manifest knows: a careful attacker."""
     import hashlib
@@ -216,6 +210,7 @@ def widen(weights: dict[str, Any]) -> None:
     weights[name] = weights[name].repeat(2, axis=1)
 
 
+MANY: list[Any] = [[]] * 10**6
 ENDLESS = b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ROWS = "tiny/apprentice/rows.safetensors"
 NAMES = {
@@ -261,6 +256,13 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "an endless template": lambda files: listed(files, LEARNED + "chat_template.jinja", ENDLESS),
     "rows that are no text": lambda files: listed(files, "tiny/apprentice/train.jsonl", bytes(range(256))),
     "a row of a million lists": lambda files: listed(files, "tiny/apprentice/train.jsonl", b"[" + b"[]," * 10**6),
+    "a run of a million lists": lambda files: run_with(files, {"x": MANY}),
+    "an adapter of a million lists": lambda files: adapter_with(files, x=MANY),
+    "weights with a million lists": lambda files: header_with(files, lambda header: header.update(__metadata__=MANY)),
+    "an event of a million lists": lambda files: listed(
+        files, "tiny/apprentice/events.jsonl", json.dumps({"x": MANY}).encode()
+    ),
+    "a row of quotes": lambda files: listed(files, "tiny/apprentice/train.jsonl", b"[]," * 99 + b'\\"' * 10**6),
     "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
     "result with a broken number": lambda files: run_with(files, {"peak_memory_mib": 12.5}),
     "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),
@@ -339,6 +341,11 @@ def test_bombs_links_and_rubbish_are_refused(archive: Path, here: Workspace, tmp
         (tmp_path / f"{name}.zip").write_bytes(data)
         refused(here, tmp_path / f"{name}.zip")
     refused(here, tmp_path / "none.zip")
+    locked = bytearray(archive.read_bytes())
+    locked[locked.index(b"PK\1\2") + 8] |= 1  # the flag of a password
+    (tmp_path / "locked.zip").write_bytes(locked)
+    with pytest.raises(BadInput, match="password"):
+        add(here, tmp_path / "locked.zip")
 
 
 def test_what_an_adapter_of_ours_never_has_is_left_out(archive: Path, here: Workspace, tmp_path: Path) -> None:

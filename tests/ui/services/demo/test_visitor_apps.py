@@ -84,7 +84,8 @@ def test_on_windows_the_shared_folders_are_junctions(monkeypatch: pytest.MonkeyP
 def test_what_is_off_is_refused_by_the_services_themselves(make: Made) -> None:
     app, model = visit(make()), "HuggingFaceTB/SmolLM2-135M-Instruct"
     uses = ((app.downloads.start, model), (app.downloads.cancel, model), (app.downloads.save_token, "hf_x"),
-            (app.downloads.delete_token,), (app.models.probe_again,), (app.remove_model, model))  # fmt: skip
+            (app.downloads.delete_token,), (app.models.probe_again,), (app.remove_model, model),
+            (app.model_imports.add, Path("x.zip")))  # fmt: skip
     for use, *given in uses:
         with pytest.raises(NotInDemo) as refused:
             use(*given)
