@@ -6,7 +6,9 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,28 @@ def test_a_handler_may_answer_with_no_updates() -> None:
     for number, listener in blocks.fns.items():
         answer = asyncio.run(blocks.process_api(number, []))
         assert answer["data"] == [gr.skip()] * len(listener.outputs)
+
+
+def test_updates_are_those_that_gradio_sends() -> None:
+    updates: list[dict[int, Any]] = [
+        {0: "é", 1: "b"}, {1: 7}, {0: gr.skip(), 2: "b"}, {2: gr.update(choices=["c"], value="c"), 1: gr.skip()},
+        {1: gr.update(visible=False), 3: gr.update(open=True)}, {4: {"a": 1}, 0: gr.update(value="c", visible=True)},
+        {1: gr.update(label="é", interactive=True), 2: gr.update(interactive=False)}, {1: gr.update(lines=3), 0: None},
+    ]  # fmt: skip
+
+    def draw(kind: type[gr.Blocks]) -> gr.Blocks:
+        with kind() as blocks:
+            parts = [gr.HTML(), gr.Textbox(), gr.Dropdown(["a", "b"]), gr.Accordion(open=False), gr.JSON()]
+            for news in updates:
+                blocks.load(lambda news=news: {parts[at]: new for at, new in deepcopy(news).items()}, None, parts)
+        return blocks
+
+    pages = [in_loop(partial(draw, kind)) for kind in (web_errors.Blocks, gr.Blocks)]
+    for number in range(len(updates)):
+        ours, gradios = (asyncio.run(page.process_api(number, []))["data"] for page in pages)
+        for sent in filter(lambda sent: isinstance(sent, dict), [*ours, *gradios]):
+            sent.pop("props", None)  # in which gradio repeats the update of HTML
+        assert ours == gradios, updates[number]
 
 
 MODELS = [bundled.MODEL_ID, "meta-llama/Llama-3.2-1B-Instruct"]
