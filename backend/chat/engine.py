@@ -168,9 +168,9 @@ def without_opening(text: str, opening: str) -> str:
     return "" if opening.startswith(text) else text.removeprefix(opening)
 
 
-def require_number(largest: float) -> None:
-    """Raises ChatFailed if the largest of a model's numbers is invalid."""
-    if not math.isfinite(largest):
+def require_number(largest: float | None) -> None:
+    """Raises ChatFailed if the largest of a model's numbers is invalid: None in JSON."""
+    if largest is None or not math.isfinite(largest):
         raise ChatFailed(
             "The model computed an invalid number.",
             "Its weights are damaged, or the training diverged.",

@@ -9,7 +9,7 @@ are parts of a character.
 
 import secrets
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +54,12 @@ def on_gpu() -> bool:
 
     processor = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
     return any(device["type"] != processor for device in xllamacpp.get_device_info())
+
+
+def require_numbers(tokens: Iterable[Mapping[str, Any]]) -> None:
+    """Raises ChatFailed if a token in an answer of the server came of invalid numbers, which JSON does not have."""
+    for token in tokens:
+        require_number(token.get("prob", token.get("logprob")))
 
 
 def cannot_open(file: Path) -> ChatFailed:
@@ -163,13 +169,13 @@ class LlamaServer:
             logit_bias=[] if forced is None else [[forced, _FORCED]],
         )
         (token,) = reply["tokens"]
-        probabilities = reply.get("completion_probabilities") or [None]
+        probabilities = reply.get("completion_probabilities", ())
         read = int(reply["timings"]["prompt_n"])
-        if probabilities[0] is None:
+        if not probabilities:
             return Next(token, None, [], read)
-        top = [(int(likely["id"]), _number(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
-        require_number(top[0][1])
-        return Next(token, _number(probabilities[0]["logprob"]), top, read)
+        require_numbers(probabilities)
+        top = [(int(likely["id"]), float(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
+        return Next(token, float(probabilities[0]["logprob"]), top, read)
 
     def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool, sampling: Sampling = _GREEDY) -> list[int]:
         """The answer's tokens, up to `limit` or with the token that ended it; what the slot remembers is not read
@@ -180,8 +186,7 @@ class LlamaServer:
         # Each token's probability shows whether the numbers are valid; after top_p it is there already.
         more |= {"n_probs": 1, "post_sampling_probs": sampling.temperature > 0 and sampling.top_p < 1}
         reply = self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)
-        for chosen in reply.get("completion_probabilities", ()):  # none for a part of a character
-            require_number(_number(chosen.get("prob", chosen.get("logprob"))))
+        require_numbers(reply.get("completion_probabilities", ()))  # none for a part of a character
         if "json_schema" in more:
             if reply["stop_type"] == "limit":  # only the beginning of the answer is here
                 kept = reply["content"].lstrip()[:1] in '{["-0123456789tfn'
@@ -219,8 +224,3 @@ class LlamaServer:
         except (httpx.HTTPError, ValueError) as error:
             raise ChatFailed("The model failed.", "llama.cpp could not read the text.", "Ask again.") from error
         return values
-
-
-def _number(value: float | None) -> float:
-    """JSON has no invalid number."""
-    return float("nan") if value is None else value

@@ -7,7 +7,6 @@ import asyncio
 import hmac
 import json
 import secrets
-import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -24,6 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from backend.chat.llama_server import require_numbers
 from backend.errors import ApprenticeError, BadInput
 from backend.files.json_file import value_of
 from backend.records.units import MIB, format_size
@@ -63,7 +63,6 @@ class Endpoint:
         self._http = httpx.AsyncClient(transport=answers, base_url="http://model", timeout=unlimited, trust_env=False)
         self._able, self._key = able, key_sha256
         self._slots, self._turns = slots, asyncio.Semaphore(slots)
-        self._lock = threading.Lock()
         self._created = int(time.time())
         nothing = f"There is nothing at this address. Use {', '.join(('/v1/models', *requests.PATHS))}."
         cors = Middleware(
@@ -142,6 +141,7 @@ class Endpoint:
             form = "response_format" in asked.body and ("schema" in why or "grammar" in why)
             return _error(reply.status_code, why, param="response_format" if form else None)
         self._count(document)
+        _check_numbers(document, asked)
         _make_calls(document, asked.functions, {})
         return JSONResponse(document)
 
@@ -149,9 +149,10 @@ class Endpoint:
         written: dict[int, str] = {}
         try:
             async for line in reply.aiter_lines():
-                if line.startswith("data: {") and (asked.functions or '"timings"' in line or '"usage"' in line):
+                if line.startswith("data: {"):
                     event = json.loads(line.removeprefix("data: "))
                     self._count(event)
+                    _check_numbers(event, asked)
                     _make_calls(event, asked.functions, written)
                     line = f"data: {json.dumps(event)}"
                 yield f"{line}\n"
@@ -163,24 +164,21 @@ class Endpoint:
         return scheme.lower() == "bearer" and hmac.compare_digest(key_hash(key.strip()), self._key)
 
     def _enter(self) -> bool:
-        with self._lock:
-            if self.counts.open >= self._slots + MAX_WAITING:
-                return False
-            self.counts.open += 1
-            self.counts.requests += 1
-            return True
+        if self.counts.open >= self._slots + MAX_WAITING:
+            return False
+        self.counts.open += 1
+        self.counts.requests += 1
+        return True
 
     def _leave(self) -> None:
-        with self._lock:
-            self.counts.open -= 1
+        self.counts.open -= 1
 
     def _count(self, document: dict[str, Any]) -> None:
         usage = document.get("usage") or document.get("response", {}).get("usage") or {}
         timings = document.get("timings") or {}
         tokens = usage.get("completion_tokens") or usage.get("output_tokens") or timings.get("predicted_n") or 0
-        with self._lock:
-            self.counts.tokens += tokens
-            self.counts.tokens_per_second = timings.get("predicted_per_second") or self.counts.tokens_per_second
+        self.counts.tokens += tokens
+        self.counts.tokens_per_second = timings.get("predicted_per_second") or self.counts.tokens_per_second
 
 
 class _Stream(StreamingResponse):
@@ -221,6 +219,15 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) ->
         await asyncio.gather(working, watching, return_exceptions=True)
 
 
+def _check_numbers(reply: dict[str, Any], asked: Asked) -> None:
+    """Raises ChatFailed if a token came of invalid numbers. Takes away probabilities for which nobody asked."""
+    for choice in reply.get("choices", []):
+        if probabilities := choice.get("logprobs"):
+            require_numbers(probabilities["content"])
+            if not asked.body.get("logprobs"):
+                choice["logprobs"] = None
+
+
 def _make_calls(reply: dict[str, Any], functions: Sequence[str], written: dict[int, str]) -> None:
     """Turns answers, or pieces of them, into calls of a function. One of several is called by the last piece; where
     that was cut off, the answer stays a text. written: the text so far by choice; these pieces are added."""
@@ -243,10 +250,6 @@ def _make_calls(reply: dict[str, Any], functions: Sequence[str], written: dict[i
             message.update(tool_calls=[call], **({"content": None} if "role" in message else {}))
 
 
-_WRONG_KEY = (
-    "The key is missing or wrong. Send the one that was shown when the endpoint was started; to get another one, "
-    "stop it and start it again."
-)
 _TOO_LARGE = "The request is too large."
 
 
@@ -261,7 +264,8 @@ async def _body(request: Request) -> bytes:
 
 
 def _wrong_key() -> Response:
-    return _error(401, _WRONG_KEY, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+    message = "The key is missing or wrong. Send the one that the endpoint showed as it started, or start it again."
+    return _error(401, message, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
 
 def _sentence(error: Exception) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.chat.engine import Sampling
 from backend.errors import BadInput
 from backend.files.json_file import loads, read_json
 from backend.records.base import Record
@@ -96,6 +97,13 @@ def _asked(path: str, given: Any, able: Abilities) -> Asked:
                 raise BadField(name, f"contains {mark}, which controls this model.", next="Write it differently.")
         _complete(body, able)
     limit = body.pop("max_completion_tokens", None) or body.get(_LIMIT[path])
+    # As Try asks: for the likeliest token, and for each one's probability, which shows whether the numbers are valid.
+    random = body.get("temperature", 0) > 0
+    body |= {} if random else {"top_k": 1}
+    if body.get("logprobs"):
+        body["top_logprobs"] = body.get("top_logprobs") or 1
+    else:
+        body |= {"n_probs": 1, "post_sampling_probs": random and body.get("top_p", Sampling.top_p) < 1}
     return Asked(path, {**body, "model": able.name, _LIMIT[path]: limit or DEFAULT_ANSWER}, functions)
 
 

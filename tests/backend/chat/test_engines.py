@@ -1,13 +1,15 @@
 """The contract of an engine, over transformers and llama.cpp: the same model answers, from either."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from starlette.testclient import TestClient
 
-from backend.chat import engines, llama_server, torch_engine
+from backend.chat import engines, served, torch_engine
 from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling, context_length
 from backend.chat.llama_engine import LlamaEngine
@@ -21,6 +23,10 @@ from backend.gguf.facts import Facts
 from backend.gguf.lora import Unsupported
 from backend.gguf.requirement import has_llama_cpp
 from backend.models.bundled import silent
+from backend.serving.answers import ServerAnswers
+from backend.serving.endpoint import Endpoint
+from backend.serving.requests import CHAT, Abilities
+from backend.serving.state import key_hash
 from backend.settings import Workspace
 from backend.tokens.plain_tokenizer import PlainTokenizer
 from backend.tokens.tokenizer import ChatTokenizer
@@ -224,7 +230,7 @@ def test_where_memory_is_short_fewer_questions_are_answered_at_once(
 @pytest.mark.slow
 @needs_llama_cpp
 def test_numbers_that_become_invalid_within_an_answer_end_it(
-    workspace: Workspace, shallow_model: Path, tmp_path: Path
+    workspace: Workspace, shallow_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import gguf
 
@@ -250,16 +256,20 @@ def test_numbers_that_become_invalid_within_an_answer_end_it(
             answered(engine, "base", STORY, **sampling)
     with pytest.raises(ChatFailed, match="invalid number"):
         engine.answer_all("base", [engine.prompt_ids(STORY)], [12], lambda done: None)
+    monkeypatch.setattr(served, "base_file", lambda *_: tmp_path / "later.gguf")
+    server, found = open_server(workspace, shallow_model, None, "orders", "sk", silent)
+    endpoint = Endpoint(ServerAnswers(lambda: found, "sk"), 1, Abilities("orders"), key_hash("sk"))
+    with TestClient(endpoint.app, headers={"Authorization": "Bearer sk"}) as client:
+        for more in ({}, {"temperature": 2.0, "top_p": 0.0001}, {"logprobs": True}):
+            assert "invalid number" in client.post(CHAT, json={"messages": STORY, **more}).text
+    server.close()
 
 
 @needs_llama_cpp
-def test_a_model_that_computes_invalid_numbers_is_not_served(
-    workspace: Workspace, shallow_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_computes_invalid_numbers_is_not_served(workspace: Workspace, shallow_model: Path) -> None:
     asked = workspace, shallow_model, None, "orders", "key", silent
     open_server(*asked)[0].close()
-    monkeypatch.setattr(llama_server, "_number", lambda _: float("nan"))
-    with pytest.raises(ChatFailed, match="invalid number"):
+    with patch.object(LlamaServer, "next", side_effect=ChatFailed("invalid")), pytest.raises(ChatFailed):
         open_server(*asked)
 
 
@@ -326,8 +336,6 @@ def test_adapters_work_as_in_transformers(workspace: Workspace, shallow_model: P
 def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
     workspace: Workspace, shallow_model: Path, tmp_path: Path, change: dict[str, Any]
 ) -> None:
-    import json
-
     folder = make_adapter(tmp_path / "adapter", shallow_model)
     config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     (folder / "adapter_config.json").write_text(json.dumps({**config, **change}), "utf-8")

@@ -102,12 +102,6 @@ def test_the_model_is_listed_and_answers(client: TestClient, chat: FakeChat, end
     assert (counts.requests, counts.tokens, counts.tokens_per_second, counts.open) == (1, 3, 50.0, 0)
 
 
-def test_a_conversation_with_a_system_message_keeps_it(client: TestClient, chat: FakeChat) -> None:
-    parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
-    post(client, messages=[{"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}])
-    assert [message["content"] for message in chat.asked[0][0]] == ["Be brief.", "Hello"]
-
-
 def test_a_streamed_answer(client: TestClient, endpoint: Endpoint) -> None:
     lines = post(client, stream=True, stream_options={"include_usage": True}).text.split("\n\n")
     assert lines[-2:] == ["data: [DONE]", ""]

@@ -36,9 +36,10 @@ def body(path: str = CHAT, able: Abilities = ABLE, **more: Any) -> dict[str, Any
     [
         ({"max_tokens": 10**9}, {"max_tokens": 4096}), ({"max_completion_tokens": 9}, {"max_tokens": 9}),
         ({"max_tokens": None}, {"max_tokens": 512}), ({"seed": -1}, {"seed": -1}), ({"stop": ["x"]}, {"stop": ["x"]}),
-        ({"n": 2}, {"n": 2}), ({"response_format": FORM}, {"response_format": FORM}), ({"logprobs": True}, {}),
+        ({"n": 2}, {"n": 2}), ({"response_format": FORM}, {"response_format": FORM}), ({}, {"top_k": 1, "n_probs": 1}),
         ({"response_format": {"type": "text"}}, {}), ({"user": "me", "store": True}, {}), ({"model": "orders"}, {}),
-        ({"temperature": 0.5, "top_p": 1}, {"temperature": 0.5}),
+        ({"temperature": 0.5, "top_p": 1}, {"temperature": 0.5, "n_probs": 1, "post_sampling_probs": False}),
+        ({"temperature": 1}, {"post_sampling_probs": True}), ({"logprobs": True}, {"top_logprobs": 1, "top_k": 1}),
     ],
 )  # fmt: skip
 def test_honoured_fields(more: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -173,6 +174,20 @@ def test_failures_of_the_server_are_sentences(ask: Callable[..., httpx.Response]
     answer = ask(declines, stream=stream, response_format=FORM)
     error = answer.json()["error"]
     assert (answer.status_code, error["message"], error["param"]) == (400, "The schema is wrong.", "response_format")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("more", [{}, {"logprobs": True}, {"path": COMPLETIONS}])
+def test_invalid_numbers_end_an_answer_and_probabilities_are_for_those_who_ask(
+    ask: Callable[..., httpx.Response], stream: bool, more: dict[str, Any]
+) -> None:
+    for name, number in (("logprob", -0.5), ("prob", 0.5), ("logprob", None)):
+        choice = {"index": 0, "text": "a", "message": {}, "logprobs": {"content": [{name: number}]}}
+        made = json.dumps({"choices": [choice]})
+        made = f"data: {made}\n\n" if stream else made
+        answer = ask(lambda _, made=made: httpx.Response(200, text=made), stream=stream, **more)
+        assert ("invalid number" in answer.text, answer.status_code == 503) == (not number, not (number or stream))
+        assert ("content" in answer.text) == ("logprobs" in more and number is not None)
 
 
 def test_an_answer_that_breaks_off_says_so(ask: Callable[..., httpx.Response]) -> None:
