@@ -31,17 +31,13 @@ class MemorySnapshot(BaseModel):
 
 def snapshot() -> MemorySnapshot:
     """The counter of this process's control group, or else of the machine, and the free memory."""
+    memory = psutil.virtual_memory()
+    free = float(round(memory.available / max(1, memory.total), 4))
     for path in [*_group_files(), _MACHINE]:
         count = _count(path)
         if count is not None:
-            return MemorySnapshot(counter=str(path), count=count, free=free_share())
-    return MemorySnapshot(free=free_share())
-
-
-def free_share() -> float:
-    """The share of the computer's memory that is free."""
-    memory = psutil.virtual_memory()
-    return float(round(memory.available / max(1, memory.total), 4))
+            return MemorySnapshot(counter=str(path), count=count, free=free)
+    return MemorySnapshot(free=free)
 
 
 def ran_out(before: MemorySnapshot) -> bool | None:

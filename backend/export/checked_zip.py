@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
 from backend.datasets.documents.archive import open_zip
 from backend.errors import BadInput
@@ -45,12 +44,11 @@ class CheckedZip:
         """A JSON file, with as many values as such files have."""
         content = _read(self._archive, f"{self.top}/{name}")
         if hashlib.sha256(content).hexdigest() != self.listed.get(name):
-            refuse(f"{self.top}/{name} is damaged.")
+            raise refusal(f"{self.top}/{name} is damaged.")
         return content
 
     def extract(self, name: str, target: Path) -> None:
-        """Writes a file to `target`, which must not exist. Whatever is JSON must be as `read` wants it, except for a
-        tokenizer: it has many values, and a box reads it."""
+        """Writes a file to `target`, which must not exist. JSON is checked, but for a tokenizer, which a box reads."""
         if name.endswith(".json") and not name.endswith("/tokenizer.json"):
             self.read(name)
         sha = hashlib.sha256()
@@ -62,7 +60,7 @@ class CheckedZip:
         except ZIP_ERRORS as error:
             raise refusal(f"{self.top}/{name} is damaged.") from error
         if sha.hexdigest() != self.listed[name]:
-            refuse(f"{self.top}/{name} is damaged: its checksum (SHA-256) is not the one in {manifest.NAME}.")
+            raise refusal(f"{self.top}/{name} is damaged: its checksum (SHA-256) is not the one in {manifest.NAME}.")
 
 
 @contextmanager
@@ -82,23 +80,23 @@ def _check_entries(archive: zipfile.ZipFile, size: int, holds: str) -> str:
     names = [entry.orig_filename for entry in entries]
     tops = {name.partition("/")[0] for name in names}
     if len(tops) != 1 or f"{next(iter(tops))}/{holds}" not in names:
-        refuse("It is not a file “Everything in one file” made by this version of Apprentice.")
+        raise refusal("It is not a file “Everything in one file” made by this version of Apprentice.")
     if not 0 < len(entries) <= _MOST_FILES:
-        refuse(f"It holds {len(entries):,} files.")
+        raise refusal(f"It holds {len(entries):,} files.")
     for entry, name in zip(entries, names, strict=True):
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if entry.filename != name or not all(map(_NAME.fullmatch, name.split("/"))):
-            refuse(f"It holds a file with a path that Apprentice does not write: {name[:80]!r}.")
+            raise refusal(f"It holds a file with a path that Apprentice does not write: {name[:80]!r}.")
         if kind not in (0, stat.S_IFREG):
-            refuse(f"{name} is not a plain file but a link or the like.")
+            raise refusal(f"{name} is not a plain file but a link or the like.")
         if PurePosixPath(name).suffix.lower() in _MAY_RUN_CODE:
-            refuse(f"{name} is of a kind that may run program code when it is read.")
+            raise refusal(f"{name} is of a kind that may run program code when it is read.")
         if entry.compress_type != zipfile.ZIP_STORED:
-            refuse(f"{name} is compressed.")
+            raise refusal(f"{name} is compressed.")
     if len({name.lower() for name in names}) != len(names):
-        refuse("It holds two files with the same name.")
+        raise refusal("It holds two files with the same name.")
     if sum(entry.file_size for entry in entries) > size:
-        refuse("Its files claim to be larger than the zip file.")
+        raise refusal("Its files claim to be larger than the zip file.")
     return tops.pop()
 
 
@@ -110,13 +108,13 @@ def _manifest(archive: zipfile.ZipFile, top: str) -> dict[str, str]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise refusal(f"Its {manifest.NAME} is missing or damaged.") from error
     if missing := sorted({f"{top}/{name}" for name in listed}.difference(archive.namelist())):
-        refuse(f"{missing[0][:100]} is missing.")
+        raise refusal(f"{missing[0][:100]} is missing.")
     return listed
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
     if archive.getinfo(name).file_size > _LARGEST_TEXT:
-        refuse(f"{name} is too large.")
+        raise refusal(f"{name} is too large.")
     try:
         content = archive.read(name)
         check_size(content.decode("utf-8"))
@@ -129,8 +127,3 @@ def refusal(why: str) -> BadInput:
     """The error for a rejected file."""
     advice = "Use the zip file as Share made it (“Everything in one file”), or make it again."
     return BadInput("This file was not imported.", why, advice)
-
-
-def refuse(why: str) -> NoReturn:
-    """Raises the error of `refusal`."""
-    raise refusal(why)

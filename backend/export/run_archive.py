@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from backend.errors import MissingPart
 from backend.export import checked_zip
-from backend.export.checked_zip import CheckedZip, refusal, refuse
+from backend.export.checked_zip import CheckedZip, refusal
 from backend.files.json_file import read_json, write_json
 from backend.models import local, model_folder, safetensors_files
 from backend.models.safetensors_files import Stored
@@ -122,7 +122,7 @@ class RunArchive:
         try:
             counts = token_rows.restore_portable(rows, run_folder)
             if counts != (self.spec.data.train_rows, self.spec.data.validation_rows):
-                refuse("Its rows are not those of its training.")
+                raise refusal("Its rows are not those of its training.")
             _check_learned(learned, self.spec)
             for file in run_folder.rglob("*.jsonl"):
                 with file.open("rb") as lines:
@@ -174,7 +174,7 @@ def _check_learned(folder: Path, spec: RunSpec) -> None:
     full = spec.settings.method == "full"
     (model_folder.check if full else model_folder.check_adapter)(folder)
     if any("auto_map" in read_json(file) for file in folder.glob("tokenizer_config.json")):
-        refuse("Its tokenizer asks to run program code that comes with it.")
+        raise refusal("Its tokenizer asks to run program code that comes with it.")
     config = None if full else _plain_config(folder)
     try:
         _check_weights(folder, spec.model.path, config)
@@ -189,7 +189,7 @@ def _plain_config(folder: Path) -> dict[str, object]:
     config = read_json(folder / "adapter_config.json")
     targets = config.get("target_modules")
     if not isinstance(targets, list) or not all(isinstance(name, str) and name.isidentifier() for name in targets):
-        refuse("The configuration of its adapter is not one that Apprentice writes.")
+        raise refusal("The configuration of its adapter is not one that Apprentice writes.")
     plain = {name: config[name] for name in _ADAPTER if isinstance(config.get(name), str | int | float)}
     plain["target_modules"] = targets
     write_json(folder / "adapter_config.json", plain)

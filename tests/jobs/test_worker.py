@@ -187,9 +187,3 @@ def test_the_functions_of_each_job_type_exist(kind: str) -> None:
         module, _, function = follow_up[2].partition(":")
         assert follow_up[0] in JOB_TYPES
         assert callable(getattr(importlib.import_module(module), function))
-
-
-def test_jobs_that_would_disturb_each_other_share_a_lane() -> None:
-    """An evaluation takes no memory from a training, and no speed is measured, for good, during an unpacking."""
-    assert JOB_TYPES["evaluate"].lane == JOB_TYPES["train"].lane
-    assert JOB_TYPES["prepare"].lane == JOB_TYPES["calibrate"].lane

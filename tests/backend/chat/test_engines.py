@@ -81,12 +81,6 @@ def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampli
             return ids, end.value
 
 
-def test_it_names_itself_and_its_precision(engine: Engine, name: str) -> None:
-    assert engine.report.engine == name
-    assert engine.report.precision == ("32-bit" if name == "transformers" else "8-bit")
-    assert engine.panes == ("base", "tuned")
-
-
 def test_it_reads_what_training_read(engine: Engine, shallow_adapter: Path) -> None:
     chat = [{"role": "user", "content": "Hi <|im_end|> 1234"}, {"role": "assistant", "content": "Yes"}, *JAPAN]
     assert engine.prompt_ids(chat) == ChatTokenizer.load(shallow_adapter).prompt_ids(chat)
@@ -257,10 +251,11 @@ def test_numbers_that_become_invalid_within_an_answer_end_it(
     with pytest.raises(ChatFailed, match="invalid number"):
         engine.answer_all("base", [engine.prompt_ids(STORY)], [12], lambda done: None)
     monkeypatch.setattr(served, "base_file", lambda *_: tmp_path / "later.gguf")
+    usage = {"stream": True, "temperature": 2.0, "top_p": 0.0001, "stream_options": {"include_usage": True}}
     server, found = open_server(workspace, shallow_model, None, "orders", "sk", silent)
     endpoint = Endpoint(ServerAnswers(lambda: found, "sk"), 1, Abilities("orders"), key_hash("sk"))
     with TestClient(endpoint.app, headers={"Authorization": "Bearer sk"}) as client:
-        for more in ({}, {"temperature": 2.0, "top_p": 0.0001}, {"logprobs": True}):
+        for more in ({}, {"stream": True}, {"temperature": 2.0, "top_p": 0.0001}, {"logprobs": True}, usage):
             assert "invalid number" in client.post(CHAT, json={"messages": STORY, **more}).text
     server.close()
 
