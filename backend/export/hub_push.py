@@ -4,7 +4,6 @@ What is uploaded lies in the job's data/upload until the job ends: the export's 
 disk has them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
 """
 
-import logging
 import os
 import shutil
 import threading
@@ -24,8 +23,6 @@ from backend.records.base import Record
 from backend.records.exports import PushResult
 from backend.records.units import MIB, format_size
 from backend.work import JobContext, require_disk
-
-log = logging.getLogger(__name__)
 
 Form = Literal["adapter", "merged", "gguf", "page"]
 FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "page")

@@ -4,8 +4,8 @@ It measures what a training step consists of: matrix products (16 and 32 bits), 
 launch an operation. `run` is a job and needs torch; `load_rates` reads the stored results.
 
 It runs at the priority of a training run. Other programs can only slow a measurement down, so the fastest of many
-short bursts counts, and the fastest of the last few measurements, for each rate; an old measurement is repeated. One
-slow measurement does not spoil the estimate for good.
+short bursts counts (or what the processor worked on one, if they leave time for few), and the fastest of the last few
+measurements, for each rate; an old measurement is repeated. One slow measurement does not spoil the estimate for good.
 
 How much of these rates a training step reaches was fitted on the bundled model: 1.5 times the time of a memory pass,
 19,600 launches per layer, which stand for everything that does not grow with the rows, and 47% of the product rate in
@@ -14,7 +14,6 @@ values follow from the T4's step times (backend/estimate/speed.py) and are less 
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import time
@@ -34,13 +33,12 @@ from backend.work import JobContext
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger(__name__)
-
 _VERSION = 5  # of the measurement; raise it when that changes, and stored rates are measured again
 _KEPT = 5  # measurements
 _FRESH, _FRESH_WHILE_BUSY = 3600.0, 300.0  # seconds for which a measurement is not repeated
 _BUSY = 0.2  # of the time in which the measuring thread had no processor
 _BUDGET = 0.3  # seconds per measurement
+_FEW = 8  # bursts within it; a quiet processor does more, see `seconds`
 _ROWS = 1024
 _SHAPES = {"cpu": (_ROWS, 576, 1536), "cuda": (4096, 4096, 4096), "mps": (2048, 2048, 2048)}
 
@@ -193,23 +191,26 @@ def product_rate(device: str, dtype: torch.dtype) -> float:
 
 
 def seconds(device: str, operation: Callable[[], object], burst: int = 0) -> float:
-    """Seconds of `operation`: those of the fastest burst within the budget. device: "cpu", "cuda" or "mps". operation:
-    to time. burst: how often it runs between two looks at the clock; 0 for once on a processor, which another program
-    is then least likely to interrupt, and eight times on a GPU, which works while more is given to it."""
+    """Seconds of `operation`: those of the fastest burst within the budget, or of the processor's work on it where
+    other programs leave time for few. device: "cpu", "cuda" or "mps". operation: to time. burst: how often it runs
+    between two looks at the clock; 0 for once on a processor, which another program is then least likely to
+    interrupt, and eight times on a GPU, which works while more is given to it."""
     import torch
 
     burst = burst or (1 if device == "cpu" else 8)
     wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device, lambda: None)
     operation()
     wait()
-    fastest, deadline = float("inf"), time.perf_counter() + _BUDGET
-    while fastest == float("inf") or time.perf_counter() < deadline:
-        start = time.perf_counter()
+    bursts: list[tuple[float, float]] = []  # seconds, and those of them in which this thread had the processor
+    deadline = time.perf_counter() + _BUDGET
+    while not bursts or time.perf_counter() < deadline:
+        start, before = time.perf_counter(), time.thread_time()
         for _ in range(burst):
             operation()
         wait()
-        fastest = min(fastest, (time.perf_counter() - start) / burst)
-    return fastest
+        bursts.append((time.perf_counter() - start, time.thread_time() - before))
+    interrupted = device == "cpu" and len(bursts) < _FEW
+    return min(worked if interrupted and worked else took for took, worked in bursts) / burst
 
 
 def _file(workspace: Workspace) -> Path:

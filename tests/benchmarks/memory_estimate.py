@@ -40,8 +40,7 @@ PUBLISHED = {  # QLoRA, rank 16 on attention, one row of 1,024 tokens, fp16, che
 
 
 def measured_rows(file: Path = MEASURED) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(file.read_text("utf-8"))["rows"]
-    return rows
+    return list(json.loads(file.read_text("utf-8"))["rows"])
 
 
 def plan_of(row: dict[str, Any]) -> Plan:

@@ -142,8 +142,7 @@ def run(module: str, *arguments: str, timeout: float = 1500.0) -> dict[str, Any]
         command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )
     assert ended.returncode == 0, ended.stderr[-4000:]
-    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    return found
+    return dict(json.loads(ended.stdout.splitlines()[-1]))
 
 
 def acknowledged(work: Callable[[Callable[[str], None]], int]) -> tuple[int, list[str]]:

@@ -1,6 +1,5 @@
 """Evaluations of trained models: started, followed, read."""
 
-import logging
 from functools import partial
 
 from backend.evaluation import answers_so_far
@@ -11,8 +10,6 @@ from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.services.results import evaluated
 from ui.services.results.trained_models import ResultService
-
-log = logging.getLogger(__name__)
 
 
 class EvaluationService:

@@ -24,7 +24,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
     stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
     time_how = "to train, from this computer's measured speed" if ahead.time_measured else "to train, estimated"
     if ahead.while_busy:
-        time_how = "to train; measured while other programs were busy: shorter without them"
+        time_how = "to train; longer while other programs are busy"
     task = f"Answers messages like those in {ahead.data_name} the way your examples do."
     if ahead.settings.trainer == "dpo":
         task = f"Answers more like the better answers of {ahead.data_name} and less like the worse ones."
@@ -65,8 +65,7 @@ def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> l
     duration = f"{epochs:g} {'pass' if epochs == 1 else 'passes'}", f"over your examples (epochs), {steps} in all"
     if ahead.settings.max_steps > 0:
         duration = steps, "then training ends (maximum steps)"
-    reasons = {name: "You changed this." if name in by_hand else reason for name, reason in why.items()}
-    reasons |= {name: "You changed this." for name in by_hand if name not in why}
+    reasons = {**why, **dict.fromkeys(by_hand, "You changed this.")}
     facts = TrainSettings.facts()
     lines = [(facts[name].label, reason, "") for name, reason in reasons.items() if name in facts]
     memory, bar = ("will be measured", "memory"), components.EMPTY
@@ -119,7 +118,6 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     if ahead.longest:
         learned, longest = fmt.number(ahead.learned_tokens), fmt.number(ahead.longest)
         length = f"{learned} tokens to learn, {longest} in the longest"
-    rate = fmt.setting(settings.learning_rate)
     best = "the best version is saved (early stopping)" if settings.early_stopping and ahead.chooses else ""
     measured = []
     if ahead.memory_measured_mib and ahead.memory_computed_mib:
@@ -132,7 +130,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
         *([("Learns", *fmt.GOALS[settings.trainer])] if ahead.has_pairs or settings.trainer == "dpo" else []),
         ("What is trained", what, term),
         ("Examples per step", str(settings.effective_batch), f"effective batch size, {batch} x {batches}"),
-        ("Learning rate", rate, f"{settings.lr_scheduler_type} schedule"),
+        ("Learning rate", fmt.setting(settings.learning_rate), f"{settings.lr_scheduler_type} schedule"),
         ("Checks along the way", fmt.count(ahead.evaluations, "check"), best),
         *measured,
     ]
