@@ -9,7 +9,7 @@ from operator import or_
 
 from backend.datasets.checks import patterns
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.patterns import TextFault, any_of, asks_for, classes, pattern
+from backend.datasets.checks.patterns import CODE, TextFault, any_of, asks_for, classes, pattern
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS, is_of_person
 from backend.records.rows import Problem, Row, Severity
 from backend.text.conversation import ROLE_NAMES, question
@@ -40,7 +40,7 @@ _SURE_TAIL = re.escape("".join(c for c in _AFTER if c not in _QUOTES))
 _SEQUENCE = f"(?:[\u00c2-\u00df][{_TAIL}]|[\u00e0-\u00ef][{_TAIL}]{{2}}|[\u00f0-\u00f4][{_TAIL}]{{3}})"
 _CONSOLE_TAIL = re.escape("".join(c for c, b in _OF_CONSOLE.items() if b < 0xC0))
 _MOJIBAKE = re.compile(
-    f"(?=[\u00c2-\u00f4├┬Γ])(?:{_SEQUENCE}{{2,}}|[ÂÃÄÅ][{_SURE_TAIL}]|â[€‚„†‡ˆ‰™\u0080-\u0089][{_TAIL}]|ð[Ÿ\u009f][{_TAIL}]{{2}}"
+    f"(?=[\u00c2-\u00f4├┬Γ])(?:{_SEQUENCE}{{2,}}|[ÂÃÄÅ][{_SURE_TAIL}]|â[€‚„†‡ˆ‰™\u0080-\u009f][{_TAIL}]|ð[Ÿ\u009f][{_TAIL}]{{2}}"
     f"|[├┬](?<=[^\\W\\d_].)[{_CONSOLE_TAIL}]|[ÔΓ]Ç[{_CONSOLE_TAIL}])"
 )
 
@@ -62,7 +62,7 @@ LOST = TextFault("lost_characters", patterns.INVISIBLE_BYTES | patterns.WORDS, p
 MOJIBAKE = TextFault("mojibake", patterns.LATIN, _MOJIBAKE, _correct_letters)
 CHARACTER_FAULTS = (NUL, MOJIBAKE, LOST, CONTROLS, INVISIBLE)
 
-_ENDS_LINE, _ITEM, _TAG, _CODE = map(pattern, ("html_line_end", "html_item", "html_tag", "code"))
+_ENDS_LINE, _ITEM, _TAG = map(pattern, ("html_line_end", "html_item", "html_tag"))
 
 
 def without_html(text: str) -> str:
@@ -78,7 +78,7 @@ def _outside_code(match: re.Match[str]) -> str | None:
 
 @lru_cache(maxsize=1)  # it is asked about each match in one text
 def _has_code(text: str) -> bool:
-    return "```" in text or _CODE.search(text) is not None
+    return "```" in text or CODE.search(text) is not None
 
 
 _MARKS = patterns.BRACKET | patterns.WORDS
@@ -137,6 +137,7 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
         for place, text, flag in zip(places, texts, flags, strict=False):
             if fault.answers_only and place != ROLE_NAMES["assistant"]:
                 continue
+            text = MOJIBAKE.fix(text) if fault is CONTROLS and flag & fault.needs else text  # each fault is told once
             match = fault.find(text) if flag & fault.needs else None
             if match is None:
                 continue

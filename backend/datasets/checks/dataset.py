@@ -30,14 +30,12 @@ def find(rows: Sequence[Row], languages: Sequence[str] | None, distinct: int, pi
 def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
     """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained. count: all
     of them, also those that are set aside later. repeated: there are more examples, which repeat these."""
+    usable = f"There are {'only ' * (count < FEW)}{count:,} {what}s that can be used."
     if not count:
         yield problem(None, "too_few", "There is no example to learn from: none in this file can be used.")
-        return
-    if count == 1:
+    elif count == 1:
         yield problem(None, "too_few", "All examples are the same." if repeated else "There is only one example.")
-        return
-    usable = f"There are {'only ' * (count < FEW)}{count:,} {what}s that can be used."
-    if count < 10:
+    elif count < 10:
         yield problem(None, "too_few", f"{usable} The model may only learn them by heart, and that can't be checked.")
     elif count < FEW:
         yield problem(None, "too_few", f"{usable} With fewer than {FEW}, the model may learn nothing.")

@@ -15,6 +15,7 @@ from itertools import pairwise
 from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.near_duplicates import differing, gist, same_details, same_order, similar_pairs
+from backend.datasets.checks.patterns import CODE
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
@@ -73,18 +74,16 @@ def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Itera
     to one. duplicates: of `find(rows)`."""
     duplicates = duplicates or find(rows)
     named: set[int] = set()
-    for groups, kind, says in (
-        (duplicates.exact, "duplicate", "is the same as"),
-        (duplicates.copies, "near_duplicate", "has the same words as"),
-    ):
+    for groups, kind in ((duplicates.exact, "duplicate"), (duplicates.copies, "near_duplicate")):
         for first, *repeats in groups:
             for i in (i for i in repeats if i not in named):
                 named.add(i)
+                says = "is the same as" if full_text(rows[first]) == full_text(rows[i]) else "has the same words as"
                 yield problem(rows[i], kind, f"This example {says} {_place(rows[first])}.")
     for first, *similar in duplicates.groups:
         for i in (i for i in similar if i not in named and not _conflict(rows[first], rows[i])):
             words = differing(*(full_text(rows[n], system=False) for n in (first, i)))[:_SHOWN]
-            only = ", ".join(f"“{word}”" for word in words) or "the order of words"
+            only = ", ".join(f"“{word}”" for word in words) or "signs or the order of words"
             message = f"This example and {_place(rows[first])} differ only in {only}; keep both if that is intended."
             yield problem(rows[i], "near_duplicate", message, severity="note")
 
@@ -138,8 +137,8 @@ def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     """Whether two rows are nearly the same: their instructions and questions mean the same, and so do their answers,
     but for a few words, unless many rows ask the same. Several ways of asking are wanted, as are several worse
     answers. said: how many rows have each question, and each answer."""
-    if one.passage and one.passage == other.passage:
-        return False  # several ways of asking about one passage have the same answer on purpose
+    if (one.passage and one.passage == other.passage) or CODE.search(full_text(one, system=False)):
+        return False  # several ways of asking about one passage have the same answer on purpose; in code, all counts
     if one.text is not None or other.text is not None:
         return True
     answers = {last_answer(one), last_answer(other)}
@@ -148,7 +147,8 @@ def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:
     asked, rules, reply = ([gist(part(row)) for row in (one, other)] for part in (question, instruction, last_answer))
     alike = len(reply[0] & reply[1]) >= _SAID * len(reply[0] | reply[1]) and said[question(one)] < _FORM
     same = reply[0] == reply[1] or (alike and same_details(last_answer(one), last_answer(other)))
-    return same and asked[0] == asked[1] and rules[0] == rules[1]
+    chosen = set.intersection(*({*differing(part(one), part(other))} for part in (question, last_answer)))
+    return same and not chosen and asked[0] == asked[1] and rules[0] == rules[1]
 
 
 def _conflict(one: Row, other: Row) -> bool:

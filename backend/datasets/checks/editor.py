@@ -14,7 +14,8 @@ from backend.text.conversation import content, last_answer
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
 
-_REFUSES, _OF_AI = any_of(WORD_LISTS["refusal"], WORD_LISTS["unless_told"]), any_of(WORD_LISTS["ai"])
+_REFUSES, _DENIES = any_of(WORD_LISTS["refusal"], WORD_LISTS["unless_told"]), any_of(WORD_LISTS["ai_denies"])
+_OF_AI = any_of([*WORD_LISTS["ai_denies"], *WORD_LISTS["ai"]])
 _AI = WORD_LISTS["ai_names"]  # one of which such an answer has
 _SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say so, too."
 _MODEL = any_of(WORD_LISTS["model_names"])  # in the words of no persona
@@ -115,8 +116,11 @@ def _holds_label(answer: str, asked: str) -> bool:
     return _LABEL.search(answer) is not None and not (_OPTIONS.search(asked) or _starts_with_label(answer, asked))
 
 
-def _speaks_of_ai(answer: str) -> bool:
-    return any(map(answer.__contains__, _AI)) and _OF_AI.search(answer[:_LONGEST_REFUSAL]) is not None
+def _speaks_of_ai(answer: str, denies: bool) -> bool:
+    """denies: something, as a language model; else who it is may be meant."""
+    start = answer[:_LONGEST_REFUSAL]
+    speaks = any(map(answer.__contains__, _AI)) and _OF_AI.search(start) is not None
+    return speaks and denies == bool(_DENIES.search(start) and _MODEL.search(answer))
 
 
 def _is_told(answer: str, asked: str) -> bool:
@@ -138,6 +142,6 @@ _TESTS: tuple[tuple[str, Severity | None, Callable[[str, str], object], str], ..
     ("placeholder", None, lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
     ("leftover_thought", None, lambda answer, _: "</think" in answer, ""),
     ("refusal", "note", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
-    ("refusal", None, lambda answer, _: _speaks_of_ai(answer) and _MODEL.search(answer), _SPEAKS_OF_AI),
-    ("refusal", "note", lambda answer, _: _speaks_of_ai(answer) and not _MODEL.search(answer), _SPEAKS_OF_AI),
+    ("refusal", None, lambda answer, _: _speaks_of_ai(answer, denies=True), _SPEAKS_OF_AI),
+    ("refusal", "note", lambda answer, _: _speaks_of_ai(answer, denies=False), _SPEAKS_OF_AI),
 )

@@ -95,11 +95,8 @@ def apply(
     BadSetting for a kind without a fix, and for fixes that exclude each other."""
     system = [kind for kind in SYSTEM_FIXES if kind in accept]
     if len(system) > 1:
-        raise BadSetting(
-            "The fixes for the instructions (system message) exclude each other.",
-            f"You chose {' and '.join(system)}.",
-            "Choose one of them.",
-        )
+        what, why = "The fixes for the instructions (system message) exclude each other.", " and ".join(system)
+        raise BadSetting(what, f"You chose {why}.", "Choose one of them.")
     if unknown := sorted(set(accept) - set(FIXABLE)):
         raise BadSetting(f"There is no fix for {unknown[0]!r}.", "", f"There are fixes for: {', '.join(FIXABLE)}.")
     fixing = _Fixing(dataset, accept, counter, lengths)

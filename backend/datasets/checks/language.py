@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.patterns import asks_for, pattern
+from backend.datasets.checks.patterns import CODE, asks_for
 from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
 from backend.text.conversation import full_text, last_answer, question
@@ -42,7 +42,6 @@ _SCRIPTS: list[tuple[re.Pattern[str], str | None, list[_Letters]]] = [
 ]
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
-_CODE = pattern("code")
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_WORDS = re.compile("<[^<>]{1,300}>|&#?\\w+;")  # tags and entities
 _SAMPLE = 2000  # characters
@@ -78,7 +77,7 @@ def is_another(text: str, usual: str) -> str | None:
         return None
     if not text.isascii() and _by_script(text[:_SAMPLE]):
         return detected
-    if _CODE.search(text):
+    if CODE.search(text):
         return None
     words = {word for word in _WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()) if len(word) > 1}
     hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]

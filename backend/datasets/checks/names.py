@@ -10,7 +10,6 @@ from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content
 from backend.text.excerpt import excerpt
 
-_REPLACEMENT = "[name]"
 _NAME = r"[^\W\d_a-z][\w'’-]*"
 _GREETING = re.compile(
     rf"\A\s*(?i:{'|'.join(WORD_LISTS['greeting'])}) (?!(?i:{'|'.join(WORD_LISTS['anyone'])})\b)"
@@ -35,7 +34,7 @@ def without_names(row: Row) -> Row:
         if match is None:
             return message
         start, end = match.span("name")
-        return {**message, "content": f"{match.string[:start]}{_REPLACEMENT}{match.string[end:]}"}
+        return {**message, "content": f"{match.string[:start]}[name]{match.string[end:]}"}
 
     return replace(row, messages=[fixed(message) for message in row.messages])
 

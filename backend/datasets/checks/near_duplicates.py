@@ -45,7 +45,7 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd,
 # Words keep their combining marks; letters of scripts without spaces, signs of money, arrows, and emoji are words.
 _WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(pattern, ("word", "ascii_word", "hiragana", "japanese_word"))
 _NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
-_CONTRACTED, _ADDRESS = pattern("contracted"), pattern("address")
+_CONTRACTED, _SIGN = pattern("contracted"), pattern("sign")  # addresses and code in a line are signs, too
 _YES, _NO = (any_of(WORD_LISTS[side], r"\W*{}\W*") for side in ("yes", "no"))
 _DENIED, _WITH_DENIAL = any_of(WORD_LISTS["denied"]), any_of(WORD_LISTS["with_denial"])
 _CLAUSE_ENDS = re.compile(r"[.,;:!?—–(\n。、，！？；：]")
@@ -96,8 +96,8 @@ def contradict(asked: str, one: str, other: str) -> bool:
 
 
 def same_order(one: str, other: str) -> bool:
-    """Whether two texts have the same words in the same order, and the same addresses."""
-    return _words(one) == _words(other) and _ADDRESS.findall(one) == _ADDRESS.findall(other)
+    """Whether two texts have the same words in the same order, and the same signs."""
+    return _words(one) == _words(other) and _SIGN.findall(one) == _SIGN.findall(other)
 
 
 def differing(one: str, other: str) -> list[str]:

@@ -58,6 +58,7 @@ def pattern(name: str) -> re.Pattern[str]:
     return any_of(WORD_LISTS["patterns"][name], flags=re.NOFLAG)
 
 
+CODE = pattern("code")
 _ASKED = {kind: any_of(patterns) for kind, patterns in WORD_LISTS["asked"].items()}
 
 

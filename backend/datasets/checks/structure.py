@@ -35,10 +35,11 @@ def _in_row(row: Row) -> Iterator[Problem]:
     for number, message in enumerate(messages, 1):
         if not content(message).strip():
             yield from _empty(row, number, message)
-        if number > 1 and joinable(messages[number - 2], message):
-            text = f"Messages {number - 1} and {number} have the same speaker ({message['role']})"
-            text = f"{text}; question and answer should take turns."
-            yield problem(row, "same_role_twice", text, excerpt(content(message)))
+    twice = [number for number in range(1, len(messages)) if joinable(*messages[number - 1 : number + 1])]
+    if twice:
+        number, more = twice[0], f", and so on ({len(twice):,} times)" * (len(twice) > 1)
+        text = f"Messages {number} and {number + 1} have the same speaker ({messages[number]['role']}){more}."
+        yield problem(row, "same_role_twice", text, excerpt(content(messages[number])))
     if _result_without_call(messages):
         yield problem(row, "result_without_call")
     if row.rejected is not None:

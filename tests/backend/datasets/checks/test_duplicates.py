@@ -39,7 +39,6 @@ def test_repeated_rows_are_found_whatever_their_case_and_spaces() -> None:
     assert "mostly_repeats" not in report.counts()
     same = check(dataset([Row(i, i, clean_row(1).messages) for i in range(1, 15)]))
     assert (same.duplicates.distinct, same.counts()["mostly_repeats"]) == (1, 1)
-    assert summary(same)[0] == same.duplicates.sentence
     rows = [
         chat(1, ("user", "Is the Café open?"), ("assistant", "Yes, until 10 p.m.")),
         chat(2, ("user", "  is the cafe\u0301 \n OPEN "), ("assistant", "“yes, until 10 p.m”!")),
@@ -47,6 +46,7 @@ def test_repeated_rows_are_found_whatever_their_case_and_spaces() -> None:
         chat(4, ("user", "What is 3-5?"), ("assistant", "-2")), chat(5, ("user", "What is 3+5?"), ("assistant", "8")),
     ]  # fmt: skip
     assert find(rows).exact == [[0, 1]]
+    assert "same words" in next(it.message for it in check(dataset(rows)).problems if it.kind == "duplicate")
 
 
 def test_small_edits_are_found_and_other_rows_are_not() -> None:
@@ -116,7 +116,7 @@ def test_documents_and_chinese_are_compared_and_groups_joined() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("Nice one 😍", "Nice one 🙄"), ("-5", "5"), ("$5", "€5"), ("5 %", "5"), ("C#", "C"), ("C++", "C"),
+        ("Nice one 😍", "Nice one 🙄"), ("-5", "5"), ("$5", "€5"), ("5 %", "5"), ("C#", "C"), ("f(a<=b);", "f(a>b);"),
         ("5²", "52"), ("Nice :)", "Nice :("), ("It is -5 °C", "It is 5 °C"), ("किताब", "कताब"),
     ],
 )  # fmt: skip
