@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from backend.export.page_check import browser as chromium_path
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from tests.jobs.conftest import until as soon
 from tests.linked_model import link_model
 from tests.measured_speed import store_speed
 from ui.web.key import of as key_of
@@ -27,6 +29,7 @@ FLAGS = (
     "--disable-features=Translate,MediaRouter,OptimizationHints,site-per-process,V8FlushBytecode",
 )  # fmt: skip
 PATIENCE = 90_000  # milliseconds that a test waits for something to appear; a computer may be busy
+until = partial(soon, seconds=300.0, pause=0.3)  # waits without the page, which would be asked for every frame
 
 
 @pytest.fixture(scope="package")  # ends with the browser tests: while it is open, no other test can run an event loop
@@ -37,7 +40,10 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if path is None:
         assert not os.environ.get("CI"), "Chromium is not installed"
         pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
+    with sync_api.sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
+        # A page that is asked in every frame draws them all, for a tenth of a processor.
+        seldom = partialmethod(sync_api.Page.wait_for_function, polling=50)
+        patch.setattr(sync_api.Page, "wait_for_function", seldom)
         profile = tmp_path_factory.mktemp("profile")
         context = playwright.chromium.launch_persistent_context(profile, executable_path=path, args=list(FLAGS))
         yield context.browser
@@ -60,6 +66,7 @@ def open_page(chromium: Any, contexts: dict[str, Any]) -> Iterator[Callable[...,
         key = repr(sorted(options.items()))
         if key not in contexts:
             contexts[key] = chromium.new_context(**options)
+            contexts[key].new_page()  # see forget
         contexts[key].set_default_timeout(PATIENCE)
         used.setdefault(key, set()).add(url)
         page = contexts[key].new_page()
@@ -76,16 +83,17 @@ def open_page(chromium: Any, contexts: dict[str, Any]) -> Iterator[Callable[...,
 
 
 def forget(context: Any, urls: Iterable[str]) -> None:
-    """Closes all pages and deletes what they stored, but not the files of the page that the browser cached."""
-    for page in context.pages:
+    """Closes all pages and deletes what they stored, but not the files of the page that the browser cached. The first
+    page, a blank one, keeps the window open: another one costs a second of the processor."""
+    blank, *pages = context.pages
+    for page in pages:
         page.close()
     context.clear_cookies()
-    blank = context.new_page()
     session = context.new_cdp_session(blank)
     for url in urls:
         stored = {"origin": "/".join(url.split("/")[:3]), "storageTypes": "local_storage,indexeddb,cache_storage"}
         session.send("Storage.clearDataForOrigin", stored)
-    blank.close()
+    session.detach()
 
 
 def free_port() -> int:
@@ -140,10 +148,18 @@ def drawn_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def changing_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The same on a server of its own, for tests that change the examples, or see which runs train."""
-    with made_up_page(tmp_path_factory.mktemp("changing-page")) as url:
-        yield url
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The same on a server of its own, and the file while which is there its slow answers wait."""
+    folder = tmp_path_factory.mktemp("held")
+    with made_up_page(folder, str(folder / "hold"), module="tests.browser.held_page") as url:
+        yield url, folder / "hold"
+        (folder / "hold").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def changing_page(held: tuple[str, Path]) -> str:
+    """That server's page, for tests that change the examples, or see which runs train."""
+    return held[0]
 
 
 @pytest.fixture(scope="session")
@@ -153,18 +169,20 @@ def newcomers_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@contextlib.contextmanager
+def app_page(workspace: Workspace) -> Iterator[str]:
+    """Serves the page over the real services until the block ends; gives the address that only its owner opens."""
+    port = free_port()
+    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
+    with served(command, port, workspace.root / "serve.txt", {HOME_VARIABLE: str(workspace.root)}) as url:
+        yield f"{url}/?key={key_of(workspace)}"
+
+
 @pytest.fixture(scope="package")
 def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page over the real services and the bundled model. What a test imports stays in its workspace."""
-    folder, port = tmp_path_factory.mktemp("real"), free_port()
-    workspace = Workspace.open(folder / "workspace")
+    """That page over the bundled model. What a test imports stays in its workspace."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("real") / "workspace")
     link_model(bundled_model, workspace)
     store_speed(workspace)
-    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
-    with served(command, port, folder / "serve.txt", {HOME_VARIABLE: str(workspace.root)}) as url:
-        yield with_key(url, workspace)
-
-
-def with_key(url: str, workspace: Workspace) -> str:
-    """The address of a page that only its owner opens."""
-    return f"{url}/?key={key_of(workspace)}"
+    with app_page(workspace) as url:
+        yield url

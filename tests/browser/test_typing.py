@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import PATIENCE, made_up_page
+from tests.browser.conftest import PATIENCE
 from tests.browser.held_page import BREAKS_OFF, opening
 from tests.browser.steps import (
     coming_back,
@@ -27,15 +27,6 @@ Opens = Callable[..., Any]
 AS_RECOMMENDED = """document.querySelector('#set-seed input')?.value === '7'
     && document.querySelector('#set-lora_rank input').value === '32'
     && !document.getElementById('tab-train').textContent.includes('You changed this.')"""
-
-
-@pytest.fixture(scope="module")
-def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A page, and the file while which is there its slow answers wait."""
-    folder = tmp_path_factory.mktemp("held")
-    with made_up_page(folder, str(folder / "hold"), module="tests.browser.held_page") as url:
-        yield url, folder / "hold"
-        (folder / "hold").unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The whole way in a real browser: sample, plan, training with a stop, a resume and a reload, talking to both models,
 and a GGUF file that answers outside the page."""
 
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,10 @@ from typing import Any
 import pytest
 
 from backend.models import bundled
-from backend.settings import HOME_VARIABLE, Workspace
+from backend.settings import Workspace
 from jobs.runner import Runner
 from tests.app_command import command
-from tests.browser.conftest import free_port, served, with_key
+from tests.browser.conftest import app_page, until
 from tests.browser.steps import unfold
 from tests.linked_model import link_gguf
 
@@ -33,20 +31,9 @@ def workspace(request: pytest.FixtureRequest, bundled_gguf: Path | None) -> Work
 
 
 @pytest.fixture
-def page_of(workspace: Workspace, tmp_path: Path) -> Iterator[str]:
-    port = free_port()
-    line = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
-    environment = {HOME_VARIABLE: str(workspace.root)}
-    with served(line, port, tmp_path / "serve.txt", environment) as url:
-        yield with_key(url, workspace)
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Waits for what takes long without the page, which would be asked for every frame."""
-    deadline = time.monotonic() + LONG / 1000
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.5)
+def page_of(workspace: Workspace) -> Iterator[str]:
+    with app_page(workspace) as url:
+        yield url
 
 
 def events(runner: Runner) -> str:

@@ -22,12 +22,12 @@ E = TypeVar("E", bound=Event)
 FOREVER = {"steps": 3000, "seconds_per_step": 0.02}
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 30.0, pause: float = 0.01) -> None:
     """Wait for something that must happen; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def events(runner: Runner, job_id: str, kind: type[E]) -> list[E]:
