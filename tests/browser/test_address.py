@@ -43,10 +43,7 @@ def test_back_and_forward_go_from_step_to_step_and_not_out_of_the_page(open_page
     page.go_back()
     page.wait_for_selector("#tab-start-button[aria-selected=true]")
     assert page.evaluate("history.length") == begun + 3, "going back notes nothing"
-
-
-def test_a_tab_is_fetched_again_only_when_something_has_changed(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
+    # A tab is fetched again only when something has changed.
     signatures = ["shown:data abc run-a:40", "data abc run-a:41", "data def run-a:41", "data def run-a:42"]
     # All in one script: the page's own timer asks the same.
     came_with_its_tab, news_of_training, changed, more_news = page.evaluate(

@@ -10,7 +10,9 @@ from tests.browser.steps import another, go, take_sample
 pytestmark = pytest.mark.browser
 
 
-def test_seven_pages_of_one_browser_all_answer(open_page: Callable[..., Any], drawn_page: str) -> None:
+def test_seven_pages_of_one_browser_all_answer_and_each_shows_its_own_run_when_loaded_again(
+    open_page: Callable[..., Any], drawn_page: str
+) -> None:
     first = open_page(drawn_page)
     take_sample(first)
     pages = [first, *(another(first, drawn_page) for _ in range(6))]
@@ -19,24 +21,18 @@ def test_seven_pages_of_one_browser_all_answer(open_page: Callable[..., Any], dr
         page.wait_for_selector("#start-training:not([disabled])")
     pages[-1].click("#start-training")
     pages[-1].wait_for_selector(".samples .history")
-    go(first, "runs")
-    first.wait_for_selector("#run-list table")
-
-
-def test_a_page_that_is_loaded_again_shows_its_own_run(open_page: Callable[..., Any], drawn_page: str) -> None:
-    first = open_page(drawn_page)
-    second = another(first, drawn_page)
-    pages = {first: ("run-a", "#to-try"), second: ("run-c", "#resume")}  # one has ended, one was interrupted
-    for page, (run, button) in pages.items():
+    second = pages[1]
+    own = {first: ("run-a", "#to-try"), second: ("run-c", "#resume")}  # one has ended, one was interrupted
+    for page, (run, button) in own.items():
         go(page, "runs")
         page.locator(f"[data-do=open][data-value={run}]").click()
         page.wait_for_selector(f"#tab-train {button}")
-    for page in pages:  # both at once
+    for page in own:  # both at once
         page.evaluate("window.before = true; setTimeout(() => location.reload())")
-    for page in pages:
+    for page in own:
         page.wait_for_function("!window.before")
     for page in (first, second, first):
-        page.wait_for_selector(f"#tab-train {pages[page][1]}")
+        page.wait_for_selector(f"#tab-train {own[page][1]}")
         assert page.locator("#resume").is_visible() == (page == second)
     third = another(first, drawn_page)
     go(third, "train")
