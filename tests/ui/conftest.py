@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 import gradio as gr
 import pytest
 
+from backend.models import local
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.ui import made_up_workspace
 from tests.ui.made_up_app import MadeUpApp
 from ui.services.app import App
@@ -18,6 +20,20 @@ from ui.services.selection import Choice
 from ui.web.page import Page, build
 
 Made = TypeVar("Made")
+
+
+loaded: dict[object, ChatTokenizer] = {}  # the tokenizers of all tests
+
+
+@pytest.fixture(autouse=True)
+def tokenizers_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled model's takes part of a second to load, and each test has links to its files in a new workspace."""
+
+    def load(path: Path, _: int) -> ChatTokenizer:
+        key = frozenset((file.name, file.stat().st_ino, file.stat().st_mtime_ns) for file in path.iterdir())
+        return loaded.get(key) or loaded.setdefault(key, ChatTokenizer.load(path))
+
+    monkeypatch.setattr(local, "_load_tokenizer", load)
 
 
 def in_loop(make: Callable[[], Made]) -> Made:
