@@ -63,9 +63,10 @@ def instruction(row: Row) -> str:
 
 def full_text(row: Row, system: bool = True) -> str:
     """All messages of a row, joined, or the text of a document. system: with the system messages."""
-    if row.text is not None:
-        return row.text
-    texts = [content(m) for m in row.messages if system or m["role"] not in SYSTEM]
-    if row.rejected:
-        texts += [content(m) for m in row.rejected]
-    return "\n".join(texts)
+    return "\n".join(texts(row, system))
+
+
+def texts(row: Row, system: bool = False) -> list[str]:
+    """The text of each message of a row, or that of a document. system: with the system messages."""
+    chat = [content(m) for m in row.messages if system or m["role"] not in SYSTEM]
+    return [*chat, *map(content, row.rejected or ())] if row.text is None else [row.text]

@@ -171,10 +171,10 @@ def test_the_language_is_compared_with_the_rest_and_the_model() -> None:
     assert (usual_language(rows), usual_language(clean_rows(30)), usual_language(rows[:2])) == ("de", "en", None)
     assert "other_language" not in check(dataset(rows)).counts()
     german = "Das ist eine Frage, die wir nicht für dich beantworten werden, aber es gibt auch noch mehr zu sagen."
-    rows = [chat(i, ("user", f"{german} Nummer {i}"), ("assistant", german)) for i in range(1, 30)]
+    rows = [chat(i, ("user", f"{german} Nummer {i}"), ("assistant", question(i)[1])) for i in range(1, 30)]
     problems = check(dataset(rows), model_languages=("en",)).problems
     [message] = [problem.message for problem in problems if problem.kind == "language_mismatch"]
-    assert "German" in message
+    assert ("German" in message, "100%" in message) == (True, False)
     for languages in (("en", "de"), None):
         assert "language_mismatch" not in check(dataset(rows), model_languages=languages).counts()
     rows = [chat(i, ("user", f"kettle {i}"), ("assistant", f"ladder museum {i}")) for i in range(1, 30)]
