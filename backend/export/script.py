@@ -200,7 +200,8 @@ def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptC
     lines = [json.loads(line) for line in (out / "losses.jsonl").read_text("utf-8").split("\n") if line]
     script = {line["step"]: line for line in lines if "loss" in line}
     tolerance = TOLERANCE[precision(source)]
-    losses = [(step, script[step]["loss"], steps[step].loss) for step in range(1, count + 1)]
+    ran = {step: event.loss if event.mean_loss is None else event.mean_loss for step, event in steps.items()}
+    losses = [(step, script[step]["loss"], ran[step]) for step in range(1, count + 1)]
     differing = _differing(losses, wide := max(tolerance, _rounding_of_pairs(source)))
     sentence = f"Its first {count} steps, run here, have {_compared('loss', losses, differing, wide)}."
     if source.run.settings.trainer == "dpo" and (norm := steps[1].grad_norm) is not None:

@@ -39,8 +39,8 @@ class AtStep(Event):
 @dataclass(frozen=True, slots=True)
 class StepEvent(AtStep):
     """An optimizer step. loss: mean per learned token (DPO: per pair) of the examples, in nats. general_loss: that of
-    the base model's own answers, where some were trained. seconds: the step itself; waited: between it and the one
-    before. tokens_per_second: without padding. reward_accuracy, reward_margin: DPO only."""
+    the base model's own answers, where some were trained, and mean_loss: of both. seconds: the step itself; waited:
+    between it and the one before. tokens_per_second: without padding. reward_accuracy, reward_margin: DPO only."""
 
     kind = "step"
     loss: Loss
@@ -54,6 +54,7 @@ class StepEvent(AtStep):
     reward_accuracy: float | None = None
     reward_margin: float | None = None
     general_loss: Loss | None = None
+    mean_loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class TrainingSession:
         that is reported is that of the examples; the one of general rows stands beside it."""
         seconds = time.perf_counter() - self._step_began
         tokens, learned = self._step_tokens
-        general, general_loss = self._general_tokens, self.train_step.general_loss
+        general, general_loss, mean_loss = self._general_tokens, self.train_step.general_loss, loss
         if general_loss is not None and learned > general:
             loss = (loss * learned - general_loss * general) / (learned - general)
         self.work.emit(
@@ -144,6 +144,7 @@ class TrainingSession:
                 epoch=round(step / self.schedule.steps_per_epoch, 4),
                 loss=loss,
                 general_loss=general_loss,
+                mean_loss=mean_loss if general_loss is not None else None,
                 learning_rate=learning_rate,
                 grad_norm=grad_norm,
                 seconds=round(seconds, 4),
