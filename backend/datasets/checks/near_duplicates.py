@@ -46,7 +46,7 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd,
 _WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(pattern, ("word", "ascii_word", "hiragana", "japanese_word"))
 _NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
 _CONTRACTED, _SIGN = pattern("contracted"), pattern("sign")  # addresses and code in a line are signs, too
-_YES, _NO = (any_of(WORD_LISTS[side], r"\W*{}\W*") for side in ("yes", "no"))
+_YES, _NO = (any_of(WORD_LISTS[side], r"(?<!\W)\W*{}\W*") for side in ("yes", "no"))
 _DENIED, _WITH_DENIAL = any_of(WORD_LISTS["denied"]), any_of(WORD_LISTS["with_denial"])
 _CLAUSE_ENDS = re.compile(r"[.,;:!?—–(\n。、，！？；：]")
 
