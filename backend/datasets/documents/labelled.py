@@ -164,7 +164,8 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     parts: list[_Part] = []
     outside: list[Block] = []
     labels = [label[0] for block in blocks[:_SAMPLE] if (label := _labelled(family, block))]
-    headed = any(not label.blocks[0].text for label in labels)  # with lines of their own, so headings are inside
+    # Headings are inside the messages of a chat whose labels have lines of their own.
+    headed = any(label.kind == "question" and not label.blocks[0].text for label in labels)
     for block in blocks:
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))

@@ -108,11 +108,8 @@ class _Collector:
                 why = f"at most {format_size(self._limits.stored_bytes / MIB)} of text is read"
             else:
                 why = f"there are already {len(self.problems):,} problems"
-            self.note(
-                "rows_left_out",
-                f"The last {self._skipped:,} rows were skipped: {why}.",
-                "A few thousand good examples teach better than a million; upload a part of the file.",
-            )
+            so = "A few thousand good examples teach better than a million; upload a part of the file."
+            self.note("rows_left_out", f"The last {self._skipped:,} rows were skipped: {why}.", so)
             self.total_rows += self._skipped
 
     def ignored(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ _DEEPEST = 30  # rows above which a header is looked for
 _LONGEST = 60  # characters of a known name
 _SETS = (("question", "answer"), ("instruction", "output"), ("prompt", "completion"), ("chosen", "rejected"))
 _NUMBER = re.compile(r"[\s\d.,:/+%€$£¥()-]*\d[\s\d.,:/+%€$£¥()TZ-]*")
-_FEW = 3  # rows
+_FEW, _LABELLED = 3, 5  # rows; rows of one label
 _SHORT = 0.6  # of the median length
 _ASKS = ("?", "？", "؟")
 
@@ -60,12 +60,14 @@ def _after_titles(rows: Sequence[Row]) -> int:
 
 
 def _shorter(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:
-    """Whether a column has a name that is much shorter than its texts. With few rows there is nothing to compare."""
+    """Whether a column has a name that is much shorter than its texts, or is none of the few labels below it. With few
+    rows there is nothing to compare."""
     if len(data) < _FEW:
         return True
     for place, cell in enumerate(cells):
-        lengths = [len(row[place]) for row in data if place < len(row) and row[place].strip()]
-        if lengths and cell.strip() and len(cell) <= _SHORT * median(lengths):
+        texts = [row[place] for row in data if place < len(row) and row[place].strip()]
+        labelled = cell not in texts and len(texts) > _LABELLED * len({*texts})
+        if texts and cell.strip() and (labelled or len(cell) <= _SHORT * median(map(len, texts))):
             return True
     return False
 

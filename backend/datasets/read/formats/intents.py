@@ -1,5 +1,6 @@
-"""Reads the intents of chatbots: each has several ways to ask, and answers of which any would do."""
+"""Reads the intents of chatbots: several ways to ask, and answers of which any would do, or only the name (Rasa)."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,15 +11,26 @@ from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
 _ASKED = ("patterns", "questions", "utterances", "training_phrases")
+_MARKED = re.compile(r"\[([^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\})")  # [two](number), as Rasa marks a word
 _ANSWERED = ("responses", "answers", "replies", "response", "answer", "reply")
 
 
 def read_intents(opened: OpenSource, _: ReadOptions) -> None:
     """Turns intents into examples: every way to ask, with the answers in turn, so that each is in one. What is blank,
     and an intent that lacks one side, is passed over. The columns keep their names, which may have been chosen."""
+    opened.records = each_object(opened.records, lambda _, record: _phrases(record) or [record])
     sides = [_sides(record) for _, record in opened.sample()]
     if 2 * sum(map(bool, sides)) > len(sides):
         opened.records = each_object(opened.records, lambda line, intent: _examples(line, intent, opened.passed))
+
+
+def _phrases(record: Any) -> list[dict[str, str]]:
+    """Each way to ask of an intent of Rasa, with the name of the intent; [] for another record."""
+    intent, listed = map(record.get, ("intent", "examples")) if isinstance(record, dict) else ("", "")
+    lines = listed.split("\n") if isinstance(listed, str) and isinstance(intent, str) else []
+    lines = [line.strip() for line in lines if line.strip()]
+    listing = all(line.startswith("- ") for line in lines)
+    return [{"question": _MARKED.sub(r"\1", line[2:].strip()), "answer": intent} for line in lines if listing]
 
 
 def _sides(intent: Any) -> dict[str, list[str]]:

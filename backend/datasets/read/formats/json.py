@@ -146,11 +146,8 @@ def examples(
     if entries is not None:
         beside += entries
         if (second := find_list(b'{"": 0' + rest[:HEAD])) is not None:
-            raise BadInput(
-                f"This file has several lists: {name!r} and {second[1]!r}.",
-                "It is unclear which one to learn from.",
-                "Save each list as its own file.",
-            )
+            what, so = f"This file has several lists: {name!r} and {second[1]!r}.", "Save each list as its own file."
+            raise BadInput(what, "It is unclear which one to learn from.", so)
     elif rest.strip():
         yield scanner.example(rest)
     if start is not None and not scanner.closed:
