@@ -73,8 +73,9 @@ def health_claims(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def of_health(answers: Sequence[str]) -> list[int]:
     """Which answers speak of allergens or health; [] where they are a few of many."""
-    words = WORD_LISTS["health"]
-    found = [n for n, answer in enumerate(answers) if (low := answer.lower()) and any(word in low for word in words)]
+    words, home = WORD_LISTS["health"], WORD_LISTS["household"]  # dust in a bed is in no food
+    lower = enumerate(map(str.lower, answers))
+    found = [n for n, low in lower if any(map(low.__contains__, words)) and not any(map(low.__contains__, home))]
     return found if len(found) >= _FEW_CLAIMS * len(answers) else []
 
 

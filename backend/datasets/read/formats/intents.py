@@ -24,13 +24,12 @@ def read_intents(opened: OpenSource, _: ReadOptions) -> None:
         opened.records = each_object(opened.records, lambda line, intent: _examples(line, intent, opened.passed))
 
 
-def _phrases(record: Any) -> list[dict[str, str]]:
+def _phrases(record: dict[str, Any]) -> list[dict[str, str]]:
     """Each way to ask of an intent of Rasa, with the name of the intent; [] for another record."""
-    intent, listed = map(record.get, ("intent", "examples")) if isinstance(record, dict) else ("", "")
-    lines = listed.split("\n") if isinstance(listed, str) and isinstance(intent, str) else []
-    lines = [line.strip() for line in lines if line.strip()]
+    intent, listed = record.get("intent"), record.get("examples")
+    lines = list(filter(None, map(str.strip, listed.split("\n")))) if intent and isinstance(listed, str) else []
     listing = all(line.startswith("- ") for line in lines)
-    return [{"question": _MARKED.sub(r"\1", line[2:].strip()), "answer": intent} for line in lines if listing]
+    return [{"question": _MARKED.sub(r"\1", line[2:].strip()), "answer": str(intent)} for line in lines if listing]
 
 
 def _sides(intent: Any) -> dict[str, list[str]]:

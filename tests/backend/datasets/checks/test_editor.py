@@ -119,8 +119,11 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     assert found_in([(word, f"{said}\n\n{sign_off}") for word, said in sound]) == []
     assert found_in([(word, f"{said} No nuts.\nAllergens: egg.") for word, said in sound]) == [(0, "health_claims")]
     rows = [chat(n, ("user", "What is in it?"), ("assistant", "Egg, an allergen.")) for n in (3, 5, 8, 9)]
+    home = chat(1, ("user", "What for?"), ("assistant", "It washes allergens out of bedding."))
     for count, where in ((1, "(example 3)"), (3, "(examples 3, 5, 8)"), (4, "(examples 3, 5, 8 and others)")):
-        assert where in next(it.message for it in check(dataset(rows[:count])).problems if it.kind == "health_claims")
+        assert where in next(
+            it.message for it in check(dataset([home, *rows[:count]])).problems if it.kind == "health_claims"
+        )
     calls = [(word, f"Rep: {said}\nCustomer: Tell me more about it.\nRep: Gladly.") for word, said in sound]
     assert found_in(calls) == []
     cut = [(f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]]
