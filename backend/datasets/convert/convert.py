@@ -55,7 +55,7 @@ class _Fields:
             return str(value[0])
         if field not in ("system", "text") and (text := as_json(value)):
             return text
-        fix = "Put it in quotes, or remove this example."
+        fix = "Put it in quotes. If it has the texts of many examples, write one list, with an object for each of them."
         raise RowFault("content_not_text", f"The {self.shown(field)} is not text.", fix, excerpt(str(value)))
 
     def shown(self, field: str) -> str:
