@@ -92,7 +92,7 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
     about = [
         fmt.origin(run.info),
         _descent(run, line),
-        f"{verdicts.title(report)}: {verdicts.counts(report)}." if report else "",
+        f"{verdicts.title(report)}: {verdicts.counts(report)}. {verdicts.general_title(report)}." if report else "",
         f"{compared[0]}." if compared else "",
         verdicts.blind_test(vote) if vote else "",
     ]
