@@ -58,8 +58,7 @@ class ValidationFiles:
         """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit."""
         before = self._store.info.read(data_id)
         examples = self._store.original(data_id)
-        limits = self._store.files.limits
-        require_compatible(load_validation(path, name, before.read_options, limits), examples)
+        require_compatible(load_validation(path, name, before.read_options, self._store.files.limits), examples)
         file = f"validation-{new_id()}"
         copy = self._store.folder(data_id) / file
         try:

@@ -76,8 +76,7 @@ class Editor:
         messages: up to the answer; without a system message they get that of most rows
         wrong: the run's answer, which becomes the worse one where the examples are pairs"""
         dataset = self._store.original(data_id)
-        pairs = any(row.rejected for row in dataset.rows)
-        rejected = [{"role": "assistant", "content": wrong}] if pairs else None
+        rejected = [{"role": "assistant", "content": wrong}] if any(row.rejected for row in dataset.rows) else None
         example = Row(0, 0, [*map(dict, messages), answer], rejected)
         example = _usable(_instructed(example, most_common_instruction(dataset.rows)), _kinds(dataset.rows))
         asked, corrected = normalize(question(example)), (row for row in dataset.rows if row.origin == "corrected")

@@ -15,7 +15,6 @@ the same share is set aside as of the others, so that the result is judged by bo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from operator import itemgetter
 from typing import Literal
 
 from backend.datasets.checks import duplicates
@@ -111,12 +110,11 @@ def _spread(groups: Groups, rows: Sequence[Row]) -> Groups:
     own.sort(key=lambda group: rows[group[0]].origin != "file")  # those of the file are set aside first
     # Two of one kind follow each other (0, 1 -> 1; 2, 3 -> 3), because choosing and judging rows alternate.
     places = [((i | 1) / len(kind), group) for kind in (own, made) for i, group in enumerate(kind)]
-    return [group for _, group in sorted(places, key=itemgetter(0))]
+    return [group for _, group in sorted(places, key=lambda place: place[0])]
 
 
 def _with_corrected(roles: Roles, rows: Sequence[Row]) -> Roles:
-    corrected = [i for i, row in enumerate(rows) if row.origin == "corrected"]
-    return replace(roles, train=roles.train.union(corrected))
+    return replace(roles, train=roles.train.union(i for i, row in enumerate(rows) if row.origin == "corrected"))
 
 
 def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:

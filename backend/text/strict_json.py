@@ -13,7 +13,7 @@ from typing import Any
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.text.excerpt import excerpt
 
-_MOST_PARTS = 1_000_000  # texts and brackets, each of which takes up to a hundred bytes
+MOST_PARTS = 1_000_000  # texts and brackets, each of which takes up to a hundred bytes
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # also a text without its end
 
 
@@ -77,12 +77,12 @@ def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
 
 def check_size(text: str, nesting: int = Limits.nesting) -> None:
     """Raises RowFault for JSON whose values would take far more memory than the text: too_deep, row_too_large."""
-    if text.count("[") + text.count("{") <= nesting and text.count(",") <= _MOST_PARTS:
+    if text.count("[") + text.count("{") <= nesting and text.count(",") <= MOST_PARTS:
         return
     depth = 0
     for number, match in enumerate(_TOKEN.finditer(text)):
-        if number > _MOST_PARTS:
-            raise row_too_large(_MOST_PARTS, "texts and brackets")
+        if number > MOST_PARTS:
+            raise row_too_large(MOST_PARTS, "texts and brackets")
         token = match.group()
         if token in ("[", "{"):
             depth += 1

@@ -32,8 +32,7 @@ _LONGEST_LINE = 2_000  # characters; a longer one is no header and names nobody
 
 def own_words(text: str) -> tuple[str, str, str]:
     """The author's own words, the quoted mail, and the lines that say whose it is; "" for each that is missing."""
-    lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
-    written, below = _divide(lines)
+    written, below = _divide([line.rstrip() for line in text.replace("\r\n", "\n").split("\n")])
     quoted = [line for line in written if line.startswith(">")]
     if quoted:  # answers stand below or between the quoted lines
         credit = "\n".join(_credit(written, written.index(quoted[0])))

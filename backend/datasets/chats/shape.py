@@ -225,8 +225,7 @@ def _role_values(column: str, messages: Sequence[Message]) -> dict[str, str]:
     roles = {value: role_of[plain_name(value)] for value in values if plain_name(value) in role_of}
     if set(roles.values()) == {"user", "system"} and len(roles) == len(values):
         return {value: role.replace("system", "assistant") for value, role in roles.items()}
-    both = {"user", "assistant"}.issubset(roles.values())
-    return roles if both and len(roles) == len(values) else {}
+    return roles if {"user", "assistant"}.issubset(roles.values()) and len(roles) == len(values) else {}
 
 
 def _links(messages: Sequence[Message]) -> tuple[str, str]:

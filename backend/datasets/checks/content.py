@@ -12,20 +12,22 @@ from backend.datasets.checks.issues import problem
 from backend.datasets.checks.patterns import CODE, TextFault, any_of, asks_for, classes, pattern
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS, is_of_person
 from backend.records.rows import Problem, Row, Severity
-from backend.text.conversation import ROLE_NAMES, question
+from backend.text.conversation import ROLE_NAMES, question, texts
 from backend.text.excerpt import excerpt
 
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 
-# Joiners, breaks and tags belong in emoji and some scripts, marks of direction in texts with right-to-left letters.
+# Joiners, breaks and whole flags belong in emoji and some scripts, marks of direction beside right-to-left letters.
 _JOINED, _DIRECTION, _RIGHT_TO_LEFT = map(pattern, ("joined", "direction", "right_to_left"))
-_NEAR = 500  # characters
+_NEAR = 20  # characters
 
 
 def _invisible(match: re.Match[str]) -> str | None:
     text, at = match.string, match.start()
+    if match.end() - at > 1 or _JOINED.match(text, at):
+        return None
     near = _DIRECTION.match(text, at) and _RIGHT_TO_LEFT.search(text, max(0, at - _NEAR), at + _NEAR)
-    return None if near or _JOINED.match(text, at) else ""
+    return None if near else ""
 
 
 # The bytes 0x80 to 0xBF as they look when UTF-8 is read as Latin-1 or as Windows-1252.
@@ -115,7 +117,7 @@ def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
     rows = iter(rows)
     needed = reduce(or_, (fault.needs for fault in faults), 0)
     while block := list(islice(rows, _BLOCK)):
-        by_row = [_texts(row) for row in block]
+        by_row = [texts(row, system=True) for row in block]
         ends = np.cumsum(list(map(len, by_row)))
         flags = classes(list(chain.from_iterable(by_row)))
         suspects = np.unique(np.searchsorted(ends, np.flatnonzero(flags & needed), "right"))
@@ -124,29 +126,28 @@ def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
             yield from _in_row(block[i], by_row[i], own, faults)
 
 
-def _texts(row: Row) -> list[str]:
-    texts = [message["content"] or "" for message in (*row.messages, *(row.rejected or ()))]
-    return texts if row.text is None else [*texts, row.text]
-
-
-def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextFault]) -> Iterator[Problem]:
+def _in_row(row: Row, parts: list[str], flags: list[int], faults: Sequence[TextFault]) -> Iterator[Problem]:
     roles = (str(message["role"]) for message in row.messages)
     rejected = ["bad answer (rejected)"] * len(row.rejected or ())
-    places = [*(ROLE_NAMES.get(role, role) for role in roles), *rejected, "text"]
+    places = ["text"] if row.text is not None else [*(ROLE_NAMES.get(role, role) for role in roles), *rejected]
     for fault in faults:
-        for place, text, flag in zip(places, texts, flags, strict=False):
-            if fault.answers_only and place != ROLE_NAMES["assistant"]:
-                continue
-            text = MOJIBAKE.fix(text) if fault is CONTROLS and flag & fault.needs else text  # each fault is told once
-            match = fault.find(text) if flag & fault.needs else None
-            if match is None:
-                continue
-            if not asks_for(fault.kind, question(row)):
-                quote = excerpt(text, match.start(), match.end())
-                learned, sure = place in (ROLE_NAMES["assistant"], "text"), _SURE.get(fault.kind)
-                maybe = sure and not (learned and sure.match(match.group()))
-                maybe = maybe or (fault.kind.startswith("personal") and not learned)
-                persons = fault.kind == "personal_iban" and not maybe and is_of_person(match)
-                severity: Severity | None = "note" if maybe else "warning" if persons else None
-                yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote, severity)
-            break
+        matches = _matches(fault, zip(places, parts, flags, strict=True))
+        if (first := next(matches, None)) is None or asks_for(fault.kind, question(row)):
+            continue
+        place, match, sure = next((match for match in chain([first], matches) if match[2]), first)
+        quote = excerpt(match.string, match.start(), match.end())
+        severity: Severity | None = "note" if not sure else "warning" if fault.kind == "personal_iban" else None
+        yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote, severity)
+
+
+def _matches(fault: TextFault, parts: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, re.Match[str], bool]]:
+    """Where a row has a fault, and whether that is sure; else it may be meant. parts: places, texts, their classes."""
+    sign = _SURE.get(fault.kind)
+    for place, text, flag in parts:
+        if not flag & fault.needs or (fault.answers_only and place != ROLE_NAMES["assistant"]):
+            continue
+        learned = place in (ROLE_NAMES["assistant"], "text")
+        for match in fault.matches(MOJIBAKE.fix(text) if fault is CONTROLS else text):  # each fault is told once
+            sure = learned or not (sign or fault.kind.startswith("personal"))
+            sure = sure and (sign is None or sign.match(match.group()) is not None)
+            yield place, match, sure and (fault.kind != "personal_iban" or is_of_person(match))

@@ -83,7 +83,7 @@ def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Itera
     for first, *similar in duplicates.groups:
         for i in (i for i in similar if i not in named and not _conflict(rows[first], rows[i])):
             words = differing(*(full_text(rows[n], system=False) for n in (first, i)))[:_SHOWN]
-            only = ", ".join(f"“{word}”" for word in words) or "signs or the order of words"
+            only = ", ".join(f"“{word}”" for word in words) or "punctuation or word order"
             message = f"This example and {_place(rows[first])} differ only in {only}; keep both if that is intended."
             yield problem(rows[i], "near_duplicate", message, severity="note")
 

@@ -94,9 +94,9 @@ def _by_script(text: str) -> str | None:
 
 
 _ROWS = 400  # spread over the file
-_SHARE = 0.3  # of the rows with a known language; below it there is no warning
-_MIN_ROWS = 5  # rows
-_PART = 0.1  # of the rows; a language of fewer is a chance resemblance
+_SHARE = 0.3  # of the letters in a clear language; below it there is no warning
+_MIN_ROWS = 5  # rows, or texts of rows
+_PART = 0.1  # of the texts in a clear language, where fewer are a chance resemblance; of all letters
 _PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
 _USUAL = 0.9  # of the rows with a known language; below it the file is in several
 
@@ -129,8 +129,7 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
 def _unknown(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
     if not model_languages or not rows:
         return
-    sample = rows[:: max(1, len(rows) // _ROWS)]
-    said = [(detect(text), text) for row in sample for text in texts(row)]
+    said = [(detect(text), text[:_SAMPLE]) for row in rows[:: max(1, len(rows) // _ROWS)] for text in texts(row)]
     times = Counter(code for code, _ in said if code)
     letters = Counter(code for code, text in said for letter in text if letter.isalpha())
     known = letters.total() - letters[None]
@@ -140,7 +139,7 @@ def _unknown(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iter
     if share < _SHARE or known < _PART * letters.total():
         return
     theirs, its = (", ".join(map(_named, codes)) for codes in (foreign, model_languages))
-    message = f"About {share:.0%} of the text is in {theirs}; the model was made for {its}."
+    message = f"About {share:.0%} of the text in a clear language is in {theirs}; the model was made for {its}."
     so = "It needs many more examples to learn this way; choose a model that knows the language."
     yield problem(None, "language_mismatch", f"{message} {so}")
 

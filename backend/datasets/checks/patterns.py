@@ -8,7 +8,7 @@ texts with such a byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,10 +89,11 @@ class TextFault:
 
     def find(self, text: str) -> re.Match[str] | None:
         """The first fault in `text`."""
-        for match in self.pattern.finditer(text):
-            if self.replacement(match) is not None:
-                return match
-        return None
+        return next(self.matches(text), None)
+
+    def matches(self, text: str) -> Iterator[re.Match[str]]:
+        """All faults in `text`."""
+        return (match for match in self.pattern.finditer(text) if self.replacement(match) is not None)
 
     def fix(self, text: str) -> str:
         """`text` without this fault. Repeated, because removing one fault can create another."""

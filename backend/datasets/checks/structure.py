@@ -42,8 +42,11 @@ def _in_row(row: Row) -> Iterator[Problem]:
         yield problem(row, "same_role_twice", text, excerpt(content(messages[number])))
     if _result_without_call(messages):
         yield problem(row, "result_without_call")
-    if row.rejected is not None:
-        yield from _preference(row, row.rejected)
+    if row.rejected is not None and not any(content(m).strip() or m.get("tool_calls") for m in row.rejected):
+        empty = "The bad answer (rejected) is empty, so there is nothing to compare the good one with."
+        yield problem(row, "empty_answer", empty)
+    elif row.rejected and row.rejected[-1:] == row.messages[-1:]:
+        yield problem(row, "same_preference", quote=excerpt(content(row.rejected[-1])))
 
 
 @lru_cache(maxsize=4096)
@@ -92,11 +95,3 @@ def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
         yield problem(row, "empty_answer", text)
     elif message["role"] == "user":
         yield problem(row, "empty_question", f"{what} question{',' * several} is empty.")
-
-
-def _preference(row: Row, rejected: list[Message]) -> Iterator[Problem]:
-    if not rejected or not any(content(m).strip() or m.get("tool_calls") for m in rejected):
-        message = "The bad answer (rejected) is empty, so there is nothing to compare the good one with."
-        yield problem(row, "empty_answer", message)
-    elif rejected[-1:] == row.messages[-1:]:
-        yield problem(row, "same_preference", quote=excerpt(content(rejected[-1])))

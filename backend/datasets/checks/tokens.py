@@ -82,7 +82,8 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
         first = count.skipped_turns == 1 and row.messages[0]["role"] == "assistant"
         changed = "the model's format (chat template) changes answers that others follow"
         why = "nothing comes before the first of them" if first else changed
-        yield problem(row, "turn_not_learned", f"Only read, not learned: {count.skipped_turns} of the answers; {why}.")
+        many = "1 answer is" if count.skipped_turns == 1 else f"{count.skipped_turns} answers are"
+        yield problem(row, "turn_not_learned", f"{many} read but not learned: {why}.")
     if limits.windowed(row):
         return
     limit = limits.max_length or whole

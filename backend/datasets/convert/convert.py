@@ -14,7 +14,7 @@ from backend.text.excerpt import excerpt
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
 _ANSWERS = ("answer", "completion", "chosen", "rejected")  # may be several that would all do, or the parts of one
-_PART = re.compile(r"\s*(?:[-*•–]|\(?\d{1,2}[.):]|\w{3,8} \d{1,2}\b).*|.{20,}[.!?。！？:]\s*", re.DOTALL)  # of one
+_STEP = re.compile(r"\s*(?:[-*•–]|(?:[^\W\d_]{3,8} )?\(?(\d{1,2})[.):])\s.*", re.DOTALL)  # "- ", "1. " or "Step 1: "
 _SEVERAL = re.compile(r"(?i:.*s|antworten|risposte|ideal|reference)")  # names of columns
 
 
@@ -49,9 +49,10 @@ class _Fields:
         if isinstance(value, (int, float)):
             return str(value)
         if field in _ANSWERS and isinstance(value, list) and value and all(isinstance(text, str) for text in value):
-            if len(value) > 1 and all(map(_PART.fullmatch, value)) and not _SEVERAL.fullmatch(self._mapping[field]):
+            if _are_steps(value) and not _SEVERAL.fullmatch(self._mapping[field]):
+                self.plan.others += [("division between steps, now one answer", text) for text in value[1:]]
                 return "\n".join(value)
-            self.plan.others += [text for text in dict.fromkeys(value) if text != value[0]]
+            self.plan.others += [("other answer", text) for text in dict.fromkeys(value) if text != value[0]]
             return str(value[0])
         if field not in ("system", "text") and (text := as_json(value)):
             return text
@@ -66,6 +67,12 @@ class _Fields:
     def messages(self, field: str) -> list[Message]:
         """The conversation in a field. Raises RowFault."""
         return messages_from(self[field], self.plan.lenient, self.plan.unused_keys)
+
+
+def _are_steps(texts: list[str]) -> bool:
+    """Whether these are the steps of one answer, with bullets or numbers from 1, and no answers that would all do."""
+    marks = [match and (match[1] or "-") for match in map(_STEP.fullmatch, texts)]
+    return len(texts) > 1 and (set(marks) == {"-"} or marks == [str(n) for n in range(1, len(texts) + 1)])
 
 
 def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> Row:

@@ -196,8 +196,7 @@ def _name_score(column: str, field: str) -> float:
     name = plain_name(column)
     if name in NAMES[field]:
         return 1
-    matches = [word for word in name.split("_") if word in NAMES[field] and len(word) > 1]
-    return 0.6 if matches else 0
+    return 0.6 if any(word in NAMES[field] and len(word) > 1 for word in name.split("_")) else 0
 
 
 def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> tuple[str, str] | None:

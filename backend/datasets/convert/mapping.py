@@ -42,8 +42,8 @@ class SeveralReadings(NoExamples):
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
-    accepted. fixed: the mapping holds for every row. guessed: it is a guess by content. rival: a column that may be
-    one of them, too. used: the mapping over all rows. columns: all seen. unused_keys: in messages. others: answers."""
+    accepted. fixed: it holds for every row. guessed: the mapping is a guess by content. rival: a column that may be
+    one of them. used: the mapping over all rows. columns: all seen. unused_keys: in messages. others: why and text."""
 
     shape: str
     mapping: dict[str, str]
@@ -54,7 +54,7 @@ class Plan:
     used: dict[str, str] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
-    others: list[str] = field(default_factory=list)
+    others: list[tuple[str, str]] = field(default_factory=list)
     _known: dict[tuple[str, ...], Match | None] = field(default_factory=dict)
     _first_lines: dict[str, int] = field(default_factory=dict)
 

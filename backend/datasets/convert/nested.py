@@ -2,10 +2,8 @@
 
 from typing import Any
 
-_DEPTH = 8
 
-
-def flat(value: dict[str, Any], lists: bool = True, depth: int = _DEPTH) -> dict[str, Any]:
+def flat(value: dict[str, Any], lists: bool = True, depth: int = 8) -> dict[str, Any]:
     """The record without objects inside. lists: also those in lists; of several with the same name, their values are a
     list."""
     columns: dict[str, list[Any]] = {}

@@ -12,7 +12,6 @@ from backend.records.reading import ZIP_ERRORS
 from backend.records.units import KIB, MIB
 
 _MOST_MEMBERS, _LONGEST_LIST = 100_000, 32 * MIB  # bytes
-FEWER = "Unpack it, and add only the files that hold your examples."
 _MACROS = ("vbaproject.bin", "basic/script-lc.xml")
 _PROLOG = 256 * KIB  # bytes before the first element, at most
 _PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"))
@@ -34,7 +33,7 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
         and the entries can come out of a small compressed file."""
         content = file.read(min(size, _LONGEST_LIST + 1))
         if len(content) > _LONGEST_LIST or content.count(b"PK\1\2") > _MOST_MEMBERS:
-            raise BadInput("This zip file has too many files.", f"The limit is {_MOST_MEMBERS:,}.", FEWER)
+            raise BadInput("This zip file has too many files.", f"The limit is {_MOST_MEMBERS:,}.", "Use fewer files.")
         return content
 
     limited: Any = SimpleNamespace(seek=file.seek, tell=file.tell, seekable=file.seekable, read=read)

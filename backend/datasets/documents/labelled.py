@@ -149,8 +149,7 @@ def _inline(family: Family, text: str) -> tuple[str, str] | None:
 def _examples(family: Family, blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] | None:
     outside, parts = _parts(family, blocks)
     talk = [part.kind for part in parts if part.kind in ("question", "answer")]
-    paired = sum(a == "question" and b == "answer" for a, b in pairwise(talk))
-    share = 2 * paired / len(talk)
+    share = 2 * sum(a == "question" and b == "answer" for a, b in pairwise(talk)) / len(talk)
     if share < _LEAST:
         return None
     sure = share >= _SURE and characters(outside) <= _OUTSIDE * characters(blocks)

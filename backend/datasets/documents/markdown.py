@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 _BOLD_LINE = re.compile(r"(\*\*|__)(?P<bold>\S.*?)\1(?P<rest>.*)")
-_MARKS = ("?", "？", "؟")
 _ASKED_IN_LINE = re.compile(r"^(?:\*\*|__)\S[^\n]*?[?？؟]\s*(?:\*\*|__)[ \t]*\S", re.MULTILINE)
 _SEVERAL = 3
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -92,12 +91,11 @@ def _line(number: int, text: str, level: int, gap: bool, plain: bool, split: boo
     bold, rest = match["bold"], match["rest"].strip()
     if not rest:
         return [Block(number, bold.strip(), level, True, gap)]
-    if bold.rstrip().endswith(_MARKS) or (split and not rest.startswith(":") and bold[-1] not in ":：."):
+    if bold.rstrip().endswith(("?", "？", "؟")) or (split and not rest.startswith(":") and bold[-1] not in ":：."):
         return [Block(number, bold.strip(), level, True, gap), Block(number, rest, gap=False)]
     return [Block(number, text, level, gap=gap)]
 
 
 def _cells(line: str) -> list[str]:
-    inner = re.sub(r"^\s*\||(?<!\\)\|\s*$", "", line)
-    cells = re.split(r"(?<!\\)\|", inner)
+    cells = re.split(r"(?<!\\)\|", re.sub(r"^\s*\||(?<!\\)\|\s*$", "", line))
     return [re.sub(r"<br ?/?>", "\n", cell.strip().replace("\\|", "|")) for cell in cells]

@@ -51,8 +51,7 @@ class Passage:
 
 def passages(document: Document) -> list[Passage]:
     """The document in passages: paragraphs and list items below one heading, and the rows of its tables."""
-    numbers = count(1)
-    return [replace(passage, number=next(numbers)) for passage in _unnumbered(document.blocks)]
+    return [replace(passage, number=number) for number, passage in enumerate(_unnumbered(document.blocks), 1)]
 
 
 def size(passages: Sequence[Passage]) -> Size:

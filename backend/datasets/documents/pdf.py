@@ -86,8 +86,7 @@ def _parts(text: Any, shown: str, first: int, size: float) -> tuple[tuple[float,
     """The parts of a line between wide gaps."""
     spaces = [at for at, sign in enumerate(shown) if sign == " " and 0 < at < len(shown) - 1]
     wide = [at for at in spaces if _origin(text, first + at + 1)[0] - _right(text, first + at - 1) > _WIDE * size]
-    begins = [0, *(at + 1 for at in wide)]
-    cut = zip(begins, [*wide, len(shown)], strict=True)
+    cut = zip([0, *(at + 1 for at in wide)], [*wide, len(shown)], strict=True)
     return tuple((_origin(text, first + begin)[0], shown[begin:end].translate(_SIGNS).strip()) for begin, end in cut)
 
 

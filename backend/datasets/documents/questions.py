@@ -126,8 +126,7 @@ def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
         places = (at for start, length in zip(questions, lengths, strict=True)
                   for at in range(start + usual, start + length - usual + 1, usual))  # fmt: skip
         questions = sorted([*questions, *(at for at in places if _is_title(blocks[at]))])
-    spaced = any(block.gap for block in blocks[1:])
-    begins = all(blocks[i].gap or i == 0 for i in questions) if spaced else True
+    begins = not any(block.gap for block in blocks[1:]) or all(blocks[i].gap or i == 0 for i in questions)
     sure = share >= _PARAGRAPHS_SURE and not in_row and regular and begins and questions[0] <= 2
     return _pairs(blocks, questions, set(questions), sure, "line that asks")
 

@@ -74,7 +74,7 @@ class _Collector:
                 self.rows.append(row)
                 others = self._plan.others[: max(0, _PASSED - len(self.passed))]
                 self.unlisted += len(self._plan.others) - len(others)
-                self.passed += [PassedOver("other answer", excerpt(text, width=200), line) for text in others]
+                self.passed += [PassedOver(why, excerpt(text, width=200), line) for why, text in others]
 
     def _row(self, line: int, value: Any) -> Row:
         if isinstance(value, RowFault):

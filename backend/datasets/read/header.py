@@ -14,6 +14,7 @@ _SETS = (("question", "answer"), ("instruction", "output"), ("prompt", "completi
 _NUMBER = re.compile(r"[\s\d.,:/+%€$£¥()-]*\d[\s\d.,:/+%€$£¥()TZ-]*")
 _FEW, _LABELLED = 3, 5  # rows; rows of one label
 _SHORT = 0.6  # of the median length
+_NAME = re.compile(r"\w+(?:[ _/-]\w+){0,2}")
 _ASKS = ("?", "？", "؟")
 
 Row = tuple[int, list[str]]  # its number, and its cells
@@ -38,8 +39,7 @@ def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
 def known_columns(cells: Sequence[str]) -> bool:
     """Whether these are the usual column names of examples."""
     columns = Columns(cell for cell in cells if 0 < len(cell) <= _LONGEST)
-    pairs = (columns.find(*fields) for fields in _SETS)
-    return any(len(set(pair.values())) == 2 for pair in pairs)
+    return any(len(set(columns.find(*fields).values())) == 2 for fields in _SETS)
 
 
 def _filled(cells: Sequence[str]) -> int:
@@ -60,13 +60,14 @@ def _after_titles(rows: Sequence[Row]) -> int:
 
 
 def _shorter(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:
-    """Whether a column has a name that is much shorter than its texts, or is none of the few labels below it. With few
-    rows there is nothing to compare."""
+    """Whether a column has a name that is much shorter than its texts, or, if all could be names, is none of the few
+    labels below it. With few rows there is nothing to compare."""
     if len(data) < _FEW:
         return True
+    names = all(_NAME.fullmatch(cell.strip()) for cell in cells if cell.strip())
     for place, cell in enumerate(cells):
         texts = [row[place] for row in data if place < len(row) and row[place].strip()]
-        labelled = cell not in texts and len(texts) > _LABELLED * len({*texts})
+        labelled = names and cell not in texts and len(texts) > _LABELLED * len({*texts})
         if texts and cell.strip() and (labelled or len(cell) <= _SHORT * median(map(len, texts))):
             return True
     return False

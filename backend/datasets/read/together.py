@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from backend.datasets.chats.people import WhoToImitate
-from backend.datasets.documents.archive import FEWER, damaged, open_zip
+from backend.datasets.documents.archive import damaged, open_zip
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
@@ -126,7 +126,8 @@ def _ask_once(asked: Sequence[WhoToImitate]) -> WhoToImitate:
 def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo]:
     parts = [part for part in archive.infolist() if not part.is_dir() and not is_hidden(part.filename)]
     if len(parts) > MOST_FILES:
-        raise BadInput(f"This archive has {len(parts):,} files.", f"The limit is {MOST_FILES}.", FEWER)
+        fewer = "Unpack it, and add only the files that hold your examples."
+        raise BadInput(f"This archive has {len(parts):,} files.", f"The limit is {MOST_FILES}.", fewer)
     check_expansion(sum(part.file_size for part in parts), sum(part.compress_size for part in parts), source.limits)
     return sorted(parts, key=lambda part: part.filename)
 

@@ -113,8 +113,7 @@ class ImportPanel:
         def take_file(inputs: Inputs) -> Any:
             if not (sent := [Path(path) for path in inputs[self.upload] or ()]):
                 return gr.skip()
-            import_id = datasets.import_files(sent, state.choice(inputs).model_id)
-            return {self.upload: None, **imported(inputs, import_id)}
+            return {self.upload: None, **imported(inputs, datasets.import_files(sent, state.choice(inputs).model_id))}
 
         def make_from(inputs: Inputs, source: Path | str, name: str) -> Updates:
             choice = state.choice(inputs)

@@ -11,25 +11,28 @@ from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
 _ASKED = ("patterns", "questions", "utterances", "training_phrases")
-_MARKED = re.compile(r"\[([^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\})")  # [two](number), as Rasa marks a word
+_MARKED = re.compile(r"\[([^\[\]]+)\](?:\((?!\w+:/|www\.|mailto:|[/#.])[^()]*\)|\{[^{}]*\})")  # [two](number), of Rasa
 _ANSWERED = ("responses", "answers", "replies", "response", "answer", "reply")
 
 
 def read_intents(opened: OpenSource, _: ReadOptions) -> None:
     """Turns intents into examples: every way to ask, with the answers in turn, so that each is in one. What is blank,
     and an intent that lacks one side, is passed over. The columns keep their names, which may have been chosen."""
-    opened.records = each_object(opened.records, lambda _, record: _phrases(record) or [record])
+    opened.records = each_object(opened.records, lambda line, record: _phrases(line, record, opened.passed))
     sides = [_sides(record) for _, record in opened.sample()]
     if 2 * sum(map(bool, sides)) > len(sides):
         opened.records = each_object(opened.records, lambda line, intent: _examples(line, intent, opened.passed))
 
 
-def _phrases(record: dict[str, Any]) -> list[dict[str, str]]:
-    """Each way to ask of an intent of Rasa, with the name of the intent; [] for another record."""
+def _phrases(line: int, record: dict[str, Any], passed: list[PassedOver]) -> list[dict[str, Any]]:
+    """Each way to ask of an intent of Rasa, with the name of the intent; another record as it is."""
     intent, listed = record.get("intent"), record.get("examples")
-    lines = list(filter(None, map(str.strip, listed.split("\n")))) if intent and isinstance(listed, str) else []
-    listing = all(line.startswith("- ") for line in lines)
-    return [{"question": _MARKED.sub(r"\1", line[2:].strip()), "answer": str(intent)} for line in lines if listing]
+    phrases = [text.strip() for text in listed.split("\n") if text.strip(" -\t\r")] if isinstance(listed, str) else []
+    if not (phrases and isinstance(intent, str) and intent and all(text.startswith("- ") for text in phrases)):
+        return [record]
+    rest = (f"{name}: {value}" for name, value in record.items() if name not in ("intent", "examples") and value)
+    passed += [PassedOver("other part of an intent", excerpt(text, width=200), line) for text in rest]
+    return [{"question": _MARKED.sub(r"\1", text[2:].strip()), "answer": intent} for text in phrases]
 
 
 def _sides(intent: Any) -> dict[str, list[str]]:

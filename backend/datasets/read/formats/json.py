@@ -25,7 +25,7 @@ from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import PassedOver
 from backend.records.units import MIB, format_size
 from backend.text.excerpt import excerpt
-from backend.text.strict_json import parse, parse_text
+from backend.text.strict_json import MOST_PARTS, check_size, parse, parse_text
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
@@ -34,7 +34,7 @@ _INSIDE = re.compile(_TEXT + rb'|["\[\]{}]', re.DOTALL)
 _NAMED_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
 _OF_ROWS = ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
 _IN_ROWS = {*IN_CONVERSATIONS, *(name for field in _OF_ROWS for name in NAMES[field])}
-_OBJECT = re.compile(r'\{\s*"([^"\\]*)')  # where one begins, with its first name
+_OBJECT = re.compile(r'(?<![, \t\r\n])[, \t\r\n]*(\{)\s*"([^"\\]*)')  # what is around, where one begins, its first name
 _DECODER = json.JSONDecoder()
 _AROUND = ", \t\r\n"  # an example in a list
 _TRIES = 50  # times the length of a damaged text that is read to find the examples in it
@@ -109,6 +109,10 @@ def _parse(text: bytes | None, limits: Limits, line: int = 0) -> Any:
 
 def _beside_list(text: bytes) -> list[PassedOver] | None:
     """What stands beside the list in an object; None where that is damaged. text: the object without the list."""
+    try:
+        check_size(text.decode(errors="replace"))
+    except RowFault:
+        return None
     if not isinstance(value := value_of(text), dict):
         return None
     entries = (f"{name}: {inner}" for name, inner in value.items() if inner not in ([], None, ""))
@@ -209,7 +213,9 @@ class _Scanner:
             return [(self.line, row_too_large(self._limits.line_bytes, "bytes"))]
         value = _parse(inner, self._limits, self.line)
         if isinstance(value, RowFault):
-            return self._recovered(inner, value)
+            parts = inner.count(b'"') // 2 + sum(map(inner.count, (b"[", b"]", b"{", b"}")))  # from wherever it is read
+            too_many = parts > MOST_PARTS or value.kind in ("row_too_large", "too_deep")
+            return [(self.line, value)] if too_many else self._recovered(inner, value)
         self._names = self._names or set(value if isinstance(value, dict) else ())
         return [(self.line, value)]
 
@@ -217,22 +223,24 @@ class _Scanner:
         """The examples in a text that a missing comma, bracket or quote has made one, and faults that name what of it
         is not read. After such a part, only what has most names of the first example is one. fault: of the whole."""
         string = text.decode("utf-8", "surrogateescape")
-        names = self._names or {first[1] for first in [_OBJECT.match(string)] if first}
+        names = self._names or {first[2] for first in [_OBJECT.match(string)] if first}
         edges, tried = [0, 0], 0  # where examples begin and end; characters
         for match in _OBJECT.finditer(string):
-            begin, before = match.start(), edges[-1]
-            if begin < before or tried > _TRIES * len(string):
+            if (begin := match.start(1)) < edges[-1]:
                 continue
+            if tried > _TRIES * len(string):
+                break
             try:
                 value, end = _DECODER.raw_decode(string, begin)
             except (ValueError, RecursionError) as error:
                 upto = getattr(error, "pos", len(string))
                 tried += upto - begin + upto // _TRIES + 1  # an error counts the lines from the beginning
                 continue
-            if not string[before:begin].strip(_AROUND) or 2 * len(names & value.keys()) > len(names):
+            tried += end - begin
+            if match.start() == edges[-1] or 2 * len(names & value.keys()) > len(names):
                 edges += [begin, end]
         records: list[Record] = []
-        line = self.line
+        line, whole = self.line, len(string.strip(f"{_AROUND}]"))
         for begin, end in pairwise([*edges, len(string)]):
             if string[begin:end].strip(f"{_AROUND}]}}"):
                 inner = string[begin:end].strip(f"{_AROUND}]")
@@ -241,7 +249,8 @@ class _Scanner:
                 if isinstance(value, RowFault):
                     lines = f"lines {at:,} to {last:,}"
                     lost = lines if last > at else f"{len(inner):,} of the characters of line {at:,}"
-                    value.message += f" Not read: {lost}."
+                    only = last == at and len(inner) == whole
+                    value.message += " This example was not read." if only else f" Not read: {lost}."
                 records.append((at, value))
             line += string.count("\n", begin, end)
         self.closed |= string[edges[-1] :].strip(_AROUND) == "]"

@@ -56,7 +56,7 @@ def kinds(asked: str, said: str) -> dict[str, str]:
         ("How is it run?", "Like this:\n\n```\nrun it now", "cut_off", "note"),
         ("Say it.", "It is here.<|im_end|>", "control_marker"), ("A set.", "<|json|>{}", "control_marker", "note"),
         ("How do I pay?", "Send it to our account DE89 3704 0044 0532 0130 00.", "personal_iban", "note"),
-        ("How did she pay?", "From her account DE89 3704 0044 0532 0130 00.", "personal_iban"),
+        ("How?", "To DE89 3704 0044 0532 0130 00, our bank. Her one: DE89 3704 0044 0532 0130 00.", "personal_iban"),
     ],
 )  # fmt: skip
 def test_what_an_editor_sends_back_or_looks_at(case: tuple[str, ...]) -> None:
@@ -118,7 +118,9 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     assert found_in([(word, f"{said}\n\n{footer}") for word, said in sound]) == [(0, "boilerplate")]
     assert found_in([(word, f"{said}\n\n{sign_off}") for word, said in sound]) == []
     assert found_in([(word, f"{said} No nuts.\nAllergens: egg.") for word, said in sound]) == [(0, "health_claims")]
-    rows = [chat(n, ("user", "What is in it?"), ("assistant", "Egg, an allergen.")) for n in (3, 5, 8, 9)]
+    rows = [
+        chat(n, ("user", "What is in it?"), ("assistant", "Egg, an allergen, dusted with sugar.")) for n in (3, 5, 8, 9)
+    ]
     home = chat(1, ("user", "What for?"), ("assistant", "It washes allergens out of bedding."))
     for count, where in ((1, "(example 3)"), (3, "(examples 3, 5, 8)"), (4, "(examples 3, 5, 8 and others)")):
         assert where in next(
