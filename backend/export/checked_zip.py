@@ -7,6 +7,7 @@ the zip file, and whatever is read is compared with the manifest. Raises BadInpu
 import hashlib
 import json
 import re
+import shutil
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -40,26 +41,23 @@ class CheckedZip:
         """The bytes of a file."""
         return self._archive.getinfo(f"{self.top}/{name}").file_size
 
-    def read(self, name: str) -> bytes:
-        """A JSON file, with as many values as such files have."""
-        content = _read(self._archive, f"{self.top}/{name}")
-        if hashlib.sha256(content).hexdigest() != self.listed.get(name):
+    def read(self, name: str) -> str:
+        """The text of a JSON file, with as many values as such files have."""
+        text = _read(self._archive, f"{self.top}/{name}")
+        if hashlib.sha256(text.encode()).hexdigest() != self.listed.get(name):
             raise refusal(f"{self.top}/{name} is damaged.")
-        return content
+        return text
 
     def extract(self, name: str, target: Path) -> None:
         """Writes a file to `target`, which must not exist. JSON is checked, but for a tokenizer, which a box reads."""
         if name.endswith(".json") and not name.endswith("/tokenizer.json"):
             self.read(name)
-        sha = hashlib.sha256()
         try:
             with self._archive.open(f"{self.top}/{name}") as source, target.open("xb") as file:
-                while block := source.read(MIB):
-                    sha.update(block)
-                    file.write(block)
+                shutil.copyfileobj(source, file, MIB)
         except ZIP_ERRORS as error:
             raise refusal(f"{self.top}/{name} is damaged.") from error
-        if sha.hexdigest() != self.listed[name]:
+        if manifest.digest(target) != self.listed[name]:
             raise refusal(f"{self.top}/{name} is damaged: its checksum (SHA-256) is not the one in {manifest.NAME}.")
 
 
@@ -112,13 +110,16 @@ def _manifest(archive: zipfile.ZipFile, top: str) -> dict[str, str]:
     return listed
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+def _read(archive: zipfile.ZipFile, name: str) -> str:
+    """The text of JSON. Without NUL, so that a reader of the bytes does not take them for UTF-16."""
     if archive.getinfo(name).file_size > _LARGEST_TEXT:
         raise refusal(f"{name} is too large.")
     try:
-        content = archive.read(name)
-        check_size(content.decode("utf-8"))
-        return content
+        text = archive.read(name).decode("utf-8")
+        if "\0" in text:
+            raise refusal(f"{name} is damaged.")
+        check_size(text)
+        return text
     except (*ZIP_ERRORS, RowFault) as error:
         raise refusal(f"{name} is damaged.") from error
 

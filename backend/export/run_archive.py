@@ -38,7 +38,7 @@ from backend.runs import about, own_answers, token_rows
 from backend.runs.about import LONGEST_NAME
 from backend.runs.start import BASE
 from backend.settings import Workspace
-from backend.text.strict_json import parse
+from backend.text.strict_json import check_size, parse
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import require_disk
 
@@ -110,8 +110,7 @@ class RunArchive:
         learned.mkdir(parents=True)
         data = {name: run_folder / "data" / name for name in _DATA}
         data |= {name: run_folder / name for name in (ROWS, EVENTS, BASE)}
-        files = {f"{FOLDER}/{name}": target for name, target in data.items()}
-        wanted = {name: target for name, target in files.items() if name in self._zip.listed}
+        wanted = {f"{FOLDER}/{name}": to for name, to in data.items() if f"{FOLDER}/{name}" in self._zip.listed}
         prefix = f"{self._zip.top}-{'merged' if self.spec.settings.method == 'full' else 'adapter'}/"
         inside = [name.removeprefix(prefix) for name in self._zip.listed if name.startswith(prefix)]
         wanted |= {f"{prefix}{name}": learned / name for name in inside if _LEARNED.fullmatch(name)}
@@ -127,7 +126,10 @@ class RunArchive:
             for file in run_folder.rglob("*.jsonl"):
                 with file.open("rb") as lines:
                     for line in iter(partial(lines.readline, Limits.line_bytes), b""):
-                        parse(line, Limits())
+                        if file.name == EVENTS and len(line) < Limits.line_bytes:  # readers skip a torn line
+                            check_size(line.decode("utf-8", "replace"))
+                        else:
+                            parse(line, Limits())
         except (ValueError, RecursionError, RowFault) as error:
             raise refusal("Its rows or the files of its model can't be read.") from error
         rows.unlink()

@@ -79,8 +79,7 @@ class Entry(Record):
 def entries() -> tuple[Entry, ...]:
     """Every model of the catalogue: the bundled one first, then by size."""
     published = evidence.published()
-    models = loads(_FILE.read_text("utf-8"))
-    listed = [{**model, "evidence": published.get(model["id"], ())} for model in models]
+    listed = [{**model, "evidence": published.get(model["id"], ())} for model in loads(_FILE.read_text("utf-8"))]
     return tuple(TypeAdapter(list[Entry]).validate_python(listed))
 
 

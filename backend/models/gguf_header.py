@@ -62,8 +62,7 @@ class _Reader:
         return self._numbers(form)[0]
 
     def _text(self) -> str:
-        length = self._number("Q")
-        return str(self._number(f"{length}s"), "utf-8")
+        return str(self._number(f"{self._number('Q')}s"), "utf-8")
 
     def _value(self, kind: int) -> Any:
         if kind == _STRING:

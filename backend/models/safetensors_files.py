@@ -36,8 +36,8 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
             length = int.from_bytes(content.read(8), "little")
             if length > _LONGEST:
                 raise ValueError("the header is too long")
-            text = content.read(length)
-            check_size(text.decode("utf-8"))
+            text = content.read(length).decode("utf-8")
+            check_size(text)
             header = json.loads(text)
         about = header.pop("__metadata__", None) or {}
         start = 8 + length

@@ -354,7 +354,7 @@ class EvaluationReport(EvaluationSummary, Answered):
     """The verdict with every answer."""
 
     @classmethod
-    def from_elsewhere(cls, text: bytes) -> Self:
+    def from_elsewhere(cls, text: str | bytes) -> Self:
         """The report in a file from another computer: each value has its type and can be shown. Raises ValueError."""
         return cls.model_validate_json(text, strict=True, context="elsewhere").elsewhere()
 
