@@ -82,8 +82,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         if (run.model.path / name).is_file():
             shutil.copyfile(run.model.path / name, folder / "tokenizer" / name)
     if continues:
-        copied = shutil.ignore_patterns(start.BASE)
-        shutil.copytree(start.folder(source.folder), folder / "start", ignore=copied)
+        shutil.copytree(start.folder(source.folder), folder / "start", ignore=shutil.ignore_patterns(start.BASE))
     own_answers.fetch(source.workspace, source.folder, run)
     general = TokenRows.of(own_answers.rows(source.folder, run, tokenizer))
     for name, rows in (("train", train), ("validation", validation), ("general", general)):
@@ -93,10 +92,9 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     shutil.copyfile(CLUSTERS, folder / "engines" / "README.md")
     run_archive.write(folder, run, source.folder, source.requested.name or run.name, None, "")
     plan = settings(run, len(train) + len(general), len(validation), precision(source), tokenizer.pad_id)
-    values = {"NAME": target.name, **plan}
     if instruction := source.instruction:
         (folder / "instruction.txt").write_text(instruction, "utf-8", "replace")
-    (folder / "train.py").write_text(fill_template(values, run), "utf-8")
+    (folder / "train.py").write_text(fill_template({"NAME": target.name, **plan}, run), "utf-8")
     return [ExportFile(name=folder.name, bytes=sum(file.stat().st_size for file in files_in(folder)))]
 
 
@@ -187,6 +185,8 @@ def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptC
     steps = first_steps(source.folder / "events.jsonl")
     if not steps:
         return ScriptCheck(ok=None, sentence="This run made no steps here, so the script was not compared with it.")
+    if any(step.general_loss is not None and step.mean_loss is None for step in steps.values()):
+        return ScriptCheck(ok=None, sentence="Not compared: an earlier version recorded no loss of all rows together.")
     count = min(STEPS, len(steps))
     options = ["--model", str(source.run.model.path), "--steps", str(count), "--out", str(out)]
     try:
