@@ -44,8 +44,7 @@ def fits_llama_cpp(tuned: Path | None) -> bool:
         return False
     if not read_choice()[1].devices:
         return True
-    packed = tuned is not None and four_bit.is_possible() and four_bit.trained_in_4_bit(tuned)
-    return not packed and on_gpu()
+    return not (tuned and four_bit.is_possible() and four_bit.trained_in_4_bit(tuned)) and on_gpu()
 
 
 def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:

@@ -145,8 +145,7 @@ class LlamaEngine(WithTokenizer):
         self._adapter = adapter.read_bytes()
 
         def asked(pane: str, *, tuned: bool) -> Any:
-            slot = self.panes.index(pane)
-            return self.server().next(probe, slot, tuned=tuned, likeliest=_COMPARED).likeliest
+            return self.server().next(probe, self.panes.index(pane), tuned=tuned, likeliest=_COMPARED).likeliest
 
         with_adapter, without = asked(TUNED, tuned=True), asked(TUNED, tuned=False)
         compared = f"the {_COMPARED:,} largest probabilities"

@@ -40,7 +40,7 @@ def holds(workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Ca
     paths = [str(path) for path in (workspace.root, model, *tuned)]
     code, printed = child_process.run(["-m", __spec__.name, *paths], poll=partial(progress, phase, 0, 0))
     if code:
-        log.warning("transformers answers: llama.cpp can't hold the model (%s): %s", code, printed)
+        log.warning("transformers answers: llama.cpp can't hold the model (%s): %s", code, printed[-4000:])
     return code == 0
 
 

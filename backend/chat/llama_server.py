@@ -173,7 +173,7 @@ class LlamaServer:
         read = int(reply["timings"]["prompt_n"])
         if not probabilities:
             return Next(token, None, [], read)
-        require_numbers(probabilities)
+        require_numbers([*probabilities, *probabilities[0]["top_logprobs"]])
         top = [(int(likely["id"]), float(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
         return Next(token, float(probabilities[0]["logprob"]), top, read)
 

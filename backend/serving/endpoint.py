@@ -147,7 +147,7 @@ class Endpoint:
 
     async def _events(self, asked: Asked, reply: httpx.Response) -> AsyncIterator[str]:
         written: dict[int, str] = {}
-        said: list[str] = []
+        said: dict[int, str] = {}
         try:
             async for line in reply.aiter_lines():
                 if line.startswith("data: {"):
@@ -161,15 +161,16 @@ class Endpoint:
         except (ApprenticeError, httpx.HTTPError) as error:
             yield f"data: {bytes(_error(503, _sentence(error), 'server_error').body).decode()}\n\n"
 
-    async def _check_end(self, event: dict[str, Any], asked: Asked, said: list[str]) -> None:
+    async def _check_end(self, event: dict[str, Any], asked: Asked, said: dict[int, str]) -> None:
         """Like `_check_numbers` for the end token of a streamed chat, which is not sent: one more is asked for."""
         for choice in event.get("choices", []) if asked.path == requests.CHAT and self._able.whole else []:
-            said.append(choice.get("delta", {}).get("content") or "")
+            number = choice.get("index", 0)
+            said[number] = said.get(number, "") + (choice.get("delta", {}).get("content") or "")
             if choice.get("finish_reason") == "stop":
-                turns = [*asked.body["messages"], {"role": "assistant", "content": "".join(said)}]
+                turns = [*asked.body["messages"], {"role": "assistant", "content": said[number]}]
                 more = {"messages": turns, "max_tokens": 1, "n": 1, "stream": False}
                 reply = await self._http.post(asked.path, json={**asked.body, **more})
-                _check_numbers(value_of(reply.content, {}), asked)
+                _check_numbers(value_of(reply.raise_for_status().content, {}), asked)
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")

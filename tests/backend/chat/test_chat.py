@@ -90,6 +90,7 @@ def test_both_panes_stream_together(chat: Chat, shallow_model: Path) -> None:
         assert text(chunks, pane) == tokenizer.decode(last.ids)
     longer = list(chat.ask(HELLO, max_new_tokens=60))  # the first words may be the same
     assert ids(longer, "base") != ids(longer, "tuned")
+    assert chat.report.pane_check.ok
 
 
 def test_without_an_adapter_there_is_one_pane(tiny: Chat) -> None:
