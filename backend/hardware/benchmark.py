@@ -33,12 +33,12 @@ from backend.work import JobContext
 if TYPE_CHECKING:
     import torch
 
-_VERSION = 5  # of the measurement; raise it when that changes, and stored rates are measured again
+_VERSION = 6  # of the measurement; raise it when that changes, and stored rates are measured again
 _KEPT = 5  # measurements
 _FRESH, _FRESH_WHILE_BUSY = 3600.0, 300.0  # seconds for which a measurement is not repeated
 _BUSY = 0.2  # of the time in which the measuring thread had no processor
 _BUDGET = 0.3  # seconds per measurement
-_FEW = 8  # bursts within it; a quiet processor does more, see `seconds`
+_FEW = 8  # bursts within it; below about 48 GFLOP/s no processor does more, see `seconds`
 _ROWS = 1024
 _SHAPES = {"cpu": (_ROWS, 576, 1536), "cuda": (4096, 4096, 4096), "mps": (2048, 2048, 2048)}
 
@@ -191,8 +191,8 @@ def product_rate(device: str, dtype: torch.dtype) -> float:
 
 
 def seconds(device: str, operation: Callable[[], object], burst: int = 0) -> float:
-    """Seconds of `operation`: those of the fastest burst within the budget, or of the processor's work on it where
-    other programs leave time for few. device: "cpu", "cuda" or "mps". operation: to time. burst: how often it runs
+    """Seconds of `operation`: those of the fastest burst within the budget, or of the processor's mean work on one
+    where there is time for few. device: "cpu", "cuda" or "mps". operation: to time. burst: how often it runs
     between two looks at the clock; 0 for once on a processor, which another program is then least likely to
     interrupt, and eight times on a GPU, which works while more is given to it."""
     import torch
@@ -209,8 +209,9 @@ def seconds(device: str, operation: Callable[[], object], burst: int = 0) -> flo
             operation()
         wait()
         bursts.append((time.perf_counter() - start, time.thread_time() - before))
-    interrupted = device == "cpu" and len(bursts) < _FEW
-    return min(worked if interrupted and worked else took for took, worked in bursts) / burst
+    fastest = min(took for took, _ in bursts)
+    worked = sum(worked for _, worked in bursts) / len(bursts)  # the clock of a thread has steps of 16 ms on Windows
+    return (min(worked, fastest) if device == "cpu" and len(bursts) < _FEW and worked else fastest) / burst
 
 
 def _file(workspace: Workspace) -> Path:

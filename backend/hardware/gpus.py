@@ -52,7 +52,7 @@ def read_nvidia() -> NvidiaGpus:
         pynvml.nvmlInit()
     except Exception as error:
         if any(kind in type(error).__name__ for kind in _NO_DRIVER):
-            log.info("no NVIDIA driver: %s", error)
+            log.info("no NVIDIA driver, or no pynvml: %s", error)
             return NvidiaGpus()
         return NvidiaGpus(problems=[_driver_problem(error)])
     try:

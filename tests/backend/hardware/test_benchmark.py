@@ -114,6 +114,6 @@ def test_a_busy_moment_does_not_count(monkeypatch: pytest.MonkeyPatch, budget: f
         clock[0] += 0.001 if next(calls) % 10 == 7 else 0.1
 
     monkeypatch.setattr(benchmark.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(benchmark.time, "thread_time", lambda: clock[0] / 100)
+    monkeypatch.setattr(benchmark.time, "thread_time", lambda: clock[0] // 0.04 * 0.0004)  # in steps
     monkeypatch.setattr(benchmark, "_BUDGET", budget)
-    assert benchmark.seconds("cpu", operation) == pytest.approx(0.001)
+    assert benchmark.seconds("cpu", operation) == pytest.approx(0.001, rel=0.1)
