@@ -152,7 +152,7 @@ def _wait(child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """Ends a child started by `start`, if it still runs, and closes its pipes."""
+    """Ends a child process, if it still runs, and closes its pipes."""
     child.kill()
     child.wait()
     for pipe in filter(None, (child.stdin, child.stdout)):

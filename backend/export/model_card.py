@@ -93,8 +93,8 @@ def card(
 {scores(evaluation)}{_checks(checks)}## Limits
 
 - It is a small model. Its answers can be wrong or made up, also where they sound certain: check what matters.
-- It learned from these examples and was judged on others of the same kind, if at all. Nothing is known about other
-  tasks and languages, nor about what people could make it say.
+- It learned from these examples and was judged on others of the same kind, if at all. Beyond the results above,
+  nothing is known about other tasks and languages, nor about what people could make it say.
 - It may repeat what is in its training examples.
 
 ## License

@@ -191,7 +191,7 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
 
     def held() -> None:
         page.wait_for_function("document.activeElement.matches('#decision, #decision *, #to-train')")
-        for width in (1280, 390):
+        for width in (390, 1280):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_function("(width) => document.documentElement.scrollWidth <= width", arg=width)
 
