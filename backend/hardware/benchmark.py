@@ -177,8 +177,7 @@ def _sixteen_bits(device: str) -> torch.dtype:
     """The 16-bit precision that training uses, see backend/training/device.py: older GPUs only emulate bf16."""
     import torch
 
-    old = device == "cuda" and torch.cuda.get_device_capability() < (8, 0)
-    return torch.float16 if old else torch.bfloat16
+    return torch.float16 if device == "cuda" and torch.cuda.get_device_capability() < (8, 0) else torch.bfloat16
 
 
 def product_rate(device: str, dtype: torch.dtype) -> float:

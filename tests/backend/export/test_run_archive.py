@@ -211,8 +211,8 @@ def widen(weights: dict[str, Any]) -> None:
 
 
 MANY: list[Any] = [[]] * 10**6
-UTF_16 = '{"Ȣ": '  # read as UTF-8, its letter ends the text, and what follows is in one
-DEEP = (UTF_16 + "[" * 100_000).encode("utf-16-le")
+# Read as UTF-8, its letter ends the text, and the brackets are in one.
+DEEP = ('{"Ȣ": ' + "[" * 100_000).encode("utf-16-le")
 ENDLESS = b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ROWS = "tiny/apprentice/rows.safetensors"
 NAMES = {
@@ -231,11 +231,6 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "missing": lambda files: {name: data for name, data in files.items() if name != ROWS},
     "no run": lambda files: {"tiny/README.md": b"hello"},
     "deep in UTF-16": lambda files: {**files, "tiny/MANIFEST.json": DEEP},
-    "a header in UTF-16": lambda files: listed(files, WEIGHTS, len(DEEP).to_bytes(8, "little") + DEEP),
-    "an adapter in UTF-16": lambda files: listed(
-        files, (name := LEARNED + "adapter_config.json"),
-        f"{UTF_16}{json.dumps(MANY)}, {files[name].decode()[1:]}".encode("utf-16-le"),
-    ),
     "unknown setting": lambda files: run_with(files, settings={"method": "lora", "evil": 1}),
     "model elsewhere": lambda files: run_with(files, model={"id": "../../etc", "revision": ""}),
     "version elsewhere": lambda files: run_with(files, descent={"first": "../x", "parent": "../x", "version": 2}),
@@ -264,6 +259,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "rows that are no text": lambda files: listed(files, "tiny/apprentice/train.jsonl", bytes(range(256))),
     "a row of a million lists": lambda files: listed(files, "tiny/apprentice/train.jsonl", b"[" + b"[]," * 10**6),
     "a run of a million lists": lambda files: run_with(files, {"x": MANY}),
+    "an adapter of a million lists": lambda files: adapter_with(files, x=MANY),
     "weights with a million lists": lambda files: header_with(files, lambda header: header.update(__metadata__=MANY)),
     "an event of a million lists": lambda files: listed(
         files, "tiny/apprentice/events.jsonl", json.dumps({"x": MANY}).encode()
