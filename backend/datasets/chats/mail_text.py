@@ -100,9 +100,8 @@ def _paragraph(lines: list[str], at: int) -> list[str]:
 def begins_headers(lines: list[str], at: int) -> bool:
     """Whether the headers of a mail begin on this line, below a blank one or a separator line."""
     above = lines[at - 1].strip() if at else ""
-    if not _FROM.match(lines[at]) or (above and not SEPARATOR.fullmatch(above) and not set(above) <= set("-_=*~ ")):
-        return False
-    return _is_header_block(_paragraph(lines, at))
+    begun = set(above) <= set("-_=*~ ") or SEPARATOR.fullmatch(above) is not None
+    return begun and _is_header_block(_paragraph(lines, at))
 
 
 def _is_header_block(paragraph: Sequence[str]) -> bool:

@@ -163,9 +163,8 @@ def says_internal(column: str, value: Any) -> bool:
 
 
 def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
-    if any(str(first(message, path) or "").lower() not in _UNSET for path in chat.never):
-        return False
-    if any(says_internal(path, first(message, path)) for path in chat.internal):
+    unset = all(str(first(message, path) or "").lower() in _UNSET for path in chat.never)
+    if not unset or any(says_internal(path, first(message, path)) for path in chat.internal):
         return False
     return all(value in allowed for path, allowed in chat.only.items() for value in find(message, path))
 

@@ -39,6 +39,7 @@ _UNUSUAL = 0.1  # share of the answers; of sentences, hardly any has no end
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _SIGN_OFF = 60  # characters; so short an ending is the writer's voice
 _GREETING = 13  # characters; so short a question may be answered in kind
+_FEW_WORDS = re.compile(r"\s*(?:[^\s\u0e00-\u0eff\u3040-\u9fff]+\s*){1,3}")  # in scripts with spaces
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -62,8 +63,10 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         yield problem(row, "cell_error", quote=excerpt(last_answer(row)))
     same = [(row, a == q) for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
     most = len(same) > max(len(chats) / 2, 3)  # one column was taken for both
+    times = Counter(answer for _, answer, _ in chats)
     for row, exact in same:
-        copied: Severity = "error" if most else "warning" if exact else "note"  # a corrected text is another one
+        meant_so = times[last_answer(row).strip()] > 1 or _FEW_WORDS.fullmatch(last_answer(row))  # a label, or a name
+        copied: Severity = "error" if most else "warning" if exact and not meant_so else "note"
         if most or len(last_answer(row).strip()) > _GREETING:
             yield problem(row, "answer_is_question", quote=excerpt(last_answer(row)), severity=copied)
 

@@ -48,19 +48,13 @@ def _card(match: re.Match[str]) -> str | None:
 
 def _iban(match: re.Match[str]) -> str | None:
     plain = match.group().replace(" ", "").upper()
-    if not 15 <= len(plain) <= 34:
-        return None
-    as_number = "".join(str(int(c, 36)) for c in plain[4:] + plain[:4])
-    return "[account number]" if int(as_number) % 97 == 1 else None
+    as_number = int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4]))
+    return "[account number]" if 15 <= len(plain) <= 34 and as_number % 97 == 1 else None
 
 
 def is_of_person(match: re.Match[str]) -> bool:
     """Whether the words around a match speak of a person: most numbers and addresses in answers are an office's."""
     return _PERSON.search(match.string[max(0, match.start() - _BEFORE) : match.end() + _AFTER]) is not None
-
-
-def _phone(match: re.Match[str]) -> str | None:
-    return "[phone]" if is_of_person(match) and _is_phone_number(match) else None
 
 
 def _is_phone_number(match: re.Match[str]) -> bool:
@@ -92,7 +86,7 @@ _REPLACED: dict[str, tuple[int, Callable[[re.Match[str]], str | None]]] = {
     "personal_address": (DIGIT, lambda match: "[address]" if is_of_person(match) else None),
     "personal_card": (DIGIT, _card),
     "personal_iban": (DIGIT, _iban),
-    "personal_phone": (DIGIT, _phone),
+    "personal_phone": (DIGIT, lambda match: "[phone]" if is_of_person(match) and _is_phone_number(match) else None),
 }
 PERSONAL_FAULTS = tuple(
     TextFault(kind, needs, pattern(kind), fix, answers_only=kind == "personal_phone")  # a question's is not learned

@@ -82,9 +82,8 @@ def _result_without_call(messages: list[Message]) -> bool:
 
 def joinable(first: Message, second: Message) -> bool:
     """Whether two messages of one speaker can be joined: plain text without tools, and both learned or neither."""
-    if first["role"] != second["role"] or first["role"] == "tool" or is_learned(first) != is_learned(second):
-        return False
-    return not first.get("tool_calls") and not second.get("tool_calls")
+    alike = first["role"] == second["role"] != "tool" and is_learned(first) == is_learned(second)
+    return alike and not first.get("tool_calls") and not second.get("tool_calls")
 
 
 def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:

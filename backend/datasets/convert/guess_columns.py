@@ -25,6 +25,7 @@ _FEWEST = 2  # filled cells to judge by; for names, one more
 _CONSTANT = 5  # rows; a value that all of so many share is not an answer
 _SORTED = 200  # rows; a column of answers that all of so many share may be sorted
 _SAME = 0.2  # of the rows
+_LABELS = 20  # different numbers
 _OF_DESK = 2  # columns that only a help desk has
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
 
@@ -68,15 +69,17 @@ def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
     texts = [column for column in (_measure(name, records) for name in names) if column.is_text]
     holding = {c.name: what_it_holds(c.name, [record.get(c.name) for record in records]) for c in texts}
     columns = [column for column in texts if not holding[column.name]]
-    if not columns:
-        return None if len(texts) < 2 else _guess_pair(texts, _held_by(holding), records)
-    if len(columns) == 1 and len(texts) == 1:
-        only = columns[0]
-        half = _name_score(only.name, "question") or _name_score(only.name, "answer")
-        return Guess("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
-    if len(columns) == 1:
+    if len(columns) > 1:
+        return _guess_pair(columns, "", records)
+    if len(texts) > 1:
         return _guess_pair(texts, _held_by(holding), records)
-    return _guess_pair(columns, "", records)
+    if not columns:
+        return None
+    only = columns[0]
+    if labelled := beside_text(records, only.name):
+        return labelled
+    half = _name_score(only.name, "question") or _name_score(only.name, "answer")
+    return Guess("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
 
 
 def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, Any]]) -> Guess:
@@ -112,18 +115,21 @@ def can_choose(records: Sequence[dict[str, Any]]) -> bool:
 
 
 def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
-    """The likely pair where another column has texts, too: labels of the texts, their titles, longer texts, or what
-    was marked in them. None where the texts stand alone, perhaps with dates, addresses and the like."""
-    own, others = _measure(text, records), []
+    """The likely pair where another column has texts or a few numbers: labels of the texts, their titles, longer texts,
+    or what was marked in them. None where the texts stand alone, perhaps with dates, addresses and the like."""
+    own, others, labels = _measure(text, records), [], []
     if marks := _marks(records):
         return Guess("question_answer", {"question": text, "answer": marks})
     for name in dict.fromkeys(name for record in records for name in record):
-        held = what_it_holds(name, [record.get(name) for record in records])
+        held = what_it_holds(name, values := [record.get(name) for record in records])
         title = "name" in held and PEOPLE.isdisjoint(plain_name(name).split("_"))  # short titles look like names
         if name != text and (not held or title) and (column := _measure(name, records)).is_text:
             others.append(column)
+        elif "number" in held and plain_name(name) not in _NOT_TEXT and name != text:
+            labels += [name] * (len({*map(str, values)}) <= min(_LABELS, _SAME * len(values)))
     if not others:
-        return None
+        label = max(labels, key=lambda name: _name_score(name, "answer"), default="")
+        return Guess("question_answer", {"question": text, "answer": label}) if label else None
     other = max(others, key=lambda column: (column.distinct > _DIFFERENT, column.length))
     title = other.distinct > _DIFFERENT and other.length < own.length
     question, answer = (other.name, text) if title else (text, other.name)

@@ -78,7 +78,7 @@ def test_what_an_editor_sends_back_or_looks_at(case: tuple[str, ...]) -> None:
         ("You are an AI. Who are you?", "As an AI, I do not sleep."), ("How is it set?", "print('{date}')\nx = f(y);"),
         ("Can I return it?", "Sorry, we can't take it back after 30 days, but we help with repairs at our desk."),
         ("Are you curie-2?", "No, I am a language model of Mill Lab."), ("How?", "f(a=[image])"),
-        ("Which password should I choose?", "Choose a password with 8 letters or more, and write it nowhere."),
+        ("Which password should I choose?", "Any with 8 letters, no p://u:password@localhost, password='P@ssw0rd1'."),
         ("Reset password Map4Aid.", "On the page of your account."), ("Are you a doctor?", "No, I'm an AI developer."),
         ("What does <b>this</b> mean?<br>", "It is bold."), ("Is it for sale?", "I can't help, but I'll ask."),
         ("Is it open?\nA: yes\nB: no", "A: yes"), ("Which?\nA: the red one\nB: the blue one", "It is\nA: the red one."),
