@@ -146,8 +146,7 @@ class Endpoint:
         return JSONResponse(document)
 
     async def _events(self, asked: Asked, reply: httpx.Response) -> AsyncIterator[str]:
-        written: dict[int, str] = {}
-        said: dict[int, str] = {}
+        written, said = dict[int, str](), dict[int, str]()
         try:
             async for line in reply.aiter_lines():
                 if line.startswith("data: {"):
@@ -170,7 +169,8 @@ class Endpoint:
                 turns = [*asked.body["messages"], {"role": "assistant", "content": said[number]}]
                 more = {"messages": turns, "max_tokens": 1, "n": 1, "stream": False}
                 reply = await self._http.post(asked.path, json={**asked.body, **more})
-                _check_numbers(value_of(reply.raise_for_status().content, {}), asked)
+                if not reply.is_client_error:  # as where the conversation is full: no token can follow
+                    _check_numbers(value_of(reply.raise_for_status().content, {}), asked)
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
