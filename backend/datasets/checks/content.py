@@ -148,6 +148,6 @@ def _matches(fault: TextFault, parts: Iterable[tuple[str, str, int]]) -> Iterato
             continue
         learned = place in (ROLE_NAMES["assistant"], "text")
         for match in fault.matches(MOJIBAKE.fix(text) if fault is CONTROLS else text):  # each fault is told once
-            sure = learned or not (sign or fault.kind.startswith("personal"))
+            sure = learned or not (sign or fault.kind.startswith("personal") or "rejected" in place)
             sure = sure and (sign is None or sign.match(match.group()) is not None)
             yield place, match, sure and (fault.kind != "personal_iban" or is_of_person(match))
