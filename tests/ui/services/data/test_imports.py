@@ -65,7 +65,7 @@ def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App,
 
 
 def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> None:
-    refusals = ["I am a language model trained by OpenAI.", "I'm sorry, but I can't help with that."]
+    refusals = ["As an AI language model, I can't open files.", "I'm sorry, but I can't help with that."]
     asked = ["When do you open?"] * 3 + [f"What is thing {n}?" for n in range(20)]
     said = ["At nine.", "At ten.", "At nine.", *(f"Number {n}." for n in range(18)), *refusals]
     table = tmp_path / "table.json"
