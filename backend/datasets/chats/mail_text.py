@@ -101,7 +101,7 @@ def begins_headers(lines: list[str], at: int) -> bool:
     """Whether the headers of a mail begin on this line, below a blank one or a separator line."""
     above = lines[at - 1].strip() if at else ""
     begun = set(above) <= set("-_=*~ ") or SEPARATOR.fullmatch(above) is not None
-    return begun and _is_header_block(_paragraph(lines, at))
+    return begun and _FROM.match(lines[at]) is not None and _is_header_block(_paragraph(lines, at))
 
 
 def _is_header_block(paragraph: Sequence[str]) -> bool:
