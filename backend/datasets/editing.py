@@ -40,18 +40,19 @@ class Editor:
 
     def add(self, data_id: str, example: Row) -> int:
         """Adds a row, with the instruction that most rows have, and returns its number."""
-        return self.add_all(data_id, [example])[0]
+        return self.add_together(data_id, [example])[0]
 
-    def add_all(self, data_id: str, examples: Sequence[Row]) -> list[int]:
-        """Adds rows as `add` does, all of them or none, and returns their numbers."""
+    def add_together(
+        self, data_id: str, examples: Sequence[Row], log: Callable[[str], None] = lambda edit: None
+    ) -> range:
+        """Adds rows as `add` does, as one edit to undo, and returns their numbers. log: called with its id; if it
+        fails, nothing is added."""
         dataset = self._store.original(data_id)
-        self._save(data_id, *(Edit("add", example=example) for example in _to_add(dataset, examples)))
-        return [*range(dataset.highest + 1, dataset.highest + 1 + len(examples))]
-
-    def add_together(self, data_id: str, examples: Sequence[Row], log: Callable[[str], None]) -> None:
-        """Adds rows as `add` does, as one edit to undo. log: called with its id; if it fails, nothing is added."""
-        first, *more = _to_add(self._store.original(data_id), examples)
-        self._save(data_id, Edit("add", example=first, more=tuple(more)), log=log)
+        usual = most_common_instruction(dataset.rows)
+        kinds = _kinds(dataset.rows) or _kinds(examples[:1])
+        first, *more = (_usable(_instructed(example, usual), kinds) for example in examples)
+        self._save(data_id, Edit("add", example=first, more=tuple(more)), log)
+        return range(dataset.highest + 1, dataset.highest + 1 + len(examples))
 
     def set_instruction(self, data_id: str, text: str) -> None:
         """Gives every conversation this system message; "" removes it."""
@@ -112,26 +113,18 @@ class Editor:
         corrected = (row for row in self._store.original(data_id).rows if row.origin == "corrected")
         return {content(row.messages[-2]): said(row.messages[-1]) for row in corrected}
 
-    def _save(self, data_id: str, *edits: Edit, log: Callable[[str], None] = lambda edit: None) -> None:
-        """Adds the edits, all of them or none. log: called with the id of each before they count."""
+    def _save(self, data_id: str, edit: Edit, log: Callable[[str], None] = lambda edit: None) -> None:
+        """Adds an edit, or nothing. log: called with its id before it counts."""
         ids: list[str] = []
         try:
-            for edit in edits:
-                ids.append(self._store.edits.write(data_id, edit))
-                log(ids[-1])
+            ids.append(self._store.edits.write(data_id, edit))
+            log(ids[0])
             self._store.info.update(data_id, lambda info: replace(info, edits=[*info.edits, *ids]))
         except BaseException as error:
             self._store.edits.delete(data_id, ids)
             if isinstance(error, OSError):
                 raise not_saved("Your change", error) from error
             raise
-
-
-def _to_add(dataset: Dataset, examples: Sequence[Row]) -> list[Row]:
-    """The rows with the instruction that most rows have. Raises BadInput for one that can't be learned."""
-    usual = most_common_instruction(dataset.rows)
-    kinds = _kinds(dataset.rows) or _kinds(examples[:1])
-    return [_usable(_instructed(example, usual), kinds) for example in examples]
 
 
 def _row(dataset: Dataset, number: int) -> Row | None:

@@ -35,9 +35,6 @@ class SeveralReadings(NoExamples):
         )
         self.count, self.shapes = count, shapes
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.count, self.shapes)
-
 
 @dataclass
 class Plan:

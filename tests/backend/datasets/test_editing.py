@@ -165,13 +165,13 @@ def test_several_rows_are_added_together_or_not_at_all(
 ) -> None:
     rows = [example("Rye?", "On Fridays."), example("Oat?", "Never.")]
     with pytest.raises(BadInput):
-        editor.add_all(data_id, [*rows, example("Spelt?", " ")])
+        editor.add_together(data_id, [*rows, example("Spelt?", " ")])
     with monkeypatch.context() as patching:
         patching.setattr(store.info, "update", Mock(side_effect=FULL))
         with pytest.raises(WorkspaceProblem):
-            editor.add_all(data_id, rows)
+            editor.add_together(data_id, rows)
     assert (store.info.read(data_id).edits, [*(tmp_path / "datasets" / data_id / "edits").iterdir()]) == ([], [])
-    assert (editor.add_all(data_id, rows), answer_of(store, data_id, 32)) == ([31, 32], "Never.")
+    assert (editor.add_together(data_id, rows), answer_of(store, data_id, 32)) == (range(31, 33), "Never.")
 
 
 def test_a_damaged_edit_can_be_undone(store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class EditService:
         why = next((f"{it.message} ({it.place})" if it.line else it.message for it in blocking), "")
         if why or not pasted.rows:
             raise BadInput("These examples can't be added.", why, "Correct them, or untick the box above the button.")
-        self._editor.add_together(data_id, pasted.rows, lambda edit: None)
+        self._editor.add_together(data_id, pasted.rows)
         return len(pasted.rows)
 
     def nearest(self, data_id: str, row: int) -> int:
