@@ -20,6 +20,7 @@ from backend.gc_pause import without_gc
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.reading import Cancelled
 from backend.records.rows import Dataset, Problem, Row
+from backend.text.normalize import Groups
 from backend.tokens.token_counts import TokenCounter
 
 _SLICE = 512  # rows checked between two looks at `cancelled`
@@ -72,15 +73,15 @@ def check(
         problems += token_checks.find(good, counter, totals)
         if len(fitting := without_errors(good, problems)) < len(good):
             good, repeated = fitting, duplicates.find(fitting)
-    exact, near = repeated.exact_count, repeated.near_count
+    exact, all_copies = (sum(len(group) - 1 for group in groups) for groups in (repeated.exact, repeated.copies))
     groups = [[good[i].row for i in group] for group in repeated.copies]
-    duplicate_rows = DuplicateRows(exact, near, len(good) - exact - near, groups)
+    duplicate_rows = DuplicateRows(exact, all_copies - exact, len(good) - all_copies, groups)
     pieces = totals.pieces if totals and totals.documents else 0
     problems += dataset_checks.find(good, model_languages, duplicate_rows.distinct, pieces)
     if duplicate_rows.mostly:
         problems.append(problem(None, "mostly_repeats", duplicate_rows.sentence))
     problems += duplicates.problems(good, repeated)
-    parts, leaks = _split(good, repeated, validation)
+    parts, together, leaks = _split(good, repeated, validation)
     problems += leaks
     problems.sort(key=lambda p: (p.row > 0, p.file, p.line, p.row))
     tick(1.0)
@@ -93,6 +94,7 @@ def check(
         split=SplitRows(len(parts.train), parts.set_aside, len(parts.leaked), parts.sentence, len(parts.judging)),
         tokens=totals,
         validation=validation.report if validation else None,
+        together=together if len(good) == len(rows) else None,
     )
 
 
@@ -125,9 +127,11 @@ def without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row
     return [row for row in rows if row.row not in bad]
 
 
-def _split(rows: list[Row], repeated: Duplicates, validation: ValidationFile | None) -> tuple[Split, list[Problem]]:
+def _split(
+    rows: list[Row], repeated: Duplicates, validation: ValidationFile | None
+) -> tuple[Split, Groups, list[Problem]]:
     if validation is None:
-        return split(rows, together=repeated.together), []
+        return split(rows, together=repeated.together), repeated.together, []
     everything = [*rows, *validation.rows]
     groups = duplicates.find(everything)
     parts = split_with(rows, validation.rows, groups.together)
@@ -135,7 +139,7 @@ def _split(rows: list[Row], repeated: Duplicates, validation: ValidationFile | N
     if lines := sorted({p.line for p in report.problems if p.severity == "error"}):
         message = f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used"
         problems.insert(0, problem(None, "test_rows_left_out", f"{message}: lines {numbered(lines)}."))
-    return parts, problems
+    return parts, groups.together, problems
 
 
 def _leaks(rows: Sequence[Row], duplicates: Duplicates, leaked: Mapping[int, int], first: int) -> Iterator[Problem]:

@@ -75,7 +75,8 @@ class CheckedDataset:
 
     @cached_property
     def _together(self) -> list[list[int]]:
-        return duplicates.find(self.rows).together
+        groups = self.fixed_report.together  # which takes seconds with a large file
+        return duplicates.find(self.rows).together if groups is None else groups
 
     @property
     def longest(self) -> int:

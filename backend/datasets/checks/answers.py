@@ -41,12 +41,13 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that repeat one sentence five times or more, and last answers of the same few words."""
     for row in rows:
-        repeat = next(filter(None, map(repeated, answers(row))), None)
-        asked = f"{instruction(row)}\n{question(row)}"  # for a song, or to say it many times
-        if repeat and not asks_for("repetition", asked):
+        repeat, answer = next(filter(None, map(repeated, answers(row))), None), last_answer(row).strip()
+        if not (repeat or _repeats_words(answer)) or asks_for("repetition", f"{instruction(row)}\n{question(row)}"):
+            continue  # they may ask for a song, or to say it many times
+        if repeat:
             message = f"The answer repeats one sentence {repeat[1]} times; the model would learn to do so."
             yield problem(row, "repetition", message, excerpt(repeat[0]))
-        elif not repeat and _repeats_words(answer := last_answer(row).strip()) and not asks_for("repetition", asked):
+        else:
             yield problem(row, "repeated_words", quote=excerpt(answer))
 
 

@@ -130,7 +130,8 @@ def _in_row(row: Row, parts: list[str], flags: list[int], faults: Sequence[TextF
     roles = (str(message["role"]) for message in row.messages)
     rejected = ["bad answer (rejected)"] * len(row.rejected or ())
     places = ["text"] if row.text is not None else [*(ROLE_NAMES.get(role, role) for role in roles), *rejected]
-    for fault in faults:
+    classes_of_row = reduce(or_, flags)
+    for fault in (fault for fault in faults if fault.needs & classes_of_row):
         matches = _matches(fault, zip(places, parts, flags, strict=True))
         if (first := next(matches, None)) is None or asks_for(fault.kind, question(row)):
             continue

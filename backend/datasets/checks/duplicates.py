@@ -41,16 +41,6 @@ class Duplicates:
     groups: Groups = field(default_factory=list)
     together: Groups = field(default_factory=list)
 
-    @property
-    def exact_count(self) -> int:
-        """Rows to remove so that one of each exact group is left."""
-        return sum(len(group) - 1 for group in self.exact)
-
-    @property
-    def near_count(self) -> int:
-        """Further rows to remove so that one of each group of copies is left."""
-        return sum(len(group) - 1 for group in self.copies) - self.exact_count
-
 
 def find(rows: Sequence[Row]) -> Duplicates:
     """The duplicates among `rows`."""

@@ -21,7 +21,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, permutations
+from itertools import chain, filterfalse, islice, pairwise, permutations
 from zlib import crc32
 
 import numpy as np
@@ -35,6 +35,7 @@ THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
 BOILERPLATE = 0.15  # of the texts, and more than MIN_BOILERPLATE of them
 MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
+_BLOCK = 1 << 14  # texts
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
 _TELLING = 3  # words that tell what a text is about; with fewer, all of its words count
@@ -51,17 +52,19 @@ _DENIED, _WITH_DENIAL = any_of(WORD_LISTS["denied"]), any_of(WORD_LISTS["with_de
 _CLAUSE_ENDS = re.compile(r"[.,;:!?—–(\n。、，！？；：]")
 
 Hashes = npt.NDArray[np.uint64]
+Positions = npt.NDArray[np.int64]
 
 
 def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
-    numbers, shingles = [], []
-    for text in texts:  # one by one: the words of all of them would take as much memory as the file
-        words = _words(text)
-        numbers.append(hash(_details(text, words)))
-        shingles.append(_shingles(words))
-    sets = _rarest_first(shingles)
-    candidates = ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j])
+    numbers, blocks, texts = list[int](), list[tuple[Hashes, Positions]](), iter(texts)
+    while block := list(islice(texts, _BLOCK)):  # the words of all of them would take as much memory as the file
+        words = list(map(_words, block))
+        numbers += [hash(_details(text, own)) for text, own in zip(block, words, strict=True)]
+        blocks.append(_shingles(words))
+    members, bounds = _rarest_first(blocks, len(numbers))
+    sets = [members[start:end] for start, end in pairwise(bounds.tolist())]
+    candidates = ((i, j) for i, j in _candidates(members, bounds) if numbers[i] == numbers[j])
     similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= THRESHOLD]
     return list(_without_forms(similar, sets))
 
@@ -72,7 +75,8 @@ def gist(text: str) -> frozenset[str]:
     words = _words(_CONTRACTED.sub(" not", text))
     telling = [word for word in words if word not in FUNCTION_WORDS]
     counts = Counter([*(telling if len(telling) >= _TELLING else words), *_QUOTED_CODE.findall(text)])
-    return frozenset(word + "×" * again for word, times in counts.items() for again in range(times))
+    again = (word + "×" * time for word, times in counts.items() if times > 1 for time in range(1, times))
+    return frozenset(chain(counts, again))
 
 
 def only_numbers_differ(one: str, other: str) -> bool:
@@ -114,7 +118,7 @@ def same_details(one: str, other: str) -> bool:
 def _details(text: str, words: Sequence[str]) -> tuple[str, ...]:
     """Numbers, and names in mid-sentence; in Japanese, the words of Chinese characters or katakana tell texts apart."""
     names = set(_JAPANESE_WORD.findall(text) if _HIRAGANA.search(text) else _NAME.findall(text))
-    return (*sorted(filter(_NUMBER.search, words)), "", *sorted(names))
+    return (*sorted(filter(_NUMBER.search, filterfalse(str.isalpha, words))), "", *sorted(names))
 
 
 def _words(text: str) -> list[str]:
@@ -123,12 +127,17 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(compatible(text).casefold())
 
 
-def _shingles(tokens: Sequence[str]) -> Hashes:
-    """The distinct hashes of each word with the next one; the last word is paired with nothing. Not Python's own
-    hash, which differs between processes: a split must come out the same in each."""
-    codes = np.array(list(map(_code, tokens)), np.uint64)
-    following = np.append(codes[1:], np.zeros(min(1, len(codes)), np.uint64))
-    return np.unique(codes * _FACTORS[0] + following * _FACTORS[1])
+def _shingles(texts: Sequence[Sequence[str]]) -> tuple[Hashes, Positions]:
+    """The distinct hashes of each word with the next one, or with nothing, by text and rising; and how many each text
+    has. Not Python's own hash, which differs between processes: a split must come out the same in each."""
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    ends, codes = np.cumsum(sizes), np.fromiter(map(_code, chain.from_iterable(texts)), np.uint64)
+    following = np.append(codes, np.zeros(1, np.uint64))[1:]
+    following[ends[ends > 0] - 1] = 0
+    hashes, owners = codes * _FACTORS[0] + following * _FACTORS[1], np.repeat(np.arange(len(sizes)), sizes)
+    hashes = hashes[np.lexsort((hashes, owners))]
+    repeated = np.append(False, (hashes[1:] == hashes[:-1]) & (owners[1:] == owners[:-1]))[: len(hashes)]
+    return hashes[~repeated], np.bincount(owners[~repeated], minlength=len(sizes))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -140,33 +149,34 @@ def _buckets(members: Hashes) -> npt.NDArray[np.int64]:
     return (members >> np.uint64(64 - _BUCKET_BITS)).astype(np.int64)
 
 
-def _rarest_first(sets: list[Hashes]) -> list[Hashes]:
-    """The sets without boilerplate, each sorted from its rarest to its most common shingle. They replace those in
-    `sets`, which together take as much memory as the file."""
+def _rarest_first(blocks: list[tuple[Hashes, Positions]], texts: int) -> tuple[Hashes, Positions]:
+    """The sets without boilerplate, each sorted from its rarest to its most common shingle, in one array, and where
+    each starts, and the last one ends. They replace those in `blocks`, which take as much memory as the file."""
     counts = np.zeros(1 << _BUCKET_BITS, np.int32)
-    for members in sets:
-        counts[_buckets(members)] += 1
-    boilerplate = max(MIN_BOILERPLATE, int(BOILERPLATE * len(sets)))
-    for position, members in enumerate(sets):
-        common = counts[_buckets(members)]
+    for members, _ in blocks:
+        np.add.at(counts, _buckets(members), 1)
+    boilerplate = max(MIN_BOILERPLATE, int(BOILERPLATE * texts))
+    for position, (members, sizes) in enumerate(blocks):
+        owners, common = np.repeat(np.arange(len(sizes)), sizes), counts[_buckets(members)]
         content = common <= boilerplate
-        if content.any():
-            members, common = members[content], common[content]
-        sets[position] = members[np.argsort(common, kind="stable")]
-    return sets
+        content |= np.bincount(owners, content, len(sizes))[owners] == 0
+        members, owners, common = members[content], owners[content], common[content]
+        blocks[position] = members[np.lexsort((common, owners))], np.bincount(owners, minlength=len(sizes))
+    sizes = np.concatenate([np.zeros(1, np.int64), *(sizes for _, sizes in blocks)])
+    return np.concatenate([np.empty(0, np.uint64), *(members for members, _ in blocks)]), np.cumsum(sizes)
 
 
-def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
+def _candidates(members: Hashes, bounds: Positions) -> Iterator[tuple[int, int]]:
     """Pairs of texts that share two of their rarest shingles (one, if a text has only one)."""
-    prefixes = [members[: len(members) - int(np.ceil(THRESHOLD * len(members))) + 2] for members in sets]
-    if not any(map(len, prefixes)):
-        return
-    owners = np.repeat(np.arange(len(sets)), list(map(len, prefixes)))
-    shared = np.concatenate(prefixes)
+    sizes = np.diff(bounds)
+    prefixes = np.minimum(sizes, sizes - np.ceil(THRESHOLD * sizes).astype(np.int64) + 2)
+    owners = np.repeat(np.arange(len(sizes)), prefixes)
+    skipped = bounds[:-1] - np.cumsum(prefixes) + prefixes  # shingles before a text's that are in no prefix
+    shared = members[np.arange(len(owners)) + skipped[owners]]
     order = np.argsort(shared, kind="stable")
     shared, owners = shared[order], owners[order]
     candidates: list[npt.NDArray[np.int64]] = []
-    budget = _MAX_SHARED * len(sets) + 100_000
+    budget = _MAX_SHARED * len(sizes) + 100_000
     for distance in range(1, len(shared)):  # equal shingles are neighbors now, so are the texts that share them
         same = np.flatnonzero(shared[distance:] == shared[:-distance])
         if not len(same) or budget < 0:
@@ -177,9 +187,8 @@ def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
         pairs = np.concatenate(candidates)
         candidates.clear()  # there may be many millions
         pairs.sort()
-        single = np.fromiter((len(members) == 1 for members in sets), np.bool_, len(sets))
         shared_twice = pairs[1:][pairs[1:] == pairs[:-1]]
-        for pair in np.union1d(shared_twice, pairs[single[pairs >> 32]]).tolist():
+        for pair in np.union1d(shared_twice, pairs[sizes[pairs >> 32] == 1]).tolist():
             yield pair >> 32, pair & 0xFFFFFFFF
 
 

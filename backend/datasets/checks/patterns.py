@@ -27,10 +27,9 @@ DIGIT = 8
 INVISIBLE_BYTES = 16  # first bytes of the invisible characters
 LATIN = 32  # 0xC2, 0xC3: UTF-8 read as Latin-1
 DASH = 64  # - or _ (in keys)
-_CAPITAL = 128  # the first letter of one of _WORDS
 
 WORDS = 256  # no byte: one of these words
-_WORDS = (b"TODO", b"Lorem ipsum", b"?? ?")
+_WORDS = re.compile(rb"TODO|Lorem ipsum|\?\? \?")
 ENDING = 512  # the last byte is one of these
 _ENDINGS = b"#>DP \n\t"
 _MEMBERS: dict[int, Container[int]] = {
@@ -41,7 +40,6 @@ _MEMBERS: dict[int, Container[int]] = {
     INVISIBLE_BYTES: {0xC2, 0xCD, 0xD8, 0xE1, 0xE2, 0xEF, 0xF3},
     LATIN: {0xC2, 0xC3},
     DASH: b"-_",
-    _CAPITAL: {word[0] for word in _WORDS},
 }
 _TABLE = bytes(sum(flag for flag, members in _MEMBERS.items() if byte in members) for byte in range(256))
 _SENTENCES: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
@@ -59,6 +57,7 @@ def pattern(name: str) -> re.Pattern[str]:
 
 
 CODE = pattern("code")
+_NEEDED: dict[str, list[str]] = WORD_LISTS["needed"]  # several times as quick to find as what a pattern looks for
 _ASKED = {kind: any_of(patterns) for kind, patterns in WORD_LISTS["asked"].items()}
 
 
@@ -69,9 +68,10 @@ def asks_for(kind: str, question: str) -> bool:
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None if it
-    is no fault. drops: only removing the example helps. whole: fixes a text that has the fault as a whole.
-    answers_only: elsewhere it is no fault. at_least: examples that have it; in fewer it is no fault."""
+    """needs: classes of which a text must have one; where the table lists words of its kind, it also has one of those,
+    in whatever case. pattern: finds candidates. replacement: for a match, None if it is no fault. drops: only removing
+    the example helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it is no fault.
+    at_least: examples that have it; in fewer it is no fault."""
 
     kind: str
     needs: int
@@ -93,7 +93,9 @@ class TextFault:
 
     def matches(self, text: str) -> Iterator[re.Match[str]]:
         """All faults in `text`."""
-        return (match for match in self.pattern.finditer(text) if self.replacement(match) is not None)
+        small, words = text.lower(), _NEEDED.get(self.kind, ("",))
+        found = self.pattern.finditer(text) if any(map(small.__contains__, words)) else ()
+        return (match for match in found if self.replacement(match) is not None)
 
     def fix(self, text: str) -> str:
         """`text` without this fault. Repeated, because removing one fault can create another."""
@@ -120,13 +122,9 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     joined = b"\n".join(encoded) + b"\n"
     flags = np.frombuffer(joined.translate(_TABLE), np.uint8)
     per_text = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
-    data = np.frombuffer(joined, np.uint8)
-    capitals = np.flatnonzero(flags >= _CAPITAL)
-    for word in _WORDS:
-        at = capitals[capitals <= len(data) - len(word)]
-        for number, byte in enumerate(word):
-            at = at[data[at + number] == byte]
-        per_text[np.searchsorted(starts, at, "right") - 1] |= WORDS
-    last = data[starts + lengths - 2]  # of an empty text, what is before it: at most one more to look at
+    found = [match.start() for match in _WORDS.finditer(joined)]
+    per_text[np.searchsorted(starts, found, "right") - 1] |= WORDS
+    # of an empty text, what is before it: at most one more to look at
+    last = np.frombuffer(joined, np.uint8)[starts + lengths - 2]
     per_text[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING
     return per_text

@@ -10,6 +10,7 @@ from backend.datasets.checks.patterns import WORD_LISTS
 from backend.datasets.checks.tokens import TokenTotals
 from backend.records.rows import Problem, Row, Source
 from backend.text.excerpt import excerpt
+from backend.text.normalize import Groups
 
 FIELDS: dict[str, str] = WORD_LISTS["fields"]  # what a field is, where its name is a programmer's
 _LISTED = 8  # lines of what is not used
@@ -71,7 +72,8 @@ class ValidationFile:
 @dataclass(frozen=True, slots=True)
 class Report:
     """rows: in the file. usable: without an error. problems: by row, those of the file as a whole (row 0) first.
-    tokens: None when no model is chosen. validation: the report on the validation file."""
+    tokens: None when no model is chosen. validation: the report on the validation file. together: the rows that stay on
+    one side of a split, as positions in all rows and those of the validation file; None where some can't be used."""
 
     source: Source
     rows: int
@@ -81,6 +83,7 @@ class Report:
     split: SplitRows
     tokens: TokenTotals | None = None
     validation: Report | None = None
+    together: Groups | None = None
 
     def counts(self, *, notes: bool = False) -> dict[str, int]:
         """The number of problems of each kind, most frequent first. notes: of what is only worth a look."""

@@ -60,11 +60,11 @@ def test_small_edits_are_found_and_other_rows_are_not() -> None:
         rows.append(chat(41 + i, *[(m["role"], m["content"]) for m in rows[i].messages[:2]], ("assistant", text)))
     found = find(rows)
     assert found.groups == [[i, 40 + i] for i in range(4)]
-    assert (found.exact_count, found.near_count) == (1, 0)
+    assert found.exact == found.copies == [[3, 43]]
     said = {p.row: p.message for p in check(dataset(rows)).problems if p.severity == "note"}
     assert ({41, 42, 43} <= {*said}, "“please”" in said[43]) == (True, True)
     rows.append(chat(45, *[(m["role"], m["content"].replace(" the ", " - the ")) for m in rows[9].messages]))
-    assert (find(rows).near_count, check(dataset(rows)).counts()["near_duplicate"]) == (1, 1)
+    assert (find(rows).copies, check(dataset(rows)).counts()["near_duplicate"]) == ([[3, 43], [9, 44]], 1)
 
 
 def test_different_rows_are_no_duplicates() -> None:
