@@ -31,15 +31,7 @@ _LANGUAGES_OF = {word: [code for code, own in _COMMON.items() if word in own] fo
 _LANGUAGES_OF = {word: codes for word, codes in _LANGUAGES_OF.items() if len(word) > 1}  # one letter tells nothing
 
 # A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
-_Letters = tuple[str, re.Pattern[str], re.Pattern[str] | None]
-_SCRIPTS: list[tuple[re.Pattern[str], str | None, list[_Letters]]] = [
-    (
-        re.compile(script),
-        usual,
-        [(code, re.compile(own), foreign and re.compile(foreign)) for code, own, foreign in rare],
-    )
-    for script, usual, rare in _WORDS["scripts"]
-]
+_SCRIPTS: list[tuple[str, str | None, list[tuple[str, str, str | None]]]] = _WORDS["scripts"]
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
 _WORD = re.compile(r"[^\W\d_]+")
@@ -83,12 +75,12 @@ def is_another(text: str, usual: str) -> str | None:
 def _by_script(text: str) -> str | None:
     letters = sum(map(str.isalpha, text))
     for script, usual, rare in _SCRIPTS:
-        own = len(script.findall(text))
+        own = len(re.findall(script, text))
         if own < 2 or own < _OF_TEXT * letters:
             continue
         for code, own_letters, foreign in rare:
-            count = len(own_letters.findall(text))
-            if count and (foreign is None or len(foreign.findall(text)) <= _BESIDE * count):
+            count = len(re.findall(own_letters, text))
+            if count and (foreign is None or len(re.findall(foreign, text)) <= _BESIDE * count):
                 return code
         return usual
     return None

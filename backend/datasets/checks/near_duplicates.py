@@ -64,8 +64,11 @@ def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
         blocks.append(_shingles(words))
     members, bounds = _rarest_first(blocks, len(numbers))
     sets = [members[start:end] for start, end in pairwise(bounds.tolist())]
-    candidates = ((i, j) for i, j in _candidates(members, bounds) if numbers[i] == numbers[j])
-    similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= THRESHOLD]
+    similar = []
+    for i, j in ((i, j) for i, j in _candidates(members, bounds) if numbers[i] == numbers[j]):
+        both = len(set(sets[i].tolist()).intersection(sets[j].tolist()))
+        if both >= THRESHOLD * (len(sets[i]) + len(sets[j]) - both):
+            similar.append((i, j))
     return list(_without_forms(similar, sets))
 
 
@@ -190,12 +193,6 @@ def _candidates(members: Hashes, bounds: Positions) -> Iterator[tuple[int, int]]
         shared_twice = pairs[1:][pairs[1:] == pairs[:-1]]
         for pair in np.union1d(shared_twice, pairs[sizes[pairs >> 32] == 1]).tolist():
             yield pair >> 32, pair & 0xFFFFFFFF
-
-
-def _similarity(first: Hashes, second: Hashes) -> float:
-    """The Jaccard similarity of two sets, 0 for empty ones."""
-    both = len(set(first.tolist()).intersection(second.tolist()))
-    return both / max(1, len(first) + len(second) - both)
 
 
 def _without_forms(pairs: Sequence[tuple[int, int]], sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:

@@ -85,7 +85,7 @@ def test_what_an_editor_sends_back_or_looks_at(case: tuple[str, ...]) -> None:
         ("Where are you?", "On Mill Street, opposite the town hall, from 9 to 5."), ("Call?", "/hotels/{{Id}}?n={{N}}"),
         ("When does it open?", "Answer the bell, please: we open at nine, and we close at five."),
         ("Is it open?", "**Result:** It is open.\n\n**Answer:** Until six, on all days but Monday."),
-        ("May I pass?", "I can't help you, said the guard, and closed the gate."),
+        ("May I pass?", "I can't help you, said the guard, and closed the gate."), ("As YAML:", "user: Ann\nid: 9"),
         ("Write the lyrics of a song.", "Come with me tonight, my love.\n" * 6), ("Say it ten times.", "heart " * 10),
         ("Do you have a favorite subject?", "As an AI, I do not have favorites."), ("Evening", "Evening!"),
         ("Write an ad for: un servicio para tener más seguidores reales en la red",
