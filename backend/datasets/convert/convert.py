@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import as_json, from_json, messages_from, system_text
+from backend.datasets.convert.shapes import RIGHT, plain_name
 from backend.datasets.convert.tool_calls import tools_from
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import Message, Row
@@ -49,7 +50,14 @@ class _Fields:
         if isinstance(value, (int, float)):
             return str(value)
         if field in _ANSWERS and isinstance(value, list) and value and all(isinstance(text, str) for text in value):
-            if _are_steps(value) and not _SEVERAL.fullmatch(self._mapping[field]):
+            beside = (cell for name, cell in self._record.items() if not RIGHT.isdisjoint(plain_name(name).split("_")))
+            if any(len(str(cell)) == 1 for cell in beside):  # the number or the letter of the right one
+                what = f"The {self.shown(field)} lists options, of which another column says the right one."
+                fix = "Write the right one as the answer, and leave out the others."
+                raise RowFault("content_not_text", what, fix, excerpt(str(value)))
+            marks = [match and (match[1] or "-") for match in map(_STEP.fullmatch, value)]  # of steps, from 1 on
+            steps = len(value) > 1 and (set(marks) == {"-"} or marks == [str(n) for n in range(1, len(value) + 1)])
+            if steps and not _SEVERAL.fullmatch(self._mapping[field]):
                 self.plan.others += [("division between steps, now one answer", text) for text in value[1:]]
                 return "\n".join(value)
             self.plan.others += [("other answer", text) for text in dict.fromkeys(value) if text != value[0]]
@@ -67,12 +75,6 @@ class _Fields:
     def messages(self, field: str) -> list[Message]:
         """The conversation in a field. Raises RowFault."""
         return messages_from(self[field], self.plan.lenient, self.plan.unused_keys)
-
-
-def _are_steps(texts: list[str]) -> bool:
-    """Whether these are the steps of one answer, with bullets or numbers from 1, and no answers that would all do."""
-    marks = [match and (match[1] or "-") for match in map(_STEP.fullmatch, texts)]
-    return len(texts) > 1 and (set(marks) == {"-"} or marks == [str(n) for n in range(1, len(texts) + 1)])
 
 
 def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> Row:

@@ -72,7 +72,8 @@ def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
     if len(columns) > 1:
         return _guess_pair(columns, "", records)
     if len(texts) > 1:
-        return _guess_pair(texts, _held_by(holding), records)
+        others = [f"{excerpt(name, width=40)!r} holds {what}" for name, what in holding.items() if what]
+        return _guess_pair(texts, f"The column {'; '.join(others[:3])}.", records)
     if not columns:
         return None
     only = columns[0]
@@ -165,12 +166,6 @@ def rival(records: Sequence[dict[str, Any]], mapping: Mapping[str, str]) -> str:
 
 def _base_name(column: str) -> str:
     return re.sub(r"^(?:gold(?:en)?|correct|reference|expected|ideal|true)_|_?\d+$", "", plain_name(column))
-
-
-def _held_by(holding: dict[str, str]) -> str:
-    """A sentence on the columns that hold neither questions nor answers."""
-    parts = [f"{excerpt(name, width=40)!r} holds {what}" for name, what in holding.items() if what]
-    return f"The column {'; '.join(parts[:3])}."
 
 
 def _measure(name: str, records: Sequence[dict[str, Any]]) -> _Column:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
+from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.datasets.convert.shapes import NAMES, Columns, plain_name
 
 LOOKED_AT = 60  # rows
@@ -16,6 +17,7 @@ _FEW, _LABELLED = 3, 5  # rows; rows of one label
 _SHORT = 0.6  # of the median length
 _NAME = re.compile(r"\w+(?:[ _/-]\w+){0,2}")
 _ASKS = ("?", "？", "؟")
+_LANGUAGES = {name.casefold() for pair in LANGUAGE_NAMES.items() for name in pair}
 
 Row = tuple[int, list[str]]  # its number, and its cells
 
@@ -31,6 +33,7 @@ def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
     named = [cell for cell in cells if cell.strip()]
     words = {word for cell in named for word in (plain_name(cell), *plain_name(cell).split("_")) if len(word) > 1}
     usual = any(not words.isdisjoint(names) for names in NAMES.values())  # a cell is, or contains, such a name
+    usual |= sum(cell.strip().casefold() in _LANGUAGES for cell in named) > max(1, len(named) / 2)
     if (is_header(named) and (usual or _shorter(cells, data))) or _differs(cells, data):
         return first, first + 1
     return None, first

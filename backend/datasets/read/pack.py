@@ -12,7 +12,7 @@ from backend.datasets.read.source import require_file, too_large
 from backend.datasets.read.together import MOST_FILES
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
-from backend.files.listing import is_hidden
+from backend.files.listing import files_in, is_hidden
 from backend.records.reading import Limits
 from backend.records.units import MIB
 
@@ -54,7 +54,9 @@ def _files(paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         if not path.is_dir():
             require_file(path)
-        for name, file in _in_folder(path) if path.is_dir() else [(path.name, path)]:
+        found = ((file.relative_to(path).as_posix(), file) for file in files_in(path) if not file.is_symlink())
+        inside = [(name, file) for name, file in found if not is_hidden(name)] if path.is_dir() else [(path.name, path)]
+        for name, file in inside:
             name = name.encode("utf-8", "replace").decode()  # Linux allows names that are not UTF-8
             stem, dot, ending = name.rpartition(".")
             numbered = (f"{stem or name} ({number}){dot}{ending if stem else ''}" for number in count(2))
@@ -64,10 +66,3 @@ def _files(paths: Sequence[Path]) -> dict[str, Path]:
     if not files:
         raise BadInput(f"The folder {name_of(paths)} has no files.", "", "Choose another one.")
     return files
-
-
-def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not path.is_symlink() and not is_hidden(name):
-            yield name, path
