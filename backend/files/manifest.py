@@ -43,17 +43,18 @@ def read(folder: Path) -> Mapping[str, Any] | None:
         return None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _parsed(path: Path, _modified: int, _size: int) -> Mapping[str, Any] | None:
     """Pages ask for the same manifest many times a second."""
     manifest = loads(path.read_text("utf-8"))
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
 
 
-def holds(folder: Path, *, content: bool = False) -> bool:
-    """Whether every listed file exists in its full size; with `content`, also with the same SHA-256."""
+def holds(folder: Path, *, content: bool = False, **about: object) -> bool:
+    """Whether every listed file exists in its full size; with `content`, also with the same SHA-256. about: what the
+    manifest has to say besides."""
     manifest = read(folder)
-    if manifest is None:
+    if manifest is None or any(manifest.get(name) != value for name, value in about.items()):
         return False
     for name, listed in manifest["files"].items():
         path = folder / name

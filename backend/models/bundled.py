@@ -54,8 +54,7 @@ def folder(workspace: Workspace) -> Path:
 
 def is_ready(workspace: Workspace) -> bool:
     """Whether the model is unpacked, judging by file names and sizes; quick, imports nothing heavy."""
-    stored = manifest.read(folder(workspace))
-    return stored is not None and stored.get("version") == VERSION and manifest.holds(folder(workspace))
+    return manifest.holds(folder(workspace), version=VERSION)
 
 
 def gguf_file() -> Path:

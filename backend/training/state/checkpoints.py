@@ -65,8 +65,7 @@ def find(parent: Path, *, content: bool = True) -> Found:
 
 def is_valid(checkpoint: Path, *, content: bool) -> bool:
     """Whether the files match the manifest: their sizes, and with `content` their SHA-256."""
-    note = manifest.read(checkpoint)
-    return note is not None and note.get("step") == step_of(checkpoint) and manifest.holds(checkpoint, content=content)
+    return manifest.holds(checkpoint, content=content, step=step_of(checkpoint))
 
 
 @contextmanager
