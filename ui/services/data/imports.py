@@ -1,9 +1,9 @@
 """Imports and checks of datasets in the background, so that the page never waits for a file."""
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,18 @@ from ui.records.data import DatasetProgress
 PAGE_WAIT = 0.8  # seconds that the page waits for a small file before it shows progress
 _MAX_RETRIES = 16  # imports that can be retried with other read options
 
+Read = Callable[[BackgroundTask], object]
+
 
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
     require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
-    at_once: how many imports may run at the same time."""
+    at_once: how many imports may run at the same time. turn: held while one reads and checks."""
 
     def __init__(
-        self, store: DatasetStore, require: Callable[[int], None] = lambda rows: None, at_once: float = math.inf
+        self, store: DatasetStore, require: Callable[[int], None], at_once: float, turn: AbstractContextManager[object]
     ) -> None:
-        self.store, self._require, self._at_once = store, require, at_once
+        self.store, self._require, self._at_once, self._turn = store, require, at_once, turn
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
@@ -82,25 +84,19 @@ class DatasetImports:
         restore = partial(self.store.info.restore, data_id, before)
         self._import(data_id, before.name, model, partial(self.store.read_again, data_id, options), restore)
 
-    def _import(
-        self,
-        data_id: str,
-        name: str,
-        model: TargetModel | None,
-        read: Callable[[BackgroundTask], object],
-        undo: Callable[[], None],
-    ) -> None:
+    def _import(self, data_id: str, name: str, model: TargetModel | None, read: Read, undo: Callable[[], None]) -> None:
         """Starts to read and check a dataset in the background; `undo` takes back what was read where it can't be used.
         Raises NotInDemo when no more may run at the same time."""
 
         def work(task: BackgroundTask) -> None:
-            read(task)
-            try:
-                self._require(len(self.store.original(data_id).rows))
-                self.store.open(data_id, model, listener=task)
-            except BaseException:
-                undo()
-                raise
+            with self._turn:
+                read(task)
+                try:
+                    self._require(len(self.store.original(data_id).rows))
+                    self.store.open(data_id, model, listener=task)
+                except BaseException:
+                    undo()
+                    raise
 
         with self._starting:
             running = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
@@ -120,8 +116,7 @@ class DatasetImports:
 
     def cancel(self, data_id: str) -> None:
         """Cancels an import; nothing of it is stored."""
-        task = self._tasks.get(data_id)
-        if task is not None:
+        if task := self._tasks.get(data_id):
             task.cancel()
 
     # Checks

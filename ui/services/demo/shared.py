@@ -60,12 +60,14 @@ class ChatSeats:
 
 @dataclass(frozen=True)
 class Shared:
-    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours: the
+    """imports: held while a dataset is imported: many at once would leave little of the processor for the page.
+    require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours: the
     workspaces of all visitors at this one's address."""
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]
     queue: FairQueue
     seats: ChatSeats
+    imports: threading.Semaphore
     require_disk: Callable[[], None]
     neighbours: Callable[[], set[Path]]

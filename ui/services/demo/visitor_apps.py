@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _UPLOAD_AGE = 3600.0  # seconds after which an uploaded file is deleted
 PURGE = 60.0  # seconds between checks for expired visitors
+_IMPORTS = 2  # datasets that are imported at the same time; the others wait for their turn
 
 
 class VisitorApps:
@@ -35,7 +36,7 @@ class VisitorApps:
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
         self.visitors = Visitors(workspace.root / "visitors", policy.limits)
         self._queue = FairQueue(policy.limits.training)
-        self._seats = ChatSeats(policy.limits.chats)
+        self._seats, self._imports = ChatSeats(policy.limits.chats), threading.Semaphore(_IMPORTS)
         self._queue.add(self.base.runner)
         self._apps: dict[str, App] = {}
         self._lock = threading.RLock()
@@ -81,6 +82,7 @@ class VisitorApps:
                     self.base.advice.recommended,
                     self._queue,
                     self._seats,
+                    self._imports,
                     partial(self.visitors.require_disk, visitor),
                     partial(self.visitors.at_the_same_address, visitor),
                 )
@@ -103,7 +105,7 @@ class VisitorApps:
 
     def purge(self) -> None:
         """Deletes what expired visitors made, once their jobs have stopped."""
-        for visitor in self.visitors.expired():
+        for visitor in filter(self.visitors.is_expired, self.visitors.all()):
             try:
                 self._forget(visitor)
             except Exception:  # one damaged folder must not keep the others
@@ -120,12 +122,9 @@ class VisitorApps:
         for job in unfinished:
             if not job.stop_requested:
                 app.runner.stop(job.id)
-        if unfinished:
-            return  # deleted by a later purge, when they have stopped
         with self._lock:  # whoever comes back now finds either everything or a new folder
-            if not self.visitors.is_expired(visitor):
-                return
-            self._remove(visitor)
+            if not unfinished and self.visitors.is_expired(visitor):  # else a later purge deletes it
+                self._remove(visitor)
 
     def _remove(self, visitor: str, why: Loss | None = "expired") -> None:
         """Call it under the lock. The folder is deleted by the next purge."""
