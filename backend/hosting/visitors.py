@@ -131,10 +131,6 @@ class Visitors:
         with os.scandir(self.root) as inside:
             return [entry.name for entry in inside if entry.is_dir() and not entry.name.startswith(_LEAVING)]
 
-    def expired(self) -> list[str]:
-        """The visitors whose last visit was longer ago than their data is stored."""
-        return list(filter(self.is_expired, self.all()))
-
     def is_expired(self, visitor: str) -> bool:
         """Whether this visitor has a folder, and was last here longer ago than it is stored."""
         try:

@@ -3,14 +3,16 @@ request of gradio's that the page needs is listed here; all others are refused. 
 session names before gradio sees them, so that another visitor's session can't be named."""
 
 import json
+import math
 import re
 import threading
-import time
 from asyncio import sleep
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
@@ -36,13 +38,14 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
     r"|/login/?|/login/(huggingface|callback)|/logout|/login_check/?|/gradio_api/(startup-events|app_id|login_check|info)/?"
 )
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
-_EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int | None, "trigger_id": int | None, "session_hash": str}
+_EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int, "trigger_id": int | None, "session_hash": str}
 _FORM = 64 * 1024  # bytes of an upload around its file; each file also counts as so many
-_LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
+_LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
-_MINUTE, _BYTES_A_MINUTE = 60.0, 32 * MIB  # of the longer events and the uploads of one visitor
+_BYTES = 32 * MIB  # of the longer events and the uploads of one visitor, at once and again in each minute
 _PAUSE = 1.0  # seconds until a refusal is sent, in which who asks again and again costs nothing
 _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so many at once; seconds that one waits
+_EVENTS, _EVENTS_AT_ONCE = 10, 60  # of one visitor a second, after so many at once; later ones wait
 _VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_MUCH = "You have sent too much in a minute."
@@ -67,6 +70,22 @@ class Door:
     accounts: bool = False
 
 
+class Turns(LRUCache[str, float]):
+    """By visitor or address, when the latest one had its turn: so many at once, and then so many a second."""
+
+    def __init__(self, a_second: float, at_once: float) -> None:
+        super().__init__(_MOST_REMEMBERED)
+        self._a_second, self._at_once = a_second, at_once
+
+    def wait(self, whose: str, size: float = 1.0, most: float = math.inf) -> float:
+        """Seconds until the next one has its turn, who counts as `size`, unless they are more than `most`."""
+        now = monotonic()
+        turn: float = max(self.get(whose, 0.0), now - self._at_once / self._a_second) + size / self._a_second
+        if turn <= now + most:
+            self[whose] = turn
+        return max(0.0, turn - now)
+
+
 class Gate:
     """ASGI middleware."""
 
@@ -77,8 +96,8 @@ class Gate:
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._making_room = threading.Lock()
-        self._large = LRUCache[str, deque[tuple[float, float]]](_MOST_REMEMBERED)  # by visitor, when and how many bytes
-        self._newcomers = LRUCache[str, float](_MOST_REMEMBERED)  # by address, when the latest had its turn
+        self._newcomers = Turns(_NEWCOMERS, _AT_ONCE)  # by address
+        self._turns, self._large = Turns(_EVENTS, _EVENTS_AT_ONCE), Turns(_BYTES / 60, _BYTES)  # by visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -138,14 +157,11 @@ class Gate:
         """Has newcomers wait a moment where many come from one address at once, and refuses those who would wait for
         long: one client may pretend to be thousands. An address that is unknown, or of a local network, may be that of
         a proxy with many people behind it: they only wait."""
-        now, turns = time.monotonic(), self._newcomers
-        latest = turns.get(address, 0.0)
-        turn = max(latest, now - _AT_ONCE / _NEWCOMERS) + 1 / _NEWCOMERS
-        is_refused = turn > now + _LONGEST_WAIT and is_public(address)
-        turns[address] = latest if is_refused else min(turn, now + _LONGEST_WAIT)
-        if not is_refused:
-            await sleep(max(0.0, turns[address] - now))
-        return not is_refused
+        wait = self._newcomers.wait(address, most=_LONGEST_WAIT)
+        has_one = wait <= _LONGEST_WAIT or not is_public(address)
+        if has_one:
+            await sleep(min(wait, _LONGEST_WAIT))
+        return has_one
 
     def _welcome(self, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
@@ -172,37 +188,26 @@ class Gate:
             return
         self._passing[whose] += 1
         try:
-            await self._checked_event(scope, receive, send, whose)
+            await sleep(self._turns.wait(whose))
+            if (length := body_length(scope)) > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
+                await _refuse(scope, receive, send)
+            elif length > _LONGEST_EVENT and self._large.wait(whose, length, most=0.0):
+                await _refuse(scope, receive, send, _TOO_MUCH, 429)
+            else:
+                content = await _body(receive, length) or b""
+                check = partial(self._checked, content, whose)  # of a short one, a thread would take longer
+                checked = check() if length <= _NOBODYS_EVENT else await run_in_threadpool(check)
+                await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
         finally:
             self._passing -= Counter([whose])  # drops those at zero
 
-    async def _checked_event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
-        if (length := body_length(scope)) > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
-            await _refuse(scope, receive, send)
-            return
-        if length > _LONGEST_EVENT and not self._may_send(whose, length):
-            await _refuse(scope, receive, send, _TOO_MUCH, 429)
-            return
-        content = await _body(receive, length)
-        checked = await run_in_threadpool(self._checked, content, whose) if content else None
-        await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
-
-    def _may_send(self, whose: str, length: float) -> bool:
-        """Whether what this visitor sent in the last minute leaves room for so many bytes."""
-        now = time.monotonic()
-        sent = self._large[whose] = self._large.get(whose, deque())
-        while sent and now - sent[0][0] > _MINUTE:
-            sent.popleft()
-        if sum(size for _, size in sent) + length > _BYTES_A_MINUTE:
-            return False
-        sent.append((now, length))
-        return True
-
     def _checked(self, content: bytes, whose: str) -> bytes | None:
-        """The event to pass on; None for one that is refused. Takes long enough to be done in a thread."""
+        """The event to pass on; None for one that is refused. For a long one it is called in a thread."""
         body = _parsed(content)
         is_event = body and all(isinstance(body.get(name), kind) for name, kind in _EVENT_TYPES.items())
-        if not body or not is_event or not self._files.may_name(whose, body):
+        if not body or not is_event or not self._events.takes(body["fn_index"], len(body["data"])):
+            return None
+        if not self._files.may_name(whose, body):
             return None
         event = {name: body[name] for name in (*_EVENT_TYPES, "event_data") if name in body}
         return json.dumps({**event, "session_hash": joined(body["session_hash"], whose)}).encode()
@@ -243,7 +248,7 @@ class Gate:
         if (length := body_length(scope)) > self._limits.upload * MIB + _FORM:
             await _refuse(scope, receive, send, "This is too large for this demo.", 413)
             return
-        if not self._may_send(visitor, length):
+        if self._large.wait(visitor, length, most=0.0):
             await _refuse(scope, receive, send, _TOO_MUCH, 429)
             return
         status, answer = 0, b""
@@ -257,7 +262,7 @@ class Gate:
                 if status == 200 and not message.get("more_body"):
                     paths = json.loads(answer)
                     self._files.note_uploads(visitor, paths)
-                    self._large.get(visitor, deque()).append((time.monotonic(), len(paths) * _FORM))
+                    self._large.wait(visitor, len(paths) * _FORM)
             await send(message)
 
         await run_in_threadpool(self._make_room, visitor, length / MIB)
@@ -265,8 +270,10 @@ class Gate:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, why: str = _NOTHING, status: int = 404) -> None:
+    """Also ends the connection: else the server would read the rest of a long body, only to drop it."""
     await sleep(_PAUSE)
-    await PlainTextResponse(why, status, {"Refresh": _RETRY_AFTER} if status == 429 else None)(scope, receive, send)
+    headers = {"Connection": "close", **({"Refresh": _RETRY_AFTER} if status == 429 else {})}
+    await PlainTextResponse(why, status, headers)(scope, receive, send)
 
 
 def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:

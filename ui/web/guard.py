@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,7 +63,7 @@ class Guard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await PlainTextResponse(refusal[1], status_code=refusal[0])(scope, receive, send)
+            await PlainTextResponse(refusal[1], refusal[0], {"Connection": "close"})(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -175,11 +174,6 @@ def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def middleware(hosts: Iterable[str] = (), space: str = "") -> list[Middleware]:
-    """The middleware for `launch(app_kwargs={"middleware": ...})`."""
-    return [Middleware(Guard, hosts=tuple(hosts), space=space)]
 
 
 class LoginLimit:

@@ -13,9 +13,9 @@ from backend.files.json_file import read_json
 from backend.hosting.policy import HOME
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
-from ui.web import guard, session_memory
+from ui.web import session_memory
 from ui.web.gate import Door, Gate
-from ui.web.guard import LoginLimit
+from ui.web.guard import Guard, LoginLimit
 from ui.web.key import OwnersOnly
 
 STATIC = PROJECT_ROOT / "static"
@@ -56,7 +56,7 @@ def launch_arguments(
         "favicon_path": STATIC / "icon.svg",
         "allowed_paths": [str(exports)],
         "app_kwargs": {
-            "middleware": [*guard.middleware(hosts, space), *limit, *owner, *gate],
+            "middleware": [Middleware(Guard, hosts=hosts, space=space), *limit, *owner, *gate],
             **dict.fromkeys(("docs_url", "redoc_url", "openapi_url")),
         },
         "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,

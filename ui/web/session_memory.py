@@ -74,6 +74,11 @@ class QueuedEvents:
         """Whether this session has sent an event whose answers it may wait for."""
         return session in self._blocks._queue.pending_messages_per_session
 
+    def takes(self, listener: int, inputs: int) -> bool:
+        """Whether the page has this listener, and so many inputs for it."""
+        found = self._blocks.fns.get(listener)
+        return found is not None and len(found.inputs) == inputs
+
     def needs_password(self) -> bool:
         """Whether who has none gets another page."""
         return self._blocks.auth is not None

@@ -33,7 +33,7 @@ def client(base: str = OURS, space: str = "") -> TestClient:
         Route("/", answer, methods=METHODS), Route("/deep", answer, methods=METHODS),
         Route("/login/callback", answer, methods=METHODS), WebSocketRoute("/ws", talk),
     ]  # fmt: skip
-    return TestClient(Starlette(routes=routes, middleware=guard.middleware(space=space)), base_url=base)
+    return TestClient(Starlette(routes=routes, middleware=[Middleware(guard.Guard, space=space)]), base_url=base)
 
 
 @pytest.mark.parametrize("method", METHODS)
