@@ -241,6 +241,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no weights": lambda files: listed(files, WEIGHTS, b""),
     "weights that are a pickle": lambda files: listed(files, WEIGHTS, b"\x80\x04." + bytes(100)),
     "a header without end": lambda files: listed(files, WEIGHTS, (1 << 63).to_bytes(8, "little") + b"{}"),
+    "a deep header in UTF-16": lambda files: listed(files, WEIGHTS, len(DEEP).to_bytes(8, "little") + DEEP),
     "half of the weights": lambda files: listed(files, WEIGHTS, files[WEIGHTS][:-1000]),
     "overlapping weights": lambda files: header_with(files, overlap),
     "bytes before the weights": shifted,
