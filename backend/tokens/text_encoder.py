@@ -54,10 +54,10 @@ class TextEncoder:
         if isinstance(value, str):
             text = value.replace(CUT, "")
             return self._control.sub(lambda marker: marker.group()[0] + CUT + marker.group()[1:], text)
-        if isinstance(value, Mapping):
-            return {self.escape(key): self.escape(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.escape(item) for item in value]
+        if isinstance(value, (dict, Mapping)):  # the first takes a fraction of the time
+            return {self.escape(key): self.escape(item) for key, item in value.items()}
         return value
 
     def encode(self, rendered: Rendered, whole: Encoding | None = None) -> tuple[list[int], list[Span]]:

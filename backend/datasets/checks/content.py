@@ -91,7 +91,7 @@ _MEDIA = TextFault("media_marker", patterns.BRACKET, pattern("media_marker"), _o
 # OpenAI's legacy fine-tuning guide ("Preparing your dataset", 2022) ended prompts with "\n\n###\n\n" or " ->", and
 # completions with " END" or "###".
 _SEPARATOR = TextFault("legacy_separator", patterns.ENDING, pattern("legacy_separator"), at_least=3)
-_QUOTED_MAIL = TextFault("quoted_mail", patterns.DASH | patterns.DIGIT, pattern("quoted_mail"), answers_only=True)
+_QUOTED_MAIL = TextFault("quoted_mail", patterns.WORDED["quoted_mail"], pattern("quoted_mail"), answers_only=True)
 LEFTOVERS = (_PLACEHOLDER, _HTML, _MEDIA, _SEPARATOR, _QUOTED_MAIL)
 
 
@@ -130,8 +130,7 @@ def _in_row(row: Row, parts: list[str], flags: list[int], faults: Sequence[TextF
     roles = (str(message["role"]) for message in row.messages)
     rejected = ["bad answer (rejected)"] * len(row.rejected or ())
     places = ["text"] if row.text is not None else [*(ROLE_NAMES.get(role, role) for role in roles), *rejected]
-    classes_of_row = reduce(or_, flags)
-    for fault in (fault for fault in faults if fault.needs & classes_of_row):
+    for fault in faults:
         matches = _matches(fault, zip(places, parts, flags, strict=True))
         if (first := next(matches, None)) is None or asks_for(fault.kind, question(row)):
             continue

@@ -1,13 +1,14 @@
 """Faults that one pattern finds and fixes in a text, a fast filter for the texts that can have them, and what a
 question asks for: a web page that was asked for is no fault.
 
-A TextFault names the bytes it needs; `classes` scans many texts at once, so that the patterns run only on the few
-texts with such a byte.
+A TextFault names the bytes or words it needs; `classes` scans many texts at once, so that the patterns run only on the
+few texts with such a byte or word.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ INVISIBLE_BYTES = 16  # first bytes of the invisible characters
 LATIN = 32  # 0xC2, 0xC3: UTF-8 read as Latin-1
 DASH = 64  # - or _ (in keys)
 
+NUMBER = 128  # no byte: seven digits, or first bytes of them in other scripts, with few signs between them
+_NUMBER = re.compile(rb"[0-9\xd9\xdb\xe0\xef](?:[^0-9A-Za-z\xd9\xdb\xe0\xef]{0,8}[0-9\xd9\xdb\xe0\xef]){6}")
 WORDS = 256  # no byte: one of these words
 _WORDS = re.compile(rb"TODO|Lorem ipsum|\?\? \?")
 ENDING = 512  # the last byte is one of these
@@ -57,7 +60,8 @@ def pattern(name: str) -> re.Pattern[str]:
 
 
 CODE = pattern("code")
-_NEEDED: dict[str, list[str]] = WORD_LISTS["needed"]  # several times as quick to find as what a pattern looks for
+# For a kind of fault, the class of texts with one of its words, in whatever case, and a digit or a dash.
+WORDED: dict[str, int] = {kind: 1024 << number for number, kind in enumerate(WORD_LISTS["needed"])}
 _ASKED = {kind: any_of(patterns) for kind, patterns in WORD_LISTS["asked"].items()}
 
 
@@ -68,10 +72,9 @@ def asks_for(kind: str, question: str) -> bool:
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one; where the table lists words of its kind, it also has one of those,
-    in whatever case. pattern: finds candidates. replacement: for a match, None if it is no fault. drops: only removing
-    the example helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it is no fault.
-    at_least: examples that have it; in fewer it is no fault."""
+    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None if it
+    is no fault. drops: only removing the example helps. whole: fixes a text that has the fault as a whole.
+    answers_only: elsewhere it is no fault. at_least: examples that have it; in fewer it is no fault."""
 
     kind: str
     needs: int
@@ -93,9 +96,7 @@ class TextFault:
 
     def matches(self, text: str) -> Iterator[re.Match[str]]:
         """All faults in `text`."""
-        small, words = text.lower(), _NEEDED.get(self.kind, ("",))
-        found = self.pattern.finditer(text) if any(map(small.__contains__, words)) else ()
-        return (match for match in found if self.replacement(match) is not None)
+        return (match for match in self.pattern.finditer(text) if self.replacement(match) is not None)
 
     def fix(self, text: str) -> str:
         """`text` without this fault. Repeated, because removing one fault can create another."""
@@ -111,7 +112,7 @@ class TextFault:
 
 
 def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
-    """The byte classes of each text, combined by bitwise or."""
+    """The classes of each text, combined by bitwise or."""
     import numpy as np
 
     if not texts:
@@ -122,8 +123,19 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     joined = b"\n".join(encoded) + b"\n"
     flags = np.frombuffer(joined.translate(_TABLE), np.uint8)
     per_text = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
-    found = [match.start() for match in _WORDS.finditer(joined)]
-    per_text[np.searchsorted(starts, found, "right") - 1] |= WORDS
+    for flag, signs in ((WORDS, _WORDS), (NUMBER, _NUMBER)):
+        found = [match.start() for match in signs.finditer(joined)]
+        per_text[np.searchsorted(starts, found, "right") - 1] |= flag
+    small = list(map(str.lower, texts))
+    whole, ends = "\n".join(small), np.cumsum([len(text) + 1 for text in small]).tolist()
+    for kind, words in WORD_LISTS["needed"].items():
+        for word in words:
+            at = whole.find(word)
+            while at >= 0:
+                number = bisect(ends, at)
+                per_text[number] |= WORDED[kind]
+                at = whole.find(word, ends[number])
+    per_text[per_text & (DIGIT | DASH) == 0] &= 1023
     # of an empty text, what is before it: at most one more to look at
     last = np.frombuffer(joined, np.uint8)[starts + lengths - 2]
     per_text[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING

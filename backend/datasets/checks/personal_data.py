@@ -9,7 +9,7 @@ before it, or the groups in which such numbers are written; and words of a perso
 import re
 from collections.abc import Callable
 
-from backend.datasets.checks.patterns import AT, DASH, DIGIT, WORD_LISTS, TextFault, any_of, pattern
+from backend.datasets.checks.patterns import AT, NUMBER, WORD_LISTS, WORDED, TextFault, any_of, pattern
 
 # Lengths and first digits of Visa, Mastercard, American Express, Discover, JCB, Diners and UnionPay (ISO/IEC 7812).
 _ISSUED, _GROUPED = pattern("card_issued"), pattern("card_grouped")
@@ -81,12 +81,12 @@ def _email(match: re.Match[str]) -> str | None:
 
 _REPLACED: dict[str, tuple[int, Callable[[re.Match[str]], str | None]]] = {
     "personal_email": (AT, _email),
-    "secret_key": (DIGIT | DASH, lambda match: "[key]"),
-    "secret_password": (DIGIT, lambda match: f"{match[match.lastindex or 0]}[password]"),
-    "personal_address": (DIGIT, lambda match: "[address]" if is_of_person(match) else None),
-    "personal_card": (DIGIT, _card),
-    "personal_iban": (DIGIT, _iban),
-    "personal_phone": (DIGIT, lambda match: "[phone]" if is_of_person(match) and _is_phone_number(match) else None),
+    "secret_key": (WORDED["secret_key"], lambda match: "[key]"),
+    "secret_password": (WORDED["secret_password"], lambda match: f"{match[match.lastindex or 0]}[password]"),
+    "personal_address": (WORDED["personal_address"], lambda match: "[address]" if is_of_person(match) else None),
+    "personal_card": (NUMBER, _card),
+    "personal_iban": (NUMBER, _iban),
+    "personal_phone": (NUMBER, lambda match: "[phone]" if is_of_person(match) and _is_phone_number(match) else None),
 }
 PERSONAL_FAULTS = tuple(
     TextFault(kind, needs, pattern(kind), fix, answers_only=kind == "personal_phone")  # a question's is not learned

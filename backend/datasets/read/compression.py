@@ -4,7 +4,7 @@ import bz2
 import gzip
 import lzma
 import zlib
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from backend.records.units import KIB, MIB
 
@@ -14,20 +14,12 @@ _CHUNK = 64 * KIB
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)  # raised for damaged files
 
 
-class Readable(Protocol):
-    """Something to read bytes from."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
-        ...
-
-
 def packed_with(head: bytes) -> str:
     """The compression that a file's first bytes indicate, "" for none."""
     return next((name for mark, name in _MARKS if head.startswith(mark)), "")
 
 
-def unpack(file: BinaryIO, packing: str) -> Readable:
+def unpack(file: BinaryIO, packing: str) -> "gzip.GzipFile | bz2.BZ2File | _Xz":
     """The content of a file from its start. Reading raises one of DAMAGED."""
     if packing == "gzip":
         return gzip.GzipFile(fileobj=file)
