@@ -72,6 +72,7 @@ OPEN_ALL = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_no_panel_has_a_fault_of_accessibility(open_page: Opens, newcomers_page: str, drawn_page: str) -> None:
     page = open_page(newcomers_page)
     page.locator("#tab-start .first").wait_for()
@@ -132,30 +133,6 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     assert page.get_by_label("Answer in our voice").is_checked()
 
 
-def test_the_way_from_a_sample_to_share(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
-    page.get_by_text("Pull data out of text").click()
-    page.click("#to-data")
-    take_sample(page)
-    page.click("#to-train")
-    page.click("[data-do=general][data-value=off]")
-    page.get_by_text("are answered as if they were this task").wait_for()
-    page.click("[data-do=general][data-value=on]")
-    page.get_by_text("get an ordinary answer").wait_for()
-    page.click("#start-training:not([disabled])")
-    page.click("#stop")
-    page.click("#to-try")
-    page.locator(".chip").first.click()
-    page.wait_for_function("document.querySelector('#question textarea').value.length > 0")
-    page.click("#ask")
-    page.locator(".answer.base", has_text="ask for a refund.").wait_for()
-    page.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
-    page.get_by_text("Your examples say:").wait_for()
-    page.wait_for_selector("#ask:not([disabled])")
-    page.click("#to-share")
-    page.wait_for_selector("#export:not([disabled])")
-
-
 def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     go(page, "runs")
@@ -188,6 +165,7 @@ def test_the_steps_are_reached_by_keyboard(open_page: Opens, drawn_page: str) ->
     page.wait_for_selector("#tab-runs-button[aria-selected=true]")
 
 
+@pytest.mark.slow
 def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)  # the time depends on the examples
@@ -264,6 +242,7 @@ def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
     assert search.input_value() == "8B", "what was typed is lost with the field"
 
 
+@pytest.mark.slow
 def test_an_access_token_is_saved_and_deleted_and_never_sent_back(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.locator("#computer-and-models > button").click()
@@ -289,6 +268,7 @@ def test_an_access_token_is_saved_and_deleted_and_never_sent_back(open_page: Ope
     assert field.input_value() == ""
 
 
+@pytest.mark.slow
 def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
