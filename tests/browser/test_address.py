@@ -1,6 +1,5 @@
 """The address names the open step: Back goes to the one before, and a reload opens it again."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -98,15 +97,6 @@ def test_a_reload_opens_the_same_step_as_it_was(open_page: Opens, drawn_page: st
     assert page.get_by_label("Pull data out of text").is_checked()
     go(page, "data")
     page.wait_for_selector("#tab-data .few")
-
-
-def test_an_address_that_names_no_step_opens_the_first(open_page: Opens, drawn_page: str) -> None:
-    for odd in ("#nothing", "#rail", "#%22%3E", "#"):
-        page = open_page(f"{drawn_page}/{odd}")
-        page.wait_for_selector("#tab-start .guide-line")
-        assert page.locator("#tab-start-button").get_attribute("aria-selected") == "true"
-        go(page, "data")
-        assert re.search(r"#data$", page.url)
 
 
 def test_the_fields_to_rename_a_model_come_into_view(open_page: Opens, drawn_page: str) -> None:

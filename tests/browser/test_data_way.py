@@ -79,6 +79,7 @@ def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], r
     page.wait_for_selector("#start-training:not([disabled])")
 
 
+@pytest.mark.slow
 def test_a_chat_asks_whom_to_imitate_and_turns(open_page: Callable[..., Any], real_page: str, tmp_path: Path) -> None:
     said = [f"31.12.23, 21:{at} - {'Anna' if at % 2 else 'Ben'}: Words {at}." for at in range(10, 50)]
     chat = tmp_path / "chat.txt"
@@ -105,6 +106,7 @@ def test_a_chat_asks_whom_to_imitate_and_turns(open_page: Callable[..., Any], re
     page.locator("#preview .tokens .l", has_text="Words 12").wait_for()
 
 
+@pytest.mark.slow
 def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..., Any], real_page: str) -> None:
     page = open_page(real_page)
     begun = page.locator("#reached [data-done~=start]")

@@ -78,6 +78,7 @@ def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model:
         browser.close()
 
 
+@pytest.mark.slow
 def test_after_a_restart_without_its_disk_the_page_says_what_is_gone(chromium: Any, demo: str) -> None:
     page = visitor(chromium, demo)
     forged = {"name": "apprentice-visitor", "value": f"{'0' * 64}.{'1' * 64}", "url": demo, "httpOnly": True}

@@ -63,6 +63,7 @@ def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page
     page.wait_for_function("document.querySelector('#row-number input').value === '61'")
 
 
+@pytest.mark.slow
 def test_a_correction_survives_an_error(open_page: Opens, changing_page: str) -> None:
     page = open_page(changing_page)
     go(page, "runs")

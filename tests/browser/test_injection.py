@@ -203,6 +203,7 @@ FILES = {  # no name is a part of another; first the one that is shown shortened
 }
 
 
+@pytest.mark.slow
 def test_files_are_shown_as_text(watched: Opens, real_page: str) -> None:
     page = watched(real_page)
     go(page, "data")

@@ -10,6 +10,7 @@ from tests.browser.steps import another, go, take_sample
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_seven_pages_of_one_browser_all_answer_and_each_shows_its_own_run_when_loaded_again(
     open_page: Callable[..., Any], drawn_page: str
 ) -> None:

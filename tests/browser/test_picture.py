@@ -18,6 +18,7 @@ PICTURE = PROJECT_ROOT / "static" / "page.png"
 SIZE = (1180, 930)
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_leads_from_the_first_visit_to_the_answers_of_the_picture(
     open_page: Callable[..., Any], newcomers_page: str
 ) -> None:

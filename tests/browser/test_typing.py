@@ -75,6 +75,7 @@ def leave(page: Any, setting: str, typed: str) -> None:
     field(page, setting).press("Tab")
 
 
+@pytest.mark.slow
 def test_an_invalid_example_number_is_reported_at_its_field_and_put_back(with_examples: Any) -> None:
     page = with_examples
     open_details(page)
@@ -224,6 +225,8 @@ def test_asking_clears_only_the_question_that_was_sent(at_try: Any, hold: Path) 
     """What is typed before the first word of the answer comes, and while it is written, is the next question."""
     page = at_try
     question = page.get_by_label("Your question to both")
+    page.locator(".chip").first.click()
+    page.wait_for_function("document.querySelector('#question textarea').value.length > 0")
     question.fill("Where is my order?")
     hold.touch()
     page.click("#ask")
@@ -285,7 +288,7 @@ def test_an_answer_does_not_stay_under_the_name_of_another_model(at_try: Any, ho
     at_try.locator("#talk .nothing").wait_for()
 
 
-@pytest.mark.parametrize("following", ["", "And my chair?"])
+@pytest.mark.parametrize("following", ["", pytest.param("And my chair?", marks=pytest.mark.slow)])
 def test_a_question_unanswered_or_the_next_is_there_after_a_reload(at_try: Any, hold: Path, following: str) -> None:
     question = at_try.get_by_label("Your question to both")
     question.fill("Where is my order?")

@@ -30,6 +30,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a number of 5,000 digits": lambda _: b'{"state": ' + b"9" * 5000 + b"}", "zeros": lambda data: bytes(len(data)),
     "other bytes": lambda data: b"\xff\xfe" + data,
 }  # fmt: skip
+EVERY_DAY = {"half", "deep lists", "null values", "texts for values", "a number of 5,000 digits"}
 
 
 def _mapped(data: bytes, change: Callable[[Any], Any]) -> bytes:
@@ -85,7 +86,9 @@ def look(workspace: Workspace) -> tuple[set[str], set[str]]:
         app.close()
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage", [pytest.param(one, marks=() if one in EVERY_DAY else pytest.mark.slow) for one in DAMAGES]
+)
 def test_a_damaged_file_harms_no_other_row(workspace: Workspace, damage: str) -> None:
     for paths in _files(workspace.root):
         before = {path: path.read_bytes() for path in paths}

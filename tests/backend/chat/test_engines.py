@@ -338,6 +338,7 @@ def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
         open_engine("llama.cpp", workspace, shallow_model, folder)
 
 
+@pytest.mark.slow
 @needs_llama_cpp
 def test_an_adapter_of_a_layer_that_the_converter_takes_apart(
     workspace: Workspace, shallow_model: Path, tmp_path: Path
@@ -403,6 +404,7 @@ def test_the_memory_of_a_context_is_that_of_the_file(tmp_path: Path, metadata: d
     assert (found, context_length(32_768, found, 1) > 2048) == (expected, bool(expected))
 
 
+@pytest.mark.slow
 @needs_llama_cpp
 def test_if_llama_cpp_crashes_transformers_answer(shallow_model: Path, shallow_adapter: Path, tmp_path: Path) -> None:
     """The process is killed as it begins to convert the base, and a second one loads the model in transformers."""

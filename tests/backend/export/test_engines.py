@@ -116,13 +116,10 @@ def check_import(here: Path, folder: Path, out: str, model: Path) -> None:
 LAUNCHERS = {"torchrun": (*TORCHRUN, "--standalone"), "accelerate": (*ACCELERATE, "engines/ddp.yaml")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "kind"),
-    [
-        ("accelerate", "lora"),  # which starts its processes as torchrun does
-        *(pytest.param("torchrun", kind, marks=pytest.mark.slow) for kind in KINDS),
-        pytest.param("accelerate", "full", marks=pytest.mark.slow),
-    ],
+    [*(("torchrun", kind) for kind in KINDS), *(("accelerate", kind) for kind in ("lora", "full"))],
 )
 def test_two_processes_have_the_losses_of_one_and_their_result_is_imported(
     scripts: Callable[[str], Path], tiny_model: Path, tmp_path: Path, launcher: str, kind: str

@@ -102,17 +102,6 @@ def test_the_template_in_the_file_is_used(chat: Chat, shallow_f16: Path, tmp_pat
     assert chat.prompt_ids([{"role": "user", "content": "Hi"}])[-1] == 2
 
 
-def test_quantized_files_are_smaller_and_still_answer(chat: Chat, shallow_f16: Path, tmp_path: Path) -> None:
-    sizes = [shallow_f16.stat().st_size]
-    for kind in ("Q8_0", "Q4_K_M"):
-        gguf.quantize(shallow_f16, tmp_path / f"{kind}.gguf", kind)
-        sizes.append((tmp_path / f"{kind}.gguf").stat().st_size)
-        chat.open(gguf=tmp_path / f"{kind}.gguf")
-        assert list(chat.ask(JAPAN, max_new_tokens=4))[-1].tokens == 4
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[1] < 0.6 * sizes[0]
-
-
 def test_an_unreadable_file_cannot_be_quantized(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ExportFailed, match="quantized"):

@@ -66,6 +66,7 @@ def stored(file: Path) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"])
 def test_a_model_of_fitting_widths(wide: Path, wide_f16: Path, kind: str, tmp_path: Path) -> None:
     gguf.quantize(wide_f16, tmp_path / "small.gguf", kind)

@@ -353,7 +353,7 @@ def test_qlora_trains_on_a_4_bit_base_whatever_is_evaluated(model: Path, tmp_pat
     assert with_tests.losses() == without.losses()
 
 
-@pytest.mark.parametrize("settings", [{"use_rslora": True}, {"method": "qlora"}], ids=str)
+@pytest.mark.parametrize("settings", [{"use_rslora": True}, pytest.param({"method": "qlora"}, marks=pytest.mark.slow)])
 def test_dora_learns_resumes_and_can_be_merged(model: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
     settings = {"use_dora": True, "max_steps": 6, **settings}
     whole, halved = (make_run(tmp_path / name, model, **settings) for name in ("whole", "halved"))

@@ -21,14 +21,12 @@ from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
-QUICK: dict[str, dict[str, Any]] = {
-    "continued": {"continued": True}, "qlora": {"method": "qlora"},
-    "full, 8-bit": {"method": "full", "learning_rate": 1e-3, "optim": "adamw_8bit"},
-    "packing": {"packing": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
-}  # fmt: skip
+QUICK: dict[str, dict[str, Any]] = {"continued": {"continued": True}, "qlora": {"method": "qlora"}}
 SLOW: dict[str, dict[str, Any]] = {
     "lora": {}, "dora and rslora": {"use_dora": True, "use_rslora": True},
     "full": {"method": "full", "learning_rate": 1e-3},
+    "full, 8-bit": {"method": "full", "learning_rate": 1e-3, "optim": "adamw_8bit"},
+    "packing": {"packing": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
     "checkpointing": {"gradient_checkpointing": True, "lr_scheduler_type": "linear", "weight_decay": 0.1},
     "qlora, packing": {"method": "qlora", "packing": True}, "dpo": {"trainer": "dpo"},
     "dpo of all weights": {"trainer": "dpo", "method": "full", "learning_rate": 1e-3},

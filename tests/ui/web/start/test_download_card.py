@@ -135,7 +135,7 @@ class TestPage:
         assert name not in click("discard", name)["another"]
         assert app.validated(Choice(model_id=name)).model_id == ""
 
-    @pytest.mark.parametrize("place", ["keyring", "memory"])
+    @pytest.mark.parametrize("place", ["keyring", pytest.param("memory", marks=pytest.mark.slow)])
     def test_a_saved_token_is_in_no_page_and_no_file(
         self, app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path,
         place: TokenSource,
