@@ -120,7 +120,7 @@ def same_details(one: str, other: str) -> bool:
 
 def _details(text: str, words: Sequence[str]) -> tuple[str, ...]:
     """Numbers, and names in mid-sentence; in Japanese, the words of Chinese characters or katakana tell texts apart."""
-    names = set(_JAPANESE_WORD.findall(text) if _HIRAGANA.search(text) else _NAME.findall(text))
+    names = set((_JAPANESE_WORD if not text.isascii() and _HIRAGANA.search(text) else _NAME).findall(text))
     return (*sorted(filter(_NUMBER.search, filterfalse(str.isalpha, words))), "", *sorted(names))
 
 

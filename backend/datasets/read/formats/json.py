@@ -38,6 +38,7 @@ _IN_ROWS = {*IN_CONVERSATIONS, *(name for field in _OF_ROWS for name in NAMES[fi
 _OBJECT = re.compile(r'(?<![, \t\r\n])[, \t\r\n]*(\{)\s*"([^"\\]*)')  # what is around, where one begins, its first name
 _DECODER = json.JSONDecoder()
 _AROUND = ", \t\r\n"  # an example in a list
+_MOST_NAMED = 1_000  # lists of an object after the first one
 _TRIES = 50  # times the length of a damaged text that is read to find the examples in it
 _MAX_DEPTH = 10_000
 _LINKED = re.compile(r'\s*\{\s*"data"\s*:\s*\[\s*\{(?=[^]]*"relationships")(?=[^]]*"attributes")')
@@ -212,7 +213,8 @@ class _Scanner:
         if follows is None or follows[2].decode("utf-8", "replace") not in self._names:
             return False
         self._in_list, self.closed, self._begin, self._at = True, False, follows.end(), follows.end()
-        self.further.append(follows[1].decode("utf-8", "replace"))
+        if len(self.further) < _MOST_NAMED:
+            self.further.append(follows[1].decode("utf-8", "replace"))
         return True
 
     def example(self, text: bytes, comma: bool = False) -> list[Record]:
