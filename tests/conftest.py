@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+import ui.web  # noqa: F401  before gradio, which then writes no type stubs
 from backend.gguf import base_file
 from backend.gguf.requirement import has_llama_cpp
 from backend.models import bundled
