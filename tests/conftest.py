@@ -45,11 +45,7 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 BROWSER_TESTS = "tests/browser/"
 WHOLE_WAY = "tests/browser/test_whole_way.py"  # it mostly waits for a training
-ADVICE = (
-    "tests/backend/advice/",
-    "tests/backend/hardware/test_machines.py",
-    "tests/ui/web/start/",
-)  # the same estimates
+ADVICE = ("tests/backend/advice/", "tests/ui/web/start/")  # the same estimates
 SLOW_MARKERS = {"slow", "gpu", "browser"}
 SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {

@@ -70,6 +70,7 @@ def test_going_back_does_not_scroll_and_keeps_what_else_the_address_says(open_pa
     is_open(page, "runs")
 
 
+@pytest.mark.slow
 def test_a_button_that_leads_on_is_a_step_too(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page, height=500)
     take_sample(page)

@@ -209,6 +209,7 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
     assert clicks <= 6, "beyond the rows that need the person"
 
 
+@pytest.mark.slow
 def test_examples_are_made_by_keys_and_by_pressing_sentences(
     open_page: Callable[..., Any], real_page: str, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from tests.browser.two_visitors import assert_two_stay_apart
 from tests.linked_model import link_model
 from tests.measured_speed import store_speed
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # every day: tests/ui/web/test_isolation.py
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,6 @@ def test_two_visitors_see_only_their_own_work_and_what_the_demo_is(chromium: Any
         page.context.close()
 
 
-@pytest.mark.slow
 def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model: Workspace, tmp_path: Path) -> None:
     """As in test_space.py, but in this environment, without installing what a Space installs."""
     port = free_port()
@@ -78,7 +77,6 @@ def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model:
         browser.close()
 
 
-@pytest.mark.slow
 def test_after_a_restart_without_its_disk_the_page_says_what_is_gone(chromium: Any, demo: str) -> None:
     page = visitor(chromium, demo)
     forged = {"name": "apprentice-visitor", "value": f"{'0' * 64}.{'1' * 64}", "url": demo, "httpOnly": True}

@@ -31,6 +31,7 @@ def test_a_first_visit_shows_a_finished_apprentice_and_nothing_else_and_so_does_
     page.locator("#task").wait_for()
 
 
+@pytest.mark.slow
 def test_a_message_is_answered_live_and_the_button_leads_to_ones_own(open_page: Opens, newcomers_page: str) -> None:
     page = open_page(newcomers_page)
     card = page.locator("#tab-start .first")

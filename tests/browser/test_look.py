@@ -297,7 +297,7 @@ def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Op
     page.locator("#stop").wait_for()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), pytest.param(1280, 800, marks=pytest.mark.slow)])
 def test_a_steps_button_never_covers_the_focus(open_page: Opens, drawn_page: str, width: int, height: int) -> None:
     page = open_page(drawn_page, width, height)
     covered = """() => {

@@ -51,7 +51,7 @@ def test_what_is_special_about_a_machine_counts() -> None:
     assert recommend(machine("two_cards")).model == recommend(machine("rtx3090")).model
 
 
-@pytest.mark.parametrize("name", ["a6000", "h100"])
+@pytest.mark.parametrize("name", ["a6000", pytest.param("h100", marks=pytest.mark.slow)])
 def test_48_gb_and_more_offer_full_fine_tuning_if_it_fits(name: str) -> None:
     assert recommend_and_compare(machine(name)).full.fit.fits
     assert recommend_and_compare(machine("rtx4090")).full is None, "24 GB"

@@ -96,6 +96,7 @@ def test_a_template_cannot_escape_the_sandbox(chat: Chat, shallow_f16: Path, tmp
     assert not canary.exists()
 
 
+@pytest.mark.slow
 def test_the_template_in_the_file_is_used(chat: Chat, shallow_f16: Path, tmp_path: Path) -> None:
     template = "{{ messages[0]['content'] }}{{ eos_token }}"
     chat.open(gguf=with_template(shallow_f16, tmp_path / "own.gguf", template))

@@ -71,6 +71,7 @@ def served(work: FakeWork) -> Iterator[str]:
     assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_answers_equal_those_of_try(work: FakeWork, url: str, tmp_path: Path) -> None:
     question = [{"role": "user", "content": QUESTIONS[0]}]
     with closing(Chat(work.workspace, log_file=work.folder / "try.log")) as chat:

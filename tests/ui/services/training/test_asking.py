@@ -32,6 +32,7 @@ def choice(app: App, tmp_path: Path) -> Choice:
     return Choice(data_id=app.datasets.add(file, file.name), model_id=model_id)
 
 
+@pytest.mark.slow
 def test_the_answers_are_there_when_the_run_starts(app: App, choice: Choice) -> None:
     one = {"keep_general": 0.02}  # answer: for each, a random model writes four to its limit
     run_id = app.planning.start(choice.data_id, choice.model_id, TrainSettings(**one))
