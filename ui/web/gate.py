@@ -203,11 +203,10 @@ class Gate:
 
     def _checked(self, content: bytes, whose: str) -> bytes | None:
         """The event to pass on; None for one that is refused. For a long one it is called in a thread."""
-        body = _parsed(content)
-        is_event = body and all(isinstance(body.get(name), kind) for name, kind in _EVENT_TYPES.items())
-        if not body or not is_event or not self._events.takes(body["fn_index"], len(body["data"])):
-            return None
-        if not self._files.may_name(whose, body):
+        body = _parsed(content) or {}
+        is_event = all(isinstance(body.get(name), kind) for name, kind in _EVENT_TYPES.items())
+        is_ours = is_event and self._events.takes(body["fn_index"], len(body["data"]))
+        if not is_ours or not self._files.may_name(whose, body):
             return None
         event = {name: body[name] for name in (*_EVENT_TYPES, "event_data") if name in body}
         return json.dumps({**event, "session_hash": joined(body["session_hash"], whose)}).encode()
@@ -215,10 +214,8 @@ class Gate:
     async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         body = _parsed(await _body(receive, _NOBODYS_EVENT) or b"") or {}
         session, event = joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
-        if not self._events.has(session, event):
-            await _refuse(scope, receive, send)
-            return
-        await self._pass_on(scope, receive, send, json.dumps({**body, "session_hash": session}).encode())
+        checked = json.dumps({**body, "session_hash": session}).encode() if self._events.has(session, event) else None
+        await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, content: bytes) -> None:
         """Passes this body on instead of the original, so that gradio reads exactly what was checked."""

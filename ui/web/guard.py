@@ -16,7 +16,7 @@ import ipaddress
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -43,12 +43,11 @@ class Guard:
     """ASGI middleware that refuses all other requests. hosts: further names of ours, such as a --host. If there is one,
     the page is open to the network. space: the name of the Space that the page is on; huggingface.co may frame it."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), space: str = "") -> None:
+    def __init__(self, app: ASGIApp, hosts: Sequence[str] = (), space: str = "") -> None:
         self.app = app
         self.spaces = {name.strip() for name in space.lower().split(",") if name.strip()}  # two with an own domain
-        further = [host.lower() for host in hosts]
-        self.hosts = (*LOOPBACK, *further)
-        self.open = bool(further)
+        self.hosts = (*LOOPBACK, *map(str.lower, hosts))
+        self.open = bool(hosts)
         ancestors = "https://huggingface.co" if self.spaces else "'none'"
         self.headers = [
             (b"content-security-policy", (POLICY + f"frame-ancestors {ancestors}").encode()),

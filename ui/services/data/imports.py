@@ -1,9 +1,11 @@
 """Imports and checks of datasets in the background, so that the page never waits for a file."""
 
+import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from backend.datasets.read.pack import as_one_file
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, NotInDemo
 from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.records.units import KIB
 from backend.settings import new_id
 from backend.tokens.token_counts import TargetModel
 from ui.records.data import DatasetProgress
@@ -27,7 +30,7 @@ Read = Callable[[BackgroundTask], object]
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
     require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
-    at_once: how many imports may run at the same time. turn: held while one reads and checks."""
+    at_once: how many imports may run at the same time. turn: held while a large one is checked."""
 
     def __init__(
         self, store: DatasetStore, require: Callable[[int], None], at_once: float, turn: AbstractContextManager[object]
@@ -69,7 +72,6 @@ class DatasetImports:
         if data_id not in self._imports:
             raise BadInput("This file is no longer in memory.", "It was added too long ago.", "Add it again.")
         name, add = self._imports[data_id]
-
         made = {"written": True} if options.get("written") else {}  # not to be read as examples
         options = {name: value for name, value in options.items() if name not in made}
         remove = partial(self.store.remove, data_id)
@@ -89,14 +91,17 @@ class DatasetImports:
         Raises NotInDemo when no more may run at the same time."""
 
         def work(task: BackgroundTask) -> None:
-            with self._turn:
-                read(task)
-                try:
-                    self._require(len(self.store.original(data_id).rows))
+            read(task)
+            try:
+                self._require(len(self.store.original(data_id).rows))
+                is_large = (self.store.folder(data_id) / "source").stat().st_size > 256 * KIB
+                with self._turn if is_large else nullcontext() as is_shared:
+                    if is_shared and sys.platform == "linux":  # where each thread has a priority of its own
+                        os.setpriority(os.PRIO_PROCESS, 0, 10)  # until it ends with this work
                     self.store.open(data_id, model, listener=task)
-                except BaseException:
-                    undo()
-                    raise
+            except BaseException:
+                undo()
+                raise
 
         with self._starting:
             running = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]

@@ -60,9 +60,8 @@ class ChatSeats:
 
 @dataclass(frozen=True)
 class Shared:
-    """imports: held while a dataset is imported: many at once would leave little of the processor for the page.
-    require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours: the
-    workspaces of all visitors at this one's address."""
+    """imports: held while a large file is checked. require_disk: raises NotInDemo when this visitor, or all together,
+    have used up their disk space. neighbours: the workspaces of all visitors at this one's address."""
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 _UPLOAD_AGE = 3600.0  # seconds after which an uploaded file is deleted
 PURGE = 60.0  # seconds between checks for expired visitors
-_IMPORTS = 2  # datasets that are imported at the same time; the others wait for their turn
 
 
 class VisitorApps:
@@ -36,7 +35,7 @@ class VisitorApps:
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
         self.visitors = Visitors(workspace.root / "visitors", policy.limits)
         self._queue = FairQueue(policy.limits.training)
-        self._seats, self._imports = ChatSeats(policy.limits.chats), threading.Semaphore(_IMPORTS)
+        self._seats, self._imports = ChatSeats(policy.limits.chats), threading.Semaphore(1)
         self._queue.add(self.base.runner)
         self._apps: dict[str, App] = {}
         self._lock = threading.RLock()
