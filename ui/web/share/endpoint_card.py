@@ -73,7 +73,7 @@ class EndpointCard:
 
     def _open(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
-        origins = inputs[self.origins].replace(",", " ").split()
+        origins = (inputs[self.origins] or "").replace(",", " ").split()
         _, key = self.app.endpoints.start(choice.run_id, origins=origins, in_form=inputs[self.in_form])
         shown = Markup("<h2>The key</h2>{}{}").format(components.code(key), components.text(KEY_NOTE, "small"))
         return {**self.show(choice, ""), self.secret: shown}
