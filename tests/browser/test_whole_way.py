@@ -65,6 +65,9 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     assert '"intent"' in page.locator("#tab-data .bubble.assistant").first.inner_text()
     page.click("#to-train:not([disabled])")
     page.wait_for_selector("#start-training:not([disabled])")
+    for general, words in (("off", "are answered as if they were this task"), ("on", "get an ordinary answer")):
+        page.click(f"[data-do=general][data-value={general}]")
+        page.get_by_text(words).wait_for()
 
     unfold(page)
     page.locator("#set-max_steps input").fill(str(STEPS))
@@ -77,15 +80,15 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     runner = Runner(workspace)
     [run] = runner.jobs(kind="train")
 
-    def look_away(job_id: str, condition: Callable[[], object], tab: str = "train") -> None:
-        """Until this is so of a job: an open page draws each of its news, for half of the time of this test."""
-        until(lambda: runner.job(job_id).state not in (State.QUEUED, State.STARTING))
+    def look_away(condition: Callable[[], object]) -> None:
+        """Until this is so of the run: an open page draws each of its news, for half of the time of this test."""
+        until(lambda: runner.job(run.id).state not in (State.QUEUED, State.STARTING))
         page.goto("about:blank")
         until(condition)
         page.goto(page_of)
-        page.click(f"#tab-{tab}-button")
+        page.click("#tab-train-button")
 
-    look_away(run.id, lambda: '"dry_run"' in events(runner))
+    look_away(lambda: '"dry_run"' in events(runner))
     until(lambda: '"grad_norm"' in events(runner))  # of the first step
     page.wait_for_selector("svg.curve .line.training", state="attached")
     page.click("#stop")
@@ -97,7 +100,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.wait_for_selector("#rail [role=tab]")
     page.click("#tab-train-button")
     page.locator("#stop").wait_for()
-    look_away(run.id, lambda: runner.job(run.id).state.is_terminal)
+    look_away(lambda: runner.job(run.id).state.is_terminal)
     page.locator("#to-try").wait_for()
     assert '"resumed"' in events(runner)
     assert points(page, "training") == STEPS
@@ -121,9 +124,6 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#tab-share-button")
     page.get_by_label("One file for any computer").check()
     page.click("#export:not([disabled])")
-    until(lambda: runner.jobs(kind="export"))
-    [export] = runner.jobs(kind="export")
-    look_away(export.id, lambda: runner.job(export.id).state.is_terminal, "share")
     with page.expect_download(timeout=LONG) as download:
         page.get_by_role("link", name=".gguf").click()
     file = tmp_path / "model.gguf"

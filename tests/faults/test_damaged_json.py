@@ -30,7 +30,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a number of 5,000 digits": lambda _: b'{"state": ' + b"9" * 5000 + b"}", "zeros": lambda data: bytes(len(data)),
     "other bytes": lambda data: b"\xff\xfe" + data,
 }  # fmt: skip
-EVERY_DAY = {"half", "deep lists", "null values", "texts for values", "a number of 5,000 digits"}
+EVERY_DAY = {"empty", "half", "zeros", "deep lists", "null values", "texts for values", "a number of 5,000 digits"}
 
 
 def _mapped(data: bytes, change: Callable[[Any], Any]) -> bytes:

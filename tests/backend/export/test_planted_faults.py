@@ -119,7 +119,6 @@ def test_each_fault_is_noticed(
     assert not missed
 
 
-@pytest.mark.slow
 def test_llama_cpp_s_own_server_renders_as_training(
     chat: Chat, shallow_f16: Path, shallow_model: Path, tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ def endpoint_job(workspace: Workspace) -> JobFolder:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals there")
-@pytest.mark.parametrize("number", ["SIGHUP", pytest.param("SIGKILL", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", ["SIGHUP", "SIGKILL"])
 def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_command(
     serving: subprocess.Popen[str], workspace_with_layers: Workspace, number: str
 ) -> None:
