@@ -5,7 +5,7 @@ Light: nothing here imports torch. Whatever needs it runs in a job or in the cha
 
 import logging
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 from backend.datasets.choices import FixChoices, ValidationFiles
 from backend.datasets.read import parse
@@ -75,8 +75,7 @@ class App:
         unpacked, parsing = (int(mib * MIB) for mib in (policy.limits.unpacked, policy.limits.parsing))
         limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing)
         self.dataset_store = DatasetStore(workspace.datasets, limits)
-        turn = shared.imports if shared else nullcontext()
-        self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports, turn)
+        self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )

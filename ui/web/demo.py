@@ -27,7 +27,6 @@ def demo_page(
     hosts: further names by which the page is reached
     simulated: another machine to show the page for
     """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else imports tokenize in threads of usual priority
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads)
     demo = PerVisitor(apps)
     blocks = web_page.build(demo.as_app(), demo).blocks

@@ -1,11 +1,8 @@
 """Imports and checks of datasets in the background, so that the page never waits for a file."""
 
-import os
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,6 @@ from backend.datasets.read.pack import as_one_file
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, NotInDemo
 from backend.records.lengths import UNLIMITED, LengthLimits
-from backend.records.units import KIB
 from backend.settings import new_id
 from backend.tokens.token_counts import TargetModel
 from ui.records.data import DatasetProgress
@@ -30,12 +26,10 @@ Read = Callable[[BackgroundTask], object]
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
     require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
-    at_once: how many imports may run at the same time. turn: held while a large one is checked."""
+    at_once: how many imports may run at the same time."""
 
-    def __init__(
-        self, store: DatasetStore, require: Callable[[int], None], at_once: float, turn: AbstractContextManager[object]
-    ) -> None:
-        self.store, self._require, self._at_once, self._turn = store, require, at_once, turn
+    def __init__(self, store: DatasetStore, require: Callable[[int], None], at_once: float) -> None:
+        self.store, self._require, self._at_once = store, require, at_once
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
@@ -94,11 +88,7 @@ class DatasetImports:
             read(task)
             try:
                 self._require(len(self.store.original(data_id).rows))
-                is_large = (self.store.folder(data_id) / "source").stat().st_size > 256 * KIB
-                with self._turn if is_large else nullcontext() as is_shared:
-                    if is_shared and sys.platform == "linux":  # where each thread has a priority of its own
-                        os.setpriority(os.PRIO_PROCESS, 0, 10)  # until it ends with this work
-                    self.store.open(data_id, model, listener=task)
+                self.store.open(data_id, model, listener=task)
             except BaseException:
                 undo()
                 raise

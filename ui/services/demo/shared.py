@@ -60,13 +60,12 @@ class ChatSeats:
 
 @dataclass(frozen=True)
 class Shared:
-    """imports: held while a large file is checked. require_disk: raises NotInDemo when this visitor, or all together,
-    have used up their disk space. neighbours: the workspaces of all visitors at this one's address."""
+    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours: the
+    workspaces of all visitors at this one's address."""
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]
     queue: FairQueue
     seats: ChatSeats
-    imports: threading.Semaphore
     require_disk: Callable[[], None]
     neighbours: Callable[[], set[Path]]

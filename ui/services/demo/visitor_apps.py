@@ -35,7 +35,7 @@ class VisitorApps:
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
         self.visitors = Visitors(workspace.root / "visitors", policy.limits)
         self._queue = FairQueue(policy.limits.training)
-        self._seats, self._imports = ChatSeats(policy.limits.chats), threading.Semaphore(1)
+        self._seats = ChatSeats(policy.limits.chats)
         self._queue.add(self.base.runner)
         self._apps: dict[str, App] = {}
         self._lock = threading.RLock()
@@ -81,7 +81,6 @@ class VisitorApps:
                     self.base.advice.recommended,
                     self._queue,
                     self._seats,
-                    self._imports,
                     partial(self.visitors.require_disk, visitor),
                     partial(self.visitors.at_the_same_address, visitor),
                 )

@@ -142,15 +142,14 @@ def test_many_at_once_get_no_more_places_than_there_are(make: Made) -> None:
     assert max(jobs) <= 2, jobs
 
 
-def test_one_large_file_is_read_at_a_time_and_one_of_each_visitor(make: Made) -> None:
-    apps = make()
-    app, other = visit(apps), visit(apps)
-    with apps._imports:  # as if somebody's large file was read
-        app.datasets.import_text(f"question,answer\nq,{'a ' * 150_000}\n")
-        with pytest.raises(NotInDemo):
-            app.datasets.import_text("question,answer\nx,y\n")
-        other.datasets.import_text("question,answer\nx,y\n")
-        until(lambda: not other._imports._tasks.running())
+def test_a_visitor_has_one_file_read_at_a_time(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, ended = visit(make()), threading.Event()
+    read = app.dataset_store.open
+    monkeypatch.setattr(app.dataset_store, "open", lambda *a, **k: [ended.wait(20), read(*a, **k)][1])
+    app.datasets.import_text("question,answer\nq,a\n")
+    with pytest.raises(NotInDemo):
+        app.datasets.import_text("question,answer\nx,y\n")
+    ended.set()
     until(lambda: not app._imports._tasks.running())
     app.datasets.import_text("question,answer\nx,y\n")
     until(lambda: len(app.datasets.all()) == 2)
