@@ -26,7 +26,7 @@ from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
 from ui.web import front_page
-from ui.web.guard import body_length, is_public, subscriber
+from ui.web.guard import body_length, ending, is_public, subscriber
 from ui.web.session_memory import QueuedEvents, joined
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
@@ -40,9 +40,9 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int, "trigger_id": int | None, "session_hash": str}
 _FORM = 64 * 1024  # bytes of an upload around its file; each file also counts as so many
-_LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, MIB  # bytes; the latter where nearly all is text
+_LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
-_BYTES = 32 * MIB  # of the longer events and the uploads of one visitor, at once and again in each minute
+_BYTES = 32 * MIB  # of the longer events and the uploads of one visitor a minute, after half as many at once
 _PAUSE = 1.0  # seconds until a refusal is sent, in which who asks again and again costs nothing
 _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so many at once; seconds that one waits
 _EVENTS, _EVENTS_AT_ONCE = 10, 60  # of one visitor a second, after so many at once; later ones wait
@@ -78,7 +78,7 @@ class Turns(LRUCache[str, float]):
         self._a_second, self._at_once = a_second, at_once
 
     def wait(self, whose: str, size: float = 1.0, most: float = math.inf) -> float:
-        """Seconds until the next one has its turn, who counts as `size`, unless they are more than `most`."""
+        """Seconds until the next one, who counts as `size`, has a turn; if more than `most`, no turn is taken."""
         now = monotonic()
         turn: float = max(self.get(whose, 0.0), now - self._at_once / self._a_second) + size / self._a_second
         if turn <= now + most:
@@ -97,7 +97,8 @@ class Gate:
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._making_room = threading.Lock()
         self._newcomers = Turns(_NEWCOMERS, _AT_ONCE)  # by address
-        self._turns, self._large = Turns(_EVENTS, _EVENTS_AT_ONCE), Turns(_BYTES / 60, _BYTES)  # by visitor
+        self._turns = Turns(_EVENTS, _EVENTS_AT_ONCE)  # by visitor
+        self._large = Turns(_BYTES / 60, _BYTES / 2)  # by visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -190,7 +191,7 @@ class Gate:
         try:
             await sleep(self._turns.wait(whose))
             if (length := body_length(scope)) > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
-                await _refuse(scope, receive, send)
+                await _refuse(scope, receive, send, "This text is too long for this demo.", 413)
             elif length > _LONGEST_EVENT and self._large.wait(whose, length, most=0.0):
                 await _refuse(scope, receive, send, _TOO_MUCH, 429)
             else:
@@ -267,9 +268,8 @@ class Gate:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, why: str = _NOTHING, status: int = 404) -> None:
-    """Also ends the connection: else the server would read the rest of a long body, only to drop it."""
     await sleep(_PAUSE)
-    headers = {"Connection": "close", **({"Refresh": _RETRY_AFTER} if status == 429 else {})}
+    headers = {**ending(scope), **({"Refresh": _RETRY_AFTER} if status == 429 else {})}
     await PlainTextResponse(why, status, headers)(scope, receive, send)
 
 

@@ -23,6 +23,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.records.units import KIB
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE_METHODS = {"GET", "HEAD"}
 
@@ -35,7 +37,7 @@ POLICY = (
 WINDOW = 900.0  # seconds for which a wrong password counts
 FROM_ONE = 10  # wrong passwords in that time, of one address
 _REMEMBERED = 10_000  # wrong passwords of all addresses
-_LONGEST_LOGIN = 16 * 1024  # bytes
+_LONGEST_LOGIN, _SHORT_BODY = 16 * KIB, 64 * KIB  # bytes
 _RIGHT = 200  # gradio's answer to a right password; whatever else it answers counts as a wrong one
 
 
@@ -62,7 +64,7 @@ class Guard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await PlainTextResponse(refusal[1], refusal[0], {"Connection": "close"})(scope, receive, send)
+            await PlainTextResponse(refusal[1], refusal[0], ending(scope))(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -126,6 +128,12 @@ def body_length(scope: Scope) -> float:
     """Bytes of a request's body; infinite where it does not say so."""
     text = Headers(scope=scope).get("content-length", "")
     return int(text) if text.isdecimal() and len(text) < 20 else math.inf
+
+
+def ending(scope: Scope) -> dict[str, str]:
+    """Headers of a refusal. A long body is not read, which ends the connection; a browser may then see the end before
+    the answer. So the server reads a short one, only to drop it."""
+    return {"Connection": "close"} if body_length(scope) > _SHORT_BODY else {}
 
 
 def subscriber(host: str) -> str:

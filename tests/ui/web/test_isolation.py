@@ -247,6 +247,7 @@ def test_another_visitors_upload_and_session_can_not_be_used(two_visitors: TwoVi
 NOT_NEEDED = (
     *("/gradio_api/call/tick", "/gradio_api/run/tick", "/gradio_api/component_server", "/gradio_api/reset"),
     *("/gradio_api/deep_link", "/?deep_link=x", "/gradio_api/runs", "/monitoring", "/gradio_api/proxy=https://a.b/"),
+    *("/?deep%5Flink=x", "/?%64eep_link=x", "/gradio_api/queue/data?session_hash=unknown"),
 )
 
 
@@ -255,6 +256,12 @@ def test_what_the_page_does_not_need_does_not_exist(two_visitors: TwoVisitors) -
         for path in NOT_NEEDED:
             assert (await demo.first.get(path)).status_code == 404, path
             assert (await demo.first.post(path, json={"data": []})).status_code == 404, path
+        page = await PageClient.open(demo.first, Choice(), "data")
+        one = page.listener("click", elem_id="pulse")
+        event = {"fn_index": one["id"], "session_hash": page.session, "data": page.inputs(one)}
+        changes: list[dict[str, Any]] = [{"data": [*event["data"], 0]}, {"data": []}, {"fn_index": 9999}]
+        found = [await demo.first.post("/gradio_api/queue/join", json={**event, **wrong}) for wrong in ({}, *changes)]
+        assert [answer.status_code for answer in found] == [200, 404, 404, 404]
 
     two_visitors(work)
 
