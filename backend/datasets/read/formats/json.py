@@ -32,13 +32,11 @@ _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
 _BETWEEN = re.compile(_TEXT + rb'|["\[\]{},]', re.DOTALL)  # a single quote: a text that continues in the next block
 _INSIDE = re.compile(_TEXT + rb'|["\[\]{}]', re.DOTALL)
 _NAMED_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
-_NEXT_LIST = re.compile(rb'\s*,\s*"([^"\\]{1,200})"\s*:\s*\[(?=\s*\{\s*"([^"\\]*)")')  # and its first field
 _OF_ROWS = ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
 _IN_ROWS = {*IN_CONVERSATIONS, *(name for field in _OF_ROWS for name in NAMES[field])}
 _OBJECT = re.compile(r'(?<![, \t\r\n])[, \t\r\n]*(\{)\s*"([^"\\]*)')  # what is around, where one begins, its first name
 _DECODER = json.JSONDecoder()
 _AROUND = ", \t\r\n"  # an example in a list
-_MOST_NAMED = 1_000  # lists of an object after the first one
 _TRIES = 50  # times the length of a damaged text that is read to find the examples in it
 _MAX_DEPTH = 10_000
 _LINKED = re.compile(r'\s*\{\s*"data"\s*:\s*\[\s*\{(?=[^]]*"relationships")(?=[^]]*"attributes")')
@@ -125,7 +123,7 @@ def examples(
     blocks: Iterable[bytes], start: int | None, name: str, limits: Limits, beside: list[PassedOver]
 ) -> Iterator[list[Record]]:
     """Batches of records, with a RowFault in place of an unreadable value. Raises BadInput when an example is over the
-    line limit, or for a second list, unless its first example begins with a name that those of the first one have.
+    line limit, or for a second list.
 
     blocks: the document in UTF-8
     start: the position of its list; None for objects one after another
@@ -141,13 +139,12 @@ def examples(
             damaged = excerpt(block[:start].decode(errors="replace"), width=200)
             beside += [PassedOver("text before the list", damaged)] if before is None else before
             block = block[start + 1 :]
-        if scanner.ended and len(scanner.rest()) > HEAD:
+        if scanner.ended:
             after += block[: max(0, limits.line_bytes + 1 - len(after))]
         else:
             yield scanner.add(block)
     if not scanner.ended:
         yield scanner.add(b"", last=True)
-    beside += (PassedOver("name of a further list, whose examples are read", title) for title in scanner.further)
     rest = scanner.rest() + after
     entries = _beside_list(b"{" + rest.lstrip(b" \t\r\n,")) if scanner.ended else None
     if entries is not None:
@@ -175,7 +172,6 @@ class _Scanner:
         self._counted = 0  # line ends are counted up to here
         self.line = 1
         self.closed = False  # a list ended, and no other began
-        self.further: list[str] = []  # names of the lists after the first one in an object
 
     @property
     def ended(self) -> bool:
@@ -194,7 +190,7 @@ class _Scanner:
         records: list[Record] = []
         if len(self._buffer) - self._at >= self._needed or last:
             self._needed = 0
-        while (not self.ended or self._goes_on()) and not self._needed and (end := self._next_end()) is not None:
+        while not self.ended and not self._needed and (end := self._next_end()) is not None:
             records += self.example(self._buffer[self._begin : end], self._buffer[end : self._at] == b",")
             self._begin = self._at
         if not self.ended and len(self._buffer) - self._begin > self._limits.line_bytes:
@@ -206,16 +202,6 @@ class _Scanner:
                 "Correct it, or remove it.",
             )
         return records
-
-    def _goes_on(self) -> bool:
-        """Whether another list of such examples follows in the object; then the next one is its first."""
-        follows = _NEXT_LIST.match(self._buffer, self._begin)
-        if follows is None or follows[2].decode("utf-8", "replace") not in self._names:
-            return False
-        self._in_list, self.closed, self._begin, self._at = True, False, follows.end(), follows.end()
-        if len(self.further) < _MOST_NAMED:
-            self.further.append(follows[1].decode("utf-8", "replace"))
-        return True
 
     def example(self, text: bytes, comma: bool = False) -> list[Record]:
         """The records of `text`, usually one; none for blank text, unless there is a comma after it."""

@@ -162,7 +162,7 @@ def _zip(**parts: bytes) -> bytes:
         (bytes((i * 37 + 11) % 251 for i in range(5000)), "not text"),
         (b"<!DOCTYPE html><html><body>x</body></html>", "web page"),
         (b'{"name": "app", "version": "1.0", "private": true}', "No examples were found"),
-        (b'{"a": [{"question": "x", "answer": "y"}], "b": [{"text": "x", "answer": "y"}]}', "'a' and 'b'"),
+        (b'{"a": [{"question": "x", "answer": "y"}], "b": [{"question": "x", "answer": "y"}]}', "'a' and 'b'"),
         (b"[1, 2, 3]", "No examples were found"), (gzip.compress(b"x" * 5000, mtime=0)[:-20], "gzip"),
         (_zip(xl__workbook_xml=b"<broken"), "damaged"), (b"PAR1 and then nothing", "damaged"),
         (_zip(é_xml=b"x").replace("é".encode(), b"\xf4\x28"), "damaged"),  # says that its names are UTF-8
