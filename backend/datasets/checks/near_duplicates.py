@@ -21,7 +21,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, filterfalse, islice, pairwise, permutations
+from itertools import chain, filterfalse, pairwise, permutations
 from zlib import crc32
 
 import numpy as np
@@ -35,9 +35,10 @@ THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
 BOILERPLATE = 0.15  # of the texts, and more than MIN_BOILERPLATE of them
 MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
-_BLOCK = 1 << 14  # texts
+_BLOCK, _PER_TEXT = 1 << 21, 100  # characters of a block, and those that each text counts for besides its own
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
+_AGAIN = 9  # times that a word is compared one by one; from there on, only how often it is said
 _TELLING = 3  # words that tell what a text is about; with fewer, all of its words count
 _COUNTS = set(WORD_LISTS["counts"].split())
 _QUOTED_CODE = pattern("quoted_code")
@@ -57,8 +58,8 @@ Positions = npt.NDArray[np.int64]
 
 def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
-    numbers, blocks, texts = list[int](), list[tuple[Hashes, Positions]](), iter(texts)
-    while block := list(islice(texts, _BLOCK)):  # the words of all of them would take as much memory as the file
+    numbers, blocks = list[int](), list[tuple[Hashes, Positions]]()
+    for block in _blocks(texts):
         words = list(map(_words, block))
         numbers += [hash(_details(text, own)) for text, own in zip(block, words, strict=True)]
         blocks.append(_shingles(words))
@@ -72,13 +73,26 @@ def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
     return list(_without_forms(similar, sets))
 
 
+def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts, a few at a time: the words of all of them would take many times as much memory as the file."""
+    block, size = list[str](), 0
+    for text in texts:
+        block.append(text)
+        size += len(text) + _PER_TEXT
+        if size >= _BLOCK:
+            yield block
+            block, size = [], 0
+    yield block
+
+
 def gist(text: str) -> frozenset[str]:
     """What carries a text's meaning, as often as it is said: words, "not" and numbers, but no articles; and each piece
     of code, whose signs are no words."""
     words = _words(_CONTRACTED.sub(" not", text))
     telling = [word for word in words if word not in FUNCTION_WORDS]
     counts = Counter([*(telling if len(telling) >= _TELLING else words), *_QUOTED_CODE.findall(text)])
-    again = (word + "×" * time for word, times in counts.items() if times > 1 for time in range(1, times))
+    often = ((word, times) for word, times in counts.items() if times > 1)
+    again = (word + "×" * time for word, times in often for time in {*range(1, min(times, _AGAIN)), times - 1})
     return frozenset(chain(counts, again))
 
 

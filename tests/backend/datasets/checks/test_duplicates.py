@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend.datasets.check_dataset import check
 from backend.datasets.checks.duplicates import connected, find
-from backend.datasets.checks.near_duplicates import THRESHOLD, similar_pairs
+from backend.datasets.checks.near_duplicates import THRESHOLD, gist, similar_pairs
 from backend.datasets.checks.report import summary
 from backend.records.rows import Row
 from tests.backend.datasets.builders import answer, chat, clean_row, clean_rows, dataset, question
@@ -74,9 +74,7 @@ def test_different_rows_are_no_duplicates() -> None:
         for i in range(1, 60)
     ]  # fmt: skip
     assert find(rows).groups == []
-    instruction = (
-        "Read the text below and write down the name of the thing that the customer wants, and nothing else. " * 3
-    )
+    instruction = "Read the text below and write down the name of what the customer wants, and nothing else. " * 3
     rows = [
         chat(i, ("user", instruction + question(i)[1]), ("assistant", question(i)[1].split()[6])) for i in range(1, 61)
     ]
@@ -118,19 +116,20 @@ def test_documents_and_chinese_are_compared_and_groups_joined() -> None:
     [
         ("Nice one 😍", "Nice one 🙄"), ("-5", "5"), ("$5", "€5"), ("5 %", "5"), ("C#", "C"), ("f(a<=b);", "f(a>b);"),
         ("5²", "52"), ("Nice :)", "Nice :("), ("It is -5 °C", "It is 5 °C"), ("किताब", "कताब"),
+        ("Is it wrist pain, or leg swelling?", "Is it wrist pain, wrist swelling, or leg swelling?"),
     ],
 )  # fmt: skip
-def test_symbols_and_signs_tell_rows_apart(one: str, other: str) -> None:
+def test_symbols_signs_and_repeated_words_tell_rows_apart(one: str, other: str) -> None:
     said = find([chat(i, ("user", "And?"), ("assistant", text)) for i, text in enumerate((one, other), 1)])
     asked = find([chat(i, ("user", text), answer(1)) for i, text in enumerate((one, other), 1)])
     assert (said.exact, said.groups) == ([], [])
     assert (asked.exact, asked.groups) == ([], [])
 
 
-def test_questions_that_name_the_same_words_more_often_differ() -> None:
-    asked = "Is it wrist pain, or leg swelling?", "Is it wrist pain, wrist swelling, or leg swelling?"
-    found = find([chat(i, ("user", text), answer(1)) for i, text in enumerate(asked, 1)])
-    assert (found.exact, found.groups) == ([], [])
+def test_a_word_said_very_often_takes_little_memory() -> None:
+    one, other = (gist("la " * times) for times in (100_000, 99_999))
+    assert one != other
+    assert sum(map(len, one)) < 200_000
 
 
 def test_a_choice_of_answers_and_several_worse_ones_are_no_copies() -> None:
@@ -186,9 +185,8 @@ def _alike(a: str, b: str) -> bool:
     words = [text.split() for text in (a, b)]
     first, second = _set(a), _set(b)
     numbers = [sorted(w for w in text if re.search(r"\d", w)) for text in words]
-    return (
-        bool(first and second) and numbers[0] == numbers[1] and len(first & second) >= THRESHOLD * len(first | second)
-    )
+    near = len(first & second) >= THRESHOLD * len(first | second)
+    return bool(first and second) and numbers[0] == numbers[1] and near
 
 
 _words = st.sampled_from(["a", "bb", "ccc", "dddddddddd", "1", "22", "x3", "longerthaneightbytes"])
@@ -202,6 +200,5 @@ def test_pairs_match_the_plain_definition(texts: list[str]) -> None:
     found = similar_pairs(texts)
     assert {*found} <= {*expected}
     around = Counter(i for pair in expected for i in pair)
-    assert {(i, j) for i, j in expected if max(around[i], around[j]) < 3 or _set(texts[i]) == _set(texts[j])} <= {
-        *found
-    }
+    sure = {(i, j) for i, j in expected if max(around[i], around[j]) < 3 or _set(texts[i]) == _set(texts[j])}
+    assert sure <= {*found}
