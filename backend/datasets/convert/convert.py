@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from itertools import takewhile
+from string import ascii_uppercase
 from typing import Any
 
 from backend.datasets.convert.mapping import Plan
@@ -50,13 +51,14 @@ class _Fields:
         if isinstance(value, (int, float)):
             return str(value)
         if field in _ANSWERS and isinstance(value, list) and value and all(isinstance(text, str) for text in value):
-            beside = (cell for name, cell in self._record.items() if not RIGHT.isdisjoint(plain_name(name).split("_")))
-            if any(len(str(cell)) == 1 for cell in beside):  # the number or the letter of the right one
+            marks = [match and (match[1] or "-") for match in map(_STEP.fullmatch, value)]  # of steps, from 1 on
+            steps = len(value) > 1 and (set(marks) == {"-"} or marks == [str(n) for n in range(1, len(value) + 1)])
+            beside = {str(cell).upper() for name, cell in self._record.items() if plain_name(name) in RIGHT}
+            numbers = {*map(str, range(len(value) + 1)), *ascii_uppercase[: len(value)]}
+            if len(value) > 1 and not steps and not beside.isdisjoint(numbers):  # one is right
                 what = f"The {self.shown(field)} lists options, of which another column says the right one."
                 fix = "Write the right one as the answer, and leave out the others."
                 raise RowFault("content_not_text", what, fix, excerpt(str(value)))
-            marks = [match and (match[1] or "-") for match in map(_STEP.fullmatch, value)]  # of steps, from 1 on
-            steps = len(value) > 1 and (set(marks) == {"-"} or marks == [str(n) for n in range(1, len(value) + 1)])
             if steps and not _SEVERAL.fullmatch(self._mapping[field]):
                 self.plan.others += [("division between steps, now one answer", text) for text in value[1:]]
                 return "\n".join(value)
@@ -155,13 +157,11 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
         value = from_json(value, field)
     if isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(value[0].get("message"), dict):
         value = value[0]["message"]  # the first of several choices
-    if isinstance(value, list) and value and isinstance(value[0], str):
-        return [_assistant(fields.text(field))]
     if text := as_json(value):
         return [_assistant(text)]
     if isinstance(value, dict):
         value = [value]
-    if isinstance(value, list):
+    if isinstance(value, list) and not (value and isinstance(value[0], str)):
         return messages_from(value, fields.plan.lenient, fields.plan.unused_keys)
     return [_assistant(fields.text(field))]
 
