@@ -22,7 +22,7 @@ _MODEL = any_of(WORD_LISTS["model_names"])  # in the words of no persona
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
 CELL_ERROR, _NO_VALUE = pattern("cell_error"), pattern("no_value")  # the second may also be a label
 # Words for an answer are labels at the very beginning only: the table asks for this group.
-_LABEL = any_of(WORD_LISTS["role"], r"(?:(?:(\A)|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：](?!\s*[{\[])")
+_LABEL = any_of(WORD_LISTS["role"], r"(?:(?:(\A)|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：](?!\s*[{\[]+\s*?['\"\]}\n])")
 _OPTIONS = re.compile(r"\bB\b['\"]?[:.)]")  # of which "A:" is one
 _SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)", re.MULTILINE)
 _TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\s*")

@@ -30,7 +30,8 @@ LATIN = 32  # 0xC2, 0xC3: UTF-8 read as Latin-1
 DASH = 64  # - or _ (in keys)
 
 NUMBER = 128  # no byte: seven digits, or first bytes of them in other scripts, with few signs between them
-_NUMBER = re.compile(rb"[0-9\xd9\xdb\xe0\xef](?:[^0-9A-Za-z\xd9\xdb\xe0\xef]{0,8}[0-9\xd9\xdb\xe0\xef]){6}")
+_DIGITS = rb"0-9\xd9\xdb\xdf\xe0\xe1\xef\xf0"
+_NUMBER = re.compile(rb"[%b](?:[^A-Za-z\xff%b]{0,8}[%b]){6}" % (_DIGITS, _DIGITS, _DIGITS))
 WORDS = 256  # no byte: one of these words
 _WORDS = re.compile(rb"TODO|Lorem ipsum|\?\? \?")
 ENDING = 512  # the last byte is one of these
@@ -120,7 +121,7 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    joined = b"\n".join(encoded) + b"\n"
+    joined = b"\xff".join(encoded) + b"\xff"  # which no text in UTF-8 has, so that no match is in two of them
     flags = np.frombuffer(joined.translate(_TABLE), np.uint8)
     per_text = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
     for flag, signs in ((WORDS, _WORDS), (NUMBER, _NUMBER)):
@@ -136,7 +137,6 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
                 per_text[number] |= WORDED[kind]
                 at = whole.find(word, ends[number])
     per_text[per_text & (DIGIT | DASH) == 0] &= 1023
-    # of an empty text, what is before it: at most one more to look at
     last = np.frombuffer(joined, np.uint8)[starts + lengths - 2]
     per_text[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING
     return per_text
