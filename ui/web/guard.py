@@ -23,7 +23,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.records.units import KIB
+from backend.records.units import KIB, MIB
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE_METHODS = {"GET", "HEAD"}
@@ -37,7 +37,7 @@ POLICY = (
 WINDOW = 900.0  # seconds for which a wrong password counts
 FROM_ONE = 10  # wrong passwords in that time, of one address
 _REMEMBERED = 10_000  # wrong passwords of all addresses
-_LONGEST_LOGIN, _SHORT_BODY = 16 * KIB, 64 * KIB  # bytes
+_LONGEST_LOGIN, _LONGEST_DROPPED = 16 * KIB, 8 * MIB  # bytes; the latter of a refused body that is read
 _RIGHT = 200  # gradio's answer to a right password; whatever else it answers counts as a wrong one
 
 
@@ -131,9 +131,9 @@ def body_length(scope: Scope) -> float:
 
 
 def ending(scope: Scope) -> dict[str, str]:
-    """Headers of a refusal. A long body is not read, which ends the connection; a browser may then see the end before
-    the answer. So the server reads a short one, only to drop it."""
-    return {"Connection": "close"} if body_length(scope) > _SHORT_BODY else {}
+    """Headers of a refusal. Of a long body, the rest is not read: the connection ends. Who still sends may then see
+    that instead of the answer, so the server reads others, only to drop them (3 ms of its processor for 5 MB)."""
+    return {"Connection": "close"} if body_length(scope) > _LONGEST_DROPPED else {}
 
 
 def subscriber(host: str) -> str:

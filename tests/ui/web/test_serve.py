@@ -1,5 +1,6 @@
 """Serving the page: host, port and password, and a second start."""
 
+import http.client
 import json
 import os
 import signal
@@ -142,6 +143,10 @@ def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(tmp_path: 
                 assert browser.post("/gradio_api/queue/join", json=event).status_code == 401
                 browser.get("/", params={"key": secret})
                 assert {browser.get(path).status_code for path in ("/", "/config", "/theme.css")} == {200}
+            foreign = http.client.HTTPConnection(url.removeprefix("http://"))
+            foreign.request("POST", "/", bytes(6 << 20), {"Origin": "http://example.com"})
+            assert foreign.getresponse().status == 403, "the answer comes, and no reset"
+            foreign.close()
             assert f"{url}/?key={secret}" in (tmp_path / "printed.txt").read_text("utf-8")
             app.send_signal(signal.SIGTERM)
             assert app.wait(timeout=30) == 0
