@@ -7,6 +7,7 @@ asked about, never trained on.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -207,6 +208,11 @@ def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -
         if what and plain_name(column) in UNSURE:
             shown = excerpt(column, width=40)
             return column, f"The column {shown!r} would be the {field}, but it holds {what}."
+    answer = mapping.get("answer", "")
+    options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in records[0] if name != answer)
+    given = [str(record[answer]) for record in records if record.get(answer)]
+    if given and max(options.values(), default=0) > 2 and _mostly(given, re.compile(r"[A-Ha-h]{1,4}|\d").fullmatch):
+        return answer, f"The column {excerpt(answer, width=40)!r} only names one of the options beside it."
     return None
 
 
