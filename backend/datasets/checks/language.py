@@ -27,8 +27,8 @@ LANGUAGE_NAMES: dict[str, str] = _WORDS["names"]
 _COMMON: dict[str, set[str]] = {code: set(words.split()) for code, words in _WORDS["common"].items()}
 QUESTION_WORDS = frozenset(_WORDS["asking"].split())
 FUNCTION_WORDS = frozenset(chain(*_COMMON.values())) - QUESTION_WORDS - set(_WORDS["negations"].split())
-_LANGUAGES_OF = {word: [code for code, own in _COMMON.items() if word in own] for word in chain(*_COMMON.values())}
-_LANGUAGES_OF = {word: codes for word, codes in _LANGUAGES_OF.items() if len(word) > 1}  # one letter tells nothing
+_TELLING = {word for word in chain(*_COMMON.values()) if len(word) > 1}  # one letter tells nothing
+_LANGUAGES_OF = {word: [code for code, own in _COMMON.items() if word in own] for word in _TELLING}
 
 # A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
 _SCRIPTS: list[tuple[str, str | None, list[tuple[str, str, str | None]]]] = _WORDS["scripts"]

@@ -136,7 +136,7 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
                 number = bisect(ends, at)
                 per_text[number] |= WORDED[kind]
                 at = whole.find(word, ends[number])
-    per_text[per_text & (DIGIT | DASH) == 0] &= 1023
+    per_text[per_text & (DIGIT | DASH) == 0] &= ~np.uint16(sum(WORDED.values()))
     last = np.frombuffer(joined, np.uint8)[starts + lengths - 2]
     per_text[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING
     return per_text

@@ -202,12 +202,11 @@ def _name_score(column: str, field: str) -> float:
 
 
 def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> tuple[str, str] | None:
-    """The first column whose name may mean several things and that is not what `mapping` says, and why, a sentence."""
+    """A column that holds something else than `mapping` says, or only names options, and why, a sentence."""
     for field, column in mapping.items():
         what = what_it_holds(column, [record.get(column) for record in records])
         if what and plain_name(column) in UNSURE:
-            shown = excerpt(column, width=40)
-            return column, f"The column {shown!r} would be the {field}, but it holds {what}."
+            return column, f"The column {excerpt(column, width=40)!r} would be the {field}, but it holds {what}."
     answer = mapping.get("answer", "")
     options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in records[0] if name != answer)
     given = [str(record[answer]) for record in records if record.get(answer)]

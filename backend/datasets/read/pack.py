@@ -54,10 +54,11 @@ def _files(paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         if not path.is_dir():
             require_file(path)
-        found = ((file.relative_to(path).as_posix(), file) for file in files_in(path) if not file.is_symlink())
-        inside = [(name, file) for name, file in found if not is_hidden(name)] if path.is_dir() else [(path.name, path)]
-        for name, file in inside:
-            name = name.encode("utf-8", "replace").decode()  # Linux allows names that are not UTF-8
+        base = path if path.is_dir() else path.parent
+        for file in files_in(path) if path.is_dir() else [path]:
+            name = file.relative_to(base).as_posix().encode("utf-8", "replace").decode()  # Linux allows other names
+            if path.is_dir() and (file.is_symlink() or is_hidden(name)):
+                continue
             stem, dot, ending = name.rpartition(".")
             numbered = (f"{stem or name} ({number}){dot}{ending if stem else ''}" for number in count(2))
             files[next(unused for unused in chain([name], numbered) if unused not in files)] = file

@@ -174,7 +174,7 @@ def test_places_in_words(place: int, words: str) -> None:
     assert ordinal(place) == words
 
 
-@pytest.mark.parametrize("name", ["t4", "cpu24", "macbook16"])
+@pytest.mark.parametrize("name", ["t4", "cpu24", "macbook16", pytest.param("laptop4060", marks=pytest.mark.slow)])
 def test_the_time_of_other_models_is_close_to_training_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("Qwen3-0.6B", "Qwen3-4B-Instruct-2507", "Llama-3.2-3B-Instruct", "SmolLM2-1.7B-Instruct")
     compared = list(map(catalogue.find, names))
