@@ -33,34 +33,26 @@ def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool)
     if groups > 1 and not flash:
         k, v = repeat(tape, k, groups), repeat(tape, v, groups)
     out = tape.new(q.count, q.width)
-    if q.node is None and k.node is None and v.node is None:
-        return out
-    saved = [tape.save(q), tape.save(k), tape.save(v), tape.save(out)]
     counts = q.count, k.count, v.count
 
     def backward(g: Tensor) -> list[Tensor | None]:
         return [tape.new(count, g.width) for count in counts]
 
-    return tape.record(out, [q, k, v], saved, backward)
+    return tape.record(out, [q, k, v], [q, k, v, out], backward)
 
 
 def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
-    if a.node is None and b.node is None:
-        return tape.new(count, a.width)
-    saved = [tape.save(a), tape.save(b)]
     counts = a.count, b.count
 
     def backward(g: Tensor) -> list[Tensor | None]:
         of_b = tape.new(counts[1], g.width)
         return [tape.new(counts[0], g.width), of_b]
 
-    return tape.record(tape.new(count, a.width), [a, b], saved, backward)
+    return tape.record((count, a.width), [a, b], [a, b], backward)
 
 
 def _softmax(tape: Tape, x: Tensor) -> Tensor:
     out = tape.new(x.count, FLOAT)
-    if x.node is None:
-        return out
     width = x.width
 
     def backward(g: Tensor) -> list[Tensor | None]:
@@ -69,4 +61,4 @@ def _softmax(tape: Tape, x: Tensor) -> Tensor:
         del product
         return [result]
 
-    return tape.record(out, [x], [tape.save(out)], backward)
+    return tape.record(out, [x], [out], backward)

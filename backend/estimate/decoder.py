@@ -51,8 +51,7 @@ class Decoder:
         if plan.method != "full":
             return tape.leaf(hidden)  # as enable_input_require_grads does
         table = self.weights.embedding
-        saved = [tape.save(None)]
-        return tape.record(hidden, [table.tensor], saved, lambda g: [tape.new(table.count, table.width)])
+        return tape.record(hidden, [table.tensor], [None], lambda g: [tape.new(table.count, table.width)])
 
     def _block(self, layer: Layer, mask: Tensor | None, hidden: Tensor) -> Tensor:
         tape, wide = self.tape, self.shape.has_wide_norms
@@ -169,7 +168,7 @@ class Decoder:
         if not plan.full_logits:  # only where something is learned
             whole, rows = hidden.count, max(1, round(plan.tokens * plan.learned_share))
             out = tape.new(rows * self.shape.hidden_size, hidden.width)
-            hidden = tape.record(out, [hidden], [tape.save(None)], lambda g: [tape.new(whole, g.width)])
+            hidden = tape.record(out, [hidden], [None], lambda g: [tape.new(whole, g.width)])
             del out
         logits = linear_widened(tape, hidden, head, plan.width) if plan.widened else linear(tape, hidden, head)
         if self.shape.caps_logits:
@@ -181,9 +180,8 @@ class Decoder:
         del logits
         count = wide.count
         out = tape.new(count, FLOAT)
-        likely = tape.record(out, [wide], [tape.save(out)], lambda g: [tape.new(count, FLOAT)])
-        saved = [tape.save(likely)]
-        return tape.record(tape.new(1, FLOAT), [likely], saved, lambda g: [tape.new(count, FLOAT)]), kept
+        likely = tape.record(out, [wide], [out], lambda g: [tape.new(count, FLOAT)])
+        return tape.record((1, FLOAT), [likely], [likely], lambda g: [tape.new(count, FLOAT)]), kept
 
     def _cross_entropy_in_parts(self, logits: Tensor) -> Tensor:
         """backend/training/loss.py: fp32 for a part of the rows at a time; the gradient has the width of the logits."""
@@ -198,4 +196,4 @@ class Decoder:
 
         wide, exponents = tape.new(part, FLOAT), tape.new(part, FLOAT)
         del wide, exponents
-        return tape.record(tape.new(1, FLOAT), [logits], [tape.save(logits)], backward)
+        return tape.record((1, FLOAT), [logits], [logits], backward)

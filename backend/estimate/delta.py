@@ -21,8 +21,6 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     ordered = tape.new(count, width)
     out = tape.new(count, width)
     del ordered
-    if x.node is None:
-        return out
     learns = weight.learns
 
     def backward(g: Tensor) -> list[Tensor | None]:
@@ -31,7 +29,7 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
         del ordered
         return [of_x, tape.new(weight.count, weight.width) if learns else None]
 
-    return tape.record(out, [x, weight.tensor], [tape.save(x)], backward)
+    return tape.record(out, [x, weight.tensor], [x], backward)
 
 
 def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
@@ -84,7 +82,7 @@ def _step(tape: Tape, count: int, inputs: list[Tensor], kept: list[Tensor], more
         del temporary
         return gradients
 
-    return tape.record(out, list(inputs), [tape.save(x) for x in kept], backward)
+    return tape.record(out, inputs, kept, backward)
 
 
 def _part(tape: Tape, mixed: Tensor, count: int, last: bool) -> Tensor:
@@ -96,13 +94,11 @@ def _part(tape: Tape, mixed: Tensor, count: int, last: bool) -> Tensor:
 
 def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
     sizes = [(x.count, x.width) for x in (a, b)]
-    saved = [tape.save(a), tape.save(b)]
-    return tape.record(tape.new(count, a.width), [a, b], saved, lambda g: [tape.new(*size) for size in sizes])
+    return tape.record((count, a.width), [a, b], [a, b], lambda g: [tape.new(*size) for size in sizes])
 
 
 def _solve(tape: Tape, system: Tensor, right: Tensor) -> Tensor:
     """The solution of a triangular system for each chunk."""
     out = tape.new(right.count, FLOAT)
-    square, wide = system.count, right.count
-    saved = [tape.save(system), tape.save(out)]
-    return tape.record(out, [system, right], saved, lambda g: [tape.new(square, FLOAT), tape.new(wide, FLOAT)])
+    sizes = system.count, right.count
+    return tape.record(out, [system, right], [system, out], lambda g: [tape.new(size, FLOAT) for size in sizes])

@@ -37,23 +37,18 @@ def cast(tape: Tape, x: Tensor, width: int) -> Tensor:
     """x.to(dtype): the same tensor if nothing changes."""
     if x.width == width:
         return x
-    out = tape.new(x.count, width)
-    if x.node is None:
-        return out
     back = x.width
-    return tape.record(out, [x], [], lambda g: [tape.new(g.count, back)])
+    return tape.record(tape.new(x.count, width), [x], [], lambda g: [tape.new(g.count, back)])
 
 
 def copy(tape: Tape, x: Tensor, back: bool = False) -> Tensor:
     """A contiguous copy, such as of a transposed tensor. back: the gradient is copied too."""
-    out = tape.new(x.count, x.width)
-    return out if x.node is None else tape.record(out, [x], [], _passing(tape, back))
+    return tape.record(tape.new(x.count, x.width), [x], [], _passing(tape, back))
 
 
 def view(tape: Tape, x: Tensor, back: bool) -> Tensor:
     """Another view of the same memory. back: the gradient is copied."""
-    out = Tensor(x.storage, x.count, x.width)
-    return x if x.node is None or not back else tape.record(out, [x], [], _passing(tape, back))
+    return tape.record(Tensor(x.storage, x.count, x.width), [x], [], _passing(tape, back)) if back else x
 
 
 def _passing(tape: Tape, copied: bool) -> Backward:
@@ -62,23 +57,19 @@ def _passing(tape: Tape, copied: bool) -> Backward:
 
 def repeat(tape: Tape, x: Tensor, times: int) -> Tensor:
     """Repeats key or value heads for the query heads of their group; the gradient is their sum."""
-    out = tape.new(x.count * times, x.width)
     size = x.count
-    return out if x.node is None else tape.record(out, [x], [], lambda g: [tape.new(size, g.width)])
+    return tape.record(tape.new(x.count * times, x.width), [x], [], lambda g: [tape.new(size, g.width)])
 
 
 def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     """a + b, in the wider of the two types; the gradient is passed on, cast if necessary."""
     wide = max(a.width, b.width)
-    out = tape.new(a.count, wide)
-    if a.node is None and b.node is None:
-        return out
     widths = [(tensor.width, tensor.node is not None) for tensor in (a, b)]
 
     def backward(g: Tensor) -> list[Tensor | None]:
         return [(g if width == g.width else tape.new(g.count, width)) if needed else None for width, needed in widths]
 
-    return tape.record(out, [a, b], [], backward)
+    return tape.record(tape.new(a.count, wide), [a, b], [], backward)
 
 
 def scale(tape: Tape, x: Tensor) -> Tensor:
@@ -94,35 +85,25 @@ def activate(tape: Tape, x: Tensor) -> Tensor:
 def sigmoid(tape: Tape, x: Tensor) -> Tensor:
     """Its gradient needs its result."""
     out = tape.new(x.count, x.width)
-    if x.node is None:
-        return out
-    return tape.record(out, [x], [tape.save(out)], lambda g: [tape.new(g.count, g.width)])
+    return tape.record(out, [x], [out], lambda g: [tape.new(g.count, g.width)])
 
 
 def part(tape: Tape, x: Tensor, parts: int, whole: bool) -> Tensor:
     """A view of one of the equal `parts` of x. The part with `whole` set creates the gradient of x."""
     count, width = x.count, x.width
     out = Tensor(x.storage, count // parts, width)
-    if x.node is None:
-        return out
     return tape.record(out, [x], [], lambda g: [tape.new(count, width) if whole else None])
 
 
-def _pointwise(tape: Tape, x: Tensor, kept: Tensor | None) -> Tensor:
-    if x.node is None:
-        return tape.new(x.count, x.width)
-    saved = [tape.save(kept)]
-    return tape.record(tape.new(x.count, x.width), [x], saved, lambda g: [tape.new(g.count, g.width)])
+def _pointwise(tape: Tape, x: Tensor, needed: Tensor | None) -> Tensor:
+    return tape.record((x.count, x.width), [x], [needed], lambda g: [tape.new(g.count, g.width)])
 
 
 def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     """a * b, element-wise, in the wider of the two types."""
     widths = a.width, b.width
     out = tape.new(a.count, max(widths))
-    if a.node is None and b.node is None:
-        return out
-    saved = [tape.save(a), tape.save(b)]
-    return tape.record(out, [a, b], saved, lambda g: [tape.new(g.count, width) for width in widths])
+    return tape.record(out, [a, b], [a, b], lambda g: [tape.new(g.count, width) for width in widths])
 
 
 def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
@@ -133,10 +114,7 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     product = tape.new(count, width)
     convolved = tape.new(count, width)
     out = tape.new(count, width)
-    if x.node is None:
-        return out
-    saved = [tape.save(tensor) for tensor in (x, product, convolved)]
-    learns = weight.learns
+    learns, x_count = weight.learns, x.count
 
     def backward(g: Tensor) -> list[Tensor | None]:
         of_gate, of_convolved = tape.new(count, g.width), tape.new(count, g.width)
@@ -149,8 +127,7 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
         del of_gate, of_factors
         return [whole, of_weight]
 
-    x_count = x.count
-    return tape.record(out, [x, weight.tensor], saved, backward)
+    return tape.record(out, [x, weight.tensor], [x, product, convolved], backward)
 
 
 def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
@@ -163,11 +140,6 @@ def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
 
 
 def _normalize(tape: Tape, x: Tensor) -> Tensor:
-    if x.node is None:
-        square = tape.new(x.count, FLOAT)
-        del square
-        return tape.new(x.count, FLOAT)
-
     def of_square(g: Tensor) -> list[Tensor | None]:
         spread, power, doubled = (tape.new(size, FLOAT) for _ in range(3))
         result = tape.new(size, FLOAT)
@@ -181,12 +153,10 @@ def _normalize(tape: Tape, x: Tensor) -> Tensor:
         return [of_x, tape.new(1, FLOAT)]
 
     size = x.count
-    saved = [tape.save(x)]
-    square = tape.record(tape.new(x.count, FLOAT), [x], saved, of_square)
+    square = tape.record((x.count, FLOAT), [x], [x], of_square)
     root = tape.record(tape.new(1, FLOAT), [square], [], lambda g: [g])
     del square
-    saved = [tape.save(x)]
-    return tape.record(tape.new(x.count, FLOAT), [x, root], saved, of_scaling)
+    return tape.record((x.count, FLOAT), [x, root], [x], of_scaling)
 
 
 def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None) -> Tensor:
@@ -200,8 +170,7 @@ def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None
         del product
         return [cast(tape, of_x, given), of_weight]
 
-    saved = [tape.save(x), tape.save(None)]
-    return tape.record(tape.new(x.count, width or given), [x, weight.tensor], saved, backward)
+    return tape.record((x.count, width or given), [x, weight.tensor], [x, None], backward)
 
 
 def rotate(tape: Tape, x: Tensor) -> Tensor:
@@ -220,9 +189,7 @@ def rotate(tape: Tape, x: Tensor) -> Tensor:
     half = tape.new(x.count // 2, x.width)
     turned = tape.new(x.count, x.width)
     del half
-    if x.node is not None:
-        turned = tape.record(turned, [x], [], of_halves)
-    crossed = scale(tape, turned)
+    crossed = scale(tape, tape.record(turned, [x], [], of_halves))
     del turned
     return add(tape, straight, crossed)
 
@@ -232,17 +199,14 @@ def linear(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     if weight.packed:
         return _linear_4bit(tape, x, weight)
     learns, needs = weight.learns, x.node is not None
-    saved = [tape.save(tensor) for tensor, needed in ((x, learns), (None, needs)) if needed]
-    out = tape.new(x.count // weight.inputs * weight.outputs, x.width)
-    if not saved:
-        return out
-    into = x.count
+    into, out = x.count, x.count // weight.inputs * weight.outputs
 
     def backward(g: Tensor) -> list[Tensor | None]:
         of_weight = tape.new(weight.count, weight.width) if learns else None
         return [of_weight, tape.new(into, g.width) if needs else None]
 
-    return tape.record(out, [weight.tensor, x], saved, backward)
+    needed = [tensor for tensor, is_needed in ((x, learns), (None, needs)) if is_needed]
+    return tape.record((out, x.width), [weight.tensor, x], needed, backward)
 
 
 def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
@@ -252,16 +216,14 @@ def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
     opened = tape.new(weight.count, weight.width)
     out = tape.new(rows * weight.outputs, weight.width)
     del opened
-    if x.node is not None:
 
-        def backward(g: Tensor) -> list[Tensor | None]:
-            opened = tape.new(weight.count, weight.width)
-            result = tape.new(rows * weight.inputs, g.width)
-            del opened
-            return [result]
+    def backward(g: Tensor) -> list[Tensor | None]:
+        opened = tape.new(weight.count, weight.width)
+        result = tape.new(rows * weight.inputs, g.width)
+        del opened
+        return [result]
 
-        out = tape.record(out, [x], [], backward)
-    return cast(tape, out, given)
+    return cast(tape, tape.record(out, [x], [], backward), given)
 
 
 def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
@@ -269,8 +231,7 @@ def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
     stays until the backward pass has used it."""
     x = cast(tape, x, width)
     narrow = tape.new(weight.count, width)
-    saved = [tape.save(x), tape.save(narrow)]
-    out = tape.new(x.count // weight.inputs * weight.outputs, width)
+    out = x.count // weight.inputs * weight.outputs
     into, needs = x.count, x.node is not None
 
     def backward(g: Tensor) -> list[Tensor | None]:
@@ -280,7 +241,7 @@ def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
         del of_narrow
         return [of_weight, of_x]
 
-    return tape.record(out, [weight.tensor, x], saved, backward)
+    return tape.record((out, width), [weight.tensor, x], [x, narrow], backward)
 
 
 def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
@@ -288,7 +249,6 @@ def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second:
     rows = x.count // weight.inputs
     narrow = tape.new(rows * first.outputs, x.width)
     out = tape.new(rows * weight.outputs, x.width)
-    saved = [tape.save(x), tape.save(narrow)]
     into, needs = x.count, x.node is not None
 
     def backward(g: Tensor) -> list[Tensor | None]:
@@ -298,4 +258,4 @@ def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second:
         del through
         return [for_first, for_second, of_x]
 
-    return tape.record(out, [first.tensor, second.tensor, x], saved, backward)
+    return tape.record(out, [first.tensor, second.tensor, x], [x, narrow], backward)

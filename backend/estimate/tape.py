@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
@@ -169,11 +169,25 @@ class Tape:
             self._keeping.keep(self._kept - 1, storage)
         return storage
 
-    def record(self, out: Tensor, inputs: list[Tensor | None], saved: list[Saved], backward: Backward) -> Tensor:
-        """Record that `out` was computed from `inputs`; `backward` returns a gradient for each of them."""
+    def record(
+        self,
+        out: Tensor | tuple[int, int],
+        inputs: Sequence[Tensor | None],
+        needed: Sequence[Tensor | None],
+        backward: Backward,
+    ) -> Tensor:
+        """Record that `out` was computed from `inputs`, if one of them needs a gradient or there are none; returns it.
+
+        out: also its count and width, if it is created once the tensors that it needs were saved
+        needed: the tensors that are saved
+        backward: returns a gradient for each of the inputs"""
         after = [tensor.node if tensor is not None else None for tensor in inputs]
-        out.node = Node(next(self._order), after, saved, backward, self.meter.part)
-        return out
+        records = any(after) or not inputs
+        saved = [self.save(tensor) for tensor in needed] if records else []
+        result = self.new(*out) if isinstance(out, tuple) else out
+        if records:
+            result.node = Node(next(self._order), after, saved, backward, self.meter.part)
+        return result
 
     def checkpoint(self, block: Callable[[Tensor], Tensor], argument: Tensor) -> Tensor:
         """`block(argument)`; its saved tensors are dropped, and computed again when they are needed."""
