@@ -107,7 +107,7 @@ class LlamaEngine(WithTokenizer):
         self._tokenizer, self._end_ids = tokenizer, end_ids
         self.report = EngineReport(
             engine=NAME,
-            precision=PRECISIONS.get(self._facts.file_type, ""),
+            precision=PRECISIONS.get(str(self._facts.value("general.file_type")), ""),
             dtype="gguf",
             device="gpu" if on_gpu() else "cpu",
             end_ids=tuple(sorted(end_ids)),

@@ -15,17 +15,13 @@ from backend.evaluation.models import Answer, Models, Progress
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
 from backend.records.evaluation import BASE, TUNED
 from backend.text.conversation import said
-from backend.work import JobContext
+from backend.work import JobContext, Stopped
 
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
 _BEGUN = 32  # tokens of a base model's answer, after which it is clear that it is no JSON
 
 Conversations = Sequence[Conversation]
-
-
-class Stopped(Exception):
-    """A stop was requested."""
 
 
 def reporting(work: JobContext) -> Progress:

@@ -9,7 +9,7 @@ from typing import Any
 from backend.errors import BadSetting
 from backend.evaluation import against_parent, answers_so_far, diagnosis, general
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import Stopped, reporting
+from backend.evaluation.asking import reporting
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.facts import read_facts
 from backend.evaluation.items import judging_items, judging_texts, training_items
@@ -30,7 +30,7 @@ from backend.records.training import TrainingResult, result_of
 from backend.runs import own_answers, start
 from backend.runs.answer_form import answer_form
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.work import JobContext
+from backend.work import JobContext, Stopped
 
 log = logging.getLogger(__name__)
 

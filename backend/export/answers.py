@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.datasets.read.table import Table, read_table
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import Stopped, reporting
+from backend.evaluation.asking import reporting
 from backend.evaluation.models import Answer, choose_engine, load
 from backend.export.formats import slug
 from backend.hardware.process import prepare_process
@@ -19,7 +19,7 @@ from backend.records.evaluation import TUNED
 from backend.records.exports import AnsweredTable
 from backend.runs import start
 from backend.runs.conversations import usual_instruction
-from backend.work import JobContext
+from backend.work import JobContext, Stopped
 
 MOST_ROWS = 5_000
 LONGEST = 256  # tokens of an answer

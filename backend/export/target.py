@@ -16,13 +16,9 @@ from backend.gguf.requirement import require_quantizer
 from backend.models import bundled, model_folder
 from backend.records.units import MIB
 from backend.runs import start
-from backend.work import JobContext, require_disk
+from backend.work import JobContext, Stopped, require_disk
 
 LOG = "gguf.log"  # in the job's folder: what the process writes that opens GGUF files
-
-
-class Stopped(Exception):
-    """The person stopped the export."""
 
 
 @dataclass(frozen=True)

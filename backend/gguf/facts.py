@@ -24,11 +24,6 @@ class Facts:
         return _values(self.file, self.file.stat().st_mtime_ns).get(key)
 
     @property
-    def file_type(self) -> str:
-        """llama.cpp's number of the file's type (enum llama_ftype)."""
-        return str(self.value("general.file_type"))
-
-    @property
     def trained_context(self) -> int:
         """Tokens that the model was trained to read; 0 if unknown."""
         return int(self._of_model("context_length") or 0)

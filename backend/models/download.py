@@ -31,7 +31,7 @@ from backend.records.events import DownloadedEvent
 from backend.records.units import MIB, format_size
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.work import ELSEWHERE, JobContext, require_disk
+from backend.work import ELSEWHERE, JobContext, Stopped, require_disk
 
 _WANTED = re.compile(
     r"model(\.safetensors)?(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(config|generation_config|tokenizer"
@@ -40,10 +40,6 @@ _WANTED = re.compile(
 )
 _FREE = {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0"}  # for business
 _DISK_RESERVE_MIB = 500  # stays free
-
-
-class Stopped(Exception):
-    """The person stopped the download."""
 
 
 class Downloaded(StoredRecord):

@@ -40,11 +40,6 @@ class StoredRecord(Record):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(exclude))
 
 
-def lacks_fields(error: ValidationError) -> bool:
-    """Whether a stored record is refused for missing fields: then an older version wrote it, else it is damaged."""
-    return any(fault["type"] == "missing" for fault in error.errors())
-
-
 R = TypeVar("R", bound=Record)
 
 

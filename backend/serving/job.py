@@ -16,6 +16,7 @@ import httpx
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, TUNED
 from backend.errors import ApprenticeError, BadSetting
+from backend.files.json_file import write_json
 from backend.models import local, model_folder
 from backend.models.bundled import ReportProgress
 from backend.records.base import Record
@@ -24,7 +25,7 @@ from backend.runs.conversations import usual_instruction
 from backend.serving.answers import ChatAnswers, ServerAnswers
 from backend.serving.endpoint import Endpoint
 from backend.serving.requests import Abilities
-from backend.serving.state import LOOPBACK, write_state
+from backend.serving.state import LOOPBACK, STATE
 from backend.work import JobContext
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def _watch(context: JobContext, thread: threading.Thread, server: Any, endpoint:
         context.alive()
         state = {"url": url, **asdict(endpoint.counts)}
         if server.started and state != written:
-            write_state(context.folder, state)
+            write_json(context.folder / STATE, state)
             context.progress("Serving")
             written = state
         time.sleep(_TICK)

@@ -20,7 +20,7 @@ from backend.records.chat import Chunk, EngineReport, PaneCheck, Phase
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, PushResult
 from backend.records.training import TrainingResult
 from backend.records.units import MIB
-from backend.serving.state import write_state
+from backend.serving.state import STATE
 from backend.settings import Workspace
 from jobs.context import Context
 from jobs.folder import JobFolder
@@ -131,7 +131,7 @@ def export(context: Context) -> dict[str, Any]:
 
 def serve(context: Context) -> dict[str, Any]:
     counts = {"url": "http://127.0.0.1:8080/v1", "requests": 12, "tokens": 480, "tokens_per_second": 71.0}
-    write_state(context.folder, counts)
+    write_json(context.folder / STATE, counts)
     _lasts(context, float("inf"))
     return counts
 

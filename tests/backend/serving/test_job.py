@@ -21,9 +21,10 @@ from safetensors.numpy import load_file, save_file
 
 from backend.chat.client import Chat
 from backend.errors import BadSetting
+from backend.files.json_file import read_if_json
 from backend.models import bundled
 from backend.serving import job
-from backend.serving.state import key_hash, new_key, read_state
+from backend.serving.state import STATE, key_hash, new_key
 from backend.settings import Workspace, new_id
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.families import TEMPLATES
@@ -60,7 +61,7 @@ def served(work: FakeWork) -> Iterator[str]:
     """The address of the endpoint, which is stopped at the end of the block."""
     thread = threading.Thread(target=job.run, args=(work,), daemon=True)
     thread.start()
-    while not (found := read_state(work.folder)):
+    while not (found := read_if_json(work.folder / STATE)):
         assert thread.is_alive()
         time.sleep(0.05)
     try:
@@ -86,7 +87,7 @@ def test_answers_equal_those_of_try(work: FakeWork, url: str, tmp_path: Path) ->
         with openai.OpenAI(base_url=url, api_key=KEY) as client:
             parts = client.chat.completions.create(**asked, stream=True)
             assert "".join(part.choices[0].delta.content or "" for part in parts if part.choices) == expected
-    while (state := read_state(work.folder))["open"] or state["tokens"] < 1:
+    while (state := read_if_json(work.folder / STATE))["open"] or state["tokens"] < 1:
         time.sleep(0.05)
 
 

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from backend.errors import BadInput, BadSetting, RunProblem
-from backend.files.json_file import write_json
+from backend.files.json_file import read_if_json, write_json
 from backend.hosting.policy import Feature, Policy
 from backend.runs.answer_form import EDITED, edited_form, form_of_examples, parse_form
-from backend.serving.state import LOOPBACK, key_hash, new_key, read_state
+from backend.serving.state import LOOPBACK, STATE, key_hash, new_key
 from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.share import Endpoint
@@ -109,7 +109,7 @@ class EndpointService:
         self._runner.stop(job_id)
 
     def _endpoint(self, job: Job) -> Endpoint:
-        state = read_state(self._runner.folder(job.id)) if job.state.is_active else {}
+        state = read_if_json(self._runner.folder(job.id) / STATE) if job.state.is_active else {}
         return Endpoint(
             job,
             url=str(state.get("url", "")),

@@ -10,7 +10,7 @@ from backend.errors import RunProblem
 from backend.evaluation.report import REPORT
 from backend.export.model_card import Evaluation
 from backend.files.json_file import read_json
-from backend.records.base import StoredRecord, lacks_fields
+from backend.records.base import StoredRecord
 from backend.records.evaluation import EvaluationSummary
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -58,7 +58,8 @@ def read_report(runner: Runner, job_id: str, record: type[Report], name: str, ag
             raise RunProblem(f"{name} does not exist.", "It is not completed.", again)
         return record.model_validate(read_json(runner.folder(job_id) / REPORT))
     except ValidationError as error:
-        fault = "was made by an older version of Apprentice" if lacks_fields(error) else "is damaged"
+        lacks_fields = any(fault["type"] == "missing" for fault in error.errors())
+        fault = "was made by an older version of Apprentice" if lacks_fields else "is damaged"
         raise RunProblem(f"{name} {fault}.", "", again) from error
     except (OSError, ValueError) as error:
         raise RunProblem(f"{name} can't be read.", str(error), again) from error
