@@ -8,17 +8,7 @@ import pytest
 
 from tests.browser.conftest import PATIENCE
 from tests.browser.held_page import BREAKS_OFF, opening
-from tests.browser.steps import (
-    coming_back,
-    go,
-    open_details,
-    painted,
-    start_training,
-    stored,
-    take_sample,
-    ticked,
-    unfold,
-)
+from tests.browser.steps import coming_back, go, painted, start_training, stored, take_sample, ticked, unfold
 from ui.web.try_it.talk import LONGEST_QUESTION
 
 pytestmark = pytest.mark.browser
@@ -73,30 +63,6 @@ def field(page: Any, setting: str) -> Any:
 def leave(page: Any, setting: str, typed: str) -> None:
     field(page, setting).fill(typed)
     field(page, setting).press("Tab")
-
-
-@pytest.mark.slow
-def test_an_invalid_example_number_is_reported_at_its_field_and_put_back(with_examples: Any) -> None:
-    page = with_examples
-    open_details(page)
-    number, refused = page.locator("#row-number input"), page.locator("#row-refused")
-    number.fill("3")
-    number.press("Enter")
-    page.locator("#preview").get_by_text("order 77003").first.wait_for()
-    for typed, expected in (("2.5", "There is no example 2.5."), ("", "Type a whole number"), ("0", "no example 0.")):
-        number.fill(typed)
-        number.press("Tab")
-        refused.get_by_text(expected).wait_for()
-        page.wait_for_function("document.querySelector('#row-number input').value === '3'")
-    number.press("Control+a")
-    page.keyboard.type("e")  # all that a browser takes of letters in a field of numbers
-    number.press("Enter")
-    refused.get_by_text("Type a whole number from 1 to 60.").wait_for()
-    page.wait_for_function("document.querySelector('#row-number input').value === '3'")
-    number.fill("12")
-    page.click("#row-on")
-    page.locator("#preview").get_by_text("order 77012").first.wait_for()
-    refused.locator("p").wait_for(state="detached")
 
 
 def test_numbers_typed_while_train_opens_stay(with_examples: Any, hold: Path) -> None:

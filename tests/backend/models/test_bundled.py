@@ -1,4 +1,4 @@
-"""The bundled model: found, unpacked once, again if damaged, and the same model as in llama.cpp."""
+"""The bundled model: found, unpacked once, again if damaged, and the same as by transformers and in llama.cpp."""
 
 import importlib.util
 import json
@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from backend.chat.client import Chat
-from backend.chat.engine import BASE, Sampling
 from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
 from backend.models import bundled, gguf_header, local, model_folder
@@ -21,9 +19,7 @@ from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
-QUESTIONS = [  # no near ties among the first 40 tokens of their answers, so rounding changes nothing
-    "What is the capital of France?", "What is the largest planet in our solar system?", "What does HTTP stand for?",
-]  # fmt: skip
+QUESTIONS = ["What is the capital of France?", "What is the largest planet?", "What does HTTP stand for?"]
 CHATS = [[*system, {"role": "user", "content": question}] for question in QUESTIONS for system in ([], [SYSTEM])]
 
 
@@ -225,25 +221,3 @@ def test_it_tokenizes_like_llama_cpp(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)._tokenizer
     ours = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
     assert [text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b] == []
-
-
-@pytest.mark.slow
-def test_it_answers_like_llama_cpp_token_for_token(bundled_model: Path, f16: Path, workspace: Workspace) -> None:
-    """A fault in unpacking (rotary order, tied weights, dtype) would give answers that look almost right."""
-    import torch
-
-    from backend.chat.torch_engine import TorchEngine
-
-    engine = TorchEngine(bundled_model, dtype=torch.float32)
-    chat = Chat(workspace)
-    chat.open(gguf=f16)
-    try:
-        for messages in CHATS:
-            ids = engine.prompt_ids(messages)
-            assert chat.prompt_ids(messages) == ids
-            answer = list(engine.tokens(BASE, ids, Sampling(max_new_tokens=16)))
-            chunks = list(chat.ask(messages, max_new_tokens=16))
-            assert list(chunks[-1].ids) == answer
-            assert "".join(chunk.text for chunk in chunks) == ChatTokenizer.load(bundled_model).decode(answer)
-    finally:
-        chat.close()
