@@ -190,7 +190,8 @@ def _score(question: _Column, answer: _Column, columns: list[_Column]) -> float:
     score += question.distinct + answer.distinct
     longest = max(column.length for column in columns)
     score += 2 * answer.length / longest + question.length / longest
-    return score + 0.5 * (columns.index(question) < columns.index(answer))
+    labels = question.distinct <= _SAME and answer.distinct > _DIFFERENT and question.length < answer.length
+    return score + 0.5 * (columns.index(question) < columns.index(answer)) - 4 * labels
 
 
 def _name_score(column: str, field: str) -> float:

@@ -24,12 +24,13 @@ class NoExamples(BadInput):
 
 
 class SeveralReadings(NoExamples):
-    """A text may hold examples, but not all of it fits. shapes: what it may be; one of them answers the question."""
+    """What a file holds may be read in several ways. shapes: these, the likely one first; one answers the question.
+    what, why: the question; by default about a text of which not all fits."""
 
-    def __init__(self, count: int, shapes: tuple[str, ...]) -> None:
+    def __init__(self, count: int, shapes: tuple[str, ...], what: str = "", why: str = "") -> None:
         super().__init__(
-            "Is this a list of examples, or a text to learn from as a whole?",
-            f"It seems to hold {count:,} questions with answers, but not all of it fits.",
+            what or "Is this a list of examples, or a text to learn from as a whole?",
+            why or f"It seems to hold {count:,} questions with answers, but not all of it fits.",
             "Choose what it is.",
             shapes,
         )

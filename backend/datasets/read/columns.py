@@ -1,36 +1,52 @@
 """Gives names to the columns of JSON and YAML without any: lists of pairs, and objects of questions and answers."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, cycle
 from typing import Any
 
 from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
 from backend.datasets.convert.guess_columns import what_it_holds
+from backend.datasets.convert.mapping import SeveralReadings
+from backend.datasets.convert.messages import from_json
 from backend.datasets.convert.shapes import SPEAKERS
-from backend.datasets.read.cells import Cells, as_records, split_header
-from backend.datasets.read.file import OpenSource, each_object
+from backend.datasets.read.cells import Cells, as_records, split_header, unique_names
+from backend.datasets.read.file import File, OpenSource, each_object
 from backend.datasets.read.header import known_columns
+from backend.files.json_file import value_of
 from backend.records.reading import ReadOptions, RowFault
 
 _FEW = 4  # texts, or words
 _SENTENCE, _ENDS = 10, tuple(".?!…。？！؟۔।։")  # characters on average; marks at the end
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff]|\S+")  # without spaces, a letter
+_FENCED = re.compile(r"\s*```\w*\s(.*)```\s*", re.DOTALL)
+_MOST = 0.8  # of the records
 _MARKER = re.compile(r"<\|[^|<>]*\|>")  # a place in a chat at which nobody says anything
 
 
-def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
-    """The records, where lists become rows of a table, and a single object of texts its pairs."""
+def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[Record]]:
+    """The records, where lists become rows of a table, texts the JSON in them, and a single object its pairs or the
+    records in it. Raises SeveralReadings for lists of a question with several answers, or of turns, unless the user
+    chose."""
     records = filter(None, records)
     first = next(records, None)
     if first is None:
         return iter(())
     everything: Iterator[list[Record]] = chain([first], records)
-    if all(isinstance(value, str) for _, value in first) and alternates([value for _, value in first]):
-        lines = chain.from_iterable(everything)
-        everything = ([(n, [text, next(lines, (0, None))[1]])] for n, text in lines)
-        first = next(everything)
-        everything = chain([first], everything)
+    texts = [value for _, value in first if isinstance(value, str)]
+    if 2 * sum(isinstance(value_of(_unfenced(text)), dict) for text in texts) > len(first):
+        everything = ([(line, _inside(value)) for line, value in batch] for batch in everything)
+        return with_columns(everything, file)
+    if _has_alternatives([value for _, value in first]):
+        if file.options.shape not in ("question_answer", "messages"):
+            what = "Are these questions with several answers each, or conversations?"
+            why = f"There are {len(first):,} lists of texts, which differ in length and don't say who speaks."
+            raise SeveralReadings(len(first), ("question_answer", "messages"), what, why)
+        if file.options.shape == "question_answer":
+            return ([pair for line, value in batch for pair in _alternatives(line, value)] for batch in everything)
+    if len(texts) == len(first) and alternates(texts):
+        return _by_turns(((line, {"text": value}) for line, value in chain.from_iterable(everything)), "text")
     talks = all(_conversation(value, short=True) is not value for _, value in first)
     if talks and 2 * sum(_conversation(value) is not value for _, value in first) >= len(first):  # else keywords
         return ([(line, _conversation(value, short=True)) for line, value in batch] for batch in everything)
@@ -40,12 +56,57 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
         return as_records(below, header)
     if all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
         return each_object(everything, lambda _, pair: _pairs(pair) if len(pair) == 1 else [pair])
-    if len(first) == 1 and is_pairs(first[0][1]):
+    if len(first) == 1 and (inside := _pairs(first[0][1]) if is_pairs(first[0][1]) else _entries(first[0][1])):
         if (second := next(records, None)) is None:
-            line, value = first[0]
-            return iter([[(line, pair) for pair in _pairs(value)]])
+            return iter([[(first[0][0], record) for record in inside]])
         return chain([first, second], records)
     return everything
+
+
+def _unfenced(text: str) -> str:
+    """The text without a fence of Markdown around it."""
+    return fenced[1] if (fenced := _FENCED.fullmatch(text)) else text
+
+
+def _inside(value: Any) -> Any:
+    """The value of the JSON that a text is, or the fault in it; any other value as it is."""
+    try:
+        return from_json(_unfenced(value), "example") if isinstance(value, str) else value
+    except RowFault as fault:
+        return fault
+
+
+def _has_alternatives(values: Sequence[Any]) -> bool:
+    """Whether values are lists of texts, of which the first may be a question and the others its answers: nothing says
+    that they alternate, since they differ in length, and not all are pairs or all of several turns in full."""
+    texts = [value for value in values if isinstance(value, list) and all(isinstance(text, str) for text in value)]
+    lengths = {len(value) for value in texts}
+    in_turn = all(length > 2 and length % 2 == 0 for length in lengths)
+    several = len(texts) == len(values) and len(lengths) > 1 and max(lengths) > 2
+    return several and not in_turn and not known_columns(texts[0])
+
+
+def _alternatives(line: int, value: Any) -> list[Record]:
+    cells = _cells(value)
+    if isinstance(cells, RowFault):
+        return [(line, cells)]
+    return [(line, {"question": cells[0], "answer": text}) for text in cells[1:]]
+
+
+def _entries(value: Any, depth: int = 4) -> list[dict[str, Any]]:
+    """The records in an object that has them by their ids or topics, each with these; [] for anything else."""
+    if not isinstance(value, dict) or not depth or match(value) is not None:
+        return []
+    lists = {name: v if isinstance(v, list) else _entries(v, depth - 1) or [v] for name, v in value.items()}
+    items = [(name, item) for name, inside in lists.items() for item in inside]
+    counted = Counter(name for _, item in items if isinstance(item, dict) for name in item)
+    usual = {name for name, count in counted.items() if count > _MOST * len(items)}
+    alike = sum(isinstance(item, dict) and 2 * len(usual & item.keys()) > len(item) for _, item in items)
+    if len(items) < _FEW or alike < _MOST * len(items):
+        return []
+    return [
+        {unique_names([*item, "key"])[-1]: name, **item} if isinstance(item, dict) else item for name, item in items
+    ]
 
 
 def rearrange(opened: OpenSource, options: ReadOptions) -> None:

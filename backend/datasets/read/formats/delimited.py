@@ -4,13 +4,13 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.read.cells import Cells, as_records, read_cells, split_header
+from backend.datasets.read.cells import Cells, as_records, read_cells, split_header, unique_names
 from backend.datasets.read.file import File, Note, OpenSource, Reader
 from backend.datasets.read.formats.text import holds_examples
-from backend.datasets.read.header import is_header
+from backend.datasets.read.header import LOOKED_AT, is_header
 from backend.datasets.read.leftovers import BESIDE, TITLE, Passed, without_leftovers
 from backend.records.reading import RowFault
 from backend.records.rows import FileDetails
@@ -97,13 +97,24 @@ def _open(file: File) -> OpenSource:
     if declared:
         next(cells)
     header, below, above = split_header(cells)
+    first = [*islice(below, LOOKED_AT)]
+    below = chain(first, below)
+    plain = [row for _, row in first if not isinstance(row, RowFault) and any(map(str.strip, row))]
+    more = {len(row) - len(header or row) for row in plain}  # cells than names
+    notes: list[Note] = []
+    if header and len(header) > 2 and more == {-1}:
+        what = f"No row has a cell for the last column, {excerpt(header[-1], width=40)!r}."
+        notes.append(("header_width", what, "Check that each text is in the right column."))
+    elif header and more == {1} and all(row[0].isdecimal() for row in plain):
+        header = unique_names(["", *header])  # of numbered rows, whose numbers have no name
     passed = Passed()
     passed.add(TITLE, above)
     split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells, passed)
     rows = split.rows(without_leftovers(below, len(header), passed)) if header else below
     tabs = delimiter == "\t"
     details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
-    opened = OpenSource(as_records(rows, header, can_drop=header is not None), details, format="tsv" if tabs else "")
+    records = as_records(rows, header, pad=bool(notes), can_drop=header is not None)
+    opened = OpenSource(records, details, notes, format="tsv" if tabs else "")
     opened.passed = passed.parts
     opened.late_notes = lambda: [*passed.notes(), *split.notes()]
     return opened

@@ -291,7 +291,7 @@ class _Scanner:
 
 def _open_document(file: File) -> OpenSource:
     beside: list[PassedOver] = []
-    return OpenSource(with_columns(document(file.blocks(), file.options.limits, beside)), passed=beside)
+    return OpenSource(with_columns(document(file.blocks(), file.options.limits, beside), file), passed=beside)
 
 
 def _open_linked(file: File) -> OpenSource:
@@ -317,5 +317,5 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 LINKED = Reader("json", "JSON", lambda file: _LINKED.match(file.text) is not None, _open_linked)
-LINES = Reader("jsonl", "JSON lines", _is_lines, lambda file: OpenSource(with_columns(_lines(file))))
+LINES = Reader("jsonl", "JSON lines", _is_lines, lambda file: OpenSource(with_columns(_lines(file), file)))
 DOCUMENT = Reader("json", "JSON", _is_document, _open_document)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backend.datasets.convert.detect import match
-from backend.datasets.read.columns import alternates, is_pairs, with_columns
+from backend.datasets.read.columns import is_pairs, with_columns
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 from backend.records.reading import Limits
@@ -21,10 +21,7 @@ def _open(file: File) -> OpenSource:
         if len(lists) == 1 and (match(value) is None or any(isinstance(item, list) for item in lists[0])):
             value = lists[0]
     items = value if isinstance(value, list) else [value]
-    texts = [item for item in items if isinstance(item, str)]
-    if len(texts) == len(items) and not alternates(texts):
-        raise BadInput("No examples were found in this YAML file.", "", "Write a list with question and answer each.")
-    return OpenSource(with_columns(iter([list(enumerate(items, 1))])))
+    return OpenSource(with_columns(iter([list(enumerate(items, 1))]), file))
 
 
 def _parse(text: str, limits: Limits) -> Any:
