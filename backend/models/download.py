@@ -23,7 +23,7 @@ from backend.files.atomic import delete_folder, fsync, replace_file, write_text
 from backend.files.disk_errors import disk_errors
 from backend.files.json_file import loads, write_json
 from backend.files.listing import files_in, text_of
-from backend.models import catalogue, local
+from backend.models import catalogue, local, model_folder
 from backend.models.catalogue import Entry
 from backend.models.hub import Listing, Progress, Repository, valid_name
 from backend.records.base import StoredRecord
@@ -34,9 +34,8 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import ELSEWHERE, JobContext, Stopped, require_disk
 
 _WANTED = re.compile(
-    r"model(\.safetensors)?(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(config|generation_config|tokenizer"
-    r"|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja"
-    r"|LICENSE[\w.-]*"
+    "|".join([*map(re.escape, (model_folder.INDEX, *model_folder.OTHER_FILES)), r"LICENSE[\w.-]*"])
+    + r"|model(\.safetensors)?(-\d+-of-\d+)?\.safetensors"
 )
 _FREE = {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0"}  # for business
 _DISK_RESERVE_MIB = 500  # stays free

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # as families name it
 INDEX = "model.safetensors.index.json"
-# Of a model, besides its weights; what is downloaded (backend/models/download.py).
-_OTHER_FILES = (
+# Of a model, besides its weights, which are downloaded too (download.py).
+OTHER_FILES = (
     *TOKENIZER_FILES,
     *("config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
     *("merges.txt", "tokenizer.model"),
@@ -105,7 +105,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 def copy_other_files(folder: Path, out: Path) -> None:
     """Copy the configuration and tokenizer of the model in `folder` to the folder `out`, as they are."""
-    for name in _OTHER_FILES:
+    for name in OTHER_FILES:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, out / name)
 

@@ -1,10 +1,9 @@
 """Checks before a run's process starts, each with its error; training repeats those that could have changed."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.errors import BadInput, BadSetting, NotEnough, TrainingFailed
+from backend.errors import BadInput, BadSetting, TrainingFailed
 from backend.estimate import Architecture
 from backend.estimate.plan import adapted
 from backend.estimate.reading import SUPPORTED
@@ -12,13 +11,14 @@ from backend.files import manifest
 from backend.files.listing import files_in
 from backend.models import model_folder
 from backend.records.specs import RunSpec, TrainSettings
-from backend.records.units import MIB, format_sizes
+from backend.records.units import MIB
 from backend.runs.prepare import PreparedRun
 from backend.runs.token_rows import Tokens
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.oom import require_bitsandbytes
 from backend.training.schedule import schedule
 from backend.training.state import checkpoints
+from backend.work import require_disk
 
 _CHECKPOINT_BYTES = 12  # per trained parameter: itself and the two moments of AdamW, in float32
 _CHECKPOINTS = checkpoints.KEPT + 2  # at most at once: the newest, the best, and the one being written
@@ -95,14 +95,8 @@ def disk_needed(shape: Architecture, settings: TrainSettings) -> int:
 
 def check_disk(folder: Path, needed: int) -> None:
     """Raises NotEnough if the disk of `folder` has less than `needed` bytes free."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        needs, has = format_sizes(needed / MIB, free / MIB)
-        raise NotEnough(
-            "There is not enough disk space for this run.",
-            f"Its checkpoints and its result need up to {needs}, and {has} is free.",
-            "Delete runs or files that you no longer need, or choose another folder with --workspace DIR.",
-        )
+    advice = "Delete runs or files that you no longer need, or choose another folder with --workspace DIR."
+    require_disk(folder, needed, "for the checkpoints and the result of this run", advice)
 
 
 def before_resume(folder: Path, spec: RunSpec) -> None:

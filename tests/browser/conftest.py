@@ -60,10 +60,13 @@ def contexts(chromium: Any) -> dict[str, Any]:
 @pytest.fixture
 def open_page(chromium: Any, contexts: dict[str, Any]) -> Iterator[Callable[..., Any]]:
     """Opens an address in a browser that remembers nothing of another test: `open_page(url, width=…, height=…)`.
-    script: runs before the page's own."""
+    script: runs before the page's own. watch: gets the page before it opens the address."""
     used: dict[str, set[str]] = {}  # the addresses opened in each context
 
-    def opens(url: str, width: int = 1280, height: int = 900, script: str = "", **options: Any) -> Any:
+    def opens(
+        url: str, width: int = 1280, height: int = 900, script: str = "",
+        watch: Callable[[Any], object] = lambda page: None, **options: Any,
+    ) -> Any:  # fmt: skip
         key = repr(sorted(options.items()))
         if key not in contexts:
             contexts[key] = chromium.new_context(**options)
@@ -74,6 +77,7 @@ def open_page(chromium: Any, contexts: dict[str, Any]) -> Iterator[Callable[...,
         page.set_viewport_size({"width": width, "height": height})
         if script:
             page.add_init_script(script)
+        watch(page)
         page.goto(url)
         page.wait_for_selector("#rail [role=tab]")
         return page
@@ -133,41 +137,42 @@ def served(command: list[str], port: int, log: Path, environment: dict[str, str]
             server.wait()
 
 
-@contextlib.contextmanager
-def made_up_page(folder: Path, *arguments: str, module: str = "tests.ui.fake_page") -> Iterator[str]:
-    """Serves a page over made-up records until the block ends."""
-    port = free_port()
-    with served([sys.executable, "-m", module, str(port), *arguments], port, folder / "log.txt") as url:
-        yield url
-
-
 @pytest.fixture(scope="session")
-def drawn_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page over made-up records."""
-    with made_up_page(tmp_path_factory.mktemp("page")) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The same on a server of its own, and the file while which is there its slow answers wait."""
-    folder = tmp_path_factory.mktemp("held")
-    with made_up_page(folder, str(folder / "hold"), module="tests.browser.held_page") as url:
-        yield url, folder / "hold"
+def made_up_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str]]]:
+    """The addresses of the pages over made-up records, and the file while which is there slow answers wait."""
+    folder, ports = tmp_path_factory.mktemp("pages"), [free_port() for _ in range(4)]
+    command = [sys.executable, "-m", "tests.browser.made_up_pages", str(folder / "hold"), *map(str, ports)]
+    with served(command, ports[-1], folder / "log.txt"):  # the last one to answer
+        yield folder / "hold", [f"http://127.0.0.1:{port}" for port in ports]
         (folder / "hold").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
+def drawn_page(made_up_pages: tuple[Path, list[str]]) -> str:
+    return made_up_pages[1][0]
+
+
+@pytest.fixture(scope="session")
+def newcomers_page(made_up_pages: tuple[Path, list[str]]) -> str:
+    """Without any examples or models of the person's own."""
+    return made_up_pages[1][1]
+
+
+@pytest.fixture(scope="session")
+def held(made_up_pages: tuple[Path, list[str]]) -> tuple[str, Path]:
+    """One of its own for tests that hold back slow answers, and the file for it."""
+    return made_up_pages[1][2], made_up_pages[0]
+
+
+@pytest.fixture(scope="session")
 def changing_page(held: tuple[str, Path]) -> str:
-    """That server's page, for tests that change the examples, or see which runs train."""
+    """The same, for tests that change the examples, or see which runs train."""
     return held[0]
 
 
 @pytest.fixture(scope="session")
-def newcomers_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The made-up page without any examples or models of the person's own."""
-    with made_up_page(tmp_path_factory.mktemp("new-page"), "--new") as url:
-        yield url
+def injected_page(made_up_pages: tuple[Path, list[str]]) -> str:
+    return made_up_pages[1][3]
 
 
 @contextlib.contextmanager

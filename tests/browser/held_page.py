@@ -1,7 +1,6 @@
-"""The page over a made-up workspace, with slow answers that wait while a file is there: PORT and FILE are its
-arguments. So a test can do what a quick person does before they come."""
+"""The app of a made-up workspace, with slow answers that wait while a file is there. So a test can do what a quick
+person does before they come."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 from backend.advice.settings import ChosenSettings
 from backend.errors import ChatFailed
 from backend.records.specs import TrainSettings
-from tests.ui.fake_page import serve
 from tests.ui.made_up_app import MadeUpApp
 from ui.services.results.chat import Answer, Loading
 from ui.services.selection import Choice
@@ -31,9 +29,9 @@ def wait_while(file: Path) -> None:
 
 
 class HeldApp(MadeUpApp):
-    def __init__(self, template: Path, root: Path) -> None:
+    def __init__(self, file: Path, template: Path, root: Path) -> None:
         super().__init__(template, root)
-        self.file = Path(sys.argv[2])
+        self.file = file
         choose, start, answers = self.advice.settings_for, self.planning.start, self.results.answers
 
         def settings(*given: Any) -> ChosenSettings:
@@ -67,7 +65,3 @@ class HeldApp(MadeUpApp):
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         wait_while(opening(self.file))
         return super().with_run(choice, run_id)
-
-
-if __name__ == "__main__":
-    serve(HeldApp, int(sys.argv[1]))

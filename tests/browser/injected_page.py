@@ -1,7 +1,6 @@
-"""The page over a made-up workspace, in which every text carries PAYLOAD: PORT is its argument."""
+"""The app of a made-up workspace, in which every text carries PAYLOAD."""
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import wraps
@@ -15,7 +14,6 @@ from backend.errors import ApprenticeError, ChatFailed
 from backend.records.evaluation import EvaluationReport
 from backend.records.events import NoteEvent
 from jobs.records import Failure, State
-from tests.ui.fake_page import serve
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.made_up_workspace import add_events, add_run
 from ui.records.data import DatasetProgress
@@ -128,7 +126,3 @@ def with_payloads(found: EvaluationReport | None) -> EvaluationReport | None:
         answer["base"] += PAYLOAD
     report["systems"]["prompt"]["instruction"] += PAYLOAD
     return EvaluationReport.model_validate({**report, "engine": PAYLOAD, "next": PAYLOAD})
-
-
-if __name__ == "__main__":
-    serve(InjectedApp, int(sys.argv[1]))

@@ -42,4 +42,4 @@ class LongApp(MadeUpApp):
 
 
 if __name__ == "__main__":
-    serve(LongApp, int(sys.argv[1]))
+    serve({int(sys.argv[1]): LongApp})

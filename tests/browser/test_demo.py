@@ -1,4 +1,4 @@
-"""A shared demo in two browsers: each sees its own work, and is told what the demo stores and what it leaves out."""
+"""A shared demo in browsers: each sees its own work, and is told what the demo stores and what is gone."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 from backend.settings import PROJECT_ROOT, Workspace
 from tests.browser import space_front
 from tests.browser.conftest import FLAGS, PATIENCE, chromium_path, free_port, served
-from tests.browser.steps import go, take_sample
+from tests.browser.steps import begin
 from tests.browser.two_visitors import assert_two_stay_apart
 from tests.linked_model import link_model
 from tests.measured_speed import store_speed
@@ -30,39 +30,6 @@ def demo(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield url
 
 
-def visitor(chromium: Any, url: str) -> Any:
-    """The page in a browser of its own."""
-    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(url)
-    page.wait_for_selector("#rail [role=tab]")
-    return page
-
-
-def test_two_visitors_see_only_their_own_work_and_what_the_demo_is(chromium: Any, demo: str) -> None:
-    first, second = visitor(chromium, demo), visitor(chromium, demo)
-    for page in (first, second):
-        page.wait_for_selector("#demo-notice >> text=shared demo")
-    take_sample(first)
-    chosen = first.evaluate("sessionStorage.apprentice")
-    second.evaluate("(chosen) => { sessionStorage.apprentice = chosen; }", chosen)
-    for page in (first, second):
-        page.reload()
-        page.wait_for_selector("#rail [role=tab]")
-        go(page, "data")
-    first.wait_for_selector("#tab-data .few")
-    second.wait_for_selector("[data-do=sample]")
-    second.set_viewport_size({"width": 390, "height": 900})
-    notice, models = (second.locator(part).bounding_box() for part in ("#demo-notice", "#tab-runs-button"))
-    assert models["y"] >= notice["y"] + notice["height"], "My models lies upon the notice on a phone"
-    second.set_viewport_size({"width": 1280, "height": 900})
-    assert not second.locator("#tab-data .few, #earlier [data-do]").count()
-    go(second, "start")
-    assert not second.locator("[data-do=download]").count()
-    for page in (first, second):
-        page.context.close()
-
-
 def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model: Workspace, tmp_path: Path) -> None:
     """As in test_space.py, but in this environment, without installing what a Space installs."""
     port = free_port()
@@ -78,12 +45,18 @@ def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model:
 
 
 def test_after_a_restart_without_its_disk_the_page_says_what_is_gone(chromium: Any, demo: str) -> None:
-    page = visitor(chromium, demo)
+    page = chromium.new_context(viewport={"width": 390, "height": 900}).new_page()
+    page.set_default_timeout(PATIENCE)
     forged = {"name": "apprentice-visitor", "value": f"{'0' * 64}.{'1' * 64}", "url": demo, "httpOnly": True}
     page.context.add_cookies([forged])
-    page.reload()
+    page.goto(demo)
     page.wait_for_selector("#demo-notice .alert >> text=restarted")
     page.reload()
     page.wait_for_selector("#demo-notice >> text=shared demo")
     assert not page.locator("#demo-notice .alert").count()
+    notice, models = (page.locator(part).bounding_box() for part in ("#demo-notice", "#tab-runs-button"))
+    assert models["y"] >= notice["y"] + notice["height"], "My models lies upon the notice on a phone"
+    begin(page)
+    page.locator("#to-data:visible").wait_for()
+    assert not page.locator("[data-do=download]").count(), "a demo downloads no models"
     page.context.close()

@@ -3,14 +3,13 @@
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
 
-from tests.browser.conftest import made_up_page
 from tests.browser.injected_page import FAILS, PAYLOAD
 from tests.browser.steps import TABS, decide_all, go, open_details, unfold
 
@@ -31,12 +30,6 @@ READ = """(name) => {
 }"""  # whether the file of this name, instead of the one before, is shown, or what is asked about it
 MARK = "<img src=x"  # of the payload, as a person reads it
 Opens = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def injected_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with made_up_page(tmp_path_factory.mktemp("injected"), module="tests.browser.injected_page") as url:
-        yield url
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Names that are long and have no spaces leave everything within its card and the window."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import made_up_page
+from tests.browser.conftest import free_port, served
 from tests.browser.steps import TABS, go, open_details, still, take_sample
 
 pytestmark = pytest.mark.browser
@@ -16,7 +17,9 @@ OUTSIDE = (Path(__file__).parent / "outside.js").read_text("utf-8")
 
 @pytest.mark.slow
 def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_path: Path) -> None:
-    with made_up_page(tmp_path, module="tests.browser.long_page") as url:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.browser.long_page", str(port)]
+    with served(command, port, tmp_path / "log.txt") as url:
         page = open_page(url)
         take_sample(page)
         open_details(page)

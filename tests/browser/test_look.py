@@ -47,8 +47,15 @@ NAMED_OTHERWISE = """() => {
 }"""  # whoever speaks to the page says what is written on a button (WCAG 2.5.3)
 
 
-def test_every_tab_fits_and_can_be_read_and_its_buttons_are_named(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(f"{drawn_page}/?__theme=dark")
+def test_every_tab_fits_can_be_read_and_takes_nothing_from_elsewhere(open_page: Opens, drawn_page: str) -> None:
+    asked, faults = [], []
+
+    def watch(page: Any) -> None:
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+
+    page = open_page(f"{drawn_page}/?__theme=dark", watch=watch)
     assert page.evaluate("document.body.classList.contains('dark')")
     take_sample(page)
     start_training(page)
@@ -64,6 +71,8 @@ def test_every_tab_fits_and_can_be_read_and_its_buttons_are_named(open_page: Ope
         named += page.locator("main button[aria-label]:visible").count()
         assert page.evaluate(NAMED_OTHERWISE) == [], name
     assert named > 20
+    assert len(asked) > 10
+    assert ([url for url in asked if not url.startswith((drawn_page, "data:", "blob:"))], faults) == ([], [])
 
 
 OPEN_ALL = """() => {
@@ -97,20 +106,6 @@ def test_no_panel_has_a_fault_of_accessibility(open_page: Opens, newcomers_page:
             page.click("#endpoint-start")
             page.locator("#endpoint-stop").wait_for()
         assert violations(page) == [], name
-
-
-def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, drawn_page: str) -> None:
-    asked, faults = [], []
-    page = open_page(drawn_page).context.new_page()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: message.type == "error" and faults.append(message.text))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(drawn_page)
-    page.wait_for_selector("#rail [role=tab]")
-    for name in TABS:
-        go(page, name)
-    assert len(asked) > 10
-    assert ([url for url in asked if not url.startswith((drawn_page, "data:", "blob:"))], faults) == ([], [])
 
 
 def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, drawn_page: str) -> None:
@@ -153,7 +148,7 @@ def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_pag
     page.locator("#run-list", has_text="6 of 8 right").wait_for()
 
 
-def test_the_steps_are_reached_by_keyboard(open_page: Opens, drawn_page: str) -> None:
+def test_steps_and_details_open_by_keyboard_and_details_stay_open(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.focus("#tab-start-button")
     page.keyboard.press("ArrowRight")
@@ -163,6 +158,16 @@ def test_the_steps_are_reached_by_keyboard(open_page: Opens, drawn_page: str) ->
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     page.wait_for_selector("#tab-runs-button[aria-selected=true]")
+    go(page, "start")
+    title = page.locator("#computer-and-models > button")
+    assert title.get_attribute("aria-expanded") == "false"
+    assert page.get_by_role("button", name="Details", exact=True).count() == 1, "its triangle is no word"
+    for opened in ("true", "false"):
+        title.press("Enter")
+        page.wait_for_selector(f"#computer-and-models > button[aria-expanded={opened}]")
+        page.reload()  # also on the next visit
+        page.wait_for_selector("#to-data:not([disabled])")
+        page.wait_for_selector(f"#computer-and-models > button[aria-expanded={opened}]")
 
 
 @pytest.mark.slow
@@ -318,17 +323,3 @@ def test_a_steps_button_never_covers_the_focus(open_page: Opens, drawn_page: str
     for _ in range(25):
         page.keyboard.press("Tab")
         assert not page.evaluate(covered), page.evaluate("document.activeElement.outerHTML")
-
-
-def test_details_that_were_opened_are_open_on_the_next_visit(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
-    title = page.locator("#computer-and-models > button")
-    assert title.get_attribute("aria-expanded") == "false"
-    assert page.get_by_role("button", name="Details", exact=True).count() == 1, "its triangle is no word"
-    for opened in (True, False):
-        title.focus()
-        page.keyboard.press("Enter")
-        page.wait_for_selector(f"#computer-and-models > button[aria-expanded={str(opened).lower()}]")
-        page.reload()
-        page.wait_for_selector("#to-data:not([disabled])")
-        page.wait_for_selector(f"#computer-and-models > button[aria-expanded={str(opened).lower()}]")

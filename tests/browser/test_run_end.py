@@ -20,9 +20,7 @@ window.Notification = class {
 
 
 def test_a_training_is_followed_to_its_end(open_page: Callable[..., Any], changing_page: str) -> None:
-    page = open_page(changing_page)
-    page.add_init_script(NOTIFICATION)
-    page.reload()
+    page = open_page(changing_page, script=NOTIFICATION)
     page.wait_for_function("document.title === '91% - Apprentice'")  # a run that already trains
     take_sample(page)
     start_training(page)

@@ -54,13 +54,12 @@ def test_a_damaged_store_counts_as_empty(open_page: Opens, drawn_page: str, stor
 
 
 def test_a_browser_that_stores_nothing_still_works(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
-    page.add_init_script(
+    script = (
         "for (const name of ['localStorage', 'sessionStorage']) {"
         "  Object.defineProperty(window, name, { get() { throw new DOMException('blocked', 'SecurityError'); } });"
         "}"
     )
-    page.reload()
+    page = open_page(drawn_page, script=script)
     page.locator("input[value=extract]").check()
     page.wait_for_selector("#reached [data-done~=start]", state="attached")
     assert page.evaluate(CHOICE)["task"] == "extract"

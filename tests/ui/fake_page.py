@@ -4,9 +4,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from unittest.mock import patch
 
 from backend.models import catalogue
@@ -29,10 +30,10 @@ class NewcomersApp(MadeUpApp):
             shutil.rmtree(folder)
 
 
-def serve(make: Callable[[Path, Path], MadeUpApp], port: int) -> None:
-    """Serves the page over the app that `make` makes of a workspace, in another folder, until Ctrl-C."""
+def serve(apps: Mapping[int, Callable[[Path, Path], MadeUpApp]]) -> None:
+    """Serves a page at each port, over the app that is made of a workspace, in another folder, until Ctrl-C."""
     with tempfile.TemporaryDirectory() as folder:
-        template, root = Path(folder, "template"), Path(folder, "workspace")
+        template = Path(folder, "template")
         os.environ |= {
             "PYTHON_KEYRING_BACKEND": f"{keyring_in_file.__name__}.Keyring", keyring_in_file.FILE: f"{folder}/keyring"
         }  # fmt: skip
@@ -41,11 +42,14 @@ def serve(make: Callable[[Path, Path], MadeUpApp], port: int) -> None:
         faulty = [replace(sample, path=template / "orders.jsonl") for sample in samples.SAMPLES]
         few = tuple(entry for entry in catalogue.entries() if entry.name in MODELS)  # comparing all takes seconds
         with patch.object(samples, "SAMPLES", faulty), patch.object(catalogue, "entries", lambda: few):
-            app = make(template, root)
-            app.start()
-            arguments = launch_arguments(root / "exports")
-            build(app).blocks.launch(server_name="127.0.0.1", server_port=port, **arguments)
+            for port, make in apps.items():
+                app = make(template, root := Path(folder, str(port)))
+                app.start()
+                arguments = {**launch_arguments(root / "exports"), "prevent_thread_lock": True}
+                build(app).blocks.launch(server_name="127.0.0.1", server_port=port, **arguments)
+            Event().wait()
 
 
 if __name__ == "__main__":
-    serve(NewcomersApp if "--new" in sys.argv else MadeUpApp, int(sys.argv[1]) if len(sys.argv) > 1 else 7870)
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 7870
+    serve({port: NewcomersApp if "--new" in sys.argv else MadeUpApp})

@@ -30,7 +30,7 @@ SHAPE = Architecture(
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def with_free(mib: int) -> None:
-        monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=mib << 20))
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=mib << 20))
 
     return with_free
 

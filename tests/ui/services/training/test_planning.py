@@ -14,7 +14,6 @@ from backend.runs.conversations import read_conversations
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES, Workspace
 from backend.training import measured as measurements
-from backend.training import preconditions
 from backend.training.measured import Measured
 from ui.records.runs import Plan
 from ui.services.app import App
@@ -191,7 +190,7 @@ def test_an_impossible_run_is_rejected_and_leaves_nothing(
     rows = [json.dumps({"messages": [{"role": "user", "content": f"Count {i}."}, answer]}) for i in range(3)]
     too_long = app.dataset_store.add("\n".join(rows))
     if not settings:
-        monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=65 << 20))
     chosen = TrainSettings(**settings, validation_fraction=0)
     with pytest.raises(ApprenticeError, match=words):
         app.planning.start(too_long if settings else data_id, "", chosen)
