@@ -27,6 +27,7 @@ from tests.windows_rules import rules
 
 SOURCE = Path(__file__).with_name("failing_disk.c")
 LIBRARY = "FAILING_DISK"  # the variable with its path
+KILLED = -9  # the exit code of a process that SIGKILL ended
 
 
 class Fault(IntEnum):
@@ -158,7 +159,3 @@ def acknowledged(work: Callable[[Callable[[str], None]], int]) -> tuple[int, lis
     with os.fdopen(reading, "rb") as pipe:
         lines = pipe.read().decode().splitlines()
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), lines
-
-
-def died(code: int) -> bool:
-    return code == -9

@@ -104,7 +104,7 @@ def app_fails(folder: Path, operation: int, fault: Fault | None) -> int:
         return 0
 
     code, lines = failing_disk.acknowledged(work)
-    assert code == 0 or failing_disk.died(code), f"the app ended with {code}"
+    assert code in (0, failing_disk.KILLED), f"the app ended with {code}"
     said = [tuple(line.split(" ", 1)) for line in lines]
     workspace = Workspace.open(folder / "workspace")
     runner = Runner(workspace, start_deadline=START)

@@ -5,6 +5,7 @@ hour back (one with a kill after it), the app starts again and the job is resume
 is, bit for bit, what it makes without a fault.
 """
 
+import gc
 import mmap
 import os
 import random
@@ -34,6 +35,7 @@ from backend.models.model_folder import make_portable
 from backend.records.events import StepEvent
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace
+from backend.training import samples, session
 from backend.training.state import checkpoints
 from jobs import process
 from jobs.records import State
@@ -145,8 +147,7 @@ def of_export(runner: Runner, job_id: str) -> Any:
 
 def of_import(runner: Runner, job_id: str) -> Any:
     """Of each imported run, since one that was killed after its last write may have made one; both are whole."""
-    [*runs] = {tuple(all_digests(runner.folder(job.id)).items()) for job in runner.jobs("train")}
-    return runs
+    return {tuple(all_digests(runner.folder(job.id)).items()) for job in runner.jobs("train")}
 
 
 def of_download(runner: Runner, job_id: str) -> Any:
@@ -190,7 +191,7 @@ def fails(kind: Kind, made: Path, moment: Moment | None, folder: Path, operation
     job_id = kind.begin(runner, made)
     runner.tick()
     forked_workers.install()
-    if failing_disk.died(process._children[job_id, 1].wait(120) or 0):
+    if process._children[job_id, 1].wait(120) == failing_disk.KILLED:
         _killed[0] += 1
     elif moment and moment.kill:  # it was quicker than the first one
         _took[0] = float(count.read_text().split()[0])
@@ -230,10 +231,11 @@ def spread(total: int, count: int, draw: random.Random) -> Iterator[tuple[Fault,
 
 def prepare_forks(patch: pytest.MonkeyPatch) -> None:
     """What each worker need not do, or does otherwise in this test."""
-    import peft  # noqa: F401
-    import trl  # noqa: F401
-    from transformers import Trainer  # noqa: F401
+    from transformers.models.llama import modeling_llama  # noqa: F401
+    from trl import SFTTrainer  # noqa: F401
 
+    gc.freeze()  # so that no fork looks through the libraries' objects again
+    patch.setattr(session, "sample_answers", partial(samples.sample_answers, new_tokens=2))
     JOB_TYPES["train"] = JobType("tests.faults.real_jobs:train", "training")
     JOB_TYPES["import"] = JobType("tests.faults.real_jobs:import_model", "light")
     patch.setattr(time, "time", lambda: _time() - HOUR * _set_back[0])
