@@ -190,6 +190,31 @@ def test_invalid_numbers_end_an_answer_and_probabilities_are_for_those_who_ask(
         assert ("content" in answer.text) == ("logprobs" in more and number is not None)
 
 
+@pytest.mark.parametrize(
+    ("status", "number", "failure"),
+    [(200, -0.1, ""), (200, None, "invalid number"), (400, None, ""), (500, -0.1, "restart")],
+)
+def test_the_end_of_each_streamed_answer_is_checked(
+    ask: Callable[..., httpx.Response], status: int, number: float | None, failure: str
+) -> None:
+    """By the probability of one more token, None if that is no number; the server refuses where none can follow."""
+    ends = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        if asked["stream"]:
+            pieces = [(1, "No", None), (0, "Yes", None), (0, "", "stop"), (1, ".", None), (1, "", "stop")]
+            choices = ({"index": at, "delta": {"content": text}, "finish_reason": end} for at, text, end in pieces)
+            return httpx.Response(200, text="".join(f"data: {json.dumps({'choices': [one]})}\n\n" for one in choices))
+        ends.append(asked["messages"][-1]["content"])
+        return httpx.Response(status, json={"choices": [{"logprobs": {"content": [{"logprob": number}]}}]})
+
+    answer = ask(serve, stream=True, n=2).text
+    assert ends == (["Yes"] if failure else ["Yes", "No."])
+    assert ('"error"' in answer, failure in answer) == (bool(failure), True)
+    assert answer.count('"stop"') == 2 * (not failure)
+
+
 def test_an_answer_that_breaks_off_says_so(ask: Callable[..., httpx.Response]) -> None:
     class Breaks(httpx.AsyncByteStream):
         async def __aiter__(self) -> Any:
