@@ -219,9 +219,9 @@ import torch, transformers, trl, peft, datasets, pyarrow.parquet
 torch.ones(64, 64) @ torch.ones(64, 64)
 limit = psutil.Process().memory_info().vms + ({mib} << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-from jobs import registry, worker
-without_dry_run = registry.JobType("backend.training:run", "training", can_use_less_memory=True)
-registry.JOB_TYPES["train"] = without_dry_run
+from backend.training import job, run
+from jobs import worker
+job._measure_and_train = run
 sys.exit(worker.main(sys.argv[1:]))
 """
 
@@ -229,16 +229,16 @@ sys.exit(worker.main(sys.argv[1:]))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the address space")
 def test_under_a_real_memory_limit_the_micro_batch_shrinks(
-    workspace_with_model: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace_with_layers: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [Encoded([i % 900 + 20 for i in range(300)], [-100] * 150 + [i % 900 + 20 for i in range(150, 300)])] * 8
     made = run_of(
-        tmp_path / "made", bundled.folder(workspace_with_model), rows, [],
-        max_steps=1, precision="bf16", lora_dropout=0.0, per_device_train_batch_size=8,
+        tmp_path / "made", bundled.folder(workspace_with_layers), rows, [],
+        max_steps=1, precision="fp32", lora_dropout=0.0, per_device_train_batch_size=8,
     )  # fmt: skip
     made.spec["data"]["held_out_prompts"] = []
-    monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", WITHIN.format(mib=1500)))
-    runner = Runner(workspace_with_model)
+    monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", WITHIN.format(mib=800)))
+    runner = Runner(workspace_with_layers)
     job_id = runner.submit("train", made.spec, "", prepare=lambda folder: write_rows(folder, rows, []))
     job = runner.wait(job_id)
     notes = [logged.event.title for logged in runner.events(job_id).events if isinstance(logged.event, NoteEvent)]
