@@ -82,6 +82,9 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
     if about:  # or else the instruction would be left out
         pair["question"] = by_field["instruction"]
     text = columns.find("text")
+    beside = [cell for name, cell in record.items() if "." not in name and isinstance(cell, str)]
+    if "." in text.get("text", "") and len(str(record[text["text"]])) < max(map(len, beside), default=0):
+        text = {}  # of an object beside the text, such as a link
     if "answer" in pair and "question" not in pair and text and isinstance(record[pair["answer"]], bool):
         return None  # whether a text is a reply
     if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:

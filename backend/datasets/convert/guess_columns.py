@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, UNSURE, plain_name
+from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, RIGHT, UNSURE, plain_name
 from backend.text.excerpt import excerpt
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
@@ -132,7 +132,7 @@ def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
     if not others:
         label = max(labels, key=lambda name: _name_score(name, "answer"), default="")
         return Guess("question_answer", {"question": text, "answer": label}) if label else None
-    other = max(others, key=lambda column: (column.distinct > _DIFFERENT, column.length))
+    other = max(others, key=lambda each: (plain_name(each.name) in RIGHT, each.distinct > _DIFFERENT, each.length))
     title = other.distinct > _DIFFERENT and other.length < own.length
     question, answer = (other.name, text) if title else (text, other.name)
     return Guess("question_answer", {"question": question, "answer": answer})
@@ -155,13 +155,17 @@ def is_marked(value: Any) -> bool:
 
 def rival(records: Sequence[dict[str, Any]], mapping: Mapping[str, str]) -> str:
     """A column that may be one of those in `mapping`: of texts with the name of one and a number, such as "Answer 2"
-    and gold_answer, or of what was marked in the texts. "" without one."""
+    and gold_answer, of what was marked in the texts, or of longer texts above the questions. "" without one."""
     if plain_name(mapping.get("question", "")) in NAMES["text"] and (marks := _marks(records)):
         return marks
     names = {_base_name(column) for field, column in mapping.items() if field != "system"}
+    above, question = "context" not in mapping, _measure(mapping.get("question", ""), records)
     for column in dict.fromkeys(name for record in records for name in record):
-        if column not in mapping.values() and _base_name(column) in names and _measure(column, records).filled:
-            return column
+        above &= column != question.name != ""
+        if column not in mapping.values() and (own := _measure(column, records)).filled:
+            longer = own.is_text and own.distinct > _SAME and own.length > max(_LONG / 2, question.length)
+            if _base_name(column) in names or (above and longer):
+                return column
     return ""
 
 

@@ -1,5 +1,6 @@
 """Reads chats, mailboxes and copied e-mails as text, and the records of files that hold conversations."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,6 +20,7 @@ from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
 
 _LOOKED_AT = 50  # rows
+_ADDRESS = re.compile(r"(?:https?:/|www\.|[./#])\S*")  # of a page, or a place in one
 
 
 def _open_transcript(file: File) -> OpenSource:
@@ -94,11 +96,15 @@ def _pairs(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The flat record, or one for each pair where it has no pair of its own but a list of them."""
     for name, items in record.items():
         objects = isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
-        if objects and all(sum(isinstance(cell, str) for cell in item.values()) > 1 for item in items):
+        if objects and all(sum(map(_is_text, item.values())) > 1 for item in items):
             rest = {other: value for other, value in record.items() if other != name}
             if match(flat(rest)) is None:
                 return [flat({**rest, name: item}) for item in items]
     return [flat(record)]
+
+
+def _is_text(cell: Any) -> bool:
+    return isinstance(cell, str) and not _ADDRESS.fullmatch(cell.strip())
 
 
 def _is_mailbox(file: File) -> bool:

@@ -240,7 +240,8 @@ def test_messages_are_found_wherever_they_lie() -> None:
     hidden = {"by": "Ben", "body": "Not for her", "private": True}
     assert texts(lines({"talk": {"posts": [SAID[0], hidden, SAID[1]]}}, imitate=["Ben"])) == [["Open?", "Yes"]]
     entities = [{"sentence": f"Ann lives in {n}.", "spans": [{"type": "person", "text": "Ann"}]} for n in range(4)]
-    assert lines(*entities).source.details.people == ()
+    with pytest.raises(NoExamples, match="Which column"):
+        lines(*entities)
 
 
 def test_every_reply_to_a_comment_is_read() -> None:
