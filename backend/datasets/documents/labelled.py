@@ -17,7 +17,7 @@ from backend.files.json_file import read_json
 _WORDS: dict[str, list[tuple[str, str]]] = read_json(Path(__file__).with_name("labels.json"))
 _SPEAKERS = {name for words in _WORDS["turns"] for part in words for name in part.split("|")}
 _LABEL = (
-    r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}[.)]\s+)?(?P<open>\*\*|__)?\s*(?:{words})(?:\s*\#?\d{{1,4}})?\s*"
+    r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}[.)]\s+)?(?P<open>\*\*|__)?\s*(?:{words})(?:\s*\#?\d{{1,4}}[a-z]?)?\s*"
     r"(?P<close>\*\*|__)?\s*{mark}(?P<after>\*\*|__)?[ \t]*"
 )
 _LETTER_MARK = r"[:：]"
@@ -53,14 +53,6 @@ def families(letter_mark: str) -> list[Family]:
     ]
 
 
-def speakers(question: str, answer: str) -> Family:
-    """The family of a conversation between two people of these names."""
-    first, second = (
-        re.compile(rf"[ \t>*_-]{{0,8}}{re.escape(name)}\s*[:：][*_]*[ \t]*") for name in (question, answer)
-    )
-    return Family(first, second, turns=True)
-
-
 SYSTEM = _pattern("system|system prompt", _LETTER_MARK)
 CONTEXT = _pattern("input|context|kontext|contexte|contexto", _LETTER_MARK)
 
@@ -87,7 +79,8 @@ _SAMPLE = 2_000  # blocks, enough to know the labels
 _OUTSIDE = 0.4  # share of the text that belongs to no label
 _OPTION = re.compile(r"[ \t*_-]{0,8}[B-Db-d]\s*[.)]\s")
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
-_SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)\s*[:：][*_]*[ \t]+\S")
+
+_SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?\s*[:：][*_]*[ \t]+\S")
 _FEW = 3  # times that each of two unknown speakers has to speak
 
 
@@ -122,19 +115,20 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
                 best, count = family, min(questions, answers)
         if best is not None:
             return _examples(best, blocks)
-    names = _two_speakers(sample)
-    pairs = _examples(speakers(*names), blocks) if names else None
+    unknown = _two_speakers(sample)
+    pairs = _examples(unknown, blocks) if unknown else None
     return (pairs[0], False, pairs[2]) if pairs else None
 
 
-def _two_speakers(blocks: Sequence[Block]) -> tuple[str, str] | None:
-    """The names of two people who speak in turn, in the order in which they begin; None for other texts."""
+def _two_speakers(blocks: Sequence[Block]) -> Family | None:
+    """Two people who speak in turn, or two labels that nobody knows; None for other texts."""
     speaking = [match["name"] for block in blocks if (match := _SPEAKER.match(block.text))]
     names = tuple(dict.fromkeys(speaking))
-    if len(names) != 2 or min(speaking.count(name) for name in names) < _FEW or 2 * len(speaking) < len(blocks):
-        return None
     in_turn = sum(a != b for a, b in pairwise(speaking))
-    return (names[0], names[1]) if in_turn >= _SURE * (len(speaking) - 1) else None
+    if len(names) != 2 or min(map(speaking.count, names)) < _FEW or in_turn < _SURE * (len(speaking) - 1):
+        return None
+    often = 2 * len(speaking) >= len(blocks)
+    return Family(_pattern(names[0], _LETTER_MARK), _pattern(names[1], _LETTER_MARK), turns=True) if often else None
 
 
 def _inline(family: Family, text: str) -> tuple[str, str] | None:

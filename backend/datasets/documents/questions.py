@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from backend.datasets.documents.blocks import Block, characters, joined
@@ -25,6 +26,8 @@ _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
 _ITEM = re.compile(r"(?P<indent>\s*)(?:(?P<number>\(?\d{1,4}[.):])|(?P<sign>[-*+•‣▪◦○●■·–—]))\s+")
 _FIRST_LINE, _AFTER_GAP = "first line of a paragraph", ", after a gap"
 _PLACES = (_FIRST_LINE, _FIRST_LINE + _AFTER_GAP)
+_FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
+_QUOTE = re.compile(r"\s*>[ \t]?")
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
 _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s+")
 
@@ -107,6 +110,8 @@ def _cues(blocks: Sequence[Block], at: int) -> set[str]:
     if item := _ITEM.match(block.text):
         sign = "number" if item["number"] else f"list sign {item['sign']}"
         cues.add(f"line with a {sign}" + (f", indented by {len(item['indent'])}" if item["indent"] else ""))
+    if below and _QUOTE.match(below.text) and not (block.level or _QUOTE.match(block.text)):
+        cues.add("line above a quotation")
     if block.gap and below and not below.gap:
         cues.add(_FIRST_LINE)
     return cues | {cue + _AFTER_GAP for cue in cues if block.gap}
@@ -146,11 +151,13 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
             if blocks[end].level and (not level or blocks[end].level <= level):
                 break
             end += 1
-        answer = blocks[start + 1 : end]
         used.update(range(start, end))
+        answer = blocks[start + 1 : end]
         last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
         if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(_ENDS):
             sure = False  # it may be the title of the questions below
+        if all(_QUOTE.match(block.text) for block in answer):
+            answer = [replace(block, text=_QUOTE.sub("", block.text)) for block in answer]
         records.append((blocks[start].line, _without_marks(blocks[start].text, joined(answer))))
     missing = sum(not record["answer"] for _, record in records)
     if missing > 0.3 * len(records):
@@ -189,3 +196,17 @@ def _by_line(blocks: Sequence[Block]) -> Pairs | None:
     outside = [block for block, match in zip(blocks, matches, strict=True) if not match]
     sure = bool(sign) and not outside and all(match["sign"] == sign for _, match in matched)
     return Pairs(records, sure, outside, f"what stands before {sign}" if sign else "what asks on each line")
+
+
+def find_repeated(blocks: Sequence[Block]) -> Pairs | None:
+    """The pairs, never sure, below what comes back: a heading, bold, a number, an item, a line above a quotation."""
+    cues = [_cues(blocks, at).difference(_PLACES) for at in range(len(blocks))]
+    found: list[Pairs] = []
+    for cue in sorted(set[str]().union(*cues)):
+        heads = [at for at, has in enumerate(cues) if cue in has]
+        names = {re.sub(r"[\W\d]", "", blocks[at].text) for at in heads}  # "Chapter 1" and "Chapter 2" have one name
+        ends = {*heads, *(at for at, block in enumerate(blocks) if block.bold and "heading" not in cue)}
+        pairs = _pairs(blocks, heads, ends, False, cue) if len(names) >= max(_FEWEST, _SURE * len(heads)) else None
+        if pairs and median(len(record["answer"]) for _, record in pairs.records) <= _TYPICAL:
+            found.append(pairs)
+    return max(found, key=lambda pairs: len(pairs.records), default=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Block, Document, Rows, joined
-from backend.datasets.documents.questions import Pairs, find_pairs
+from backend.datasets.documents.questions import Pairs, find_pairs, find_repeated
 from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import OpenSource
 from backend.datasets.read.header import find_header, is_header, known_columns
@@ -58,7 +58,9 @@ def find_examples(document: Document, options: ReadOptions) -> OpenSource | None
     large = [rows for rows in document.tables if len(rows) >= _TABLE_ROWS]
     if large and sum(len(b.text) for b in document.blocks if b.rows in large) > _MOSTLY * len(document.text):
         return _from_tables(large[:1], document)
-    return None
+    looks_like = not (options.shape or options.mapping) and _looks_like(document.text)
+    pairs = None if looks_like else find_repeated(document.blocks)
+    return _from_pairs(pairs, options) if pairs else None
 
 
 def _header_of(rows: Rows) -> tuple[str, ...]:

@@ -58,8 +58,7 @@ def _open_text(file: File) -> OpenSource:
     text = file.whole_text()
     if file.options.shape != "text" and (prompts := conversations(text)):
         return OpenSource(iter([[(line, {"messages": messages}) for line, messages in prompts]]))
-    document = read_markdown(text, headings=_is_markdown(file)) if holds_examples(file) else None
-    return (document and find_examples(document, file.options)) or one_text(text)
+    return find_examples(read_markdown(text, headings=_is_markdown(file)), file.options) or one_text(text)
 
 
 WEB_PAGE = Reader(
