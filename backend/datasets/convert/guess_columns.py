@@ -214,8 +214,10 @@ def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -
             return column, f"The column {excerpt(column, width=40)!r} would be the {field}, but it holds {what}."
     answer = mapping.get("answer", "")
     options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in records[0] if name != answer)
-    given = [str(record[answer]) for record in records if record.get(answer)]
-    if given and max(options.values(), default=0) > 2 and _mostly(given, re.compile(r"[A-Ha-h]{1,4}|\d").fullmatch):
+    lists = [len(cell) for name, cell in records[0].items() if name != answer and isinstance(cell, list)]
+    most = min(9, max([*options.values(), *lists], default=0))
+    given = [str(record[answer]) for record in records if record.get(answer) not in (None, "")]
+    if given and most > 2 and _mostly(given, re.compile(rf"[A-Ha-h]{{1,4}}|[0-{most}]").fullmatch):
         return answer, f"The column {excerpt(answer, width=40)!r} only names one of the options beside it."
     return None
 

@@ -31,9 +31,7 @@ def _open(file: File) -> OpenSource:
     written = settings["separator"]
     delimiter = _SEPARATORS.get(written.strip().lower(), written[:1] or "\t")
     columns = dict(enumerate(unique_names(settings["columns"].split(delimiter) if "columns" in settings else []), 1))
-    for name in _EXTRA:
-        if (number := settings.get(f"{name} column", "").strip()).isdecimal():
-            columns[int(number)] = name
+    columns |= {int(n): name for name in _EXTRA if (n := settings.get(f"{name} column", "").strip()).isdecimal()}
     lines = islice(chain.from_iterable(file.lines()), len(settings), None)
     cells = list(read_cells([list(lines)], delimiter, file.options.limits))
     # notes of several types differ in their number of fields; the widest counts
