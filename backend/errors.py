@@ -24,6 +24,10 @@ from __future__ import annotations
 import errno
 
 
+class Stopped(Exception):
+    """The person stopped the job: it ends without a result."""
+
+
 class ApprenticeError(Exception):
     """An error to show to a person. what: what happened. why: the cause. next: what the person can do now. Full
     sentences; why and next may be ""."""

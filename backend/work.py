@@ -1,4 +1,4 @@
-"""The protocols through which the code of a job uses the runner, how it ends early, and the disk space it needs."""
+"""The protocols through which the code of a job uses the runner, and the disk space it needs."""
 
 import shutil
 from pathlib import Path
@@ -10,10 +10,6 @@ from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
 
 ELSEWHERE = "Free some disk space, or choose another folder with --workspace DIR."
-
-
-class Stopped(Exception):
-    """The person stopped the job."""
 
 
 class Work(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from backend.errors import ApprenticeError, OutOfMemory, is_out_of_memory
+from backend.errors import ApprenticeError, OutOfMemory, Stopped, is_out_of_memory
 from backend.files.disk_errors import FULL, disk_words
 from backend.files.json_file import to_json
 from backend.settings import Workspace
@@ -145,7 +145,8 @@ def _work(folder: JobFolder, context: Context) -> Status:
         if not context.should_stop():
             work: Work = _function(JOB_TYPES[folder.identity().kind].work)
             context.begin()
-            result = work(context)
+            with suppress(Stopped):  # its result is what there is without one
+                result = work(context)
             to_json(result or {})  # raises TypeError if the result is not JSON
     except BaseException:
         with suppress(OSError):  # the first error is the one to report

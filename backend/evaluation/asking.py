@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from statistics import fmean
 
 from backend.chat.engine import Enough, looping
-from backend.errors import BadInput, ChatFailed
+from backend.errors import BadInput, ChatFailed, Stopped
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
@@ -15,7 +15,7 @@ from backend.evaluation.models import Answer, Models, Progress
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
 from backend.records.evaluation import BASE, TUNED
 from backend.text.conversation import said
-from backend.work import JobContext, Stopped
+from backend.work import JobContext
 
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer

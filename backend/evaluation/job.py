@@ -9,8 +9,8 @@ from typing import Any
 from backend.errors import BadSetting
 from backend.evaluation import against_parent, answers_so_far, diagnosis, general
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import reporting
-from backend.evaluation.evaluate import Evaluation
+from backend.evaluation.asking import Asking, reporting
+from backend.evaluation.evaluate import evaluate
 from backend.evaluation.facts import read_facts
 from backend.evaluation.items import judging_items, judging_texts, training_items
 from backend.evaluation.models import choose_engine, load
@@ -23,14 +23,14 @@ from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
 from backend.records.base import Record
-from backend.records.evaluation import TUNED, EvaluationReport
+from backend.records.evaluation import EvaluationReport
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult, result_of
 from backend.runs import own_answers, start
 from backend.runs.answer_form import answer_form
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.work import JobContext, Stopped
+from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +48,13 @@ class EvaluationSpec(Record):
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Evaluates the run that `context.spec` names, and returns the report without its answers; {} when stopped.
-    Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without held-out examples, ChatFailed."""
+    """Evaluates the run that `context.spec` names, and returns the report without its answers. Raises
+    BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without held-out examples, ChatFailed, Stopped."""
     spec = EvaluationSpec.requested(context.spec, "This can't be evaluated.", "Choose it again.")
     prepare_process()
     folder = context.workspace.run_folder(spec.run)
     trained = local.read_run(folder)
-    try:
-        report = _evaluate(context, spec, folder, trained)
-    except Stopped:
-        return {}
+    report = _evaluate(context, spec, folder, trained)
     falling = diagnosis.still_falling(diagnosis.validation_losses(folder))
     result = result_of(folder)
     cut = diagnosis.cut_short(trained, result.steps)
@@ -98,15 +95,15 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         return TextEvaluation(
             models, texts, lengths.size, lengths.overlap, progress, so_far, keep_general=keep_general
         ).run()
-    evaluation = Evaluation(models, items, training_items(folder), progress, so_far)
-    report = evaluation.run(
+    asking = Asking(models, items, training_items(folder), progress, so_far)
+    report, tuned = evaluate(
+        asking,
         baselines=spec.baselines,
         facts=read_facts(context.folder),
         keep_general=keep_general,
         usual=list(own_answers.read(folder).values()),
         form=_form(folder),
     )
-    asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     precision = models.precision if models.on_processor else ""  # both versions answer in the same one
     del models  # so that they are gone when those of the previous version are loaded
     return against_parent.add_parent(

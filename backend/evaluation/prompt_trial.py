@@ -19,7 +19,7 @@ from backend.models import bundled
 from backend.records.base import Record
 from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TrialOutcome, TrialReport
 from backend.records.specs import ModelRef
-from backend.work import JobContext, Stopped
+from backend.work import JobContext
 
 GOOD = 0.8  # the score from which on a prompt may do without any training
 _NEXT: dict[TrialOutcome, str] = {
@@ -41,23 +41,20 @@ class PromptTrialSpec(Record):
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Tries prompts, and returns the report without its answers; {} when stopped. Raises BadSetting for a wrong spec,
-    RunProblem, MissingPart, BadInput without examples, ChatFailed."""
+    """Tries prompts, and returns the report without its answers. Raises BadSetting for a wrong spec, RunProblem,
+    MissingPart, BadInput without examples, ChatFailed, Stopped."""
     spec = PromptTrialSpec.requested(context.spec, "This can't be tried.", "Choose it again.")
     prepare_process()
     progress, workspace = reporting(context), context.workspace
-    try:
-        engine = choose_engine(workspace, spec.model.path, [], progress)
-        if spec.model.id == bundled.MODEL_ID:
-            bundled.ensure(workspace, context.progress)
-        models = load(workspace, engine, spec.model.path)
-        items = judging_items(context.folder, spec.items)
-        base = beside_dataset(workspace, spec.data, spec.model.path)
-        so_far = AnswersSoFar(None, base, None, None, "", **models.decides)
-        asking = Asking(models, items, training_items(context.folder), progress, so_far)
-        systems = try_prompts(asking, read_facts(context.folder))
-    except Stopped:
-        return {}
+    engine = choose_engine(workspace, spec.model.path, [], progress)
+    if spec.model.id == bundled.MODEL_ID:
+        bundled.ensure(workspace, context.progress)
+    models = load(workspace, engine, spec.model.path)
+    items = judging_items(context.folder, spec.items)
+    base = beside_dataset(workspace, spec.data, spec.model.path)
+    so_far = AnswersSoFar(None, base, None, None, "", **models.decides)
+    asking = Asking(models, items, training_items(context.folder), progress, so_far)
+    systems = try_prompts(asking, read_facts(context.folder))
     report = trial_report(asking, systems)
     write_json(context.folder / REPORT, report.to_json())
     return report.to_json(exclude=["answers"])

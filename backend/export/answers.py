@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.read.table import Table, read_table
+from backend.errors import Stopped
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import reporting
 from backend.evaluation.models import Answer, choose_engine, load
@@ -19,7 +20,7 @@ from backend.records.evaluation import TUNED
 from backend.records.exports import AnsweredTable
 from backend.runs import start
 from backend.runs.conversations import usual_instruction
-from backend.work import JobContext, Stopped
+from backend.work import JobContext
 
 MOST_ROWS = 5_000
 LONGEST = 256  # tokens of an answer
@@ -42,15 +43,12 @@ def table_file(job_folder: Path) -> Path:
 
 def run(context: JobContext) -> dict[str, Any]:
     """Answers the spreadsheet that `context.spec` (an `AnswersSpec`) names. Returns an `AnsweredTable` as JSON, with
-    the file in WORKSPACE/exports/<job id>/, or {} when stopped. Raises BadInput for a table that can't be read,
-    RunProblem, MissingPart, ChatFailed, OSError (a full disk)."""
+    the file in WORKSPACE/exports/<job id>/. Raises BadInput for a table that can't be read, RunProblem, MissingPart,
+    ChatFailed, OSError (a full disk), Stopped."""
     spec = AnswersSpec.model_validate(context.spec)
     prepare_process()
     table = read_table(table_file(context.folder), spec.name, MOST_ROWS)
-    try:
-        answers = _answers(context, spec.run, [row[spec.column].strip() for row in table.rows])
-    except Stopped:
-        return {}
+    answers = _answers(context, spec.run, [row[spec.column].strip() for row in table.rows])
     return write(context, spec, table, answers).to_json()
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.errors import BadInput, BadSetting, RunProblem
+from backend.errors import BadInput, BadSetting, RunProblem, Stopped
 from backend.export import page_to_give
 from backend.files.atomic import replace_file
 from backend.files.listing import files_in
@@ -106,16 +106,15 @@ def link(file: Path, target: Path) -> None:
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Upload what lies in data/upload. Returns a `PushResult` as JSON, or {} when stopped. Raises BadSetting,
-    MissingPart without a token, BadInput without files, RunProblem with the hub's reason."""
+    """Upload what lies in data/upload. Returns a `PushResult` as JSON. Raises BadSetting, MissingPart without a token,
+    BadInput without files, RunProblem with the hub's reason, Stopped."""
     try:
-        pushed = _run(context)
-        return pushed.to_json() if pushed else {}
+        return _run(context).to_json()
     finally:
         forget(context.folder)
 
 
-def _run(context: JobContext) -> PushResult | None:
+def _run(context: JobContext) -> PushResult:
     spec = PushSpec.requested(context.spec, "The model can't be uploaded.")
     folder = context.folder / "data" / "upload"
     sizes = [file.stat().st_size for file in files_in(folder)]
@@ -135,7 +134,7 @@ def _run(context: JobContext) -> PushResult | None:
     thread.start()
     while thread.is_alive():
         if context.should_stop():
-            return None
+            raise Stopped
         context.alive()
         thread.join(_POLL)
     if isinstance(ended[0], Exception):

@@ -25,12 +25,12 @@ from backend.export.target import Report, Target
 from backend.files import manifest
 from backend.files.atomic import delete_folder, replace_file
 from backend.records.exports import Check, ExportFile, ExportResult
-from backend.work import JobContext, Stopped
+from backend.work import JobContext
 
 
 def run(context: JobContext) -> dict[str, Any]:
     """Make the export that `context.spec` (an `ExportSpec`) describes, in WORKSPACE/exports/<job id>/. Returns an
-    `ExportResult` as JSON, {} when stopped. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed."""
+    `ExportResult` as JSON. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed, Stopped."""
     requested, report = ExportSpec.of(context.spec), Report(context)
     source = Source.of(context.workspace, requested)
     target = Target.of(requested.to, slug(requested.name or source.run.name), context.folder)
@@ -47,8 +47,6 @@ def run(context: JobContext) -> dict[str, Any]:
             result = makers.make(source, target, report)
         report("Saving", 0, 1)
         return _publish(requested, target, result, context.workspace.exports / context.folder.name).to_json()
-    except Stopped:
-        return {}
     except BaseException as error:  # its frames may hold a model that maps a file there, which Windows then keeps
         traceback.clear_frames(error.__traceback__)
         raise

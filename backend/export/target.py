@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from backend.errors import BadSetting
+from backend.errors import BadSetting, Stopped
 from backend.export import merge
 from backend.export.formats import PAGE
 from backend.export.source import Source
@@ -16,7 +16,7 @@ from backend.gguf.requirement import require_quantizer
 from backend.models import bundled, model_folder
 from backend.records.units import MIB
 from backend.runs import start
-from backend.work import JobContext, Stopped, require_disk
+from backend.work import JobContext, require_disk
 
 LOG = "gguf.log"  # in the job's folder: what the process writes that opens GGUF files
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from backend.errors import ApprenticeError, BadInput, MissingPart, WorkspaceProblem
+from backend.errors import ApprenticeError, BadInput, MissingPart, Stopped, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import delete_folder, fsync, replace_file, write_text
 from backend.files.disk_errors import disk_errors
@@ -31,7 +31,7 @@ from backend.records.events import DownloadedEvent
 from backend.records.units import MIB, format_size
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.work import ELSEWHERE, JobContext, Stopped, require_disk
+from backend.work import ELSEWHERE, JobContext, require_disk
 
 _WANTED = re.compile(
     "|".join([*map(re.escape, (model_folder.INDEX, *model_folder.OTHER_FILES)), r"LICENSE[\w.-]*"])
@@ -55,22 +55,19 @@ def run(context: JobContext) -> dict[str, Any]:
     """Download the model `context.spec["model"]`, or look it up if "weights" is false. Returns what is set of
     `Downloaded`. Raises MissingPart when the hub can't be reached or lacks the model, or it can't be used, BadInput
     when it can't be trained, NotEnough when the disk is too small, WorkspaceProblem when the model needs program code
-    of its own, OSError."""
-    try:
-        if not context.spec.get("weights", True):
-            return Downloaded(model=_look_up(context, str(context.spec["model"]))).model_dump(exclude_defaults=True)
-        entry = catalogue.find_or_read(context.workspace, str(context.spec["model"]))
-        target = local.workspace_folder(context.workspace, entry.id)
-        with FileLock(_lock(target)):
-            here = local.folder(context.workspace, entry.id)
-            # A pinned model in the Hugging Face cache must be of its commit.
-            as_pinned = here == target or entry.revision in ("", local.revision(here))
-            if not (as_pinned and local.is_ready(context.workspace, entry.id)):
-                context.progress(f"Looking up {entry.name}")
-                with Repository(entry.id, entry.name, entry.gated) as hub:
-                    _download(context, hub, entry, target)
-    except Stopped:
-        return {}
+    of its own, OSError, Stopped."""
+    if not context.spec.get("weights", True):
+        return Downloaded(model=_look_up(context, str(context.spec["model"]))).model_dump(exclude_defaults=True)
+    entry = catalogue.find_or_read(context.workspace, str(context.spec["model"]))
+    target = local.workspace_folder(context.workspace, entry.id)
+    with FileLock(_lock(target)):
+        here = local.folder(context.workspace, entry.id)
+        # A pinned model in the Hugging Face cache must be of its commit.
+        as_pinned = here == target or entry.revision in ("", local.revision(here))
+        if not (as_pinned and local.is_ready(context.workspace, entry.id)):
+            context.progress(f"Looking up {entry.name}")
+            with Repository(entry.id, entry.name, entry.gated) as hub:
+                _download(context, hub, entry, target)
     folder = local.folder(context.workspace, entry.id)
     ChatTokenizer.load(folder)  # tries it once
     size = sum(path.stat().st_size for path in files_in(folder))

@@ -15,7 +15,7 @@ from backend.evaluation import against_parent
 from backend.evaluation.against_parent import Parent, add_parent
 from backend.evaluation.answers_so_far import LATEST, AnswersSoFar
 from backend.evaluation.asking import Asking
-from backend.evaluation.evaluate import Evaluation
+from backend.evaluation.evaluate import evaluate
 from backend.evaluation.items import judging_items, training_items
 from backend.records.evaluation import EvaluationReport
 from backend.records.rows import Row
@@ -80,14 +80,14 @@ class Versions:
             knows = question in known and int(question.split()[4]) < 100 + right
             return known[question] if knows else "I don't know."
 
-        evaluation = Evaluation(speaking(new), judging_items(self.new), training_items(self.new))
-        report = evaluation.run(baselines=False)
+        asking = Asking(speaking(new), judging_items(self.new), training_items(self.new))
+        report, tuned = evaluate(asking, baselines=False)
 
         def load(parent: Parent) -> Spoken:
             self.loaded.append(parent)
             return speaking(old)
 
-        return add_parent(report, self.workspace, self.new, evaluation.asking, evaluation.systems["tuned"], load)
+        return add_parent(report, self.workspace, self.new, asking, tuned, load)
 
     def store_old(self, answers: Callable[[str], str], **changes: Any) -> None:
         """As the evaluation of the old version does."""

@@ -9,7 +9,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.evaluation.asking import Asking
-from backend.evaluation.evaluate import Evaluation
+from backend.evaluation.evaluate import evaluate
 from backend.evaluation.items import Item, items_from, pairs_from
 from backend.evaluation.models import Answer
 from backend.records.evaluation import EvaluationReport
@@ -47,7 +47,7 @@ def knows(pane: str, given: str) -> str:
 
 
 def report_of(said: Said, items: Sequence[Item] = HELD_OUT, baselines: bool = True) -> EvaluationReport:
-    report = Evaluation(Spoken(said), items, TRAIN).run(baselines=baselines)
+    report = evaluate(Asking(Spoken(said), items, TRAIN), baselines=baselines)[0]
     return EvaluationReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
 
 
@@ -56,7 +56,7 @@ def test_a_right_answer_that_repeats_itself_is_not_cut() -> None:
 
     def answered(expected: str) -> str:
         items = [replace(item, expected={"role": "assistant", "content": expected}) for item in HELD_OUT]
-        report = Evaluation(Spoken(lambda pane, given: zeros), items, items).run(baselines=False)
+        report = evaluate(Asking(Spoken(lambda pane, given: zeros), items, items), baselines=False)[0]
         return report.answers[0].texts["tuned"]
 
     assert answered(zeros) == zeros
@@ -149,7 +149,7 @@ def test_copies_few_items_and_none_prove_nothing() -> None:
     report = report_of(knows, HELD_OUT[:1], baselines=False)
     assert (report.verdict, report.next_kind) == ("no_difference_shown", "set_more_aside")
     with pytest.raises(BadInput):
-        Evaluation(Spoken(knows), [], TRAIN)
+        Asking(Spoken(knows), [], TRAIN)
 
 
 def test_the_worst_answers_come_first_and_it_can_be_stopped() -> None:
@@ -165,7 +165,7 @@ def test_the_worst_answers_come_first_and_it_can_be_stopped() -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        Evaluation(Spoken(knows), HELD_OUT, TRAIN, stop).run(baselines=True)
+        evaluate(Asking(Spoken(knows), HELD_OUT, TRAIN, stop), baselines=True)
 
 
 def pairs() -> list[Item]:
@@ -183,7 +183,7 @@ class Preferring(Spoken):
 
 
 def test_pairs_are_judged_by_their_likelier_last_answer() -> None:
-    report = Evaluation(Preferring(knows), pairs(), TRAIN).run(baselines=True)
+    report = evaluate(Asking(Preferring(knows), pairs(), TRAIN), baselines=True)[0]
     assert (report.main_measure, report.items) == ("preference", len(CITIES))
     assert [report.systems[name].score for name in ("base", "tuned")] == [0, 1]
     assert (report.verdict, report.against_prompt) == ("better", "not_measured")
@@ -207,7 +207,7 @@ def labels(count: int, first: int) -> list[Item]:
 
 def test_wrong_labels_are_not_called_memorized() -> None:
     held_out, train = labels(12, 100), labels(30, 500)
-    report = Evaluation(Spoken(lambda pane, given: "late"), held_out, train).run(baselines=False)
+    report = evaluate(Asking(Spoken(lambda pane, given: "late"), held_out, train), baselines=False)[0]
     assert report.main_measure == "label"
     assert "memorized" not in [one.kind for one in report.findings]
 
@@ -219,12 +219,12 @@ def test_items_that_are_too_long_to_read_are_left_out_of_the_scores() -> None:
         def tokens(self, text: str) -> int:
             return 500 if "Rome" in text else 20
 
-    report = Evaluation(Short(knows), HELD_OUT, TRAIN).run(baselines=False)
+    report = evaluate(Asking(Short(knows), HELD_OUT, TRAIN), baselines=False)[0]
     assert (report.items, report.skipped) == (len(HELD_OUT) - 1, 1)
     assert report.systems["tuned"].score == 1
     Short.context_length = 10
     with pytest.raises(BadInput):
-        Evaluation(Short(knows), HELD_OUT, TRAIN)
+        Asking(Short(knows), HELD_OUT, TRAIN)
 
 
 def test_items_offer_the_tools_of_their_conversations() -> None:
@@ -261,10 +261,10 @@ def test_what_holding_answers_to_their_form_changes_is_counted() -> None:
 
     models = Spoken(said)
     models.all_at_once = False
-    report = Evaluation(models, HELD_OUT, TRAIN).run(baselines=False, form="{}")
+    report = evaluate(Asking(models, HELD_OUT, TRAIN), baselines=False, form="{}")[0]
     wrong = sum(answer.scores["tuned"] < 1 for answer in report.answers)
     assert asked.count("tuned{}") == wrong
     broken = sum(len(EXPECTED[item.question]) % 2 for item in HELD_OUT)
     assert report.right_in_form == len(HELD_OUT) - wrong + broken > len(HELD_OUT) - wrong
     assert f"{report.right_in_form} of {len(HELD_OUT)} are right" in verdicts.caveats(report)
-    assert Evaluation(Spoken(said), HELD_OUT, TRAIN).run(baselines=False, form="{}").right_in_form is None
+    assert evaluate(Asking(Spoken(said), HELD_OUT, TRAIN), baselines=False, form="{}")[0].right_in_form is None

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.evaluation.asking import Asking
-from backend.evaluation.evaluate import Evaluation
+from backend.evaluation.evaluate import evaluate
 from backend.evaluation.facts import FILE, Facts, passages, read_facts, write_facts
 from backend.evaluation.items import Item, items_from
 from backend.evaluation.prompt_trial import trial_report, try_prompts
@@ -49,7 +49,7 @@ def with_facts(pane: str, given: str) -> str:
 
 
 def report_of(said: Said, facts: str = TEXT) -> EvaluationReport:
-    report = Evaluation(Spoken(said), HELD_OUT, TRAIN).run(baselines=False, facts=Facts(facts))
+    report = evaluate(Asking(Spoken(said), HELD_OUT, TRAIN), baselines=False, facts=Facts(facts))[0]
     return EvaluationReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
 
 
@@ -115,7 +115,7 @@ def test_facts_are_compared_with_training() -> None:
         known = with_facts(pane, given)
         return f"{known}0" if pane == "tuned" and known[-1] in "02468" else known
 
-    report = Evaluation(Spoken(knows_half), items_on(BREADS), TRAIN).run(baselines=False, facts=Facts(TEXT))
+    report = evaluate(Asking(Spoken(knows_half), items_on(BREADS), TRAIN), baselines=False, facts=Facts(TEXT))[0]
     assert report.systems["facts"].score == 1 > report.systems["tuned"].score > 0
     assert ((report.verdict, report.against_facts), report.next_kind) == (("better", "as_good"), "facts_do_it")
     asking = Asking(Spoken(with_facts), items_on(BREADS), TRAIN)

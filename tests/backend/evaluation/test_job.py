@@ -11,7 +11,7 @@ import pytest
 
 from backend import training
 from backend.chat import place, torch_engine
-from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
+from backend.errors import BadInput, BadSetting, MissingPart, RunProblem, Stopped
 from backend.evaluation import answers_so_far, job
 from backend.evaluation.models import Models
 from backend.evaluation.report import REPORT
@@ -79,7 +79,8 @@ def test_baselines_and_a_limit(trained: FakeWork) -> None:
 
 def test_a_stop_ends_it_without_a_report(trained: FakeWork) -> None:
     trained.stop_in = "Asking"
-    assert job.run(trained) == {}
+    with pytest.raises(Stopped):
+        job.run(trained)
     assert not (trained.folder / REPORT).exists()
 
 
@@ -99,7 +100,8 @@ def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: FakeWork, mon
     saved = trained.workspace.run_folder(trained.spec["run"]) / answers_so_far.FILE
     dataset = of_dataset(trained)
     trained.stop_in = "Asking the base model"
-    assert job.run(trained) == {}
+    with pytest.raises(Stopped):
+        job.run(trained)
     assert not saved.exists(), "those of the base are beside the dataset, for all its runs"
     assert len(list(dataset.glob("base_answers-*.json"))) == 1
     trained.stop_in, asked[:] = "", []

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from backend import child_process
+from backend.errors import Stopped
 from backend.evaluation.items import items_from
 from backend.evaluation.models import Models, choose_engine, load
 from backend.gguf.requirement import has_llama_cpp
 from backend.models.bundled import silent
 from backend.settings import Workspace
-from backend.work import Stopped
 from tests.linked_model import link_gguf
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BadInput, BadSetting
+from backend.errors import BadInput, BadSetting, Stopped
 from backend.evaluation import general, prompt_trial
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Asking
-from backend.evaluation.evaluate import Evaluation
+from backend.evaluation.evaluate import evaluate
 from backend.evaluation.measures import Measure
 from backend.evaluation.prompt_trial import trial_report, try_prompts
 from backend.evaluation.report import REPORT
@@ -86,7 +86,8 @@ def test_the_job_writes_its_report_and_answers_to_reuse(trial: FakeWork) -> None
 
 def test_a_stopped_trial_leaves_no_report(trial: FakeWork) -> None:
     trial.stop_in = "Trying"
-    assert prompt_trial.run(trial) == {}
+    with pytest.raises(Stopped):
+        prompt_trial.run(trial)
     assert not (trial.folder / REPORT).exists()
 
 
@@ -106,9 +107,9 @@ def test_an_evaluation_reuses_the_answers_of_a_trial(tmp_path: Path) -> None:
 
     tried = try_prompts(Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)))
     asked.clear()
-    report = Evaluation(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)).run(baselines=False)
+    report = evaluate(Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)), baselines=False)[0]
     assert asked.count("base") == len(general.prompts()), "which a trial does not ask"
     assert {name: report.systems[name].score for name in tried} == {"base": 0, "prompt": 1, "few_shot": 0}
     assert report.against_prompt != "not_measured"
-    another = Evaluation(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=tmp_path / "other.json"))
-    assert another.run(baselines=False).against_prompt == "not_measured"
+    another = Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=tmp_path / "other.json"))
+    assert evaluate(another, baselines=False)[0].against_prompt == "not_measured"

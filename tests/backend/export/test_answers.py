@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.errors import Stopped
 from backend.evaluation.models import Answer
 from backend.export import answers
 from backend.models import local
@@ -70,7 +71,8 @@ def test_every_row_is_answered_once_also_after_a_stop(work: Work, monkeypatch: p
     stub = Stub()
     monkeypatch.setattr(answers, "load", lambda *_: stub)
     work.ends_after = 17
-    assert answers.run(work) == {}, "it was stopped"
+    with pytest.raises(Stopped):
+        answers.run(work)
     assert 16 <= len(stub.asked) < len(QUESTIONS)
     assert not (work.workspace.exports / "answer-1").exists()
     work.ends_after, work.stop_at = 10**9, None
@@ -88,7 +90,8 @@ def test_another_models_answers_are_not_continued(work: Work, tmp_path: Path, mo
     stub = Stub()
     monkeypatch.setattr(answers, "load", lambda *_: stub)
     work.ends_after = 17
-    answers.run(work)
+    with pytest.raises(Stopped):
+        answers.run(work)
     (tmp_path / "adapter_model.safetensors").write_bytes(b"trained on")
     stub.asked, work.ends_after, work.stop_at = [], 10**9, None
     answers.run(work)

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from backend.chat.client import Chat
-from backend.errors import BadSetting, MissingPart, NotEnough, RunProblem, WorkspaceProblem
+from backend.errors import BadSetting, MissingPart, NotEnough, RunProblem, Stopped, WorkspaceProblem
 from backend.export import checks as export_checks
 from backend.export import gguf_files, merge
 from backend.export import job as export_job
@@ -319,7 +319,8 @@ def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
 def test_a_stop_leaves_nothing_behind(tiny_export: NewExport, phase: str) -> None:
     work = tiny_export("merged")
     work.stop_in = phase
-    assert export_job.run(work) == {}
+    with pytest.raises(Stopped):
+        export_job.run(work)
     assert_nothing_offered(work)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from backend.errors import Stopped
 from backend.export import formats, makers, model_card
 from backend.export.target import Target
 from backend.records.exports import ExportFile, ExportResult, FileCheck, LossCheck, Program
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
-from backend.work import Stopped
 
 FAILED = FileCheck(ok=False, sentence="It says something else.", text="Order 4711", nll=math.inf, tokens=7)
 FOUND = ExportResult(smoke={"F16": FAILED}, loss=LossCheck(ok=None, sentence="Not measured.", trained=math.nan))

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backend.errors import ApprenticeError, BadInput, MissingPart, NotEnough
+from backend.errors import ApprenticeError, BadInput, MissingPart, NotEnough, Stopped
 from backend.models import catalogue, download, local
 from backend.models.catalogue import Entry
 from tests.backend.models.model_hub import COMMIT, MODEL, WEIGHTS, FakeWork, Hub, pin
@@ -40,7 +41,8 @@ def test_an_installed_model_is_not_downloaded_again(hub: Hub, work: FakeWork) ->
 
 def test_a_stopped_download_resumes_at_its_last_byte(hub: Hub, work: FakeWork) -> None:
     work.stop_at = 1
-    assert download.run(work) == {}
+    with pytest.raises(Stopped):
+        download.run(work)
     assert not local.is_ready(work.workspace, MODEL)
     assert download.has_partial(work.workspace, MODEL)
     work.stop_at, hub.requests[:] = None, []
@@ -54,7 +56,8 @@ def test_a_stopped_download_resumes_at_its_last_byte(hub: Hub, work: FakeWork) -
 def test_a_stop_during_the_check_takes_effect_and_nothing_is_downloaded_again(hub: Hub, work: FakeWork) -> None:
     checking = (0, 0)  # the progress of a phase without a count
     work.should_stop = lambda: len(work.reached) > 1 and work.reached[-1] == checking  # type: ignore[method-assign]
-    assert download.run(work) == {}
+    with pytest.raises(Stopped):
+        download.run(work)
     assert not local.is_ready(work.workspace, MODEL)
     work.should_stop, hub.requests[:] = lambda: False, []  # type: ignore[method-assign]
     assert (download.run(work)["revision"], hub.file_names()) == (COMMIT, [])
@@ -63,7 +66,8 @@ def test_a_stop_during_the_check_takes_effect_and_nothing_is_downloaded_again(hu
 @pytest.mark.parametrize("stop_at", [1, None])
 def test_a_complete_or_partial_download_can_be_deleted(hub: Hub, work: FakeWork, stop_at: int | None) -> None:
     work.stop_at = stop_at
-    download.run(work)
+    with suppress(Stopped):
+        download.run(work)
     assert download.delete(work.workspace, MODEL) > 1
     assert not local.is_ready(work.workspace, MODEL)
     assert not list(work.workspace.models.rglob("*.safetensors*"))
@@ -117,7 +121,8 @@ def test_much_more_than_announced_is_not_stored(hub: Hub, work: FakeWork, monkey
 
 def test_a_new_version_starts_over(hub: Hub, work: FakeWork) -> None:
     work.stop_at = 1
-    download.run(work)
+    with pytest.raises(Stopped):
+        download.run(work)
     work.stop_at, hub.commit, hub.requests[:] = None, "b" * 40, []
     assert download.run(work)["revision"] == "b" * 40
     assert [request.range for request in hub.requests if request.path.endswith("model.safetensors")] == ["bytes=0-"]
