@@ -215,13 +215,10 @@ class Chat:
                     raise kind(message["what"], message["why"], message["next"])
                 yield message
         except GeneratorExit:
-            self._stop_and_drain(process, number)
+            try:
+                process.send({"do": "stop", "number": number})
+                while process.receive(_STOP_TIMEOUT)["type"] not in ("done", "error"):
+                    pass
+            except (ChatFailed, queue.Empty):
+                process.kill()
             raise
-
-    def _stop_and_drain(self, process: ChatChild, number: int) -> None:
-        try:
-            process.send({"do": "stop", "number": number})
-            while process.receive(_STOP_TIMEOUT)["type"] not in ("done", "error"):
-                pass
-        except (ChatFailed, queue.Empty):
-            process.kill()

@@ -76,17 +76,19 @@ class Engine(Protocol):
     context_length: int
     report: EngineReport
     tokens_read: dict[str, int]  # of each pane's latest prompt; the rest was in memory from the turns before
+    _tokenizer: Tokenizer
 
     def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
         """The token ids of the conversation; tools: that the model may call. Raises BadInput if the chat template
         rejects it."""
-        ...
+        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
+
+    def text_stream(self) -> TextStream:
+        return TextStream(self._tokenizer.decode, self._tokenizer.opening_text)
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         """The answer, token by token, without its end token; the generator returns how it ended."""
         ...
-
-    def text_stream(self) -> TextStream: ...
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
         """The score of each row: input_ids, and labels with -100 for the prompt."""
@@ -118,18 +120,6 @@ class Tokenizer(Protocol):
     @property
     def opening_text(self) -> str: ...
     def decode(self, ids: list[int]) -> str: ...
-
-
-class WithTokenizer:
-    """What every `Engine` does with its tokenizer."""
-
-    _tokenizer: Tokenizer
-
-    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
-        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
-
-    def text_stream(self) -> TextStream:
-        return TextStream(self._tokenizer.decode, self._tokenizer.opening_text)
 
 
 class TextStream:

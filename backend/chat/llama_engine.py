@@ -23,6 +23,7 @@ from backend.chat.engine import (
     TUNED,
     Answered,
     Each,
+    Engine,
     Enough,
     Messages,
     Prompts,
@@ -30,7 +31,6 @@ from backend.chat.engine import (
     Tokenizer,
     Tokens,
     Tools,
-    WithTokenizer,
     check_panes,
     common_prefix,
     context_length,
@@ -65,7 +65,7 @@ def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, s
     return tokenizer, model_folder.end_ids(model) | set(tokenizer.stop_ids)
 
 
-class LlamaEngine(WithTokenizer):
+class LlamaEngine(Engine):
     """The model in a GGUF file, in the pane "tuned"; see `with_adapter` for two panes."""
 
     def __init__(self, file: Path) -> None:
@@ -119,16 +119,12 @@ class LlamaEngine(WithTokenizer):
         server = self._open
         if server is None or server.slots < slots or server.tokens < tokens or server.threads != self._threads:
             self.close()
-            server = self._open = self._new_server(slots, tokens)
+            with tempfile.TemporaryDirectory() as work:
+                adapter = Path(work) / "adapter.gguf" if self._adapter else None
+                if adapter:
+                    adapter.write_bytes(self._adapter)
+                server = self._open = LlamaServer(self._file, slots, tokens, adapter, self._threads)
         return server
-
-    def _new_server(self, slots: int, tokens: int) -> LlamaServer:
-        if not self._adapter:
-            return LlamaServer(self._file, slots, tokens, None, self._threads)
-        with tempfile.TemporaryDirectory() as work:
-            adapter = Path(work) / "adapter.gguf"
-            adapter.write_bytes(self._adapter)
-            return LlamaServer(self._file, slots, tokens, adapter, self._threads)
 
     def close(self) -> None:
         """Frees the model until it is needed again."""

@@ -20,11 +20,11 @@ from backend.chat.engine import (
     TUNED,
     Answered,
     Each,
+    Engine,
     Enough,
     Prompts,
     Sampling,
     Tokens,
-    WithTokenizer,
     check_panes,
     common_prefix,
     looping,
@@ -47,7 +47,7 @@ _READ = 256  # tokens whose logits are in memory together
 _BF16_GAIN = 0.9  # on a processor bf16 is used if a token takes less than this share of its time in fp32
 
 
-class TorchEngine(WithTokenizer):
+class TorchEngine(Engine):
     """The model in `model`, and the tuned one in `tuned` (a folder with an adapter or a complete model). dtype: run
     on the processor in this precision, instead of wherever it is fastest. Raises MissingPart, NotEnough, and
     ChatFailed if the check of the panes fails."""

@@ -27,7 +27,7 @@ class Answer(NamedTuple):
 
 
 class Models:
-    """Base and tuned in an engine of the chat; panes are "base" and "tuned". precision: such as "bfloat16", or "gguf"
+    """Base and tuned in an engine of the chat, as panes "base" and "tuned". precision: such as "bfloat16", or "gguf"
     in llama.cpp. loaded: how and where its weights are, in words: a 4-bit base computes in the same precision as one in
     16 bits. all_at_once: whether the probabilities of a text are computed in one pass, instead of a step for each.
     decides: what else than the weights and the prompt decides an answer. folder: of the base model. tuned: the folder
@@ -36,7 +36,6 @@ class Models:
     def __init__(self, engine: Engine, folder: Path, tuned: Path | None) -> None:
         self._engine = engine
         self._tokenizer = ChatTokenizer.of_training(folder, tuned)
-        self.panes = engine.panes
         self.context_length = model_folder.context_length(folder)  # not the engine's, which depends on free memory
         self.name, self.precision = engine.report.engine, engine.report.dtype
         self.loaded = f"{engine.report.precision} on {engine.report.device}"

@@ -1,11 +1,10 @@
 """The parts of a report that every kind of evaluation has: how much was asked, each system's scores, every answer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 
 from backend.evaluation import measures, voice
 from backend.evaluation.asking import Asking, System
-from backend.evaluation.items import Item
 from backend.evaluation.verdict import mean_score
 from backend.records.evaluation import Comparison, Measured, ReportedAnswer, SystemScore
 from backend.statistics import detectable_gain, least_provable_gain
@@ -40,7 +39,11 @@ def _score(asking: Asking, system: System) -> SystemScore:
         more["copied"] = fmean(normalize(text) in learned for text in texts)
     if asking.measure.name == "json":
         more["parsed"] = fmean(map(measures.is_json, texts))
-        more["fields"] = _fields(asking.items, texts)
+        right: dict[str, list[bool]] = {}
+        for item, text in zip(asking.items, texts, strict=True):
+            for name, ok in measures.fields(item.answer, text).items():
+                right.setdefault(name, []).append(ok)
+        more["fields"] = {name: fmean(answers) for name, answers in right.items()}
     if asking.measure.name == "label":
         pairs = [(item.answer, text) for item, text in zip(asking.items, texts, strict=True)]
         more["confusion"] = measures.confusion(pairs, asking.measure.labels)
@@ -59,15 +62,6 @@ def _score(asking: Asking, system: System) -> SystemScore:
         phrases={phrase: signs.share_with(phrase, texts) for phrase in phrases},
     )
     return score.model_copy(update=more)
-
-
-def _fields(items: Sequence[Item], texts: Sequence[str]) -> dict[str, float]:
-    """How often each field is right."""
-    right: dict[str, list[bool]] = {}
-    for item, text in zip(items, texts, strict=True):
-        for name, ok in measures.fields(item.answer, text).items():
-            right.setdefault(name, []).append(ok)
-    return {name: fmean(answers) for name, answers in right.items()}
 
 
 def all_answers(asking: Asking, systems: Mapping[str, System], judged: str) -> tuple[ReportedAnswer, ...]:

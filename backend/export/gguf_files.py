@@ -1,6 +1,7 @@
 """GGUF files in one or several sizes from one conversion, each checked and measured against the 16-bit model."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 
@@ -80,13 +81,14 @@ def finish(source: Source, target: Target, result: ExportResult) -> ExportResult
     for file in usable:
         # If the template can't be expressed, Ollama chooses one itself.
         template = ollama.derive(tokenizer, (*checks.PLAIN, *source.prompts), Facts(file).adds_bos)
-        prompting = ollama.Prompting(
+        text = ollama.modelfile(
+            file.name,
             template.go() if template else "",
             [tokenizer.decode([token], skip_special_tokens=False) for token in tokenizer.stop_ids],
             source.system_message,
             model_folder.context_length(source.run.model.path),
         )
-        file.with_suffix(".Modelfile").write_text(ollama.modelfile(file.name, prompting), "utf-8", "replace")
+        file.with_suffix(".Modelfile").write_text(text, "utf-8", "replace")
         result = result.joined(ExportResult(ollama_template=template is not None))
     first = (usable or list(_paths(target).values()))[0].name
     best = next((size.file for size in result.sizes if size.recommended), first)
@@ -114,9 +116,8 @@ def _check_answers(source: Source, target: Target, report: Report) -> ExportResu
     files, tokenizer = _paths(target), ChatTokenizer.load(source.learned)
     result = ExportResult()
     reference = checks.Reference.of(target.merged, source.prompts[0], source.rows)
-    chat = Chat(source.workspace, log_file=target.folder / LOG)
     smoke: dict[str, FileCheck] = {}
-    try:
+    with closing(Chat(source.workspace, log_file=target.folder / LOG)) as chat:
         for number, (kind, file) in enumerate(files.items(), 1):
             report("Checking", number, 2 + len(files))
             try:
@@ -132,8 +133,6 @@ def _check_answers(source: Source, target: Target, report: Report) -> ExportResu
             if len(files) > 1:
                 check = check.model_copy(update={"sentence": f"{kind}: {check.sentence}"})
             smoke[kind] = check
-    finally:
-        chat.close()
     return result.joined(ExportResult(smoke=smoke))
 
 
@@ -162,14 +161,12 @@ def task_scores(
     measure = choose_measure([item.expected for item in (*training_items(source.folder), *items)])
     if not items or measure.name == "tool_call" or any(item.tools for item in items):
         return {}, None
-    chat, scores = Chat(source.workspace, log_file=target.folder / LOG), {}
-    try:
+    scores = {}
+    with closing(Chat(source.workspace, log_file=target.folder / LOG)) as chat:
         for number, (kind, file) in enumerate(files.items()):
             report("Trying the sizes on held-out examples", number, len(files))
             chat.open(gguf=file)
             scores[kind] = _scores(source, chat, items, measure, report.poll)
-    finally:
-        chat.close()
     name, tried = measure.name, {kind: some for kind, some in scores.items() if some}
     tasks = {kind: TaskScore(measure=name, score=fmean(s.values()), items=len(s)) for kind, s in tried.items()}
     return tasks, compare_tasks(scores) if all(scores.values()) else None

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -26,7 +25,7 @@ from backend.files.atomic import delete_folder
 from backend.files.disk_errors import disk_errors
 from backend.files.json_file import loads
 from backend.models import causal_lm, model_folder, safetensors_files
-from backend.models.safetensors_files import Stored
+from backend.models.safetensors_files import SIZES, Stored
 from backend.records.exports import MergeCheck
 from backend.records.units import MIB, format_sizes
 
@@ -43,7 +42,6 @@ _MORE = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_in
 
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # torch's names of those of safetensors
 _NAMES = {theirs: ours for ours, theirs in DTYPES.items()}
-_SIZES = {"F32": 4, "F16": 2, "BF16": 2}
 _CHUNK = 16 * MIB  # bytes
 
 Report = Callable[[int, int], None]
@@ -151,12 +149,10 @@ def _before(model: Path, trained: Path, texts: Sequence[list[int]]) -> tuple[lis
 
 def _copy_other_files(model: Path, trained: Path, out: Path, dtype: str | None) -> None:
     """Configuration and tokenizer as the base has them; the tokenizer as it was trained with."""
-    model_folder.copy_other_files(model, out)
+    model_folder.copy_files(model, out)
     # The language part of a larger model is saved alone, with a configuration of its own.
     own = ("config.json",) if not _is_adapter(trained) and causal_lm.key_mapping(model) else ()
-    for name in (*model_folder.TOKENIZER_FILES, *own):
-        if (trained / name).is_file():
-            shutil.copyfile(trained / name, out / name)
+    model_folder.copy_files(trained, out, (*model_folder.TOKENIZER_FILES, *own))
     if dtype and dtype != model_folder.saved_dtype(model):
         model_folder.write_dtype(out, dtype)
 
@@ -256,8 +252,8 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
         entries = {name: (tensor.dtype, tensor.end - tensor.begin) for name, tensor in tensors.items()}
         for name in tensors.keys() & edits.keys():
             dtype = _NAMES[edits[name].dtype]
-            entries[name] = dtype, tensors[name].numbers * _SIZES[dtype]
-        order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
+            entries[name] = dtype, tensors[name].numbers * SIZES[dtype]
+        order = sorted(entries, key=lambda name: (-SIZES.get(entries[name][0], 1), name))  # aligned
         with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
             placed = {name: (entries[name][0], tensors[name].shape, entries[name][1]) for name in order}
             size += safetensors_files.write(new, placed, about)

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -81,8 +81,7 @@ def check(
     prompts = [[message for message in prompt if message["role"] != "system"] for prompt in held_out]
     report("Asking the file")
     system = [{"role": "system", "content": source.instruction}] if source.instruction else []
-    chat = Chat(source.workspace)
-    try:
+    with closing(Chat(source.workspace)) as chat:
         chat.open(gguf=gguf)
         short = (one for one in prompts if len(chat.prompt_ids([*system, *one])) + ANSWER_TOKENS <= context)
         prompts, expected = list(islice(short, _QUESTIONS)), []
@@ -103,8 +102,6 @@ def check(
         chat.open(gguf=gguf)
         near = [partial(nearly_wrote, chat, [*system, *it], own[0]) for it, own in zip(prompts, expected, strict=True)]
         return verdict(expected, answers, _SAME[target.kinds[0]], near)
-    finally:
-        chat.close()
 
 
 def nearly_wrote(chat: Chat, messages: Messages, answer: str, other: str) -> bool:

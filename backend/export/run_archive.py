@@ -48,16 +48,12 @@ _DATA = ("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.json
 _SPARE = 50 * MIB  # bytes that stay free on the disk
 _MODEL_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{8}")
-_LEARNED = re.compile(
-    r"adapter_model\.safetensors|adapter_config\.json|model(-\d+-of-\d+)?\.safetensors"
-    r"|model\.safetensors\.index\.json|(generation_)?config\.json|tokenizer(_config)?\.json|special_tokens_map\.json"
-    r"|added_tokens\.json|vocab\.json|merges\.txt|tokenizer\.model|chat_template\.jinja"
-)
+_WEIGHTS = re.compile(r"adapter_model\.safetensors|model(-\d+-of-\d+)?\.safetensors")
+_BESIDES = ("adapter_config.json", model_folder.INDEX, *model_folder.OTHER_FILES)
 _ADAPTER = (  # what a LoRA adapter of ours has in its configuration
     *("peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "bias"),
     *("fan_in_fan_out", "inference_mode", "base_model_name_or_path"),
 )
-_SIZES = {"F32": 4, "F16": 2, "BF16": 2}  # bytes of a number
 _PART = re.compile(r"base_model\.model\.(.+)\.lora_(A\.weight|B\.weight|magnitude_vector(?:\.weight)?)")
 _LARGEST: dict[str, float] = {  # of a setting
     name: next(float(limit.le) for limit in TrainSettings.model_fields[name].metadata if hasattr(limit, "le"))
@@ -113,7 +109,7 @@ class RunArchive:
         wanted = {f"{FOLDER}/{name}": to for name, to in data.items() if f"{FOLDER}/{name}" in self._zip.listed}
         prefix = f"{self._zip.top}-{'merged' if self.spec.settings.method == 'full' else 'adapter'}/"
         inside = [name.removeprefix(prefix) for name in self._zip.listed if name.startswith(prefix)]
-        wanted |= {f"{prefix}{name}": learned / name for name in inside if _LEARNED.fullmatch(name)}
+        wanted |= {f"{prefix}{name}": learned / name for name in inside if name in _BESIDES or _WEIGHTS.fullmatch(name)}
         require_disk(run_folder, sum(map(self._zip.size, wanted)) + _SPARE, "for this model")
         for name, target in wanted.items():
             self._zip.extract(name, target)
@@ -229,7 +225,7 @@ def _tensors(file: Path) -> dict[str, Stored]:
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].begin):
         if not all(isinstance(size, int) and size >= 0 for size in tensor.shape):
             raise ValueError(f"{file.name} is damaged: {name[:100]} has no shape.")
-        if tensor.begin != at or tensor.end - at != tensor.numbers * _SIZES.get(tensor.dtype, 0):
+        if tensor.begin != at or tensor.end - at != tensor.numbers * safetensors_files.SIZES.get(tensor.dtype, 0):
             raise ValueError(f"{file.name} is damaged: {name[:100]} is not where its header says.")
         at = tensor.end
     if at != file.stat().st_size:

@@ -30,9 +30,8 @@ from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.files.json_file import read_json
 from backend.files.listing import files_in
-from backend.models import causal_lm
+from backend.models import causal_lm, model_folder
 from backend.models.local import is_local, read_run
-from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
 from backend.records.events import StepEvent, read_valid
 from backend.records.exports import ExportFile, ExportResult, ScriptCheck
@@ -78,9 +77,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     folder = target.place / f"{target.name}-script"
     (folder / "data").mkdir(parents=True)
     (folder / "tokenizer").mkdir()
-    for name in TOKENIZER_FILES:
-        if (run.model.path / name).is_file():
-            shutil.copyfile(run.model.path / name, folder / "tokenizer" / name)
+    model_folder.copy_files(run.model.path, folder / "tokenizer", model_folder.TOKENIZER_FILES)
     if continues:
         shutil.copytree(start.folder(source.folder), folder / "start", ignore=shutil.ignore_patterns(start.BASE))
     own_answers.fetch(source.workspace, source.folder, run)

@@ -34,15 +34,9 @@ class Facts:
         heads = _most(self._of_model("attention.head_count"))
         usual = int(self._of_model("embedding_length") or 0) // heads if heads else 0
         lengths = (self._of_model(f"attention.{name}_length") or usual for name in ("key", "value"))
-        layers, stated = int(self._of_model("block_count") or 0), self.key_heads_stated
-        return _KEY_OR_VALUE * sum(map(int, lengths)) * (heads if stated is None else stated) * layers
-
-    @property
-    def key_heads_stated(self) -> int | None:
-        """The heads with keys and values, in the layer with the most (hybrid models have some without). None if not
-        stated."""
-        stated = self._of_model("attention.head_count_kv")
-        return None if stated is None else _most(stated)
+        layers, stated = int(self._of_model("block_count") or 0), self._of_model("attention.head_count_kv")
+        # Of the layer with the most: hybrid models have some without keys and values.
+        return _KEY_OR_VALUE * sum(map(int, lengths)) * (heads if stated is None else _most(stated)) * layers
 
     @property
     def adds_bos(self) -> bool:

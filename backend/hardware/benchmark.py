@@ -127,10 +127,7 @@ def fingerprint() -> str:
     the version of torch. Determined once, because asking can wake a sleeping GPU."""
     from backend.hardware import container
 
-    try:
-        version = metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        version = ""
+    version = next((each.version for each in metadata.distributions(name="torch")), "")
     computer = f"{platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()}"
     nvidia, choice = read_choice()
     gpu = f"{choice.devices[0].gpu.name} {nvidia.driver}" if choice.devices else ""

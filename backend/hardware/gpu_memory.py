@@ -63,10 +63,8 @@ def used_by_this_process_mib(uuid: str) -> int | None:
     Windows and in most containers."""
 
     def used(nvml: Any, gpu: Any) -> int | None:
-        for process in nvml.nvmlDeviceGetComputeRunningProcesses(gpu):
-            if process.pid == os.getpid() and process.usedGpuMemory:
-                return int(process.usedGpuMemory // MIB)
-        return None
+        ours = (each for each in nvml.nvmlDeviceGetComputeRunningProcesses(gpu) if each.pid == os.getpid())
+        return next((int(each.usedGpuMemory // MIB) for each in ours if each.usedGpuMemory), None)
 
     return _ask(uuid, used)
 

@@ -62,7 +62,7 @@ def key_mapping(folder: Path) -> dict[str, str]:
     config = read_if_json(folder / "config.json")
     if not is_divided(config):
         return {}
-    names = [name for file in sorted(folder.glob("*.safetensors")) for name in _shapes(file)]
+    names = _shapes(folder)
     inside = next((match[1] for name in names if (match := _EMBEDDINGS.fullmatch(name))), None)
     if inside is None:
         raise rejected(folder.name, "The names of its weights don't show which are its language part's.")
@@ -100,8 +100,7 @@ def config_of(folder: Path) -> Any:
     if not key_mapping(folder):
         return whole
     part = whole.get_text_config()
-    names = (name for file in folder.glob("*.safetensors") for name in _shapes(file))
-    part.tie_word_embeddings = not any(name.endswith("lm_head.weight") for name in names)
+    part.tie_word_embeddings = not any(name.endswith("lm_head.weight") for name in _shapes(folder))
     return part
 
 
@@ -111,15 +110,14 @@ def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
     and so is whatever is not the language part. Raises BadInput for a damaged file."""
     ours = re.compile("|".join(key_mapping(folder)) or "(?!.*vision)")
     parameters, last, layers = 0, -1, dict[str, tuple[int, int]]()
-    for file in sorted(folder.glob("*.safetensors")):
-        for name, shape in _shapes(file).items():
-            if not ours.match(name):
-                continue
-            parameters += prod(shape)
-            if match := _IN_A_BLOCK.fullmatch(name):
-                last = max(last, int(match[1]))
-                if len(shape) == 2 and not _NOT_LINEAR.search(match[2]):
-                    layers.setdefault(match[2], (shape[0], shape[1]))
+    for name, shape in _shapes(folder).items():
+        if not ours.match(name):
+            continue
+        parameters += prod(shape)
+        if match := _IN_A_BLOCK.fullmatch(name):
+            last = max(last, int(match[1]))
+            if len(shape) == 2 and not _NOT_LINEAR.search(match[2]):
+                layers.setdefault(match[2], (shape[0], shape[1]))
     return parameters, last + 1, layers
 
 
@@ -141,8 +139,11 @@ def classes(which: str = "causal") -> dict[str, str]:
     return dict(re.findall(r'\(\s*"([^"]+)",\s*"([^"]+)"', listed[1])) if listed else {}
 
 
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    try:
-        return {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
-    except ValueError as error:
-        raise BadInput(f"The file {file.name} is damaged.", "It has no header.", "Download it again.") from error
+def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            shapes |= {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
+        except ValueError as error:
+            raise BadInput(f"The file {file.name} is damaged.", "It has no header.", "Download it again.") from error
+    return shapes

@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.files.json_file import loads
+from backend.files.json_file import read_if_json
 
 if TYPE_CHECKING:
     import torch
 
 SHARE = 0.4  # of the 16-bit weights: a quarter for the linear ones, the embeddings in 16 bits, and their scales
-_SETTINGS = (("used.json", ()), ("spec.json", ("settings",)))  # files of a run, and where its settings are in them
 
 
 def is_possible() -> bool:
@@ -45,12 +44,6 @@ def compute_as_asked(model: Any) -> None:
 
 def trained_in_4_bit(learned: Path) -> bool:
     """Whether the run that saved the folder `learned` trained on 4-bit weights; False for any other folder."""
-    for name, keys in _SETTINGS:
-        try:
-            settings = loads((learned.parent.parent / name).read_text("utf-8"))
-            for key in keys:
-                settings = settings[key]
-            return bool(settings["method"] == "qlora")
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return False
+    used, planned = (read_if_json(learned.parent.parent / name) for name in ("used.json", "spec.json"))
+    settings = (part for part in (used, planned.get("settings")) if isinstance(part, dict))
+    return next((bool(part["method"] == "qlora") for part in settings if "method" in part), False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +103,10 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in _indexed(folder)] or sorted(folder.glob("*.safetensors"))
 
 
-def copy_other_files(folder: Path, out: Path) -> None:
-    """Copy the configuration and tokenizer of the model in `folder` to the folder `out`, as they are."""
-    for name in OTHER_FILES:
+def copy_files(folder: Path, out: Path, names: Iterable[str] = OTHER_FILES) -> None:
+    """Copy the configuration and tokenizer of the model in `folder` to the folder `out`, as they are, or what there is
+    of these `names`."""
+    for name in names:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, out / name)
 

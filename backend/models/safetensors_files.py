@@ -14,6 +14,7 @@ from backend.text.strict_json import check_size
 
 _LONGEST = 100_000_000  # bytes, as the safetensors package allows
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+SIZES = {"F32": 4, "F16": 2, "BF16": 2}  # bytes of a number
 
 
 class Stored(NamedTuple):

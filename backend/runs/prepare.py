@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 from backend.datasets.split import Split
@@ -93,11 +93,4 @@ def checked(row: Row, result: Encoded | ApprenticeError, lengths: LengthLimits) 
 
 def versions(packages: tuple[str, ...] = VERSIONED) -> dict[str, str]:
     """The installed version of each package, "" where it is not installed."""
-
-    def installed(name: str) -> str:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return ""
-
-    return {name: installed(name) for name in packages}
+    return {name: next((each.version for each in distributions(name=name)), "") for name in packages}

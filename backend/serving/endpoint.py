@@ -107,9 +107,11 @@ class Endpoint:
             return _error(400, str(error), param=error.field, code="unsupported_value")
         except BadInput as error:
             return _error(413 if error.what == _TOO_LARGE else 400, str(error))
-        if not self._enter():
+        if self.counts.open >= self._slots + MAX_WAITING:
             message = "Too many questions are waiting. Ask again in a moment."
             return _error(429, message, "rate_limit_error", headers={"Retry-After": str(_RETRY_AFTER)})
+        self.counts.open += 1
+        self.counts.requests += 1
         leaving = AsyncExitStack()
         leaving.callback(self._leave)
         response: Response | None = None
@@ -175,13 +177,6 @@ class Endpoint:
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and hmac.compare_digest(key_hash(key.strip()), self._key)
-
-    def _enter(self) -> bool:
-        if self.counts.open >= self._slots + MAX_WAITING:
-            return False
-        self.counts.open += 1
-        self.counts.requests += 1
-        return True
 
     def _leave(self) -> None:
         self.counts.open -= 1

@@ -6,6 +6,7 @@ import secrets
 import socket
 import threading
 import time
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -66,8 +67,7 @@ def run(context: JobContext) -> dict[str, Any]:
     bound = listen(spec.host, spec.port)
     host = f"[{spec.host}]" if ":" in spec.host else spec.host  # IPv6
     url = f"http://{host}:{bound.getsockname()[1]}/v1"
-    chat = Chat(context.workspace, log_file=context.folder / "chat.log")
-    try:
+    with bound, closing(Chat(context.workspace, log_file=context.folder / "chat.log")) as chat:
         able = Abilities(spec.name, usual_instruction(run_folder), answer_form(run_folder) if spec.in_form else None)
         answers, slots, able = _open(chat, trained.model.path, result, able, context.progress)
         endpoint = Endpoint(answers, slots, able, spec.key_sha256, spec.origins)
@@ -82,9 +82,6 @@ def run(context: JobContext) -> dict[str, Any]:
         chat.stop()
         thread.join(_LAST_ANSWERS + 2)
         return {"url": url, **asdict(endpoint.counts)}
-    finally:
-        chat.close()
-        bound.close()
 
 
 def _open(

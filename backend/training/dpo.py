@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.files.atomic import replace_file
+from backend.files.atomic import write_bytes
 from backend.files.disk_errors import disk_errors
 from backend.runs import start
 from backend.runs.token_rows import TokenRow, TokenRows
@@ -33,6 +33,9 @@ def reference_model(model: Any) -> AbstractContextManager[Any]:
 def compute_reference_logprobs(session: TrainingSession, model: Any) -> bool:
     """Sets `reference_logprob` of the session's rows; False when the run is to stop. Must be called before trained
     weights are loaded. Raises NotEnough, OSError."""
+    import torch
+    from safetensors.torch import save
+
     rows = [*session.train, *session.validation]
     logprobs = read(session.work.folder)
     if len(logprobs) != len(rows):
@@ -41,7 +44,8 @@ def compute_reference_logprobs(session: TrainingSession, model: Any) -> bool:
             session.stopping = True
             return False
         logprobs = computed
-        _write(session.work.folder / REFERENCE, logprobs)
+        with disk_errors():
+            write_bytes(session.work.folder / REFERENCE, save({"logprobs": torch.tensor(logprobs)}))
     count = len(session.train)
     session.train = session.train.with_reference(logprobs[:count])
     session.validation = TokenRows.of(session.validation).with_reference(logprobs[count:])
@@ -72,13 +76,3 @@ def read(run_folder: Path) -> list[list[float]]:
     except (OSError, SafetensorError, KeyError):
         return []
     return logprobs
-
-
-def _write(path: Path, logprobs: list[list[float]]) -> None:
-    import torch
-    from safetensors.torch import save_file
-
-    unfinished = path.with_name(f".unfinished-{path.name}")
-    with disk_errors():
-        save_file({"logprobs": torch.tensor(logprobs)}, unfinished)
-    replace_file(unfinished, path)

@@ -9,8 +9,7 @@ from typing import Any
 from backend.files.atomic import delete_folder, fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
-from backend.models import causal_lm
-from backend.models.model_folder import TOKENIZER_FILES
+from backend.models import causal_lm, model_folder
 from backend.training.model import trainable
 
 
@@ -24,9 +23,7 @@ def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
     unfinished.mkdir(parents=True)
     try:
         _save(model, unfinished, base_folder)
-        for name in TOKENIZER_FILES:
-            if (base_folder / name).is_file():
-                shutil.copyfile(base_folder / name, unfinished / name)
+        model_folder.copy_files(base_folder, unfinished, model_folder.TOKENIZER_FILES)
         yield unfinished
         for file in files_in(unfinished):
             fsync(file)

@@ -83,7 +83,7 @@ def write(folder: Path, trainer: Any, metrics: Metrics) -> None:
     }
     _save(folder / WEIGHTS, trainable(trainer.model))
     _save(folder / OPTIMIZER, moments)
-    _save(folder / RNG, _random_states())
+    _save(folder / RNG, {name: generator.get_rng_state() for name, generator in _generators().items()})
     (folder / STATE).write_text(json.dumps(state), "utf-8")
 
 
@@ -139,28 +139,21 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
 
 def load_random_state(checkpoint: Path) -> None:
     """Restores torch's random generators to their states at `checkpoint`."""
-    import torch
     from safetensors.torch import load_file
 
     states = load_file(checkpoint / RNG)
-    if "cpu.0" in states:
-        torch.set_rng_state(states["cpu.0"])
-    if "cuda.0" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda.0"])
-    if "mps.0" in states and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(states["mps.0"])
+    for name, generator in _generators().items():
+        if name in states:
+            generator.set_rng_state(states[name])
 
 
-def _random_states() -> dict[str, torch.Tensor]:
-    """The random states, by device. The 0 is a process's: older checkpoints may have those of more."""
+def _generators() -> dict[str, Any]:
+    """The modules with random states, by device. The 0 is a process's: older checkpoints may have those of more."""
     import torch
 
-    states = {"cpu.0": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda.0"] = torch.cuda.get_rng_state()
-    if torch.backends.mps.is_available():
-        states["mps.0"] = torch.mps.get_rng_state()
-    return states
+    has = {"cuda.0": torch.cuda.is_available(), "mps.0": torch.backends.mps.is_available()}
+    every = {"cpu.0": torch, "cuda.0": torch.cuda, "mps.0": torch.mps}
+    return {name: module for name, module in every.items() if has.get(name, True)}
 
 
 def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

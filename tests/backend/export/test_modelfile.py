@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from backend.export.checks import FIXED, PLAIN
-from backend.export.ollama import Prompting, derive, modelfile
+from backend.export.ollama import derive, modelfile
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.export import ollama
 
@@ -53,7 +53,7 @@ def test_a_system_message_in_mid_conversation_is_put_at_the_start() -> None:
     moved = sorted(mid, key=lambda message: message["role"] != "system")
     rendered = ollama.render(found.go(), list(map(dict, mid)))
     assert rendered == tokenizer(CHATML).render(moved, add_generation_prompt=True)
-    assert "put at the start" in modelfile("a.gguf", Prompting(found.go(), [], "", 0))
+    assert "put at the start" in modelfile("a.gguf", found.go(), [], "", 0)
 
 
 def test_a_template_that_changes_messages_has_no_form_for_ollama() -> None:
@@ -84,7 +84,7 @@ def test_the_bundled_model_has_a_template_for_ollama(bundled_model: Path) -> Non
 
 def test_the_modelfile_follows_the_grammar() -> None:
     template = "{{ if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n{{ end }}"
-    text = modelfile("bakery-Q8_0.gguf", Prompting(template, ["<|im_end|>", "</s>"], ODD, 131_072))
+    text = modelfile("bakery-Q8_0.gguf", template, ["<|im_end|>", "</s>"], ODD, 131_072)
     found = ollama.parse(text)
     assert ("FROM", "./bakery-Q8_0.gguf") in found
     assert (dict(found)["TEMPLATE"], dict(found)["SYSTEM"].rstrip()) == (template, ODD)
@@ -94,6 +94,6 @@ def test_the_modelfile_follows_the_grammar() -> None:
 
 @pytest.mark.parametrize("instruction", ['end """ FROM evil', '"""', 'a"""\nFROM evil\n"""', '""" """'])
 def test_an_instruction_stays_one_text(instruction: str) -> None:
-    found = ollama.parse(modelfile("a.gguf", Prompting("", [], instruction, 0)))
+    found = ollama.parse(modelfile("a.gguf", "", [], instruction, 0))
     assert [name for name, _ in found].count("FROM") == 1
     assert dict(found)["SYSTEM"].strip() == instruction.replace('"""', "'''")

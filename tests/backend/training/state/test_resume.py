@@ -140,6 +140,6 @@ def test_a_macs_random_state_is_saved_and_set_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: state)
     monkeypatch.setattr(torch.mps, "set_rng_state", restored.append)
-    save._save(tmp_path / save.RNG, save._random_states())
+    save._save(tmp_path / save.RNG, {name: device.get_rng_state() for name, device in save._generators().items()})
     save.load_random_state(tmp_path)
     assert [one.tolist() for one in restored] == [state.tolist()]
