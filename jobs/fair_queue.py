@@ -96,7 +96,12 @@ class FairQueue:
             self._unseen.clear()
             entries = self._unfinished()
             active = [entry for entry in entries if entry.job.state.is_active]
-            self._stop_overdue(active)
+            now = time.monotonic()
+            self._since = {entry.job.id: self._since.get(entry.job.id, now) for entry in active}
+            for entry in active:
+                if entry.job.lane == "training" and now - self._since[entry.job.id] > self._longest:
+                    with suppress(ApprenticeError):  # it has just ended
+                        entry.runner.stop(entry.job.id)
             busy = {entry.job.lane for entry in active}
             waiting = self._in_turn([entry for entry in entries if not entry.job.state.is_active])
             for entry in list(waiting):
@@ -147,14 +152,6 @@ class FairQueue:
             self._turn += 1
             self._served[entry.runner, entry.job.lane] = self._turn
         return started
-
-    def _stop_overdue(self, active: list[_Entry]) -> None:
-        now = time.monotonic()
-        self._since = {entry.job.id: self._since.get(entry.job.id, now) for entry in active}
-        for entry in active:
-            if entry.job.lane == "training" and now - self._since[entry.job.id] > self._longest:
-                with suppress(ApprenticeError):  # it has just ended
-                    entry.runner.stop(entry.job.id)
 
     def start(self) -> None:
         """Tick in a thread until `close`."""

@@ -8,21 +8,19 @@ import re
 from pathlib import Path
 
 import psutil
-from pydantic import BaseModel, ConfigDict
 
 from backend.files.listing import text_of
+from backend.records.base import StoredRecord
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 _MACHINE = Path("/proc/vmstat")
-_SHORT = 0.05  # share of the memory; with less than this free the computer was about to run out
+SHORT = 0.05  # share of the memory; with less than this free the computer was about to run out
 
 
-class MemorySnapshot(BaseModel):
+class MemorySnapshot(StoredRecord):
     """counter: the file with the counter, "" if there is none. count: its value when the worker started. free: the
     share of the computer's memory that was free when the worker last wrote its status."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     counter: str = ""
     count: int = 0
@@ -44,11 +42,6 @@ def ran_out(before: MemorySnapshot) -> bool | None:
     """Whether the system has killed a process for memory since `before`; None if it does not count."""
     now = _count(Path(before.counter)) if before.counter else None
     return None if now is None or now < before.count else now > before.count
-
-
-def was_short(before: MemorySnapshot) -> bool:
-    """Whether hardly any memory was free when the worker last wrote its status."""
-    return before.free is not None and before.free < _SHORT
 
 
 def _group_files() -> list[Path]:

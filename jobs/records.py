@@ -1,13 +1,15 @@
 """The records that the runner returns: a job, its state, progress, failure and events."""
 
+from contextlib import suppress
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from backend.records.base import StoredRecord
 from backend.records.events import LoggedEvent
 
+R = TypeVar("R", bound=StoredRecord)
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1970; any date that can be shown
 
 
@@ -89,3 +91,9 @@ class Job(StoredRecord):
     failure: Failure | None = None
     result: dict[str, Any] = Field(default_factory=dict)
     stop_requested: bool = False
+
+    def result_as(self, record: type[R]) -> R | None:
+        """What the job reported; an empty record before it has completed, None for a damaged or too old result."""
+        with suppress(ValidationError):
+            return record.model_validate(self.result)
+        return None

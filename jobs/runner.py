@@ -175,7 +175,12 @@ class Runner:
         with self.scheduler.locked():
             family = store.with_descendants(folder, self.workspace)
             for member in family:
-                state = self._state_before_deletion(member)
+                try:
+                    member.identity()
+                    state = self._supervisor.settled_state(member)
+                except WorkspaceProblem:  # a damaged one can't start: it runs while a worker lives
+                    with member.claim() as free:
+                        state = State.INTERRUPTED if free else State.RUNNING
                 if not state.is_terminal:
                     raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", "Stop it first.")
             hidden = [store.hide(member) for member in family]
@@ -247,15 +252,6 @@ class Runner:
                 with folder.claim(EXIT_TIMEOUT):
                     pass
                 process.await_end(folder.id, _ENDING)
-
-    def _state_before_deletion(self, folder: JobFolder) -> State:
-        """The job's state. A damaged one can't start, so it is running while a worker lives, else interrupted."""
-        try:
-            folder.identity()
-            return self._supervisor.settled_state(folder)
-        except WorkspaceProblem:
-            with folder.claim() as free:
-                return State.INTERRUPTED if free else State.RUNNING
 
     def _find(self, job_id: str) -> JobFolder:
         return store.find(self.workspace, job_id)

@@ -143,7 +143,8 @@ class Supervisor:
         if sys.platform != "win32" and exit_code not in (None, -_SIGKILL):  # Windows has no signals to tell it by
             return status.ended_as(State.INTERRUPTED, DIED)
         ran_out = oom_detection.ran_out(status.memory)
-        if ran_out or (ran_out is None and oom_detection.was_short(status.memory)):
+        free = status.memory.free  # when the worker last wrote its status
+        if ran_out or (ran_out is None and free is not None and free < oom_detection.SHORT):
             job_type = None
             with suppress(ApprenticeError):  # damaged
                 job_type = JOB_TYPES.get(folder.identity().kind)

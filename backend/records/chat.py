@@ -34,10 +34,6 @@ class Chunk:
     ids: tuple[int, ...] = ()
     """In the last chunk, the token ids of the whole answer."""
 
-    @property
-    def done(self) -> bool:
-        return bool(self.finish)
-
 
 class PaneCheck(Record):
     """Whether the base pane is the base model and the tuned one differs from it, checked when both are opened."""

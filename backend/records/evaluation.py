@@ -339,10 +339,6 @@ class EvaluationSummary(Measured):
     def _check_systems(self) -> Self:
         if not self.systems.keys() >= {BASE, TUNED}:
             raise ValueError("a system is missing")
-        return self
-
-    @model_validator(mode="after")
-    def _check_parent(self) -> Self:
         if self.against_parent != "not_measured":
             systems = self.parent.systems if self.parent else {}
             if not systems.keys() >= {TUNED, PARENT} or any(system.score > 1 for system in systems.values()):

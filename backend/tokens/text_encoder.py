@@ -108,7 +108,12 @@ class TextEncoder:
         while first and ids[first - 1] not in self._added:
             first -= 1
         between = text[end(first - 1) if first else 0 : at]
-        return self._encode_alone(between) == ids[first:position]
+        alone = self._cache.get(between)
+        if alone is None:
+            alone = self._encode_part(between)[0] if between else []
+            if len(between) <= _CACHED_UP_TO:
+                self._cache[between] = alone
+        return alone == ids[first:position]
 
     def _encode_parts(self, text: str, cuts: set[int], whole: Encoding | None = None) -> tuple[list[int], list[Span]]:
         if not cuts:
@@ -122,14 +127,6 @@ class TextEncoder:
             ids += part_ids
             spans += [(a + shift, b + shift) for a, b in part_spans]
         return ids, fill_gaps(spans, len(text))
-
-    def _encode_alone(self, text: str) -> list[int]:
-        ids = self._cache.get(text)
-        if ids is None:
-            ids = self._encode_part(text)[0] if text else []
-            if len(text) <= _CACHED_UP_TO:
-                self._cache[text] = ids
-        return ids
 
     def _encode_part(self, text: str) -> tuple[list[int], list[Span]]:
         """A part of a text, without the space that some tokenizers put before the first word: it is encoded after a

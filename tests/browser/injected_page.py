@@ -104,7 +104,7 @@ class InjectedApp(MadeUpApp):
 
         vars(self.datasets)["progress"] = progress
         vars(self.edits)["save"] = save
-        vars(self.retries)["shorter_length"] = lambda run_id: 64
+        vars(self.versions)["shorter_length"] = lambda run_id: 64
         vars(self.results)["answers"] = answer
         latest = self.evaluations.latest_report
         vars(self.evaluations)["latest_report"] = lambda run_id: with_payloads(latest(run_id))

@@ -38,7 +38,7 @@ class LongApp(MadeUpApp):
             spec = self.runs.spec(run_id).model_dump(mode="json")
             model, data = {"id": f"{MODEL}-{run_id}"}, {"name": f"{run_id}_{FILE}"}
             respec(self.workspace, run_id, model=spec["model"] | model, data=spec["data"] | data)
-            self.versions.rename(run_id, MODEL)
+            self.versions.describe(run_id, name=MODEL)
 
 
 if __name__ == "__main__":

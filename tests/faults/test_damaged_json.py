@@ -80,7 +80,7 @@ def look(workspace: Workspace) -> tuple[set[str], set[str]]:
                 with suppress(ApprenticeError):
                     app.datasets.checked(dataset.id)
             listed = {run.info.id for run in runs}
-            assert listed | set(app.runs.damaged()) >= set(made_up_workspace.RUNS)
+            assert listed | set(app.runner.damaged()) >= set(made_up_workspace.RUNS)
             return listed, {dataset.id for dataset in datasets}
     finally:
         app.close()

@@ -26,7 +26,6 @@ from backend.errors import BadInput
 from backend.files.disk_errors import disk_words
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.reading import Limits
-from backend.records.rows import Problem
 from backend.settings import PROGRAM, Workspace
 from backend.tokens.token_counts import TokenCounter
 from ui.cli.model_commands import require_tokenizer
@@ -82,22 +81,16 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
         lines.append(f"question: {question}")
     found = [p for p in problems if p.severity != "note"]
     lines += [f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in found]
-    lines += _worth_a_look([p for p in problems if p.severity == "note"])
+    notes = [p for p in problems if p.severity == "note"]
+    for kind in dict.fromkeys(note.kind for note in notes):  # in one line, with the first one; all are in the JSON
+        alike = [note for note in notes if note.kind == kind]
+        where = f"{fmt.count(len(alike), 'example')} ({numbered([note.row for note in alike])})"
+        where = f"{issue_title(kind)}, {where}: " if alike[0].row else ""
+        lines.append(f"worth a look: {where}{alike[0].message}")
     if not options.join_cells and any(p.kind == "split_texts" for p in problems):
         lines.append("Add --join-cells to join these texts.")
     document = {**checked.report.to_json(), "questions": [asdict(question) for question in checked.questions]}
     return Answer(document, "\n".join([*lines, *summary(checked.report)]), exit_code=1 if checked.blocked else 0)
-
-
-def _worth_a_look(notes: Sequence[Problem]) -> list[str]:
-    """The notes of each kind in one line, with the first one; all are in the JSON."""
-    groups = ([note for note in notes if note.kind == kind] for kind in dict.fromkeys(note.kind for note in notes))
-    return [f"worth a look: {_where(same)}{same[0].message}" for same in groups]
-
-
-def _where(same: Sequence[Problem]) -> str:
-    where = f"{fmt.count(len(same), 'example')} ({numbered([note.row for note in same])})"
-    return f"{issue_title(same[0].kind)}, {where}: " if same[0].row else ""
 
 
 def warnings(report: Report) -> list[str]:

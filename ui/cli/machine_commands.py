@@ -48,11 +48,8 @@ def add_commands(add: AddCommand) -> None:
     advice.add_argument("--task", choices=("voice", "extract", "write", "other"))
     add_data_option(advice)
     add_reading_options(advice)
-    _add_estimate_options(add("estimate", estimate, "compute the peak memory and the time of a training run"))
-
-
-def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
-    """An option that is not given has the default of `Plan`."""
+    parser = add("estimate", estimate, "compute the peak memory and the time of a training run")
+    # An option that is not given has the default of `Plan`.
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--model", metavar="ID")
     model.add_argument("--architecture", type=Path, metavar="FILE", help="a model's configuration as JSON")

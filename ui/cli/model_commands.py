@@ -106,8 +106,7 @@ def require_model(app: App, model_id: str) -> None:
     if not app.models.is_ready(model_id):
         say("Unpacking the bundled model, once.")
         job = follow(app, app.runner.submit("prepare", {}, "Unpack the model"))
-        if job.failure:
-            raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
+        require_completed(job, MissingPart, "Stopped.")
 
 
 def resolve_model(app: App, model: str | None) -> str:

@@ -120,7 +120,7 @@ def _answer_table(options: argparse.Namespace, workspace: Workspace) -> Answer:
     except OSError as error:
         why = f"The system reports: {error.strerror or error}."
         raise BadInput(f"The answers could not be written to {options.output}.", why, "Name another file.") from error
-    app.spreadsheets.delete(job.id)
+    app.runner.delete(job.id)
     return Answer({**sheet.result.to_json(), "file": str(options.output)}, f"Written: {options.output}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from backend.errors import BadInput, BadUsage
 from backend.records.lengths import LengthLimits
 from backend.records.specs import TrainSettings
+from backend.records.training import TrainingResult
 from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
 from ui.cli.data_commands import warnings
@@ -57,15 +58,6 @@ def add_commands(add: AddCommand) -> None:
 
 
 def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    _check_options(options)
-    app = App(workspace)
-    run_id = _start(app, options)
-    say(f"Run {run_id}. Ctrl-C stops and saves.")
-    return _ended(app, follow(app, run_id))
-
-
-def _check_options(options: argparse.Namespace) -> None:
-    """Raises BadUsage for options that don't go together."""
     if options.parent is None:
         if options.data is None:
             raise BadUsage("Train needs --data FILE, or --continue RUN.", "", HELP)
@@ -74,6 +66,10 @@ def _check_options(options: argparse.Namespace) -> None:
     elif not options.data and (typed := reading_options_typed(options)):
         why = "A run keeps its examples as they were read when it was trained."
         raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Remove it, or add --data FILE.")
+    app = App(workspace)
+    run_id = _start(app, options)
+    say(f"Run {run_id}. Ctrl-C stops and saves.")
+    return _ended(app, follow(app, run_id))
 
 
 def _start(app: App, options: argparse.Namespace) -> str:
@@ -124,7 +120,7 @@ def show(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def rename(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
-    app.versions.rename(options.run, options.name)
+    app.versions.describe(options.run, name=options.name)
     name = app.runs.job(options.run).name
     return Answer({"run_id": options.run, "name": name}, f"Renamed to {name}.")
 
@@ -170,7 +166,7 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
         document["failure"] = job.failure.model_dump()
         text += [job.failure.what, job.failure.why, job.failure.next]
     if figures.get("eval_loss") is not None:
-        result = losses.result_of(job)
+        result = job.result_as(TrainingResult)
         text.append(_format_losses(**figures, saved=result.best_step if result else None))
     if job.kind == "train":
         report = app.evaluations.summaries().get(job.id)

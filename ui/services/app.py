@@ -17,6 +17,7 @@ from backend.records.machine import Hardware
 from backend.records.reading import Limits
 from backend.records.units import MIB
 from backend.settings import Workspace
+from jobs.records import Job
 from jobs.registry import Lane
 from jobs.runner import Runner
 from ui.services.data.datasets import DatasetService
@@ -41,11 +42,12 @@ from ui.services.results.local_programs import LocalProgramService
 from ui.services.results.spreadsheets import SpreadsheetService
 from ui.services.results.trained_models import ResultService
 from ui.services.selection import Choice
+from ui.services.training import prompt_trials
 from ui.services.training.asking import AskingService
 from ui.services.training.planning import PlanningService
 from ui.services.training.prompt_trials import PromptTrialService
 from ui.services.training.runs import RunService
-from ui.services.training.versions import RetryService, VersionService
+from ui.services.training.versions import VersionService
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,6 @@ class App:
         self.runs = RunService(workspace, self.runner, self.models, policy, queue)
         self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
         self.asking = AskingService(workspace, self.runner, self.models)
-        self.retries = RetryService(self.runner, self.runs)
         self.chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.drafting = DraftingService(workspace, self._imports, self.models, policy, self.chat.cores)
         self.results = ResultService(workspace, self.runner, self.runs, self.chat)
@@ -206,7 +207,7 @@ class App:
 
     def for_shorter(self, choice: Choice, run_id: str) -> Choice:
         """The selection to plan an out-of-memory run again, examples shortened. Raises RunProblem if they are gone."""
-        length, descent = self.retries.shorter_length(run_id), self.runs.spec(run_id).descent
+        length, descent = self.versions.shorter_length(run_id), self.runs.spec(run_id).descent
         settings = {**choice.settings, **({"max_length": length} if length else {})}
         parent, from_base = descent.parent if descent else "", bool(descent and not descent.weights)
         data_id = self.versions.data_id(run_id)
@@ -223,17 +224,24 @@ class App:
         `DownloadService.remove` raises."""
         self.policy.require(Feature.DELETE_MODEL)
         entry = self.models.entry(model_id)
-        if self.runs.is_training_on(entry.id):
+        unfinished = (job for job in self.runner.jobs() if not job.state.is_terminal)
+        uses = {job.kind for job in unfinished if self._base_of(job) == entry.id}
+        if "train" in uses:
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
-        if self.results.is_used(entry.id) or self.prompt_trials.is_used(entry.id):
+        if uses & {"evaluate", "export", "answer", prompt_trials.KIND}:
             raise BadInput(f"{entry.name} is being used.", _BUSY, "Cancel that first, or wait until it has ended.")
-        served = self.endpoints.current()
-        run_id = served.job.parent if served else None
-        if run_id and self.runs.is_readable(run_id) and self.runs.spec(run_id).model.id == entry.id:
+        if "serve" in uses:
             raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_FIRST)
         self.chat.stop()
         self.asking.end()
         return self.downloads.remove(entry)
+
+    def _base_of(self, job: Job) -> str:
+        """The base model that a job is about; "" for none, and where that can't be read."""
+        if job.kind == prompt_trials.KIND:
+            return self.prompt_trials.about(job)[1]
+        run_id = job.id if job.kind == "train" else job.parent
+        return self.runs.spec(run_id).model.id if run_id and self.runs.is_readable(run_id) else ""
 
     def delete_run(self, run_id: str) -> None:
         """Deletes a run, and closes the chat if it is about this run. Raises RunProblem, also while it is served."""

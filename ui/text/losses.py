@@ -1,10 +1,7 @@
 """A run's losses, and the same words for them everywhere."""
 
 import math
-from contextlib import suppress
 from typing import Any
-
-from pydantic import ValidationError
 
 from backend.advice.loss import current_loss, window
 from backend.records.events import EvalEvent
@@ -29,7 +26,7 @@ def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
     finite = [event for event in curve.evals if math.isfinite(event.loss)]
     best = min((event for event in finite if event.step > 0), key=lambda event: event.loss, default=None)
     initial = next((event for event in curve.evals if event.step == 0), None)
-    reported = result_of(job)
+    reported = job.result_as(TrainingResult)
     result = reported or TrainingResult()
     if initial is None and result.first_eval_loss is not None:
         initial = EvalEvent(step=0, loss=result.first_eval_loss)
@@ -49,13 +46,6 @@ def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
         final=final,
         saved_step=result.best_step if "best_step" in result.model_fields_set else so_far,
     )
-
-
-def result_of(job: Job) -> TrainingResult | None:
-    """What a run reported; an empty result before it has ended, None for a damaged one."""
-    with suppress(ValidationError):
-        return TrainingResult.model_validate(job.result)
-    return None
 
 
 def as_json(losses: Losses) -> dict[str, Any]:
@@ -89,20 +79,14 @@ def lines(losses: Losses) -> list[tuple[str, str, str]]:
     if losses.latest:
         rows.append((LATEST, fmt.loss(losses.latest.loss), f"at step {losses.latest.step}"))
     if losses.best:
-        rows.append((BEST, fmt.loss(losses.best.loss), _best_step(losses.best.step, losses.saved_step)))
+        step, saved = f"at step {losses.best.step}", losses.saved_step
+        if saved is not None:  # the model of this step is saved, or else that of the last one
+            is_best = saved == losses.best.step
+            step += " (the saved model)" if is_best else f"; the saved model is from the last step, {saved}"
         if losses.initial and losses.initial.loss <= losses.best.loss:
-            name, number, steps = rows[-1]
-            rows[-1] = name, number, f"{steps}; it was lower before training, {fmt.loss(losses.initial.loss)}"
+            step += f"; it was lower before training, {fmt.loss(losses.initial.loss)}"
+        rows.append((BEST, fmt.loss(losses.best.loss), step))
     return rows
-
-
-def _best_step(step: int, saved: int | None) -> str:
-    """The step of the best validation loss, and which step's model is saved: this one, or else the last one."""
-    if saved is None:
-        return f"at step {step}"
-    if saved == step:
-        return f"at step {step} (the saved model)"
-    return f"at step {step}; the saved model is from the last step, {saved}"
 
 
 def lowest_step(losses: Losses) -> int | None:

@@ -206,7 +206,7 @@ def _open_runs(page: Page) -> None:
             app.runs.resume(run_id)
             choice = app.with_run(before, run_id)
         elif action == "retry-evaluated":
-            again = app.retries.retry_evaluated(run_id, app.evaluations.latest_report(run_id))
+            again = app.versions.retry(run_id, app.evaluations.latest_report(run_id))
             choice = before.replace(run_id=again)
         elif action not in leads_to:
             return {page.opens: ""}
@@ -236,7 +236,7 @@ def _finished(app: App, choice: Choice) -> list[str]:
         "data": app.datasets.is_ready(choice) or bool(learned),
     }
     if state in ("completed", "stopped") and app.results.has_model(choice.run_id):
-        taken = app.results.was_exported(choice.run_id)
+        taken = any(made.job.state.value == "completed" for made in app.results.exports(choice.run_id))
         steps |= {"train": True, "try": choice.run_id in app.chat.tried or taken, "share": taken}
     return [name for name, done in steps.items() if done]
 

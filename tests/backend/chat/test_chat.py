@@ -69,7 +69,7 @@ def text(chunks: list[Chunk], pane: str) -> str:
 
 
 def ids(chunks: list[Chunk], pane: str) -> tuple[int, ...]:
-    return next(chunk.ids for chunk in chunks if chunk.pane == pane and chunk.done)
+    return next(chunk.ids for chunk in chunks if chunk.pane == pane and chunk.finish)
 
 
 def child(chat: Chat) -> psutil.Process:
@@ -114,7 +114,7 @@ def test_stop_ends_the_answer_and_the_next_one_works(chat: Chat, answer: tuple[i
     first = [next(stream) for _ in range(4)]
     threading.Thread(target=chat.stop).start()
     rest = list(stream)
-    assert {chunk.pane: chunk.finish for chunk in rest if chunk.done} == {"base": "stopped", "tuned": "stopped"}
+    assert {chunk.pane: chunk.finish for chunk in rest if chunk.finish} == {"base": "stopped", "tuned": "stopped"}
     assert len(first) + len(rest) < 1000
     assert about_japan(chat) == answer
 

@@ -229,7 +229,7 @@ def test_the_page_lists_the_files_and_needs_consent(
 
 def test_a_link_leads_only_to_the_hub() -> None:
     job = Job(id="1", kind="push", name="adapter", state=State.COMPLETED, attempt=1, created=1.0)
-    assert "href" not in hub_card.pushes([HubPush(job, PushResult(url="javascript:alert(1)", repo="x"))])
+    assert "href" not in hub_card.push(HubPush(job, PushResult(url="javascript:alert(1)", repo="x")))
 
 
 def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None:

@@ -94,7 +94,7 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
         for of in (folder, new)
     )
     assert (old_rows, read_conversations(new, "train")) == (new_rows, CHATS[:1])
-    assert app.evaluations.questions(found.run_id) == 1
+    assert app.evaluations.judging(found.run_id)[0] == 1
     [shown] = app.runs.all()
     assert (shown.info.name, shown.note, shown.losses.saved_step) == ("Orders", "the good one", 3)
     assert (shown.losses.best.loss, app.evaluations.summaries()[found.run_id].systems["tuned"].score) == (0.5, 0.75)

@@ -77,7 +77,7 @@ def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:
     data_id = services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = services.planning.start(data_id, "", TrainSettings())
     assert app("rename", run_id, "Rosie")["name"] == "Rosie"
-    services.versions.set_note(run_id, "Knows the shop.")
+    services.versions.describe(run_id, note="Knows the shop.")
     (listed,) = app("runs")["runs"]
     shown = app("show", run_id)
     for found in (listed, shown):

@@ -101,4 +101,4 @@ def test_a_damaged_run_is_listed_and_can_be_deleted(app: App) -> None:
     (app.runner.folder(run_id) / "job.json").write_bytes(b"\0")
     assert run_id in shown(app, "runs", Choice())["listing"]
     app.delete_run(run_id)
-    assert app.runs.damaged() == []
+    assert app.runner.damaged() == []

@@ -262,19 +262,17 @@ class TestTimer:
         assert page.state.changed(shown) == {"run_id": ""}
         assert plan_view.PLAN in shown[page.tabs["train"].planning.plan]
 
-    @pytest.mark.parametrize("broken", ["curve", "curve_position"])
     def test_an_error_is_shown_once_and_without_its_details(
-        self, app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch, broken: str
+        self, app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(app.runs, broken, Mock(side_effect=OSError("/secret/place")))
+        monkeypatch.setattr(app.runs, "curve", Mock(side_effect=OSError("/secret/place")))
         choice = CHOICES["a run going"]
         assert page.signature_of("train", choice) == page.signature_of("train", choice)
         assert "secret" not in page.signature_of("train", choice)
-        if broken == "curve":
-            shown = page.show("train", page.state.inputs(choice))
-            assert set(shown) == {page.tabs["train"].line}
-            assert 'role="alert"' in shown[page.tabs["train"].line]
-            assert "secret" not in shown[page.tabs["train"].line]
+        shown = page.show("train", page.state.inputs(choice))
+        assert set(shown) == {page.tabs["train"].line}
+        assert 'role="alert"' in shown[page.tabs["train"].line]
+        assert "secret" not in shown[page.tabs["train"].line]
 
 
 def written(tab: Any, answer: dict[Any, Any]) -> dict[str, Any]:

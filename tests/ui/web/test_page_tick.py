@@ -108,5 +108,5 @@ def test_before_its_first_step_it_has_only_a_state(app_with: AppWith, progress: 
 def test_they_are_signed_unless_the_tab_fails(app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Choice(data_id=DATA, run_id="run-b")
     assert page.signature_of("data", choice).split(" ")[2] == "run-b:91"
-    monkeypatch.setattr(app.runs, "curve_position", None)
+    monkeypatch.setattr(app.runs, "curve", None)
     assert len(page.signature_of("train", choice).split(" ")) == 2

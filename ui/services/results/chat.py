@@ -36,6 +36,12 @@ class Answer(NamedTuple):
     finish: str
 
 
+def asked(question: str, instruction: str) -> list[dict[str, Any]]:
+    """The messages of a question by itself, after the instruction if there is one."""
+    system = [{"role": "system", "content": instruction}] if instruction.strip() else []
+    return [*system, {"role": "user", "content": question}]
+
+
 class ChatSession:
     """is_training: whether a training run needs the processor; then answers leave it a core. seats: of a visitor of a
     demo, shared with the other visitors, whose answers share the cores that the page leaves."""
@@ -64,7 +70,13 @@ class ChatSession:
         inside `question`. Raises ChatFailed, BadInput, MissingPart."""
         with nullcontext() if ongoing else self.question():
             if not self._stopped:
-                yield from self._open(target)
+                if self._seats:
+                    self._seats.take(self)
+                self._run_id, self._loaded = "", target.run_id
+                for phase in self._chat.opening(target.model, target.adapter):
+                    yield Loading(phase.name)
+                self._run_id, self.released = target.run_id, False
+                self.tried.add(target.run_id)
             if self._stopped:
                 yield from (Answer(pane, "", "stopped") for pane in conversations)
                 return
@@ -101,15 +113,6 @@ class ChatSession:
         if self._seats:
             return max(1, (container.cores() - 1) // max(1, self._seats.answering()))
         return max(1, container.cores() - self._is_training())
-
-    def _open(self, target: ChatTarget) -> Iterator[Loading]:
-        if self._seats:
-            self._seats.take(self)
-        self._run_id, self._loaded = "", target.run_id
-        for phase in self._chat.opening(target.model, target.adapter):
-            yield Loading(phase.name)
-        self._run_id, self.released = target.run_id, False
-        self.tried.add(target.run_id)
 
     def answer_once(
         self, target: ChatTarget | Path, pane: str, messages: Messages, each: Callable[[str], None], **sampling: Any

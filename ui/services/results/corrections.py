@@ -68,7 +68,13 @@ class CorrectionService:
             raise BadInput("There is no answer.", "", "Write the answer that is right.")
         if len(answer) > LONGEST:
             raise BadInput("The answer is too long.", f"It has more than {LONGEST:,} characters.", "Shorten it.")
-        right = _answer(answer.strip(), calls, len(messages) + 1)
+        right: Message = {"role": "assistant", "content": answer.strip()}
+        if calls:
+            try:
+                right |= {"content": "", "tool_calls": calls_in_text(answer.strip(), len(messages) + 1)}
+            except RowFault as fault:
+                next_step = "Correct it, then add it again."
+                raise BadInput("This tool call can't be added.", fault.message, next_step) from fault
         data = self._runs.spec(run_id).data
         if not data.data_id:
             raise BadInput("This run does not say which examples it learned from.", "", "Add the answer in step 2.")
@@ -84,15 +90,6 @@ class CorrectionService:
                 self._store.remove(data.data_id)
             raise
         return Correction(data.data_id, self._store.info.read(data.data_id).name, row, restored)
-
-
-def _answer(text: str, calls: bool, number: int) -> Message:
-    if not calls:
-        return {"role": "assistant", "content": text}
-    try:
-        return {"role": "assistant", "content": "", "tool_calls": calls_in_text(text, number)}
-    except RowFault as fault:
-        raise BadInput("This tool call can't be added.", fault.message, "Correct it, then add it again.") from fault
 
 
 def copied_examples(run_folder: Path) -> str:

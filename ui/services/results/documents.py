@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from backend.chat.documents import Combined, about, combine, split
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
-from ui.services.results.chat import Answer, ChatSession, Loading
+from ui.services.results.chat import Answer, ChatSession, Loading, asked
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
@@ -17,12 +17,7 @@ _HOW = {"join": "The answers follow each other.", "merge": "The answers are one 
 class Piece(NamedTuple):
     """A piece begins."""
 
-    number: int
-    total: int
-
-    @property
-    def title(self) -> str:
-        return f"Piece {self.number} of {self.total}"
+    title: str
 
 
 class Whole(NamedTuple):
@@ -53,7 +48,7 @@ class DocumentService:
         spec = self._runs.spec(run_id)
         tokenizer = ChatTokenizer.load(spec.model.path)
         length = model_folder.context_length(spec.model.path)
-        return split(text, tokenizer, spec.settings, length, _messages(question, instruction), answer)
+        return split(text, tokenizer, spec.settings, length, asked(question, instruction), answer)
 
     def answers(self, run_id: str, text: str, question: str, instruction: str, **sampling: Any) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another (see `pieces`), then put together. A stop
@@ -63,10 +58,10 @@ class DocumentService:
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
         with self._chat.question():
             for number, piece in enumerate(pieces, 1):
-                yield Piece(number, len(pieces))
-                asked = dict.fromkeys(PANES, _messages(about(piece, question), instruction))
+                yield Piece(f"Piece {number} of {len(pieces)}")
+                messages = dict.fromkeys(PANES, asked(about(piece, question), instruction))
                 last: dict[str, Answer] = {}
-                for part in self._results.answers(run_id, asked, ongoing=True, **sampling):
+                for part in self._results.answers(run_id, messages, ongoing=True, **sampling):
                     if isinstance(part, Answer):
                         last[part.pane] = part
                         texts = [answer.text for answer in done[part.pane]]
@@ -97,8 +92,3 @@ def sentence(combined: Combined) -> str:
         numbers = ", ".join(map(str, combined.left_out))
         text += f" Skipped, because they are not JSON: the answers to piece {numbers}."
     return text
-
-
-def _messages(question: str, instruction: str) -> list[dict[str, Any]]:
-    system = [{"role": "system", "content": instruction}] if instruction.strip() else []
-    return [*system, {"role": "user", "content": question}]

@@ -1,7 +1,6 @@
 """The evaluation of a run's model as it is now, for cards and exports; and the reports of evaluations."""
 
 import math
-from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -36,15 +35,8 @@ def completed(runner: Runner, run: Job, kind: str) -> list[Job]:
 def current(runner: Runner, run: Job) -> Evaluated | None:
     """The newest evaluation of the run's model as it is now; None without one, and for one of an older format."""
     job = next(iter(completed(runner, run, "evaluate")), None)
-    summary = summary_of(job) if job else None
+    summary = job.result_as(EvaluationSummary) if job else None
     return Evaluated(job.id, summary) if job and summary else None
-
-
-def summary_of(evaluation: Job) -> EvaluationSummary | None:
-    """The result of a completed evaluation; None for one of an older format."""
-    with suppress(ValidationError):
-        return EvaluationSummary.model_validate(evaluation.result)
-    return None
 
 
 def read_report(runner: Runner, job_id: str, record: type[Report], name: str, again: str) -> Report:

@@ -19,10 +19,6 @@ class EvaluationService:
         self._runner, self._results = runner, results
         self._questions: dict[str, tuple[int, bool]] = {}
 
-    def questions(self, run_id: str) -> int:
-        """How many held-out questions, or else texts, there are to evaluate a run with: see `judging`."""
-        return self.judging(run_id)[0]
-
     def judging(self, run_id: str) -> tuple[int, bool]:
         """The number of questions or texts that judge a run, and whether they are texts, for which there are no
         prompts; they never change. Raises RunProblem for damaged files."""
@@ -68,7 +64,7 @@ class EvaluationService:
         """Each run's newest completed evaluation, by run; those of an older format are skipped."""
         oldest_first = reversed(self._runner.jobs(kind="evaluate"))
         completed = {job.parent: job for job in oldest_first if job.parent and job.state is State.COMPLETED}
-        summaries = {run_id: evaluated.summary_of(job) for run_id, job in completed.items()}
+        summaries = {run_id: job.result_as(EvaluationSummary) for run_id, job in completed.items()}
         return {run_id: summary for run_id, summary in summaries.items() if summary}
 
     def report(self, job_id: str) -> EvaluationReport:

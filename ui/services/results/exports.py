@@ -23,17 +23,10 @@ DAMAGED = Failure(
 )
 
 
-def read_result(job: Job) -> ExportResult | None:
-    """What an export made; None before it has completed, and for a damaged result."""
-    with suppress(ValueError):
-        return ExportResult.model_validate(job.result) if job.state is State.COMPLETED else None
-    return None
-
-
 def export_status(job: Job, folder: Path) -> ExportStatus:
     """An export with its files in `folder`."""
-    result = read_result(job)
-    if job.state is State.COMPLETED and result is None:
+    result = job.result_as(ExportResult) if job.state is State.COMPLETED else ExportResult()
+    if result is None:
         job = job.model_copy(update={"state": State.FAILED, "failure": DAMAGED})
     return ExportStatus(job, folder, result or ExportResult())
 
@@ -65,11 +58,6 @@ def needs(model: Path) -> str:
     disk = fmt.size(max(merged_disk(model), gguf_disk(model, ["Q8_0"])) / MIB)
     memory = fmt.size(memory_needed(model) / MIB)
     return fmt.TEXTS["export_needs"].format(disk=disk, memory=memory, whole=whole)
-
-
-def too_narrow(model: Path) -> dict[str, float]:
-    """The share of a model's weights that take a larger GGUF type, because their width does not fit it, by type."""
-    return {kind: gguf_sizes.too_narrow(model, kind) for kind in TYPES}
 
 
 def _size(folder: Path, pattern: str) -> float:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from contextlib import suppress
 from pathlib import Path
 
 from backend.errors import RunProblem
@@ -12,10 +11,11 @@ from backend.export.hub_push import Form
 from backend.hosting.policy import Feature, Policy
 from backend.records.exports import ExportResult, PushResult
 from backend.records.units import MIB
+from jobs.records import State
 from jobs.runner import Runner
 from ui.records.share import HubPush, HubUpload
 from ui.services.results import evaluated
-from ui.services.results.exports import read_result
+from ui.services.results.exports import export_status
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
@@ -38,31 +38,29 @@ class HubPushService:
         repo: NAME, or OWNER/NAME
         private: only the person, and people to whom they give access, can see it
         """
-        repo, sources = hub_push.check_repo(repo), self._sources(run_id, form)
-        card, instruction = self._card(run_id, form), self._results.instruction(run_id)
+        repo = hub_push.check_repo(repo)
+        folder, result = self._required_export(run_id, form)
+        sources, run = hub_push.sources(form, folder), self._runs.job(run_id)
+        name, instruction = slug(run.name), self._results.instruction(run_id)
+        if form == "page":
+            card = page_to_give.space_card(name, self._runs.spec(run_id).model.id)
+        else:
+            judged = evaluated.current(self._runner, run)
+            scores = evaluated.for_model_card(judged.summary) if judged else None
+            card = model_card.card(self._runs.details(run_id).spec, form, name, instruction, scores, result.checks)
         files = hub_push.listed(sources)
         seen = [run_id, form, repo, private, card, instruction, files, [file.stat().st_mtime_ns for file in sources]]
         sizes = {name: size / MIB for name, size in files.items()}
         mark = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
         return HubUpload(form, repo, private, sizes, instruction, card, mark)
 
-    def _card(self, run_id: str, form: Form) -> str:
-        """The model card that goes with it: Markdown."""
-        _, result = self._required_export(run_id, form)
-        name = slug(self._runs.job(run_id).name)
-        if form == "page":
-            return page_to_give.space_card(name, self._runs.spec(run_id).model.id)
-        instruction = self._results.instruction(run_id)
-        judged = evaluated.current(self._runner, self._runs.job(run_id))
-        scores = evaluated.for_model_card(judged.summary) if judged else None
-        return model_card.card(self._runs.details(run_id).spec, form, name, instruction, scores, result.checks)
-
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
         """Queues an upload that was offered (see `offer`) and returns its id; `agreed` is the `mark` of the offer to
         which the person agreed. Raises BadSetting for an impossible name, MissingPart without a token, NotInDemo, and
         RunProblem before the export is made and where what would be uploaded is no longer what was offered."""
         self._policy.require(Feature.PUSH)
-        offered, sources = self.offer(run_id, form, repo, private=private), self._sources(run_id, form)
+        offered = self.offer(run_id, form, repo, private=private)
+        sources = hub_push.sources(form, self._required_export(run_id, form)[0])
         hub_push.token()
         hub_push.require_some(offered.sizes, form)
         if agreed != offered.mark:
@@ -87,24 +85,17 @@ class HubPushService:
 
     def all(self, run_id: str) -> list[HubPush]:
         """The uploads of a run, newest first."""
-        pushes = []
-        for job in self._runner.jobs(kind="push", parent=run_id):
-            result = PushResult()
-            with suppress(ValueError):  # damaged
-                result = PushResult.model_validate(job.result)
-            pushes.append(HubPush(job, result))
-        return pushes
-
-    def _sources(self, run_id: str, form: Form) -> list[Path]:
-        return hub_push.sources(form, self._required_export(run_id, form)[0])
+        jobs = self._runner.jobs(kind="push", parent=run_id)
+        return [HubPush(job, job.result_as(PushResult) or PushResult()) for job in jobs]
 
     def _export(self, run_id: str, form: Form) -> tuple[Path, ExportResult] | None:
         """The folder and result of the newest export for this form, of the model as it is now; its checks passed."""
         wanted = hub_push.export_for(form)
         for job in evaluated.completed(self._runner, self._runs.job(run_id), "export"):
-            result, folder = read_result(job), self._exports / job.id
-            if job.name.startswith(wanted) and result and result.passed and folder.is_dir():
-                return folder, result
+            made = export_status(job, self._exports / job.id)
+            usable = made.job.state is State.COMPLETED and made.result.passed and made.folder.is_dir()
+            if job.name.startswith(wanted) and usable:
+                return made.folder, made.result
         return None
 
     def _required_export(self, run_id: str, form: Form) -> tuple[Path, ExportResult]:

@@ -56,14 +56,6 @@ class SpreadsheetService:
         self._policy.require(Feature.ANSWER_TABLE)
         self._runner.resume(job_id)
 
-    def stop(self, job_id: str) -> None:
-        """Stops a spreadsheet; its answers so far are saved. Raises RunProblem when it has ended already."""
-        self._runner.stop(job_id)
-
-    def delete(self, job_id: str) -> None:
-        """Deletes a spreadsheet with its answers. Raises RunProblem while it is being answered."""
-        self._runner.delete(job_id)
-
     def all(self, run_id: str) -> list[AnsweredSpreadsheet]:
         """The spreadsheets of a run, newest first."""
         return [self.find(job.id) for job in self._runner.jobs(kind="answer", parent=run_id)]
@@ -71,10 +63,10 @@ class SpreadsheetService:
     def find(self, job_id: str) -> AnsweredSpreadsheet:
         """A spreadsheet as it is now. Raises RunProblem for an unknown one."""
         job = self._runner.job(job_id)
+        result, file = job.result_as(AnsweredTable) or AnsweredTable(), None
         try:
-            result = AnsweredTable.model_validate(job.result)
             file = child_path(self._exports / job.id, result.file) if result.file else None
-        except (ValueError, WorkspaceProblem):  # damaged
-            result, file = AnsweredTable(), None
+        except WorkspaceProblem:  # damaged
+            result = AnsweredTable()
         there = file if file and job.state is State.COMPLETED and file.is_file() else None
         return AnsweredSpreadsheet(job, result, there)

@@ -11,6 +11,8 @@ from backend.datasets.checks.dataset import of_health
 from backend.errors import ApprenticeError, RunProblem
 from backend.export import page_to_give
 from backend.export.formats import HOME, PAGE, slug
+from backend.gguf import sizes as gguf_sizes
+from backend.gguf.convert import TYPES
 from backend.models import bundled, local
 from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportFile
@@ -24,8 +26,8 @@ from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import ExportStatus
 from ui.services.data import samples
 from ui.services.results import evaluated
-from ui.services.results.chat import Answer, ChatSession, ChatTarget, Loading
-from ui.services.results.exports import export_status, needs, sizes, too_narrow
+from ui.services.results.chat import Answer, ChatSession, ChatTarget, Loading, asked
+from ui.services.results.exports import export_status, needs, sizes
 from ui.services.results.first import FIRST, FOLDER
 from ui.services.training.runs import RunService
 
@@ -72,12 +74,6 @@ class ResultService:
     def _folder(self, run_id: str) -> Path:
         return local.learned(self._runs.folder(run_id), self._runs.spec(run_id).settings.method)
 
-    def is_used(self, model_id: str) -> bool:
-        """Whether a check, an export or a spreadsheet that waits or runs needs this base model."""
-        jobs = (job for kind in ("evaluate", "export", "answer") for job in self._runner.jobs(kind=kind))
-        runs = (job.parent or "" for job in jobs if not job.state.is_terminal)
-        return any(self._runs.is_readable(run) and self._runs.spec(run).model.id == model_id for run in runs)
-
     # The chat
 
     def answers(
@@ -107,10 +103,7 @@ class ResultService:
         """
         sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
         self._runs.job(run_id)
-        instruction = self.instruction(run_id)
-        system = [{"role": "system", "content": instruction}] if instruction else []
-        messages = [*system, {"role": "user", "content": prompt}]
-        pane = "base" if base else "tuned"
+        messages, pane = asked(prompt, self.instruction(run_id)), "base" if base else "tuned"
         return self._chat.answer_once(gguf or self._target(run_id), pane, messages, each, **sampling)
 
     def _target(self, run_id: str) -> ChatTarget:
@@ -119,7 +112,7 @@ class ResultService:
         return ChatTarget(run_id, self._runs.spec(run_id).model.path, self.model_folder(run_id))
 
     def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
-        """See `samples.unseen_questions`; [] for a damaged file, which `EvaluationService.questions` reports."""
+        """See `samples.unseen_questions`; [] for a damaged file, which `EvaluationService.judging` reports."""
         with suppress(OSError, ValueError):
             return samples.unseen_questions(self._runs.folder(run_id))
         return []
@@ -189,16 +182,14 @@ class ResultService:
         jobs = self._runner.jobs(kind="export", parent=run_id)
         return [export_status(job, self._exports / job.id) for job in jobs]
 
-    def was_exported(self, run_id: str) -> bool:
-        return any(export.job.state is State.COMPLETED for export in self.exports(run_id))
-
     def export_needs(self, run_id: str) -> str:
         """See `exports.needs`."""
         return needs(self._runs.spec(run_id).model.path)
 
     def too_narrow(self, run_id: str) -> dict[str, float]:
-        """See `exports.too_narrow`."""
-        return too_narrow(self._runs.spec(run_id).model.path)
+        """The share of the weights that take a larger GGUF type, because their width does not fit it, by type."""
+        model = self._runs.spec(run_id).model.path
+        return {kind: gguf_sizes.too_narrow(model, kind) for kind in TYPES}
 
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
         """The size of each kind of export, from and to (MiB)."""

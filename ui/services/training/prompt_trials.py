@@ -92,10 +92,10 @@ class PromptTrialService:
 
     def _jobs(self, choice: Choice) -> list[Job]:
         wanted = choice.data_id, self._models.resolve(choice.model_id)
-        return [job for job in self._runner.jobs(kind=KIND) if self._about(job) == wanted]
+        return [job for job in self._runner.jobs(kind=KIND) if self.about(job) == wanted]
 
-    def _about(self, job: Job) -> tuple[str, str]:
-        """The dataset and the model of a trial."""
+    def about(self, job: Job) -> tuple[str, str]:
+        """The dataset and the model of a trial; "" for both where its files are damaged."""
         with suppress(ApprenticeError, OSError, ValueError):
             spec = self._spec(job)
             return spec.data, spec.model.id
@@ -112,11 +112,6 @@ class PromptTrialService:
         job = self.latest(choice)
         if job and not job.state.is_terminal:
             self._runner.stop(job.id)
-
-    def is_used(self, model_id: str) -> bool:
-        """Whether a trial that waits or runs needs this model."""
-        jobs = self._runner.jobs(kind=KIND)
-        return any(not job.state.is_terminal and self._about(job)[1] == model_id for job in jobs)
 
     def is_current(self, job: Job, choice: Choice) -> bool:
         """Whether a trial asked the examples as they would be set aside now; waits until these are checked."""

@@ -54,10 +54,6 @@ class RunService:
             preconditions.before_resume(self.folder(run_id), self.spec(run_id))
         self._runner.resume(run_id)
 
-    def stop(self, run_id: str) -> None:
-        """Stops a run. Raises RunProblem when it has ended already."""
-        self._runner.stop(run_id)
-
     def delete(self, run_id: str) -> None:
         """Deletes a run with its exports and evaluations, of which one in progress is stopped. See `App.delete_run`.
         Raises RunProblem when that takes long, and while the run itself is queued or active."""
@@ -110,10 +106,6 @@ class RunService:
             return self._queue.length() > 0  # of any visitor: they share the processor
         return any(job.state.is_active for job in self.jobs())
 
-    def is_training_on(self, model_id: str) -> bool:
-        """Whether a run that waits or trains needs this model."""
-        return any(self.is_readable(job.id) and self.spec(job.id).model.id == model_id for job in self.unfinished())
-
     def queue_position(self, run_id: str) -> int:
         """The number of runs that go before this one."""
         if self._queue:
@@ -162,19 +154,15 @@ class RunService:
 
     def all(self) -> list[RunSummary]:
         """Every run, newest first. A damaged one has only a name."""
-        return [self._summary(job) for job in self.jobs()]
-
-    def damaged(self) -> list[str]:
-        """The folders of runs, exports and other jobs that can only be deleted, because their files are damaged."""
-        return self._runner.damaged()
-
-    def _summary(self, job: Job) -> RunSummary:
-        try:
-            info = self.info(job.id)
-        except ApprenticeError:
-            info = RunInfo(job.id, job.name, "", "", 0)
-        note, divided = self._about(job.id).note, self.is_divided(job.id)
-        return RunSummary(info, job.state, job.created, self.losses(job), note, divided)
+        summaries = []
+        for job in self.jobs():
+            try:
+                info = self.info(job.id)
+            except ApprenticeError:
+                info = RunInfo(job.id, job.name, "", "", 0)
+            note, divided = self._about(job.id).note, self.is_divided(job.id)
+            summaries.append(RunSummary(info, job.state, job.created, self.losses(job), note, divided))
+        return summaries
 
     def is_divided(self, run_id: str) -> bool:
         """Whether the run recorded how its rows were divided, without which it can have no next version."""
@@ -197,9 +185,6 @@ class RunService:
             curve.position = news.position
             self._curves[run_id] = curve
             return curve
-
-    def curve_position(self, run_id: str) -> int:
-        return self.curve(run_id).position
 
     def losses(self, job: Job) -> Losses:
         """A run's losses in any state; of a damaged run, those of its result."""

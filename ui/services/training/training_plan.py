@@ -88,7 +88,7 @@ def plan(
         available_mib=needed.fit.has_mib,
         notes=tuple(filter(None, notes)),
         has_pairs=has_pairs(checked),
-        blocked=_blocked(checked, why_not, needed, settings, hardware) or _disk_too_small(entry, settings, hardware),
+        blocked=_blocked(checked, entry, why_not, needed, settings, hardware),
     )
 
 
@@ -165,7 +165,9 @@ def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> st
     return _NOTES["several_gpus"].format(count=count, first=first, engine=engine) if count > 1 else ""
 
 
-def _blocked(data: CheckedDataset, why_not: str, need: Estimate, settings: TrainSettings, hardware: Hardware) -> str:
+def _blocked(
+    data: CheckedDataset, entry: Entry, why_not: str, need: Estimate, settings: TrainSettings, hardware: Hardware
+) -> str:
     """Why training can't start, "" when it can."""
     if data.blocked:
         return data.blocked
@@ -182,13 +184,6 @@ def _blocked(data: CheckedDataset, why_not: str, need: Estimate, settings: Train
     if weights > need.fit.has_mib and len(best_first(hardware.gpus)) < 2:  # with more, its script can divide it
         needs, has = fmt.sizes(weights, need.fit.has_mib)
         return _NOTES["weights_too_large"].format(needs=needs, has=has)
-    return ""
-
-
-def _disk_too_small(entry: Entry, settings: TrainSettings, hardware: Hardware) -> str:
-    """Why the disk is too small for the run's checkpoints and result, "" when it is not."""
-    needed = disk_needed(entry.architecture, settings) / MIB
-    if needed <= hardware.disk_free_mib:
-        return ""
-    needs, has = fmt.sizes(needed, hardware.disk_free_mib)
-    return _NOTES["disk_too_small"].format(needs=needs, has=has)
+    on_disk = disk_needed(entry.architecture, settings) / MIB  # for the run's checkpoints and result
+    needs, has = fmt.sizes(on_disk, hardware.disk_free_mib)
+    return _NOTES["disk_too_small"].format(needs=needs, has=has) if on_disk > hardware.disk_free_mib else ""

@@ -3,8 +3,8 @@ change that a verdict suggests."""
 
 import shutil
 from pathlib import Path
-from typing import Any
 
+from backend.advice.diagnose import Verdict
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput, DoesNotFit, OutOfMemory, RunProblem
 from backend.files.disk_errors import disk_words
@@ -47,8 +47,7 @@ class VersionService:
                 "The file that lists its examples can't be read.",
                 "Train a new model from your examples.",
             ) from error
-        number = next_number(self._runs, first)
-        return NextVersion(first, run_id, number, folder, None if from_base else weights, before)
+        return NextVersion(first, run_id, self._next_number(first), folder, None if from_base else weights, before)
 
     def data_id(self, run_id: str) -> str:
         """The dataset of a run. Raises RunProblem when it was deleted."""
@@ -94,55 +93,36 @@ class VersionService:
 
     # What the person calls it
 
-    def rename(self, run_id: str, name: str) -> None:
-        """Gives a run another name; "" stands for the name that it was started with."""
-        self._describe(run_id, name=name)
-
-    def set_note(self, run_id: str, note: str) -> None:
-        self._describe(run_id, note=note)
-
-    def _describe(self, run_id: str, **changes: str) -> None:
+    def describe(self, run_id: str, **changes: str) -> None:
+        """Gives a run another `name` or `note`; the name "" stands for the one that it was started with."""
         self._runs.spec(run_id)  # raises RunProblem for anything but a training run
         try:
             about.write(self._runs.folder(run_id), **changes)
         except OSError as error:
             raise RunProblem("This could not be saved.", *disk_words(error)) from error
 
+    def _next_number(self, first: str) -> int:
+        """The number of the next version of the model whose first version is the run `first`."""
+        jobs = self._runs.jobs()
+        descents = [self._runs.spec(job.id).descent for job in jobs if self._runs.is_readable(job.id)]
+        return 1 + max([1, *(descent.version for descent in descents if descent and descent.first == first)])
 
-def next_number(runs: RunService, first: str) -> int:
-    """The number of the next version of the model whose first version is the run `first`."""
-    descents = [runs.spec(job.id).descent for job in runs.jobs() if runs.is_readable(job.id)]
-    return 1 + max([1, *(descent.version for descent in descents if descent and descent.first == first)])
-
-
-class RetryService:
-    """Retries of the runs of a workspace. A retry is a new run that names the first one in its spec."""
-
-    def __init__(self, runner: Runner, runs: RunService) -> None:
-        self._runner, self._runs = runner, runs
+    # Retries: each is a new run that names the first one in its spec
 
     def first_run(self, run_id: str) -> str:
         """The run that this one retries; "" if none, or if that one no longer exists."""
         first = self._runs.spec(run_id).retry_of
         return first if first and self._runs.is_readable(first) else ""
 
-    def retry(self, run_id: str) -> str:
-        """Queues the run again on the same rows with the change that its verdict suggests; returns the new run's id.
-        Raises RunProblem when it suggests none."""
-        verdict = self._runs.verdict(run_id)
-        if verdict is None or not verdict.retry:
-            raise RunProblem("There is nothing to change in this run.", "Its curve shows no problem.", "")
-        return self._again(run_id, verdict.retry)
+    def retry(self, run_id: str, judged: Verdict | EvaluationReport | None) -> str:
+        """Queues the run again on the same rows, named after the first run and the change; returns the new run's id.
+        That of a later version becomes the next one. Raises RunProblem where no change is suggested.
 
-    def retry_evaluated(self, run_id: str, report: EvaluationReport | None) -> str:
-        """As `retry`, with the change that the report of its evaluation suggests. Raises RunProblem without one."""
-        change = report.retry if report else {}
+        judged: its verdict, or the report of its evaluation, with the change that it suggests
+        """
+        change = judged.retry if judged else {}
         if not change:
-            raise RunProblem("There is nothing to change in this run.", "Its answers show no problem.", "")
-        return self._again(run_id, change)
-
-    def _again(self, run_id: str, change: dict[str, Any]) -> str:
-        """Queues a retry, named after the first run and the change; that of a later version becomes the next one."""
+            raise RunProblem("There is nothing to change in this run.", "It shows no problem.", "")
         spec, folder = self._runs.spec(run_id), self._runs.folder(run_id)
         settings = spec.settings.changed(**change)
         terms = {name: setting.term for name, setting in settings.facts().items()}
@@ -150,7 +130,7 @@ class RetryService:
         name = f"{(spec.name.partition(' (')[0] if spec.retry_of else spec.name)[:60]} ({changed})"
         descent = spec.descent
         if descent:
-            descent = descent.model_copy(update={"version": next_number(self._runs, descent.first)})
+            descent = descent.model_copy(update={"version": self._next_number(descent.first)})
         changes = {"settings": settings, "name": name, "retry_of": run_id, "descent": descent}
         again = spec.model_copy(update=changes)
 

@@ -48,8 +48,7 @@ class RunNames:
         run_id, name, note = (str(inputs[part] or "") for part in self.inputs)
         if not name.strip():
             raise BadInput("A model needs a name.", "The field is empty.", "Enter a name, or cancel.")
-        self.app.versions.rename(run_id, name)
-        self.app.versions.set_note(run_id, note)
+        self.app.versions.describe(run_id, name=name, note=note)
         return self.close()
 
     def close(self) -> Updates:
@@ -101,24 +100,24 @@ class RunsTab:
             self.listing: listing(
                 runs, choice.run_id, time.time(), choice.compared_run, self.app.evaluations.summaries(), votes
             )
-            + damaged(self.app.runs.damaged()),
+            + damaged(self.app.runner.damaged()),
             self.verdict: verdict,
             **refused,
         }
 
     def signature(self, choice: Choice) -> Hashable:
-        curves = [self.app.runs.curve_position(run) for run in (choice.run_id, choice.compared_run) if run]
+        curves = [self.app.runs.curve(run).position for run in (choice.run_id, choice.compared_run) if run]
         summaries, runs = self.app.evaluations.summaries(), self.app.runs.all()
         votes = [self.app.blind_tests.change_token(run.info.id) for run in runs]
         check = self.app.evaluations.latest(choice.run_id) if choice.run_id else None
-        shown = runs, self.app.runs.damaged(), curves, summaries, votes, check and (check.state, check.progress)
+        shown = runs, self.app.runner.damaged(), curves, summaries, votes, check and (check.state, check.progress)
         return repr(shown), int(time.time() / 60)
 
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         before, (action, run_id) = self._state.choice(inputs), clicked(event)
         choice, runs = before, self.app.runs
         if action == "delete":
-            if runs.state(run_id) or run_id in runs.damaged():  # not after a second click
+            if runs.state(run_id) or run_id in self.app.runner.damaged():  # not after a second click
                 self.app.delete_run(run_id)
             if choice.run_id == run_id:
                 choice = choice.replace(run_id="")

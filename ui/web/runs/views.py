@@ -89,9 +89,14 @@ class _Context:
 def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tuple[str, ...]:
     run_id, report, vote = run.info.id, context.reports.get(run.info.id), context.votes.get(run.info.id)
     compared = verdicts.against_parent(report) if report else None
+    follows, descent = "", run.info.descent
+    if descent:
+        parent = next((other for other in line if other.info.id == descent.parent), None)
+        before = f"v{parent.info.version}" if parent else "a version that was deleted"
+        follows = f"Continues {before}." if descent.weights else f"Follows {before}, from the base model again."
     about = [
         fmt.origin(run.info),
-        _descent(run, line),
+        follows,
         f"{verdicts.title(report)}: {verdicts.counts(report)}. {verdicts.general_title(report)}." if report else "",
         f"{compared[0]}." if compared else "",
         verdicts.blind_test(vote) if vote else "",
@@ -108,15 +113,6 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
         fmt.when(run.created, context.now),
         components.acts(*_acts(run, line, context)),
     )
-
-
-def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
-    """How a later version follows the one before, in words; "" for a first version."""
-    if run.info.descent is None:
-        return ""
-    parent = next((other for other in line if other.info.id == run.info.descent.parent), None)
-    before = f"v{parent.info.version}" if parent else "a version that was deleted"
-    return f"Continues {before}." if run.info.descent.weights else f"Follows {before}, from the base model again."
 
 
 def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Iterator[Markup]:

@@ -1,6 +1,6 @@
 """The section of Share that uploads a model to Hugging Face, once a person has seen what is sent and agreed."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any
 
 import gradio as gr
@@ -74,7 +74,8 @@ class HubCard:
             self.look: gr.update(interactive=bool(forms) and not active),
             self.stop: gr.update(visible=active),
             self.token: token(self.app.downloads.token()),
-            self.pushes: pushes(uploads) + (components.EMPTY if forms else components.text(NO_EXPORT, "small")),
+            self.pushes: components.join(map(push, uploads))
+            + (components.EMPTY if forms else components.text(NO_EXPORT, "small")),
         }
         return updates if forms else updates | self._without_offer()
 
@@ -155,12 +156,8 @@ def offer(upload: HubUpload) -> Markup:
     )
 
 
-def pushes(uploads: Iterable[HubPush]) -> Markup:
-    """How each upload is doing, or where the model is now."""
-    return components.join(map(_push, uploads))
-
-
-def _push(upload: HubPush) -> Markup:
+def push(upload: HubPush) -> Markup:
+    """How an upload is doing, or where the model is now."""
     job, made = upload.job, upload.result
     if job.failure:
         return components.problem_alert(job.failure)

@@ -79,9 +79,9 @@ class SpreadsheetCard:
 
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         (do, job_id), run_id = clicked(event), self._state.choice(inputs).run_id
-        sheets = self.app.spreadsheets
+        sheets, runner = self.app.spreadsheets, self.app.runner
         if job_id in {sheet.job.id for sheet in sheets.all(run_id)}:  # not after a second click
-            {"stop": sheets.stop, "resume": sheets.resume, "delete": sheets.delete}.get(do, str)(job_id)
+            {"stop": runner.stop, "resume": sheets.resume, "delete": runner.delete}.get(do, str)(job_id)
         return {self.sheets: components.join(map(_sheet, sheets.all(run_id)))}
 
 

@@ -80,7 +80,11 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
         why = components.problem_alert(job.failure) if job.failure else components.text("Nothing was made.")
         return components.card(title, why, badges=badge)
     if not job.state.is_terminal:
-        step = current_step(line)
+        phase, percent, _ = fmt.progress(job.progress)
+        first_word = phase.partition(" ")[0]
+        step = STEPS.get(first_word, phase)
+        if percent and first_word in _MEASURED:  # nothing is said of the whole: how long a step takes depends on much
+            step += f": {percent}% of this step"
         cancel = components.button("Cancel", "cancel", job.id, label=f"Cancel: {title}")
         return components.card(title, components.progress(None, step), badges=badge, lead=f"{step}.", aside=cancel)
     # The folder, or the model, before the texts about it.
@@ -105,15 +109,6 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     warning = components.alert("bad", FAILED, *FAILED_MEANS)
     hidden = components.fold("Show the download all the same", given, checksums, guides, kind="failed-download")
     return components.card(title, warning, checks, sizes, hidden, badges=components.badge("Check failed", "bad"))
-
-
-def current_step(line: ExportStatus) -> str:
-    """What is being done, in a person's words, and how much of this step is done where that is measured. How long the
-    steps take beside each other depends on model and computer, so nothing is said of the whole."""
-    phase, percent, _ = fmt.progress(line.job.progress)
-    first_word = phase.partition(" ")[0]
-    step = STEPS.get(first_word, phase)
-    return f"{step}: {percent}% of this step" if percent and first_word in _MEASURED else step
 
 
 def _links(line: ExportStatus, files: Iterable[ExportFile]) -> Markup:

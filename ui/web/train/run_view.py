@@ -10,6 +10,7 @@ from backend.advice.diagnose import Verdict
 from backend.files.json_file import read_json
 from backend.records.events import NoteEvent, SampleEvent
 from backend.records.specs import TrainSettings
+from backend.records.training import TrainingResult
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
 from ui.records.runs import Curve, Losses, RunInfo
@@ -68,7 +69,7 @@ def status(watched: Watched) -> Markup:
     """The phase, a bar and the time left, or how the run ended."""
     job, progress = watched.job, watched.job.progress
     badge = components.badge(*(("Cancelled", "warn") if watched.cancelled else fmt.state(watched.state)))
-    problem = job.failure or (None if losses.result_of(job) else losses.DAMAGED)
+    problem = job.failure or (None if job.result_as(TrainingResult) else losses.DAMAGED)
     failure = components.problem_alert(problem) if problem else EMPTY
     if watched.shorter:
         offer = components.text(
@@ -192,15 +193,10 @@ def learning(watched: Watched) -> Markup:
     warns = verdict is not None and verdict.light != "good"
     above = [answers if watched.can_stop else EMPTY, light if warns else EMPTY]
     below = [EMPTY if warns else light, EMPTY if watched.can_stop else answers]
-    return components.join([*above, loss_fold(watched, *below)])
-
-
-def loss_fold(watched: Watched, *more: Markup) -> Markup:
-    """The numbers of the training with the curve of its loss and `more`, folded; empty before there are any."""
-    shown = list(more)
     if watched.curve.steps or watched.curve.evals:
-        shown = [components.facts(numbers(watched)), loss_card(watched), *more]
-    return components.fold("Details: the loss", *shown, kind="card", key="loss") if any(shown) else EMPTY
+        below = [components.facts(numbers(watched)), loss_card(watched), *below]
+    fold = components.fold("Details: the loss", *below, kind="card", key="loss") if any(below) else EMPTY
+    return components.join([*above, fold])
 
 
 def sample_card(events: Sequence[SampleEvent]) -> Markup:

@@ -39,7 +39,7 @@ class Running:
         self.outputs: list[Any] = [self.column, self.status, *buttons, *cards]
 
     def show(self, run_id: str) -> Updates:
-        details, repeated = self.app.runs.details, self.app.retries.first_run(run_id)
+        details, repeated = self.app.runs.details, self.app.versions.first_run(run_id)
         spec = details(run_id).spec
         watched = run_view.Watched(
             self.app.runs.job(run_id),
@@ -49,7 +49,7 @@ class Running:
             self.app.results.has_model(run_id),
             self.app.runs.info(run_id),
             spec.settings.learning_rate,
-            self.app.retries.shorter_length(run_id),
+            self.app.versions.shorter_length(run_id),
             spec.data.validation_chooses,
             self.app.runs.longest_wait(run_id),
         )
@@ -78,7 +78,7 @@ class Running:
         evaluation = self.app.evaluations.latest(run_id)
         checked = (evaluation.id, evaluation.state, evaluation.progress) if evaluation else ()
         shown = job.state, job.progress, job.stop_requested, checked
-        return repr(shown), self.app.runs.curve_position(run_id)
+        return repr(shown), self.app.runs.curve(run_id).position
 
     def listen(
         self,
@@ -95,27 +95,23 @@ class Running:
         """
         app = self.app
 
-        def changed(inputs: Inputs, choice: Choice) -> Updates:
-            return {**state.change(state.choice(inputs), choice), **show(choice)}
+        def show_plan(choice: Choice) -> Updates:
+            return {**show(choice), **restore(choice)}
 
-        def follow_up(inputs: Inputs) -> Updates:
-            """Plans the next version of the open run."""
-            choice = state.choice(inputs)
-            choice = app.for_next_version(choice, choice.run_id)
-            return {**changed(inputs, choice), **restore(choice)}
+        def again(choice: Choice) -> Choice:
+            return choice.replace(run_id=app.versions.retry(choice.run_id, app.runs.verdict(choice.run_id)))
 
         def retry(event: gr.EventData, inputs: Inputs) -> Any:
             """Repeats the run with the change that a verdict names, or plans it again with shorter examples."""
-            do, choice = clicked(event)[0], state.choice(inputs)
+            do = clicked(event)[0]
             if do == "retry":
-                return changed(inputs, choice.replace(run_id=app.retries.retry(choice.run_id)))
-            if do != "shorter":
-                return gr.skip()
-            choice = app.for_shorter(choice, choice.run_id)
-            return {**changed(inputs, choice), **restore(choice)}
+                return state.acting(again, show)(inputs)
+            shorter = state.acting(lambda choice: app.for_shorter(choice, choice.run_id), show_plan)
+            return shorter(inputs) if do == "shorter" else gr.skip()
 
-        end = state.acting(lambda choice: app.runs.stop(choice.run_id), show)
+        end = state.acting(lambda choice: app.runner.stop(choice.run_id), show)
         resume = state.acting(lambda choice: app.runs.resume(choice.run_id), show)
+        follow_up = state.acting(lambda choice: app.for_next_version(choice, choice.run_id), show_plan)
         another = state.acting(lambda choice: choice.replace(run_id="", parent="", from_base=False), show)
         state.listen(self.stop.click, end, outputs)
         self.notify.click(None, None, None, js="() => apprentice.runEnd.allow()", **PRIVATE)

@@ -34,7 +34,7 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUp
     folder = JobFolder(app.workspace.run_folder(run_id))
     folder.write_status(folder.status().ended_as(State.STOPPED))
     (folder.path / "result" / "adapter").mkdir(parents=True)
-    assert app.evaluations.questions(run_id) > 0
+    assert app.evaluations.judging(run_id)[0] > 0
     job_id = app.evaluations.start(run_id)
     app.evaluations.stop(run_id)
     latest = app.evaluations.latest(run_id)

@@ -49,9 +49,9 @@ def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> N
     write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 115.0})
     assert results.finished_export(run_id, "adapter") is None, "the run was resumed meanwhile"
     write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 100.0})
-    App(workspace).versions.rename(run_id, "Requests")
+    App(workspace).versions.describe(run_id, name="Requests")
     assert results.finished_export(run_id, "adapter") is None, "the file would have another name"
-    App(workspace).versions.rename(run_id, "Orders")
+    App(workspace).versions.describe(run_id, name="Orders")
     file.write_bytes(b"P")
     assert results.finished_export(run_id, "adapter") is None, "the file is not whole"
 

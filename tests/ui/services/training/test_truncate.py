@@ -62,4 +62,4 @@ def test_it_is_planned_with_the_length_measured_to_fit_or_half(
     ids=["disk", "unknown", "half is too short to help"],
 )
 def test_otherwise_no_length_is_offered(app: App, tmp_path: Path, failure: Failure, longest: int) -> None:
-    assert app.retries.shorter_length(failed(app, tmp_path / "made", failure, longest)) is None
+    assert app.versions.shorter_length(failed(app, tmp_path / "made", failure, longest)) is None

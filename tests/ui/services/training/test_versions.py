@@ -99,7 +99,7 @@ def test_rows_stay_on_their_sides_in_examples_that_grew(app: App, tmp_path: Path
 
 def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, data_id: str, first: str) -> None:
     second = trained(app, data_id, app.versions.next(first))
-    again = app.retries.retry_evaluated(second, report(retry={"learning_rate": 1e-4}))
+    again = app.versions.retry(second, report(retry={"learning_rate": 1e-4}))
     before, now = app.runs.spec(second).descent, app.runs.spec(again).descent
     assert before
     assert now
@@ -158,8 +158,8 @@ def test_edited_examples_go_to_the_next_version_of_the_run(app: App, tmp_path: P
 def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, first: str) -> None:
     folder = app.runner.folder(first)
     before = (folder / "spec.json").read_bytes(), (folder / "job.json").read_bytes()
-    app.versions.rename(first, "  <b>../../Rosie</b>\n\u202e ")
-    app.versions.set_note(first, "Better with\ncommas. \x00")
+    app.versions.describe(first, name="  <b>../../Rosie</b>\n\u202e ")
+    app.versions.describe(first, note="Better with\ncommas. \x00")
     assert app.runs.job(first).name == app.runs.info(first).name == app.runs.all()[0].info.name
     assert app.runs.info(first).name == "<b>../../Rosie</b>"
     assert app.runs.note(first) == app.runs.all()[0].note == "Better with\ncommas."
@@ -167,18 +167,18 @@ def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, first:
     html = listing(app.runs.all(), "", 0.0)
     assert "<b>" not in html
     assert "&lt;b&gt;../../Rosie" in html
-    app.versions.rename(first, "")
+    app.versions.describe(first, name="")
     assert app.runs.info(first).name == app.runs.spec(first).name
-    app.versions.rename(first, "x" * 500)
+    app.versions.describe(first, name="x" * 500)
     assert len(app.runs.info(first).name) == 100
     with pytest.raises(RunProblem):
-        app.versions.rename(app.runner.submit("calibrate", {}, "Speed"), "x")
+        app.versions.describe(app.runner.submit("calibrate", {}, "Speed"), name="x")
     (folder / "about.json").write_text("[")
     assert app.runs.info(first).name == app.runs.spec(first).name, "a damaged file only loses the name"
 
 
 def test_a_next_version_takes_the_name_of_the_one_before(app: App, data_id: str, first: str) -> None:
-    app.versions.rename(first, "Rosie")
+    app.versions.describe(first, name="Rosie")
     second = trained(app, data_id, app.versions.next(first))
     other = trained(app, data_id)
     assert app.runs.info(second).name == "Rosie"
@@ -193,7 +193,7 @@ def test_a_sample_s_own_questions_judge_both_versions(app: App) -> None:
     app.corrections.add(version.parent, corrected[:-1], '{"intent": "other"}', "{}")
     changes = app.planning.plan(data_id, "", TrainSettings(), version).changes
     assert (changes.new, changes.gone) == (1, 0)
-    assert changes.judging == app.evaluations.questions(version.parent) - 1
+    assert changes.judging == app.evaluations.judging(version.parent)[0] - 1
 
 
 def test_a_corrected_example_that_was_set_aside_is_named(app: App, data_id: str) -> None:

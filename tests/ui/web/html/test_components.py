@@ -204,23 +204,23 @@ def test_a_caution_warns_of_different_validation_examples(app: MadeUpApp) -> Non
 
 def test_a_retry_takes_the_same_rows_and_changes_one_number(app: MadeUpApp, tmp_path: Path) -> None:
     first = queued(app, tmp_path / "made", broken(12), learning_rate=2e-3)
-    again = app.retries.retry(first)
+    again = app.versions.retry(first, app.runs.verdict(first))
     old, new = app.runs.spec(first), app.runs.spec(again)
     assert new.settings == old.settings.changed(learning_rate=1e-3)
-    assert (new.name, app.retries.first_run(again)) == ("toy (learning rate 0.001)", first)
+    assert (new.name, app.versions.first_run(again)) == ("toy (learning rate 0.001)", first)
     rows = [(app.runner.folder(run) / "data" / "train.arrow").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
     running = tabs(app)["train"].running
     assert 'class="compared"' in running.show(again)[running.comparison]
     app.runner.stop(first)
     app.delete_run(first)
-    assert app.retries.first_run(again) == ""
+    assert app.versions.first_run(again) == ""
 
 
 def test_a_run_without_a_verdict_cannot_be_retried(app: MadeUpApp, tmp_path: Path) -> None:
     run = queued(app, tmp_path / "made", [])
     with pytest.raises(RunProblem, match="nothing to change"):
-        app.retries.retry(run)
+        app.versions.retry(run, app.runs.verdict(run))
 
 
 def test_my_models_compares_with_the_open_run(app: MadeUpApp) -> None:

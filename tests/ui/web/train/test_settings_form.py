@@ -116,7 +116,7 @@ def test_my_models_lead_to_the_next_version(page: Page) -> None:
 
 def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page, app: MadeUpApp) -> None:
     tab = page.tabs["runs"]
-    app.versions.rename("run-a", EVIL)
+    app.versions.describe("run-a", name=EVIL)
     asked = tab.names.open("run-a")
     assert (asked[tab.names.run], asked[tab.names.name]) == ("run-a", EVIL)
     assert not {tab.names.name, tab.names.note} & {*tab.outputs}, "a tick leaves what is being typed alone"
