@@ -1,13 +1,14 @@
 """The page as a shared demo: built over the visitors' own services, behind the gate."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
 from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
 from backend.settings import Workspace
+from ui.services.app import App
 from ui.services.demo.visitor_apps import VisitorApps
 from ui.web import page as web_page
 from ui.web.demo_notice import can_sign_in
@@ -29,7 +30,7 @@ def demo_page(
     """
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads)
     demo = PerVisitor(apps)
-    blocks = web_page.build(demo.as_app(), demo).blocks
+    blocks = web_page.build(cast(App, demo), demo).blocks
     blocks.queue(default_concurrency_limit=_HANDLERS, api_open=False)
     demo.built()
     space = os.environ.get("SPACE_HOST", "")

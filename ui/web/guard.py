@@ -60,7 +60,13 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
         if refusal is None:
-            await self.app(scope, receive, self._with_headers(send))
+
+            async def sending(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
+                await send(message)
+
+            await self.app(scope, receive, sending)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -109,14 +115,6 @@ class Guard:
             and headers.get("sec-fetch-mode") == "navigate"
             and headers.get("sec-fetch-dest") in destinations
         )
-
-    def _with_headers(self, send: Send) -> Send:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *self.headers]}
-            await send(message)
-
-        return sending
 
 
 def cookie(scope: Scope, name: str) -> str:

@@ -11,21 +11,7 @@ from ui.services.app import App
 from ui.services.demo.visitor_apps import VisitorApps
 from ui.web.gate import VISITOR, WHY_NONE
 
-_SAME_FOR_ALL = ("policy",)
 _APP = "apprentice.app"  # in the scope of a request, once it was asked for
-
-
-def no_visitor(why: str) -> NotInDemo:
-    """Why a request has no visitor: "restarted" or "no cookie", as the gate says."""
-    if why == "restarted":
-        return NotInDemo("This demo was restarted.", "Your earlier work here was deleted.", "Reload the page.")
-    space = os.environ.get("SPACE_HOST", "").partition(",")[0]
-    own = f"Open https://{space} in a tab of its own" if space else "Open the demo in a tab of its own"
-    return NotInDemo(
-        "Your browser sent no cookie.",
-        "This demo tells its visitors apart by one, and a browser may refuse it inside another page.",
-        f"{own}, or allow its cookies and reload the page.",
-    )
 
 
 def _scope() -> dict[str, Any]:
@@ -40,10 +26,7 @@ class PerVisitor:
     def __init__(self, apps: VisitorApps) -> None:
         self._apps = apps
         self._built = False
-        self._services = {name for name in vars(apps.base) if not name.startswith("_") and name not in _SAME_FOR_ALL}
-
-    def as_app(self) -> App:
-        return cast(App, self)
+        self._services = {name for name in vars(apps.base) if not name.startswith("_") and name != "policy"}
 
     def built(self) -> None:
         """Called when the page is built: from now on nothing is read without a visitor."""
@@ -65,12 +48,20 @@ class PerVisitor:
     def _visitor(self) -> str:
         scope = _scope()
         visitor: str | None = scope.get(VISITOR)
+        if visitor is None and scope.get(WHY_NONE) == "restarted":
+            raise NotInDemo("This demo was restarted.", "Your earlier work here was deleted.", "Reload the page.")
         if visitor is None:
-            raise no_visitor(scope.get(WHY_NONE, ""))
+            space = os.environ.get("SPACE_HOST", "").partition(",")[0]
+            own = f"Open https://{space} in a tab of its own" if space else "Open the demo in a tab of its own"
+            raise NotInDemo(
+                "Your browser sent no cookie.",
+                "This demo tells its visitors apart by one, and a browser may refuse it inside another page.",
+                f"{own}, or allow its cookies and reload the page.",
+            )
         return visitor
 
     def __getattr__(self, name: str) -> Any:
-        if name in _SAME_FOR_ALL:
+        if name == "policy":  # the same for all
             return getattr(self._apps.base, name)
         return _Service(self, name) if name in self._services else getattr(self.current(), name)
 

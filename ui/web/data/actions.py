@@ -43,24 +43,20 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.fixes.undo(data_id, kind)
     elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
-    elif action in ("how", "as-found", "sheet", *_ALSO):
+    elif action == "columns" or (action == "people" and choice.import_id):
+        sent = read_options.sent_columns(value) if action == "columns" else read_options.sent_people(value)
+        app.datasets.import_again(choice.import_id, sent, choice.model_id)
+    elif action in ("how", "as-found", "sheet", "people", *_ALSO):
         how: dict[str, Any] = {"sheet": value} if action == "sheet" else {}
         if action == "how":
             how = read_options.sent(value, app.datasets.selected(choice))
+        elif action == "people":
+            how = read_options.sent_people(value)
         elif action in _ALSO:
             before = app.datasets.selected(choice).info.read_options
             how = {**{name: v for name, v in before.items() if name != "drop_cells"}, **_ALSO[action]}
         app.datasets.read_again(data_id, how, choice.model_id)
         return choice.replace(import_id=data_id)
-    elif action == "columns":
-        app.datasets.import_again(choice.import_id, read_options.sent_columns(value), choice.model_id)
-    elif action == "people":
-        how = read_options.sent_people(value)
-        if choice.import_id:
-            app.datasets.import_again(choice.import_id, how, choice.model_id)
-        else:
-            app.datasets.read_again(data_id, how, choice.model_id)
-            return choice.replace(import_id=data_id)
     elif action == "open":
         return choice.replace(data_id=value, import_id="", row=1)
     elif action == "model":
@@ -83,10 +79,9 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.validation_files.clear(data_id)
     elif action.startswith("save-row:"):
         return apply_edit(app, choice, action, value)
-    elif action == "cancel":
-        app.datasets.cancel_import(choice)
-        return choice.replace(import_id="")
-    elif action == "dismiss":
+    elif action in ("cancel", "dismiss"):
+        if action == "cancel":
+            app.datasets.cancel_import(choice)
         return choice.replace(import_id="")
     return choice
 

@@ -10,7 +10,7 @@ from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, issue_title
 from backend.datasets.checks.personal_data import PERSONAL
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.cells import DROP
-from backend.records.rows import Problem, Row
+from backend.records.rows import Problem
 from backend.text.conversation import last_answer
 from ui.text import format as fmt
 from ui.web.data import before_after, drafting, read_options
@@ -74,15 +74,11 @@ def _effect(problem: Problem, data: CheckedDataset) -> Markup:
     title, after = "After", components.text("Removed.", "fault")
     if change:
         after = before_after.after(change)
-    elif twin := _twin(row, problem.kind, data):
-        title, after = f"Example {twin.row}, which stays", before_after.example(twin)
+    elif problem.kind in COPIES:  # of the first one, which stays
+        first = next((group[0] for group in data.report.duplicates.groups if row.row in group[1:]), None)
+        if twin := next((other for other in data.original.rows if other.row == first), None):
+            title, after = f"Example {twin.row}, which stays", before_after.example(twin)
     return before_after.side_by_side("As it is", title, [(name, before_after.example(row), after)])
-
-
-def _twin(row: Row, kind: str, data: CheckedDataset) -> Row | None:
-    """The earlier row that this one repeats."""
-    first = next((group[0] for group in data.report.duplicates.groups if row.row in group[1:]), None)
-    return next((other for other in data.original.rows if kind in COPIES and other.row == first), None)
 
 
 def answers(problem: Problem, alike: Sequence[Problem], data: CheckedDataset) -> list[Markup]:

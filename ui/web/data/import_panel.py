@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from backend.datasets.hub import ROWS, is_named
 from backend.errors import BadInput
-from backend.hosting.policy import Feature, Policy
+from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.services.data.samples import table_as_lines
 from ui.text import format as fmt
@@ -38,7 +38,11 @@ class ImportPanel:
                     label = "Your examples as a file, or several"
                     self.upload = gr.File(label=label, file_count="multiple", elem_id="upload", **looks)
                     html(data_views.templates())
-                    html(components.text(f"{CHOOSER['kinds']} {_stays(app.policy)}", "small"))
+                    stays, limits = "The file stays on this computer.", app.policy.limits
+                    if app.policy.demo:
+                        size, rows = fmt.size(limits.upload), fmt.number(limits.rows)
+                        stays = CHOOSER["to_server"].format(size=size, rows=rows)
+                    html(components.text(f"{CHOOSER['kinds']} {stays}", "small"))
                 with gr.Tab("Paste"):
                     paste = "Paste JSON lines or a table with a heading"
                     looks = {"lines": 7, "max_lines": 16, "elem_id": "pasted", "elem_classes": "keeps"}
@@ -169,11 +173,3 @@ class ImportPanel:
         state.listen(self.use_table.click, take_table, outputs, self.typed, self.join_table)
         state.listen(self.add_row.click, add_row, [self.typed], self.typed)
         self.typed.input(None, self.typed, None, js="apprentice.store.saveTable", **PRIVATE)
-
-
-def _stays(policy: Policy) -> str:
-    """Where an uploaded file stays, and how large it may be."""
-    if not policy.demo:
-        return "The file stays on this computer."
-    limits = policy.limits
-    return CHOOSER["to_server"].format(size=fmt.size(limits.upload), rows=fmt.number(limits.rows))

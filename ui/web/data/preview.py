@@ -50,7 +50,7 @@ class Preview:
         return {
             **shown,
             self.bubbles: conversations.bubbles(preview.messages),
-            self.counted: data_views.token_count(preview.pieces, preview.note, preview.file, preview.made),
+            self.counted: data_views.token_count(preview),
             self.tokens: conversations.tokens(preview.pieces),
         }
 

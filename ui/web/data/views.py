@@ -13,9 +13,8 @@ from backend.datasets.convert.mapping import NoExamples, SeveralReadings
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import StoredDataset
-from backend.records.encoded import Piece
 from backend.settings import TEMPLATES
-from ui.records.data import DatasetFiles, DatasetProgress, Sample
+from ui.records.data import DatasetFiles, DatasetProgress, Preview, Sample
 from ui.services.data.dataset_state import split_summary
 from ui.text import format as fmt
 from ui.web import errors as web_errors
@@ -210,18 +209,13 @@ def example_label(rows: int, highest: int) -> str:
     return f"Example, {rows:,} of {highest:,} left"
 
 
-def token_count(pieces: Sequence[Piece], note: str = "", file: str = "", made: str = "") -> Markup:
-    """How many tokens of an example are learned.
-
-    note: a sentence about the whole example
-    file: where it is from
-    made: how it was made of a text
-    """
-    whole = sum(piece.tokens for piece in pieces)
-    learned = sum(piece.tokens for piece in pieces if piece.kind == "learned")
+def token_count(shown: Preview) -> Markup:
+    """How many tokens of an example are learned, and where it is from."""
+    whole = sum(piece.tokens for piece in shown.pieces)
+    learned = sum(piece.tokens for piece in shown.pieces if piece.kind == "learned")
     of_all = fmt.count(whole, "piece of a word (token)", "pieces of words (tokens)")
-    origin = f"From {file}." if file else ""
-    return components.text(f"{fmt.number(learned)} of {of_all} are learned. {note} {origin} {made}", "small")
+    origin = f"From {shown.file}. {shown.made}" if shown.file else shown.made
+    return components.text(f"{fmt.number(learned)} of {of_all} are learned. {shown.note} {origin}", "small")
 
 
 def no_such_example(typed: object, total: int) -> Markup:

@@ -16,20 +16,27 @@ HEADERS = ("", "A", "B")
 def card(a: RunDetails, b: RunDetails) -> Markup:
     """The card that compares `a` with `b`."""
     differing = list(differences(a, b))
-    tests, first, second = _lines(a, b)
+    first, second = (loss_curve.points(run.curve.evals) for run in (a, b))
+    tests = bool(first and second)
+    if not tests:  # while one of them has no validation loss
+        first, second = (loss_curve.points(run.curve.steps) for run in (a, b))
     loss = losses.LATEST if tests else losses.TRAINING
+    named = [f"{run.job.name}{fmt.version(run.spec.version)}" for run in (a, b)]
     return components.card(
         "Two runs side by side",
         _caution(a, b),
         Markup('<div class="plot">{}</div>').format(loss_curve.draw_two(first, second, tests)),
         _table("Differences", differing) if differing else components.text("All settings are the same."),
         _table("Results", list(outcomes(a, b))),
-        lead=f"A: {_name(a)}. B: {_name(b)}. The number at each line is its {loss}.",
+        lead=f"A: {named[0]}. B: {named[1]}. The number at each line is its {loss}.",
     )
 
 
 def _caution(a: RunDetails, b: RunDetails) -> Markup:
-    if not _same_validation(a, b):
+    # On the same examples: of the same data, or the same set aside by two versions; and cut to the same length.
+    aside = [(run.held_out, run.spec.data.validation_rows, run.spec.settings.max_length) for run in (a, b)]
+    data = [(run.spec.data.sha256, run.spec.data.validation_rows, run.spec.data.longest) for run in (a, b)]
+    if not (a.held_out and aside[0] == aside[1]) and data[0] != data[1]:
         return components.alert("calm", "They were checked on different examples, so their losses can't be compared.")
     if a.spec.model.id != b.spec.model.id:
         models = "These are different base models. Compare their answers in step 4, not their losses."
@@ -37,33 +44,20 @@ def _caution(a: RunDetails, b: RunDetails) -> Markup:
     return components.EMPTY
 
 
-def _same_validation(a: RunDetails, b: RunDetails) -> bool:
-    """Whether both were checked on the same examples: of the same data, or the same set aside by two versions and cut
-    to the same length."""
-    same_aside = bool(a.held_out) and a.held_out == b.held_out
-    as_many = a.spec.data.validation_rows == b.spec.data.validation_rows
-    as_long = a.spec.settings.max_length == b.spec.settings.max_length
-    return (same_aside and as_many and as_long) or _validation_examples(a) == _validation_examples(b)
-
-
-def _name(run: RunDetails) -> str:
-    """The run's name, with its version."""
-    return f"{run.job.name}{fmt.version(run.spec.version)}"
-
-
-def _validation_examples(run: RunDetails) -> tuple[str, int, int]:
-    """Identifies the validation examples of a run, including the length that they were cut to."""
-    data = run.spec.data
-    return data.sha256, data.validation_rows, data.longest
-
-
 def differences(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     """(name, of a, of b) for the model, the data and each setting in which they differ."""
-    yield from _differing("Model", a.spec.model.id, b.spec.model.id)
-    yield from _differing("Examples", a.spec.data.name, b.spec.data.name)
-    yield from _differing("Training examples", a.spec.data.train_rows, b.spec.data.train_rows)
-    for name, setting in a.spec.settings.facts().items():
-        yield from _differing(setting.label, getattr(a.spec.settings, name), getattr(b.spec.settings, name))
+    facts: list[dict[str, Any]] = [
+        {
+            "Model": run.spec.model.id,
+            "Examples": run.spec.data.name,
+            "Training examples": run.spec.data.train_rows,
+            **{fact.label: getattr(run.spec.settings, name) for name, fact in run.spec.settings.facts().items()},
+        }
+        for run in (a, b)
+    ]
+    for name, of_a in facts[0].items():
+        if of_a != facts[1][name]:
+            yield name, fmt.setting(of_a), fmt.setting(facts[1][name])
 
 
 def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
@@ -75,20 +69,6 @@ def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     times = [fmt.took(run.job) if run.job.started and run.job.ended else "not finished" for run in (a, b)]
     yield "Time", times[0], times[1]
     yield "State", fmt.state(a.job.state.value)[0], fmt.state(b.job.state.value)[0]
-
-
-def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]]:
-    if of_a != of_b:
-        yield name, fmt.setting(of_a), fmt.setting(of_b)
-
-
-def _lines(a: RunDetails, b: RunDetails) -> tuple[bool, list[loss_curve.Point], list[loss_curve.Point]]:
-    """(True, validation losses of both), or (False, training losses) while one of them has no validation loss."""
-    tests = [loss_curve.points(run.curve.evals) for run in (a, b)]
-    if all(tests):
-        return True, tests[0], tests[1]
-    training = [loss_curve.points(run.curve.steps) for run in (a, b)]
-    return False, training[0], training[1]
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:

@@ -11,7 +11,7 @@ from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.files.json_file import read_json
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
-from backend.records.machine import Hardware, available, nvidia_gpu
+from backend.records.machine import available, nvidia_gpu
 from backend.records.units import MIB
 from jobs.records import Job
 from ui.services.machine.advice import UnknownLanguage
@@ -89,30 +89,23 @@ def machine_card(probe: Probe, simulated: bool = False) -> Markup:
         ]
     )
     cores = hardware.cpu.cores
-    numbers += [
-        _free_memory(hardware),
-        (fmt.size(hardware.disk_free_mib), "free on disk"),
-        (fmt.number(cores), "processor core" if cores == 1 else "processor cores"),
-    ]
-    problems = components.join(components.problem_alert(problem, "warn") for problem in probe.problems)
-    sentences = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers are shown below
-    lead, facts = " ".join(sentences or probe.sentences[:1]), components.facts(numbers)
-    if simulated:
-        badge = components.badge("Simulated", "warn")
-        return components.card("Your computer", facts, problems, lead=lead, badges=badge)
-    again = components.button("Check again", "probe", label="Check again: this computer")
-    return components.card("Your computer", facts, problems, lead=lead, aside=again)
-
-
-def _free_memory(hardware: Hardware) -> tuple[str, str]:
-    """The free memory, and how much of it training may use where that is less and there is no GPU."""
     free, usable = fmt.size(hardware.memory_available_mib), fmt.size(available(hardware))
     meaning = f"free of {fmt.size(hardware.memory_total_mib)} memory"
     if hardware.unified_memory:
         meaning += ", shared with the GPU"
     if nvidia_gpu(hardware) is None and usable != free:
         meaning += f"; training can use {usable} of it, the system needs the rest"
-    return free, meaning
+    numbers += [
+        (free, meaning),
+        (fmt.size(hardware.disk_free_mib), "free on disk"),
+        (fmt.number(cores), "processor core" if cores == 1 else "processor cores"),
+    ]
+    problems = components.join(components.problem_alert(problem, "warn") for problem in probe.problems)
+    sentences = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers are shown below
+    lead, facts = " ".join(sentences or probe.sentences[:1]), components.facts(numbers)
+    badge = components.badge("Simulated", "warn") if simulated else ""
+    again = "" if simulated else components.button("Check again", "probe", label="Check again: this computer")
+    return components.card("Your computer", facts, problems, lead=lead, badges=badge, aside=again)
 
 
 def model_card(

@@ -146,13 +146,11 @@ class Planning:
     def listen(self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]) -> None:
         """show: the whole tab, whose components are `outputs`."""
 
-        def changed(inputs: Inputs, choice: Choice) -> Updates:
-            return {**state.change(state.choice(inputs), choice), **show(choice), **self.form.restore(choice)}
-
-        def judge(inputs: Inputs) -> Updates:
-            """A field was left: it reports what is wrong with it, and the plan follows."""
-            choice = state.choice(inputs)
+        def show_all(choice: Choice) -> Updates:
             return {**show(choice), **self.form.restore(choice)}
+
+        def changed(inputs: Inputs, choice: Choice) -> Updates:
+            return {**state.change(state.choice(inputs), choice), **show_all(choice)}
 
         def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
             """Chooses another model, or does something about the download of the chosen one."""
@@ -196,6 +194,7 @@ class Planning:
 
         # One at a time, so that the last answer belongs to the last click.
         in_turn: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
+        judge = state.acting(lambda choice: None, show_all)  # a field reports what is wrong with it, the plan follows
         self.form.listen(state, judge, outputs, **in_turn)
         state.listen(self.plan.click, fetch, outputs)
         state.listen(self.back.click, reset, outputs, **in_turn)

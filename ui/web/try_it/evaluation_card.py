@@ -68,7 +68,10 @@ def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
         report = report.model_copy(update={"next": ""})  # it was continued since, or comes from another computer
     hidden = bool(report) and isinstance(app.blind_tests.state(run_id), Question)
     shown = report.model_copy(update={"answers": ()}) if report and hidden else report
-    return Looked(ended(problem, shown, questions, on_try), "", False, bool(report), texts, report, hidden)
+    card = problem or before(questions, on_try)
+    if shown:
+        card = problem + (EARLIER if problem else components.EMPTY) + verdict_card.verdict(shown)
+    return Looked(card, "", False, bool(report), texts, report, hidden)
 
 
 class EvaluationCard:
@@ -115,15 +118,12 @@ class EvaluationCard:
         shown = self._shown(looked.card, looked.why_not, looked.active, again=looked.again)
         if looked.texts:
             shown |= {self.compare: gr.update(visible=False), self.facts: gr.update(visible=False)}
-        return {**shown, self.answers: self._answers(choice, looked)}
-
-    def _answers(self, choice: Choice, looked: Looked) -> Markup:
-        """The report's answers, unless a person is choosing between them without knowing their names."""
-        if looked.report is None:
-            return components.EMPTY
-        if looked.hidden:
-            return components.text(HIDDEN, "small")
-        return report_card.answers(looked.report, correcting.below_answers(self.app, choice.run_id, looked.report))
+        if looked.hidden:  # a person is choosing between them without knowing their names
+            shown[self.answers] = components.text(HIDDEN, "small")
+        elif looked.report:
+            below = correcting.below_answers(self.app, choice.run_id, looked.report)
+            shown[self.answers] = report_card.answers(looked.report, below)
+        return shown
 
     def _shown(self, card: Markup, why_not: str, active: bool, again: bool = False) -> Updates:
         label = "Check it again" if again else "Check it"
@@ -177,13 +177,6 @@ def running(job: Job, title: str = TITLE) -> Markup:
     phase, percent, sentences = fmt.progress(None if job.state is State.QUEUED else now)
     badge = components.badge(*fmt.state(job.state.value))
     return components.card(title, components.progress(percent, phase), badges=badge, lead=sentences)
-
-
-def ended(problem: Markup, report: EvaluationReport | None, questions: int, on_try: bool) -> Markup:
-    """The newest report under the `problem` of the latest evaluation, if any; without both, the card before a check."""
-    if report is None:
-        return problem or before(questions, on_try)
-    return problem + (EARLIER if problem else components.EMPTY) + verdict_card.verdict(report)
 
 
 def failure(job: Job | None, what: str = "The check", retry: str = "Check it again.", *, saved: bool = False) -> Markup:

@@ -9,29 +9,16 @@ from typing import Any
 from markupsafe import Markup
 
 from backend.evaluation.measures import fields, parse_json
-from backend.records.evaluation import Answered, ReportedAnswer
+from backend.records.evaluation import PARENT, TUNED, Answered, ReportedAnswer
 from ui.text import format as fmt
+from ui.text import verdicts
 from ui.web.html import components
 from ui.web.try_it import verdict_card
 
 SHOWN = 300  # answers; more would slow the page down
 _ALIKE = 0.5  # of two answers, from which on single words are marked and not nearly all
 _MOST_WORDS = 400  # of two answers together
-_HEADS = {
-    "tuned": "Your model",
-    "parent": "The previous version",
-    "base": "The base model",
-    "prompt": "The base model, best prompt",
-    "few_shot": "The base model, examples in the prompt",
-    "facts": "The base model, your facts in the prompt",
-}
-_OF = {
-    "tuned": "your model",
-    "base": "the base model",
-    "prompt": "the best prompt",
-    "few_shot": "the prompt with examples",
-    "facts": "the prompt with your facts",
-}
+_HEADS = {TUNED: verdicts.SYSTEMS[TUNED], PARENT: "The previous version", **verdicts.SYSTEMS}  # in this order
 _ONLY_MISTAKES = Markup(
     '<label class="only-mistakes"><input type="checkbox" autocomplete="off"> Show only mistakes of {}</label>'
 )
@@ -44,11 +31,11 @@ def answers(report: Answered, below: Below | None = None) -> Markup:
     count, judged = len(report.answers), report.judged
     mistakes = any(answer.scores[judged] < 1 for answer in report.answers)
     more = f"The {SHOWN} worst of {count} are shown." if count > SHOWN else ""
-    shown = enumerate(report.answers[:SHOWN])
+    shown, whose = enumerate(report.answers[:SHOWN]), _HEADS[judged][:1].lower() + _HEADS[judged][1:]
     articles = (_article(answer, report, below(at, answer) if below else components.EMPTY) for at, answer in shown)
     fold = components.fold(
         f"All {fmt.count(count, 'text' if report.main_measure == 'perplexity' else 'answer')}, the worst first",
-        _ONLY_MISTAKES.format(_OF[judged]) if mistakes and not report.graded else components.EMPTY,
+        _ONLY_MISTAKES.format(whose) if mistakes and not report.graded else components.EMPTY,
         components.text(more, "small"),
         Markup('<div class="samples report">{}</div>').format(components.join(articles)),
         key="answers",

@@ -37,7 +37,15 @@ class TryTab:
         self.offered = clickable(elem_id="ready-to-try")
         self.first = FirstCard(app, state)
         with gr.Column(visible=False) as self.own:
-            self._draw_own(app, state)
+            self.proof = html()
+            self.shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
+            self.correction = ChatCorrection(app)
+            self.asking = Asking(app, state, self.shown)
+            self.suggested = self.asking.suggested
+            self.ask, self.settings = self.asking.send, self.asking.settings
+            self.evaluation = evaluation_card.EvaluationCard(app, state)
+            with details("blind", "Choose between answers without knowing whose they are"):
+                self.blind = BlindCard(app, state, self.evaluation)
         with action_bar():
             self.begin = begin_button(False)
             self.forward = primary("Continue to sharing", interactive=False, elem_id="to-share")
@@ -54,18 +62,6 @@ class TryTab:
         self.correction.listen(state)
         ready_models.listen(self.offered, app, state, show, self.outputs, state.talk)
         self.begun = state.listen(self.begin.click, state.acting(lambda choice: choice.replace(begun=True)), [])
-
-    def _draw_own(self, app: App, state: BrowserState) -> None:
-        """The chat with the person's own model, and its evaluation."""
-        self.proof = html()
-        self.shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
-        self.correction = ChatCorrection(app)
-        self.asking = Asking(app, state, self.shown)
-        self.suggested = self.asking.suggested
-        self.ask, self.settings = self.asking.send, self.asking.settings
-        self.evaluation = evaluation_card.EvaluationCard(app, state)
-        with details("blind", "Choose between answers without knowing whose they are"):
-            self.blind = BlindCard(app, state, self.evaluation)
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)

@@ -118,7 +118,11 @@ def _verified(report: EvaluationSummary) -> Markup:
     """How it was measured, with all numbers."""
     asked = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "example")
     memorized = next((finding.example for finding in report.findings if finding.kind == "memorized"), "")
-    phrases = _phrases(report)
+    of_base = report.systems[BASE].phrases
+    phrases = [  # the person's own
+        (f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {of_base.get(phrase, 0):.0%}")
+        for phrase, share in report.systems[TUNED].phrases.items()
+    ]
     lost = [(question, "", "") for question in report.general.lost]
     parts = (
         systems(report),
@@ -135,15 +139,6 @@ def _verified(report: EvaluationSummary) -> Markup:
 
 def _titled(title: str, body: Markup) -> Markup:
     return Markup("<h3>{}</h3>{}").format(title, body) if body else components.EMPTY
-
-
-def _phrases(report: EvaluationSummary) -> list[tuple[str, str, str]]:
-    """How often the person's own phrases occur in the trained model's answers."""
-    phrases, base = report.systems[TUNED].phrases, report.systems[BASE].phrases
-    return [
-        (f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {base.get(phrase, 0):.0%}")
-        for phrase, share in phrases.items()
-    ]
 
 
 def _confusion(report: EvaluationSummary) -> Markup:
