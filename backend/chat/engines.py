@@ -57,8 +57,8 @@ def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress
     file = base_file(workspace, model, progress)
     progress("Loading the model")
     if tuned is None:
-        return LlamaEngine.with_adapter(file, model)
+        return LlamaEngine(file, model)
     with tempfile.TemporaryDirectory(dir=workspace.cache) as work:
         adapter = Path(work) / "adapter.gguf"
         convert_adapter(tuned, model, file, adapter)
-        return LlamaEngine.with_adapter(file, model, tuned, adapter)
+        return LlamaEngine(file, model, tuned, adapter)

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from statistics import fmean
 from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
 from backend.chat.engine import (
     BASE,
@@ -66,51 +66,42 @@ def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, s
 
 
 class LlamaEngine(Engine):
-    """The model in a GGUF file, in the pane "tuned"; see `with_adapter` for two panes."""
+    """The model in a GGUF file, in the pane "tuned"; or a base model, and what was trained on it. Raises
+    MissingPart, and ChatFailed if the check of the panes fails.
 
-    def __init__(self, file: Path) -> None:
-        self._set_up(file, (TUNED,))
-        self._use(GgufTokenizer(self.server, self._facts), self.server().end_ids())
+    file: the model, or base model, as a GGUF file
+    model: the folder of the base model, with the tokenizer it was trained with
+    tuned, adapter: the folder of what was trained, and its adapter as a GGUF LoRA"""
 
-    @classmethod
-    def with_adapter(cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None) -> Self:
-        """A base model, and with an adapter also what was trained on it. Raises MissingPart, and ChatFailed if the
-        check of the panes fails.
-
-        file: the base model as a GGUF file
-        model: its folder, with the tokenizer it was trained with
-        tuned, adapter: the folder of what was trained, and its adapter as a GGUF LoRA"""
-        engine = cls.__new__(cls)
-        engine._set_up(file, (BASE, TUNED) if adapter else (BASE,))
-        engine._use(*trained_tokenizer(model, tuned))
-        if adapter:
-            engine.report = engine.report.model_copy(update={"pane_check": engine._attach(adapter)})
-        else:
-            engine.server()
-        return engine
-
-    def _set_up(self, file: Path, panes: tuple[str, ...]) -> None:
-        self.panes = panes
+    def __init__(
+        self, file: Path, model: Path | None = None, tuned: Path | None = None, adapter: Path | None = None
+    ) -> None:
+        self.panes = (TUNED,) if model is None else (BASE, TUNED) if adapter else (BASE,)
         self._file, self._facts = file, Facts(file)
         try:
             trained, self._per_token = self._facts.trained_context, self._facts.bytes_per_token
         except (OSError, ValueError, IndexError, KeyError) as error:
             raise cannot_open(file) from error
-        self.context_length = context_length(trained, self._per_token, len(panes))
+        self.context_length = context_length(trained, self._per_token, len(self.panes))
         self._threads = container.cores()
         self._adapter = b""  # a GGUF file, which every new server reads
         self._open: LlamaServer | None = None
         self._held: dict[str, tuple[int, list[int]]] = {}  # by pane: of the latest prompt the length, and all tokens
         self.tokens_read: dict[str, int] = {}
-
-    def _use(self, tokenizer: Tokenizer, end_ids: set[int]) -> None:
-        self._tokenizer, self._end_ids = tokenizer, end_ids
+        self._tokenizer: Tokenizer
+        if model is None:
+            self._tokenizer, self._end_ids = GgufTokenizer(self.server, self._facts), self.server().end_ids()
+        else:
+            self._tokenizer, self._end_ids = trained_tokenizer(model, tuned)
+        pane_check = self._attach(adapter) if adapter else None
+        self.server()
         self.report = EngineReport(
             engine=NAME,
             precision=PRECISIONS.get(str(self._facts.value("general.file_type")), ""),
             dtype="gguf",
             device="gpu" if on_gpu() else "cpu",
-            end_ids=tuple(sorted(end_ids)),
+            end_ids=tuple(sorted(self._end_ids)),
+            pane_check=pane_check,
         )
 
     def server(self, slots: int = 0, tokens: int = 0) -> LlamaServer:

@@ -6,7 +6,6 @@ where each token counts in the first window that has it, unless it begins that w
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from backend.errors import BadInput
 from backend.evaluation import general
@@ -22,14 +21,6 @@ from backend.records.rows import Row
 _OPENING = 48  # tokens of a text that both models continue, at most half of it
 _CONTINUATION = 64  # tokens
 _MOST = 700.0  # nats: e to more is too large for a number
-
-
-@dataclass(frozen=True)
-class _Text:
-    """A text as token ids, and where its continuation begins."""
-
-    ids: list[int]
-    opening: int
 
 
 class TextEvaluation:
@@ -59,7 +50,7 @@ class TextEvaluation:
                 "None were set aside before training, or they are empty.",
                 "Set some aside (validation_fraction), or add a validation file, and train again.",
             )
-        self._texts = [_Text(ids, min(_OPENING, len(ids) // 2)) for ids in (encoded[n] for n in long_enough)]
+        self._texts = [encoded[number] for number in long_enough]
         self._skipped = len(texts) - len(long_enough)
         self._clusters = clusters([Row(number, number, text=texts[at]) for number, at in enumerate(long_enough, 1)])
 
@@ -99,20 +90,20 @@ class TextEvaluation:
     def _losses(self, pane: str, phase: str) -> list[float]:
         """The mean nats per token of each text."""
         losses = []
-        for number, text in enumerate(self._texts):
+        for number, ids in enumerate(self._texts):
             self._progress(phase, number, len(self._texts))
             read, predicted, total = 0, 0, 0.0
-            for start, end in spans(len(text.ids), self._size, self._overlap):
+            for start, end in spans(len(ids), self._size, self._overlap):
                 first = max(read, start + 1)  # nothing precedes the first token of a window
                 if first < end:
-                    total += self._models.nats(pane, text.ids[start:end], first - start)
+                    total += self._models.nats(pane, ids[start:end], first - start)
                     predicted += end - first
                 read = end
             losses.append(total / predicted)
         return losses
 
     def _continue(self, pane: str) -> list[str]:
-        prompts = [text.ids[: text.opening] for text in self._texts]
+        prompts = [ids[: _opening(ids)] for ids in self._texts]
         phase = "Continuing the texts"
         room = min(_CONTINUATION, self._models.context_length - _OPENING)
         answers = self._models.answer(pane, prompts, room, lambda done: self._progress(phase, done, len(self._texts)))
@@ -129,16 +120,21 @@ class TextEvaluation:
         decode = self._models.decode
         answers = [
             ReportedAnswer(
-                question=decode(text.ids[: text.opening]),
-                expected=decode(text.ids[text.opening : text.opening + _CONTINUATION]),
+                question=decode(ids[: _opening(ids)]),
+                expected=decode(ids[_opening(ids) :][:_CONTINUATION]),
                 texts={pane: texts[number] for pane, texts in continued.items()},
                 scores={pane: _perplexity(of[number]) for pane, of in losses.items()},
                 losses={pane: of[number] for pane, of in losses.items()},
                 cluster=self._clusters[number],
             )
-            for number, text in enumerate(self._texts)
+            for number, ids in enumerate(self._texts)
         ]
         return tuple(sorted(answers, key=lambda answer: -answer.scores[TUNED]))
+
+
+def _opening(ids: Sequence[int]) -> int:
+    """Where the continuation of a text begins."""
+    return min(_OPENING, len(ids) // 2)
 
 
 def _perplexity(nats: float) -> float:

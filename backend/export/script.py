@@ -12,6 +12,7 @@ The file is static/script/train.py with the settings of the run. Its first steps
 give the losses of the run.
 """
 
+import inspect
 import json
 import math
 import re
@@ -43,6 +44,7 @@ from backend.settings import PROJECT_ROOT
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import dpo
 from backend.training.run import spread
+from backend.training.sampler import epoch_batches
 from backend.training.schedule import schedule
 from backend.training.session import VALIDATION_ROWS
 
@@ -51,6 +53,7 @@ ENGINES = TEMPLATE.parent / "engines"
 CLUSTERS = PROJECT_ROOT / "docs" / "clusters.md"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")  # with their ranges in requirements.txt
 _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTALL | re.MULTILINE)
+_ORDER = re.compile(r"^from backend\.training\.sampler import .*\n", re.MULTILINE)
 STEPS = 3
 TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 2e-2}  # relative difference of two losses due to rounding
 _LEAST_NORM = 1e-3  # gradient norms below this differ by rounding
@@ -119,13 +122,19 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
 _COMMENTS = read_json(Path(__file__).with_suffix(".json"))  # behind the settings at the top of the script
 
 
+def template() -> str:
+    """train.py with the source of the function that orders rows, so that it needs nothing of this project."""
+    source = f"import random\nfrom collections.abc import Sequence\n\n\n{inspect.getsource(epoch_batches)}"
+    return _ORDER.sub(lambda _: source, TEMPLATE.read_text("utf-8"))
+
+
 def fill_template(values: dict[str, Any], run: RunSpec) -> str:
     """The script with these settings and the packages it needs."""
     lines = [
         f"{name} = {value!r}".replace("'", '"') + (f"  # {_COMMENTS[name]}" if name in _COMMENTS else "")
         for name, value in values.items()
     ]
-    text = _SETTINGS.sub(lambda _: "\n".join(lines) + "\n", TEMPLATE.read_text("utf-8"))
+    text = _SETTINGS.sub(lambda _: "\n".join(lines) + "\n", template())
     in_few_bits = run.settings.method == "qlora" or run.settings.optim != "adamw"
     needed = (*PACKAGES, "bitsandbytes") if in_few_bits else PACKAGES
     packages = "".join(f'#     "{requirement}",\n' for requirement in requirements(needed))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from backend import child_process
 from backend.errors import ExportFailed, MissingPart
+from backend.files.json_file import read_if_json
 from backend.gguf.requirement import require_quantizer
 from backend.models import model_folder
 
@@ -65,8 +66,8 @@ def fingerprint(script: Path) -> str:
 
 def can_convert(model: Path) -> bool:
     """Whether the converter knows the architecture of the model in a folder; True where that can't be told."""
-    named, supported = model_folder.architectures(model), _known_architectures()
-    return not named or not supported or bool(named & supported)
+    named, supported = read_if_json(model / "config.json").get("architectures"), _known_architectures()
+    return not isinstance(named, list) or not named or not supported or not supported.isdisjoint(map(str, named))
 
 
 @cache

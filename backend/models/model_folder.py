@@ -132,12 +132,6 @@ def model_type(folder: Path) -> str:
     return str(_config(folder).get("model_type") or "")
 
 
-def architectures(folder: Path) -> set[str]:
-    """transformers' names of the model's classes, such as "LlamaForCausalLM"; empty if the config has none."""
-    named = read_if_json(folder / "config.json").get("architectures")
-    return {str(name) for name in named} if isinstance(named, list) else set()
-
-
 def context_length(folder: Path) -> int:
     """Tokens that the model can attend to; 2048 if its config does not say."""
     config = _config(folder)

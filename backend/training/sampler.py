@@ -5,8 +5,6 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-_POOL = 50  # batches whose rows are sorted together: enough for similar lengths, few enough to stay random
-
 
 def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int, general: int = 0) -> list[list[int]]:
     """Every row once, as a list of row numbers for each optimizer step of an epoch. Rows are shuffled, pools of them
@@ -28,7 +26,8 @@ def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int, gen
         draw.shuffle(rest)
         for number, row in enumerate(rest):
             dealt[number * full // general].append(row)
-    pool = max(1, min(_POOL, len(order) // (4 * batch)))
+    # Batches whose rows are sorted together: enough for similar lengths, few enough to stay random.
+    pool = max(1, min(50, len(order) // (4 * batch)))
     batches: list[list[int]] = []
     start = 0
     for first in range(0, count, pool):

@@ -25,7 +25,6 @@ import hashlib
 import json
 import math
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -68,6 +67,8 @@ PAD_ID = 0
 
 HERE = Path(__file__).resolve().parent
 LAUNCHED = "APPRENTICE_LAUNCHED"  # accelerate sets RANK in most of the processes that it starts, but not in all
+
+from backend.training.sampler import epoch_batches  # noqa: E402 (an export has its source here)
 
 
 def arguments():
@@ -149,33 +150,6 @@ def sequence(row):
 def longest(row):
     """The number of tokens of an example's longest sequence."""
     return max(len(sequence["input_ids"]) for sequence in row)
-
-
-def epoch_batches(lengths, batch, seed, epoch, general=0):
-    """Every row once, as batches of row numbers: shuffled, similar lengths together, the batches shuffled again. The
-    last `general` rows are spread over the batches."""
-    draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
-    examples = len(lengths) - general
-    order, rest = list(range(examples)), list(range(examples, len(lengths)))
-    draw.shuffle(order)
-    count = math.ceil(len(lengths) / batch)
-    dealt = [[] for _ in range(count)]
-    if rest:
-        draw.shuffle(rest)
-        full = max(1, len(lengths) // batch)
-        for number, row in enumerate(rest):
-            dealt[number * full // general].append(row)
-    pool = max(1, min(50, len(order) // (4 * batch)))
-    batches, start = [], 0
-    for first in range(0, count, pool):
-        sizes = [batch - len(rows) for rows in dealt[first : first + pool]]
-        alike = sorted(order[start : start + sum(sizes)], key=lambda row: lengths[row])
-        start += sum(sizes)
-        for size, rows in zip(sizes, dealt[first : first + pool], strict=True):
-            batches.append([*alike[:size], *rows])
-            alike = alike[size:]
-    draw.shuffle(batches)
-    return batches
 
 
 def steps(rows, general):

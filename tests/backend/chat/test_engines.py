@@ -243,7 +243,7 @@ def test_numbers_that_become_invalid_within_an_answer_end_it(
     for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
         write()
     writer.close()
-    engine = LlamaEngine.with_adapter(tmp_path / "later.gguf", shallow_model)
+    engine = LlamaEngine(tmp_path / "later.gguf", shallow_model)
     assert answered(engine, "base", STORY, max_new_tokens=1)[0] == ids[:1]
     for sampling in ({}, {"temperature": 2.0, "top_p": 0.0001}, {"grammar": "root ::= .+"}):
         with pytest.raises(ChatFailed, match="invalid number"):

@@ -35,7 +35,6 @@ from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from backend.training import run as train
-from backend.training.sampler import epoch_batches
 from tests.backend.tiny_run import FakeWork, continue_from, make_model, make_pairs_run, make_run, run_of
 
 SCRIPT = script.TEMPLATE
@@ -285,7 +284,7 @@ def test_it_packs_what_it_has_saved_as_json(tmp_path: Path, loss: float) -> None
 
 def test_it_uses_each_of_its_settings_and_imports_nothing_from_this_project() -> None:
     settings = {name.upper() for name, setting in TrainSettings.facts().items() if setting.script}
-    tree = ast.parse(SCRIPT.read_text())
+    tree = ast.parse(script.template())
     names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
     assert settings <= {node.id for node in names if isinstance(node.ctx, ast.Load)}
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -293,14 +292,6 @@ def test_it_uses_each_of_its_settings_and_imports_nothing_from_this_project() ->
     ours = {path.name for path in script.PROJECT_ROOT.iterdir() if (path / "__init__.py").is_file()}
     assert "backend" in ours
     assert not {name.partition(".")[0] for name in imported} & ours
-
-
-@pytest.mark.parametrize(("rows", "batch", "general"), [(1, 4, 0), (37, 8, 0), (500, 3, 0), (75, 8, 15)])
-def test_it_orders_rows_like_the_run(rows: int, batch: int, general: int) -> None:
-    theirs = runpy.run_path(str(SCRIPT))["epoch_batches"]
-    lengths = [7 * row % 31 for row in range(rows)]
-    for epoch in range(2):
-        assert theirs(lengths, batch, 5, epoch, general) == epoch_batches(lengths, batch, 5, epoch, general)
 
 
 @pytest.mark.slow
