@@ -103,18 +103,18 @@ def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
     return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
-def _cues(blocks: Sequence[Block], at: int) -> set[str]:
-    """What may mark a block as the beginning of a pair, in words for people."""
+def _cues(blocks: Sequence[Block], at: int) -> list[str]:
+    """What may mark a block as the beginning of a pair, in words for people, the clearest first."""
     block, below = blocks[at], blocks[at + 1] if at + 1 < len(blocks) else None
-    cues = {f"heading {block.level}"} if block.level else {"line in bold"} if block.bold else set()
+    cues = [f"heading {block.level}"] if block.level else ["line in bold"] if block.bold else []
     if item := _ITEM.match(block.text):
         sign = "number" if item["number"] else f"list sign {item['sign']}"
-        cues.add(f"line with a {sign}" + (f", indented by {len(item['indent'])}" if item["indent"] else ""))
+        cues.append(f"line with a {sign}" + (f", indented by {len(item['indent'])}" if item["indent"] else ""))
     if below and _QUOTE.match(below.text) and not (block.level or _QUOTE.match(block.text)):
-        cues.add("line above a quotation")
+        cues.append("line above a quotation")
     if block.gap and below and not below.gap:
-        cues.add(_FIRST_LINE)
-    return cues | {cue + _AFTER_GAP for cue in cues if block.gap}
+        cues.append(_FIRST_LINE)
+    return cues + [cue + _AFTER_GAP for cue in cues if block.gap]
 
 
 def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
@@ -200,7 +200,7 @@ def _by_line(blocks: Sequence[Block]) -> Pairs | None:
 
 def find_repeated(blocks: Sequence[Block]) -> Pairs | None:
     """The pairs, never sure, below what comes back: a heading, bold, a number, an item, a line above a quotation."""
-    cues = [_cues(blocks, at).difference(_PLACES) for at in range(len(blocks))]
+    cues = [set(_cues(blocks, at)).difference(_PLACES) for at in range(len(blocks))]
     found: list[Pairs] = []
     for cue in sorted(set[str]().union(*cues)):
         heads = [at for at, has in enumerate(cues) if cue in has]
