@@ -46,7 +46,7 @@ _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 def _is_document(file: File) -> bool:
     text = file.text.lstrip()
     if text[:1] == "{":
-        return text[1:].lstrip()[:1] in ('"', "}", "'", "")
+        return file.has_suffix("json") or text[1:].lstrip()[:1] in ('"', "}", "'", "")
     return re.match(r"\[\s*([{\[\"'\]]|-?\d[\d.eE+-]*\s*([,\]]|$)|null|true|false|$)", text) is not None
 
 

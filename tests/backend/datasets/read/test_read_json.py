@@ -117,6 +117,7 @@ def test_what_is_lost_in_a_damaged_list_is_named_and_another_list_is_read() -> N
     assert ([row.line for row in data.rows], found(data)) == ([1, 4, 5], [(2, 2, "bad_json")])
     assert "lines 2 to 3" in data.problems[0].message
     data = load_text(f'{{"by": Ann, "rows": [{first}], "note": {broken}, "more": {third}}}', "a.json")
+    assert found(load_text('{\n  {"question": "a", "answer": "b"}\n}', "a.json")) == [(1, 1, "bad_json")]
     assert (len(data.rows), found(data), "Ann" in data.source.passed[0].text) == (2, [(1, 2, "bad_json")], True)
     for bomb, kind in (('{"":0},' * 400_000, "row_too_large"), ("[" * 99, "too_deep")):
         data = load_text(f'[{first}, {{"question": [{bomb}0{"]" * bomb.count("[")}], "answer": 1 "x"}}, {second}]')
