@@ -6,11 +6,14 @@ import json
 import math
 import re
 import threading
-from asyncio import sleep
+from asyncio import Event, sleep
+from bisect import insort
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -42,10 +45,10 @@ _EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int, "trigger_id": int
 _FORM = 64 * 1024  # bytes of an upload around its file; each file also counts as so many
 _LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
-_BYTES = 32 * MIB  # of the longer events and the uploads of one visitor a minute, after half as many at once
+_BYTES, _BYTES_AT_ONCE = 16 * MIB, 11 * MIB  # a minute, of one visitor's longer events and uploads; two large files
 _PAUSE = 1.0  # seconds until a refusal is sent, in which who asks again and again costs nothing
 _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so many at once; seconds that one waits
-_EVENTS, _EVENTS_AT_ONCE = 10, 60  # of one visitor a second, after so many at once; later ones wait
+_EVENTS, _EVENTS_AT_ONCE = 2, 15  # of one visitor a second, after so many at once; later ones wait
 _VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_MUCH = "You have sent too much in a minute."
@@ -54,6 +57,8 @@ _RETRY_AFTER = "3"  # seconds: of a large school class, the last ones come in by
 _NOTHING = "There is nothing at this address."
 _MOST_REMEMBERED = 1000  # visitors, and addresses
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
+_AT_WORK, _LOOK = 3, 0.02  # events of all visitors that gradio works at; seconds between two looks
+_BRIEF = 0.3  # seconds after which an event rather waits for something, as for a file that is being read
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,10 @@ class Gate:
         self._making_room = threading.Lock()
         self._newcomers = Turns(_NEWCOMERS, _AT_ONCE)  # by address
         self._turns = Turns(_EVENTS, _EVENTS_AT_ONCE)  # by visitor
-        self._large = Turns(_BYTES / 60, _BYTES / 2)  # by visitor
+        self._line: list[tuple[float, int, Event]] = []  # of what waits, in order: the visitor's turn, a number
+        self._numbers = count()
+        self._entering: list[float] = []  # when those began that gradio has not put into its queue yet
+        self._large = Turns(_BYTES / 60, _BYTES_AT_ONCE)  # by visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -196,11 +204,42 @@ class Gate:
                 await _refuse(scope, receive, send, _TOO_MUCH, 429)
             else:
                 content = await _body(receive, length) or b""
-                check = partial(self._checked, content, whose)  # of a short one, a thread would take longer
-                checked = check() if length <= _NOBODYS_EVENT else await run_in_threadpool(check)
-                await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
+                async with self._in_line(whose):
+                    check = partial(self._checked, content, whose)  # of a short one, a thread would take longer
+                    checked = check() if length <= _NOBODYS_EVENT else await run_in_threadpool(check)
+                    if checked:
+                        await self._pass_on(scope, receive, send, checked)
+                if not checked:
+                    await _refuse(scope, receive, send)
         finally:
             self._passing -= Counter([whose])  # drops those at zero
+
+    @asynccontextmanager
+    async def _in_line(self, whose: str) -> AsyncIterator[None]:
+        """Waits until gradio has few new events to process, and nobody waits who asked for less lately: its queues
+        don't tell visitors apart, and many threads leave too few of Python's turns to the one that takes requests."""
+        place = self._turns.get(whose, 0.0), next(self._numbers), Event()
+        insort(self._line, place)
+        try:
+            while self._line[0] is not place or self._at_work() >= _AT_WORK:
+                if self._line[0] is place:
+                    await sleep(_LOOK)
+                else:  # until it may be the first
+                    place[2].clear()
+                    await place[2].wait()
+        finally:
+            self._line.remove(place)
+            if self._line:
+                self._line[0][2].set()
+        begun = monotonic()
+        self._entering.append(begun)
+        try:
+            yield
+        finally:
+            self._entering.remove(begun)
+
+    def _at_work(self) -> int:
+        return sum(begun > monotonic() - _BRIEF for begun in (*self._entering, *self._events.begun()))
 
     def _checked(self, content: bytes, whose: str) -> bytes | None:
         """The event to pass on; None for one that is refused. For a long one it is called in a thread."""
