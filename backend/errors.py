@@ -21,7 +21,9 @@ Technical details belong in the log, never in these sentences.
 
 from __future__ import annotations
 
+import copyreg
 import errno
+from typing import Any
 
 
 class Stopped(Exception):
@@ -41,8 +43,8 @@ class ApprenticeError(Exception):
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.why, self.next) if part)
 
-    def __reduce__(self) -> tuple[type[ApprenticeError], tuple[str, str, str]]:
-        return type(self), (self.what, self.why, self.next)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copyreg.__newobj__, (type(self), self.what), vars(self)  # type: ignore[attr-defined]
 
     def to_dict(self) -> dict[str, str]:
         """The error as JSON: {"error": class name, "what", "why", "next"}."""

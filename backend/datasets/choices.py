@@ -12,7 +12,6 @@ from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.dataset import require_compatible, unread
 from backend.datasets.info import DatasetInfo, RowChoice, not_saved
 from backend.datasets.store import DatasetStore
-from backend.datasets.stored_files import load_validation
 from backend.errors import BadInput
 from backend.files.atomic import fsync
 from backend.settings import child_path, new_id
@@ -58,7 +57,7 @@ class ValidationFiles:
         """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit."""
         before = self._store.info.read(data_id)
         examples = self._store.original(data_id)
-        require_compatible(load_validation(path, name, before.read_options, self._store.files.limits), examples)
+        require_compatible(self._store.files.new_validation(path, name, before.read_options), examples)
         file = f"validation-{new_id()}"
         copy = self._store.folder(data_id) / file
         try:

@@ -231,8 +231,8 @@ def check_and_fix(
     counter: TokenCounter | None,
     lengths: LengthLimits,
     validation: Dataset | None = None,
-    listener: ProgressListener = NO_PROGRESS,
     languages: tuple[str, ...] = (),
+    listener: ProgressListener = NO_PROGRESS,
 ) -> CheckedDataset:
     """Checks the rows, applies the fixes that `info` accepts, and checks the result. Raises BadSetting for a kind
     without a fix, Cancelled.

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from backend.datasets import edits
@@ -18,7 +19,7 @@ from backend.datasets.documents.passages import Passage, Size, joined, size
 from backend.datasets.edits import StoredEdits
 from backend.datasets.info import DatasetInfo, StoredInfo, not_saved
 from backend.datasets.read.source import require_file
-from backend.datasets.stored_files import USUAL, Key, Options, RecentCache, StoredFiles, options_key
+from backend.datasets.stored_files import USUAL, Key, Options, RecentCache, Run, StoredFiles, options_key, run_here
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_words
@@ -47,12 +48,13 @@ class StoredDataset:
 
 
 class DatasetStore:
-    """The datasets in a folder. limits: for reading a file. Methods raise WorkspaceProblem for a malformed id."""
+    """The datasets in a folder. limits: for reading a file. run: where files are read and checked. Methods raise
+    WorkspaceProblem for a malformed id."""
 
-    def __init__(self, root: Path, limits: Limits = USUAL) -> None:
+    def __init__(self, root: Path, limits: Limits = USUAL, run: Run = run_here) -> None:
         self._root = root
         self._lock = threading.RLock()  # held only briefly, never while a file is read or checked
-        self.files = StoredFiles(root, limits)
+        self.files = StoredFiles(root, limits, run)
         self.info = StoredInfo(root, self._lock)
         self.edits = StoredEdits(root)
         self._edited: RecentCache[Dataset] = RecentCache()
@@ -260,11 +262,17 @@ class DatasetStore:
                     counter = self._counters.get(counted) or TokenCounter(model.tokenizer)
                     self._counters.put(counted, counter)
                 languages = model.languages if model else ()
-                checked = check_and_fix(data_id, info, original, counter, lengths, validation, listener, languages)
+                # Its last argument, the listener, is given to it where it runs.
+                check = partial(check_and_fix, data_id, info, original, counter, lengths, validation, languages)
+                checked = self.files.run(listener, check, self._larger_file(data_id, info))
                 if counter is not None:
                     counter.keep_only([*original.rows, *checked.rows])
                 self._checked.put(key, checked, len(original.rows))
         return checked
+
+    def _larger_file(self, data_id: str, info: DatasetInfo) -> Path:
+        names = ["source", *([info.validation["file"]] if info.validation else ())]
+        return max((child_path(self.folder(data_id), name) for name in names), key=lambda path: path.stat().st_size)
 
     def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
         if not info.validation:

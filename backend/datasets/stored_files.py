@@ -3,12 +3,13 @@
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from backend.datasets.background import ProgressListener
+from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.documents.passages import Passage
@@ -26,6 +27,16 @@ MAX_ROWS, MAX_ENTRIES = 300_000, 6  # of a cache
 
 Key = tuple[Any, ...]  # starts with the dataset's id
 Value = TypeVar("Value")
+
+
+class Run(Protocol):
+    """Where the file at `path` is read or checked: what `do` returns; its last argument may be the listener."""
+
+    def __call__(self, listener: ProgressListener, do: Callable[..., Value], path: Path, /) -> Value: ...
+
+
+def run_here(listener: ProgressListener, do: Callable[..., Value], path: Path) -> Value:
+    return do(listener)
 
 
 class RecentCache(Generic[Value]):
@@ -60,8 +71,8 @@ class RecentCache(Generic[Value]):
 class StoredFiles:
     """The files in the folders of datasets: each has a "source", and some a validation file."""
 
-    def __init__(self, root: Path, limits: Limits) -> None:
-        self._root, self.limits = root, limits
+    def __init__(self, root: Path, limits: Limits, run: Run) -> None:
+        self._root, self.limits, self.run = root, limits, run
         self._cache: RecentCache[Dataset] = RecentCache()
         self._materials: RecentCache[list[Passage]] = RecentCache()
 
@@ -69,14 +80,8 @@ class StoredFiles:
         """The rows of a dataset before any fix. Raises BadInput, Cancelled."""
         key = (data_id, options_key(options))
         if (dataset := self._cache.get(key)) is None:
-            dataset = load(
-                child_path(self._root, data_id) / "source",
-                name=name,
-                options=ReadOptions(**options, limits=self.limits),
-                progress=listener.start_phase("Reading"),
-                cancelled=listener.cancelled,
-                on_first_rows=listener.on_first_rows,
-            )
+            path = child_path(self._root, data_id) / "source"
+            dataset = self.run(listener, partial(read_source, path, name, options, self.limits), path)
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
@@ -85,7 +90,8 @@ class StoredFiles:
         key = (data_id, file, options_key(options))
         if (material := self._materials.get(key)) is None:
             path = child_path(self._root, data_id) / file
-            material = read_material(path, name, self.limits, options.get("encoding"))
+            read = partial(_read_material, path, name, self.limits, options.get("encoding"))
+            material = self.run(NO_PROGRESS, read, path)
             self._materials.put(key, material, len(material))
         return material
 
@@ -93,9 +99,13 @@ class StoredFiles:
         """The rows of a dataset's validation file. Raises BadInput."""
         key = (data_id, file, options_key(options))
         if (dataset := self._cache.get(key)) is None:
-            dataset = load_validation(child_path(self._root / data_id, file), name, options, self.limits)
+            dataset = self.new_validation(child_path(self._root / data_id, file), name, options)
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
+
+    def new_validation(self, path: Path, name: str, options: Options) -> Dataset:
+        """The rows of a validation file, which need not be stored. Raises BadInput."""
+        return self.run(NO_PROGRESS, partial(load_validation, path, name, options, self.limits), path)
 
     def discard(self, data_id: str) -> None:
         """Drops everything of one dataset from memory."""
@@ -103,13 +113,35 @@ class StoredFiles:
         self._materials.discard(data_id)
 
 
-def load_validation(path: Path, name: str, options: Options, limits: Limits = USUAL) -> Dataset:
+def read_source(
+    path: Path, name: str, options: Options, limits: Limits, listener: ProgressListener = NO_PROGRESS
+) -> Dataset:
+    """The rows of a dataset's file. Raises BadInput, Cancelled."""
+    return load(
+        path,
+        name=name,
+        options=ReadOptions(**options, limits=limits),
+        progress=listener.start_phase("Reading"),
+        cancelled=listener.cancelled,
+        on_first_rows=listener.on_first_rows,
+    )
+
+
+def _read_material(
+    path: Path, name: str, limits: Limits, encoding: str | None, _listener: ProgressListener = NO_PROGRESS
+) -> list[Passage]:
+    return read_material(path, name, limits, encoding)
+
+
+def load_validation(
+    path: Path, name: str, options: Options, limits: Limits = USUAL, listener: ProgressListener = NO_PROGRESS
+) -> Dataset:
     """A validation file, with the columns or people chosen for the examples if it has them. Raises BadInput."""
     columns = {field: options[field] for field in ("shape", "mapping", "imitate") if field in options}
     with suppress(BadInput):
-        return load(path, name=name, options=ReadOptions(**columns, limits=limits))
+        return read_source(path, name, columns, limits, listener)
     try:
-        return load(path, name=name, options=ReadOptions(limits=limits))
+        return read_source(path, name, {}, limits, listener)
     except BadInput as error:  # nothing asks for its columns or people: it has to fit the examples
         choose = "Choose a file like your examples, with the same columns or people, or none."
         then = choose if isinstance(error, (NoExamples, WhoToImitate)) else error.next

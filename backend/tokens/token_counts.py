@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from backend.errors import ApprenticeError
 from backend.records.encoded import IGNORED, Encoded, Span
@@ -61,6 +61,9 @@ class TokenCounter:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._known: dict[int, tuple[Row, TokenCount | ApprenticeError]] = {}  # holds the row, so its id stays taken
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._encoder,)  # in another process, the rows have other ids
 
     @property
     def control_markers(self) -> tuple[str, ...]:

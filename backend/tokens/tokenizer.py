@@ -76,6 +76,23 @@ class ChatTokenizer(PlainTokenizer):
             return cls(Tokenizer(models.BPE()), template, specials)
         return BoxedTokenizer(source)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_once, (_plain, self._text, self.chat_template, tuple(self.special_tokens.items()))
+
+    @cached_property
+    def _text(self) -> str:
+        return self._tokenizer.to_str()
+
+
+@lru_cache(maxsize=4)
+def _made_once(make: Callable[..., ChatTokenizer], *parts: Any) -> ChatTokenizer:
+    """A tokenizer that came from another process, with every request."""
+    return make(*parts)
+
+
+def _plain(tokenizer: str, template: str, specials: tuple[tuple[str, str], ...]) -> ChatTokenizer:
+    return ChatTokenizer(Tokenizer.from_str(tokenizer), template, dict(specials))
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -105,9 +122,12 @@ class BoxedTokenizer(ChatTokenizer):
     only a broken limit ends it."""
 
     def __init__(self, source: _Source) -> None:
-        self._box = _warm_box(source)
+        self._source, self._box = source, _warm_box(source)
         self._box.open()
         self.chat_template, self.special_tokens = source.texts[1], dict(source.specials)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_once, (BoxedTokenizer, self._source)
 
     pad_id = cached_property[int](lambda self: self._box.ask(int, "pad_id"))
     control_markers = cached_property[tuple[str, ...]](lambda self: self._box.ask(tuple, "control_markers"))

@@ -180,18 +180,8 @@ def attack_all(address: str, minutes: float, hostile: int) -> Counter[str]:
 
 
 async def watch(page: psutil.Process, seen: Seen, until: float) -> None:
-    """Notes the demo's memory, and prints once a minute how it stands."""
-    start = next_line = time.monotonic()
     while (now := time.monotonic()) < until:
         seen.memory.append((now, page.memory_info().rss / MIB))
-        if now >= next_line and seen.seconds:
-            next_line += 60
-            busy = sum(page.cpu_times()[:2])
-            print(
-                f"{now - start:5.0f} s: {len(seen.seconds)} clicks, 95 % within {percentile(seen.seconds):.2f} s, "
-                f"{seen.memory[-1][1]:.0f} MiB, {busy:.0f} s of processor time",
-                flush=True,
-            )
         await asyncio.sleep(2)
 
 

@@ -2,9 +2,7 @@
 
   open     a new runner and its first tick, as every command and the page do once
   tick     a later tick with nothing to do; the page makes two a second
-  waiting  a tick while one run trains and one waits for it
-  jobs     listing all runs, once their files are in memory
-  submit   queueing a run
+  waiting  a tick, and submit: to queue a run, while one run trains and one waits for it
 
     python -m tests.benchmarks.runner_tick [RUNS] [--smoke]
 
@@ -64,7 +62,6 @@ def measure(workspace: Workspace, runs: int) -> dict[str, float]:
     runner.tick()
     found["tick"] = milliseconds(runner.tick)
     assert len(runner.jobs()) == runs
-    found["jobs"] = milliseconds(runner.jobs)
     training = runner.submit("noop", {"steps": 100_000, "seconds_per_step": 0.02}, "Training")
     found["submit"] = milliseconds(lambda: runner.submit("noop", {}, "Waiting"), 5)
     while not runner.job(training).progress:
@@ -81,10 +78,7 @@ def measure(workspace: Workspace, runs: int) -> dict[str, float]:
 def main(runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Workspace.open(Path(folder)), runs)
-    for name, value in found.items():
-        print(f"{name:8} {value:10,.2f}")
-    no_peer = "nothing else does this work"
-    print_result("runner_tick", "ms a tick", found["waiting"], None, None, no_peer=no_peer, **found)
+    print_result("runner_tick", "ms a tick", found["waiting"], None, None, no_peer="nothing else does it", **found)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ Light: nothing here imports torch. Whatever needs it runs in a job or in the cha
 import logging
 import threading
 from contextlib import suppress
+from functools import partial
 
 from backend.datasets.choices import FixChoices, ValidationFiles
 from backend.datasets.read import parse
 from backend.datasets.store import DatasetStore
+from backend.datasets.stored_files import run_here
 from backend.errors import ApprenticeError, BadInput, RunProblem, WorkspaceProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, local
@@ -76,13 +78,18 @@ class App:
         self.runner = Runner(workspace, admit=admit, before_start=self._free_memory)
         unpacked, parsing = (int(mib * MIB) for mib in (policy.limits.unpacked, policy.limits.parsing))
         limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing)
-        self.dataset_store = DatasetStore(workspace.datasets, limits)
+        run = partial(shared.processes.read, threading.Lock()) if shared else run_here
+        self.dataset_store = DatasetStore(workspace.datasets, limits, run)
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )
         self.downloads = DownloadService(workspace, self.runner, self.models, policy)
-        self.advice = AdviceService(self.models, self._imports, shared.recommended if shared else None)
+        self.advice = (
+            AdviceService(self.models, self._imports, shared.recommended, shared.processes.advise)
+            if shared
+            else AdviceService(self.models, self._imports)
+        )
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
         self.fixes, self.validation_files = FixChoices(self.dataset_store), ValidationFiles(self.dataset_store)
         self.edits = EditService(self.dataset_store, self.datasets, self.models)

@@ -17,7 +17,7 @@ from backend.settings import new_id
 from backend.tokens.token_counts import TargetModel
 from ui.records.data import DatasetProgress
 
-PAGE_WAIT = 0.8  # seconds that the page waits for a small file before it shows progress
+PAGE_WAIT = 0.5  # seconds that the page waits for a small file before it shows progress
 _MAX_RETRIES = 16  # imports that can be retried with other read options
 
 Read = Callable[[BackgroundTask], object]

@@ -10,6 +10,7 @@ from typing import Protocol
 from backend.advice.recommend import Recommendation
 from backend.errors import NotInDemo
 from jobs.fair_queue import FairQueue
+from ui.services.demo.processes import Processes
 from ui.services.machine.background_cache import BackgroundCache
 from ui.services.machine.models import ModelService
 
@@ -60,12 +61,14 @@ class ChatSeats:
 
 @dataclass(frozen=True)
 class Shared:
-    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours: the
-    workspaces of all visitors at this one's address."""
+    """processes: where examples are read and checked, and models compared. require_disk: raises NotInDemo when this
+    visitor, or all together, have used up their disk space. neighbours: the workspaces of all visitors at this one's
+    address."""
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]
     queue: FairQueue
     seats: ChatSeats
+    processes: Processes
     require_disk: Callable[[], None]
     neighbours: Callable[[], set[Path]]

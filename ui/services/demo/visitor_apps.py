@@ -16,6 +16,7 @@ from backend.settings import Workspace
 from jobs.fair_queue import FairQueue
 from jobs.repeating import RepeatingThread
 from ui.services.app import App
+from ui.services.demo.processes import Processes
 from ui.services.demo.shared import ChatSeats, Shared
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class VisitorApps:
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
         self.visitors = Visitors(workspace.root / "visitors", policy.limits)
         self._queue = FairQueue(policy.limits.training)
-        self._seats = ChatSeats(policy.limits.chats)
+        self._seats, self._processes = ChatSeats(policy.limits.chats), Processes()
         self._queue.add(self.base.runner)
         self._apps: dict[str, App] = {}
         self._lock = threading.RLock()
@@ -46,6 +47,7 @@ class VisitorApps:
         self.adopt()
         self._queue.start()
         self._purging.start()
+        self._processes.start()
         self.base.prepare()
 
     def adopt(self) -> None:
@@ -81,6 +83,7 @@ class VisitorApps:
                     self.base.advice.recommended,
                     self._queue,
                     self._seats,
+                    self._processes,
                     partial(self.visitors.require_disk, visitor),
                     partial(self.visitors.at_the_same_address, visitor),
                 )

@@ -1,6 +1,7 @@
 """Advice: which model and which settings suit the machine, the task and the data."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from backend.advice.recommend import Option, Recommendation, recommend
@@ -29,12 +30,16 @@ class UnknownLanguage(NamedTuple):
 
 class AdviceService:
     """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet.
-    recommended: what was computed before; visitors of a demo share it."""
+    recommended: what was computed before; visitors of a demo share it. compute: where models are compared."""
 
     def __init__(
-        self, models: ModelService, imports: DatasetImports, recommended: BackgroundCache[Recommendation] | None = None
+        self,
+        models: ModelService,
+        imports: DatasetImports,
+        recommended: BackgroundCache[Recommendation] | None = None,
+        compute: Callable[[Callable[[], Recommendation]], Recommendation] = lambda compare: compare(),
     ) -> None:
-        self._models, self._imports = models, imports
+        self._models, self._imports, self._compute = models, imports, compute
         self.recommended: BackgroundCache[Recommendation] = recommended or BackgroundCache()
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
@@ -92,7 +97,7 @@ class AdviceService:
         return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
 
     def _in_background(self, inputs: dict[str, Any]) -> Recommendation | None:
-        return self.recommended.get(tuple(inputs.items()), lambda: recommend(**inputs))
+        return self.recommended.get(tuple(inputs.items()), partial(self._compute, partial(recommend, **inputs)))
 
     def _inputs(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
         """The inputs of a recommendation."""

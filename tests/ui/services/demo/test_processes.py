@@ -1,0 +1,86 @@
+"""Reading and checking in another process gives what it gives here, within limits, and harms nobody."""
+
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pytest
+
+from backend.advice.recommend import recommend
+from backend.advice.settings import Data
+from backend.datasets.background import NO_PROGRESS, BackgroundTask
+from backend.datasets.store import DatasetStore
+from backend.datasets.stored_files import Run, run_here
+from backend.errors import ApprenticeError, BadInput
+from backend.models import bundled
+from backend.records.machine import Hardware
+from backend.settings import SAMPLES
+from backend.tokens.token_counts import TargetModel
+from tests.backend.datasets.sources import sources
+from ui.services.demo import processes
+from ui.services.demo.processes import Processes
+
+
+@pytest.fixture(scope="module")
+def apart() -> Processes:
+    return Processes()
+
+
+def checked(folder: Path, run: Run, file: Path) -> object:
+    folder.mkdir()
+    store = DatasetStore(folder, run=run)
+    try:
+        data_id = store.add(file, file.name, options={"drop_cells": True})
+        opened = store.open(data_id, TargetModel(bundled.tokenizer(), ("en",)))
+    except ApprenticeError as error:
+        return type(error), vars(error)
+    return {field.name: getattr(opened, field.name) for field in fields(opened) if field.name != "id"}
+
+
+def test_it_gives_what_it_gives_here(apart: Processes, tmp_path: Path) -> None:
+    """Some files that people have: the examples and what is wrong with them, or every part of the refusal."""
+    for number, source in enumerate([SAMPLES / "orders.jsonl", *(source.path for source in list(sources())[::7])]):
+        here = checked(tmp_path / f"{number}here", run_here, source)
+        assert checked(tmp_path / f"{number}apart", partial(apart.read, Lock()), source) == here, source
+
+
+def test_models_are_compared_as_here(apart: Processes) -> None:
+    about: dict[str, Any] = {"hardware": Hardware(), "data": Data(rows=60), "available": ("none",), "rates": None}
+    assert apart.advise(partial(recommend, **about)) == recommend(**about)
+
+
+def test_short_texts_do_not_wait_for_long_ones(apart: Processes, tmp_path: Path) -> None:
+    """Nor does who cancels, while waiting or while it runs."""
+    (tmp_path / "long").write_bytes(b"x" * 100_000)
+    (tmp_path / "short").write_bytes(b"x")
+    sleep = partial(time.sleep, 50)
+    long = [BackgroundTask("", lambda task: apart.read(Lock(), task, sleep, tmp_path / "long")) for _ in range(2)]
+    assert apart.read(Lock(), NO_PROGRESS, partial(str, 1), tmp_path / "short") == "1"
+    assert not any(task.ended for task in long)
+    for task in long:
+        task.cancel()
+        assert task.wait(20)
+        assert task.error is None
+    assert apart.read(Lock(), NO_PROGRESS, partial(str, 1), tmp_path / "long") == "1", "the next one is served"
+
+
+@pytest.mark.parametrize(
+    ("does", "error"),
+    [
+        (partial(bytearray, 8 << 30), BadInput), (partial(time.sleep, 50), BadInput),
+        (partial(type, 1), BadInput), (partial(int, "x"), RuntimeError),
+    ],
+)  # fmt: skip
+def test_too_much_and_anything_but_records_is_refused(
+    does: Callable[[], object], error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "SECONDS", 2)
+    (tmp_path / "short").write_bytes(b"x")
+    own = Processes()
+    with pytest.raises(error):
+        own.read(Lock(), NO_PROGRESS, does, tmp_path / "short")
+    assert own.read(Lock(), NO_PROGRESS, partial(str, 1), tmp_path / "short") == "1", "the next one is served"
