@@ -109,7 +109,7 @@ class InjectedApp(MadeUpApp):
         latest = self.evaluations.latest_report
         vars(self.evaluations)["latest_report"] = lambda run_id: with_payloads(latest(run_id))
         for name in (
-            "datasets", "edits", "planning", "runs", "retries", "results", "chat", "models", "advice", "corrections",
+            "datasets", "edits", "planning", "runs", "versions", "results", "chat", "models", "advice", "corrections",
         ):  # fmt: skip
             setattr(self, name, Injecting(getattr(self, name)))
 

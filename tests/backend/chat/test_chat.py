@@ -131,7 +131,7 @@ def test_a_stop_too_early_and_a_conversation_too_long_are_harmless(tiny: Chat) -
     assert list(tiny.ask(JAPAN, max_new_tokens=3))[-1].finish != "stopped"
     with pytest.raises(BadInput, match="too long"):
         list(tiny.ask([{"role": "user", "content": "w1 " * 5000}]))
-    assert list(tiny.ask(JAPAN, max_new_tokens=3))[-1].done
+    assert list(tiny.ask(JAPAN, max_new_tokens=3))[-1].finish
 
 
 # The process
@@ -154,7 +154,7 @@ def test_an_idle_model_is_unloaded_and_reloaded(workspace: Workspace, shallow_mo
     before = child(chat)
     try:
         assert gone(before.pid, seconds=30)
-        assert list(chat.ask(JAPAN, max_new_tokens=3))[-1].done
+        assert list(chat.ask(JAPAN, max_new_tokens=3))[-1].finish
     finally:
         chat.close()
 

@@ -71,6 +71,7 @@ def two_visitors(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) 
         patch.setenv("GRADIO_TEMP_DIR", "unset")  # the page sets it and the umask for the whole process
         patch.setattr("ui.web.demo.os.umask", lambda _: 0)
         patch.setattr("ui.web.gate._PAUSE", 0.0)
+        patch.setattr("ui.services.data.imports.PAGE_WAIT", 60.0)
         receive_uploads_in(workspace)
         apps, blocks, arguments = in_loop(lambda: demo_page(workspace, DEMO))
         page = served(blocks, arguments)
@@ -93,7 +94,6 @@ async def upload(browser: httpx.AsyncClient, name: str = f"{SECRET}.jsonl", cont
 
 
 async def import_file(page: PageClient, path: str) -> str:
-    """What an upload to the page answers, once its file is there."""
     file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": Path(path).name}
     return json.dumps(await page.ask(page.listener("upload", elem_id="upload"), upload=[file]))
 
