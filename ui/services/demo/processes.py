@@ -93,8 +93,9 @@ class _Process:
         child = self._child
         assert child.stdin is not None
         assert child.stdout is not None
-        cancelled = lambda: _CANCELLED * listener.cancelled()  # noqa: E731
-        watch = child_process.Watch(child, MEMORY, _PATIENCE * SECONDS, SECONDS, cancelled)
+        watch = child_process.Watch(
+            child, MEMORY, _PATIENCE * SECONDS, SECONDS, poll=lambda: _CANCELLED * listener.cancelled()
+        )
         with closing(watch):
             try:
                 child.stdin.write(request)
