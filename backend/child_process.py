@@ -8,12 +8,14 @@ the children.
     end_with_us         for a process that was started otherwise
     Watch               in the parent: limits of a child
     receive             in the child: the lines that the parent writes to it
+    for_answers         in the child: where its answers go
     limit_memory        in the child
 """
 
 import math
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -235,6 +237,14 @@ def _read(received: Callable[[bytes], None]) -> None:
         for line in lines:
             received(line)
     os._exit(0)  # without cleaning up, which could wait for the very call that is to be cut short
+
+
+def for_answers() -> BinaryIO:
+    """In the child: where its answers go. What a library prints goes to standard error, and Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
 
 
 def limit_memory(most: int) -> None:

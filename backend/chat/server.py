@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import queue
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from typing import Any
 from backend.chat import engines
 from backend.chat.engine import Engine, Sampling, Tokens
 from backend.chat.llama_engine import LlamaEngine
-from backend.child_process import receive
+from backend.child_process import for_answers, receive
 from backend.errors import ApprenticeError, ChatFailed, is_out_of_memory
 from backend.hardware.process import lower_priority, show_one_gpu
 from backend.models.bundled import ReportProgress
@@ -157,13 +156,11 @@ class ChatProcess:
 
 def main() -> None:
     """The process: reads requests until stdin ends or `APPRENTICE_CHAT_IDLE` seconds pass without one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes stdin
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    os.dup2(2, 1)  # the output of libraries goes to the log, not between the JSON lines
+    out = for_answers()
 
     def send(message: dict[str, Any]) -> None:
-        out.write(json.dumps(message, ensure_ascii=False) + "\n")
+        out.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
         out.flush()
 
     show_one_gpu()

@@ -5,15 +5,13 @@ names something to do, with its arguments. Whatever fails, failures of the token
 included, is an answer too; what never ends, or takes too much memory, ends with this process."""
 
 import gc
-import os
-import signal
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tokenizers import Tokenizer, models
 
-from backend.child_process import limit_memory
+from backend.child_process import for_answers, limit_memory
 from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded
 from backend.records.lengths import LengthLimits
@@ -98,9 +96,7 @@ def _error(error: BaseException) -> list[str]:
 
 def main(most: int) -> None:
     """Answers until the parent closes the pipe. most: bytes of addresses."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    source, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a library may print
+    source, out = sys.stdin.buffer, for_answers()
     limit_memory(most)
     gc.set_threshold(50_000)  # requests hold few cycles, but many objects
     worker: Any = None

@@ -77,7 +77,7 @@ class ChatTokenizer(PlainTokenizer):
         return BoxedTokenizer(source)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made_once, (_plain, self._text, self.chat_template, tuple(self.special_tokens.items()))
+        return _plain, (self._text, self.chat_template, tuple(self.special_tokens.items()))
 
     @cached_property
     def _text(self) -> str:
@@ -85,12 +85,8 @@ class ChatTokenizer(PlainTokenizer):
 
 
 @lru_cache(maxsize=4)
-def _made_once(make: Callable[..., ChatTokenizer], *parts: Any) -> ChatTokenizer:
-    """A tokenizer that came from another process, with every request."""
-    return make(*parts)
-
-
 def _plain(tokenizer: str, template: str, specials: tuple[tuple[str, str], ...]) -> ChatTokenizer:
+    """One that comes from another process, with every request."""
     return ChatTokenizer(Tokenizer.from_str(tokenizer), template, dict(specials))
 
 
@@ -127,7 +123,7 @@ class BoxedTokenizer(ChatTokenizer):
         self.chat_template, self.special_tokens = source.texts[1], dict(source.specials)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made_once, (BoxedTokenizer, self._source)
+        return BoxedTokenizer, (self._source,)
 
     pad_id = cached_property[int](lambda self: self._box.ask(int, "pad_id"))
     control_markers = cached_property[tuple[str, ...]](lambda self: self._box.ask(tuple, "control_markers"))

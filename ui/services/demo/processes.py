@@ -5,7 +5,6 @@ have everybody's clicks wait. Here they take turns, and only short ones have the
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -150,15 +149,13 @@ def _answer(do: Callable[[], Any]) -> bytes:
 
 def main(niceness: int) -> None:
     """Does what is asked until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a library may print
+    out = child_process.for_answers()
     child_process.limit_memory(_ADDRESSES)
     lower_priority(niceness)
     import_module("backend.datasets.store")  # before somebody waits for it
     with suppress(EOFError):
         while True:
-            out.write(_answer(pickle.load(sys.stdin.buffer)))  # noqa: S301 - of the page
+            out.write(_answer(pickle.load(sys.stdin.buffer)))  # noqa: S301 - the page sent it
             out.flush()
 
 
