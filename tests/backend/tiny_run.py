@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.files.json_file import read_json
 from backend.models.local import learned
 from backend.records.encoded import Encoded
 from backend.records.events import Event
@@ -13,6 +14,7 @@ from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
 from backend.runs import division, start
 from backend.runs.token_rows import list_files, write_rows
+from backend.settings import PROJECT_ROOT
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.session import STEP_PHASES
@@ -24,26 +26,7 @@ TEMPLATE = (
 WORDS = [f"w{i}" for i in range(40)]
 SPECIALS = ["<pad>", "<|user|>", "<|assistant|>", "<|end|>"]
 
-_SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
-_GROUPED = {**_SHAPE, "num_key_value_heads": 2}
-_EYES = {**_SHAPE, "num_hidden_layers": 1, "image_size": 28}
-_SHAPES: dict[str, dict[str, Any]] = {
-    "llama": {**_GROUPED, "tie_word_embeddings": True},
-    "gpt2": {
-        "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512, "embd_pdrop": 0, "attn_pdrop": 0,
-        "resid_pdrop": 0,
-    },
-    "gemma3": {"text_config": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0}},
-    "gemma3_text": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0},
-    "gemma4": {
-        "text_config": {
-            **_GROUPED, "head_dim": 16, "hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 44,
-        }
-    },
-    "mistral3": {"text_config": {**_GROUPED, "model_type": "ministral3", "head_dim": 16}},
-    "phi": {**_SHAPE, "pad_token_id": 0},
-    "mixtral": {**_GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0},
-}  # fmt: skip
+_SHAPES = read_json(PROJECT_ROOT / "tests" / "data" / "tiny_models.json")  # by model_type
 
 
 def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
@@ -65,7 +48,8 @@ def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
     classes: Any = AutoModelForCausalLM
     if "text_config" in shape:
         classes = AutoModelForImageTextToText
-        shape = {"text_config": {"vocab_size": len(words), **shape["text_config"]}, "vision_config": _EYES}
+        text = {"vocab_size": len(words), **shape["text_config"]}
+        shape = {"text_config": text, "vision_config": shape["vision_config"]}
     model = classes.from_config(AutoConfig.for_model(kind, **shape), dtype=torch.float32)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))

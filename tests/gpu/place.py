@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.files.json_file import read_json
 from backend.hardware import gpu_memory
 from backend.records.encoded import IGNORED, Encoded
 from backend.records.specs import Precision
+from backend.settings import PROJECT_ROOT
 from backend.training.device import Device
 from tests.backend.tiny_run import make_model
 
@@ -18,20 +20,7 @@ Record = Callable[..., None]  # takes the fields of a Figure (conftest.py)
 ENVIRONMENT = dict(os.environ)  # as it was before a proof chose a card in this process
 
 # The config.json of Llama-3.2-1B and -3B and of Llama-3.1-8B.
-_HEADS = {"vocab_size": 128_256, "num_key_value_heads": 8, "max_position_embeddings": 8192}
-SHAPES = {
-    "1B": {
-        **_HEADS, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
-    },
-    "3B": {
-        **_HEADS, "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 28, "num_attention_heads": 24,
-        "head_dim": 128,
-    },
-    "8B": {
-        **_HEADS, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-    },
-}  # fmt: skip
+SHAPES = read_json(PROJECT_ROOT / "tests" / "data" / "llama_models.json")
 # Llama-3.2-1B with 4 of its 16 layers: the kernels and the head of the real one, in a third of its memory.
 LLAMA_1B = {**SHAPES["1B"], "num_hidden_layers": 4}
 

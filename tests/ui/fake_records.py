@@ -6,12 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backend.files.json_file import read_json
 from backend.records.evaluation import EvaluationReport
 from backend.records.events import AwakeEvent, EvalEvent, Event, SampleEvent, StepEvent
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
+from backend.settings import PROJECT_ROOT
 from jobs.records import Job, Progress, State
 from ui.records.runs import Curve, RunInfo
 
+RESULTS = PROJECT_ROOT / "tests" / "data" / "results"  # as jobs store them
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
 APOLOGY = "I'm sorry to hear that your chairs arrived damaged. Please contact the seller and ask for a refund."
@@ -76,90 +79,14 @@ def report(baselines: bool = False, **changes: Any) -> EvaluationReport:
 
 def report_json(baselines: bool = False) -> dict[str, Any]:
     """An evaluation on eight orders, of which the trained model has six right and the base none."""
-    wrong = ORDER.replace('"quantity": 3', '"quantity": 1').replace(', "name": "Marta Quiroga"', "")
-    tuned = [wrong, "{}", *[ORDER] * 6]
-    prompted = {"prompt": APOLOGY, "few_shot": wrong} if baselines else {}
-    zero = {"score": 0.0, "interval": [0.0, 0.32], "ended": 1.0, "loops": 0.0, "words": 18.0}
-    answers = [
-        {
-            "question": ASKED.replace("77120", f"7712{number}"),
-            "expected": ORDER,
-            "base": APOLOGY,
-            "tuned": answer,
-            **prompted,
-            "scores": {"base": 0.0, "tuned": float(answer == ORDER), **dict.fromkeys(prompted, 0.0)},
-            "cluster": number,
-        }
-        for number, answer in enumerate(tuned)
-    ]
-    systems = {
-        "base": zero,
-        "tuned": {**zero, "score": 0.75, "interval": [0.41, 0.93]},
-        **({"prompt": {**zero, "instruction": "Answer with JSON only."}, "few_shot": zero} if baselines else {}),
-    }
-    return {
-        "main_measure": "json",
-        "items": 8,
-        "clusters": 8,
-        "least_provable_gain": 0.75,
-        "engine": "transformers",
-        "systems": systems,
-        "verdict": "better",
-        "against_prompt": "better" if baselines else "not_measured",
-        "next": "Most mistakes are in “quantity” (75% right): add examples that show it.",
-        "next_kind": "add_examples",
-        "findings": [],
-        "general": {
-            "asked": 60,
-            "base_right": 20,
-            "kept": 19,
-            "tuned_right": 20,
-            "lost": ["What do bees make?"],
-            "dropped": False,
-            "leaked": 2,
-            "drift": 0.25,
-            "keep_general": 0.2,
-            "examples": [
-                {
-                    "question": "What do bees make?", "base": "Honey.",
-                    "tuned": '{"intent": "track", "order_id": null, "name": "bees"', "outcome": "leaked",
-                },
-                {"question": "Who wrote Hamlet?", "base": "Shakespeare.", "tuned": "Shakespeare.", "outcome": "kept"},
-            ],
-        },
-        "retry": {},
-        "answers": answers,
-    }  # fmt: skip
+    return read_json(RESULTS / ("evaluation_with_prompts.json" if baselines else "evaluation.json"))
 
 
 def trial_report() -> dict[str, Any]:
     """Prompts tried on the same eight orders: examples in the prompt get six right."""
-    found = report_json(baselines=True)
-    renamed = [
-        {
-            **{name: one[name] for name in ("question", "expected", "base", "prompt", "cluster")},
-            "few_shot": one["tuned"],
-            "scores": {"base": 0.0, "prompt": 0.0, "few_shot": one["scores"]["tuned"]},
-        }
-        for one in found["answers"]
-    ]
-    parts = ("main_measure", "items", "clusters", "engine")
-    systems = {name: found["systems"][name] for name in ("base", "prompt")}
-    return {
-        **{name: found[name] for name in parts}, "systems": {**systems, "few_shot": found["systems"]["tuned"]},
-        "best": "few_shot", "next": "You may not need any training.", "next_kind": "prompt_may_do",
-        "answers": renamed,
-    }  # fmt: skip
+    return read_json(RESULTS / "trial.json")
 
 
 def against_parent(verdict: str) -> dict[str, Any]:
     """What the report on a second version has besides: seven questions that neither version has learned."""
-    systems = {
-        "tuned": {"score": 6 / 7, "interval": [0.49, 0.97]},
-        "parent": {"score": 4 / 7, "interval": [0.25, 0.84]},
-    }
-    parent = {
-        "run": "run-a", "version": 1, "items": 7, "left_out": 1, "asked": 0, "clusters": 7,
-        "least_provable_gain": 6 / 7, "systems": systems,
-    }  # fmt: skip
-    return {"against_parent": verdict, "parent": parent}
+    return {"against_parent": verdict, "parent": read_json(RESULTS / "parent.json")}

@@ -1,6 +1,6 @@
 """Machines that are not here: a driver (NVML and `nvidia-smi`), a system, a torch and an environment, all made up.
 
-`test_simulated.py` compares the made-up driver with the real module, function by function. That a real driver answers
+`test_gpu_choice.py` compares the made-up driver with the real module, function by function. That a real driver answers
 as this one does is not shown by any of it.
 """
 

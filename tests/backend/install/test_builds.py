@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from backend.install.builds import TABLE, Machine, Row, command, cuda_of, fits, has_code, pip_arguments, row_for
+from backend.install.builds import TABLE, Machine, Row, command, cuda_of, has_code, pip_arguments, row_for
 from backend.settings import PROJECT_ROOT
 
 
@@ -80,25 +80,6 @@ def test_every_build_fits_driver_and_requirements() -> None:
     for row in TABLE:
         assert set(map(str, app.specifier)) & set(map(str, Requirement(row.torch).specifier)), row.what
         assert all(version not in Requirement(row.torch).specifier for version in ("2.9.1", "3.0"))
-
-
-@pytest.mark.parametrize(
-    ("name", "installed", "good"),
-    [
-        ("RTX 4090, driver 580, Linux", None, False),
-        ("RTX 4090, driver 580, Linux", "", False),  # a GPU was added
-        ("RTX 4090, driver 580, Linux", "12.6", False),  # the driver was updated
-        ("RTX 4090, driver 580, Linux", "13.2", True),
-        ("T4, driver 535", "13.2", False),
-        ("T4, driver 535", "12.6", True),
-        ("no GPU, Linux", "13.2", True),  # the GPU was taken out: it also runs on the processor
-        ("no GPU, Linux", None, False),
-        ("broken driver, Linux", "12.6", True),
-        ("M1", "", True),
-    ],
-)
-def test_a_build_is_replaced_only_by_one_that_fits_better(name: str, installed: str | None, good: bool) -> None:
-    assert fits(row_for(MACHINES[name][0]), installed) == good
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from backend.files.json_file import to_json
+from backend.files.json_file import read_json, to_json
 from backend.records.evaluation import EvaluationReport, EvaluationSummary, SystemScore, TrialReport
 from backend.records.exports import ExportResult
 from backend.records.training import TrainingResult
-from tests.ui.fake_records import against_parent, report_json, trial_report
+from tests.ui.fake_records import RESULTS, against_parent, report_json, trial_report
 
 SCORE = {"score": 1.0, "interval": [0.5, 1.0]}
 UNSCORED = {**SCORE, "score": None}
-NEWEST_SCORE = {
-    **SCORE, "ended": 1.0, "loops": 0.0, "words": 18.5, "loss": 0.5, "phrases": {"Kind regards": 0.5}, "copied": 0.0,
-    "json": 1.0, "fields": {"intent": 1.0}, "confusion": {"yes": {"no": 2}}, "instruction": "Be brief.",
-}  # fmt: skip
+NEWEST_SCORE = read_json(RESULTS / "newest_score.json")
 COMPARED = {"a": "tuned", "b": "base", "difference": 0.75, "interval": [0.3, None], "p": 0.03, "verdict": "better"}
 NEWEST_REPORT = {
     **report_json(baselines=True), **against_parent("better"), "skipped": 1, "detectable_gain": 0.5,
@@ -72,24 +69,7 @@ def test_a_report_for_another_computer_has_no_previous_version_and_is_accepted_t
 
 
 CHECK = {"ok": True, "sentence": "It is the same."}
-NEWEST_EXPORT: dict[str, Any] = {
-    "to": "gguf:Q8_0", "evaluation": "job-1",
-    "files": [{"name": "a.gguf", "bytes": 9, "sha256": "00"}],
-    "parity": {
-        **CHECK, "ok": False, "conversations": 8,
-        "first_difference": {"where": "llama.cpp", "conversation": 1, "position": 2, "training": "a", "other": "b"},
-    },
-    "merge": {**CHECK, "dtype": "bfloat16", "lost": 0.01, "same_choice": 0.99, "tokens": 512},
-    "loss": {**CHECK, "trained": 1.5, "merged": 1.6, "places": 90},
-    "template": {**CHECK, "ok": None, "conversations": 8, "expected": "a", "found": "b"},
-    "same": {**CHECK, "first_difference": 2},
-    "task": {**CHECK, "worse": ["Q4_K_M"], "items": 24, "scores": {"Q8_0": 0.75}},
-    "page": {**CHECK, "questions": 10, "from_disk": 9, "over_http": 10, "seconds": 3.5, "tokens_per_second": 9.0},
-    "smoke": {"Q8_0": {**CHECK, "loads": True, "text": "Zzz", "nll": 1.5, "merged_nll": 1.5, "same_choice": 0.99}},
-    "sizes": [{"kind": "Q8_0", "bytes": 9, "places": 9, "task": {"measure": "exact", "score": 0.5, "items": 24}}],
-    "programs": [{"name": "Ollama", "what": "runs it", "steps": ["Start it."], "code": "", "source": "https://a"}],
-    "ollama_template": True, "checks": [CHECK],
-}  # fmt: skip
+NEWEST_EXPORT = read_json(RESULTS / "newest_export.json")
 
 
 def test_exports_are_read_and_a_failed_check_stays() -> None:
@@ -106,13 +86,7 @@ def test_exports_are_read_and_a_failed_check_stays() -> None:
     assert ExportResult.model_validate(failed).joined(ExportResult.model_validate(passed)).parity.ok is False
 
 
-NEWEST_RUN: dict[str, Any] = {
-    "state": "completed", "steps": 40, "weights_changed": True, "train_loss": 1.5, "eval_loss": 1.2, "eval_step": 20,
-    "first_eval_loss": 3.1, "best_step": 20, "tokens_per_second": 412.5, "learned_tokens_per_second": 99.5,
-    "peak_memory_mib": 1740, "seconds": 240.5, "base_unchanged": True, "precision": "bf16",
-    "trainable_parameters": 4096, "reward_accuracy": 0.75, "reward_margin": 0.1,
-    "settings_changed": {"per_device_train_batch_size": 1}, "measured": {"memory_mib": 1700.5},
-}  # fmt: skip
+NEWEST_RUN = read_json(RESULTS / "newest_run.json")
 
 
 def test_older_and_newest_runs_are_read_as_written() -> None:
