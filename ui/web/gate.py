@@ -33,6 +33,7 @@ from ui.web.guard import body_length, ending, is_public, subscriber
 from ui.web.session_memory import QueuedEvents, joined
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
+_Place = tuple[float, int, str, Event]  # in the line: the turn of its visitor, a number, whose it is, "look again"
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
 _API = "/gradio_api"
 _FILE = f"{_API}/file="  # before the path of a file
@@ -57,7 +58,7 @@ _RETRY_AFTER = "3"  # seconds: of a large school class, the last ones come in by
 _NOTHING = "There is nothing at this address."
 _MOST_REMEMBERED = 1000  # visitors, and addresses
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
-_AT_WORK, _LOOK = 3, 0.02  # events of all visitors that gradio works at; seconds between two looks
+_AT_WORK, _OF_ONE, _LOOK = 3, 1, 0.02  # events that gradio works at, of all and of a visitor; seconds between two looks
 _BRIEF = 0.3  # seconds after which an event rather waits for something, as for a file that is being read
 
 
@@ -103,9 +104,9 @@ class Gate:
         self._making_room = threading.Lock()
         self._newcomers = Turns(_NEWCOMERS, _AT_ONCE)  # by address
         self._turns = Turns(_EVENTS, _EVENTS_AT_ONCE)  # by visitor
-        self._line: list[tuple[float, int, Event]] = []  # of what waits, in order: the visitor's turn, a number
+        self._line: list[_Place] = []  # of what waits, in order
         self._numbers = count()
-        self._entering: list[float] = []  # when those began that gradio has not put into its queue yet
+        self._entering: list[tuple[str, float]] = []  # whose, and since when, gradio has not put into its queue yet
         self._large = Turns(_BYTES / 60, _BYTES_AT_ONCE)  # by visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -216,30 +217,38 @@ class Gate:
 
     @asynccontextmanager
     async def _in_line(self, whose: str) -> AsyncIterator[None]:
-        """Waits until gradio has few new events to process, and nobody waits who asked for less lately: its queues
-        don't tell visitors apart, and many threads leave too few of Python's turns to the one that takes requests."""
-        place = self._turns.get(whose, 0.0), next(self._numbers), Event()
+        """Waits until gradio has few new events to process, of this visitor at most one, and nobody waits who asked for
+        less lately: its queues don't tell visitors apart, and many threads leave too few of Python's turns to the one
+        that takes requests."""
+        place = self._turns.get(whose, 0.0), next(self._numbers), whose, Event()
         insort(self._line, place)
         try:
-            while self._line[0] is not place or self._at_work() >= _AT_WORK:
-                if self._line[0] is place:
+            while (following := self._following()) is not place:
+                if self._line[0] is not place:  # the first one looks for all
+                    place[3].clear()
+                    await place[3].wait()
+                else:
+                    if following:
+                        following[3].set()
                     await sleep(_LOOK)
-                else:  # until it may be the first
-                    place[2].clear()
-                    await place[2].wait()
         finally:
             self._line.remove(place)
             if self._line:
-                self._line[0][2].set()
-        begun = monotonic()
+                self._line[0][3].set()
+        begun = whose, monotonic()
         self._entering.append(begun)
         try:
             yield
         finally:
             self._entering.remove(begun)
 
-    def _at_work(self) -> int:
-        return sum(begun > monotonic() - _BRIEF for begun in (*self._entering, *self._events.begun()))
+    def _following(self) -> _Place | None:
+        """Whose turn it is."""
+        lately = monotonic() - _BRIEF
+        at_work = [whose for whose, begun in (*self._entering, *self._events.begun()) if begun > lately]
+        if len(at_work) >= _AT_WORK:
+            return None
+        return next((place for place in self._line if at_work.count(place[2]) < _OF_ONE), None)
 
     def _checked(self, content: bytes, whose: str) -> bytes | None:
         """The event to pass on; None for one that is refused. For a long one it is called in a thread."""

@@ -90,9 +90,10 @@ class QueuedEvents:
         unread = list(queue.pending_messages_per_session.items())
         return asked + [session for session, messages in unread for _ in range(messages.qsize() // _MESSAGES)]
 
-    def begun(self) -> list[float]:
-        """When those that are not answered yet were put into the queue, by the monotonic clock."""
-        return [event.enqueue_time for event in list(self._blocks._queue.event_ids_to_events.values())]
+    def begun(self) -> list[tuple[str, float]]:
+        """Whose events are not answered yet, and when they were put into the queue, by the monotonic clock."""
+        events = list(self._blocks._queue.event_ids_to_events.values())
+        return [(_visitor(event.session_hash), event.enqueue_time) for event in events]
 
     def forget_unread(self, visitor: str) -> None:
         """Forgets the sessions of a visitor whose events have ended and whose answers nobody has read: where a

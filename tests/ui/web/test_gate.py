@@ -66,7 +66,7 @@ class Queue(list[str]):
     def sessions(self) -> list[str]:
         return self
 
-    def begun(self) -> list[float]:
+    def begun(self) -> list[tuple[str, float]]:
         return []
 
     def forget_unread(self, visitor: str) -> None:
@@ -176,6 +176,7 @@ def test_events_on_their_way_to_the_queue_count(
     """Sixty that arrive at once are all counted before the first is in gradio's queue."""
     monkeypatch.setattr(gate, "monotonic", lambda: 100.0)
     monkeypatch.setattr(gate, "_AT_WORK", 100)
+    monkeypatch.setattr(gate, "_OF_ONE", 100)
 
     async def work() -> list[int]:
         arrived = asyncio.Event()
@@ -199,14 +200,19 @@ def test_events_on_their_way_to_the_queue_count(
 
 
 def test_who_asked_for_less_lately_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While gradio works at as many events as it may, one visitor's ten wait, and another's one is then the next."""
+    """While gradio works at as many events as it may, one visitor's ten wait, and another's one is then the next. The
+    ten go one after the other."""
     monkeypatch.setattr(gate, "sleep", lambda _: asyncio.sleep(0))
-    at_work, order, queue = [gate.monotonic() + 60] * 3, list[str](), Queue()
+    at_work, order, inside, queue = [("", gate.monotonic() + 60)] * 3, list[str](), list[str](), Queue()
     queue.begun = lambda: at_work  # type: ignore[method-assign]
     visitors = Visitors(tmp_path / "visitors", Limits())
 
     async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
         order.append(scope[VISITOR])
+        assert scope[VISITOR] not in inside
+        inside.append(scope[VISITOR])
+        await asyncio.sleep(0.01)
+        inside.remove(scope[VISITOR])
         await PlainTextResponse()(scope, receive, send)
 
     async def work() -> None:
@@ -218,7 +224,7 @@ def test_who_asked_for_less_lately_goes_first(tmp_path: Path, monkeypatch: pytes
             while len(guarded._line) < 11:
                 await asyncio.sleep(0.01)
             at_work.clear()
-            await asyncio.gather(*asked)
+            assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
 
     asyncio.run(work())
     assert order.index(min(order, key=order.count)) == 0
