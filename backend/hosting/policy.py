@@ -88,6 +88,16 @@ class Policy:
             raise NotInDemo(feature.what, _SHARED, f"On your own computer you can: {feature.at_home}.")
 
 
+def require_rows(rows: int, allowed: float) -> None:
+    """Raises NotInDemo for a dataset with more rows than a demo allows."""
+    if rows > allowed:
+        raise NotInDemo(
+            "That is more examples than the demo allows.",
+            f"There are more than {allowed:,g} of them.",
+            "Use a smaller file. On your own computer there is no such limit.",
+        )
+
+
 HOME = Policy(False, frozenset(), Limits())
 DEMO = Policy(
     True,

@@ -1,5 +1,6 @@
 """Options and limits for reading a file, and the errors of reading it."""
 
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ ZIP_ERRORS = (BadZipFile, LargeZipFile, zlib.error, struct.error, UnicodeDecodeE
 class Limits:
     """Limits that keep any file from exhausting the machine. A row over a row limit is a problem of that row. `rows`
     and `stored_bytes` stop reading with a warning that says how many rows were skipped. Any other limit rejects the
-    file."""
+    file, `rows_allowed` as soon as one row more is read."""
 
     file_bytes: int = 2 * GIB
     expanded_bytes: int = 1 * GIB  # unpacked size of a gzip, Excel or Parquet file
@@ -30,6 +31,7 @@ class Limits:
     nesting: int = 64
     integer_digits: int = 100
     rows: int = 1_000_000
+    rows_allowed: float = math.inf  # in a demo
     stored_bytes: int = 384 * MIB  # text of all rows together; it takes about 2.3 times as much memory
     problems: int = 100_000
     columns: int = 1_000

@@ -27,7 +27,7 @@ from ui.services.data.drafting import DraftingService
 from ui.services.data.edits import EditService
 from ui.services.data.hub_data import HubDataService
 from ui.services.data.imports import DatasetImports
-from ui.services.demo.admission import Admission, require_rows
+from ui.services.demo.admission import Admission
 from ui.services.demo.shared import Shared
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.downloads import DownloadService
@@ -72,15 +72,16 @@ class App:
         policy: Policy = HOME,
         shared: Shared | None = None,
     ) -> None:
-        self.workspace, self.policy, self._shared = workspace, policy, shared
+        self.workspace, self.policy = workspace, policy
         admission = Admission(policy.limits, workspace.root, shared) if shared else None
         admit = admission.place if admission else None
         self.runner = Runner(workspace, admit=admit, before_start=self._free_memory)
         unpacked, parsing = (int(mib * MIB) for mib in (policy.limits.unpacked, policy.limits.parsing))
-        limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing)
+        limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing, rows_allowed=policy.limits.rows)
         run = partial(shared.processes.read, threading.Lock()) if shared else run_here
         self.dataset_store = DatasetStore(workspace.datasets, limits, run)
-        self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
+        require_disk = shared.require_disk if shared else lambda: None
+        self._imports = DatasetImports(self.dataset_store, require_disk, policy.limits.imports)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )
@@ -112,12 +113,6 @@ class App:
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
         self.local_programs = LocalProgramService(self.results, policy)
         self.hub_pushes = HubPushService(workspace.exports, self.runner, self.runs, self.results, policy)
-
-    def _require_import(self, rows: int) -> None:
-        """Raises NotInDemo when a dataset with so many rows can't be imported here. rows: 0 before they are read."""
-        require_rows(self.policy.limits, rows)
-        if self._shared:
-            self._shared.require_disk()
 
     def _free_memory(self, lane: Lane) -> None:
         """Closes what has a model open before a training run starts: each may need most of the memory."""

@@ -13,6 +13,7 @@ from backend.datasets.convert.shapes import plain_name
 from backend.datasets.read.encoding import Encoding, NotUtf8
 from backend.datasets.read.file import File, OpenSource
 from backend.errors import BadInput
+from backend.hosting.policy import require_rows
 from backend.records.reading import Limits, RowFault
 from backend.records.rows import Dataset, PassedOver, Problem, Row, Source
 from backend.records.units import MIB, format_size
@@ -58,6 +59,7 @@ class _Collector:
                 self._skipped += 1
                 continue
             self.total_rows += 1
+            require_rows(self.total_rows, self._limits.rows_allowed)
             if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
                 self.originals[self.total_rows] = value
             self._plan.others.clear()

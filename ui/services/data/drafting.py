@@ -19,13 +19,12 @@ from backend.drafts.draft import YOURS, Draft, as_row
 from backend.drafts.log import DROPPED, FILE, Log, Wording, next_draft, read_log, write_log
 from backend.drafts.templates import Column
 from backend.errors import BadInput, NotInDemo
-from backend.hosting.policy import Policy
+from backend.hosting.policy import Policy, require_rows
 from backend.settings import Workspace
 from backend.text.conversation import question as question_of
 from ui.records.data import Making, Material
 from ui.services.data.edited_examples import LONGEST
 from ui.services.data.imports import DatasetImports
-from ui.services.demo.admission import require_rows
 from ui.services.machine.models import ModelService
 
 _WORDING, _NAMES = 2_000, 12  # characters of a way of asking with its answer, and names in them
@@ -265,7 +264,7 @@ class DraftingService:
         return last if not edit or self._store.info.read(data_id).edits[-1:] == [edit] else ""
 
     def _require_rows(self, data_id: str, more: int) -> None:
-        require_rows(self._policy.limits, len(self._store.original(data_id).rows) + more)
+        require_rows(len(self._store.original(data_id).rows) + more, self._policy.limits.rows)
 
 
 def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:

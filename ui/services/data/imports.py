@@ -25,11 +25,10 @@ Read = Callable[[BackgroundTask], object]
 
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
-    require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
-    at_once: how many imports may run at the same time."""
+    require_disk: raises where there is no room for another. at_once: how many imports may run at the same time."""
 
-    def __init__(self, store: DatasetStore, require: Callable[[int], None], at_once: float) -> None:
-        self.store, self._require, self._at_once = store, require, at_once
+    def __init__(self, store: DatasetStore, require_disk: Callable[[], None], at_once: float) -> None:
+        self.store, self._require_disk, self._at_once = store, require_disk, at_once
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
@@ -50,7 +49,7 @@ class DatasetImports:
 
     def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""
-        self._require(0)
+        self._require_disk()
         data_id = new_id()
         self._imports[data_id] = name, add
         while len(self._imports) > _MAX_RETRIES:
@@ -87,7 +86,6 @@ class DatasetImports:
         def work(task: BackgroundTask) -> None:
             read(task)
             try:
-                self._require(len(self.store.original(data_id).rows))
                 self.store.open(data_id, model, listener=task)
             except BaseException:
                 undo()

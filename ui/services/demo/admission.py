@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import NotInDemo
-from backend.hosting.policy import Limits
+from backend.hosting.policy import Limits, require_rows
 from backend.records.specs import RunSpec
 from backend.training.schedule import schedule
 from jobs.fair_queue import Refusal
@@ -55,7 +55,7 @@ class Admission:
 
     def _check_size(self, spec: RunSpec) -> None:
         rows = spec.data.train_rows
-        require_rows(self._limits, rows)
+        require_rows(rows, self._limits.rows)
         steps = schedule(rows, spec.data.validation_rows, spec.settings)
         tokens = spec.data.train_tokens * steps.epochs
         if tokens > self._limits.tokens:
@@ -65,13 +65,3 @@ class Admission:
                 f"{fmt.number(self._limits.tokens)} is the limit here.",
                 f"Train for fewer epochs, or with fewer examples. {AT_HOME}",
             )
-
-
-def require_rows(limits: Limits, rows: int) -> None:
-    """Raises NotInDemo for a dataset with too many rows."""
-    if rows > limits.rows:
-        raise NotInDemo(
-            "That is more examples than the demo allows.",
-            f"There are {fmt.number(rows)} of them, and {fmt.number(limits.rows)} is the limit here.",
-            f"Use a smaller file. {AT_HOME}",
-        )

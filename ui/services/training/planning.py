@@ -7,7 +7,7 @@ from pathlib import Path
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import NO_ROLES, Roles
 from backend.errors import BadInput
-from backend.hosting.policy import Limits
+from backend.hosting.policy import Limits, require_rows
 from backend.models import local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import TrainSettings
@@ -21,7 +21,6 @@ from jobs.runner import Runner
 from ui.records.runs import Plan
 from ui.services.data import samples
 from ui.services.data.datasets import DatasetService
-from ui.services.demo.admission import require_rows
 from ui.services.machine.models import SIMULATED, ModelService
 from ui.services.training import training_plan
 from ui.services.training.runs import RunService
@@ -102,7 +101,7 @@ class PlanningService:
         model_id = self._models.resolve(model_id)
         model = self._models.reference(model_id)
         tokenizer = local.tokenizer(self._workspace, model_id)
-        require_rows(self._limits, len(self._datasets.checked(data_id, model_id).rows))
+        require_rows(len(self._datasets.checked(data_id, model_id).rows), self._limits.rows)
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         if checked.blocked:
             raise BadInput("Training can't start with these examples.", checked.blocked, "Fix this first.")

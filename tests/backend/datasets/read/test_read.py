@@ -17,7 +17,7 @@ from backend.datasets.documents import archive
 from backend.datasets.read import readers
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load
-from backend.errors import BadInput
+from backend.errors import BadInput, NotInDemo
 from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
 from ui.web.data.read_options import described
@@ -229,6 +229,14 @@ def test_a_giant_line_is_one_problem_and_never_held(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert (kinds(data), [row.line for row in data.rows]) == ([(2, "row_too_large")], [1, 3])
     assert peak < 20_000_000 + 8_000_000  # two buffers of the line limit, and the block that is hashed
+
+
+def test_a_demo_reads_one_row_more_than_it_allows(tmp_path: Path) -> None:
+    (path := tmp_path / "many.jsonl").write_text(f"{CHAT_LINE}\n" * 30_000, "utf-8")
+    share: list[float] = []
+    with pytest.raises(NotInDemo):
+        load(path, options=ReadOptions(limits=Limits(rows_allowed=20)), progress=share.append)
+    assert max(share, default=0.0) < 0.5
 
 
 def test_what_is_over_the_limits_is_counted_and_reported(tmp_path: Path) -> None:
