@@ -262,7 +262,6 @@ class DatasetStore:
                     counter = self._counters.get(counted) or TokenCounter(model.tokenizer)
                     self._counters.put(counted, counter)
                 languages = model.languages if model else ()
-                # Its last argument, the listener, is given to it where it runs.
                 check = partial(check_and_fix, data_id, info, original, counter, lengths, validation, languages)
                 checked = self.files.run(listener, check, self._larger_file(data_id, info))
                 if counter is not None:

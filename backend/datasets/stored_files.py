@@ -30,12 +30,12 @@ Value = TypeVar("Value")
 
 
 class Run(Protocol):
-    """Where the file at `path` is read or checked: what `do` returns; its last argument may be the listener."""
+    """Where the file at `path` is read or checked: what `do` returns. In this process it gets the listener."""
 
-    def __call__(self, listener: ProgressListener, do: Callable[..., Value], path: Path, /) -> Value: ...
+    def __call__(self, listener: ProgressListener, do: Callable[[ProgressListener], Value], path: Path, /) -> Value: ...
 
 
-def run_here(listener: ProgressListener, do: Callable[..., Value], path: Path) -> Value:
+def run_here(listener: ProgressListener, do: Callable[[ProgressListener], Value], path: Path) -> Value:
     return do(listener)
 
 
@@ -128,7 +128,7 @@ def read_source(
 
 
 def _read_material(
-    path: Path, name: str, limits: Limits, encoding: str | None, _listener: ProgressListener = NO_PROGRESS
+    path: Path, name: str, limits: Limits, encoding: str | None, _listener: ProgressListener
 ) -> list[Passage]:
     return read_material(path, name, limits, encoding)
 

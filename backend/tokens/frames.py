@@ -1,4 +1,4 @@
-"""Messages between this process and a box: JSON, and numbers as bytes, which JSON would make slow."""
+"""Messages between this process and a child: JSON, and bytes of what JSON would make slow."""
 
 import json
 import struct
@@ -8,6 +8,10 @@ from typing import IO, Any
 from backend.files.json_file import loads
 
 _LENGTHS = struct.Struct("<QQ")  # bytes of the JSON, and of what follows it
+
+
+class TooLong(ValueError):
+    """A message has more bytes than it may have."""
 
 
 def pack(value: Any) -> bytes:
@@ -29,13 +33,13 @@ def write(out: IO[bytes], text: bytes, more: bytes = b"") -> None:
 
 
 def read(source: IO[bytes], most: int = 1 << 62) -> tuple[Any, bytes]:
-    """The next message. Raises EOFError at the end, ValueError if it has more than `most` bytes or is none."""
+    """The next message. Raises EOFError at the end, TooLong if it has more than `most` bytes, or another ValueError."""
     head = source.read(_LENGTHS.size)
     if len(head) < _LENGTHS.size:
         raise EOFError
     lengths = _LENGTHS.unpack(head)
     if sum(lengths) > most:
-        raise ValueError("not a message")
+        raise TooLong
     text, more = map(source.read, lengths)
     if (len(text), len(more)) != lengths:
         raise EOFError

@@ -84,9 +84,8 @@ class ChatTokenizer(PlainTokenizer):
         return self._tokenizer.to_str()
 
 
-@lru_cache(maxsize=4)
 def _plain(tokenizer: str, template: str, specials: tuple[tuple[str, str], ...]) -> ChatTokenizer:
-    """One that comes from another process, with every request."""
+    """One that comes from another process."""
     return ChatTokenizer(Tokenizer.from_str(tokenizer), template, dict(specials))
 
 

@@ -3,6 +3,7 @@
 Python lets one thread of a process compute at a time. In the page's own process, a few long texts of one visitor would
 have everybody's clicks wait. Here they take turns, and only short ones have the page's priority."""
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -14,9 +15,11 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from backend import child_process
 from backend.datasets.background import NO_PROGRESS, ProgressListener
@@ -25,15 +28,18 @@ from backend.hardware.process import lower_priority
 from backend.records.base import Record
 from backend.records.reading import Cancelled
 from backend.records.units import KIB, MIB
+from backend.tokens import frames
+from backend.tokens.tokenizer import ChatTokenizer
 
 MEMORY = 1024 * MIB  # bytes in use
 _ADDRESSES = 4 * MEMORY
 SECONDS = 20.0  # of processor time for one piece of work
-_PATIENCE = 3.0  # so many times as long by the clock, while training runs
+_BUSY = 3.0  # so many times as long by the clock, while training runs
+ANSWER = 256 * MIB  # bytes
 _LOOK = 0.1  # seconds between two looks at whether somebody who waits has cancelled
 _SHORT = 64 * KIB  # bytes of a file
 _LATER = 12  # niceness: a lower priority than that of the page, and a little lower than that of training
-_CANCELLED = "cancelled"
+_CANCELLED, _OUT_OF_MEMORY = "cancelled", 3  # the latter is an exit code
 _MADE = (Record, Exception, date, time, timedelta, Decimal)  # the latter in cells of a table
 
 T = TypeVar("T")
@@ -50,7 +56,9 @@ class Processes:
         for process in (self._short, self._long, self._advice):
             threading.Thread(target=process.run, args=(NO_PROGRESS, str), daemon=True).start()
 
-    def read(self, turn: threading.Lock, listener: ProgressListener, do: Callable[..., T], path: Path) -> T:
+    def read(
+        self, turn: threading.Lock, listener: ProgressListener, do: Callable[[ProgressListener], T], path: Path
+    ) -> T:
         """What `do`, a function of a module or a partial one, returns; it reports no progress. Raises what it raises;
         Cancelled; BadInput at a limit of time or memory.
 
@@ -62,10 +70,10 @@ class Processes:
         packed = b"\0" in start or start.startswith(b"%PDF")
         process = self._long if packed or len(start) > _SHORT else self._short
         with _held(turn, listener):
-            return process.run(listener, do)
+            return process.run(listener, partial(do, NO_PROGRESS))
 
     def advise(self, do: Callable[[], T]) -> T:
-        """As `read`, where no file is read."""
+        """As `read`, where no file is read, and nobody waits."""
         return self._advice.run(NO_PROGRESS, do)
 
 
@@ -75,41 +83,74 @@ class _Process:
     def __init__(self, niceness: int) -> None:
         self._niceness, self._turn = niceness, threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._sent: set[str] = set()
 
-    def run(self, listener: ProgressListener, do: Callable[..., T]) -> T:
+    def run(self, listener: ProgressListener, do: Callable[[], T]) -> T:
         with _held(self._turn, listener):
             listener.start_phase("Reading and checking")
-            done, value = self._exchange(pickle.dumps(do), listener)
+            done, value = self._exchange(do, listener)
         if not done:
             raise value
         made: T = value
         return made
 
-    def _exchange(self, request: bytes, listener: ProgressListener) -> tuple[bool, Any]:
+    def _exchange(self, do: Callable[[], object], listener: ProgressListener) -> tuple[bool, Any]:
         if self._child is None or self._child.poll() is not None:
             arguments = ["-m", "ui.services.demo.processes", str(self._niceness)]
             self._child = child_process.start(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self._sent.clear()
         child = self._child
         assert child.stdin is not None
         assert child.stdout is not None
+        _Request(request := BytesIO(), self._sent).dump(do)
         watch = child_process.Watch(
-            child, MEMORY, _PATIENCE * SECONDS, SECONDS, poll=lambda: _CANCELLED * listener.cancelled()
+            child, MEMORY, _BUSY * SECONDS, SECONDS, poll=lambda: _CANCELLED * listener.cancelled()
         )
-        with closing(watch):
-            try:
-                child.stdin.write(request)
-                child.stdin.flush()
-                done, value = _Answer(child.stdout).load()
+        try:
+            with closing(watch):
+                frames.write(child.stdin, b"0", request.getvalue())
+                done, answer = frames.read(child.stdout, ANSWER)
+                value = _Answer(BytesIO(answer)).load()
                 if not (done is True or isinstance(value, Exception)):
                     raise pickle.UnpicklingError("no answer")
                 return done, value
-            except Exception as fault:  # what is left in the pipe would be taken for the next answer
-                child_process.kill(child)
-                if watch.why == _CANCELLED:
-                    raise Cancelled from fault
-                why = f"It was stopped: it takes {watch.why}." if watch.why else "The process that did it ended."
-                next_ = "Use less. On your own computer there is no such limit."
-                raise BadInput("This is too much for this demo.", why, next_) from fault
+        except Exception as fault:  # what is left in the pipe would be taken for the next answer
+            child_process.kill(child)
+            if watch.why == _CANCELLED:
+                raise Cancelled from fault
+            no_memory = isinstance(fault, frames.TooLong) or child.returncode == _OUT_OF_MEMORY
+            if why := watch.why or ("too much memory" if no_memory else ""):
+                less = "Use fewer or shorter examples. On your own computer there is no such limit."
+                raise BadInput("This is too much for this demo.", f"It was stopped: it takes {why}.", less) from fault
+            ended = "The process that did it ended unexpectedly."
+            raise BadInput("This could not be done.", ended, "Try it once more, or use another file.") from fault
+
+
+class _Request(pickle.Pickler):
+    """Sends a tokenizer, which has megabytes, only once. sent: digests of those that the process has."""
+
+    def __init__(self, file: IO[bytes], sent: set[str]) -> None:
+        super().__init__(file)
+        self._sent = sent
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, ChatTokenizer):
+            return NotImplemented
+        make, about = value.__reduce__()
+        digest = hashlib.sha256(pickle.dumps(about)).hexdigest()
+        new = digest not in self._sent
+        self._sent.add(digest)
+        return _tokenizer, (digest, *((make, about) if new else ()))
+
+
+_tokenizers: dict[str, ChatTokenizer] = {}
+
+
+def _tokenizer(digest: str, make: Callable[..., ChatTokenizer] | None = None, about: tuple[Any, ...] = ()) -> Any:
+    """In the process: a tokenizer, sent now or before."""
+    if make:
+        _tokenizers[digest] = make(*about)
+    return _tokenizers[digest]
 
 
 class _Answer(pickle.Unpickler):
@@ -136,15 +177,15 @@ def _held(lock: threading.Lock, listener: ProgressListener) -> Iterator[None]:
         lock.release()
 
 
-def _answer(do: Callable[[], Any]) -> bytes:
+def _answer(do: Callable[[], Any]) -> tuple[bytes, bytes]:
     try:
-        return pickle.dumps((True, do()))
+        return b"true", pickle.dumps(do())
     except MemoryError:
-        os._exit(1)  # a limit, as the parent's
+        os._exit(_OUT_OF_MEMORY)
     except (ApprenticeError, OSError) as error:
-        return pickle.dumps((False, error))
+        return b"false", pickle.dumps(error)
     except Exception:
-        return pickle.dumps((False, RuntimeError(traceback.format_exc())))  # for the page's log
+        return b"false", pickle.dumps(RuntimeError(traceback.format_exc()))  # for the page's log
 
 
 def main(niceness: int) -> None:
@@ -155,8 +196,8 @@ def main(niceness: int) -> None:
     import_module("backend.datasets.store")  # before somebody waits for it
     with suppress(EOFError):
         while True:
-            out.write(_answer(pickle.load(sys.stdin.buffer)))  # noqa: S301 - the page sent it
-            out.flush()
+            do = pickle.loads(frames.read(sys.stdin.buffer)[1])  # noqa: S301 - the page sent it
+            frames.write(out, *_answer(do))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Reading and checking in another process gives what it gives here, within limits, and harms nobody."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from backend import child_process
 from backend.advice.recommend import recommend
 from backend.advice.settings import Data
-from backend.datasets.background import NO_PROGRESS, BackgroundTask
+from backend.datasets.background import NO_PROGRESS, BackgroundTask, ProgressListener
 from backend.datasets.store import DatasetStore
 from backend.datasets.stored_files import Run, run_here
 from backend.errors import ApprenticeError, BadInput
@@ -20,9 +22,13 @@ from backend.models import bundled
 from backend.records.machine import Hardware
 from backend.settings import SAMPLES
 from backend.tokens.token_counts import TargetModel
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.datasets.sources import sources
+from tests.ui.services.demo import does
 from ui.services.demo import processes
 from ui.services.demo.processes import Processes
+
+ONE = partial(does, partial(str, 1))
 
 
 @pytest.fixture(scope="module")
@@ -56,31 +62,46 @@ def test_models_are_compared_as_here(apart: Processes) -> None:
 def test_short_texts_do_not_wait_for_long_ones(apart: Processes, tmp_path: Path) -> None:
     """Nor does who cancels, while waiting or while it runs."""
     (tmp_path / "long").write_bytes(b"x" * 100_000)
-    (tmp_path / "short").write_bytes(b"x")
-    sleep = partial(time.sleep, 50)
+    sleep, short = partial(does, partial(time.sleep, 50)), tmp_path / "short"
+    short.write_bytes(b"x")
     long = [BackgroundTask("", lambda task: apart.read(Lock(), task, sleep, tmp_path / "long")) for _ in range(2)]
-    assert apart.read(Lock(), NO_PROGRESS, partial(str, 1), tmp_path / "short") == "1"
+    assert apart.read(Lock(), NO_PROGRESS, ONE, short) == "1"
     assert not any(task.ended for task in long)
     for task in long:
         task.cancel()
         assert task.wait(20)
         assert task.error is None
-    assert apart.read(Lock(), NO_PROGRESS, partial(str, 1), tmp_path / "long") == "1", "the next one is served"
+    assert apart.read(Lock(), NO_PROGRESS, ONE, tmp_path / "long") == "1", "the next one is served"
 
 
 @pytest.mark.parametrize(
-    ("does", "error"),
+    ("do", "error", "why"),
     [
-        (partial(bytearray, 8 << 30), BadInput), (partial(time.sleep, 50), BadInput),
-        (partial(type, 1), BadInput), (partial(int, "x"), RuntimeError),
+        (partial(bytearray, 8 << 30), BadInput, "much memory"), (partial(bytes, 2 << 20), BadInput, "much memory"),
+        (partial(time.sleep, 50), BadInput, "6 seconds"), (partial(os._exit, 1), BadInput, "ended unexpectedly"),
+        (partial(type, 1), BadInput, "ended unexpectedly"), (partial(int, "x"), RuntimeError, "int"),
     ],
 )  # fmt: skip
 def test_too_much_and_anything_but_records_is_refused(
-    does: Callable[[], object], error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    do: Callable[[], object], error: type[Exception], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "SECONDS", 2)
+    monkeypatch.setattr(processes, "ANSWER", 1 << 20)
     (tmp_path / "short").write_bytes(b"x")
     own = Processes()
-    with pytest.raises(error):
-        own.read(Lock(), NO_PROGRESS, does, tmp_path / "short")
-    assert own.read(Lock(), NO_PROGRESS, partial(str, 1), tmp_path / "short") == "1", "the next one is served"
+    with pytest.raises(error, match=why):
+        own.read(Lock(), ProgressListener(), partial(does, do), tmp_path / "short")
+    monkeypatch.undo()
+    assert own.read(Lock(), NO_PROGRESS, ONE, tmp_path / "short") == "1", "the next one is served"
+
+
+def test_a_tokenizer_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, sent, write = Processes(), list[int](), processes.frames.write
+    monkeypatch.setattr(processes.frames, "write", lambda out, *parts: [write(out, *parts), sent.append(len(parts[1]))])
+    (tmp_path / "short").write_bytes(b"x")
+    count = partial(does, partial(ChatTokenizer.count, bundled.tokenizer(), ["Hello"]))
+    for is_new in (True, False, True):
+        assert own.read(Lock(), NO_PROGRESS, count, tmp_path / "short") == [1]
+        assert (sent[-1] > 1_000_000) is is_new
+        if not is_new:
+            child_process.kill(own._short._child)  # type: ignore[arg-type]
