@@ -84,7 +84,8 @@ def _has_code(text: str) -> bool:
 
 
 _MARKS = patterns.BRACKET | patterns.WORDS
-_SURE = {kind: pattern(f"sure_{kind}") for kind in ("placeholder", "html", "control_marker")}  # others may be meant
+_MAY_BE_MEANT = ("placeholder", "html", "media_marker", "control_marker")
+_SURE = {kind: pattern(f"sure_{kind}") for kind in _MAY_BE_MEANT}
 _PLACEHOLDER = TextFault("placeholder", _MARKS, pattern("placeholder"), _outside_code, drops=True)
 _HTML = TextFault("html", patterns.BRACKET, pattern("html"), _outside_code, whole=without_html, answers_only=True)
 _MEDIA = TextFault("media_marker", patterns.BRACKET, pattern("media_marker"), _outside_code, drops=True)

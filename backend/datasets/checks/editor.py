@@ -28,6 +28,8 @@ _SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)",
 _TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\s*")
 _BLANK = any_of(WORD_LISTS["blank"], "{}[.!。]?")
 _TYPED = any_of(WORD_LISTS["blank"][:1])
+_MEDIA_FILE = pattern("media_file")
+_ONLY_A_NAME = "The answer is only the name of a picture, video or sound; the model would learn to write such names."
 _CUT_JSON, _ENDED, _NO_PROSE, _SENTENCE_ENDS = map(pattern, ("cut_json", "ended", "no_prose", "sentence_ends"))
 _OPENED = re.compile(r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]{0,60}\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z")
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
@@ -143,6 +145,7 @@ _TESTS: tuple[tuple[str, Severity | None, Callable[[str, str], object], str], ..
     ("role_label", None, _starts_with_label, ""),
     ("role_label", "note", _holds_label, ""),
     ("placeholder", None, lambda a, asked: (len(a) <= _LONG and _BLANK.fullmatch(a)) or _TYPED.fullmatch(asked), ""),
+    ("media_marker", "note", lambda answer, _: _MEDIA_FILE.fullmatch(answer), _ONLY_A_NAME),
     ("leftover_thought", None, lambda answer, _: "</think" in answer, ""),
     ("refusal", "note", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
     ("refusal", None, lambda answer, _: _speaks_of_ai(answer, denies=True), _SPEAKS_OF_AI),

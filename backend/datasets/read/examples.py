@@ -22,6 +22,8 @@ _MOSTLY = 0.6  # share of the text that is in tables
 _LONGEST_CLOSING, _QUOTED, _TITLE = 200, 200, 40  # characters
 _MIN_LENGTH = 200  # characters of a text to learn from
 _MIN_LINES, _MAX_LINES = 3, 400  # that tell what kind of text it is
+_TECHNICAL = re.compile(r"```|\]\(|://|^(?: {4}|>>> |\$ )", re.MULTILINE)
+_SOME, _FEW = 0.2, 10  # share of the answers; answers of which one can tell what they have in common
 _MIN_SHARE = 0.6  # of the lines that are not comments
 # What people write below a list of questions, in the languages that most write in.
 _WORDS = read_json(Path(__file__).with_name("words.json"))
@@ -60,7 +62,15 @@ def find_examples(document: Document, options: ReadOptions) -> OpenSource | None
         return _from_tables(large[:1], document)
     looks_like = not (options.shape or options.mapping) and _looks_like(document.text)
     pairs = None if looks_like else find_repeated(document.blocks)
-    return _from_pairs(pairs, options) if pairs else None
+    return _from_pairs(pairs, options) if pairs and (options.shape or options.mapping or _is_even(pairs)) else None
+
+
+def _is_even(pairs: Pairs) -> bool:
+    """Whether what stands below a heading or an item is of one kind everywhere, as in a glossary. Sections of a text,
+    such as a manual's, differ more in their length, and many hold links or code."""
+    answers = [record["answer"] for _, record in pairs.records]
+    technical = sum(bool(_TECHNICAL.search(answer)) for answer in answers) > _SOME * len(answers)
+    return max(map(len, answers)) <= (_SOME if technical else 2 * _SOME) * sum(map(len, answers))
 
 
 def _header_of(rows: Rows) -> tuple[str, ...]:
@@ -90,8 +100,9 @@ def _from_tables(tables: list[Rows], document: Document) -> OpenSource:
 
 def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     conversations = any("messages" in record for _, record in pairs.records)
-    if not pairs.sure and options.shape is None and not options.mapping:
-        raise SeveralReadings(len(pairs.records), ("messages" if conversations else "question_answer", "text"))
+    chosen, count = options.shape or options.mapping, len(pairs.records)
+    if not (pairs.sure and _are_answers(pairs)) and not chosen:
+        raise SeveralReadings(count, ("messages" if conversations else "question_answer", "text"))
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
     opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)
@@ -102,6 +113,15 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
         message = f"The last answer ends with a line that may not belong to it: {excerpt(end, width=120)}"
         opened.notes.append(("closing_line", message, "If it doesn't, remove it from the last example."))
     return opened
+
+
+def _are_answers(pairs: Pairs) -> bool:
+    """Whether pairs that look sure have the answers that people write: few of them end in a colon or ask something, and
+    none is as long as all others with their questions, so that other questions are probably in it."""
+    answers = [record.get("answer", "").strip() for _, record in pairs.records]
+    asking = sum(answer.endswith((":", "：", "?", "？", "؟")) for answer in answers)
+    written = sum(len(record.get("question", "")) for _, record in pairs.records) + sum(map(len, answers))
+    return len(answers) < _FEW or (asking < (1 - _SOME) * len(answers) and 2 * max(map(len, answers)) <= written)
 
 
 def _pass_over(outside: Sequence[Block], opened: OpenSource) -> None:

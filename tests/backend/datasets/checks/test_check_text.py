@@ -26,9 +26,10 @@ def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
         *(("placeholder", text) for text in (
             "Dear {{name}},", "{{ Order Number }} is on its way.", "Hi {first_name}!", "Sincerely, [YOUR NAME]",
             "It costs [Price].", "[Insert date here]", "Ask <your manager>", "TODO", "TODO: write this",
-            "[Ihr Name]", "Call [XXX]", "Lorem ipsum dolor",
+            "[Ihr Name]", "Call [XXX]", "Lorem ipsum dolor", "[Nome da Empresa]", "Em [fecha de entrega]", "[公司名称]",
+            "The [customer name]",
         )),
-        *(("media_marker", text) for text in ("<image>\nWhat is it?", "Look: [Image: 3]", "<video> when")),
+        *(("media_marker", text) for text in ("<image>\nWhat is it?", "Look: [Image: 3]", "<img src=\"a.png\">")),
         ("lost_characters", "Herr M\ufffdller"), ("lost_characters", "??? ?????? ?? 9?"),
     ],
 )  # fmt: skip
