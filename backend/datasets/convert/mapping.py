@@ -121,9 +121,11 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     readable = ((line, match(value)) for line, value in sample if isinstance(value, dict) and value)
     matches = [(line, matched) for line, matched in readable if matched is not None]
     guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
+    votes = Counter(matched.shape for _, matched in matches)
+    shape = votes.most_common(1)[0][0] if votes else ""
+    if shape in ("messages", "sharegpt") and guessed and (guessed.doubt or not guessed.mapping):
+        guessed = None  # its other rows have a fault each
     if matches and guessed is None:
-        votes = Counter(matched.shape for _, matched in matches)
-        shape = votes.most_common(1)[0][0]
         mapping: dict[str, str] = {}
         for _, matched in matches:
             if matched.shape == shape:

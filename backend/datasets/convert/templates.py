@@ -21,12 +21,14 @@ _FORMS = [
         (r"\[INST\]|<</SYS>>", f"{_OPEN}user{_CLOSE}"),
         (r"\[/INST\]", f"{_OPEN}assistant{_CLOSE}"),
         (rf"(?<!#)#{{2,4}} ?(Instruction|Input|Response|{'|'.join(SPEAKERS)})\s*:", rf"{_OPEN}\1{_CLOSE}"),
+        (r"</(?:sys|usr|ast|user|assistant|system|human|bot)>", ""),
+        (r"(?:^|(?<=>))\s*<(sys|usr|ast|user|assistant|system|human|bot)>", rf"{_OPEN}\1{_CLOSE}"),
         (r"^(?=Below is an instruction\b)", f"{_BEGIN}{_OPEN}system{_CLOSE}"),
     )
 ]
 _MODELFILE = re.compile(r"^(?:MESSAGE (user|assistant|system)|(SYSTEM))\b", re.MULTILINE)
 _ABOVE = 300  # characters above the first mark; a longer text is about such marks
-_NAMES = {**SPEAKERS, "instruction": "user", "response": "assistant"}
+_NAMES = {**SPEAKERS, "instruction": "user", "response": "assistant", "sys": "system", "ast": "assistant"}
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
+from statistics import median
 
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.cells import Cells, as_records, read_cells, split_header, unique_names
@@ -109,6 +110,9 @@ def _open(file: File) -> OpenSource:
         header = unique_names(["", *header])  # of numbered rows, whose numbers have no name
     passed = Passed()
     passed.add(TITLE, above)
+    width = len(header or (plain[0] if plain else ()))
+    ends = [width - max(n for n, cell in enumerate(row, 1) if cell.strip()) for row in plain if len(row) == width]
+    below = _filled_up(below, width, int(median(ends)) if ends else 0)
     split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells, passed)
     rows = split.rows(without_leftovers(below, len(header), passed)) if header else below
     tabs = delimiter == "\t"
@@ -118,6 +122,13 @@ def _open(file: File) -> OpenSource:
     opened.passed = passed.parts
     opened.late_notes = lambda: [*passed.notes(), *split.notes()]
     return opened
+
+
+def _filled_up(rows: Iterable[Cells], width: int, optional: int) -> Iterator[Cells]:
+    """The rows, with empty cells for those missing at the end. optional: so many there are empty in most rows."""
+    for line, cells in rows:
+        missing = 0 if isinstance(cells, RowFault) else width - len(cells)
+        yield line, [*cells, *[""] * missing] if not isinstance(cells, RowFault) and missing <= optional else cells
 
 
 @dataclass

@@ -145,16 +145,19 @@ def examples(
             yield scanner.add(block)
     if not scanner.ended:
         yield scanner.add(b"", last=True)
-    rest = scanner.rest() + after
-    entries = _beside_list(b"{" + rest.lstrip(b" \t\r\n,")) if scanner.ended else None
+    rest, is_complete = scanner.rest() + after, False
+    inside = b"{" + rest.lstrip(b" \t\r\n,")
+    entries = _beside_list(inside) if scanner.ended else None
     if entries is not None:
         beside += entries
-        if (second := find_list(b'{"": 0' + rest[:HEAD])) is not None:
-            what, so = f"This file has several lists: {name!r} and {second[1]!r}.", "Save each list as its own file."
+        if find_list(b'{"": 0' + rest[:HEAD]) is not None:
+            lists = [name, *(other for other, value in value_of(inside).items() if isinstance(value, list))]
+            what, so = f"This file has several lists: {' and '.join(map(repr, lists))}.", "Save each as its own file."
             raise BadInput(what, "It is unclear which one to learn from.", so)
     elif rest.strip():
-        yield scanner.example(rest)
-    if start is not None and not scanner.closed:
+        yield (last := scanner.example(rest))
+        is_complete = rest.rstrip(b" \t\r\n}").endswith(b"]") and any(isinstance(value, RowFault) for _, value in last)
+    if start is not None and not (scanner.closed or is_complete):
         fault = RowFault("bad_json", "The file ends in the middle of its list.", "Check that the file is complete.")
         yield [(scanner.line, fault)]
 

@@ -83,6 +83,7 @@ def test_every_broken_row_is_reported_and_hides_no_other() -> None:
         ('[{"question": "a", "answer": "b"},,{"question": "c", "answer": "b"}]', [(1, 2, "bad_json")]),
         ('[{"question": "a", "answer": "b"}] tail', [(1, 2, "bad_json")]),
         ('[{"question": "a", "answer": "b"} x]', [(1, 2, "bad_json")]),
+        ('{"rows": [{"question": "a", "answer": "b"}, {"question": "c, "answer": "d"}]}', [(1, 2, "bad_json")]),
     ],
 )
 def test_a_broken_list_is_reported(text: str, problems: list[Any]) -> None:
@@ -178,6 +179,7 @@ def as_json(value: Any) -> str:
 @example([GOOD, "\x00", "\u2028", '{"messages": [{"role": [], "content": {}}]}'])
 @example([GOOD, '{"messages": {"role": "user"}}', '{"messages": "[{"}', '{"messages": [["role"]]}'])
 @example(['{"": {}}', '{"": {}}'])
+@example(['{"": {"": "A", "0": "A"}}', '{"": {"": "A", "0": "A"}}'])
 @example(["null", "5", '{"messages": [{"role": null, "content": ""}, {"role": "system", "content": "A"}]}'])
 @example(['{"messages": [{}]}', '{"messages": [{}, {"role": "system", "content": "A"}]}'])
 @example(['{"messages": [{"": 0}, {"role": "user", "content": ""}, {"role": "user", "content": "A"}]}', '{"": 0}'])
