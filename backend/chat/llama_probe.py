@@ -1,7 +1,6 @@
 """Finds out whether llama.cpp can hold a model, by trying it in a child process.
 
-A process that has used torch can't use llama.cpp any more, nor the other way round, and a model that llama.cpp can't
-take may end the process that tries. So whoever has to decide for one of the two asks here.
+A model that llama.cpp can't take may end the process that tries, and one that has used torch can't use llama.cpp.
 
     holds               in the parent
     python -m ...       the child: WORKSPACE MODEL [TUNED ...]; exit code 0 if it holds them all

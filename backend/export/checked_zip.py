@@ -1,7 +1,7 @@
 """A zip file from an untrusted source, accepted only as Apprentice writes it.
 
-It holds plain files with plain names in one folder. Nothing in it is compressed, so that nothing in it is larger than
-the zip file, and whatever is read is compared with the manifest. Raises BadInput for anything else.
+It holds plain files with plain names in one folder, and whatever is read is compared with the manifest. Raises BadInput
+for anything else.
 """
 
 import hashlib

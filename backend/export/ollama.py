@@ -1,9 +1,7 @@
 """A Modelfile, from which Ollama makes a model: the GGUF file with the template, stop texts and system prompt.
 
-The template is the model's chat template in Go's template language, derived by example.
-
-The chat template is rendered with placeholders, and the texts between them become the Go template. Conversations are
-then rendered both ways: if one differs, there is no Go template and Ollama chooses one itself. Tools are not covered.
+The template is the model's chat template in Go's template language, derived by example: the texts between placeholders.
+If a conversation comes out differently, there is none, and Ollama chooses one itself. Tools are not covered.
 Formats: https://docs.ollama.com/modelfile and /template
 """
 

@@ -3,9 +3,8 @@
 It measures what a training step consists of: matrix products (16 and 32 bits), passes over memory, and the time to
 launch an operation. `run` is a job and needs torch; `load_rates` reads the stored results.
 
-It runs at the priority of a training run. Other programs can only slow a measurement down, so the fastest of many
-short bursts counts (or what the processor worked on one, if they leave time for few), and the fastest of the last few
-measurements, for each rate; an old measurement is repeated. One slow measurement does not spoil the estimate for good.
+It runs at the priority of a training run. The fastest of many short bursts counts (or what the processor worked on one,
+if other programs leave time for few), and of the last few measurements the fastest for each rate.
 
 How much of these rates a training step reaches was fitted on the bundled model: 1.5 times the time of a memory pass,
 19,600 launches per layer, which stand for everything that does not grow with the rows, and 47% of the product rate in

@@ -1,9 +1,7 @@
 """Which GPU this machine trains on, or why none: the one answer that doctor, the page, the plan and training share.
 
 It follows from the GPUs and the driver (NVML), the installed torch, and CUDA_VISIBLE_DEVICES, where a person may
-have chosen. Numbers there are those of `nvidia-smi`. Where something that a person can do would let torch use a GPU,
-the problem blocks training: the processor is so much slower that nobody should get it by surprise. Setting
-CUDA_VISIBLE_DEVICES to -1 chooses the processor."""
+have chosen. Numbers there are those of `nvidia-smi`; -1 chooses the processor."""
 
 import importlib.util
 import os

@@ -1,9 +1,8 @@
 """Published comparisons of fine-tuned models, stored in evidence.json as their authors published them.
 
 Each comparison trained all its models alike and ranked them on each task. Only results after fine-tuning are stored,
-not the gain from it, which is largest for models that start out worst. A model that is listed without a result came
-after the published places. Both comparisons used 10,000 examples a task, 4 epochs and LoRA of rank 64, which differs
-from training here: they are evidence, not a promise.
+not the gain from it. A model that is listed without a result came after the published places. Both comparisons used
+10,000 examples a task, 4 epochs and LoRA of rank 64, which differs from training here: evidence, not a promise.
 """
 
 import json

@@ -1,9 +1,6 @@
 """The Hugging Face Hub over HTTP: lists the files of a repository and downloads each, resuming where it left off.
 
-Why not `huggingface_hub.hf_hub_download` (2.4): each call writes to a new temporary name and deletes it on failure,
-so a stopped or killed download starts again from the first byte, and a killed one leaves its part file behind for
-good; it reports progress, and notices a stop, only every 10 MiB; and it logs the address of a download that breaks
-off, which may be a signed one. Here a part file is resumed, a stop takes effect within a MiB, and the access token
+The head of this package says why not by `hf_hub_download`. Here a stop takes effect within a MiB, and the access token
 goes to the hub only: httpx drops it when an answer redirects to another host.
 """
 

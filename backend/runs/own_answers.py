@@ -1,9 +1,8 @@
 """What a base model answers to everyday prompts, kept so that training on one task leaves the rest of it intact.
 
-A run trains on some of these answers besides its own examples (`keep_general`). They are no rows of the dataset:
-nothing of them is split, judged, previewed or counted as an example. A base model is asked while the person looks at
-the examples (`backend.training.asking`), and for what is missing then by the run (`backend.training.samples`); the
-answers stay in the workspace's cache, and those of the bundled model come with the app."""
+A run trains on some of these answers besides its own examples (`keep_general`). A base model is asked while the person
+looks at the examples (`backend.training.asking`), and for what is missing then by the run (`backend.training.samples`);
+the answers stay in the workspace's cache, and those of the bundled model come with the app."""
 
 import logging
 import random

@@ -1,11 +1,10 @@
 """From messages to `input_ids` and `labels`: the one way, used by preview, counts, training, chat and export, and in
 boxes.
 
-The learned part of a conversation: for each assistant turn the template is rendered twice, up to the turn with the
-generation prompt (the text that the model reads before it answers) and up to the turn's end. The text between the
-two, through the end-of-turn token, is what the model must produce, so exactly that is learned. A turn whose text
-looks different inside the whole conversation (templates that strip reasoning from earlier turns) is not learned
-there; `Encoded.skipped_turns` counts such turns, and the data check reports them. A turn of weight 0 is only read.
+The head of this package says how the learned part of a conversation is found; it goes through the end-of-turn token. A
+turn whose text looks different inside the whole conversation (templates that strip reasoning from earlier turns) is not
+learned there; `Encoded.skipped_turns` counts such turns, and the data check reports them. A turn of weight 0 is only
+read.
 
 Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers, no torch."""
 

@@ -3,8 +3,7 @@
 The steps run through the same code as training: a short row to warm up, the longest rows (after the optimizer has its
 state, so that memory is at its peak), and rows of usual length until there is enough to time. Then it saves a
 checkpoint, evaluates one batch, computes one batch of reference log-probabilities for DPO, and answers the sample
-prompts. job.py starts it in a process of its own, so that its memory is that of the run, and so that a system without
-memory kills only this process."""
+prompts. job.py starts it in a process of its own."""
 
 import json
 import logging

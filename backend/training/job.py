@@ -2,8 +2,7 @@
 
 The dry run (dry_run.py) is a process of its own. If it runs out of memory, the out-of-memory ladder (oom.py) is tried
 rung by rung, with a note for each. Shorter examples are tried too but not used: the run then fails with the length
-that would fit, since a person decides on that. There is no dry run for a run that resumes from a checkpoint, which
-keeps its settings."""
+that would fit. There is no dry run for a run that resumes from a checkpoint, which keeps its settings."""
 
 import json
 import logging

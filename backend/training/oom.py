@@ -2,10 +2,9 @@
 
     half the micro batch -> micro batch 1 and gradient checkpointing -> 4-bit base (QLoRA)
 
-No rung changes the effective batch or the length of examples: shorter examples change the result, so a person
-decides on them. Offloading the optimizer's state is not a rung because it gains next to nothing: for an adapter it is
-8 bytes per trained parameter (39 MB for rank 16 on all layers of SmolLM2-135M), and processors and Macs have only one
-memory. It matters only where all weights are trained, and is then chosen before the run.
+Offloading the optimizer's state is not a rung because it gains next to nothing: for an adapter it is 8 bytes per
+trained parameter (39 MB for rank 16 on all layers of SmolLM2-135M), and processors and Macs have only one memory. It
+matters only where all weights are trained, and is then chosen before the run.
 
 used.json in the run's folder holds the settings in use, once they differ from those in spec.json."""
 

@@ -1,9 +1,8 @@
 """Greedy, short answers of a model in training: to the same few held-out prompts at each evaluation, within a time
 limit; and before the first step, as its base, to everyday prompts. Those are trained besides the examples.
 
-A few examples of one task make a small model answer everything in the task's form. One row in five of its own earlier
-answers (`backend.runs.own_answers`) prevents that (docs/recipes.md); its own answers do so better than texts by others
-(arXiv:2605.26097, figure `experiments/instruct` of its repository)."""
+A model's own answers (`backend.runs.own_answers`) keep what it knew better than texts by others do (arXiv:2605.26097,
+figure `experiments/instruct` of its repository)."""
 
 import math
 import time
