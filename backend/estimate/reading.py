@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput
 from backend.estimate.architecture import Architecture
-from backend.files.json_file import loads, read_json
+from backend.files.json_file import read_json
+from backend.records.base import read_given
 
 # Every model_type that `Architecture` can describe, and how it differs from Llama.
 _MODEL_TYPES: dict[str, dict[str, Any]] = read_json(Path(__file__).with_suffix(".json"))
@@ -19,14 +20,7 @@ _MULTIMODAL = frozenset({"qwen3_5", "gemma3", "mistral3"})
 
 def read(path: Path) -> Architecture:
     """The architecture in a JSON file. Raises BadInput."""
-    try:
-        values = loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadInput(f"The file {path.name} can't be read.", f"The system reports: {error.strerror}.") from error
-    except ValueError as error:
-        raise BadInput(f"The file {path.name} is not JSON.", "", "Use a file with one JSON object.") from error
-    if not isinstance(values, dict):
-        raise BadInput(f"The file {path.name} contains no JSON object.", "", "Use a file with one JSON object.")
+    values = read_given(path, "Use a file with one JSON object.")
     return from_values(values.get("model_config", values), path.name)
 
 

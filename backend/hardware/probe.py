@@ -2,7 +2,6 @@
 anything that can't be read becomes a problem to report. `load_hardware` reads the description of another machine from
 a file, so that recommendations and estimates can be tried for any machine."""
 
-import json
 import logging
 import os
 import platform
@@ -22,7 +21,7 @@ from backend.hardware.gpus import MemoryUser
 from backend.install import builds
 from backend.install.builds import Machine
 from backend.install.machine import this_machine
-from backend.records.base import Record
+from backend.records.base import Record, read_given
 from backend.records.machine import Cpu, Gpu, Hardware, MachineProblem, best_first
 from backend.records.units import MIB, format_size
 from backend.settings import PROGRAM, on_colab, on_zero_gpu
@@ -143,14 +142,8 @@ def disk_free_mib(folder: Path) -> int:
 def load_hardware(path: Path) -> Hardware:
     """A machine from a JSON file: the output of `doctor --json`, or its `hardware` alone. Missing fields get the
     defaults of `Hardware`. Raises BadInput."""
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        why = f"The system reports: {error.strerror or error}."
-        raise BadInput(f"The file {path.name} can't be read.", why) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"The file {path.name} is not JSON.", "", _USE_DOCTOR) from error
-    if isinstance(values, dict) and isinstance(values.get("hardware"), dict):
+    values = read_given(path, _USE_DOCTOR)
+    if isinstance(values.get("hardware"), dict):
         values = values["hardware"]
     try:
         return Hardware.model_validate(values)

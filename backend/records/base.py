@@ -8,7 +8,8 @@ from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from backend.errors import BadSetting
+from backend.errors import BadInput, BadSetting
+from backend.files.disk_errors import disk_words
 from backend.files.json_file import read_json
 
 FileVersion = tuple[int, int, int]
@@ -50,6 +51,16 @@ def file_version(path: str | Path) -> FileVersion | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def read_given(path: Path, advice: str) -> dict[str, Any]:
+    """The JSON object in a file that a person named. Raises BadInput, with `advice` where it holds none."""
+    try:
+        return read_json(path)
+    except OSError as error:
+        raise BadInput(f"The file {path.name} can't be read.", disk_words(error)[0]) from error
+    except ValueError as error:
+        raise BadInput(f"The file {path.name} holds no JSON object.", "", advice) from error
 
 
 def read_record(record: type[R], path: Path) -> R:

