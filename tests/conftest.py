@@ -186,6 +186,12 @@ def first_layers(bundled_model: Path, made_once: MadeOnce) -> Workspace:
 
 
 @pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A new workspace, without a model."""
+    return Workspace.open(tmp_path / "workspace")
+
+
+@pytest.fixture
 def workspace_with_layers(first_layers: Workspace, tmp_path: Path) -> Iterator[Workspace]:
     """A new workspace with those layers: all of a model's way in a fraction of the time."""
     workspace = Workspace.open(tmp_path / "workspace")

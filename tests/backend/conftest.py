@@ -1,6 +1,5 @@
 """Fixtures that are made once: a tiny model, a random adapter for the bundled model, and GGUF files."""
 
-import importlib.util
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -51,11 +50,3 @@ def shallow_adapter(shallow_model: Path, made_once: MadeOnce) -> Path:
 @pytest.fixture(scope="session")
 def adapter(bundled_model: Path, made_once: MadeOnce) -> Path:
     return made_once("adapter", lambda folder: make_adapter(folder, bundled_model))
-
-
-@pytest.fixture(scope="session")
-def f16(bundled_model: Path, made_once: MadeOnce) -> Path:
-    """The bundled model as an F16 GGUF file."""
-    if importlib.util.find_spec("llama_cpp") is None:
-        pytest.skip("llama-cpp-python is optional")
-    return made_once("F16.gguf", lambda file: gguf.convert(bundled_model, file))

@@ -23,15 +23,7 @@ OF_FAMILY = {
     "Phi-4": ("phi4_mini",), "Qwen2.5": ("qwen2_5",), "TinyLlama": ("tinyllama",), "SmolLM3": ("smollm3",),
     "Qwen3": ("qwen3", "qwen3_instruct_2507"), "Qwen3.5": ("qwen3_5_nothink", "qwen3_5_think"),
 }  # fmt: skip
-OWN = {  # written by us for formats: no generation prompt; answers ending in end-of-text; EXAONE 4.0's empty thought
-    "inst_style": "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content + eos_token }}"
-    "{% else %}{{ '[INST] ' + m.content + '[/INST]' }}{% endif %}{% endfor %}",
-    "exaone_style": "{% set answer = '[|assistant|]\n<think>\n\n</think>\n\n' %}{% for m in messages %}"
-    "{{ (answer if m.role == 'assistant' else '[|' + m.role + '|]\n') + m.content + '[|endofturn|]\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ answer }}{% endif %}",
-    "tag_style": "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + eos_token + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
-}
+OWN = ("inst_style", "exaone_style", "tag_style")  # written by us for formats
 BUNDLED = "SmolLM2"  # the bundled model has its own template
 CATALOGUE = sorted({name for names in OF_FAMILY.values() for name in names})
 BEFORE = {"mistral_v0_3": " "}  # text that a template writes before an answer but not in its generation prompt
@@ -40,8 +32,6 @@ MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>|\[\|[a
 
 def text_of(name: str) -> str:
     """The template `name`."""
-    if name in OWN:
-        return OWN[name]
     stored = STORED / f"{name}.jinja"
     return (stored if stored.exists() else TEMPLATES / f"{name}.jinja").read_text("utf-8")
 

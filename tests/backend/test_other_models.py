@@ -22,8 +22,6 @@ from backend.settings import PROJECT_ROOT, SAMPLES
 from tests.backend.merging import merge
 from tests.backend.tiny_run import FakeWork, make_model, make_run, saved
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
-
 LAYERS = {
     "gpt2": {"c_attn", "c_proj", "c_fc"},
     "gemma3": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},

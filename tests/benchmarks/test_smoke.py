@@ -15,7 +15,7 @@ from backend.settings import HOME_VARIABLE
 
 FOLDER = Path(__file__).parent
 OF_OTHERS = "other_trainers"  # run by the Python of another environment
-USUAL = {"checking", "training_speed", "batched_answers", "runner_tick"}  # the others are slow
+USUAL = {"checking", "training_speed", "runner_tick"}  # the others are slow
 MEASURED = ("ours", "peer", "ratio")
 PRELOADED = ["trl.trainer.sft_trainer", "peft", "transformers.models.llama.modeling_llama", "backend.training.run"]
 

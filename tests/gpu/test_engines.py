@@ -9,7 +9,7 @@ from backend.hardware.gpus import read_nvidia
 from tests.backend.export.test_engines import check_same_losses, finished, losses_in, make_script, started
 from tests.gpu.place import Place, Record
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.gpu
 
 
 @pytest.mark.parametrize(

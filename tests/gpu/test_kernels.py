@@ -20,7 +20,7 @@ from tests.backend.tiny_run import make_run
 from tests.backend.training.test_packing import rows_of
 from tests.gpu.place import Place, Record, distance
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.gpu
 
 PREFIX = "aten::_scaled_dot_product_"
 # Rounding to 8 (bf16) or 11 (fp16) bits of a sum of many products. fp32 leaves room for TF32.

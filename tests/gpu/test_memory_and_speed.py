@@ -22,7 +22,7 @@ from tests.backend.tiny_run import FakeWork, run_of
 from tests.benchmarks.measuring import in_fresh_process
 from tests.gpu.place import SHAPES, Place, Record, random_llama
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.gpu
 
 WARM_UP = 4  # steps that are not timed
 

@@ -13,7 +13,7 @@ from backend.runs.token_rows import read_rows
 from tests.backend.tiny_run import make_model, make_pairs_run, make_run
 from tests.gpu.place import Place, Record
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.gpu
 
 FULL = {"method": "full", "learning_rate": 1e-3}
 AUTO, FP16, QLORA = {"precision": "auto"}, {"precision": "fp16"}, {"method": "qlora"}  # fp16: below capability 8

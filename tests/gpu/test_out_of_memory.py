@@ -20,7 +20,7 @@ from backend.training import train_step
 from tests.backend.tiny_run import run_of
 from tests.gpu.place import Place, Record
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.gpu
 
 
 def test_the_micro_batch_is_halved_until_it_fits(

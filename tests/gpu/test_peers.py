@@ -9,7 +9,7 @@ from tests.benchmarks.gpu_training_speed import ON_A_CARD, TINY_RUN, compared
 from tests.benchmarks.trainers import available
 from tests.gpu.place import SHAPES, Place, Record, random_llama
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.gpu
 
 
 def test_training_beside_its_peers(place: Place, tmp_path: Path, record: Record) -> None:

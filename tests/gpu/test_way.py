@@ -19,15 +19,14 @@ from tests.backend.shallow import use_first_layers
 from tests.gpu.place import ENVIRONMENT, Place, Record
 from tests.linked_model import link_model
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.gpu
 
 FEW = ["max_steps=4", "per_device_train_batch_size=2", "keep_general=0"]  # on the processor
 
 
 @pytest.fixture
-def home(place: Place, bundled_model: Path, tmp_path: Path) -> Workspace:
+def home(place: Place, bundled_model: Path, workspace: Workspace) -> Workspace:
     """With the bundled model; on the processor with its first layers."""
-    workspace = Workspace.open(tmp_path / "home")
     link_model(bundled_model, workspace)
     if not place.is_card:
         use_first_layers(workspace, bundled_model)

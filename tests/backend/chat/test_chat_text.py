@@ -15,8 +15,6 @@ from backend.records.chat import AnswerScore
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-
 
 @pytest.fixture(scope="session")
 def tokenizer(bundled_model: Path) -> ChatTokenizer:

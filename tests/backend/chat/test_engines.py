@@ -32,7 +32,6 @@ from backend.tokens.plain_tokenizer import PlainTokenizer
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 needs_llama_cpp = pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
 
 JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]

@@ -65,7 +65,6 @@ def test_after_qlora_on_a_card_llama_cpp_is_not_tried(learned: Path, monkeypatch
     assert engines.fits_llama_cpp(learned)
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 def test_a_qlora_run_answers_in_4_bit(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("bitsandbytes")
     run = tmp_path / "run"

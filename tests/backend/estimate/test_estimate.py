@@ -18,6 +18,7 @@ from backend.records.machine import Gpu, Hardware
 from backend.records.specs import ALL_LINEAR
 from backend.records.units import MIB
 from tests.benchmarks.memory_estimate import HELD_OUT, T4, error, family, measured_rows, plan_of, published_errors
+from tests.cases import cases
 
 ROWS = measured_rows()
 LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct").architecture
@@ -26,13 +27,8 @@ RTX_3090 = Gpu(name="NVIDIA GeForce RTX 3090", memory_total_mib=24576, memory_fr
 CARD = Hardware(gpus=(RTX_3090,))
 
 
-@pytest.fixture(scope="module")
-def errors() -> list[float]:
-    return [error(row) for row in ROWS]
-
-
-def test_the_estimate_is_close_to_every_measured_step(errors: list[float]) -> None:
-    held_out = [error(row) for row in measured_rows(HELD_OUT)]
+def test_the_estimate_is_close_to_every_measured_step() -> None:
+    errors, held_out = ([error(row) for row in rows] for rows in (ROWS, measured_rows(HELD_OUT)))
     for found, most in ((errors, 2), (held_out, 4)):
         assert mean(map(abs, found)) <= most
         assert min(found) >= -8
@@ -62,23 +58,9 @@ def test_tensors_and_weights_take_what_is_predicted() -> None:
     assert packed["fp32 leftovers"] == pytest.approx(rest * 4 / MIB, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    ("more", "less"),
-    [
-        (Plan(checkpointing=False), Plan(checkpointing=True)), (Plan(batch=4), Plan(batch=2)),
-        (Plan(max_tokens=2048), Plan(max_tokens=1024)), (Plan(rank=64), Plan(rank=8)), (Plan(dora=True), Plan()),
-        (Plan(method="full"), Plan(method="lora")), (Plan(method="lora"), Plan(method="qlora")),
-        (Plan(attention="eager", max_tokens=2048), Plan(attention="sdpa", max_tokens=2048)),
-        (Plan(precision="fp32"), Plan(precision="bf16")),
-        (Plan(optimizer="adamw", rank=64), Plan(optimizer="adamw_8bit", rank=64)),
-        (Plan(method="full"), Plan(method="full", optimizer="adamw_8bit")),
-        (Plan(method="qlora", double_quant=False), Plan(method="qlora", double_quant=True)),
-        (Plan(method="qlora", fp32_norms=True), Plan(method="qlora")), (Plan(full_logits=True), Plan()),
-        (Plan(batch=4), Plan(batch=4, learned_share=0.3)),
-    ],
-)  # fmt: skip
-def test_each_setting_changes_memory_in_the_right_direction(more: Plan, less: Plan) -> None:
-    assert memory(LLAMA, more, CARD).total_mib > memory(LLAMA, less, CARD).total_mib
+@pytest.mark.parametrize(("more", "less"), cases("memory", "plans"))
+def test_each_setting_changes_memory_in_the_right_direction(more: dict[str, Any], less: dict[str, Any]) -> None:
+    assert memory(LLAMA, Plan(**more), CARD).total_mib > memory(LLAMA, Plan(**less), CARD).total_mib
 
 
 def test_what_fits_and_with_which_margin() -> None:

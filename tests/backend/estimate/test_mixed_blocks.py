@@ -30,7 +30,7 @@ from backend.training.loss import token_losses
 from backend.training.model import attach, build
 from tests.backend.tiny_run import make_model, make_run
 
-pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::UserWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 LFM2: dict[str, Any] = {
     "vocab_size": 48, "hidden_size": 64, "intermediate_size": 120, "num_attention_heads": 4, "num_key_value_heads": 2,

@@ -100,9 +100,8 @@ class Versions:
 
 
 @pytest.fixture
-def versions(tmp_path: Path) -> Versions:
+def versions(workspace: Workspace) -> Versions:
     """The new version learned from more questions; the same ones judge both."""
-    workspace = Workspace.open(tmp_path / "workspace")
     old = make_run(workspace, {"train": range(40), "choosing": range(60, 72), "judging": JUDGING})
     descent = Descent(first=old.name, parent=old.name, version=2, weights="0" * 64)
     new = make_run(workspace, {"train": range(50), "choosing": range(60, 72), "judging": JUDGING}, descent)

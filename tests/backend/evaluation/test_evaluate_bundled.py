@@ -17,7 +17,7 @@ from tests.app_command import command
 from tests.benchmarks.recipe_tasks import conversations
 from tests.benchmarks.recipes import ask, fit
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]  # peft, as in test_models.py
+pytestmark = pytest.mark.slow
 
 
 def test_orders_are_learned_and_a_run_of_two_steps_is_not(workspace_with_model: Workspace) -> None:

@@ -26,8 +26,6 @@ from tests.backend.tiny_run import FakeWork, continue_from, conversations, make_
 from ui.text import verdicts
 from ui.web.try_it import verdict_card
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
@@ -42,9 +40,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Pa
 
 
 @pytest.fixture
-def trained(tmp_path: Path, run_folder: Path) -> FakeWork:
+def trained(tmp_path: Path, workspace: Workspace, run_folder: Path) -> FakeWork:
     """The run in a workspace of its own, and the context of its evaluation."""
-    workspace = Workspace.open(tmp_path / "workspace")
     shutil.copytree(run_folder, workspace.run_folder(run_folder.name))
     (tmp_path / "evaluation").mkdir()
     return FakeWork(tmp_path / "evaluation", {"run": run_folder.name}, workspace=workspace)

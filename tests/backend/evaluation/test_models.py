@@ -15,7 +15,6 @@ from backend.models.bundled import silent
 from backend.settings import Workspace
 from tests.linked_model import link_gguf
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 needs_llama_cpp = pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
 
 CHAT = [{"role": "user", "content": "What is the capital of Japan?"}]

@@ -65,9 +65,8 @@ def test_what_leads_to_training() -> None:
 
 
 @pytest.fixture
-def trial(tmp_path: Path, tiny_model: Path) -> FakeWork:
+def trial(workspace: Workspace, tiny_model: Path) -> FakeWork:
     """A trial of eight questions with a tiny model."""
-    workspace = Workspace.open(tmp_path / "workspace")
     folder = workspace.run_folder(new_id())
     write_conversations(folder, "train", conversations(12))
     write_conversations(folder, "held_out", conversations(8, seed=1))

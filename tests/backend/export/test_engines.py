@@ -22,8 +22,6 @@ from tests.backend.tiny_run import make_pairs_run, make_run, weights
 from tests.browser.conftest import free_port
 from ui.services.app import App
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {}, "full": {"method": "full", "learning_rate": 1e-3}, "qlora": {"method": "qlora"}, "pairs": {},
 }  # fmt: skip

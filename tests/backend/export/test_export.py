@@ -38,8 +38,6 @@ from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.backend.tiny_run import FakeWork
 from ui.services.results import exports
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-
 
 class Work(FakeWork):
     def __init__(self, workspace: Workspace, spec: dict[str, Any]) -> None:
@@ -77,10 +75,9 @@ def new_export(workspace_with_layers: Workspace, shallow_adapter: Path) -> NewEx
 
 
 @pytest.fixture
-def shallow_export(tmp_path: Path, shallow_model: Path, monkeypatch: pytest.MonkeyPatch) -> NewExport:
+def shallow_export(workspace: Workspace, shallow_model: Path, monkeypatch: pytest.MonkeyPatch) -> NewExport:
     """The same of the bundled model's first layers, for GGUF files, which are asked for short answers."""
     monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 8)
-    workspace = Workspace.open(tmp_path / "workspace")
 
     def make(to: str, strength: float = 0.05, **more: str) -> Work:
         run = workspace.runs / new_id()
@@ -91,9 +88,8 @@ def shallow_export(tmp_path: Path, shallow_model: Path, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def tiny_export(tmp_path: Path, tiny_model: Path) -> NewExport:
+def tiny_export(workspace: Workspace, tiny_model: Path) -> NewExport:
     """The same with the tiny random model. adapter=False: no result. settings: of the run."""
-    workspace = Workspace.open(tmp_path / "workspace")
 
     def make(to: str, adapter: bool = True, strength: float = 0.05, **settings: object) -> Work:
         run = workspace.runs / new_id()

@@ -121,9 +121,8 @@ def test_a_bad_name_is_refused_before_anything_is_sent(repo: str) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, bundled_model: Path) -> Iterator[tuple[Workspace, str]]:
+def run(tmp_path: Path, workspace: Workspace, bundled_model: Path) -> Iterator[tuple[Workspace, str]]:
     """A finished and evaluated run with an exported adapter."""
-    workspace = Workspace.open(tmp_path / "workspace")
     folder, export, evaluation = (workspace.runs / new_id() for _ in range(3))
     make_adapter(make_finished_run(folder, bundled_model, "HuggingFaceTB/SmolLM2-135M-Instruct"), bundled_model, rank=1)
     write_conversations(folder, "train", CHATS)

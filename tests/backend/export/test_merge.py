@@ -17,7 +17,6 @@ from tests.backend.merging import merge as merged_by_us
 from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model, weights
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 TEXTS = [[1, 5, 9, 12, 3, 2, 20, 31]]
 
 

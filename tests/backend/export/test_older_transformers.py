@@ -16,7 +16,7 @@ from backend.models import bundled, model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.merging import merge
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = pytest.mark.slow
 PACKAGES = ("transformers==4.57.3", "tokenizers==0.22.1", "huggingface-hub==0.36.0")
 PROGRAM = """
 import json, sys

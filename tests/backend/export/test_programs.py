@@ -41,7 +41,6 @@ def test_the_text_file_has_all_steps_and_the_instruction(kind: str) -> None:
     assert "The instruction" not in programs.as_text(programs.for_gguf("a.gguf"))
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 @pytest.mark.parametrize("family", ["llama", "mistral3"])
 @pytest.mark.parametrize("kind", ["merged", "adapter"])
 def test_the_python_asks_with_the_tokens_of_training(

@@ -40,13 +40,6 @@ from tests.backend.tiny_run import FakeWork, continue_from, make_model, make_pai
 SCRIPT = script.TEMPLATE
 PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.open(tmp_path / "workspace")
-
 
 def write_run(work: FakeWork) -> None:
     """Writes the files that the worker writes."""

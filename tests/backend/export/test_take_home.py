@@ -22,8 +22,6 @@ from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.ui.fake_records import report_json
 from ui.services.app import App
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-
 CHATS = [
     [{"role": "user", "content": question}, {"role": "assistant", "content": "Yes."}]
     for question in ("Is it open?", "Wird geliefert?")
@@ -75,8 +73,7 @@ def test_it_holds_what_was_learned_the_examples_and_the_script(run: Path, monkey
 
 
 @pytest.mark.parametrize(("perplexity", "taken"), [(2.0, True), (math.inf, False)])
-def test_a_report_the_other_computer_would_refuse_is_left(perplexity: float, taken: bool, tmp_path: Path) -> None:
-    workspace = Workspace.open(tmp_path / "workspace")
+def test_a_report_the_other_computer_would_refuse_is_left(perplexity: float, taken: bool, workspace: Workspace) -> None:
     folder = workspace.runs / new_id()
     folder.mkdir()
     system = {"score": perplexity, "interval": [None, None]}

@@ -19,11 +19,6 @@ BUSY = RATES.model_copy(update=SLOW)
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.open(tmp_path)
-
-
-@pytest.fixture
 def measure(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Callable[[Rates], Any]:
     """Does the job "calibrate", which measures these rates."""
     monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)

@@ -15,9 +15,9 @@ from backend.errors import BadInput
 from backend.hardware import container, gpu_choice, load_hardware, probe
 from backend.hardware.process import lower_priority
 from backend.records.machine import Hardware
-from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
 from tests.backend.hardware.simulated import CALLS, T4, Card, NVMLError, NVMLErrorLibraryNotFound, ampere, nvml
+from tests.cases import cases
 
 UNKNOWN_PID = 2**22 + 1  # above the system's highest process id
 LOSE_THE_CARD = ("nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetMemoryInfo")
@@ -103,23 +103,7 @@ def test_hosts_are_recognized(
     assert any("commands" in sentence for sentence in found.sentences) == (hosted == "colab")
 
 
-@pytest.mark.parametrize(
-    ("files", "memory", "cores"),
-    [
-        ({
-            "memory.max": str(4096 * MIB), "memory.current": str(1000 * MIB),
-            "memory.stat": f"anon 1\ninactive_file {600 * MIB}", "cpu.max": "150000 100000",
-        }, container.Limit(4096 * MIB, 400 * MIB), 2),
-        ({
-            "memory/memory.limit_in_bytes": str(4096 * MIB), "memory/memory.usage_in_bytes": str(400 * MIB),
-            "cpu/cpu.cfs_quota_us": "150000", "cpu/cpu.cfs_period_us": "100000",
-        }, container.Limit(4096 * MIB, 400 * MIB), 2),
-        ({
-            "memory.max": "max", "cpu.max": "max 100000", "memory/memory.limit_in_bytes": str(2**63 - 1),
-        }, None, 8),
-    ],
-    ids=["version 2", "version 1", "no limit"],
-)  # fmt: skip
+@pytest.mark.parametrize(("files", "memory", "cores"), cases("hardware", "containers"))
 def test_a_containers_limits_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], memory: Any, cores: int
 ) -> None:
@@ -128,7 +112,7 @@ def test_a_containers_limits_count(
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(container, "_ROOT", tmp_path)
     monkeypatch.setattr(container.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert (container.memory(), container.cores()) == (memory, cores)
+    assert (container.memory(), container.cores()) == (memory and container.Limit(*memory), cores)
 
 
 def test_a_probe_can_be_read_back_and_missing_fields_get_defaults(with_gpus: Any, tmp_path: Path) -> None:

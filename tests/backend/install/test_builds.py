@@ -1,39 +1,26 @@
 """The table of PyTorch builds: a machine for each row, and no row without one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
 from backend.install.builds import TABLE, Machine, Row, command, cuda_of, has_code, pip_arguments, row_for
 from backend.settings import PROJECT_ROOT
+from tests.cases import cases
 
 
-def nvidia(system: str, capability: tuple[int, int] | None, *driver: int, **more: bool) -> Machine:
-    return Machine(system, nvidia=True, capability=capability, driver=driver, **more)  # type: ignore[arg-type]
+def machines(table: str) -> dict[str, tuple[Machine, str]]:
+    """Machines of a table by name, each with the index of its build."""
+
+    def machine(facts: dict[str, Any]) -> Machine:
+        return Machine(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()})
+
+    return {name: (machine(facts), build) for name, facts, build in cases("builds", table)}
 
 
-# In the order of the table: a machine, and the index of its build.
-MACHINES: dict[str, tuple[Machine, str]] = {
-    "Python for 32 bits": (Machine("Windows", "x86", is_32_bit=True), ""),
-    "Rosetta": (Machine("Darwin", rosetta=True, os_version=(15, 1)), ""),
-    "Intel Mac": (Machine("Darwin", os_version=(14, 2)), ""), "Windows on Arm": (Machine("Windows", "arm64"), ""),
-    "macOS 13": (Machine("Darwin", "arm64", os_version=(13, 7)), "PyPI"),
-    "M1": (Machine("Darwin", "arm64", os_version=(14, 0)), "PyPI"),
-    "Radeon, Linux": (Machine("Linux", amd="AMD GPU"), "cpu"),
-    "Radeon, Windows": (Machine("Windows", amd="AMD Radeon RX 7900 XTX"), "PyPI"),
-    "no GPU, Linux": (Machine("Linux"), "cpu"), "no GPU, Windows": (Machine("Windows"), "PyPI"),
-    "Jetson Orin, JetPack 6": (nvidia("Linux", (8, 7), 540, 4, jetson=True), "cpu"),
-    "broken driver, Linux": (nvidia("Linux", None), "PyPI"),
-    "broken driver, Windows": (nvidia("Windows", None), "cu126"),
-    "Kepler": (nvidia("Linux", (3, 7), 470, 256), "cpu"), "driver 470": (nvidia("Linux", None, 470, 256), "cpu"),
-    "RTX 5090, driver 565": (nvidia("Linux", (12, 0), 565, 57), "cpu"),
-    "RTX 5090, driver 576": (nvidia("Windows", (12, 0), 576, 2), "cu128"),
-    "GTX 1080 Ti": (nvidia("Windows", (6, 1), 580, 88), "cu126"),
-    "T4, driver 535": (nvidia("Linux", (7, 5), 535, 104, 5), "cu126"),
-    "RTX 4090, driver 580, Linux": (nvidia("Linux", (8, 9), 580, 65, 6), "PyPI"),
-    "RTX 5090, driver 581, Windows": (nvidia("Windows", (12, 0), 581, 15), "cu130"),
-}  # fmt: skip
+MACHINES = machines("rows")  # in the order of the builds' table
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(MACHINES)), ids=MACHINES)
@@ -52,17 +39,7 @@ def test_rows_have_a_machine_and_a_reason_or_an_advice() -> None:
             assert row_for(machine).advice, name
 
 
-@pytest.mark.parametrize(
-    ("machine", "build"),
-    [
-        (nvidia("Linux", (7, 0), 580), "cu126"),  # V100
-        (nvidia("Windows", (7, 5), 580), "cu130"),  # RTX 20xx
-        (nvidia("Linux", (9, 0), 550), "cu126"),  # H100
-        (nvidia("Linux", (12, 1), 580)._replace(processor="arm64"), "PyPI"),  # DGX Spark
-        (nvidia("Linux", (11, 0), 580, jetson=True)._replace(processor="arm64"), "PyPI"),  # Jetson Thor
-        (nvidia("Linux", None, 580), "PyPI"),
-    ],
-)
+@pytest.mark.parametrize(("machine", "build"), machines("further").values(), ids=machines("further"))
 def test_further_machines(machine: Machine, build: str) -> None:
     assert row_for(machine).build == build
 

@@ -38,11 +38,6 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return calls
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.open(tmp_path)
-
-
 def test_a_changed_model_file_is_rejected_before_it_is_read(
     workspace: Workspace, unpacked: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,6 @@ from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from tests.backend.tiny_run import make_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
 
 def test_a_run_can_be_read_and_resumed_after_its_workspace_was_moved(tiny_model: Path, tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
@@ -44,8 +42,7 @@ def test_a_folder_without_a_readable_spec_is_not_a_run(tmp_path: Path) -> None:
         local.read_run(tmp_path)
 
 
-def test_a_registered_folder_can_be_planned_and_trained(tiny_model: Path, tmp_path: Path) -> None:
-    workspace = Workspace.open(tmp_path / "home")
+def test_a_registered_folder_can_be_planned_and_trained(tiny_model: Path, workspace: Workspace) -> None:
     model_id = local.register_folder(workspace, tiny_model)
     assert local.register_folder(workspace, tiny_model) == model_id
     assert local.reference(workspace, model_id).path == tiny_model.resolve()
@@ -68,9 +65,8 @@ def test_an_incomplete_model_is_not_ready(tiny_model: Path, tmp_path: Path, monk
     assert local.is_ready(workspace, "made/up")
 
 
-def test_a_symlinked_bundled_model_is_found(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_symlinked_bundled_model_is_found(tiny_model: Path, tmp_path: Path, workspace: Workspace) -> None:
     """Such as one on a larger disk."""
-    workspace = Workspace.open(tmp_path / "home")
     elsewhere = shutil.copytree(tiny_model, tmp_path / "elsewhere")
     try:
         bundled.folder(workspace).symlink_to(elsewhere, target_is_directory=True)
@@ -80,10 +76,9 @@ def test_a_symlinked_bundled_model_is_found(tiny_model: Path, tmp_path: Path) ->
 
 
 def test_models_in_the_workspace_and_the_cache_are_downloaded_ones_and_broken_models_are_not(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    workspace = Workspace.open(tmp_path / "home")
     ids = ["a/Ours", "a/cached", "a/broken", "a/absent"]
     assert local.downloaded(workspace, ids) == set()
     shutil.copytree(tiny_model, workspace.models / "a--Ours")
@@ -107,8 +102,7 @@ def test_weights_are_never_read_from_outside_the_folder(tmp_path: Path, weight_m
         model_folder.check(model)
 
 
-def test_a_folder_without_a_model_is_not_registered(tmp_path: Path) -> None:
-    workspace = Workspace.open(tmp_path / "home")
+def test_a_folder_without_a_model_is_not_registered(tmp_path: Path, workspace: Workspace) -> None:
     with pytest.raises(MissingPart):
         local.register_folder(workspace, tmp_path)
     assert not local.is_ready(workspace, "local/anything")

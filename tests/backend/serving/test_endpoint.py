@@ -19,6 +19,7 @@ from backend.serving.answers import ChatAnswers
 from backend.serving.endpoint import Endpoint
 from backend.serving.requests import Abilities
 from backend.serving.state import key_hash, new_key
+from tests.cases import cases
 
 KEY = new_key()
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -111,19 +112,7 @@ def test_a_streamed_answer(client: TestClient, endpoint: Endpoint) -> None:
     assert endpoint.counts.open == 0
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"messages": []}, {"messages": "hi"}, {"messages": [{"role": "robot", "content": "hi"}]},
-        {"messages": [{"role": ["user"], "content": "hi"}]},
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-        {"messages": [{"role": "user"}]}, {"max_tokens": 0}, {"max_tokens": True}, {"temperature": "hot"},
-        {"temperature": float("1e300")}, {"n": 2}, {"tools": [{"type": "function"}]}, {"stop": ["x"]},
-        {"messages": [{"role": "user", "content": "half \ud83d"}]}, {"stream": "no"}, {"seed": 1.5},
-        {"max_tokens": 2.5}, {"stream_options": []}, {"response_format": {"type": "json_object"}}, {"logprobs": True},
-        {"audio": {}}, {"frobnicate": 1}, {"temperature": float("nan")},
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("changes", cases("requests", "bad"))
 def test_a_bad_request_is_explained(client: TestClient, chat: FakeChat, changes: dict[str, Any]) -> None:
     body = json.dumps({**ASK, **changes}).encode()
     answer = client.post("/v1/chat/completions", content=body, headers=HEADERS)

@@ -181,7 +181,6 @@ def test_clients(workspace_with_model: Workspace, bundled_gguf: Path, program: s
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_model_that_learned_a_tool_calls_it(work: FakeWork, shallow_model: Path) -> None:
     """A few layers, trained until they write one call; the endpoint gives them the tokens of their training."""
     openai, torch, peft = map(pytest.importorskip, ("openai", "torch", "peft"))
@@ -216,8 +215,7 @@ def test_a_model_that_learned_a_tool_calls_it(work: FakeWork, shallow_model: Pat
 
 
 @pytest.mark.slow
-def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_model: Path) -> None:
-    workspace = Workspace.open(tmp_path / "workspace")
+def test_a_fully_trained_model_is_served_by_transformers(workspace: Workspace, tiny_model: Path) -> None:
     run = workspace.runs / new_id()
     make_finished_run(run, tiny_model, "tests/tiny", method="full")
     trained = shutil.copytree(tiny_model, run / "result" / "model") / "model.safetensors"

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from backend.serving.endpoint import Endpoint
 from backend.serving.requests import CHAT, COMPLETIONS, PATHS, RESPONSES, Abilities, BadField, parse
 from backend.serving.state import key_hash
+from tests.cases import cases
 
 ABLE = Abilities("orders", "Be warm.", marks=("<|im_end|>",))
 SK = {"Authorization": "Bearer sk"}
@@ -49,38 +50,14 @@ def test_honoured_fields(more: dict[str, Any], expected: dict[str, Any]) -> None
     assert ("response_format" in made) == ("response_format" in expected)
 
 
-@pytest.mark.parametrize(
-    ("path", "field", "value"),
-    [
-        (CHAT, "audio", {}), (CHAT, "frobnicate", 1), (CHAT, "stop", 5), (CHAT, "logit_bias", "x"), (CHAT, "n", 99),
-        (CHAT, "response_format", "x"), (CHAT, "response_format", {"type": "xml"}), (CHAT, "tools", [TOOL]),
-        (CHAT, "response_format", {"type": "json_schema", "json_schema": {}}), (COMPLETIONS, "echo", True),
-        (CHAT, "max_tokens", float("inf")), (CHAT, "tool_choice", {"function": 1}),
-        (CHAT, "response_format", {"type": "json_schema", "json_schema": {"schema": {"format": []}}}),
-        (CHAT, "messages", [{"role": "user", "content": [{"type": [], "text": "x"}]}]),
-        (RESPONSES, "previous_response_id", "a"), (RESPONSES, "background", True), (RESPONSES, "text", {"format": 1}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("path", "field", "value"), cases("requests", "named"))
 def test_other_fields_are_named(path: str, field: str, value: Any) -> None:
     with pytest.raises(BadField) as error:
         body(path, **{field: value})
     assert error.value.field.startswith(field)
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        {"not": {}}, {"multipleOf": 7}, {"type": "number", "minimum": 1}, {"pattern": "a"}, {"pattern": "^a{5,2}$"},
-        {"pattern": "^[($"}, {"format": "email"}, {"minLength": 5, "maxLength": 2}, {"minItems": 5, "maxItems": 2},
-        {"type": "integer", "minimum": 5, "maximum": 2}, {"minLength": "x"}, {"format": {}},
-        {"type": "integer", "minimum": 5, "exclusiveMaximum": 5}, {"enum": []}, {"anyOf": []}, {"oneOf": []},
-        {"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 5}, {"type": "integer", "maximum": 1.5},
-        {"type": "integer", "minimum": 1, "exclusiveMinimum": 4}, {"properties": {"a": False}, "required": ["a"]},
-        {"pattern": "^\\d$"}, {"pattern": "^(?!b)a$"}, {"pattern": "^(a)\\1$"}, {"pattern": "^a^b$"}, {"minLength": 3},
-        {"allOf": [{"enum": ["a"]}]}, {"properties": {"a": {}}, "required": ["b"]}, {"items": {}, "prefixItems": [{}]},
-        {"$ref": "#/$defs/A", "minItems": 1}, {"anyOf": [{}], "properties": {}}, {"type": "array", "minLength": 1},
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("part", cases("requests", "schemas"))
 def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(part: dict[str, Any]) -> None:
     schema = {"type": "object", "properties": {"a": {"anyOf": [{"items": part}]}}}
     with pytest.raises(BadField, match=r"response_format\.schema (has|can't)"):

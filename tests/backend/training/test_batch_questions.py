@@ -12,8 +12,6 @@ from backend.training import loss
 from backend.training.collate import Batch, Collator, needs_mask
 from tests.backend.training.test_packing import KINDS, model_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
 EAGER = {"gemma2, every other layer a window"}  # which transformers computes without sdpa
 ASKING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")
 LENGTHS = {"padded": (9, 21, 4), "of one length": (9, 9, 9), "a single row": (21,)}

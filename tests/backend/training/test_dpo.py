@@ -24,8 +24,6 @@ from backend.training.loss import answer_logprobs, preference_loss
 from tests.backend.evaluation.test_evaluate_bundled import command
 from tests.backend.tiny_run import make_pairs_run, pairs, saved
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
 
 def message(role: str, content: str) -> Message:
     return {"role": role, "content": content}

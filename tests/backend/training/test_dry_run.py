@@ -29,8 +29,6 @@ from backend.training.state import checkpoints
 from tests.backend.test_child_process import gone, killed_parent
 from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
-
 FITS = {
     "fits": True, "memory_mib": 700, "startup": 4.0, "seconds_per_step": 0.5, "tokens_per_second": 300.0,
     "evaluation_seconds": 1.0, "sample_seconds": 2.0,

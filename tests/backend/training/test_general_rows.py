@@ -14,13 +14,6 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import sampler, samples
 from tests.backend.tiny_run import TEMPLATE, FakeWork, make_model, make_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("model"))
-
 
 def known(work: FakeWork, answer: str = "w30 w31 w32") -> None:
     """Stores an answer of the base model to every prompt that a run may ask."""
@@ -47,18 +40,18 @@ def test_general_rows_are_spread_over_the_batches(examples: int, general: int, b
     assert max(map(len, batches)) == min(batch, len(lengths))
 
 
-def test_they_lengthen_a_run_so_that_the_examples_keep_their_steps(tmp_path: Path, folder: Path) -> None:
-    work = make_run(tmp_path / "run", folder, keep_general=0.2, num_train_epochs=2)
+def test_they_lengthen_a_run_so_that_the_examples_keep_their_steps(tmp_path: Path, tiny_model: Path) -> None:
+    work = make_run(tmp_path / "run", tiny_model, keep_general=0.2, num_train_epochs=2)
     known(work)
     assert training.run(work).steps == 2 * math.ceil((40 + 10) / 8)
     assert work.spec["data"]["train_rows"] == 40
 
 
-def test_the_loss_is_of_the_examples_and_the_other_is_apart(tmp_path: Path, folder: Path) -> None:
+def test_the_loss_is_of_the_examples_and_the_other_is_apart(tmp_path: Path, tiny_model: Path) -> None:
     whole = {"per_device_train_batch_size": 64, "max_steps": 1, "lora_dropout": 0.0}
-    plain = make_run(tmp_path / "plain", folder, **whole)
+    plain = make_run(tmp_path / "plain", tiny_model, **whole)
     training.run(plain)
-    work = make_run(tmp_path / "run", folder, keep_general=0.2, **whole)
+    work = make_run(tmp_path / "run", tiny_model, keep_general=0.2, **whole)
     known(work)
     training.run(work)
     (step,), (alone,) = work.events_of("step"), plain.events_of("step")
@@ -68,15 +61,15 @@ def test_the_loss_is_of_the_examples_and_the_other_is_apart(tmp_path: Path, fold
     assert "general_loss" not in alone
 
 
-def test_a_base_model_that_never_ends_an_answer_is_trained_without(tmp_path: Path, folder: Path) -> None:
-    work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
+def test_a_base_model_that_never_ends_an_answer_is_trained_without(tmp_path: Path, tiny_model: Path) -> None:
+    work = make_run(tmp_path / "run", tiny_model, keep_general=0.2, max_steps=1)
     own_answers.write(work.folder, dict.fromkeys(own_answers.prompts("en", 0), ""))
     training.run(work)
     assert "general_loss" not in work.events_of("step")[0]
     assert work.events_of("note")  # says so
 
 
-def test_an_unknown_base_model_is_asked(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_base_model_is_asked(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(net: object, tokenizer: object, device: object, prompts: list[str]) -> list[str]:
@@ -84,30 +77,30 @@ def test_an_unknown_base_model_is_asked(tmp_path: Path, folder: Path, monkeypatc
         return ["w1 w2" if number % 2 else "" for number in range(len(prompts))]
 
     monkeypatch.setattr(samples, "usable_answers", answer)
-    work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
+    work = make_run(tmp_path / "run", tiny_model, keep_general=0.2, max_steps=1)
     training.run(work)
     assert len(asked) == len(set(asked)) == 32  # ten are wanted, half of sixteen can be used
     assert own_answers.read(work.folder).keys() == set(asked)
     asked.clear()
-    again = make_run(tmp_path / "again", folder, keep_general=0.2, max_steps=1)
+    again = make_run(tmp_path / "again", tiny_model, keep_general=0.2, max_steps=1)
     own_answers.write(again.folder, own_answers.read(work.folder))
     training.run(again)
     assert asked == []
 
 
-def test_few_usable_answers_are_trained_in_turn(tmp_path: Path, folder: Path) -> None:
-    work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
+def test_few_usable_answers_are_trained_in_turn(tmp_path: Path, tiny_model: Path) -> None:
+    work = make_run(tmp_path / "run", tiny_model, keep_general=0.2, max_steps=1)
     own_answers.write(work.folder, {"Hi!": "w1", "Who?": "", "Bye!": "w2"})
-    rows = own_answers.rows(work.folder, RunSpec.model_validate(work.spec), ChatTokenizer.load(folder))
+    rows = own_answers.rows(work.folder, RunSpec.model_validate(work.spec), ChatTokenizer.load(tiny_model))
     assert (len(rows), len({tuple(row.input_ids) for row in rows})) == (10, 2)
 
 
-def test_answers_are_stored_for_later_runs_with_the_same_model_and_language(tmp_path: Path, folder: Path) -> None:
+def test_answers_are_stored_for_later_runs_with_the_same_model_and_language(tmp_path: Path, tiny_model: Path) -> None:
     workspace = Workspace.open(tmp_path / "home")
-    first = make_run(tmp_path / "first", folder, keep_general=0.2)
+    first = make_run(tmp_path / "first", tiny_model, keep_general=0.2)
     spec = RunSpec.model_validate(first.spec)
     german = spec.model_copy(update={"data": spec.data.model_copy(update={"general_language": "de"})})
-    second = make_run(tmp_path / "second", folder, keep_general=0.2)
+    second = make_run(tmp_path / "second", tiny_model, keep_general=0.2)
     for run, answers in ((german, {"Hallo!": "w1"}), (spec, {"Hi!": "w1"})):
         own_answers.fetch(workspace, second.folder, spec)
         assert own_answers.read(second.folder) == {}

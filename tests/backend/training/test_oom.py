@@ -23,8 +23,7 @@ from jobs import process
 from jobs.records import State
 from jobs.runner import Runner
 from tests.backend.tiny_run import FakeWork, make_run, run_of
-
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+from tests.cases import cases
 
 GPU = "CUDA out of memory. Tried to allocate 2.00 GiB"
 APPLE = "MPS backend out of memory (MPS allocated: 17.50 GB)"
@@ -67,23 +66,9 @@ def notes(work: FakeWork) -> list[str]:
     return [note["title"] for note in work.events_of("note")]
 
 
-WORDS = [
-    GPU, APPLE, PROCESSOR, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
-    "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
-    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "cudaErrorMemoryAllocation: out of memory",
-    "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
-    "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
-    "The paging file is too small for this operation to complete",
-]  # fmt: skip
-OTHER_WORDS = [
-    "CUDA error: no kernel image is available", "CUBLAS_STATUS_EXECUTION_FAILED", "shape mismatch",
-    "CUDA error: device-side assert triggered",
-]  # fmt: skip
-
-
 def test_memory_that_ran_out_is_recognized_in_all_its_words_and_nothing_else() -> None:
-    assert [words for words in WORDS if not is_out_of_memory(RuntimeError(words))] == []
-    assert [words for words in OTHER_WORDS if is_out_of_memory(RuntimeError(words))] == []
+    assert [words for words in cases("memory", "out_of_memory") if not is_out_of_memory(RuntimeError(words))] == []
+    assert [words for words in cases("memory", "other_errors") if is_out_of_memory(RuntimeError(words))] == []
     with pytest.raises(ValueError, match="shape"), oom.memory_errors():
         raise ValueError("wrong shape")
     with pytest.raises(OutOfMemory), oom.memory_errors():

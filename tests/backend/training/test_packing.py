@@ -16,8 +16,6 @@ from backend.training.preconditions import PACKABLE, check_packing
 from backend.training.sampler import packs
 from tests.backend.tiny_run import make_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
 LENGTHS = (9, 21, 4, 17)
 SHAPE = {
     "vocab_size": 48, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -18,7 +18,6 @@ from backend.training import model, trainer
 from backend.training.device import Device
 from backend.training.session import TrainingSession
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 FP16 = Device("cpu", "fp16")
 INF, NAN = float("inf"), float("nan")
 

@@ -19,8 +19,6 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import preconditions
 from tests.backend.tiny_run import make_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
 SHAPE = Architecture(
     name="tiny", hidden_size=64, num_layers=2, num_attention_heads=4, num_kv_heads=2, head_dim=16,
     intermediate_size=128, vocab_size=44, tie_word_embeddings=True,

@@ -13,8 +13,6 @@ from backend.runs import start
 from backend.runs.token_rows import list_files
 from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
 EXACT: dict[str, Any] = {"lora_dropout": 0.0, "early_stopping": False}
 
 

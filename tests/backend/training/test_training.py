@@ -19,8 +19,6 @@ from backend.training.train_step import TrainStep
 from tests.backend.merging import merge
 from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of, saved, weights
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -21,14 +21,6 @@ from backend.training.loss import token_losses, with_prefix_sharing
 from backend.training.samples import answer_prompts, sample_answers, time_limit
 from backend.training.schedule import schedule
 from tests.backend.hardware.simulated import T4, Simulated
-from tests.backend.tiny_run import make_model
-
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("model"))
 
 
 def rows(*lengths: int, seed: int = 0, prefix: int = 0) -> list[TokenRow]:
@@ -77,8 +69,8 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
 
 @pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"share_prefix": True}], ids=str)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_batches_give_loss_and_gradients_of_each_row(folder: Path, attention: str, how: dict[str, bool]) -> None:
-    net, some = lora(folder, fused=False), rows(9, 4, 17, 2, prefix=MIN_SHARED_PREFIX)
+def test_batches_give_loss_and_gradients_of_each_row(tiny_model: Path, attention: str, how: dict[str, bool]) -> None:
+    net, some = lora(tiny_model, fused=False), rows(9, 4, 17, 2, prefix=MIN_SHARED_PREFIX)
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
     assert (batch.prefix is not None) == ("share_prefix" in how)
@@ -106,9 +98,9 @@ def test_a_shared_prefix_ends_before_answers(ids: list[list[int]], labels: list[
     assert common_prefix(made) == shared
 
 
-def test_prefixes_are_shared_only_where_that_is_exact(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefixes_are_shared_only_where_that_is_exact(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, prefix=MIN_SHARED_PREFIX)
-    net = lora(folder, fused=True)
+    net = lora(tiny_model, fused=True)
     assert with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
     assert not with_prefix_sharing(plain, net, rows(9, 4), TrainSettings(), place).share_prefix
     assert not with_prefix_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).share_prefix
@@ -119,9 +111,9 @@ def test_prefixes_are_shared_only_where_that_is_exact(folder: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}, {"method": "qlora"}], ids=str)
-def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path, settings: dict[str, Any]) -> None:
+def test_the_fused_layers_give_the_same_loss_and_gradients(tiny_model: Path, settings: dict[str, Any]) -> None:
     some = Collator(0, "cpu")(rows(9, 4, 17))
-    fused, plain = (lora(folder, fused=fused, **settings) for fused in (True, False))
+    fused, plain = (lora(tiny_model, fused=fused, **settings) for fused in (True, False))
     ours, theirs = token_losses(fused, some).sum(), token_losses(plain, some).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     one, other = gradients(fused, ours), gradients(plain, theirs)
@@ -129,9 +121,9 @@ def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path, setting
 
 
 @pytest.mark.parametrize("four_bit", ["", "fp32"])
-def test_on_4_bit_weights_16_bit_products_are_those_of_the_layers_alone(folder: Path, four_bit: Any) -> None:
+def test_on_4_bit_weights_16_bit_products_are_those_of_the_layers_alone(tiny_model: Path, four_bit: Any) -> None:
     place, some = Device("cpu", "bf16", four_bit), Collator(0, "cpu")(rows(9, 4, 17))
-    fused, plain = (lora(folder, fused=fused, place=place, method="qlora") for fused in (True, False))
+    fused, plain = (lora(tiny_model, fused=fused, place=place, method="qlora") for fused in (True, False))
     with place.autocast():
         ours, theirs = token_losses(fused, some).sum(), token_losses(plain, some).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-3)
@@ -141,19 +133,19 @@ def test_on_4_bit_weights_16_bit_products_are_those_of_the_layers_alone(folder: 
         assert float((one[name] - expected).norm()) <= 0.05 * float(expected.norm()), name
 
 
-def test_the_fused_layers_can_be_turned_off(folder: Path) -> None:
+def test_the_fused_layers_can_be_turned_off(tiny_model: Path) -> None:
     import torch
 
-    net, ids = lora(folder, fused=True), torch.arange(4, 12)[None]
+    net, ids = lora(tiny_model, fused=True), torch.arange(4, 12)[None]
     with net.disable_adapter():
         off = net(input_ids=ids).logits
-    assert torch.equal(off, model_folder.load(folder, torch.float32)(input_ids=ids).logits)
+    assert torch.equal(off, model_folder.load(tiny_model, torch.float32)(input_ids=ids).logits)
     assert not torch.equal(off, net(input_ids=ids).logits)
 
 
-def test_bf16_gives_nearly_the_same_loss_with_float32_gradients(folder: Path) -> None:
+def test_bf16_gives_nearly_the_same_loss_with_float32_gradients(tiny_model: Path) -> None:
     place, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
-    net, exact = lora(folder, fused=True, place=place), lora(folder, fused=True)
+    net, exact = lora(tiny_model, fused=True, place=place), lora(tiny_model, fused=True)
     with place.autocast():
         loss = token_losses(net, some).sum()
     assert loss.item() == pytest.approx(token_losses(exact, some).sum().item(), rel=0.02)
@@ -161,8 +153,8 @@ def test_bf16_gives_nearly_the_same_loss_with_float32_gradients(folder: Path) ->
 
 
 @pytest.mark.parametrize("settings", [{"lora_dropout": 0.1}, {"use_dora": True}], ids=str)
-def test_only_plain_lora_layers_are_fused(folder: Path, settings: dict[str, Any]) -> None:
-    assert fused_lora.fuse(lora(folder, fused=False, **settings)) == 0
+def test_only_plain_lora_layers_are_fused(tiny_model: Path, settings: dict[str, Any]) -> None:
+    assert fused_lora.fuse(lora(tiny_model, fused=False, **settings)) == 0
 
 
 @pytest.mark.parametrize(
@@ -208,9 +200,9 @@ def test_samples_stay_a_small_part_of_the_run() -> None:
     assert 0 < time_limit(1.0, 6) < 2
 
 
-def test_an_answer_is_cut_at_its_time(folder: Path) -> None:
+def test_an_answer_is_cut_at_its_time(tiny_model: Path) -> None:
     cpu = Device("cpu", "fp32")
-    net, tokenizer = model.load(folder, TrainSettings(), cpu), ChatTokenizer.load(folder)
+    net, tokenizer = model.load(tiny_model, TrainSettings(), cpu), ChatTokenizer.load(tiny_model)
     cut, whole = (answer_prompts(net, tokenizer, cpu, [[5, 6]], 9, longest)[0] for longest in (0.0, None))
     assert len(cut.ids) == 1 < len(whole.ids)
     asked = SimpleNamespace(held_out_prompts=[[{"role": "user", "content": "w2"}]], held_out_answers=[])

@@ -19,8 +19,6 @@ from backend.training import device
 from backend.training.state import resume, save
 from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run, run_of, saved
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
 QUICK: dict[str, dict[str, Any]] = {"continued": {"continued": True}, "qlora": {"method": "qlora"}}
 SLOW: dict[str, dict[str, Any]] = {
     "lora": {}, "dora and rslora": {"use_dora": True, "use_rslora": True},

@@ -36,8 +36,7 @@ def finished(workspace: Workspace, model: Path) -> tuple[str, Path]:
     return run.name, file
 
 
-def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> None:
-    workspace = Workspace.open(tmp_path / "workspace")
+def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path, workspace: Workspace) -> None:
     run_id, file = finished(workspace, bundled_model)
     results = App(workspace).results
     assert results.finished_export(run_id, "merged") is None
@@ -65,7 +64,7 @@ def with_result(workspace: Workspace, model: Path, result: dict[str, Any]) -> Ex
     return export
 
 
-def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: Path) -> None:
+def test_the_result_of_an_older_version_is_read(bundled_model: Path, workspace: Workspace) -> None:
     size = {"kind": "Q8_0", "bytes": 7, "kl": None, "same_choice": None, "places": 0, "too_narrow": 0.0}
     older = {
         "to": "adapter",
@@ -75,7 +74,6 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
         "sizes": [{**size, "recommended": True}],
         "base": "trained",
     }
-    workspace = Workspace.open(tmp_path / "workspace")
     export = with_result(workspace, bundled_model, older)
     assert export.job.failure is None
     assert export.result.passed
@@ -85,8 +83,7 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("damage", [{"files": "none"}, {"files": [{"name": 1}]}, {"checks": [{"ok": False}]}])
-def test_a_damaged_result_shows_in_its_card(bundled_model: Path, tmp_path: Path, damage: dict[str, Any]) -> None:
-    workspace = Workspace.open(tmp_path / "workspace")
+def test_a_damaged_result_shows_in_its_card(bundled_model: Path, workspace: Workspace, damage: dict[str, Any]) -> None:
     export = with_result(workspace, bundled_model, damage)
     assert export.job.failure == DAMAGED
     assert DAMAGED.next in views.exports([export])
