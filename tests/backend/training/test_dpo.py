@@ -200,7 +200,7 @@ def test_a_smaller_micro_batch_changes_nothing(tiny_model: Path, tmp_path: Path)
 @pytest.mark.slow
 def test_it_learns_pairs_from_the_command_line(workspace_with_model: Workspace) -> None:
     """In fp32: in 16 bits an answer's log-probability depends on its batch, so that the first loss is about ln 2."""
-    settings = "trainer=dpo", "max_steps=10", "precision=fp32", "learning_rate=2e-4"
+    settings = "trainer=dpo", "max_steps=10", "precision=fp32", "learning_rate=2e-4", "per_device_train_batch_size=4"
     file = str(PROJECT_ROOT / "tests" / "data" / "pairs.jsonl")
     answer = command(workspace_with_model, "train", "--data", file, "--set", *settings)
     assert (answer["state"], answer["reward_accuracy"], answer["weights_changed"]) == ("completed", 1.0, True)
