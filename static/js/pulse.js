@@ -2,24 +2,21 @@
 // acted, else each five seconds, and never in a hidden tab, unless it will tell the end of a training. It asks by itself,
 // since an event of gradio's costs the browser a hundred times as much; only an answer that differs becomes one.
 const RECENT = 10_000, IDLE = 5000; // milliseconds
-let tell = null, fn_index, before = null, acted = 0, asked = -Infinity, busy = true;
+let tell = null, before = null, acted = 0, asked = -Infinity, busy = true, waiting = false;
 
 const act = () => { acted = performance.now(); };
 for (const event of ['pointerdown', 'keydown', 'input', 'visibilitychange']) document.addEventListener(event, act, true);
 
-const listenerOf = (name) => {
-  const { components, dependencies } = window.gradio_config;
-  const { id } = components.find((part) => part.props.elem_id === name);
-  return dependencies.find(({ targets }) => targets.some(([target]) => target === id)).id;
-};
 const ask = async () => {
-  const body = JSON.stringify({ fn_index, session_hash: 'pulse', data: apprentice.send(['choice', 'tab'], []) });
+  const [choice, tab] = apprentice.send(['choice', 'tab'], []);
   let answer = null; // of a server that can't be reached, which gradio then says
+  waiting = true; // a server with much to do is not asked again meanwhile
   try {
     const headers = { 'content-type': 'application/json' };
-    const response = await fetch('gradio_api/run/predict', { method: 'POST', headers, body });
-    [answer] = (await response.json()).data;
+    const response = await fetch('pulse', { method: 'POST', headers, body: JSON.stringify({ choice, tab }) });
+    if (response.ok) answer = await response.json();
   } catch { /* see above */ }
+  waiting = false;
   if (answer !== null && answer === before) return;
   tell('click');
 };
@@ -27,7 +24,7 @@ const beat = (often) => {
   const now = performance.now(), hidden = document.hidden;
   if (hidden && !apprentice.runEnd.isWatching()) return;
   const pause = !hidden && (busy || now - acted < RECENT) ? often : Math.max(often, IDLE);
-  if (now - asked < pause - 100) return; // timers are a little early or late
+  if (waiting || now - asked < pause - 100) return; // timers are a little early or late
   asked = now;
   ask();
 };
@@ -37,7 +34,6 @@ apprentice.pulse = {
   start(trigger, often) {
     act();
     tell = trigger;
-    fn_index = listenerOf('pulse');
     setInterval(beat, 1000, often);
   },
   // Gradio has the signature, too. After the tab's name, it says by a + whether something runs.

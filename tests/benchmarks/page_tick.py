@@ -1,8 +1,8 @@
 """What an open page costs the server each second while nothing changes.
 
 Ours: the tick as it is, which answers with the signature of the open tab. Peer: the tick as it was, which answers
-with everything that the open tab shows (Train, with a run that is watched). Both go through the whole page, gradio's
-queue included, in one process. What counts is the median of the processor time, which other
+with everything that the open tab shows (Train, with a run that is watched), through gradio's queue. Both go through
+the whole page, in one process. What counts is the median of the processor time, which other
 work on the computer leaves alone; it includes the side that asks. They take turns. Goal: 5 ms.
 
 In the browser: the processor time of all of Chromium's processes while the plan is open and nothing runs, in percent
@@ -17,8 +17,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tests.benchmarks.measuring import print_result
 from tests.browser.conftest import FLAGS, chromium_path, free_port, served
@@ -26,7 +27,9 @@ from tests.ui import made_up_workspace
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.page_client import PageClient, page_in_process
 from ui.services.selection import Choice
+from ui.web import pulse
 
+SIGNATURE = "Signature of train"
 TICKS = 200
 SETTLING = 15_000  # milliseconds until an untouched page asks rarely
 WATCHED = 60.0  # seconds
@@ -79,14 +82,15 @@ async def measured(ticks: int) -> tuple[float, float]:
         app = MadeUpApp(template, Path(folder, "workspace"))
         async with page_in_process(app, app.workspace.exports) as http:
             page = await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train")
-            listeners = [page.listener("click", elem_id="pulse"), page.listener("change", label="Signature of train")]
-            times = [[await seconds(page, listener) for listener in listeners] for _ in range(ticks)]
+            question, shown = {"choice": asdict(page.choice), "tab": "train"}, page.listener("change", label=SIGNATURE)
+            asks = (lambda: http.post(pulse.PATH, json=question)), (lambda: page.ask(shown))
+            times = [[await seconds(ask()) for ask in asks] for _ in range(ticks)]
     return tuple(1000 * statistics.median(found) for found in zip(*times, strict=True))  # type: ignore[return-value]
 
 
-async def seconds(page: PageClient, listener: dict[str, Any]) -> float:
+async def seconds(asking: Awaitable[object]) -> float:
     start = time.process_time()
-    await page.ask(listener)
+    await asking
     return time.process_time() - start
 
 

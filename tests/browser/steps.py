@@ -107,7 +107,7 @@ def still(page: Any) -> None:
 def ticked(page: Any) -> None:
     """Waits until the page has asked twice whether anything changed, so that late answers had their chance."""
     for _ in range(2):
-        with page.expect_response(lambda response: "/run/predict" in response.url):
+        with page.expect_response(lambda response: response.url.endswith("/pulse")):
             pass
     still(page)
 

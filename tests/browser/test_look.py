@@ -116,7 +116,7 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     stored(page, "task", "write")
     held: list[Any] = []
     holding = [True]  # the server's answers stay away
-    page.route("**/{queue/join,run/predict}*", lambda route: held.append(route) if holding else route.continue_())
+    page.route("**/{queue/join,pulse}*", lambda route: held.append(route) if holding else route.continue_())
     page.reload()
     page.wait_for_selector(".choices label.selected:has-text('Write in a style')")
     page.get_by_label("Answer in our voice").check()

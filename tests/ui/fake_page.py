@@ -45,8 +45,9 @@ def serve(apps: Mapping[int, Callable[[Path, Path], MadeUpApp]]) -> None:
             for port, make in apps.items():
                 app = make(template, root := Path(folder, str(port)))
                 app.start()
-                arguments = {**launch_arguments(root / "exports"), "prevent_thread_lock": True}
-                build(app).blocks.launch(server_name="127.0.0.1", server_port=port, **arguments)
+                page = build(app)
+                arguments = {**launch_arguments(root / "exports", page.sent_signature), "prevent_thread_lock": True}
+                page.blocks.launch(server_name="127.0.0.1", server_port=port, **arguments)
             Event().wait()
 
 

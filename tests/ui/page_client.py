@@ -145,7 +145,8 @@ def _fail(messages: Iterable[asyncio.Future[dict[str, Any]]], error: Exception) 
 @asynccontextmanager
 async def page_in_process(app: Any, exports: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The page over `app`, all of gradio included, served without a socket in this process."""
-    blocks, arguments = web_page.build(app).blocks, launch_arguments(exports)
+    page = web_page.build(app)
+    blocks, arguments = page.blocks, launch_arguments(exports, page.sent_signature)
     async with served(blocks, arguments) as transport, client(transport) as http:
         yield http
 

@@ -30,10 +30,11 @@ def demo_page(
     """
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads)
     demo = PerVisitor(apps)
-    blocks = web_page.build(cast(App, demo), demo).blocks
+    page = web_page.build(cast(App, demo), demo)
+    blocks = page.blocks
     blocks.queue(default_concurrency_limit=_HANDLERS, api_open=False)
     demo.built()
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)
     door = Door(apps.visitors, policy.limits, workspace.uploads, events, https=bool(space), accounts=can_sign_in())
-    return apps, blocks, launch_arguments(apps.visitors.root, hosts, space, door)
+    return apps, blocks, launch_arguments(apps.visitors.root, page.sent_signature, hosts, space, door)

@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
-from ui.web import front_page
+from ui.web import front_page, pulse
 from ui.web.guard import body_length, ending, is_public, subscriber
 from ui.web.session_memory import QueuedEvents, joined
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
@@ -41,7 +41,7 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*"
     r"|/login/?|/login/(huggingface|callback)|/logout|/login_check/?|/gradio_api/(startup-events|app_id|login_check|info)/?"
 )
-_EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
+_EVENT = re.compile(rf"/gradio_api/(queue/join|run/predict)/?|{pulse.PATH}")
 _EVENT_TYPES: dict[str, Any] = {"data": list, "fn_index": int, "trigger_id": int | None, "session_hash": str}
 _FORM = 64 * 1024  # bytes of an upload around its file; each file also counts as so many
 _LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
@@ -49,7 +49,9 @@ _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
 _BYTES, _BYTES_AT_ONCE = 16 * MIB, 11 * MIB  # a minute, of one visitor's longer events and uploads; two large files
 _PAUSE = 1.0  # seconds until a refusal is sent, in which who asks again and again costs nothing
 _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so many at once; seconds that one waits
-_EVENTS, _EVENTS_AT_ONCE = 2, 15  # of one visitor a second, after so many at once; later ones wait
+_EVENTS, _EVENTS_AT_ONCE = 2, 15  # of one visitor a second, after so many at once; later ones wait, longer if long
+_AS_NEW = 3.5  # seconds of such turns that a newcomer begins with
+_ASIDE = 2.0  # seconds for which what a person does goes before what a page asks by itself
 _VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_MUCH = "You have sent too much in a minute."
@@ -176,7 +178,9 @@ class Gate:
     def _welcome(self, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
         key = self._visitors.new_key()
-        if why_none == "restarted" and (new := self._visitors.of_key(key)):
+        new = self._visitors.of_key(key) or "nobody"
+        self._turns[new] = monotonic() - _AS_NEW  # else whoever takes a new key each time would always be the next
+        if why_none == "restarted":
             self._visitors.note_loss(new, "restarted")
         cookie = new_cookie(key, self._https)
 
@@ -198,15 +202,18 @@ class Gate:
             return
         self._passing[whose] += 1
         try:
-            await sleep(self._turns.wait(whose))
-            if (length := body_length(scope)) > (_LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT):
+            length, is_pulse = body_length(scope), scope["path"] == pulse.PATH
+            most = _LONGEST_TEXT if scope[VISITOR] and not is_pulse else _NOBODYS_EVENT
+            await sleep(self._turns.wait(whose, 1 + min(length, most) / _LONGEST_EVENT))
+            if length > most:
                 await _refuse(scope, receive, send, "This text is too long for this demo.", 413)
             elif length > _LONGEST_EVENT and self._large.wait(whose, length, most=0.0):
                 await _refuse(scope, receive, send, _TOO_MUCH, 429)
             else:
                 content = await _body(receive, length) or b""
-                async with self._in_line(whose):
-                    check = partial(self._checked, content, whose)  # of a short one, a thread would take longer
+                async with self._in_line(whose, _ASIDE if is_pulse else 0.0):
+                    check = partial(self._checked, content, whose, is_pulse)
+                    # Of a short one, a thread would take longer.
                     checked = check() if length <= _NOBODYS_EVENT else await run_in_threadpool(check)
                     if checked:
                         await self._pass_on(scope, receive, send, checked)
@@ -216,11 +223,11 @@ class Gate:
             self._passing -= Counter([whose])  # drops those at zero
 
     @asynccontextmanager
-    async def _in_line(self, whose: str) -> AsyncIterator[None]:
+    async def _in_line(self, whose: str, aside: float) -> AsyncIterator[None]:
         """Waits until gradio has few new events to process, of this visitor at most one, and nobody waits who asked for
         less lately: its queues don't tell visitors apart, and many threads leave too few of Python's turns to the one
-        that takes requests."""
-        place = self._turns.get(whose, 0.0), next(self._numbers), whose, Event()
+        that takes requests. aside: seconds for which later ones go first."""
+        place = self._turns.get(whose, 0.0) + aside, next(self._numbers), whose, Event()
         insort(self._line, place)
         try:
             while (following := self._following()) is not place:
@@ -250,9 +257,11 @@ class Gate:
             return None
         return next((place for place in self._line if at_work.count(place[2]) < _OF_ONE), None)
 
-    def _checked(self, content: bytes, whose: str) -> bytes | None:
+    def _checked(self, content: bytes, whose: str, is_pulse: bool) -> bytes | None:
         """The event to pass on; None for one that is refused. For a long one it is called in a thread."""
         body = _parsed(content) or {}
+        if is_pulse:
+            return content if body else None
         is_event = all(isinstance(body.get(name), kind) for name, kind in _EVENT_TYPES.items())
         is_ours = is_event and self._events.takes(body["fn_index"], len(body["data"]))
         if not is_ours or not self._files.may_name(whose, body):

@@ -13,7 +13,7 @@ from backend.files.json_file import read_json
 from backend.hosting.policy import HOME
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
-from ui.web import session_memory
+from ui.web import pulse, session_memory
 from ui.web.gate import Door, Gate
 from ui.web.guard import Guard, LoginLimit
 from ui.web.key import OwnersOnly
@@ -31,12 +31,18 @@ VALUES = read_json(Path(__file__).with_name("theme.json"))  # a value, and the v
 
 
 def launch_arguments(
-    exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None, key: str = ""
+    exports: Path,
+    signature: Callable[[object, object], str],
+    hosts: tuple[str, ...] = (),
+    space: str = "",
+    door: Door | None = None,
+    key: str = "",
 ) -> dict[str, Any]:
     """The arguments of gradio's `launch`: our look, no telemetry, no file served but exports, uploads and our icon.
 
     exports: the folder of the workspace that is served; in a demo that of all visitors, and the gate lets each read
         their own exports
+    signature: of the page's open tab
     hosts: further names by which the page is reached
     space: the name of the Space that it is on
     door: of a demo
@@ -57,6 +63,7 @@ def launch_arguments(
         "allowed_paths": [str(exports)],
         "app_kwargs": {
             "middleware": [Middleware(Guard, hosts=hosts, space=space), *limit, *owner, *gate],
+            "routes": [pulse.route(signature)],
             **dict.fromkeys(("docs_url", "redoc_url", "openapi_url")),
         },
         "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,

@@ -2,7 +2,7 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -103,6 +103,10 @@ class Page:
         except Exception as error:
             return f"{name} {_digest(repr(error))}"
 
+    def sent_signature(self, choice: object, tab: object) -> str:
+        """The signature of the open tab, as a browser sent its choice and the tab's name; "" for no tab of ours."""
+        return self.signature_of(tab, Choice.from_browser(choice)) if isinstance(tab, str) and tab in self.tabs else ""
+
     def outputs(self, name: str) -> list[Any]:
         return [self.finished, self.working, *self.tabs[name].outputs]
 
@@ -157,13 +161,11 @@ def build(app: App, demo: PerVisitor | None = None) -> Page:
 
 def _tick(pulse: gr.HTML, page: Page) -> None:
     """Now and then (static/js/pulse.js) the browser asks for the signature of the open tab: one value, in one
-    request. If it differs from the one it has, the browser fetches that tab."""
+    request. If it differs from the one it has, the browser sends this event, and fetches that tab."""
 
     @web_errors.handler
     def tick(inputs: Inputs) -> str:
-        name = inputs[page.state.open_tab]
-        is_tab = isinstance(name, str) and name in page.tabs
-        return page.signature_of(name, page.state.choice(inputs)) if is_tab else ""
+        return page.sent_signature(asdict(page.state.choice(inputs)), inputs[page.state.open_tab])
 
     pulse.click(tick, outputs=page.signature, queue=False, **page.state.sending(page.state.open_tab))
     changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}

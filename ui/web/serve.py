@@ -140,7 +140,8 @@ def run(
     else:
         app = App(workspace, simulated, open_to_network=not is_loopback(host))
         key = "" if credentials else page_key.of(workspace)
-        page, arguments = web_page.build(app).blocks, launch_arguments(workspace.exports, hosts, key=key)
+        built = web_page.build(app)
+        page, arguments = built.blocks, launch_arguments(workspace.exports, built.sent_signature, hosts, key=key)
     ended = threading.Event()
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: ended.set())

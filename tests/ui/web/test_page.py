@@ -24,11 +24,16 @@ from ui.services.selection import Choice
 from ui.text.format import PARTS
 from ui.web import errors as web_errors
 from ui.web import page as web_page
+from ui.web import pulse
 from ui.web.launch import STATIC, launch_arguments
 from ui.web.page import Page, finished_steps
 from ui.web.train import plan_view
 
 OURS = "http://127.0.0.1:7860"
+
+
+def repeated(choice: object, tab: object) -> str:
+    return f"{tab} {choice}"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,7 @@ def blocks(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def client(blocks: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    arguments = launch_arguments(tmp_path_factory.mktemp("exports"))
+    arguments = launch_arguments(tmp_path_factory.mktemp("exports"), repeated)
     blocks.allowed_paths, blocks.blocked_paths, blocks.favicon_path = (
         arguments["allowed_paths"], [], arguments["favicon_path"],
     )  # fmt: skip
@@ -103,8 +108,35 @@ def test_a_broken_download_is_resumed(client: TestClient, blocks: gr.Blocks) -> 
     assert client.get(url, headers=headers).content == whole.content, "the file was made again meanwhile"
 
 
+@pytest.mark.parametrize(
+    ("question", "status"),
+    [
+        (b'{"choice": 7, "tab": "data"}', 200),
+        (b"[" * 10_000, 400),
+        (b"7", 400),
+        (b'{"choice": 7}', 400),
+        (b'"\xff"', 400),
+        (b" " * 20_000, 413),
+    ],
+)
+def test_the_open_tab_s_signature_is_told_in_one_request(client: TestClient, question: bytes, status: int) -> None:
+    answer = client.post(pulse.PATH, content=question, headers={"origin": OURS})
+    assert answer.status_code == status
+    assert status != 200 or answer.json() == "data 7"
+
+
+def test_with_a_password_the_signature_is_for_who_gave_it(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client.app, "auth", {"owner": "secret"})
+    question = {"json": {"choice": {}, "tab": "data"}, "headers": {"origin": OURS}}
+    assert client.post(pulse.PATH, **question).status_code == 401
+    monkeypatch.setitem(client.app.tokens, "token", "owner")  # type: ignore[attr-defined]
+    client.cookies.set(f"access-token-unsecure-{client.app.cookie_id}", "token")  # type: ignore[attr-defined]
+    assert client.post(pulse.PATH, **question).status_code == 200
+    client.cookies.clear()
+
+
 def test_launching_turns_off_telemetry_and_sharing() -> None:
-    arguments = launch_arguments(Path("/exports"))
+    arguments = launch_arguments(Path("/exports"), repeated)
     off = ("share", "enable_monitoring", "run_history", "mcp_server", "show_error", "pwa", "ssr_mode")
     assert [arguments[name] for name in off] == [False] * len(off)
     assert arguments["strict_cors"] is True
@@ -116,7 +148,7 @@ def test_an_idle_page_rarely_looks_for_events(blocks: gr.Blocks) -> None:
 
 
 def test_only_system_fonts_are_used(blocks: gr.Blocks) -> None:
-    look = launch_arguments(Path("/exports"))["theme"]
+    look = launch_arguments(Path("/exports"), repeated)["theme"]
     assert not look._stylesheets
     assert "http" not in look._get_theme_css().replace("http://www.w3.org/2000/svg", "")
     assert "http" not in (STATIC / "style.css").read_text("utf-8")
