@@ -51,18 +51,15 @@ _ALWAYS_FITS = 1024  # tokens; every plan reads as many
 def add_commands(add: AddCommand) -> None:
     about = "read a file of examples and report every problem in it; exits with 1 if they keep training from starting"
     checking = add("check", check, about)
-    checking.add_argument("files", type=Path, nargs="+", metavar="FILE", help=_FILES)
-    checking.add_argument("--model", metavar="ID", help="check for this model (default: the bundled one)")
-    checking.add_argument("--max-tokens", type=positive, metavar="N", help=_LONGEST)
     add_validation_option(checking)
-    add_reading_options(checking)
     fixing = add("fix", fix, "apply fixes; writes clean JSONL and a change log")
-    fixing.add_argument("files", type=Path, nargs="+", metavar="FILE", help=_FILES)
     fixing.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
-    fixing.add_argument("--model", metavar="ID", help="fix for this model (default: the bundled one)")
-    fixing.add_argument("--max-tokens", type=positive, metavar="N", help=_LONGEST)
     fixing.add_argument("--accept", metavar="KIND,…", help="only these kinds (default: all safe fixes)")
-    add_reading_options(fixing)
+    for command, what in ((checking, "check"), (fixing, "fix")):
+        command.add_argument("files", type=Path, nargs="+", metavar="FILE", help=_FILES)
+        command.add_argument("--model", metavar="ID", help=f"{what} for this model (default: the bundled one)")
+        command.add_argument("--max-tokens", type=positive, metavar="N", help=_LONGEST)
+        add_reading_options(command)
     drafting = add("draft", draft, "draft questions about a text or a table; each is learned only once you keep it")
     drafting.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a text, document, web page or table")
     drafting.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT", help="JSON lines to write")

@@ -192,6 +192,7 @@ TEXTS: dict[str, str] = _WORDS["texts"]  # longer ones, some with fields to fill
 PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
 KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
 STATES: dict[str, list[str]] = _WORDS["states"]
+FITS: dict[str, tuple[str, str]] = _WORDS["fits"]  # how a model fits this computer, best first, and the tone of that
 METHODS: dict[str, tuple[str, str]] = _WORDS["methods"]  # what is trained, and the field's term
 GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
 WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]  # by kind of job: what happens, and a button that leads to a tab

@@ -24,6 +24,7 @@ MEASURES: dict[str, str] = _WORDS["measures"]
 NO_QUESTIONS, BLIND = str(_WORDS["no_questions"]), str(_WORDS["blind"])
 SCORED: dict[str, str] = _WORDS["scored"]
 OUTCOMES: dict[str, str] = _WORDS["outcomes"]
+DO: dict[str, tuple[str, str]] = _WORDS["do"]  # a button that leads to the next step, by its kind, and what it does
 
 
 def provable(judging: int) -> str:

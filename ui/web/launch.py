@@ -24,6 +24,7 @@ SCRIPTS = (  # in this order
     "run_end", "pulse", "blind_test",
 )  # fmt: skip
 FIRST_SCRIPT = STATIC / "js" / "gradio.js"  # runs before gradio's own; those in `head` run only after gradio has begun
+_OFF = ("show_error", "share", "enable_monitoring", "run_history", "mcp_server", "pwa", "ssr_mode")
 
 SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica Neue", "Arial", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
@@ -68,14 +69,8 @@ def launch_arguments(
         },
         "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,
         "max_file_size": int((door.limits if door else HOME.limits).upload * MIB),
-        "show_error": False,
         "strict_cors": True,
-        "share": False,
-        "enable_monitoring": False,
-        "run_history": False,
-        "mcp_server": False,
-        "pwa": False,
-        "ssr_mode": False,
+        **dict.fromkeys(_OFF, False),
         "footer_links": [],
         "quiet": True,
     }

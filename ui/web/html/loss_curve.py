@@ -38,29 +38,16 @@ def draw(
     best_step: the step of the lowest validation loss, which is marked
     general: the loss of the general rows, drawn without a label
     """
-    smooth = smoothed(training)
-    now = {"training": _last(smooth), "validation": _last(validation)}
-    training, smooth, validation = _finite(training), _finite(smooth), _finite(validation)
-    if not training and not validation:
-        return _empty()
-    best = next((point for point in reversed(validation) if point[0] == best_step), None)
-    lines = {"training": smooth, "validation": validation}
-    summary = sentence({"Training loss": smooth, "Validation loss": validation}, list(now.values()), best)
-    behind = {"each": training, "general": _finite(smoothed(general))}
-    return _chart(lines, now, total_steps, summary, validation, best, behind)
+    lines = {"training": ("Training loss", smoothed(training)), "validation": ("Validation loss", validation)}
+    return _chart(lines, {"each": training, "general": smoothed(general)}, total_steps, best_step)
 
 
 def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> Markup:
     """The same loss of two runs, A and B, on one chart. tested: these are validation losses, else training losses."""
     if not tested:
         first, second = smoothed(first), smoothed(second)
-    now = {"first": _last(first), "second": _last(second)}
-    first, second = _finite(first), _finite(second)
-    if not first and not second:
-        return _empty()
     which = "validation" if tested else "training"
-    lines = {f"The {which} loss of A": first, f"The {which} loss of B": second}
-    return _chart({"first": first, "second": second}, now, 0, sentence(lines, list(now.values()), None), [], None)
+    return _chart({"first": (f"The {which} loss of A", first), "second": (f"The {which} loss of B", second)}, {})
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
@@ -69,20 +56,22 @@ def smoothed(points: Sequence[Point]) -> list[Point]:
     return [(step, current_loss(each, at + 1)) for at, (step, _) in enumerate(points)]
 
 
-def _last(points: Sequence[Point]) -> float | None:
-    return points[-1][1] if points else None
-
-
 def _chart(
-    lines: dict[str, list[Point]],
-    now: Mapping[str, float | None],
-    total_steps: float,
-    summary: str,
-    dots: list[Point],
-    best: Point | None,
-    behind: Mapping[str, Sequence[Point]] = {},
+    named: Mapping[str, tuple[str, Sequence[Point]]],
+    behind: Mapping[str, Sequence[Point]],
+    total_steps: float = 0,
+    best_step: int | None = None,
 ) -> Markup:
-    """`lines` by CSS class, with the losses `now` at their ends, `dots`, the best point, and paler lines `behind`."""
+    """Lines by CSS class, each with its name for screen readers and its latest loss at its end; paler ones `behind`.
+    Validation losses are dots too, while they are few."""
+    now = {kind: points[-1][1] if points else None for kind, (_, points) in named.items()}
+    lines = {kind: _finite(points) for kind, (_, points) in named.items()}
+    behind = {kind: _finite(points) for kind, points in behind.items()}
+    if not any((*lines.values(), behind.get("each"))):
+        return _empty()
+    dots = lines.get("validation", [])
+    best = next((point for point in reversed(dots) if point[0] == best_step), None)
+    summary = sentence({name: lines[kind] for kind, (name, _) in named.items()}, list(now.values()), best)
     last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
     top, gap = _scale(max(value for points in (*lines.values(), *behind.values()) for _, value in points))
     place, unit, curves = _Place(last, top), _UNITS / 100, []

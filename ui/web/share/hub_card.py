@@ -22,12 +22,7 @@ from ui.web.share.views import TEXTS
 from ui.web.start import download_card
 
 NO_EXPORT = "First make a file above: any but the script and everything in one file."
-TITLES: dict[Form, str] = {
-    "adapter": "Only what it learned (adapter)",
-    "merged": "The whole model (merged)",
-    "gguf": "The file for any computer (GGUF)",
-    "page": "The page with the model in it (static Space, free)",
-}
+TITLES: dict[Form, str] = TEXTS["uploads"]
 
 
 class HubCard:

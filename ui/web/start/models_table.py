@@ -17,12 +17,6 @@ from ui.text import format as fmt
 from ui.web.html import components, tables
 from ui.web.start import download_card
 
-FITS = {
-    "yes": ("Fits", "good"),
-    "tight": ("Just fits", "warn"),
-    "no": ("Too big", "bad"),
-    "unknown": ("May fit", "calm"),
-}
 NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
 COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
 GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}
@@ -85,7 +79,7 @@ def _words(option: Option, ready: bool) -> list[str]:
     languages = [LANGUAGE_NAMES.get(code, code) for code in model.languages]
     tasks = [GOOD_FOR[task] for task in model.good_for if task in GOOD_FOR]
     here = ["on this computer"] if ready else []
-    return [model.name, model.family, model.licence, FITS[option.fit][0], uses, asks, *tasks, *languages, *here]
+    return [model.name, model.family, model.licence, fmt.FITS[option.fit][0], uses, asks, *tasks, *languages, *here]
 
 
 def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[str, str]:
@@ -105,7 +99,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[
         languages = LANGUAGE_NAMES.get(model.languages[0], model.languages[0])
     return {
         "Model": Markup("<strong>{}</strong>{}").format(model.name, reason),
-        "Fit": tables.sort_key(list(FITS).index(option.fit)) + components.badge(*FITS[option.fit]),
+        "Fit": tables.sort_key(list(fmt.FITS).index(option.fit)) + components.badge(*fmt.FITS[option.fit]),
         "Expected quality": _quality(model),
         "Time": time,
         "Needs": tables.sort_key(least) + fmt.size(least),

@@ -19,7 +19,7 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.start import download_card
-from ui.web.start.models_table import FITS, source
+from ui.web.start.models_table import source
 
 _TEXTS = read_json(Path(__file__).with_suffix(".json"))
 TASKS: dict[str, tuple[str, str]] = _TEXTS["tasks"]
@@ -121,7 +121,7 @@ def model_card(
     best = "Best one on this computer" if outdone else "Recommended"
     word = "Your choice" if not recommended else best if fit.fits else "Closest fit"
     badges = components.badge(word, "good" if recommended and fit.fits else "calm")
-    badges += components.badge(*FITS[fit.badge])
+    badges += components.badge(*fmt.FITS[fit.badge])
     badges += components.badge("Ready on this computer") if on_disk is not None else ""
     needs, have = fmt.sizes(fit.needs_mib, fit.has_mib)
     needed = _needed(option, needs)

@@ -17,23 +17,22 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clicked
 from ui.web.html import components
 
+_ENDED = {  # without a model, by the run's state
+    "failed": "Its training failed. Step 3 shows why and how to continue.",
+    "interrupted": "Its training was interrupted. Continue it in step 3.",
+    "stopped": "Its training was stopped before it learned anything. Continue it in step 3.",
+    "completed": f"{DELETED} Train it again from your examples.",
+}
+
 
 def no_model(app: App, choice: Choice) -> str:
     """Why there is no model to try or share; "" when there is one."""
     if not choice.run_id:
         return "Train a model first, in step 3, or open one of your models."
     state = app.runs.state(choice.run_id)
-    if state == "failed":
-        return "Its training failed. Step 3 shows why and how to continue."
-    if state == "interrupted":
-        return "Its training was interrupted. Continue it in step 3."
-    if state not in ("completed", "stopped"):
-        return "Wait until its training is done, or stop it."
-    if not app.results.has_model(choice.run_id):
-        if state == "completed":
-            return f"{DELETED} Train it again from your examples."
-        return "Its training was stopped before it learned anything. Continue it in step 3."
-    return ""
+    if state and app.results.has_model(choice.run_id):
+        return ""
+    return _ENDED.get(state, "Wait until its training is done, or stop it.")
 
 
 def run_line(app: App, choice: Choice) -> Markup:

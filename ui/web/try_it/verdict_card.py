@@ -21,11 +21,6 @@ from ui.web.html import components, tables
 
 TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
 _KEPT = {"kept": "good", "lost": "warn"}
-_DO = {  # what leads to the next step, by its kind; most are reached by more examples
-    "use_it": ("Share it", "share"),
-    "continue": ("Continue training", "resume-evaluated"),
-    **dict.fromkeys(("prompt_does_it", "facts_do_it", "base_does_it"), ("Ask both models", "try")),
-}
 _MORE = ("Add examples", "examples")
 
 
@@ -85,7 +80,7 @@ def next_step(report: EvaluationSummary) -> Markup:
     if not report.next:
         return components.EMPTY
     step = components.alert("calm", "Next", report.next)
-    text, do = _DO.get(report.next_kind, _MORE)
+    text, do = verdicts.DO.get(report.next_kind, _MORE)
     for name, value in report.retry.items():
         text, do = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}", "retry-evaluated"
     return step + Markup('<div class="after-alert">{}</div>').format(components.button(text, do, kind="firm"))
