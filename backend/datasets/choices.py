@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES
+from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, unread
 from backend.datasets.checks.issues import ISSUE_TYPES
-from backend.datasets.dataset import require_compatible, unread
-from backend.datasets.info import DatasetInfo, RowChoice, not_saved
+from backend.datasets.dataset import require_compatible
+from backend.datasets.info import DatasetInfo, RowChoice, saving
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.files.atomic import fsync
@@ -60,16 +60,10 @@ class ValidationFiles:
         require_compatible(self._store.files.new_validation(path, name, before.read_options), examples)
         file = f"validation-{new_id()}"
         copy = self._store.folder(data_id) / file
-        try:
+        with saving("The validation file", lambda: copy.unlink(missing_ok=True)):
             shutil.copyfile(path, copy)
             fsync(copy)
             self._store.info.update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
-        except BaseException as error:
-            with suppress(OSError):
-                copy.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise not_saved("The validation file", error) from error
-            raise
         self._delete(data_id, before)
 
     def clear(self, data_id: str) -> None:

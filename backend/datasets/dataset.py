@@ -10,7 +10,7 @@ from backend.datasets.check_dataset import check, without_errors
 from backend.datasets.checks import duplicates
 from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.dataset import FEW, FEWEST
-from backend.datasets.checks.fix import FIXABLE, Change, FixedDataset, apply, preview_fixes
+from backend.datasets.checks.fix import FIXABLE, Change, FixedDataset, apply, preview_fixes, unread
 from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, QUESTIONS
 from backend.datasets.checks.language import usual_language
 from backend.datasets.checks.report import Report, ValidationFile
@@ -278,9 +278,3 @@ def require_compatible(validation: Dataset, training: Dataset) -> None:
             "A model can only be checked on the kind of data that it was trained on.",
             f"Add a validation file with {ours}, or none.",
         )
-
-
-def unread(dataset: Dataset) -> list[Problem]:
-    """Errors of rows that could not be read."""
-    present = {row.row for row in dataset.rows}
-    return [p for p in dataset.problems if p.severity == "error" and p.row and p.row not in present]

@@ -8,7 +8,7 @@ from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
-from backend.datasets.info import DatasetInfo, not_saved
+from backend.datasets.info import DatasetInfo, saving
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.records.reading import Limits, RowFault
@@ -116,15 +116,10 @@ class Editor:
     def _save(self, data_id: str, edit: Edit, log: Callable[[str], None] = lambda edit: None) -> None:
         """Adds an edit, or nothing. log: called with its id before it counts."""
         ids: list[str] = []
-        try:
+        with saving("Your change", lambda: self._store.edits.delete(data_id, ids)):
             ids.append(self._store.edits.write(data_id, edit))
             log(ids[0])
             self._store.info.update(data_id, lambda info: replace(info, edits=[*info.edits, *ids]))
-        except BaseException as error:
-            self._store.edits.delete(data_id, ids)
-            if isinstance(error, OSError):
-                raise not_saved("Your change", error) from error
-            raise
 
 
 def _row(dataset: Dataset, number: int) -> Row | None:

@@ -5,7 +5,8 @@ They stand in <dataset>/info.json, changed by one thread or process at a time.
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -126,11 +127,8 @@ class StoredInfo:
         """Replaces the facts with what `change` makes of them; no other thread or process changes them meanwhile.
         Raises BadInput when the dataset does not exist, and WorkspaceProblem when the disk can't be written."""
         self.read(data_id)
-        try:
-            with self._lock, FileLock(child_path(self._root, data_id) / ".lock"):
-                self.write(data_id, change(self.read(data_id)))
-        except OSError as error:
-            raise not_saved("This", error) from error
+        with saving("This"), self._lock, FileLock(child_path(self._root, data_id) / ".lock"):
+            self.write(data_id, change(self.read(data_id)))
 
     def restore(self, data_id: str, before: DatasetInfo) -> None:
         """Restores the read options and the accepted and refused fixes of `before`."""
@@ -142,6 +140,14 @@ class StoredInfo:
         write_text(child_path(self._root, data_id) / "info.json", json.dumps(asdict(info), ensure_ascii=False))
 
 
-def not_saved(what: str, error: OSError) -> WorkspaceProblem:
-    """The error when `what` could not be written."""
-    return WorkspaceProblem(f"{what} could not be saved.", *disk_words(error))
+@contextmanager
+def saving(what: str, undo: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Raises WorkspaceProblem when `what` can't be written. undo: called after any error."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(OSError):
+            undo()
+        if isinstance(error, OSError):
+            raise WorkspaceProblem(f"{what} could not be saved.", *disk_words(error)) from error
+        raise

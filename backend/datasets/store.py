@@ -17,7 +17,7 @@ from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.documents.passages import Passage, Size, joined, size
 from backend.datasets.edits import StoredEdits
-from backend.datasets.info import DatasetInfo, StoredInfo, not_saved
+from backend.datasets.info import DatasetInfo, StoredInfo, saving
 from backend.datasets.read.source import require_file
 from backend.datasets.stored_files import USUAL, Key, Options, RecentCache, Run, StoredFiles, options_key, run_here
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
@@ -94,27 +94,23 @@ class DatasetStore:
         new, info = data_id or new_id(), DatasetInfo(name, dict(options), written=written)
         folder, stored = self.folder(new), ""
         copy = folder / "source"
-        try:
+        with saving("The examples"):
             folder.mkdir()
-        except OSError as error:
-            raise not_saved("The examples", error) from error
-        try:
-            _copy(source, copy)
-            if written:
-                self.files.material(new, name, options)
-            else:
-                self.files.source(new, name, options, listener)
-            stored = "" if data_id else self._find(copy, info)
-            if not stored:
-                self.info.write(new, info)
-                fsync_names(self._root)
-                stored = new
-        except OSError as error:
-            raise not_saved("The examples", error) from error
-        finally:
-            if stored != new:
-                shutil.rmtree(folder, ignore_errors=True)
-                self.files.discard(new)
+            try:
+                _copy(source, copy)
+                if written:
+                    self.files.material(new, name, options)
+                else:
+                    self.files.source(new, name, options, listener)
+                stored = "" if data_id else self._find(copy, info)
+                if not stored:
+                    self.info.write(new, info)
+                    fsync_names(self._root)
+                    stored = new
+            finally:
+                if stored != new:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    self.files.discard(new)
         return stored
 
     def start_material(self, data_id: str) -> str:
@@ -125,12 +121,9 @@ class DatasetStore:
     def add_material(self, data_id: str, source: Path | str, name: str) -> str:
         """Adds a file to what examples are made from, and returns the copy's name. Raises BadInput, adding nothing."""
         copy = self.folder(data_id) / f"material-{new_id()}"
-        try:
+        with saving("The examples", lambda: copy.unlink(missing_ok=True)):
             _copy(source, copy)
             added = size(self.files.material(data_id, name, {}, copy.name))
-        except (BadInput, OSError) as error:
-            copy.unlink(missing_ok=True)
-            raise error if isinstance(error, BadInput) else not_saved("The examples", error) from error
 
         def changed(info: DatasetInfo) -> DatasetInfo:
             materials, sizes = {**info.materials, copy.name: name}, {**info.sizes, copy.name: added}

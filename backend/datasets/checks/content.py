@@ -96,19 +96,15 @@ _QUOTED_MAIL = TextFault("quoted_mail", patterns.WORDED["quoted_mail"], pattern(
 LEFTOVERS = (_PLACEHOLDER, _HTML, _MEDIA, _SEPARATOR, _QUOTED_MAIL)
 
 
-# Harmless in training, since content is encoded apart from the template. But the text was pasted from a formatted
-# prompt, and the model would learn to write them. They are from ChatML, Llama 2 and 3, Gemma, Phi, Mistral
-# and DeepSeek.
-def marker_fault(control_markers: Iterable[str] = ()) -> TextFault:
-    """The fault for common markers and those of the model's tokenizer."""
-    own = [re.escape(m) for m in sorted(control_markers, key=len, reverse=True) if m[:1] in ("<", "[")]
-    words = [*own, *patterns.WORD_LISTS["patterns"]["control_marker"]]
-    return TextFault("control_marker", patterns.BRACKET, any_of(words, flags=re.NOFLAG))
-
-
 def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
     """All text faults, for a model with these control markers, in the order they are fixed."""
-    return (*CHARACTER_FAULTS, marker_fault(control_markers), *LEFTOVERS, *PERSONAL_FAULTS)
+    # Markers are harmless in training, since content is encoded apart from the template. But the text was pasted from a
+    # formatted prompt, and the model would learn to write them. The common ones are from ChatML, Llama 2 and 3, Gemma,
+    # Phi, Mistral and DeepSeek.
+    own = [re.escape(m) for m in sorted(control_markers, key=len, reverse=True) if m[:1] in ("<", "[")]
+    words = [*own, *patterns.WORD_LISTS["patterns"]["control_marker"]]
+    markers = TextFault("control_marker", patterns.BRACKET, any_of(words, flags=re.NOFLAG))
+    return (*CHARACTER_FAULTS, markers, *LEFTOVERS, *PERSONAL_FAULTS)
 
 
 def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:

@@ -138,7 +138,10 @@ class _Fixing:
         self._faults = content_checks.text_faults(counter.control_markers if counter else ())
         self._fixed: set[int] = set()
         self._waiting: list[Problem] = []
-        self.changes = list(_unread(data))
+        missing = "Removed because it could not be read."
+        self.changes = [
+            Change(p.row, p.line, p.kind, f"{missing} {p.message}", p.quote, "", p.file) for p in unread(data)
+        ]
 
     def whole_file_problems(self) -> Iterator[Problem]:
         """A problem for each row that an accepted fix for the whole file changes, or that stays removed."""
@@ -212,14 +215,10 @@ class _Fixing:
         return row
 
 
-def _unread(dataset: Dataset) -> Iterator[Change]:
-    """A change for each row that could not be read and so is missing from the start."""
-    listed = {row.row for row in dataset.rows}
-    for problem in dataset.problems:
-        if problem.severity == "error" and problem.row not in listed:
-            listed.add(problem.row)
-            what = f"Removed because it could not be read. {problem.message}"
-            yield Change(problem.row, problem.line, problem.kind, what, problem.quote, "", problem.file)
+def unread(dataset: Dataset) -> list[Problem]:
+    """Errors of rows that could not be read, and so are missing from the start."""
+    present = {row.row for row in dataset.rows}
+    return [p for p in dataset.problems if p.severity == "error" and p.row and p.row not in present]
 
 
 def _change(row: Row, fixed: Row | None, kind: str) -> Change:

@@ -29,7 +29,6 @@ from backend.datasets.documents.archive import check_document, damaged
 from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.odf import OdsSheets, odt_html
-from backend.datasets.documents.pdf import read_pdf
 from backend.datasets.documents.workbook import HIDDEN, ExcelSheets
 from backend.errors import BadInput
 from backend.records.reading import Limits, check_expansion
@@ -49,6 +48,8 @@ def _send(name: str, value: Any) -> None:
 
 def _document(kind: str, path: Path) -> None:
     if kind == "pdf":
+        from backend.datasets.documents.pdf import read_pdf
+
         document = read_pdf(path, lambda fraction: _send("progress", fraction))
     else:
         document = read_docx(path) if kind == "docx" else numbered(read_html(odt_html(path)), comments(path))

@@ -10,6 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pypdfium2
+import pypdfium2.raw as pdfium
+
 from backend.datasets.documents.blocks import Block, Document, Rows
 from backend.errors import BadInput
 
@@ -39,8 +42,6 @@ class _Line:
 
 def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
     """The paragraphs of a PDF. Raises BadInput when it is protected, broken, or only holds pictures."""
-    import pypdfium2
-
     try:
         pdf = pypdfium2.PdfDocument(path)
         lines: list[_Line] = []
@@ -62,8 +63,6 @@ def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
 
 
 def _page_lines(page: Any, number: int) -> list[_Line]:
-    import pypdfium2.raw as pdfium
-
     text = page.get_textpage()
     count = text.count_chars()
     whole = text.get_text_range(0, count, errors="replace") if count > 0 else ""
@@ -92,8 +91,6 @@ def _parts(text: Any, shown: str, first: int, size: float) -> tuple[tuple[float,
 
 def _right(text: Any, index: int) -> float:
     """The right edge of a letter."""
-    import pypdfium2.raw as pdfium
-
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     pdfium.FPDFText_GetCharBox(text, index, left, right, bottom, top)
     return right.value
@@ -162,16 +159,12 @@ def _rows(table: list[list[_Part]], columns: list[int]) -> list[list[str]]:
 
 
 def _origin(text: Any, index: int) -> tuple[float, float]:
-    import pypdfium2.raw as pdfium
-
     x, y = ctypes.c_double(), ctypes.c_double()
     pdfium.FPDFText_GetCharOrigin(text, index, x, y)
     return x.value, y.value
 
 
 def _is_bold(text: Any, index: int) -> bool:
-    import pypdfium2.raw as pdfium
-
     flags = ctypes.c_int()
     length = pdfium.FPDFText_GetFontInfo(text, index, None, 0, flags)
     name = ctypes.create_string_buffer(max(int(length), 1))

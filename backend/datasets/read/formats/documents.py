@@ -10,7 +10,8 @@ from backend.datasets.read.parse import Parser
 from backend.records.rows import PassedOver
 
 
-def _matches(kind: str, file: File) -> bool:
+def matches(kind: str, file: File) -> bool:
+    """Whether a file is a document of this kind."""
     return file.head.startswith(b"%PDF") if kind == "pdf" else file.office == kind
 
 
@@ -27,6 +28,6 @@ def _open(kind: str, file: File) -> OpenSource:
 
 
 READERS = tuple(
-    Reader(kind, title, partial(_matches, kind), partial(_open, kind), partial(_document, kind), binary=True)
+    Reader(kind, title, partial(matches, kind), partial(_open, kind), partial(_document, kind), binary=True)
     for kind, title in (("pdf", "a PDF"), ("docx", "a Word document"), ("odt", "an OpenDocument text"))
 )

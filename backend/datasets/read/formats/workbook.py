@@ -10,6 +10,7 @@ from backend.datasets.documents.blocks import Rows
 from backend.datasets.documents.workbook import FORMULA, HIDDEN
 from backend.datasets.read.cells import Cells, as_records, unique_names
 from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.formats.documents import matches
 from backend.datasets.read.header import find_header, known_columns
 from backend.datasets.read.leftovers import BESIDE, END, TITLE, Passed, is_leftover
 from backend.datasets.read.parse import Parser
@@ -34,10 +35,6 @@ class _Sheet:
     likely: int = 0
     empty: bool = True
     rows: int = 0
-
-
-def _matches(kind: str, file: File) -> bool:
-    return file.office == kind
 
 
 def _open(kind: str, file: File) -> OpenSource:
@@ -160,6 +157,6 @@ def _checked(cells: list[str]) -> list[str] | RowFault:
 
 
 READERS = tuple(
-    Reader(kind, title, partial(_matches, kind), partial(_open, kind), table=True, binary=True)
+    Reader(kind, title, partial(matches, kind), partial(_open, kind), table=True, binary=True)
     for kind, title in (("xlsx", "an Excel file"), ("ods", "an OpenDocument spreadsheet"))
 )
