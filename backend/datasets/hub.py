@@ -21,7 +21,7 @@ from backend.datasets.read.source import open_path, too_large
 from backend.datasets.read.together import ManyFiles
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
-from backend.models.hub import Progress, Repository, valid_name
+from backend.models.hub import Repository, valid_name
 from backend.records.reading import Cancelled, Limits, ReadOptions
 from backend.records.units import MIB
 from backend.work import require_disk
@@ -87,6 +87,8 @@ def download(
     cache: a folder; what it has already is not downloaded again
     progress: receives the fraction downloaded, 0 to 1"""
     folder, whole, done = cache / "hub" / dataset.commit, max(split.bytes, 1), 0
+    paths: list[Path] = []
+    have = size = 0
 
     def report(count: int = 0, *, here: bool = False) -> None:
         nonlocal done
@@ -98,30 +100,22 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with Repository(dataset.id, dataset.id, dataset.gated, "dataset") as hub, FileLock(folder / ".lock"):
-            return _downloaded(hub, dataset, split, rows, folder, report)
+            for file in split.files:
+                if have >= rows:
+                    break
+                report()
+                size += file.size
+                digest = hashlib.sha256(f"{dataset.id}/{file.name}".encode()).hexdigest()
+                path = folder / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
+                if size > Limits().file_bytes:  # with the files before it
+                    raise too_large(f"This part of {dataset.id}", size, Limits())
+                if not path.exists():
+                    require_disk(folder, file.size + _DISK_RESERVE)
+                hub.download(dataset.commit, file, path, report)
+                paths.append(path)
+                have += _rows_in(path, rows - have)
     except OSError as error:
         raise WorkspaceProblem("The dataset could not be saved.", *disk_words(error)) from error
-
-
-def _downloaded(
-    hub: Repository, data: HubDataset, split: HubSplit, rows: int, folder: Path, report: Progress
-) -> list[Path]:
-    paths: list[Path] = []
-    have = size = 0
-    for file in split.files:
-        if have >= rows:
-            break
-        report()
-        size += file.size
-        digest = hashlib.sha256(f"{data.id}/{file.name}".encode()).hexdigest()
-        path = folder / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
-        if size > Limits().file_bytes:  # with the files before it
-            raise too_large(f"This part of {data.id}", size, Limits())
-        if not path.exists():
-            require_disk(folder, file.size + _DISK_RESERVE)
-        hub.download(data.commit, file, path, report)
-        paths.append(path)
-        have += _rows_in(path, rows - have)
     return paths
 
 

@@ -256,15 +256,14 @@ class DatasetStore:
                     self._counters.put(counted, counter)
                 languages = model.languages if model else ()
                 check = partial(check_and_fix, data_id, info, original, counter, lengths, validation, languages)
-                checked = self.files.run(listener, check, self._larger_file(data_id, info))
+                names = ["source", *([info.validation["file"]] if info.validation else ())]
+                files = (child_path(self.folder(data_id), name) for name in names)
+                largest = max(files, key=lambda path: path.stat().st_size)
+                checked = self.files.run(listener, check, largest)
                 if counter is not None:
                     counter.keep_only([*original.rows, *checked.rows])
                 self._checked.put(key, checked, len(original.rows))
         return checked
-
-    def _larger_file(self, data_id: str, info: DatasetInfo) -> Path:
-        names = ["source", *([info.validation["file"]] if info.validation else ())]
-        return max((child_path(self.folder(data_id), name) for name in names), key=lambda path: path.stat().st_size)
 
     def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
         if not info.validation:

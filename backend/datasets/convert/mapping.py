@@ -71,7 +71,13 @@ class Plan:
                 self.used.update(mapping.mapping)
         first = self._first_lines.setdefault(mapping.shape, line)
         if mapping.shape != self.shape:
-            raise self.mixed(mapping.shape, first)
+            raise RowFault(
+                "mixed_shapes",
+                f"This file mixes two formats: {SHAPES[self.shape].title} (first on line "
+                f"{self._first_lines.get(self.shape, 1)}) and {SHAPES[mapping.shape].title} (first on line {first}). "
+                "This example has the second one.",
+                "Put the two formats into two files, or convert one of them.",
+            )
         return mapping.mapping
 
     def _match(self, record: dict[str, Any]) -> Match | None:
@@ -82,16 +88,6 @@ class Plan:
         if (matched is None or matched.shape != self.shape) and self.guessed and complete(self.shape, present):
             return Match(self.shape, present)
         return matched
-
-    def mixed(self, shape: str, line: int) -> RowFault:
-        """The fault of a row of another shape, first seen on `line`."""
-        return RowFault(
-            "mixed_shapes",
-            f"This file mixes two formats: {SHAPES[self.shape].title} (first on line "
-            f"{self._first_lines.get(self.shape, 1)}) and {SHAPES[shape].title} (first on line {line}). "
-            "This example has the second one.",
-            "Put the two formats into two files, or convert one of them.",
-        )
 
     def _misfit(self, record: dict[str, Any]) -> RowFault:
         wanted = {self.mapping.get(name, name) for group in SHAPES[self.shape].required for name in group[:1]}

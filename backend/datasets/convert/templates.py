@@ -5,26 +5,17 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from backend.datasets.convert.shapes import SPEAKERS
+from backend.files.json_file import read_json
 from backend.records.rows import Message
 
 _BEGIN, _OPEN, _CLOSE = "\ue010", "\ue011", "\ue012"  # of a conversation; around a role
+# Marks, and what stands in for them; SPEAKERS: the names of speakers.
 _FORMS = [
-    (re.compile(pattern, re.MULTILINE | re.IGNORECASE), to)
-    for pattern, to in (
-        (r"<s>|<\|begin_of_text\|>|<\|endoftext\|>|<bos>", _BEGIN),
-        (r"<\|(?:im_end|eot_id|end|end_of_text)\|>|<end_of_turn>|</s>|<eos>", ""),
-        (r"<\|im_start\|>(\w+)|<start_of_turn>(\w+)|<\|(user|assistant|system)\|>", rf"{_OPEN}\1\2\3{_CLOSE}"),
-        (r"<\|start_header_id\|>(\w+)<\|end_header_id\|>", rf"{_OPEN}\1{_CLOSE}"),
-        (r"\[INST\]\s*<<SYS>>", f"{_OPEN}system{_CLOSE}"),
-        (r"\[INST\]|<</SYS>>", f"{_OPEN}user{_CLOSE}"),
-        (r"\[/INST\]", f"{_OPEN}assistant{_CLOSE}"),
-        (rf"(?<!#)#{{2,4}} ?(Instruction|Input|Response|{'|'.join(SPEAKERS)})\s*:", rf"{_OPEN}\1{_CLOSE}"),
-        (r"</(?:sys|usr|ast|user|assistant|system|human|bot)>", ""),
-        (r"(?:^|(?<=>))\s*<(sys|usr|ast|user|assistant|system|human|bot)>", rf"{_OPEN}\1{_CLOSE}"),
-        (r"^(?=Below is an instruction\b)", f"{_BEGIN}{_OPEN}system{_CLOSE}"),
-    )
+    (re.compile(mark.replace("SPEAKERS", "|".join(SPEAKERS)), re.MULTILINE | re.IGNORECASE), to)
+    for mark, to in read_json(Path(__file__).with_suffix(".json"))["forms"]
 ]
 _MODELFILE = re.compile(r"^(?:MESSAGE (user|assistant|system)|(SYSTEM))\b", re.MULTILINE)
 _ABOVE = 300  # characters above the first mark; a longer text is about such marks

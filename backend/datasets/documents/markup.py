@@ -4,22 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 from backend.datasets.documents.blocks import Block, Document
 from backend.datasets.documents.questions import asks
-from backend.files.json_file import value_of
+from backend.files.json_file import read_json, value_of
 
-_HIDDEN = frozenset(("script", "style", "head", "nav", "template", "noscript", "svg", "select", "iframe", "footer"))
-_VOID = frozenset(("br", "img", "hr", "input", "meta", "link", "col", "wbr", "area", "base", "embed", "source"))
-_BOLD = frozenset(("b", "strong", "dt", "summary"))
-_BREAKS = frozenset(
-    (
-        *("p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr", "body"),
-        *("section", "article", "header", "main", "aside", "blockquote", "pre", "details", "summary", "figure"),
-        *("figcaption", "address", "form", "fieldset", "button"),
-    )
-)
+_TAGS: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
+_HIDDEN, _VOID, _BOLD, _BREAKS = (frozenset(_TAGS[kind]) for kind in ("hidden", "void", "bold", "breaks"))
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 20  # lists in lists that are indented
 _SEVERAL = 3  # questions, after which other bold letters at the start of a block are taken for one

@@ -59,7 +59,14 @@ def initial_encoding(head: bytes, chosen: str | None) -> Encoding:
     """The encoding that is chosen or that the start shows, else UTF-8 until that fails. Raises BadInput for an
     unknown one."""
     if chosen is not None:
-        return _chosen(chosen, head)
+        try:
+            codec = codecs.lookup(chosen).name
+            "".encode(codec)
+        except (LookupError, UnicodeError) as error:
+            raise BadInput(f"There is no encoding {chosen[:40]!r}.", "", "Try utf-8, utf-16 or cp1252.") from error
+        codec = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(codec, codec)
+        length = next((len(m) for m, c in _MARKS if c == codec and head.startswith(m)), 0)
+        return Encoding(codec, codec, length, damaged=codec == "utf-8")
     for mark, codec in _MARKS:
         if head.startswith(mark):
             return Encoding("utf-8-sig" if codec == "utf-8" else codec, codec, len(mark))
@@ -122,17 +129,6 @@ def _guess(sample: bytes) -> str:
         shares[codec] = max(sum(counts[c] for c in letters) for letters in alphabets) / max(1, counts.total())
     fits = max(shares, key=lambda codec: shares[codec])
     return fits if shares[fits] >= _SURE else best_codec
-
-
-def _chosen(name: str, head: bytes) -> Encoding:
-    try:
-        codec = codecs.lookup(name).name
-        "".encode(codec)
-    except (LookupError, UnicodeError) as error:
-        raise BadInput(f"There is no encoding {name[:40]!r}.", "", "Try utf-8, utf-16 or cp1252.") from error
-    codec = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(codec, codec)
-    mark = next((len(m) for m, c in _MARKS if c == codec and head.startswith(m)), 0)
-    return Encoding(codec, codec, mark, damaged=codec == "utf-8")
 
 
 def utf8_blocks(blocks: Iterable[bytes], encoding: Encoding) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -83,12 +83,24 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
     except ZIP_ERRORS as error:
         raise damaged() from error
     if asked and not (read and options.imitate):
-        raise _ask_once([error for _, error in asked])
+        people: Counter[str] = Counter()  # of all chats: there is one question about them
+        for _, asking in asked:
+            people.update(dict(asking.people))
+        titles = ", ".join(dict.fromkeys(asking.title for _, asking in asked))
+        several = "Chats in which you select no one are skipped." if len(asked) > 1 else ""
+        raise WhoToImitate(titles, people.most_common(), several)
     refused += [(file, BadInput("None of the people you chose answers in it.")) for file, _ in asked]
     if not any(data.rows for _, data in read):
         why = "; ".join(f"{file}: {error.what}" for file, error in refused[:3])
         raise BadInput("No file in this archive holds examples.", why, "Choose another file.")
-    _require_alike([(file, data) for file, data in read if data.rows])
+    texts = [file for file, data in read if data.rows and data.rows[0].text is not None]
+    examples = [file for file, data in read if data.rows and data.rows[0].text is None]
+    if texts and examples:
+        raise BadInput(
+            "This archive mixes texts and examples.",
+            f"{texts[0]} is a text, {examples[0]} has questions with answers.",
+            "Put only one kind into it.",
+        )
     return _merged(name, read, refused)
 
 
@@ -112,16 +124,6 @@ def _load(load: Load, member: ByteSource, name: str, options: ReadOptions) -> Da
             if getattr(again, "columns", ()):  # one answer has to do for all files
                 raise BadInput(error.what, error.why, "Add this file on its own.") from again
             raise
-
-
-def _ask_once(asked: Sequence[WhoToImitate]) -> WhoToImitate:
-    """One question about the people of all chats."""
-    people: Counter[str] = Counter()
-    for error in asked:
-        people.update(dict(error.people))
-    titles = ", ".join(dict.fromkeys(error.title for error in asked))
-    several = "Chats in which you select no one are skipped." if len(asked) > 1 else ""
-    return WhoToImitate(titles, people.most_common(), several)
 
 
 def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo]:
@@ -149,17 +151,6 @@ def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource,
         file.seek(0)
         with ByteSource(file, size, left, cancelled=source.is_cancelled) as member:
             yield member
-
-
-def _require_alike(read: list[tuple[str, Dataset]]) -> None:
-    texts = [file for file, data in read if data.rows[0].text is not None]
-    examples = [file for file, data in read if data.rows[0].text is None]
-    if texts and examples:
-        raise BadInput(
-            "This archive mixes texts and examples.",
-            f"{texts[0]} is a text, {examples[0]} has questions with answers.",
-            "Put only one kind into it.",
-        )
 
 
 def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]) -> Dataset:
