@@ -158,8 +158,17 @@ def _divided(train: list[int], aside: Groups, leaked: dict[int, int], none_becau
     chooses = min(len(judge), len(choose)) >= DIVIDED // 2
     if not chooses:
         judging = choosing = sorted([*judging, *choosing])
-    few = len(aside) < FEWEST
-    sentence = _sentence(len(train), len(choosing), len(judging), chooses, few, none_because)
+    sentence = f"{len(train):,} {'example' if len(train) == 1 else 'examples'} for training"
+    if not judging:
+        sentence += f", none set aside to check the result: {none_because}."
+    elif chooses:
+        sentence += (
+            f", {len(choosing) + len(judging):,} set aside: {len(choosing):,} to pick the best point in training, "
+            f"{len(judging):,} to judge the result."
+        )
+    else:
+        sentence += f", {len(judging):,} set aside to judge the result."
+        sentence += " These are too few for a reliable check." if len(aside) < FEWEST else ""
     if leaked:
         also = "1 example also appears" if len(leaked) == 1 else f"{len(leaked):,} examples also appear"
         sentence += f" {also} in your validation file, exactly or almost, and will be excluded from training."
@@ -170,19 +179,6 @@ def _all_groups(count: int, together: Groups) -> Groups:
     """`together` and every other position as a group of its own, ordered by first member."""
     grouped = {i for group in together for i in group}
     return sorted([*([i] for i in range(count) if i not in grouped), *together])
-
-
-def _sentence(train: int, choosing: int, judging: int, chooses: bool, few: bool, none_because: str) -> str:
-    training = f"{train:,} {'example' if train == 1 else 'examples'} for training"
-    if not judging:
-        return f"{training}, none set aside to check the result: {none_because}."
-    if chooses:
-        return (
-            f"{training}, {choosing + judging:,} set aside: {choosing:,} to pick the best point in training, "
-            f"{judging:,} to judge the result."
-        )
-    too_few = " These are too few for a reliable check." if few else ""
-    return f"{training}, {judging:,} set aside to judge the result.{too_few}"
 
 
 def corrected_among(conversations: Sequence[Sequence[Message]], corrected: Sequence[str]) -> set[int]:

@@ -27,6 +27,7 @@ _BLOCKQUOTE = re.compile(r"(</?blockquote\b[^<>]{0,1000}>)", re.IGNORECASE)
 _SUBJECT = re.compile(r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\]\s*)?[:：])+\s*", re.I)
 _LONGEST_SUBJECT = 1_000  # characters that are read
 _FORWARDED = re.compile(r"\s*(fwd?|wg|tr|rv|enc|doorst|vb|vs)\s*:", re.IGNORECASE)
+_CLOCK12 = re.compile(r"\b(\d{1,2})(:\d{2}(?::\d{2})?) ?([AaPp])\.?[Mm]\b\.?")  # email.utils ignores AM and PM
 _BROKEN = (AttributeError, LookupError, MessageError, TypeError, ValueError, RecursionError, AssertionError)
 
 
@@ -115,7 +116,7 @@ def _parse(line: int, data: bytes) -> _Mail:
             text,
             "" if _FORWARDED.match(subject) else quoted,
             credit,
-            _time(message),
+            sent_at(str(message["date"])),
             str(message.get("message-id", "")).strip(),
             tuple(references),
             str(message.get("x-gm-thrid", "")).strip() or without_prefix(subject),
@@ -141,10 +142,12 @@ def _decoded(header: str) -> str:
         return header
 
 
-def _time(message: EmailMessage) -> float | None:
+def sent_at(date: str) -> float | None:
+    """The time of a date as mail programs write it; None for another text."""
     try:
-        return parsedate_to_datetime(str(message["date"])).timestamp()
-    except _BROKEN:
+        in_24_hours = _CLOCK12.sub(lambda at: f"{int(at[1]) % 12 + 12 * (at[3] in 'pP')}{at[2]}", date)
+        return parsedate_to_datetime(in_24_hours).timestamp()
+    except (*_BROKEN, OverflowError):
         return None
 
 

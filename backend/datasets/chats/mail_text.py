@@ -64,7 +64,13 @@ def _last_quotation(lines: list[str]) -> int:
 
 
 def _said(written: list[str]) -> str:
-    return _without_signature("\n".join(_without_quotes(written)))
+    """What somebody wrote, without quotations and the signature."""
+    lines = "\n".join(_without_quotes(written)).strip().split("\n")
+    end = next((at for at, line in enumerate(lines) if at and line.rstrip() == "--"), None)  # RFC 3676, 4.3
+    lines = lines[:end]
+    while lines and (not lines[-1].strip() or (_SENT_FROM.match(lines[-1].strip()) and len(lines[-1]) < 80)):
+        lines.pop()
+    return "\n".join(lines).strip()
 
 
 def _begins_quote(lines: list[str], at: int, last: int, tail: int) -> bool:
@@ -155,15 +161,6 @@ def _unquote(lines: list[str]) -> str:
     if not any(line.strip() for line in unquoted):
         return ""
     return _said(_divide(unquoted)[0])
-
-
-def _without_signature(text: str) -> str:
-    lines = text.strip().split("\n")
-    end = next((at for at, line in enumerate(lines) if at and line.rstrip() == "--"), None)  # RFC 3676, 4.3
-    lines = lines[:end]
-    while lines and (not lines[-1].strip() or (_SENT_FROM.match(lines[-1].strip()) and len(lines[-1]) < 80)):
-        lines.pop()
-    return "\n".join(lines).strip()
 
 
 def repeated_ends(mails: Sequence[str]) -> list[str]:

@@ -8,10 +8,9 @@ Subject: Appointment
 
 import re
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from backend.datasets.chats.mail import without_prefix
+from backend.datasets.chats.mail import sent_at, without_prefix
 from backend.datasets.chats.mail_text import ADDRESS, SEPARATOR, begins_headers, own_words
 from backend.datasets.convert.detect import Record
 from backend.files.json_file import read_json
@@ -19,7 +18,6 @@ from backend.files.json_file import read_json
 _OWN = re.compile(r"^(message-id|mime-version|received|content-type):", re.IGNORECASE | re.MULTILINE)
 _SUBJECT = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["subject"]), re.IGNORECASE)
 _HEADER = re.compile(r"[*\s]*([^:：*\s][^:：]{0,40}?)[*\s]{0,9}[:：][*\s]*(.*)")
-_CLOCK12 = re.compile(r"\b(\d{1,2})(:\d{2}(?::\d{2})?) ?([AaPp])\.?[Mm]\b\.?")  # email.utils ignores AM and PM
 
 
 def is_pasted_mail(text: str) -> bool:
@@ -65,7 +63,8 @@ def _mail(lines: list[str]) -> tuple[list[str], str, str]:
 def _places(mails: list[tuple[list[str], str]]) -> list[int]:
     """The position of each mail in time, from 1: by the dates where all are readable. Otherwise the newest is first,
     as in a mail program, if the first mail is an answer (Re:)."""
-    times = [_time(headers) for headers, _ in mails]
+    dates = ((sent_at(value) for value in headers[1:]) for headers, _ in mails)
+    times = [next((date for date in values if date is not None), None) for values in dates]
     order = list(range(len(mails)))
     if without_prefix(mails[0][1]) != mails[0][1]:
         order.reverse()
@@ -73,13 +72,3 @@ def _places(mails: list[tuple[list[str], str]]) -> list[int]:
         order.sort(key=lambda at: times[at] or 0.0)
     places = {at: place for place, at in enumerate(order, 1)}
     return [places[at] for at in range(len(mails))]
-
-
-def _time(headers: list[str]) -> float | None:
-    for value in headers[1:]:
-        try:
-            in_24_hours = _CLOCK12.sub(lambda at: f"{int(at[1]) % 12 + 12 * (at[3] in 'pP')}{at[2]}", value)
-            return parsedate_to_datetime(in_24_hours).timestamp()
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-    return None

@@ -32,15 +32,11 @@ _DATE, _SUM, _HAN = map(pattern, ("date", "sum", "han"))
 _MILLIONS = [3, 3, 3]  # 512 345 678 could be any number
 
 
-def luhn(digits: str) -> bool:
-    """Whether the last digit is the check digit of the others."""
-    doubled = [int(d) * 2 for d in digits[-2::-2]]
-    return (sum(map(int, digits[-1::-2])) + sum(d - 9 if d > 9 else d for d in doubled)) % 10 == 0
-
-
 def _card(match: re.Match[str]) -> str | None:
     digits = re.sub(r"\D", "", match.group())
-    if not (13 <= len(digits) <= 19 and len(set(digits)) > 1 and luhn(digits) and _ISSUED.fullmatch(digits)):
+    doubled = [int(d) * 2 for d in digits[-2::-2]]  # by Luhn, the last digit is the check digit of the others
+    total = sum(map(int, digits[-1::-2])) + sum(d - 9 if d > 9 else d for d in doubled)
+    if not (13 <= len(digits) <= 19 and len(set(digits)) > 1 and total % 10 == 0 and _ISSUED.fullmatch(digits)):
         return None
     near = match.string[max(0, match.start() - 60) : match.end() + 60]
     return "[card number]" if _GROUPED.fullmatch(match.group()) or _CARD_WORDS.search(near) else None

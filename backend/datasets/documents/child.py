@@ -66,13 +66,9 @@ def _sheets(kind: str, path: Path, limits: Limits, received: queue.Queue[bytes])
     shown = {name: (row for row in sheets.rows(name) if row[1][0] != HIDDEN) for name in sheets.names}
     _send("sheets", [[name, list(islice(shown[name], OUTLINE))] for name in sheets.names])
     for number in json.loads(received.get()):
-        batch: list[tuple[int, list[str]]] = []
-        for row in sheets.rows(sheets.names[number]):
-            batch.append(row)
-            if len(batch) == _BATCH:
-                _send("rows", [number, batch])
-                batch = []
-        _send("rows", [number, batch])
+        rows = sheets.rows(sheets.names[number])
+        while batch := list(islice(rows, _BATCH)):
+            _send("rows", [number, batch])
 
 
 def main(kind: str, path: Path, limits: Limits) -> None:

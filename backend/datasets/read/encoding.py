@@ -12,13 +12,8 @@ from backend.errors import BadInput
 from backend.files.json_file import read_json
 from backend.text.excerpt import excerpt
 
-_MARKS = (  # byte order marks; the four-byte ones first, since one starts like a two-byte one
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+# Byte order marks; the four-byte ones first, since one starts like a two-byte one.
+_MARKS = [("\ufeff".encode(codec), codec) for codec in ("utf-32-le", "utf-32-be", "utf-8", "utf-16-le", "utf-16-be")]
 _TABLES = read_json(Path(__file__).with_suffix(".json"))
 # What spreadsheets and editors write; more candidates would only add wrong guesses.
 _CANDIDATES: list[str] = _TABLES["candidates"]

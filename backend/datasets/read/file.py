@@ -31,11 +31,7 @@ class File:
 
     def __init__(self, source: ByteSource, name: str, encoding: Encoding, options: ReadOptions) -> None:
         self.source, self.name, self.encoding, self.options = source, name, encoding, options
-
-    @property
-    def head(self) -> bytes:
-        """The first 64 KiB, unpacked."""
-        return self.source.head
+        self.head = source.head  # the first 64 KiB, unpacked
 
     @cached_property
     def text(self) -> str:
