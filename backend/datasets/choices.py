@@ -2,7 +2,6 @@
 examples. Choices come from a browser, so they are checked before they are stored.
 """
 
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,8 @@ from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, unread
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.dataset import require_compatible
 from backend.datasets.info import DatasetInfo, RowChoice, saving
-from backend.datasets.store import DatasetStore
+from backend.datasets.store import DatasetStore, store_copy
 from backend.errors import BadInput
-from backend.files.atomic import fsync
 from backend.settings import child_path, new_id
 
 
@@ -61,8 +59,7 @@ class ValidationFiles:
         file = f"validation-{new_id()}"
         copy = self._store.folder(data_id) / file
         with saving("The validation file", lambda: copy.unlink(missing_ok=True)):
-            shutil.copyfile(path, copy)
-            fsync(copy)
+            store_copy(path, copy)
             self._store.info.update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
         self._delete(data_id, before)
 

@@ -97,7 +97,7 @@ class DatasetStore:
         with saving("The examples"):
             folder.mkdir()
             try:
-                _copy(source, copy)
+                store_copy(source, copy)
                 if written:
                     self.files.material(new, name, options)
                 else:
@@ -122,7 +122,7 @@ class DatasetStore:
         """Adds a file to what examples are made from, and returns the copy's name. Raises BadInput, adding nothing."""
         copy = self.folder(data_id) / f"material-{new_id()}"
         with saving("The examples", lambda: copy.unlink(missing_ok=True)):
-            _copy(source, copy)
+            store_copy(source, copy)
             added = size(self.files.material(data_id, name, {}, copy.name))
 
         def changed(info: DatasetInfo) -> DatasetInfo:
@@ -271,7 +271,8 @@ class DatasetStore:
         return self.files.validation(data_id, info.validation["name"], info.validation["file"], options)
 
 
-def _copy(source: Path | str, copy: Path) -> None:
+def store_copy(source: Path | str, copy: Path) -> None:
+    """Copies a file, or a text, to the disk. Raises OSError."""
     if isinstance(source, Path):
         shutil.copyfile(source, copy)
     else:

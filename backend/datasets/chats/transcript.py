@@ -5,7 +5,6 @@
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -73,17 +72,19 @@ def is_transcript(text: str) -> bool:
     return _pattern_of(_lines(text)) is not None
 
 
-def transcript_messages(text: str) -> Iterator[list[Record]]:
-    """The messages as records of the format TRANSCRIPT, divided at blank lines if people take turns in each part."""
-    messages, _ = _read(text)
+def read_transcript(text: str) -> tuple[list[Record], str]:
+    """The messages as records of the format TRANSCRIPT, divided at blank lines if people take turns in each part; and
+    the lines that belong to no message: above the first one, or below a blank line."""
+    messages, passed = _read(text)
     starts = [at for at, message in enumerate(messages) if message.gap or not at]
     parts = [messages[at:end] for at, end in zip(starts, [*starts[1:], len(messages)], strict=True)]
     divided = all(len({message.author for message in part if message.author}) > 1 for part in parts)
-    yield [
+    records: list[Record] = [
         (m.line, {"author": m.author, "text": m.text, "time": m.time or str(m.line), "thread": str(number * divided)})
         for number, part in enumerate(parts)
         for m in part
     ]
+    return records, "\n".join(passed)
 
 
 def turns_in(cell: str) -> list[tuple[str, str]]:
@@ -95,11 +96,6 @@ def turns_in(cell: str) -> list[tuple[str, str]]:
     names = [message.author for message in messages]
     sure = pattern is not _NAMED or len(set(names)) < len(names) or names[0].casefold() in SPEAKERS
     return [(message.author, message.text) for message in messages] if len(set(names)) > 1 and sure else []
-
-
-def outside(text: str) -> str:
-    """The lines that belong to no message: above the first one, or below a blank line."""
-    return "\n".join(_read(text)[1])
 
 
 def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Message], list[str]]:

@@ -108,19 +108,15 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
     chats = (row for row in rows if row.text is None)
     alike, said = dict.fromkeys(related), Counter(part(row) for row in chats for part in (question, last_answer))
-    related += _same_gist(rows)
+    # Short questions of the same meaning are related; several ways of asking for one label are wanted.
+    meanings: dict[frozenset[str], list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        if len(last_answer(row)) >= _SENTENCE and 0 < len(asked := question(row)) <= _SHORT:
+            meanings[gist(asked)].append(i)
+    related += [pair for group in meanings.values() for pair in pairwise(group)]
     near = dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related])
     few = [pair for pair in near if said[last_answer(rows[pair[0]])] < (_FORM if pair in alike else _LABELLED)]
     return [(a, b) for a, b in few if _is_near(rows[a], rows[b], said)], related
-
-
-def _same_gist(rows: Sequence[Row]) -> Pairs:
-    """Neighbors among the short questions of the same meaning; several ways of asking for one label are wanted."""
-    alike: dict[frozenset[str], list[int]] = defaultdict(list)
-    for i, row in enumerate(rows):
-        if len(last_answer(row)) >= _SENTENCE and 0 < len(asked := question(row)) <= _SHORT:
-            alike[gist(asked)].append(i)
-    return [pair for group in alike.values() for pair in pairwise(group)]
 
 
 def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:

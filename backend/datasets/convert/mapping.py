@@ -64,7 +64,14 @@ class Plan:
             self.columns.update(dict.fromkeys(signature))
             mapping = self._match(record)
             if mapping is None:
-                raise self._misfit(record)
+                wanted = {self.mapping.get(name, name) for group in SHAPES[self.shape].required for name in group[:1]}
+                missing = sorted(wanted - set(record))
+                raise RowFault(
+                    "missing_field",
+                    f"This example has no {' and no '.join(map(repr, missing)) or 'column that the others have'}.",
+                    "Add it, or remove this example.",
+                    excerpt("has: " + ", ".join(record)),
+                )
             if len(self._known) < _MAX_SIGNATURES:
                 self._known[signature] = mapping
             if mapping.shape == self.shape:
@@ -88,16 +95,6 @@ class Plan:
         if (matched is None or matched.shape != self.shape) and self.guessed and complete(self.shape, present):
             return Match(self.shape, present)
         return matched
-
-    def _misfit(self, record: dict[str, Any]) -> RowFault:
-        wanted = {self.mapping.get(name, name) for group in SHAPES[self.shape].required for name in group[:1]}
-        missing = sorted(wanted - set(record))
-        return RowFault(
-            "missing_field",
-            f"This example has no {' and no '.join(map(repr, missing)) or 'column that the others have'}.",
-            "Add it, or remove this example.",
-            excerpt("has: " + ", ".join(record)),
-        )
 
 
 def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:

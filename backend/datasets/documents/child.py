@@ -84,11 +84,9 @@ def main(kind: str, path: Path, limits: Limits) -> None:
             _sheets(kind, path, limits, received)
         else:
             _document(kind, path)
-    except BadInput as error:
-        _send("error", [error.what, error.why, error.next])
-    except Exception:  # these libraries let any error of their parsers through
-        damage = damaged()
-        _send("error", [damage.what, damage.why, damage.next])
+    except Exception as error:  # these libraries let any error of their parsers through
+        refused = error if isinstance(error, BadInput) else damaged()
+        _send("error", [refused.what, refused.why, refused.next])
     _send("end", True)
 
 

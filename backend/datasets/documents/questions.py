@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -48,8 +48,7 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     if (labelled := find_labelled(blocks)) is not None:
         records, sure, outside = labelled
         return Pairs(records, sure, outside, "label")
-    finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_cue, _by_paragraph, _by_line]
-    readings = [pairs for find in finders if (pairs := find(blocks)) is not None]
+    readings = [pairs for pairs in (_by_cue(blocks), _by_paragraph(blocks), _by_line(blocks)) if pairs is not None]
     most = readings[0] if readings else None
     best = next((pairs for pairs in readings if most and pairs.sure and len(pairs.records) >= len(most.records)), most)
     for name in ("question", "answer") if best else ():

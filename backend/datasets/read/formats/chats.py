@@ -24,9 +24,9 @@ _ADDRESS = re.compile(r"(?:https?:/|www\.|[./#])\S*")  # of a page, or a place i
 
 
 def _open_transcript(file: File) -> OpenSource:
-    text = file.whole_text()
-    opened = OpenSource(transcript.transcript_messages(text), chat=transcript.TRANSCRIPT)
-    if outside := " ".join(transcript.outside(text).split()):
+    records, passed = transcript.read_transcript(file.whole_text())
+    opened = OpenSource(iter([records]), chat=transcript.TRANSCRIPT)
+    if outside := " ".join(passed.split()):
         message = f"Text that belongs to no message was passed over: {excerpt(outside, width=200)}"
         opened.notes.append(("text_passed_over", message, "Add it to a message if the model should learn it."))
     return opened

@@ -6,7 +6,7 @@ lines). This module only finds where each example ends; `strict_json` then parse
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -83,12 +83,45 @@ def find_list(head: bytes) -> tuple[int, str] | None:
 
 
 def document(blocks: Iterator[bytes], limits: Limits, beside: list[PassedOver] | None = None) -> Iterator[list[Record]]:
-    """Batches of the examples in a JSON document in UTF-8, whose list begins in the first block. Raises as
-    `examples`."""
-    head = next(blocks, b"")
+    """Batches of the examples in a JSON document in UTF-8, with a RowFault in place of an unreadable value. Raises
+    BadInput when an example is over the line limit, or for a second list.
+
+    blocks: of the document, whose list, if it has one, begins in the first of them
+    beside: receives what else the object around the list has
+    """
+    head, beside = next(blocks, b""), [] if beside is None else beside
     place = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:HEAD])
-    start, name = place or (None, "")
-    return examples(chain([head], blocks), start, name, limits, [] if beside is None else beside)
+    start, name = place or (None, "")  # of the list; without one, there are objects one after another
+    scanner = _Scanner(start is not None, bool(name), limits)
+    after = bytearray()  # what follows the list in an object
+    if start is not None:
+        scanner.line += head.count(b"\n", 0, start)
+        before = _beside_list(head[:start] + b"[]}") if name else []
+        damaged = excerpt(head[:start].decode(errors="replace"), width=200)
+        beside += [PassedOver("text before the list", damaged)] if before is None else before
+        head = head[start + 1 :]
+    for block in chain([head], blocks):
+        if scanner.ended:
+            after += block[: max(0, limits.line_bytes + 1 - len(after))]
+        else:
+            yield scanner.add(block)
+    if not scanner.ended:
+        yield scanner.add(b"", last=True)
+    rest, is_complete = scanner.rest() + after, False
+    inside = b"{" + rest.lstrip(b" \t\r\n,")
+    entries = _beside_list(inside) if scanner.ended else None
+    if entries is not None:
+        beside += entries
+        if find_list(b'{"": 0' + rest[:HEAD]) is not None:
+            lists = [name, *(other for other, value in value_of(inside).items() if isinstance(value, list))]
+            what, so = f"This file has several lists: {' and '.join(map(repr, lists))}.", "Save each as its own file."
+            raise BadInput(what, "It is unclear which one to learn from.", so)
+    elif rest.strip():
+        yield (last := scanner.example(rest))
+        is_complete = rest.rstrip(b" \t\r\n}").endswith(b"]") and any(isinstance(value, RowFault) for _, value in last)
+    if start is not None and not (scanner.closed or is_complete):
+        fault = RowFault("bad_json", "The file ends in the middle of its list.", "Check that the file is complete.")
+        yield [(scanner.line, fault)]
 
 
 def _lines(file: File) -> Iterator[list[Record]]:
@@ -117,49 +150,6 @@ def _beside_list(text: bytes) -> list[PassedOver] | None:
         return None
     entries = (f"{name}: {inner}" for name, inner in value.items() if inner not in ([], None, ""))
     return [PassedOver("entry beside the list", excerpt(entry, width=200)) for entry in entries]
-
-
-def examples(
-    blocks: Iterable[bytes], start: int | None, name: str, limits: Limits, beside: list[PassedOver]
-) -> Iterator[list[Record]]:
-    """Batches of records, with a RowFault in place of an unreadable value. Raises BadInput when an example is over the
-    line limit, or for a second list.
-
-    blocks: the document in UTF-8
-    start: the position of its list; None for objects one after another
-    name: of the list inside an object, else ""
-    beside: receives what else the object has
-    """
-    scanner = _Scanner(start is not None, bool(name), limits)
-    after = bytearray()  # what follows the list in an object
-    for number, block in enumerate(blocks):
-        if number == 0 and start is not None:
-            scanner.line += block.count(b"\n", 0, start)
-            before = _beside_list(block[:start] + b"[]}") if name else []
-            damaged = excerpt(block[:start].decode(errors="replace"), width=200)
-            beside += [PassedOver("text before the list", damaged)] if before is None else before
-            block = block[start + 1 :]
-        if scanner.ended:
-            after += block[: max(0, limits.line_bytes + 1 - len(after))]
-        else:
-            yield scanner.add(block)
-    if not scanner.ended:
-        yield scanner.add(b"", last=True)
-    rest, is_complete = scanner.rest() + after, False
-    inside = b"{" + rest.lstrip(b" \t\r\n,")
-    entries = _beside_list(inside) if scanner.ended else None
-    if entries is not None:
-        beside += entries
-        if find_list(b'{"": 0' + rest[:HEAD]) is not None:
-            lists = [name, *(other for other, value in value_of(inside).items() if isinstance(value, list))]
-            what, so = f"This file has several lists: {' and '.join(map(repr, lists))}.", "Save each as its own file."
-            raise BadInput(what, "It is unclear which one to learn from.", so)
-    elif rest.strip():
-        yield (last := scanner.example(rest))
-        is_complete = rest.rstrip(b" \t\r\n}").endswith(b"]") and any(isinstance(value, RowFault) for _, value in last)
-    if start is not None and not (scanner.closed or is_complete):
-        fault = RowFault("bad_json", "The file ends in the middle of its list.", "Check that the file is complete.")
-        yield [(scanner.line, fault)]
 
 
 class _Scanner:
