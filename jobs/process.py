@@ -60,14 +60,6 @@ def exit_code(job_id: str, attempt: int, timeout: float = 0.0) -> int | None:
     return child.poll() if child else None
 
 
-def await_end(job_id: str, timeout: float) -> None:
-    """Wait for a job's workers, if this process started them."""
-    for key, child in list(_children.items()):
-        if key[0] == job_id:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout)
-
-
 def reap() -> None:
     """Let the system forget the workers that have ended."""
     for child in list(_children.values()):

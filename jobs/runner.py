@@ -150,6 +150,13 @@ class Runner:
                         return
             folder.request_stop()
 
+    def stop_unfinished(self, kind: str, parent: str) -> None:
+        """Stop the jobs of a kind that were made from one parent, as far as they have not ended."""
+        for job in self.jobs(kind, parent):
+            if not job.state.is_terminal:
+                with suppress(RunProblem):  # it has just ended by itself
+                    self.stop(job.id)
+
     def resume(self, job_id: str) -> Job:
         """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
         folder = self._find(job_id)
@@ -248,10 +255,10 @@ class Runner:
     def _await_exit(self, folder: JobFolder) -> None:
         """Wait until the worker of an ended job has exited; without the lock, which the queue needs meanwhile."""
         with suppress(ApprenticeError):
-            if folder.status().state.is_terminal:
+            if (status := folder.status()).state.is_terminal:
                 with folder.claim(EXIT_TIMEOUT):
                     pass
-                process.await_end(folder.id, _ENDING)
+                process.exit_code(folder.id, status.attempt, _ENDING)
 
     def _find(self, job_id: str) -> JobFolder:
         return store.find(self.workspace, job_id)

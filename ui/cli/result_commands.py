@@ -127,21 +127,17 @@ def _answer_table(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Path | None) -> Answer:
     """The answers to the pieces of a document, put together. The pieces' answers are printed as they come. Ctrl-C
     leaves the answers that are complete."""
-
-    def ask(prompt: str) -> ChatAnswer:
-        each = (lambda text: None) if options.json else partial(write, sys.stderr)
-        answer = app.results.answer_once(options.run, prompt, options.base, gguf, options.seed, each)
-        if not options.json:
-            say("")
-        return answer
-
     instruction = app.results.instruction(options.run)
     pieces = app.documents.pieces(options.run, document, options.prompt, instruction)
+    each = (lambda text: None) if options.json else partial(write, sys.stderr)
     answers: list[ChatAnswer] = []
     with suppress(KeyboardInterrupt):
         for number, piece in enumerate(pieces, 1):
             say(f"Piece {number} of {len(pieces)}:")
-            answers.append(ask(about(piece, options.prompt)))
+            prompt = about(piece, options.prompt)
+            answers.append(app.results.answer_once(options.run, prompt, options.base, gguf, options.seed, each))
+            if not options.json:
+                say("")
     if not answers:
         raise KeyboardInterrupt
     stopped = len(answers) < len(pieces)

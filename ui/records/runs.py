@@ -1,6 +1,7 @@
 """Records about training runs: their plan, their curve and losses, and the list of them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from backend.records.events import AwakeEvent, DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent
 from backend.records.rows import Message
@@ -69,19 +70,14 @@ class Curve:
 
     def add(self, event: Event) -> None:
         """Store an event by its kind; other kinds are ignored."""
-        match event:
-            case StepEvent():
-                self.steps.append(event)
-            case EvalEvent():
-                self.evals.append(event)
-            case SampleEvent():
-                self.samples.append(event)
-            case NoteEvent():
-                self.notes.append(event)
-            case DryRunEvent():
-                self.dry_runs.append(event)
-            case AwakeEvent():
-                self.awake = event.awake
+        lists: dict[type[Event], list[Any]] = {
+            StepEvent: self.steps, EvalEvent: self.evals, SampleEvent: self.samples, NoteEvent: self.notes,
+            DryRunEvent: self.dry_runs,
+        }  # fmt: skip
+        if isinstance(event, AwakeEvent):
+            self.awake = event.awake
+        elif type(event) in lists:
+            lists[type(event)].append(event)
 
 
 @dataclass(frozen=True)

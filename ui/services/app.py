@@ -86,11 +86,8 @@ class App:
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )
         self.downloads = DownloadService(workspace, self.runner, self.models, policy)
-        self.advice = (
-            AdviceService(self.models, self._imports, shared.recommended, shared.processes.advise)
-            if shared
-            else AdviceService(self.models, self._imports)
-        )
+        computing = (shared.recommended, shared.processes.advise) if shared else ()
+        self.advice = AdviceService(self.models, self._imports, *computing)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
         self.fixes, self.validation_files = FixChoices(self.dataset_store), ValidationFiles(self.dataset_store)
         self.edits = EditService(self.dataset_store, self.datasets, self.models)

@@ -41,12 +41,6 @@ class EvaluationService:
         prepare = partial(write_facts, text=facts) if facts.strip() else None
         return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id, prepare=prepare)
 
-    def stop(self, run_id: str) -> None:
-        """Stops the newest evaluation of a run, if it has not ended."""
-        job = self.latest(run_id)
-        if job and not job.state.is_terminal:
-            self._runner.stop(job.id)
-
     def has_answers(self, run_id: str) -> bool:
         """Whether an evaluation of a run that did not end left answers, which the next one does not ask for again."""
         return (self._runner.folder(run_id) / answers_so_far.FILE).is_file()

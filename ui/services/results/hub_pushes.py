@@ -77,12 +77,6 @@ class HubPushService:
         spec = {"form": form, "repo": offered.repo, "private": private}
         return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)
 
-    def stop(self, run_id: str) -> None:
-        """Stops the uploads of a run; started again, they continue where they stopped."""
-        for push in self.all(run_id):
-            if not push.job.state.is_terminal:
-                self._runner.stop(push.job.id)
-
     def all(self, run_id: str) -> list[HubPush]:
         """The uploads of a run, newest first."""
         jobs = self._runner.jobs(kind="push", parent=run_id)

@@ -63,15 +63,9 @@ class RunService:
         self._runner.delete(run_id)
 
     def _stop_evaluations(self, run_id: str) -> None:
-        def unfinished() -> list[Job]:
-            jobs = self._runner.jobs(kind="evaluate", parent=run_id)
-            return [job for job in jobs if not job.state.is_terminal]
-
-        for job in unfinished():
-            with suppress(RunProblem):  # it has just ended by itself
-                self._runner.stop(job.id)
+        self._runner.stop_unfinished("evaluate", run_id)
         deadline = time.monotonic() + STOPPING
-        while unfinished():
+        while any(not job.state.is_terminal for job in self._runner.jobs(kind="evaluate", parent=run_id)):
             if time.monotonic() > deadline:
                 raise RunProblem(
                     "This run can't be deleted yet.",

@@ -68,7 +68,11 @@ def _chart(
     lines = {kind: _finite(points) for kind, (_, points) in named.items()}
     behind = {kind: _finite(points) for kind, points in behind.items()}
     if not any((*lines.values(), behind.get("each"))):
-        return _empty()
+        return Markup(
+            '<svg class="curve" role="img" aria-label="No measurements yet.">'
+            '<line class="axis" x1="0" x2="100%" y1="100%" y2="100%"/>'
+            '<text class="tick middle" x="50%" y="50%">The curve starts with the first training step.</text></svg>'
+        )
     dots = lines.get("validation", [])
     best = next((point for point in reversed(dots) if point[0] == best_step), None)
     summary = sentence({name: lines[kind] for kind, (name, _) in named.items()}, list(now.values()), best)
@@ -210,11 +214,3 @@ def _best(best: Point, end: float, place: _Place) -> Markup:
         '<circle class="best" cx="{x:.2f}%" cy="{y:.2f}%" r="5.5"/>'
         '<text class="best-name {side}{height}" x="{x:.2f}%" y="{y:.2f}%">best</text>'
     ).format(x=x, y=y, side=side, height=height)
-
-
-def _empty() -> Markup:
-    return Markup(
-        '<svg class="curve" role="img" aria-label="No measurements yet.">'
-        '<line class="axis" x1="0" x2="100%" y1="100%" y2="100%"/>'
-        '<text class="tick middle" x="50%" y="50%">The curve starts with the first training step.</text></svg>'
-    )

@@ -53,7 +53,7 @@ class HubCard:
             state.listen(part.input, lambda _: self._without_offer(), self.outputs, part)
         state.listen(self.agreed.input, self._agree, self.outputs, self.agreed)
         state.listen(self.send.click, self._upload, self.outputs, *wanted, self.seen, self.agreed)
-        stop = state.acting(lambda choice: app.hub_pushes.stop(choice.run_id), self.show)
+        stop = state.acting(lambda choice: app.runner.stop_unfinished("push", choice.run_id), self.show)
         state.listen(self.stop.click, stop, self.outputs)
         state.listen(self.token.click, self._keep_token, [self.token])
 
@@ -137,18 +137,12 @@ def offer(upload: HubUpload) -> Markup:
         quoted = "the instruction of your examples, and up to three of their questions"
     seen = "only you, and people to whom you give access there" if upload.private else "anyone"
     where = upload.repo if "/" in upload.repo else f"{upload.repo}, in your own account"
-    return components.join(
-        [
-            components.rows(
-                [
-                    ("Where", where, "a repository that exists already gets a new version"),
-                    ("What is uploaded", files, "and a card, written for it"),
-                    ("Who can see it", seen, f"its card quotes {quoted}"),
-                ]
-            ),
-            components.fold("The card", components.code(upload.card), key="hub-card"),
-        ]
-    )
+    lines = [
+        ("Where", where, "a repository that exists already gets a new version"),
+        ("What is uploaded", files, "and a card, written for it"),
+        ("Who can see it", seen, f"its card quotes {quoted}"),
+    ]
+    return components.rows(lines) + components.fold("The card", components.code(upload.card), key="hub-card")
 
 
 def push(upload: HubPush) -> Markup:

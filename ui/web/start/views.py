@@ -80,14 +80,11 @@ def why_disabled(chosen: Option, waiting: str) -> str:
 def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     """The computer in plain words."""
     hardware = probe.hardware
-    numbers = (
-        []
-        if hardware.unified_memory
-        else [
-            (fmt.size(gpu.memory_free_mib), f"free of {fmt.size(gpu.memory_total_mib)} on the GPU (graphics card)")
-            for gpu in hardware.gpus
-        ]
-    )
+    numbers = [
+        (fmt.size(gpu.memory_free_mib), f"free of {fmt.size(gpu.memory_total_mib)} on the GPU (graphics card)")
+        for gpu in hardware.gpus
+        if not hardware.unified_memory
+    ]
     cores = hardware.cpu.cores
     free, usable = fmt.size(hardware.memory_available_mib), fmt.size(available(hardware))
     meaning = f"free of {fmt.size(hardware.memory_total_mib)} memory"

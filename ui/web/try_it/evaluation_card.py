@@ -107,7 +107,7 @@ class EvaluationCard:
         state.listen(self.facts_file.upload, self._load, [self.facts_text, self.facts_file], self.facts_file)
         for part, baselines in ((self.check, False), (self.compare, True)):
             state.listen(part.click, partial(self._start, baselines=baselines), self.outputs, self.facts_text)
-        stop = state.acting(lambda choice: app.evaluations.stop(choice.run_id), self.show)
+        stop = state.acting(lambda choice: app.runner.stop_unfinished("evaluate", choice.run_id), self.show)
         state.listen(self.cancel.click, stop, self.outputs)
 
     def show(self, choice: Choice) -> Updates:

@@ -36,7 +36,7 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUp
     (folder.path / "result" / "adapter").mkdir(parents=True)
     assert app.evaluations.judging(run_id)[0] > 0
     job_id = app.evaluations.start(run_id)
-    app.evaluations.stop(run_id)
+    app.runner.stop_unfinished("evaluate", run_id)
     latest = app.evaluations.latest(run_id)
     assert (latest.id, latest.state) == (job_id, State.STOPPED)
     assert app.evaluations.latest_report(run_id) is None
