@@ -48,6 +48,7 @@ class Runner:
         self._admit, self._admitting = admit, threading.Lock()
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline)
         self.scheduler = Scheduler(workspace, self._supervisor, before_start)
+        self.tick = self.scheduler.tick
         self._thread = RepeatingThread("job-runner", self.tick, TICK)
         store.delete_leftovers(workspace)
         with self.scheduler.locked():
@@ -240,10 +241,6 @@ class Runner:
     def close(self) -> None:
         """End the thread. Workers continue; the next runner adopts them."""
         self._thread.close()
-
-    def tick(self) -> None:
-        """See `Scheduler.tick`."""
-        self.scheduler.tick()
 
     def has_news(self) -> bool:
         """Whether a job was submitted or resumed since the last call; for a runner whose thread was not started."""

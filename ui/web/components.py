@@ -1,30 +1,14 @@
 """The gradio components that every tab uses, each set up once."""
 
 from abc import ABCMeta
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
 from markupsafe import escape
 
 from backend.errors import BadInput
-from ui.services.selection import Choice
-from ui.web.browser_state import Updates
-
-
-class Tab(Protocol):
-    """The interface that the page needs from a tab, which draws itself inside the current gr.Tab."""
-
-    line: gr.HTML  # where the person is and what comes next
-    outputs: list[Any]  # every component that `show` may update
-
-    def show(self, choice: Choice) -> Updates:
-        """The whole tab as it stands, from the app."""
-
-    def signature(self, choice: Choice) -> Hashable:
-        """Cheap to compute. When it or the choice changes, the tab is shown again."""
-
 
 # A gr.HTML that escapes whatever is not Markup, wherever it comes from. `class` would run gradio's metaclass, which
 # writes a stub file beside the source of each component class.
@@ -60,7 +44,6 @@ def sent_file(value: object) -> Path:
 
 def button(label: str, **options: Any) -> gr.Button:
     """A plain button, as wide as its label."""
-    options.setdefault("variant", "secondary")
     return gr.Button(label, min_width=0, scale=0, size="md", **options)
 
 

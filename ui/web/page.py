@@ -16,7 +16,7 @@ from ui.services.selection import Choice
 from ui.web import at_work, demo_notice, session_memory
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import Tab, clickable, clicked, html
+from ui.web.components import clickable, clicked, html
 from ui.web.data.tab import DataTab
 from ui.web.per_visitor import PerVisitor
 from ui.web.runs.tab import RunsTab
@@ -42,7 +42,10 @@ HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small lang
 @dataclass
 class Page:
     """The page's own parts. signature: of what the open tab shows. opens: the tab that a click opened last.
-    finished: names the steps that carry a tick. working: what the app is doing."""
+    finished: names the steps that carry a tick. working: what the app is doing. tabs: each draws itself inside the
+    current gr.Tab and has `line` (where the person is and what comes next), `outputs` (all that `show` may update),
+    `show(choice)` (the whole tab as it stands), and `signature(choice)`, cheap to compute: when it or the choice
+    changes, the tab is shown again."""
 
     app: App
     state: BrowserState
@@ -72,8 +75,7 @@ class Page:
 
     def show(self, name: str, inputs: Inputs) -> Updates:
         """The tab as it stands, without ids that no longer exist. An error takes the place of the guide line."""
-        tab: Tab = self.tabs[name]
-        before = self.state.choice(inputs)
+        tab, before = self.tabs[name], self.state.choice(inputs)
         try:
             choice = self.app.validated(before)
             above = {

@@ -4,7 +4,6 @@ import math
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
@@ -40,6 +39,7 @@ class RunService:
     ) -> None:
         self._policy, self._queue = policy, queue
         self._workspace, self._runner, self._models = workspace, runner, models
+        self.folder = runner.folder
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
         self._held_out: dict[str, str] = {}
@@ -111,9 +111,6 @@ class RunService:
         """Seconds until this run starts if those before it take as long as they may; None without a limit."""
         longest = self._policy.limits.training
         return self.queue_position(run_id) * longest if math.isfinite(longest) else None
-
-    def folder(self, run_id: str) -> Path:
-        return self._runner.folder(run_id)
 
     def spec(self, run_id: str) -> RunSpec:
         """Everything that defines a run. Raises RunProblem when it is damaged or not a training run."""

@@ -25,6 +25,7 @@ _OPEN: dict[str, str] = TEXTS["open"]
 _MEASURED = ("Merging", "Converting", "Making", "Asking")  # in bytes or questions; checks take unlike times
 FAILED = "A check of this file failed"
 FAILED_MEANS = TEXTS["failed_means"]
+_COPY = "Or make your own copy: duplicate this Space"
 _WORTH_SAYING = 0.05  # the share of weights
 
 
@@ -146,7 +147,7 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
             components.text(guide.what),
             components.steps(guide.steps),
             components.code(guide.code),
-            Markup('<p class="small">{}</p>').format(components.external_link(guide.source, "More about this")),
+            components.text(components.external_link(guide.source, "More about this"), "small"),
             key=f"use-{line.job.id}-{guide.name}",
         )
         for guide in line.result.programs
@@ -165,8 +166,6 @@ def at_home() -> Markup:
         "Continue at home",
         components.text("These two commands start Apprentice on your own computer (it needs Python and git):"),
         components.code("\n".join(space.commands_at_home())),
-        Markup('<p class="small">{}</p>').format(
-            components.external_link(f"{address}?duplicate=true", "Or make your own copy: duplicate this Space")
-        ),
+        components.text(components.external_link(f"{address}?duplicate=true", _COPY), "small"),
         lead="Nothing stays here. “Everything in one file” contains everything that you made.",
     )

@@ -111,30 +111,23 @@ class EvaluationCard:
         state.listen(self.cancel.click, stop, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
-        why_not = no_model(self.app, choice)
-        if why_not:
-            return self._shown(before(0), why_not, False)
-        looked = look(self.app, choice.run_id, on_try=True)
-        shown = self._shown(looked.card, looked.why_not, looked.active, again=looked.again)
-        if looked.texts:
-            shown |= {self.compare: gr.update(visible=False), self.facts: gr.update(visible=False)}
+        none = no_model(self.app, choice)
+        looked = Looked(before(0), none) if none else look(self.app, choice.run_id, on_try=True)
+        label, can, free = "Check it again" if looked.again else "Check it", not looked.why_not, not looked.active
+        answers = components.EMPTY
         if looked.hidden:  # a person is choosing between them without knowing their names
-            shown[self.answers] = components.text(HIDDEN, "small")
+            answers = components.text(HIDDEN, "small")
         elif looked.report:
             below = correcting.below_answers(self.app, choice.run_id, looked.report)
-            shown[self.answers] = report_card.answers(looked.report, below)
-        return shown
-
-    def _shown(self, card: Markup, why_not: str, active: bool, again: bool = False) -> Updates:
-        label = "Check it again" if again else "Check it"
+            answers = report_card.answers(looked.report, below)
         return {
-            self.card: card,
-            self.facts: gr.update(visible=not why_not and not active),
-            self.check: gr.update(value=label, interactive=not why_not, visible=not active),
-            self.compare: gr.update(interactive=not why_not, visible=not active),
-            self.cancel: gr.update(visible=active),
-            self.why_not: why_not,
-            self.answers: components.EMPTY,
+            self.card: looked.card,
+            self.facts: gr.update(visible=can and free and not looked.texts),  # which can't be looked up for texts
+            self.check: gr.update(value=label, interactive=can, visible=free),
+            self.compare: gr.update(interactive=can, visible=free and not looked.texts),
+            self.cancel: gr.update(visible=looked.active),
+            self.why_not: looked.why_not,
+            self.answers: answers,
         }
 
     def signature(self, choice: Choice) -> Hashable:
