@@ -47,7 +47,8 @@ class FairQueue:
         self._unseen: Counter[tuple[Lane, Path]] = Counter()  # jobs created since the last tick
         self._entries: list[_Entry] = []  # active ones first, then in the order in which they will start
         self._lock = threading.Lock()
-        self._thread = RepeatingThread("fair-queue", self.tick, TICK)
+        thread = RepeatingThread("fair-queue", self.tick, TICK)
+        self.start, self.close = thread.start, thread.close  # it ticks until then; workers continue
 
     def add(self, runner: Runner) -> None:
         with self._lock:
@@ -152,11 +153,3 @@ class FairQueue:
             self._turn += 1
             self._served[entry.runner, entry.job.lane] = self._turn
         return started
-
-    def start(self) -> None:
-        """Tick in a thread until `close`."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread. Workers continue."""
-        self._thread.close()

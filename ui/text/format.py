@@ -191,7 +191,7 @@ _WORDS = read_json(Path(__file__).with_suffix(".json"))
 TEXTS: dict[str, str] = _WORDS["texts"]  # longer ones, some with fields to fill in
 PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
 KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
-STATES: dict[str, list[str]] = _WORDS["states"]
+STATES: dict[str, tuple[str, str]] = _WORDS["states"]
 FITS: dict[str, tuple[str, str]] = _WORDS["fits"]  # how a model fits this computer, best first, and the tone of that
 METHODS: dict[str, tuple[str, str]] = _WORDS["methods"]  # what is trained, and the field's term
 GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
@@ -200,8 +200,7 @@ WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]  # by kind of job: what h
 
 def state(value: str) -> tuple[str, str]:
     """The state of a run as (word, tone); tones are those of `components.badge`."""
-    word, tone = STATES.get(value, (value.capitalize(), "calm"))
-    return word, tone
+    return STATES.get(value, (value.capitalize(), "calm"))
 
 
 def awake(stays: bool) -> str:

@@ -13,8 +13,6 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
 
-_ID_END = 6  # characters of a job's id that tell it from others
-
 
 def jobs(all_jobs: Iterable[Job]) -> list[Job]:
     """Those that are at work on a model now, the oldest first."""
@@ -30,7 +28,7 @@ def how_far(job: Job) -> str:
 
 
 def short_id(job: Job) -> str:
-    return job.id[-_ID_END:]
+    return job.id[-6:]  # enough to tell it from others
 
 
 def name(app: App, run_id: str) -> str:

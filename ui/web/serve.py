@@ -155,7 +155,8 @@ def run(
     )
     page.server.config.timeout_keep_alive = _KEPT
     try:
-        note_running(workspace, url)
+        with suppress(OSError):  # a full disk: only a second start does not find this page then
+            write_json(workspace.root / "app.json", {"url": url})
         at = f"{url}/?{page_key.PARAMETER}={key}" if key and not browser else url
         show(f"Apprentice is open at {at} (Ctrl-C closes it; training continues)", with_ticket(url, key), browser)
         app.start()
@@ -230,12 +231,6 @@ def free_port(host: str, wanted: int | None) -> int:
 
 
 _IN_USE = {98, 48, 10048}  # EADDRINUSE on Linux, macOS and Windows
-
-
-def note_running(workspace: Workspace, url: str) -> None:
-    """Lets a second start find this page, unless the disk is full."""
-    with suppress(OSError):
-        write_json(workspace.root / "app.json", {"url": url})
 
 
 def running_at(workspace: Workspace) -> str:
