@@ -15,7 +15,7 @@ WORKSPACE/runs/<id>/
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,16 +137,12 @@ class JobFolder:
     @contextmanager
     def claim(self, timeout: float = 0.0) -> Iterator[bool]:
         """Hold the lock for the block; yields False if a worker still has it after `timeout` seconds."""
-        lock = self.lock()
-        try:
-            lock.acquire(timeout=timeout)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        free = False
+        with ExitStack() as held:
+            with suppress(Timeout):
+                held.enter_context(self.lock().acquire(timeout=timeout))
+                free = True
+            yield free
 
 
 def no_such_run(job_id: str) -> RunProblem:

@@ -95,9 +95,6 @@ class HubPushService:
     def _required_export(self, run_id: str, form: Form) -> tuple[Path, ExportResult]:
         export = self._export(run_id, form)
         if export is None:
-            raise RunProblem(
-                "There is nothing to upload yet.",
-                f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model, with no failed check.",
-                "Make that file first.",
-            )
+            why = f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model, with no failed check."
+            raise RunProblem("There is nothing to upload yet.", why, "Make that file first.")
         return export

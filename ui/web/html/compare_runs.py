@@ -10,8 +10,6 @@ from ui.text import format as fmt
 from ui.text import losses
 from ui.web.html import components, loss_curve, tables
 
-HEADERS = ("", "A", "B")
-
 
 def card(a: RunDetails, b: RunDetails) -> Markup:
     """The card that compares `a` with `b`."""
@@ -72,5 +70,5 @@ def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:
-    table = tables.table(HEADERS, lines, caption, kind="compared")
+    table = tables.table(("", "A", "B"), lines, caption, kind="compared")
     return Markup("<h3>{}</h3>{}").format(caption, table)

@@ -55,11 +55,6 @@ def _input(name: str, setting: Setting) -> gr.components.Component:
     return gr.Number(value, step=step, **described)  # `wrong` reports its limits
 
 
-def right(name: str, value: Any) -> dict[str, Any]:
-    """The update of an input that shows a setting's value."""
-    return gr.update(value=as_input(name, value), info=TrainSettings.facts()[name].help, elem_classes=[])
-
-
 def wrong(error: BadSetting, typed: Any, usual: Any) -> dict[str, Any]:
     """The update of an input with an invalid value: it stays as typed, with the reason and the `usual` value."""
     info = f"{error.what} {error.why} Fix it before you start, or empty the field to go back to {usual}."
@@ -98,7 +93,8 @@ class SettingsForm:
             if name in read.faults:
                 update = wrong(read.faults[name], choice.settings[name], usual)
             else:
-                update = right(name, getattr(read.settings, name))
+                shown = as_input(name, getattr(read.settings, name))
+                update = gr.update(value=shown, info=TrainSettings.facts()[name].help, elem_classes=[])
             fields[name] = {"initial": field.value, "recommended": usual, "update": update}
         return {self.answer: _sendable({"changed": choice.settings, "fields": fields})}
 
