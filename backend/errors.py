@@ -12,6 +12,7 @@
     ├── WorkspaceProblem  the workspace can't be written, or a file in it is damaged
     ├── RunProblem        a run does not exist, or its state does not allow the action
     ├── TrainingFailed    training ended without a usable result
+    ├── NotYet            something is still under way; asking again later helps
     ├── NotInDemo         a shared demo does not allow this, or not this much
     ├── ChatFailed        the model could not be loaded or could not answer
     └── ExportFailed      an export could not be made or did not pass its checks
@@ -93,6 +94,10 @@ class RunProblem(ApprenticeError):
 
 class TrainingFailed(ApprenticeError):
     """Training ended without a usable result."""
+
+
+class NotYet(ApprenticeError):
+    """Something is still under way; asking again later helps."""
 
 
 class NotInDemo(ApprenticeError):

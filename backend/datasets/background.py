@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from time import monotonic
 from typing import Any
 
+from backend.errors import NotYet
 from backend.records.reading import Cancelled
 from backend.records.rows import Dataset
 
@@ -31,16 +33,22 @@ class ProgressListener:
 NO_PROGRESS = ProgressListener()
 
 
+def still_read() -> NotYet:
+    """Instead of what takes too long for somebody who waits."""
+    return NotYet("These examples are still being read.", "", "Wait a few seconds, then try again.")
+
+
 class BackgroundTask(ProgressListener):
     """One function in its own thread; its return value is dropped. phase, fraction: the current phase and its
     progress, 0 to 1. first: the first rows, while it runs. error: what ended it; None while it runs, after success
-    and after cancelling."""
+    and after cancelling. changed: when it began, or ended, by the monotonic clock."""
 
     def __init__(self, name: str, do: Callable[[BackgroundTask], Any]) -> None:
         self.name, self.phase, self.fraction = name, "", 0.0
         self.first: Dataset | None = None
         self.error: Exception | None = None
         self._cancel, self._ended = threading.Event(), threading.Event()
+        self.changed = monotonic()
         threading.Thread(target=self._run, args=(do,), name="reading", daemon=True).start()
 
     def _run(self, do: Callable[[BackgroundTask], Any]) -> None:
@@ -51,7 +59,7 @@ class BackgroundTask(ProgressListener):
         except Exception as error:
             self.error = error
         finally:
-            self.first = None
+            self.first, self.changed = None, monotonic()
             self._ended.set()
 
     def start_phase(self, phase: str) -> Callable[[float], None]:
@@ -63,7 +71,7 @@ class BackgroundTask(ProgressListener):
         return update
 
     def on_first_rows(self, first: Dataset) -> None:
-        self.first = first
+        self.first = self.first or first  # not those of its validation file
 
     def cancel(self) -> None:
         """Asks the task to stop; it does so soon."""
@@ -77,8 +85,9 @@ class BackgroundTask(ProgressListener):
         return self._ended.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Waits at most `seconds` for the task to end; returns whether it has."""
-        return self._ended.wait(seconds)
+        """Waits for the task to end, until so many seconds after it began; returns whether it has ended."""
+        left = None if seconds is None else max(0.0, self.changed + seconds - monotonic())
+        return self._ended.wait(left)
 
 
 class BackgroundTasks:

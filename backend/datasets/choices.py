@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, unread
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.dataset import require_compatible
@@ -51,11 +52,12 @@ class ValidationFiles:
     def __init__(self, store: DatasetStore) -> None:
         self._store = store
 
-    def set(self, data_id: str, path: Path, name: str) -> None:
-        """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit."""
+    def set(self, data_id: str, path: Path, name: str, listener: ProgressListener = NO_PROGRESS) -> None:
+        """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit; Cancelled."""
         before = self._store.info.read(data_id)
-        examples = self._store.original(data_id)
-        require_compatible(self._store.files.new_validation(path, name, before.read_options), examples)
+        examples = self._store.original(data_id, listener)
+        new = self._store.files.new_validation(path, name, before.read_options, listener)
+        require_compatible(new, examples)
         file = f"validation-{new_id()}"
         copy = self._store.folder(data_id) / file
         with saving("The validation file", lambda: copy.unlink(missing_ok=True)):

@@ -19,7 +19,7 @@ from backend.datasets.documents.passages import Passage, Size, joined, size
 from backend.datasets.edits import StoredEdits
 from backend.datasets.info import DatasetInfo, StoredInfo, saving
 from backend.datasets.read.source import require_file
-from backend.datasets.stored_files import USUAL, Key, Options, RecentCache, Run, StoredFiles, options_key, run_here
+from backend.datasets.stored_files import USUAL, Options, RecentCache, Run, StoredFiles, options_key, run_here
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_words
@@ -99,7 +99,7 @@ class DatasetStore:
             try:
                 store_copy(source, copy)
                 if written:
-                    self.files.material(new, name, options)
+                    self.files.material(new, name, options, listener=listener)
                 else:
                     self.files.source(new, name, options, listener)
                 stored = "" if data_id else self._find(copy, info)
@@ -208,13 +208,15 @@ class DatasetStore:
         _require_unedited(info)
         same_rows = {**info.read_options, "drop_cells": True} == {**options, "drop_cells": True}
         dataset = self.files.source(data_id, info.name, options, listener)
-        if (validation := self._validation(data_id, info, options)) is not None:
+        if (validation := self._validation(data_id, info, options, listener)) is not None:
             require_compatible(validation, dataset)
         self.info.update(data_id, change)
 
-    def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
-        """The rows before any fix, with the person's edits."""
-        info = self.info.read(data_id)
+    def original(
+        self, data_id: str, listener: ProgressListener = NO_PROGRESS, info: DatasetInfo | None = None
+    ) -> Dataset:
+        """The rows before any fix, with the person's edits. info: as read before."""
+        info = info or self.info.read(data_id)
         key = (data_id, options_key(info.read_options), "".join(info.edits[-1:]))
         if (edited := self._edited.get(key)) is None:
             if info.written:
@@ -229,10 +231,7 @@ class DatasetStore:
 
     def cached(self, data_id: str, model: TargetModel | None, lengths: LengthLimits) -> CheckedDataset | None:
         """The result of `open`, if it is in memory."""
-        return self._checked.get(self._key(data_id, model, lengths))
-
-    def _key(self, data_id: str, model: TargetModel | None, lengths: LengthLimits) -> Key:
-        return data_id, model, lengths, options_key(asdict(self.info.read(data_id)))
+        return self._checked.get((data_id, model, lengths, options_key(asdict(self.info.read(data_id)))))
 
     def open(
         self,
@@ -242,13 +241,14 @@ class DatasetStore:
         listener: ProgressListener = NO_PROGRESS,
     ) -> CheckedDataset:
         """The dataset checked for a model (None: none chosen yet), cached until its info changes."""
-        key = self._key(data_id, model, lengths)
         with self._lock:
             opening = self._opening.setdefault(data_id, threading.Lock())
         with opening:
+            info = self.info.read(data_id)
+            key = data_id, model, lengths, options_key(asdict(info))
             if (checked := self._checked.get(key)) is None:
-                info, original = self.info.read(data_id), self.original(data_id, listener)
-                validation = self._validation(data_id, info, info.read_options)
+                original = self.original(data_id, listener, info)
+                validation = self._validation(data_id, info, info.read_options, listener)
                 counter = None
                 if model:  # no row is tokenized again for another length or fix
                     counted = (data_id, options_key(info.read_options), model.tokenizer)
@@ -265,10 +265,12 @@ class DatasetStore:
                 self._checked.put(key, checked, len(original.rows))
         return checked
 
-    def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
+    def _validation(
+        self, data_id: str, info: DatasetInfo, options: Options, listener: ProgressListener
+    ) -> Dataset | None:
         if not info.validation:
             return None
-        return self.files.validation(data_id, info.validation["name"], info.validation["file"], options)
+        return self.files.validation(data_id, info.validation["name"], info.validation["file"], options, listener)
 
 
 def store_copy(source: Path | str, copy: Path) -> None:

@@ -85,27 +85,29 @@ class StoredFiles:
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
-    def material(self, data_id: str, name: str, options: Options, file: str = "source") -> list[Passage]:
+    def material(
+        self, data_id: str, name: str, options: Options, file: str = "source", listener: ProgressListener = NO_PROGRESS
+    ) -> list[Passage]:
         """The passages of a text or a table to make examples from. Raises BadInput."""
         key = (data_id, file, options_key(options))
         if (material := self._materials.get(key)) is None:
             path = child_path(self._root, data_id) / file
             read = partial(_read_material, path, name, self.limits, options.get("encoding"))
-            material = self.run(NO_PROGRESS, read, path)
+            material = self.run(listener, read, path)
             self._materials.put(key, material, len(material))
         return material
 
-    def validation(self, data_id: str, name: str, file: str, options: Options) -> Dataset:
-        """The rows of a dataset's validation file. Raises BadInput."""
+    def validation(self, data_id: str, name: str, file: str, options: Options, listener: ProgressListener) -> Dataset:
+        """The rows of a dataset's validation file. Raises BadInput, Cancelled."""
         key = (data_id, file, options_key(options))
         if (dataset := self._cache.get(key)) is None:
-            dataset = self.new_validation(child_path(self._root / data_id, file), name, options)
+            dataset = self.new_validation(child_path(self._root / data_id, file), name, options, listener)
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
-    def new_validation(self, path: Path, name: str, options: Options) -> Dataset:
-        """The rows of a validation file, which need not be stored. Raises BadInput."""
-        return self.run(NO_PROGRESS, partial(load_validation, path, name, options, self.limits), path)
+    def new_validation(self, path: Path, name: str, options: Options, listener: ProgressListener) -> Dataset:
+        """The rows of a validation file, which need not be stored. Raises BadInput, Cancelled."""
+        return self.run(listener, partial(load_validation, path, name, options, self.limits), path)
 
     def discard(self, data_id: str) -> None:
         """Drops everything of one dataset from memory."""

@@ -28,6 +28,7 @@ from ui.services.data.edits import EditService
 from ui.services.data.hub_data import HubDataService
 from ui.services.data.imports import DatasetImports
 from ui.services.demo.admission import Admission
+from ui.services.demo.processes import PATIENCE
 from ui.services.demo.shared import Shared
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.downloads import DownloadService
@@ -80,8 +81,8 @@ class App:
         limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing, rows_allowed=policy.limits.rows)
         run = partial(shared.processes.read, threading.Lock()) if shared else run_here
         self.dataset_store = DatasetStore(workspace.datasets, limits, run)
-        require_disk = shared.require_disk if shared else lambda: None
-        self._imports = DatasetImports(self.dataset_store, require_disk, policy.limits.imports)
+        require_disk, patience = (shared.require_disk, PATIENCE) if shared else (lambda: None, None)
+        self._imports = DatasetImports(self.dataset_store, require_disk, policy.limits.imports, patience)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.background import still_read
 from backend.datasets.checks.fix import write_fixed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.info import DatasetInfo
@@ -31,7 +32,7 @@ class DatasetService:
     def __init__(self, exports: Path, imports: DatasetImports, models: ModelService, advice: AdviceService) -> None:
         self._exports, self._imports, self._models, self._advice = exports, imports, models, advice
         self._store = imports.store
-        self.all, self.exists = self._store.all, self._store.has
+        self.all, self.exists, self.set_validation = self._store.all, self._store.has, imports.set_validation
         self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
@@ -100,8 +101,9 @@ class DatasetService:
 
     def selected(self, choice: Choice) -> CheckedDataset:
         """The selected dataset as the planned run uses it; waits until it is checked."""
-        checked = self._selected(choice, None)
-        assert checked is not None  # without a limit it waits
+        checked = self._selected(choice, self._imports.patience)
+        if checked is None:
+            raise still_read()
         return checked
 
     def selected_soon(self, choice: Choice) -> CheckedDataset | None:
@@ -128,7 +130,6 @@ class DatasetService:
         return apply_overrides(choice.settings, recommended).settings
 
     def _selected(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
-        """`selected`, or None when checking takes longer than `seconds`."""
         model = self._models.target_model(choice.model_id)
         whole = self._imports.check(choice.data_id, model, UNLIMITED, seconds)
         if whole is None or not whole.longest:

@@ -5,9 +5,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from backend.datasets.background import BackgroundTask, BackgroundTasks
+from backend.datasets.background import BackgroundTask, BackgroundTasks, still_read
+from backend.datasets.choices import ValidationFiles
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.pack import as_one_file
 from backend.datasets.store import DatasetStore
@@ -19,16 +21,20 @@ from ui.records.data import DatasetProgress
 
 PAGE_WAIT = 0.5  # seconds that the page waits for a small file before it shows progress
 _MAX_RETRIES = 16  # imports that can be retried with other read options
+_FAILED = 30.0  # seconds in which the same check is not tried again
 
 Read = Callable[[BackgroundTask], object]
 
 
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
-    require_disk: raises where there is no room for another. at_once: how many imports may run at the same time."""
+    require_disk: raises where there is no room for another. at_once: how many imports may run at the same time.
+    patience: seconds that a caller waits for a check; None: for as long as it takes."""
 
-    def __init__(self, store: DatasetStore, require_disk: Callable[[], None], at_once: float) -> None:
-        self.store, self._require_disk, self._at_once = store, require_disk, at_once
+    def __init__(
+        self, store: DatasetStore, require_disk: Callable[[], None], at_once: float, patience: float | None
+    ) -> None:
+        self.store, self._require_disk, self._at_once, self.patience = store, require_disk, at_once, patience
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
@@ -79,9 +85,18 @@ class DatasetImports:
         restore = partial(self.store.info.restore, data_id, before)
         self._import(data_id, before.name, model, partial(self.store.read_again, data_id, options), restore)
 
+    def set_validation(self, data_id: str, path: Path) -> bool:
+        """Starts to read a validation file for a dataset; returns whether that is already done. Raises its error if
+        that came as soon."""
+        if data_id in self._tasks.running():
+            raise still_read()
+        task = self._start(data_id, path.name, partial(ValidationFiles(self.store).set, data_id, path, path.name))
+        if task.error:
+            raise task.error
+        return task.ended
+
     def _import(self, data_id: str, name: str, model: TargetModel | None, read: Read, undo: Callable[[], None]) -> None:
-        """Starts to read and check a dataset in the background; `undo` takes back what was read where it can't be used.
-        Raises NotInDemo when no more may run at the same time."""
+        """Starts to read and check a dataset in the background; `undo` takes back what was read but can't be used."""
 
         def work(task: BackgroundTask) -> None:
             read(task)
@@ -91,6 +106,10 @@ class DatasetImports:
                 undo()
                 raise
 
+        self._start(data_id, name, work)
+
+    def _start(self, data_id: str, name: str, work: Read) -> BackgroundTask:
+        """Starts what changes a dataset, and waits for a moment. Raises NotInDemo where no more may run at once."""
         with self._starting:
             running = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
             if len(running) >= self._at_once:
@@ -101,6 +120,7 @@ class DatasetImports:
                 )
             task = self._tasks.start(data_id, name, work)
         task.wait(PAGE_WAIT)
+        return task
 
     def import_progress(self, data_id: str) -> DatasetProgress | None:
         """The progress or the error of an import; None when it succeeded, was cancelled, or is unknown."""
@@ -117,7 +137,7 @@ class DatasetImports:
     def check(
         self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None
     ) -> CheckedDataset | None:
-        """The checked dataset; None when checking takes longer than `seconds`, if there is such a limit.
+        """The checked dataset; None until so many seconds after its check began, if there is such a limit.
 
         model: to check for; None if it is not here yet
         lengths: the planned run's length limits
@@ -129,17 +149,22 @@ class DatasetImports:
         def work(task: BackgroundTask) -> CheckedDataset:
             return self.store.open(data_id, model, lengths, task)
 
-        task = self._tasks.start((data_id, model, lengths), self.store.info.read(data_id).name, work)
+        info = self.store.info.read(data_id)
+        key = data_id, model, lengths, repr(info)
+        task = self._tasks.get(key)
+        if task is None or task.error is None or monotonic() - task.changed > _FAILED:
+            task = self._tasks.start(key, info.name, work)
         if not task.wait(seconds):
             return None
         if task.error is not None:
             raise task.error
-        return self.store.open(data_id, model, lengths)
+        return self.store.cached(data_id, model, lengths) or self.store.open(data_id, model, lengths)
 
     def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
-        """The checked dataset for a model; waits until it is checked."""
-        checked = self.check(data_id, model, lengths, None)
-        assert checked is not None  # without a limit it waits
+        """The checked dataset for a model; waits until it is checked. Raises NotYet when that takes too long."""
+        checked = self.check(data_id, model, lengths, self.patience)
+        if checked is None:
+            raise still_read()
         return checked
 
     def check_progress(self, data_id: str) -> DatasetProgress | None:

@@ -19,11 +19,12 @@ from functools import partial
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, TypeVar
 
 from backend import child_process
 from backend.datasets.background import NO_PROGRESS, ProgressListener
-from backend.errors import ApprenticeError, BadInput
+from backend.errors import ApprenticeError, BadInput, NotYet
 from backend.hardware.process import lower_priority
 from backend.records.base import Record
 from backend.records.reading import Cancelled
@@ -35,7 +36,13 @@ MEMORY = 1024 * MIB  # bytes in use
 _ADDRESSES = 4 * MEMORY
 SECONDS = 20.0  # of processor time for one piece of work
 _BUSY = 3.0  # so many times as long by the clock, while training runs
-ANSWER = 256 * MIB  # bytes
+ANSWER = 32 * MIB  # bytes
+PATIENCE = 10.0  # seconds, by the clock, that somebody waits for an answer
+_TOO_LONG = (
+    "This took too long and was stopped.",
+    "Others may be using this demo.",
+    "Try again in a minute, or use less.",
+)
 _LOOK = 0.1  # seconds between two looks at whether somebody who waits has cancelled
 _SHORT = 64 * KIB  # bytes of a file
 _LATER = 12  # niceness: a lower priority than that of the page, and a little lower than that of training
@@ -60,7 +67,7 @@ class Processes:
         self, turn: threading.Lock, listener: ProgressListener, do: Callable[[ProgressListener], T], path: Path
     ) -> T:
         """What `do`, a function of a module or a partial one, returns; it reports no progress. Raises what it raises;
-        Cancelled; BadInput at a limit of time or memory.
+        Cancelled; BadInput at a limit of time or memory; NotYet where somebody waits for it, as nothing listens.
 
         turn: of one visitor, who waits in line with one piece of work at a time
         path: the file that it reads or checks
@@ -69,12 +76,26 @@ class Processes:
             start = file.read(_SHORT + 1)
         packed = b"\0" in start or start.startswith(b"%PDF")
         process = self._long if packed or len(start) > _SHORT else self._short
-        with _held(turn, listener):
-            return process.run(listener, partial(do, NO_PROGRESS))
+        awaited = listener is NO_PROGRESS
+        try:
+            with _held(turn, listener := _Awaited() if awaited else listener):
+                return process.run(listener, partial(do, NO_PROGRESS))
+        except Cancelled as cancelled:
+            raise (NotYet(*_TOO_LONG) if awaited else cancelled) from None
 
     def advise(self, do: Callable[[], T]) -> T:
         """As `read`, where no file is read, and nobody waits."""
         return self._advice.run(NO_PROGRESS, do)
+
+
+class _Awaited(ProgressListener):
+    """Of work that somebody waits for: cancels it if it takes long."""
+
+    def __init__(self) -> None:
+        self._until = monotonic() + PATIENCE
+
+    def cancelled(self) -> bool:
+        return monotonic() > self._until
 
 
 class _Process:

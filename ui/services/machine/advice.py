@@ -10,8 +10,9 @@ from backend.datasets.dataset import CheckedDataset
 from backend.models.catalogue import TASKS, Entry, Task
 from backend.records.lengths import UNLIMITED
 from backend.records.specs import Trainer
+from backend.tokens.token_counts import TargetModel
 from ui.services.data.dataset_state import data_facts
-from ui.services.data.imports import DatasetImports
+from ui.services.data.imports import PAGE_WAIT, DatasetImports
 from ui.services.machine.background_cache import BackgroundCache
 from ui.services.machine.models import ModelService
 from ui.services.selection import Choice
@@ -29,8 +30,9 @@ class UnknownLanguage(NamedTuple):
 
 
 class AdviceService:
-    """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet.
-    recommended: what was computed before; visitors of a demo share it. compute: where models are compared."""
+    """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet, and,
+    except for `settings`, so does one that is still being checked. recommended: what was computed before; visitors of
+    a demo share it. compute: where models are compared."""
 
     def __init__(
         self,
@@ -87,7 +89,8 @@ class AdviceService:
         data_id: of the examples; "" for none yet
         model_id: "" for the recommended one
         """
-        return self.settings_for(self._checked(data_id, model_id), task, model_id, trainer)
+        checked = self._checked(data_id, model_id, self._imports.checked)
+        return self.settings_for(checked, task, model_id, trainer)
 
     def settings_for(
         self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
@@ -101,17 +104,18 @@ class AdviceService:
 
     def _inputs(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
         """The inputs of a recommendation."""
+        soon = partial(self._imports.check, lengths=UNLIMITED, seconds=PAGE_WAIT)
         return {
             "hardware": self._models.hardware(),
-            "data": data_facts(self._checked(data_id, model_id), _task(task)),
+            "data": data_facts(self._checked(data_id, model_id, soon), _task(task)),
             "available": None if self._models.simulated else tuple(sorted(self._models.available())),
             "rates": self._models.rates(),
         }
 
-    def _checked(self, data_id: str, model_id: str) -> CheckedDataset | None:
-        if not self._imports.store.has(data_id):
-            return None
-        return self._imports.checked(data_id, self._models.target_model(model_id))
+    def _checked(
+        self, data_id: str, model_id: str, check: Callable[[str, TargetModel | None], CheckedDataset | None]
+    ) -> CheckedDataset | None:
+        return check(data_id, self._models.target_model(model_id)) if self._imports.store.has(data_id) else None
 
 
 def _task(task: str) -> Task | None:

@@ -162,6 +162,7 @@ class DataTab:
         return {**self._state.change(before, choice), **shown, **closed}
 
     def _take_test(self, inputs: Inputs) -> Updates:
-        choice, path = self._state.choice(inputs), sent_file(inputs[self.own_test])
-        self.app.validation_files.set(choice.data_id, path, path.name)
-        return self.show(choice)
+        before, path = self._state.choice(inputs), sent_file(inputs[self.own_test])
+        done = self.app.datasets.set_validation(before.data_id, path)
+        choice = before if done else before.replace(import_id=before.data_id)
+        return {**self._state.change(before, choice), **self.show(choice)}

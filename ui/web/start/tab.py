@@ -117,7 +117,8 @@ class StartTab:
         ready = self.app.models.is_ready(choice.model_id)
         unknown = self.app.advice.unknown_language(choice)
         unpacking = job and (job.state, job.progress)
-        return repr((unknown, compared, better and better.model.id, unpacking, downloads, ready))
+        read = self.app.datasets.change_token(choice.data_id)
+        return repr((unknown, compared, better and better.model.id, unpacking, downloads, ready, read))
 
     def _changed(self, inputs: Inputs, **changes: Any) -> Updates:
         before = self._state.choice(inputs)

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,20 +197,28 @@ def test_a_typed_table_is_restored_and_junk_is_not(app: App) -> None:
         assert importing.restore({importing.stored: junk}) == {}
 
 
-def test_the_tab_names_the_validation_file(app: App, file: Path) -> None:
+@pytest.mark.parametrize("wait", [60.0, 0.0])
+def test_the_tab_names_the_validation_file(app: App, file: Path, wait: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is read while the page waits, or later."""
+    monkeypatch.setattr(dataset_imports, "PAGE_WAIT", wait)
     data_id = app.datasets.add(file, "mine.jsonl")
+    choice = Choice(data_id=data_id, import_id="" if wait else data_id)
     own = file.with_name("own.jsonl")
     own.write_text("".join(ROW % (i, i) for i in range(500, 510)))
-    app.validation_files.set(data_id, own, "own.jsonl")
+    assert app.datasets.set_validation(data_id, own) >= bool(wait)
+    assert imported(app, choice).import_id == ""
+    app.datasets.selected(choice)
     tab = tabs(app)["data"]
     assert "own.jsonl" in tab.show(Choice(data_id=data_id))[tab.tested]
-    choice = apply_action(app, Choice(data_id=data_id), "clear-test", "")
-    assert "own.jsonl" not in tab.show(choice)[tab.tested]
+    cleared = apply_action(app, Choice(data_id=data_id), "clear-test", "")
+    app.datasets.selected(choice)
+    assert "own.jsonl" not in tab.show(cleared)[tab.tested]
     (prices := file.with_name("prices.csv")).write_text("Product,Price\n" + "Rye loaf,4.90\n" * 18)
-    with pytest.raises(BadInput, match="can't be used as the validation file") as refused:
-        app.validation_files.set(data_id, prices, "prices.csv")
-    assert refused.value.what.startswith("prices.csv ")
-    assert refused.value.next.startswith("Choose a file like your examples, with the same columns")
+    with suppress(BadInput):  # if it comes at once
+        app.datasets.set_validation(data_id, prices)
+    refused = app.datasets.progress(imported(app, choice.replace(import_id=data_id))).error
+    assert refused.what == "prices.csv can't be used as the validation file."
+    assert refused.next.startswith("Choose a file like your examples, with the same columns")
 
 
 class TestNoTickBetween:
@@ -246,6 +255,13 @@ class TestNoTickBetween:
         shown = self.ticked(page, choice, signature)
         assert "30 examples, ready" in shown[tab.summary]
         assert shown[tab.forward]["interactive"]
+
+    def test_start_does_not_wait_and_is_shown_again(self, page: Page, file: Path) -> None:
+        choice = Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
+        before, signature = page.signature_of("start", choice), page.signature_of("data", choice)
+        assert page.show("start", page.state.inputs(choice))[page.tabs["start"].forward]["visible"]
+        self.ticked(page, choice, signature)
+        assert page.signature_of("start", choice) != before
 
     def test_a_fix_made_in_any_window_is_shown(self, page: Page, file: Path) -> None:
         append(file, ROW.replace("number %d", "") % 31)

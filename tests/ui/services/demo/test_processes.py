@@ -17,7 +17,7 @@ from backend.advice.settings import Data
 from backend.datasets.background import NO_PROGRESS, BackgroundTask, ProgressListener
 from backend.datasets.store import DatasetStore
 from backend.datasets.stored_files import Run, run_here
-from backend.errors import ApprenticeError, BadInput
+from backend.errors import ApprenticeError, BadInput, NotYet
 from backend.models import bundled
 from backend.records.machine import Hardware
 from backend.settings import SAMPLES
@@ -59,14 +59,20 @@ def test_models_are_compared_as_here(apart: Processes) -> None:
     assert apart.advise(partial(recommend, **about)) == recommend(**about)
 
 
-def test_short_texts_do_not_wait_for_long_ones(apart: Processes, tmp_path: Path) -> None:
-    """Nor does who cancels, while waiting or while it runs."""
+def test_short_texts_do_not_wait_for_long_ones(
+    apart: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does who cancels, while waiting or while it runs, nor for long who has nothing to cancel it with."""
     (tmp_path / "long").write_bytes(b"x" * 100_000)
     sleep, short = partial(does, partial(time.sleep, 50)), tmp_path / "short"
     short.write_bytes(b"x")
     long = [BackgroundTask("", lambda task: apart.read(Lock(), task, sleep, tmp_path / "long")) for _ in range(2)]
     assert apart.read(Lock(), NO_PROGRESS, ONE, short) == "1"
     assert not any(task.ended for task in long)
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "PATIENCE", 1)
+        with pytest.raises(NotYet):
+            apart.read(Lock(), NO_PROGRESS, ONE, tmp_path / "long")
     for task in long:
         task.cancel()
         assert task.wait(20)

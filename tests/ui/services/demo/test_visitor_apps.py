@@ -13,7 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from backend.errors import ApprenticeError, NotInDemo
+from backend.errors import ApprenticeError, NotInDemo, NotYet
 from backend.hardware import container
 from backend.hosting.policy import DEMO, Limits, Policy
 from backend.settings import Workspace
@@ -142,13 +142,17 @@ def test_many_at_once_get_no_more_places_than_there_are(make: Made) -> None:
     assert max(jobs) <= 2, jobs
 
 
-def test_a_visitor_has_one_file_read_at_a_time(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_visitor_has_one_file_read_at_a_time_and_no_long_wait(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     app, ended = visit(make()), threading.Event()
     read = app.dataset_store.open
     monkeypatch.setattr(app.dataset_store, "open", lambda *a, **k: [ended.wait(20), read(*a, **k)][1])
     app.datasets.import_text("question,answer\nq,a\n")
     with pytest.raises(NotInDemo):
         app.datasets.import_text("question,answer\nx,y\n")
+    until(app.datasets.all)
+    monkeypatch.setattr(app._imports, "patience", 0.1)
+    with pytest.raises(NotYet):
+        app.datasets.checked(app.datasets.all()[0].id)
     ended.set()
     until(lambda: not app._imports._tasks.running())
     app.datasets.import_text("question,answer\nx,y\n")
