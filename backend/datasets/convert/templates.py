@@ -13,10 +13,10 @@ from backend.records.rows import Message
 
 _BEGIN, _OPEN, _CLOSE = "\ue010", "\ue011", "\ue012"  # of a conversation; around a role
 # Marks, and what stands in for them; SPEAKERS: the names of speakers.
-_FORMS = [
-    (re.compile(mark.replace("SPEAKERS", "|".join(SPEAKERS)), re.MULTILINE | re.IGNORECASE), to)
-    for mark, to in read_json(Path(__file__).with_suffix(".json"))["forms"]
-]
+_FORMS, _TAGS = (
+    [(re.compile(mark.replace("SPEAKERS", "|".join(SPEAKERS)), re.MULTILINE | re.IGNORECASE), to) for mark, to in marks]
+    for marks in read_json(Path(__file__).with_suffix(".json")).values()
+)
 _MODELFILE = re.compile(r"^(?:MESSAGE (user|assistant|system)|(SYSTEM))\b", re.MULTILINE)
 _ABOVE = 300  # characters above the first mark; a longer text is about such marks
 _NAMES = {**SPEAKERS, "instruction": "user", "response": "assistant", "sys": "system", "ast": "assistant"}
@@ -56,10 +56,15 @@ def _message(turn: _Turn) -> Message:
     return {"role": turn.role, "content": turn.text}
 
 
+def _is_tagged(text: str) -> bool:
+    """Whether a text names its speakers in tags (<user>): it begins with one, and no other mark names a speaker."""
+    return bool(_TAGS[0][0].match(text.lstrip())) and not any(_OPEN in to and mark.search(text) for mark, to in _FORMS)
+
+
 def _turns(text: str) -> list[_Turn]:
     """The messages of a text. What is above the first mark is the system's, except in a Modelfile."""
     marked, modelfile = text, "\nMESSAGE " in text
-    for pattern, to in [(_MODELFILE, rf"{_OPEN}\1\2{_CLOSE}")] if modelfile else _FORMS:
+    for pattern, to in [(_MODELFILE, rf"{_OPEN}\1\2{_CLOSE}")] if modelfile else _FORMS + _TAGS * _is_tagged(text):
         marked = pattern.sub(to, marked)
     above, *parts = re.split(rf"{_OPEN}(\w+){_CLOSE}", marked)
     line, first = 1 + above.count("\n"), _BEGIN in above
