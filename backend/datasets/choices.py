@@ -55,13 +55,12 @@ class ValidationFiles:
     def set(self, data_id: str, path: Path, name: str, listener: ProgressListener = NO_PROGRESS) -> None:
         """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit; Cancelled."""
         before = self._store.info.read(data_id)
-        examples = self._store.original(data_id, listener)
-        new = self._store.files.new_validation(path, name, before.read_options, listener)
-        require_compatible(new, examples)
         file = f"validation-{new_id()}"
         copy = self._store.folder(data_id) / file
         with saving("The validation file", lambda: copy.unlink(missing_ok=True)):
-            store_copy(path, copy)
+            store_copy(path, copy)  # before it is read: an upload may be deleted meanwhile
+            new = self._store.files.new_validation(copy, name, before.read_options, listener)
+            require_compatible(new, self._store.original(data_id, listener))
             self._store.info.update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
         self._delete(data_id, before)
 

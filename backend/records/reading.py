@@ -32,6 +32,7 @@ class Limits:
     integer_digits: int = 100
     rows: int = 1_000_000
     rows_allowed: float = math.inf  # in a demo
+    rows_before: int = 0  # in the other files of an archive, which count, too
     stored_bytes: int = 384 * MIB  # text of all rows together; it takes about 2.3 times as much memory
     problems: int = 100_000
     columns: int = 1_000

@@ -1,19 +1,19 @@
 // When the browser asks whether the open tab has changed: each second while something runs here or the person has just
 // acted, else each five seconds, and never in a hidden tab, unless it will tell the end of a training. It asks by itself,
 // since an event of gradio's costs the browser a hundred times as much; only an answer that differs becomes one.
-const RECENT = 10_000, IDLE = 5000; // milliseconds
+const RECENT = 10_000, IDLE = 5000, LONGEST = 60_000; // milliseconds
 let tell = null, before = null, acted = 0, asked = -Infinity, busy = true, waiting = false;
 
 const act = () => { acted = performance.now(); };
 for (const event of ['pointerdown', 'keydown', 'input', 'visibilitychange']) document.addEventListener(event, act, true);
 
 const ask = async () => {
-  const [choice, tab] = apprentice.send(['choice', 'tab'], []);
+  const [choice, tab] = apprentice.send(['choice', 'tab'], []), body = JSON.stringify({ choice, tab });
   let answer = null; // of a server that can't be reached, which gradio then says
   waiting = true; // a server with much to do is not asked again meanwhile
   try {
     const headers = { 'content-type': 'application/json' };
-    const response = await fetch('pulse', { method: 'POST', headers, body: JSON.stringify({ choice, tab }) });
+    const response = await fetch('pulse', { method: 'POST', headers, body, signal: AbortSignal.timeout(LONGEST) });
     if (response.ok) answer = await response.json();
   } catch { /* see above */ }
   waiting = false;

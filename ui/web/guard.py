@@ -123,8 +123,9 @@ def cookie(scope: Scope, name: str) -> str:
 
 
 def body_length(scope: Scope) -> float:
-    """Bytes of a request's body; infinite where it does not say so."""
-    text = Headers(scope=scope).get("content-length", "")
+    """Bytes of a request's body; infinite where it does not say so, or comes in chunks, whatever else it says."""
+    headers = Headers(scope=scope)
+    text = "" if "transfer-encoding" in headers else headers.get("content-length", "")
     return int(text) if text.isdecimal() and len(text) < 20 else math.inf
 
 

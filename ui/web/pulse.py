@@ -3,8 +3,8 @@ seconds, and gradio takes three times as long to answer an event."""
 
 from collections.abc import Callable
 
+from anyio import CapacityLimiter, to_thread
 from gradio.context import LocalContext
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -14,14 +14,17 @@ from ui.web.guard import body_length, ending
 
 PATH = "/pulse"
 LONGEST = 16 * KIB  # bytes of a question
+_AT_ONCE = 8  # of the threads that all requests share
 
 
 def route(signature: Callable[[object, object], str]) -> Route:
     """signature: of a tab, for the choice and the name of the tab that a browser sent."""
 
+    limiter = CapacityLimiter(_AT_ONCE)
+
     async def answer(request: Request) -> Response:
         if not _may_see(request):
-            return PlainTextResponse("Sign in first.", 401)
+            return PlainTextResponse("Sign in first.", 401, ending(request.scope))
         if body_length(request.scope) > LONGEST:
             return PlainTextResponse("This is too long.", 413, ending(request.scope))
         try:
@@ -30,7 +33,7 @@ def route(signature: Callable[[object, object], str]) -> Route:
         except (ValueError, KeyError, TypeError, RecursionError):
             return PlainTextResponse("The page does not ask like this.", 400)
         LocalContext.request.set(request)  # type: ignore[arg-type]  # by which a demo knows the visitor
-        return JSONResponse(await run_in_threadpool(signature, choice, tab))
+        return JSONResponse(await to_thread.run_sync(signature, choice, tab, limiter=limiter))
 
     return Route(PATH, answer, methods=["POST"])
 

@@ -59,7 +59,7 @@ class _Collector:
                 self._skipped += 1
                 continue
             self.total_rows += 1
-            require_rows(self.total_rows, self._limits.rows_allowed)
+            require_rows(self._limits.rows_before + self.total_rows, self._limits.rows_allowed)
             if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
                 self.originals[self.total_rows] = value
             self._plan.others.clear()

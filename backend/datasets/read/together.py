@@ -33,7 +33,7 @@ def _less(limits: Limits, expanded: int = 0, data: Dataset | None = None) -> Lim
     return replace(
         limits,
         rows=max(limits.rows - data.total_rows, 0),
-        rows_allowed=limits.rows_allowed - data.total_rows,
+        rows_before=limits.rows_before + data.total_rows,
         stored_bytes=max(limits.stored_bytes - stored, 0),
         problems=max(limits.problems - len(data.problems), 0),
     )

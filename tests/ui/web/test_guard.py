@@ -1,5 +1,7 @@
 """Who may talk to the page, by every kind of request; a password can't be guessed by trying many."""
 
+import math
+
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -11,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.web import guard
-from ui.web.guard import FROM_ONE, LoginLimit
+from ui.web.guard import FROM_ONE, LoginLimit, body_length
 
 OURS = "http://127.0.0.1:7860"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "ANYTHING")
@@ -197,6 +199,12 @@ def test_a_request_without_a_password_forgets_nothing(monkeypatch: pytest.Monkey
     assert [attempt(guessing, ""), attempt(guessing)] == [422, 429]
     monkeypatch.setattr(guard, "WINDOW", 0.0)
     assert attempt(guessing, "right") == 200, "later"
+
+
+def test_a_body_in_chunks_is_of_unknown_length() -> None:
+    headers = [(b"content-length", b"10"), (b"transfer-encoding", b"chunked")]
+    assert body_length({"type": "http", "headers": headers}) == math.inf
+    assert body_length({"type": "http", "headers": headers[:1]}) == 10
 
 
 def test_a_long_login_or_one_of_unknown_length_is_not_read() -> None:
