@@ -13,6 +13,7 @@ from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
 
 _MAX_SIGNATURES = 1_000  # sets of columns with a remembered mapping
+_FEWER, _FEW = 2, 10  # rows with a fault each beside conversations: of a table, and of nothing that is known
 
 
 class NoExamples(BadInput):
@@ -116,7 +117,8 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
     votes = Counter(matched.shape for _, matched in matches)
     shape = votes.most_common(1)[0][0] if votes else ""
-    if shape in ("messages", "sharegpt") and guessed and (guessed.doubt or not guessed.mapping):
+    few = len(records) - len(matches) <= (_FEWER if guessed and guessed.mapping else _FEW)
+    if few and shape in ("messages", "sharegpt") and guessed and (guessed.doubt or not guessed.mapping):
         guessed = None  # its other rows have a fault each
     if matches and guessed is None:
         mapping: dict[str, str] = {}

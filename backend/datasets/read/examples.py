@@ -24,6 +24,7 @@ _MIN_LENGTH = 200  # characters of a text to learn from
 _MIN_LINES, _MAX_LINES = 3, 400  # that tell what kind of text it is
 _TECHNICAL = re.compile(r"```|\]\(|://|^(?: {4}|>>> |\$ )", re.MULTILINE)
 _SOME, _FEW = 0.2, 10  # share of the answers; answers of which one can tell what they have in common
+_UNEVEN = 2.5  # times the mean length of the answers
 _MIN_SHARE = 0.6  # of the lines that are not comments
 # What people write below a list of questions, in the languages that most write in.
 _WORDS = read_json(Path(__file__).with_name("words.json"))
@@ -69,8 +70,9 @@ def _is_even(pairs: Pairs) -> bool:
     """Whether what stands below a heading or an item is of one kind everywhere, as in a glossary. Sections of a text,
     such as a manual's, differ more in their length, and many hold links or code."""
     answers = [record["answer"] for _, record in pairs.records]
-    technical = sum(bool(_TECHNICAL.search(answer)) for answer in answers) > _SOME * len(answers)
-    return max(map(len, answers)) <= (_SOME if technical else 2 * _SOME) * sum(map(len, answers))
+    technical = 2 * sum(bool(_TECHNICAL.search(answer)) for answer in answers) >= len(answers)
+    share = max(_SOME, _UNEVEN / len(answers)) if technical else 2 * _SOME
+    return max(map(len, answers)) <= share * sum(map(len, answers))
 
 
 def _header_of(rows: Rows) -> tuple[str, ...]:

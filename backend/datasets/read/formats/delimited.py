@@ -125,10 +125,14 @@ def _open(file: File) -> OpenSource:
 
 
 def _filled_up(rows: Iterable[Cells], width: int, optional: int) -> Iterator[Cells]:
-    """The rows, with empty cells for those missing at the end. optional: so many there are empty in most rows."""
+    """The rows, with empty cells for those missing at the end. optional: so many there are empty in most rows. A row
+    below one that lacks more, or can't be read, may be the rest of it and stays as it is."""
+    whole = True
     for line, cells in rows:
-        missing = 0 if isinstance(cells, RowFault) else width - len(cells)
-        yield line, [*cells, *[""] * missing] if not isinstance(cells, RowFault) and missing <= optional else cells
+        missing = optional + 1 if isinstance(cells, RowFault) else width - len(cells)
+        fits = whole and missing <= optional
+        yield line, [*cells, *[""] * missing] if fits and not isinstance(cells, RowFault) else cells
+        whole = missing <= optional
 
 
 @dataclass

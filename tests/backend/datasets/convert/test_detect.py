@@ -132,6 +132,10 @@ def test_most_rows_decide_the_shape_and_the_roles() -> None:
     data = jsonl({"messages": [USER, ASSISTANT]}, {"id": 7, "topic": "x"}, {"messages": [USER, ASSISTANT], "id": 8})
     assert found(data) == [(2, "missing_field")]
     assert "'messages'" in data.problems[0].message
+    odd = [{"foo": f"Tea {n} is here", "bar": f"Cake {n * 7} was there", "baz": f"Jam {n * 3} goes"} for n in range(60)]
+    with pytest.raises(NoExamples) as caught:
+        jsonl({"messages": [USER, ASSISTANT]}, *odd)
+    assert {"foo", "bar", "baz"} <= {*caught.value.columns}
     human = {"messages": [{"role": "human", "content": "q"}, {"role": "gpt", "content": "a"}]}
     usual = {"messages": [USER, ASSISTANT]}
     assert [m["role"] for m in jsonl(human, human).rows[0].messages] == ["user", "assistant"]

@@ -57,6 +57,8 @@ def test_ragged_rows_and_spare_cells() -> None:
     assert found(data) == [(3, 2, "ragged_row"), (6, 4, "ragged_row")]
     assert (re.findall(r"\d", data.problems[0].message), data.total_rows) == (["2", "3"], 5)
     assert data.source.ignored == ("note",)
+    data = load_text("question,answer,note\na,b,\nc,d,\nWhat is\nthe thing?,Paris\ne,f\n")  # an optional last cell
+    assert (pairs(data), [line for line, *_ in found(data)]) == ([("a", "b"), ("c", "d"), ("e", "f")], [4, 5])
     text = "question,answer\nOpen?,Yes.,mia,old\nLate?,No.,tom\nd,e\nalone\n"
     assert [p.fix for p in load_text(text).problems][:2] == ["Drop the 2 spare cells.", "Drop the spare cell."]
     dropped = load_text(text, options=ReadOptions(drop_cells=True))
