@@ -207,18 +207,21 @@ def _name_score(column: str, field: str) -> float:
 
 
 def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> tuple[str, str] | None:
-    """A column that holds something else than `mapping` says, or only names options, and why, a sentence."""
+    """A column that holds something else than `mapping` says, only names options or is one, and why, a sentence."""
     for field, column in mapping.items():
         what = what_it_holds(column, [record.get(column) for record in records])
         if what and plain_name(column) in UNSURE:
-            return column, f"The column {excerpt(column, width=40)!r} would be the {field}, but it holds {what}."
+            return column, f"The column {excerpt(column, width=40)!r} may not be the {field}: it holds {what}."
     answer = mapping.get("answer", "")
     options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in records[0] if name != answer)
     lists = [len(cell) for name, cell in records[0].items() if name != answer and isinstance(cell, list)]
     most = min(9, max([*options.values(), *lists], default=0))
-    given = [str(record[answer]) for record in records if record.get(answer) not in (None, "")]
+    cells = [cell if isinstance(cell := record.get(answer), list) else [cell] for record in records]
+    given = [str(value) for values in cells for value in values if value not in (None, "")]
     if given and most > 2 and _mostly(given, re.compile(rf"[A-Ha-h]{{1,4}}|[0-{most}]").fullmatch):
         return answer, f"The column {excerpt(answer, width=40)!r} only names one of the options beside it."
+    if plain_name(answer) == "a" and {"b", "c"} <= {plain_name(name) for record in records for name in record}:
+        return answer, f"The column {excerpt(answer, width=40)!r} seems to be the first of several options."
     return None
 
 

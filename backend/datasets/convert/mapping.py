@@ -41,8 +41,8 @@ class SeveralReadings(NoExamples):
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
-    accepted. fixed: it holds for every row. guessed: the mapping is a guess by content. rival: a column that may be
-    one of them. used: the mapping over all rows. columns: all seen. unused_keys: in messages. others: why and text."""
+    accepted. fixed: it holds for every row. guessed: by content. rival: a column that may be one of them. doubt: a
+    chosen column, why. used: that of all rows. columns: all seen. unused_keys: in messages. others: why and text."""
 
     shape: str
     mapping: dict[str, str]
@@ -50,6 +50,7 @@ class Plan:
     fixed: bool = False
     guessed: bool = False
     rival: str = ""
+    doubt: tuple[str, str] | None = None
     used: dict[str, str] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
@@ -203,7 +204,9 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
             f"Choose which column is which; the columns are: {excerpt(', '.join(columns), width=300)}.",
             tuple(columns),
         )
-    return Plan(shape, mapping, fixed=True, lenient=shape == "sharegpt" or _is_lenient(records, shape, mapping))
+    lenient = shape == "sharegpt" or _is_lenient(records, shape, mapping)
+    doubt = in_doubt(records, mapping) if shape == "question_answer" else None
+    return Plan(shape, mapping, fixed=True, lenient=lenient, doubt=doubt)
 
 
 def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, str]) -> bool:

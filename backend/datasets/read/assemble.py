@@ -193,6 +193,8 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
         other = plan.rival not in ("", *plan.mapping.values())
         rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if other else ""
         collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
+    if plan.doubt:
+        collector.note("doubtful_column", plan.doubt[1], "Choose another column, unless the model should learn this.")
     if plan.shape == "preference":
         what = "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples"
         collector.note("preference_pairs", f"{what}; only preference training (DPO) also uses the worse ones.")

@@ -62,6 +62,23 @@ def test_a_column_of_something_else_is_asked_about(name: str, values: list[str])
     assert len(data.rows) == 5
 
 
+def test_options_are_asked_about_and_a_choice_of_one_is_warned_of() -> None:
+    options = {letter: [f"{letter} {text}" for text in _REPLIES] for letter in "ABC"}
+    for columns, chosen in [
+        ({"Q": _ASKED, **options}, "A"), ({"Q": _ASKED, **options, "Answer": list("ABCBA")}, "Answer"),
+    ]:  # fmt: skip
+        with pytest.raises(NoExamples) as caught:
+            load_text(_table(**columns))
+        assert repr(chosen) in caught.value.why
+        data = load_text(_table(**columns), options=ReadOptions(mapping={"question": "Q", "answer": chosen}))
+        assert (len(data.rows), found(data)) == (5, [(0, "doubtful_column")])
+        assert repr(chosen) in data.problems[0].message
+    for answers in ([["a", "c"], ["b"]], [[0, 2], [1]]):
+        with pytest.raises(NoExamples, match="options beside it"):
+            jsonl(*({"question": "q", "choices": [{"text": c} for c in "xyz"], "answer": a} for a in answers))
+    assert jsonl(*({"q": "Is it?", "a": "Yes, it is.", "b": "Bern"} for _ in "12")).source.mapping["answer"] == "a"
+
+
 @pytest.mark.parametrize(
     "columns",
     [
