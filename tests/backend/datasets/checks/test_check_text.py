@@ -27,7 +27,7 @@ def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
             "Dear {{name}},", "{{ Order Number }} is on its way.", "Hi {first_name}!", "Sincerely, [YOUR NAME]",
             "It costs [Price].", "[Insert date here]", "Ask <your manager>", "TODO", "TODO: write this",
             "[Ihr Name]", "Call [XXX]", "Lorem ipsum dolor", "[Nome da Empresa]", "Em [fecha de entrega]", "[公司名称]",
-            "The [customer name]",
+            "The [customer name]", "GREETINGS FROM [COMPANY NAME]", "Dear [[Customer Name]],",
         )),
         *(("media_marker", text) for text in ("<image>\nWhat is it?", "Look: [Image: 3]", "<img src=\"a.png\">")),
         ("lost_characters", "Herr M\ufffdller"), ("lost_characters", "??? ?????? ?? 9?"),
