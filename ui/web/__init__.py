@@ -1,7 +1,7 @@
 """The page: the only package that knows gradio.
 
 Decision: A handler only queues; the page shows what the folders say. The browser asks for one signature of the open
-    tab, and only when that has changed is the tab fetched.
+    tab, in a route of our own beside gradio, and only when that has changed is the tab fetched.
 Because: no training runs inside a handler, and an open page costs almost nothing.
 Proof: tests/ui/web/test_page_tick.py; tests/benchmarks/page_tick.py.
 Reconsider when: gradio can push updates without a connection for each page.
