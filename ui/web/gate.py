@@ -178,7 +178,8 @@ class Gate:
     def _welcome(self, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
         key = self._visitors.new_key()
-        new = self._visitors.of_key(key) or "nobody"
+        new = self._visitors.of_key(key)
+        assert new is not None  # the key was made just now
         self._turns[new] = monotonic() - _AS_NEW  # else whoever takes a new key each time would always be the next
         if why_none == "restarted":
             self._visitors.note_loss(new, "restarted")

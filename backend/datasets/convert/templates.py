@@ -64,7 +64,8 @@ def _is_tagged(text: str) -> bool:
 def _turns(text: str) -> list[_Turn]:
     """The messages of a text. What is above the first mark is the system's, except in a Modelfile."""
     marked, modelfile = text, "\nMESSAGE " in text
-    for pattern, to in [(_MODELFILE, rf"{_OPEN}\1\2{_CLOSE}")] if modelfile else _FORMS + _TAGS * _is_tagged(text):
+    marks = _FORMS + _TAGS if _is_tagged(text) else _FORMS
+    for pattern, to in [(_MODELFILE, rf"{_OPEN}\1\2{_CLOSE}")] if modelfile else marks:
         marked = pattern.sub(to, marked)
     above, *parts = re.split(rf"{_OPEN}(\w+){_CLOSE}", marked)
     line, first = 1 + above.count("\n"), _BEGIN in above

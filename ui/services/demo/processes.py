@@ -124,9 +124,11 @@ class _Process:
         assert child.stdin is not None
         assert child.stdout is not None
         _Request(request := BytesIO(), self._sent).dump(do)
-        watch = child_process.Watch(
-            child, MEMORY, _BUSY * SECONDS, SECONDS, poll=lambda: _CANCELLED * listener.cancelled()
-        )
+
+        def cancelled() -> str:
+            return _CANCELLED if listener.cancelled() else ""
+
+        watch = child_process.Watch(child, MEMORY, _BUSY * SECONDS, SECONDS, poll=cancelled)
         try:
             with closing(watch):
                 frames.write(child.stdin, b"0", request.getvalue())
