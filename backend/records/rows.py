@@ -20,8 +20,8 @@ class Row:
     number among the rows, from 1. messages: the conversation. For a preference pair `messages` ends with the chosen
     answer and `rejected` holds the rejected one. text: a plain document instead of a conversation. file: its name
     where several were read together. passage: number of the passage of a text that it was made about, from 1; rows
-    of one passage stay together. made: how it was made of a text, in words. Lines and numbers of added rows count on
-    after the last one of the file."""
+    of one passage stay together. made: how it was made of a text, in words. beside: what stands for the texts beside
+    it that are not used, such as options. Lines and numbers of added rows count on after the last one of the file."""
 
     line: int
     row: int
@@ -33,6 +33,7 @@ class Row:
     file: str = ""
     passage: int = 0
     made: str = ""
+    beside: int = 0
 
     @property
     def place(self) -> str:

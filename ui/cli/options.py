@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.datasets import hub
 from backend.datasets.convert.mapping import NoExamples, SeveralReadings
+from backend.datasets.convert.shapes import listed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.hub import ROWS
 from backend.datasets.read.pack import as_one_file, name_of
@@ -100,8 +101,8 @@ def asking_for_columns() -> Iterator[None]:
             raise
         if isinstance(error, SeveralReadings):
             raise BadInput(error.what, error.why, f"Add --shape {' or --shape '.join(error.shapes)}.") from error
-        listed = f" The columns are: {', '.join(error.columns[:20])[:400]}."
-        why = error.why if f": {', '.join(error.columns[:2])}" in error.why else error.why + listed
+        names = listed(error.columns)
+        why = error.why if names in error.why else f"{error.why} The columns are: {names}."
         how = "--column question=… --column answer=…, with the name of a column after each ="
         raise NoExamples(error.what, why, f"Add {how}.", error.columns) from error
 

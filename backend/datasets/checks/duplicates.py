@@ -61,15 +61,20 @@ def find(rows: Sequence[Row]) -> Duplicates:
 
 def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Iterator[Problem]:
     """A problem for each row that repeats an earlier one, exactly or in its words, and a note for each that is similar
-    to one. duplicates: of `find(rows)`."""
+    to one, or has another text beside it. duplicates: of `find(rows)`."""
     duplicates = duplicates or find(rows)
     named: set[int] = set()
     for groups, kind in ((duplicates.exact, "duplicate"), (duplicates.copies, "near_duplicate")):
-        for first, *repeats in groups:
-            for i in (i for i in repeats if i not in named):
+        for group in groups:
+            alike = {rows[i].beside: i for i in reversed(group)}
+            for i in (i for i in group[1:] if i not in named):
                 named.add(i)
-                says = "is the same as" if full_text(rows[first]) == full_text(rows[i]) else "has the same words as"
-                yield problem(rows[i], kind, f"This example {says} {_place(rows[first])}.")
+                twin = rows[group[0] if alike[rows[i].beside] == i else alike[rows[i].beside]]
+                says = "is the same as" if full_text(twin) == full_text(rows[i]) else "has the same words as"
+                other = ", but differs in a column that isn't used; keep it if that is intended"
+                meant = twin.beside != rows[i].beside
+                message = f"This example {says} {_place(twin)}{other * meant}."
+                yield problem(rows[i], "near_duplicate" if meant else kind, message, severity="note" if meant else None)
     for first, *similar in duplicates.groups:
         for i in (i for i in similar if i not in named and not _conflict(rows[first], rows[i])):
             words = differing(*(full_text(rows[n], system=False) for n in (first, i)))[:_SHOWN]

@@ -44,11 +44,17 @@ def _labels(chats: Chats) -> Iterator[Problem]:
     usual = {normalize(label): label for label, count in counts.items() if count >= _OFTEN and len(label) <= _LABEL}
     if not 2 <= len(usual) <= _MOST_LABELS or sum(counts[label] for label in usual.values()) < _MOST * len(chats):
         return
+    spelled: dict[str, list[str]] = {key: [] for key in usual}
+    for label in counts:
+        spelled.get(normalize(label), []).append(label)
+    for labels in filter(lambda each: len(each) > 1, spelled.values()):
+        listed = ", ".join(f"“{label}” ({counts[label]:,} ×)" for label in labels)
+        yield problem(None, "label_spelling", f"A label is written in several ways: {listed}. Choose one of them.")
     for row, answer, asked in (chat for chat in chats if chat[1] not in usual.values()):
         key = normalize(answer)
         if normalize(asked) in usual and key not in usual:
             yield problem(row, "swapped", quote=excerpt(answer))
-        elif counts[answer] == 1 and len(answer) <= _LABEL:
+        elif counts[answer] == 1 and len(answer) <= _LABEL and key not in usual:
             message = f"The answer “{excerpt(answer)}” is not one of the usual answers; keep it if that is intended."
             yield problem(row, "rare_label", message, excerpt(answer))
 

@@ -87,6 +87,8 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
         text = {}  # of an object beside the text, such as a link
     if "answer" in pair and "question" not in pair and text and isinstance(record[pair["answer"]], bool):
         return None  # whether a text is a reply
+    if text and "question" not in pair and any(str(record.get(key)).casefold() in SPEAKERS for key in ROLE_KEYS):
+        return Match("text", text)  # one message of a conversation
     if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:
         pair = {"question": text["text"], **pair}
     if marked and len(pair) == 2 and pair["answer"] != by_field["label"]:

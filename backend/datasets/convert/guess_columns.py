@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, RIGHT, UNSURE, plain_name
+from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, RIGHT, UNSURE, listed, plain_name
 from backend.text.excerpt import excerpt
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
@@ -28,6 +28,7 @@ _SORTED = 200  # rows; a column of answers that all of so many share may be sort
 _SAME = 0.2  # of the rows
 _LABELS = 20  # different numbers
 _OF_DESK = 2  # columns that only a help desk has
+_MEDIA = re.compile(r"[^\n]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?|mp3|wav|ogg|mp4|webm|avi|mov)", re.IGNORECASE)
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
 
 _DATE = r"(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}\.? \w{3,9}\.?,? \d{2,4}|\w{3,9}\.? \d{1,2},? \d{4})"
@@ -87,17 +88,26 @@ def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
 def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, Any]]) -> Guess:
     names = [*dict.fromkeys(name for record in records for name in record)]
     scored = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
-    most = _SAME * len(records)  # what is the same in more rows is no answer
-    pairs = [pair for pair in scored if sum(r.get(pair[1].name) == r.get(pair[2].name) for r in records) <= most]
+    # what is the same in many rows is no answer
+    pairs = [pair for pair in scored if _repeated(pair[1].name, pair[2].name, records) <= _SAME]
     if not pairs:
         first, second = columns[:2]
+        rest = [{name: record.get(name) for name in names if name != second.name} for record in records]
+        if labelled := beside_text(rest, first.name):
+            return labelled
         why = f"{excerpt(second.name, width=40)!r} repeats {excerpt(first.name, width=40)!r} in many rows."
         return Guess("question_answer", {}, why)
     best, question, answer = max(pairs, key=lambda pair: pair[0])
     rivals = [score for score, q, a in pairs if (q, a) != (question, answer)] or [0]
     if not doubt and best < max(rivals) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
-        doubt = "Its columns are: " + excerpt(", ".join(names), width=300) + "."
+        doubt = f"Its columns are: {listed(names)}."
     return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
+
+
+def _repeated(one: str, other: str, records: Sequence[dict[str, Any]]) -> float:
+    """The share of the rows in which two columns are the same but for spaces, as a text and its words are."""
+    bare = (["".join(str(record.get(name)).split()) for name in (one, other)] for record in records)
+    return mean(first == second for first, second in bare)
 
 
 def lacks_answers(records: Sequence[dict[str, Any]]) -> bool:
@@ -151,6 +161,21 @@ def is_marked(value: Any) -> bool:
         list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else () for item in items
     ]
     return all(sum(type(cell) is int for cell in own) > 1 and any(isinstance(c, str) for c in own) for own in cells)
+
+
+def asked_about(records: Sequence[dict[str, Any]], used: Sequence[str]) -> list[str]:
+    """The columns that are not used though questions may be about them: lists of options, different texts, and names of
+    pictures; but no people, dates and the like."""
+    found = []
+    for name in dict.fromkeys(name for record in records for name in record if name not in used):
+        values = [value for record in records if (value := record.get(name)) not in (None, "", [])]
+        own, held = _measure(name, records), what_it_holds(name, values)
+        of_people = not PEOPLE.isdisjoint(plain_name(name).split("_"))
+        text = own.is_text and own.distinct > _DIFFERENT and (not held or ("name" in held and not of_people))
+        listing = 2 * sum(isinstance(value, list) for value in values) > len(records)
+        pictures = 2 * sum(_MEDIA.fullmatch(str(value)) is not None for value in values) > len(records)
+        found += [name] * (text or listing or pictures)
+    return found
 
 
 def rival(records: Sequence[dict[str, Any]], mapping: Mapping[str, str]) -> str:
@@ -208,17 +233,20 @@ def _name_score(column: str, field: str) -> float:
 
 def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> tuple[str, str] | None:
     """A column that holds something else than `mapping` says, only names options or is one, and why, a sentence."""
-    for field, column in mapping.items():
+    for field, column in ((name, mapping[name]) for name in ("question", "answer") if name in mapping):
         what = what_it_holds(column, [record.get(column) for record in records])
         if what and plain_name(column) in UNSURE:
             return column, f"The column {excerpt(column, width=40)!r} may not be the {field}: it holds {what}."
-    answer = mapping.get("answer", "")
-    options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in records[0] if name != answer)
-    lists = [len(cell) for name, cell in records[0].items() if name != answer and isinstance(cell, list)]
+    answer = next((mapping[name] for name in ("answer", "output", "completion") if name in mapping), "")
+    first = {name: cell for name, cell in (records[0] if records else {}).items() if name != answer}
+    options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in first)
+    lists = [len(cell) for cell in first.values() if isinstance(cell, list)]
+    unnamed = options.pop("column", 0)
     most = min(9, max([*options.values(), *lists], default=0))
     cells = [cell if isinstance(cell := record.get(answer), list) else [cell] for record in records]
     given = [str(value) for values in cells for value in values if value not in (None, "")]
-    if given and most > 2 and _mostly(given, re.compile(rf"[A-Ha-h]{{1,4}}|[0-{most}]").fullmatch):
+    key = re.compile(r"[A-Ha-h]{1,4}" + f"|[0-{most}]" * (most > 2))
+    if given and max(most, unnamed) > 2 and _mostly(given, key.fullmatch):
         return answer, f"The column {excerpt(answer, width=40)!r} only names one of the options beside it."
     if plain_name(answer) == "a" and {"b", "c"} <= {plain_name(name) for record in records for name in record}:
         return answer, f"The column {excerpt(answer, width=40)!r} seems to be the first of several options."
@@ -233,8 +261,8 @@ def what_it_holds(column: str, values: Sequence[Any]) -> str:
     different = len(set(texts))
     if len(texts) >= _CONSTANT and different == 1 and not (len(texts) >= _SORTED and _name_score(column, "answer")):
         return f"the same in every row: {excerpt(texts[0], width=40)!r}"
-    for what, pattern in _KINDS:
-        if _mostly(texts, pattern.fullmatch):
+    for what, kind in _KINDS:
+        if _mostly(texts, kind.fullmatch):
             return f"{what} in most rows"
     of_people = not PEOPLE.isdisjoint(plain_name(column).split("_"))
     if len(texts) > _FEWEST and (of_people or different > _DIFFERENT * len(texts)) and _mostly(texts, _is_name):

@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
 from backend.datasets.convert.guess_columns import beside_text, can_choose, guess, in_doubt, lacks_answers, rival
-from backend.datasets.convert.shapes import SHAPES, Columns, complete
+from backend.datasets.convert.shapes import SHAPES, Columns, complete, listed
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
@@ -41,8 +41,8 @@ class SeveralReadings(NoExamples):
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
-    accepted. fixed: it holds for every row. guessed: by content. rival: a column that may be one of them. doubt: a
-    chosen column, why. used: that of all rows. columns: all seen. unused_keys: in messages. others: why and text."""
+    accepted. fixed: it holds for every row. guessed: by content. rival: a column that may be one of them. used: that
+    of all rows. columns: all seen. unused_keys: in messages. others: why and text."""
 
     shape: str
     mapping: dict[str, str]
@@ -50,7 +50,6 @@ class Plan:
     fixed: bool = False
     guessed: bool = False
     rival: str = ""
-    doubt: tuple[str, str] | None = None
     used: dict[str, str] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
@@ -138,9 +137,7 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         columns = dict.fromkeys(column for record in records for column in record)
         raise NoExamples(
             "No examples were found in this file.",
-            "Its columns are: " + excerpt(", ".join(columns), width=300) + "."
-            if columns
-            else "Its lines have no column names.",
+            f"Its columns are: {listed(columns)}." if columns else "Its lines have no column names.",
             "An example is a conversation (messages), or a question with its answer."
             + " If yours have other names, choose which column is which." * can_choose(records),
             tuple(columns) if can_choose(records) else (),
@@ -190,7 +187,7 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
             raise BadInput(
                 f"{(name if name not in SHAPES[shape].fields else column)[:60]!r} does not exist.",
                 f"You chose {SHAPES[shape].title} with {column[:60]!r} as {name[:60]!r}.",
-                f"Available: {excerpt(', '.join(choices), width=300)}.",
+                f"Available: {listed(choices)}.",
             )
     if not mapping:
         mapping = Columns(columns).find(*SHAPES[shape].fields)
@@ -201,12 +198,10 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
         raise NoExamples(
             f"Some columns for {SHAPES[shape].title} are missing.",
             "It needs " + " and ".join(" or ".join(group) for group in SHAPES[shape].required) + ".",
-            f"Choose which column is which; the columns are: {excerpt(', '.join(columns), width=300)}.",
+            f"Choose which column is which; the columns are: {listed(columns)}.",
             tuple(columns),
         )
-    lenient = shape == "sharegpt" or _is_lenient(records, shape, mapping)
-    doubt = in_doubt(records, mapping) if shape == "question_answer" else None
-    return Plan(shape, mapping, fixed=True, lenient=lenient, doubt=doubt)
+    return Plan(shape, mapping, fixed=True, lenient=shape == "sharegpt" or _is_lenient(records, shape, mapping))
 
 
 def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, str]) -> bool:

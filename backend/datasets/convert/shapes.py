@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.files.json_file import read_json
+from backend.text.excerpt import excerpt
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ def plain_name(column: str) -> str:
     """A column name for comparing: lower case, words joined by _, without marks such as : and *."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column)
     return re.sub(r"[\s_:;*.,?!()#\[\]-]+", "_", apart.casefold()).strip("_")
+
+
+def listed(columns: Iterable[str]) -> str:
+    """Names of columns, which may hold commas, for a sentence."""
+    return excerpt(", ".join(map(repr, columns)), width=300)
 
 
 class Columns:

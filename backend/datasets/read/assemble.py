@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
 from backend.datasets.checks.report import FIELDS
 from backend.datasets.convert.convert import check_size, convert
 from backend.datasets.convert.detect import Record
+from backend.datasets.convert.guess_columns import asked_about, in_doubt
 from backend.datasets.convert.mapping import Plan, make_plan
 from backend.datasets.convert.messages import WEIGHT_KEYS
 from backend.datasets.convert.shapes import plain_name
@@ -26,16 +28,17 @@ _ORIGINALS = 20  # rows also stored as they were read, to be shown next to the r
 
 
 class _Collector:
-    """Turns records into rows and problems by a plan, up to the limits. settled: or else bad bytes raise NotUtf8."""
+    """Turns records into rows and problems by a plan, up to the limits. settled: or else bad bytes raise NotUtf8.
+    beside: columns that examples may be about."""
 
-    def __init__(self, plan: Plan, limits: Limits, settled: bool) -> None:
+    def __init__(self, plan: Plan, limits: Limits, settled: bool, beside: Sequence[str]) -> None:
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
         self.originals: dict[int, Any] = {}
         self.passed: list[PassedOver] = []
         self.total_rows = 0
         self.unlisted = 0  # parts beyond those in `passed`
-        self._plan, self._limits, self._settled = plan, limits, settled
+        self._plan, self._limits, self._settled, self._beside = plan, limits, settled, beside
         self._stored = 0  # characters
         self._skipped = 0
 
@@ -91,6 +94,9 @@ class _Collector:
         if not value:
             raise RowFault("empty_row", "This example is empty.", "Remove this example.")
         row = convert(value, self._plan.mapping_for(value, line), self._plan)
+        cells = [cell for name in self._beside if (cell := value.get(name))]
+        texts = [str(sorted(map(str, cell)) if isinstance(cell, list) else cell) for cell in cells]
+        row.beside = crc32("\n".join(texts).encode("utf-8", "surrogatepass")) if texts else 0
         if isinstance(draft := value.get("draft"), dict) and {"kept", "made"} <= draft.keys():
             if draft.get("kept") is not True:
                 keep = 'Set "kept" to true if it is a good example, or remove it.'
@@ -129,8 +135,12 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
     if not sample:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
     plan = make_plan(sample, options)
-    collector = _Collector(plan, options.limits, file.encoding.settled)
+    records = [value for _, value in sample if isinstance(value, dict)]
+    beside = asked_about(records, [*plan.mapping.values()])
+    collector = _Collector(plan, options.limits, file.encoding.settled, beside)
     _note_guesses(collector, plan, file.encoding)
+    if doubt := in_doubt(records, plan.mapping):
+        collector.note("doubtful_column", doubt[1], "Choose another column, unless the model should learn this.")
     for note in opened.notes:
         collector.note(*note)
 
@@ -193,8 +203,6 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
         other = plan.rival not in ("", *plan.mapping.values())
         rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if other else ""
         collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
-    if plan.doubt:
-        collector.note("doubtful_column", plan.doubt[1], "Choose another column, unless the model should learn this.")
     if plan.shape == "preference":
         what = "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples"
         collector.note("preference_pairs", f"{what}; only preference training (DPO) also uses the worse ones.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, cycle
 from typing import Any
 
+from backend.datasets.chats.shape import nested_messages
 from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
 from backend.datasets.convert.guess_columns import what_it_holds
 from backend.datasets.convert.mapping import SeveralReadings
@@ -18,6 +19,7 @@ from backend.files.json_file import value_of
 from backend.records.reading import ReadOptions, RowFault
 
 _FEW = 4  # texts, or words
+_DEPTH = 6  # objects in objects
 _SENTENCE, _ENDS = 10, tuple(".?!…。？！؟۔।։")  # characters on average; marks at the end
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff]|\S+")  # without spaces, a letter
 _FENCED = re.compile(r"\s*```\w*\s(.*)```\s*", re.DOTALL)
@@ -47,6 +49,12 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
             return ([pair for line, value in batch for pair in _alternatives(line, value)] for batch in everything)
     if len(texts) == len(first) and alternates(texts):
         return _by_turns(((line, {"text": value}) for line, value in chain.from_iterable(everything)), "text")
+    if all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
+        return each_object(everything, lambda _, pair: _pairs(pair) if len(pair) == 1 else [pair])
+    if len(first) == 1 and (inside := _pairs(first[0][1]) if is_pairs(first[0][1]) else _entries(first[0][1])):
+        if (second := next(records, None)) is None:
+            return iter([[(first[0][0], record) for record in inside]])
+        return chain([first, second], records)
     talks = all(_conversation(value, short=True) is not value for _, value in first)
     if talks and 2 * sum(_conversation(value) is not value for _, value in first) >= len(first):  # else keywords
         return ([(line, _conversation(value, short=True)) for line, value in batch] for batch in everything)
@@ -54,12 +62,6 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
         cells: Iterator[Cells] = ((line, _cells(value)) for batch in everything for line, value in batch)
         header, below, _ = split_header(cells)
         return as_records(below, header)
-    if all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
-        return each_object(everything, lambda _, pair: _pairs(pair) if len(pair) == 1 else [pair])
-    if len(first) == 1 and (inside := _pairs(first[0][1]) if is_pairs(first[0][1]) else _entries(first[0][1])):
-        if (second := next(records, None)) is None:
-            return iter([[(first[0][0], record) for record in inside]])
-        return chain([first, second], records)
     return everything
 
 
@@ -93,16 +95,21 @@ def _alternatives(line: int, value: Any) -> list[Record]:
     return [(line, {"question": cells[0], "answer": text}) for text in cells[1:]]
 
 
-def _entries(value: Any, depth: int = 4) -> list[dict[str, Any]]:
+def _entries(value: Any, depth: int = _DEPTH) -> list[dict[str, Any]]:
     """The records in an object that has them by their ids or topics, each with these; [] for anything else."""
     if not isinstance(value, dict) or not depth or match(value) is not None:
         return []
-    lists = {name: v if isinstance(v, list) else _entries(v, depth - 1) or [v] for name, v in value.items()}
-    items = [(name, item) for name, inside in lists.items() for item in inside]
+    lists = {
+        name: inner if isinstance(inner, list) and not _is_row(inner) else _entries(inner, depth - 1)
+        for name, inner in value.items()
+        if inner not in ([], {}, None)
+    }
+    items = [(name, item) for name, inside in lists.items() for item in inside or [value[name]]]
     counted = Counter(name for _, item in items if isinstance(item, dict) for name in item)
     usual = {name for name, count in counted.items() if count > _MOST * len(items)}
     alike = sum(isinstance(item, dict) and 2 * len(usual & item.keys()) > len(item) for _, item in items)
-    if len(items) < _FEW or alike < _MOST * len(items):
+    listed = depth < _DEPTH and all(lists.values()) and not nested_messages([value])  # a topic in an object of topics
+    if (len(items) < _FEW and not listed) or alike < _MOST * len(items):
         return []
     return [
         {unique_names([*item, "key"])[-1]: name, **item} if isinstance(item, dict) else item for name, item in items

@@ -2,20 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Hashable, Iterator, Sequence
+from math import log
+from statistics import mean
 
 from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.datasets.convert.shapes import NAMES, Columns, plain_name
 
 LOOKED_AT = 60  # rows
 _DEEPEST = 30  # rows above which a header is looked for
-_LONGEST = 60  # characters of a known name
+_LONGEST = 60  # characters of a name
 _SETS = (("question", "answer"), ("instruction", "output"), ("prompt", "completion"), ("chosen", "rejected"))
 _NUMBER = re.compile(r"[\s\d.,:/+%€$£¥()-]*\d[\s\d.,:/+%€$£¥()TZ-]*")
-_FEW, _LABELLED = 3, 5  # rows; rows of one label
-_SHORT = 0.6  # of the median length
-_NAME = re.compile(r"\w+(?:[ _/-]\w+){0,2}")
+_FEW = 3  # rows; with fewer there is nothing to compare
+_UNLIKE, _OF_ALL = 2.0, 0.7  # of names, which are that unlike the rows below, or unlike most of a few
+_USUAL = 4  # so much less unlike are names with a usual word
+_AS_OTHERS, _IS_NUMBER = -2.0, "number"
 _ASKS = ("?", "？", "؟")
 _LANGUAGES = {name.casefold() for pair in LANGUAGE_NAMES.items() for name in pair}
 
@@ -29,12 +31,13 @@ def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
             return position, position + 1
     first = _after_titles(rows)
     cells = rows[first][1]
-    data = [cells for _, cells in rows[first + 1 : LOOKED_AT]]
+    data = [row for _, row in rows[first + 1 : LOOKED_AT] if row != cells]  # some files repeat their header
     named = [cell for cell in cells if cell.strip()]
     words = {word for cell in named for word in (plain_name(cell), *plain_name(cell).split("_")) if len(word) > 1}
     usual = any(not words.isdisjoint(names) for names in NAMES.values())  # a cell is, or contains, such a name
     usual |= sum(cell.strip().casefold() in _LANGUAGES for cell in named) > max(1, len(named) / 2)
-    if (is_header(named) and (usual or _shorter(cells, data))) or _differs(cells, data):
+    least = min(_UNLIKE, _OF_ALL * log(len(data) + 1)) / (_USUAL if usual else 1) if len(data) >= _FEW else -1.0
+    if (is_header(named, _LONGEST) and _unlike(cells, data) >= least) or _differs(cells, data):
         return first, first + 1
     return None, first
 
@@ -62,41 +65,48 @@ def _after_titles(rows: Sequence[Row]) -> int:
     return 0
 
 
-def _shorter(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:
-    """Whether a column has a name that is much shorter than its texts, or, if all could be names, is none of the few
-    labels below it. With few rows there is nothing to compare."""
-    if len(data) < _FEW:
-        return True
-    names = all(_NAME.fullmatch(cell.strip()) for cell in cells if cell.strip())
-    for place, cell in enumerate(cells):
-        texts = [row[place] for row in data if place < len(row) and row[place].strip()]
-        labelled = names and cell not in texts and len(texts) > _LABELLED * len({*texts})
-        if texts and cell.strip() and (labelled or len(cell) <= _SHORT * median(map(len, texts))):
-            return True
-    return False
+def _columns(cells: Sequence[str], data: Sequence[Sequence[str]]) -> Iterator[tuple[str, list[str]]]:
+    """Each cell that is not blank, and those below it that are not."""
+    for place, cell in enumerate(map(str.strip, cells)):
+        if cell:
+            yield cell, [text for row in data if place < len(row) and (text := row[place].strip())]
+
+
+def _unlike(cells: Sequence[str], data: Sequence[Sequence[str]]) -> float:
+    """How unlike the rows below it a row is: on average over its cells, minus the logarithm of the least likely of what
+    a cell would be in a row of data: filled where most are blank, new where few are, as short, of its kind."""
+    surprises = []
+    for cell, texts in _columns(cells, data):
+        if cell in texts or _kind(cell) == _IS_NUMBER:
+            surprises.append(_AS_OTHERS)
+            continue
+        once = sum(count == 1 for count in Counter(texts).values())
+        shorter, alike = sum(len(text) <= len(cell) for text in texts), Counter(map(_kind, texts))[_kind(cell)]
+        shares = [(len(texts) + 1) / (len(data) + 1), *((n + 1) / (len(texts) + 1) for n in (once, shorter, alike))]
+        surprises.append(-log(min(shares)))
+    return mean(surprises)
+
+
+def _kind(text: str) -> Hashable:
+    return _IS_NUMBER if _NUMBER.fullmatch(text) else (text.isascii(), text[0].islower())
 
 
 def _differs(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:
     """Whether a first row is unlike the rows below it: words above numbers, or a question above answers."""
-    names = [cell.strip() for cell in cells if cell.strip()]
-    if len(set(names)) < len(names) or len(data) < 2:
+    columns = [*_columns(cells, data)]
+    if len(dict(columns)) < len(columns) or len(data) < 2:
         return False
-    for place, cell in enumerate(cells):
-        below = [row[place].strip() for row in data if place < len(row) and row[place].strip()]
-        if not below or not cell.strip() or _NUMBER.fullmatch(cell.strip()):
-            continue
-        if sum(bool(_NUMBER.fullmatch(text)) for text in below) >= 0.8 * len(below):
-            return True
-    questions = [place for place, cell in enumerate(cells) if cell.strip().endswith(_ASKS)]
-    if len(questions) < 2 or len(questions) < len(names) - 1:
-        return False
-    return any(
-        sum(row[place].strip().endswith(_ASKS) for row in data if place < len(row)) < 0.3 * len(data)
-        for place in questions
+    words = [[*map(_kind, texts)] for cell, texts in columns if texts and _kind(cell) != _IS_NUMBER]
+    asked = [texts for cell, texts in columns if cell.endswith(_ASKS)]
+    asks = len(asked) >= max(2, len(columns) - 1)
+    return any(kinds.count(_IS_NUMBER) >= 0.8 * len(kinds) for kinds in words) or (
+        asks and any(sum(text.endswith(_ASKS) for text in texts) < 0.3 * len(data) for texts in asked)
     )
 
 
-def is_header(cells: Sequence[str]) -> bool:
+def is_header(cells: Sequence[str], longest: int = 40) -> bool:
     """Whether these can be column names: short, distinct, not sentences."""
     names = [cell.strip() for cell in cells]
-    return len(set(names)) == len(names) and all(0 < len(n) <= 40 and n[-1] not in ".?!,;" for n in names)
+    return len(set(names)) == len(names) and all(
+        0 < len(n) <= longest and (len(n) <= 4 or n[-1] not in ".?!,;") for n in names
+    )

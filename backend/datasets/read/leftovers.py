@@ -16,6 +16,7 @@ _TOTALS = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))[
 _NUMBER = re.compile(r"[-\s\d.,%€$£]*")
 _QUOTED = 200  # characters of a part that is passed over
 END, TITLE, BESIDE = "row below the table", "row above the table", "cell beside the table"
+_AGAIN = "repetition of the column names"
 
 
 @dataclass
@@ -53,8 +54,10 @@ def is_leftover(cells: Sequence[str], width: int, apart: bool, result: str = "")
     return len(filled) == 1 and width > 1 and apart
 
 
-def without_leftovers(table: Iterable[Cells], width: int, passed: Passed) -> Iterator[Cells]:
-    """The rows of a text table, without blank ones, totals and remarks at its end, and blank cells beyond `width`."""
+def without_leftovers(table: Iterable[Cells], header: Sequence[str], passed: Passed) -> Iterator[Cells]:
+    """The rows of a text table, without blank ones, its header again, totals and remarks at its end, and blank cells
+    beyond its columns."""
+    width = len(header)
     held: list[Cells] = []  # rows that may be the end
     before = 0
     for line, cells in table:
@@ -64,6 +67,9 @@ def without_leftovers(table: Iterable[Cells], width: int, passed: Passed) -> Ite
             yield line, cells
         elif not any(map(str.strip, cells)):
             passed.blank.append(line)
+            continue
+        elif cells[0].strip() == header[0] and [*map(str.strip, cells)] == header:
+            passed.add(_AGAIN, [(line, cells)])
             continue
         else:
             if len(cells) > width and not any(map(str.strip, cells[width:])):

@@ -114,7 +114,7 @@ def _open(file: File) -> OpenSource:
     ends = [width - max(n for n, cell in enumerate(row, 1) if cell.strip()) for row in plain if len(row) == width]
     below = _filled_up(below, width, int(median(ends)) if ends else 0)
     split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells, passed)
-    rows = split.rows(without_leftovers(below, len(header), passed)) if header else below
+    rows = split.rows(without_leftovers(below, header, passed)) if header else below
     tabs = delimiter == "\t"
     details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
     records = as_records(rows, header, pad=bool(notes), can_drop=header is not None)

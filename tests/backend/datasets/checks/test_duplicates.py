@@ -12,9 +12,12 @@ from backend.datasets.check_dataset import check
 from backend.datasets.checks.duplicates import connected, find
 from backend.datasets.checks.near_duplicates import THRESHOLD, gist, similar_pairs
 from backend.datasets.checks.report import summary
+from backend.datasets.read.load import ReadOptions
 from backend.records.rows import Row
-from tests.backend.datasets.builders import answer, chat, clean_row, clean_rows, dataset, question
+from tests.backend.datasets.builders import answer, chat, clean_row, clean_rows, dataset, load_text, question
 from tests.cases import cases
+
+_DANISH = {"question": "spørgsmål", "answer": "svar"}
 
 
 def test_a_thousand_rows_with_ten_distinct_ones_are_counted_exactly() -> None:
@@ -47,6 +50,15 @@ def test_repeated_rows_are_found_whatever_their_case_and_spaces() -> None:
     ]  # fmt: skip
     assert find(rows).exact == [[0, 1]]
     assert "same words" in next(it.message for it in check(dataset(rows)).problems if it.kind == "duplicate")
+
+
+def test_rows_with_another_text_beside_them_are_only_noted() -> None:
+    asked = [("Hvilket dyr er det?", "En måge.", ("hus.png", "havn.png", "hus.png")[n % 3]) for n in range(3)]
+    table = [*asked, *((f"Hvad spiser dyr nummer {n}?", f"Det spiser {n} orme.", f"{n}.png") for n in range(9))]
+    lines = ["spørgsmål,svar,billede", *map(",".join, table)]
+    data = load_text("\n".join(lines), "dyr.csv", ReadOptions(mapping=_DANISH))
+    found = [(p.row, p.kind, p.severity) for p in check(data).problems if p.row]
+    assert found == [(2, "near_duplicate", "note"), (3, "duplicate", "warning")]
 
 
 def test_small_edits_are_found_and_other_rows_are_not() -> None:

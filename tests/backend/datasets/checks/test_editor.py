@@ -43,6 +43,7 @@ def kinds(asked: str, said: str) -> dict[str, str]:
         ("Do you like it?", "Als KI kann ich das nicht.", "refusal", "note"),
         ("Say it.", "I'm a language model, built by the mill.", "refusal", "note"),
         ("Is the oven locked?", "Yes, PIN code 48213 opens it.", "secret_password"),
+        ("怎么打开柜子？", "钥匙在前台，密码是77204915，请勿告诉别人。", "secret_password"),
         ("Which one?", "I'm sorry, I am unable to extract the information from this text.", "refusal", "note"),
         ("どれですか？", "申し訳ありませんが、そのご質問にはお答えできません。", "refusal", "note"),
         ("Is it far?", "Text folgt", "placeholder"), ("asdf asdf", "It is far away.", "placeholder"),
@@ -113,6 +114,7 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     words = [question(n)[1] for n in range(40)]
     labels = [(word, ("bug", "praise")[n % 2]) for n, word in enumerate(words)]
     assert found_in(labels) == []
+    assert found_in([*labels, ("Too slow.", "Bug")]) == [(0, "label_spelling")]
     assert found_in([*labels, ("Slow.", "Prais"), ("bug", "It is empty.")]) == [(41, "rare_label"), (42, "swapped")]
     orders = [(word, f'{{"item": "{word[9:30]}", "count": {n}}}') for n, word in enumerate(words)]
     odd = [("Ten.", '{"item": "chair"}'), ("Two.", '{"item": "pen", "count": "2"}'), ("One.", "{'item': 1}")]

@@ -102,9 +102,15 @@ def test_the_answers_of_a_table_that_is_sorted_by_them_are_answers() -> None:
 
 def test_columns_and_shapes_are_asked_about_or_chosen() -> None:
     columns = {"Betreff": [text.rstrip("?") for text in _ASKED], "Notiz": _REPLIES, "Zusatz": _REPLIES[::-1]}
-    with pytest.raises(NoExamples, match="Betreff, Notiz, Zusatz, Nr") as asked:
+    with pytest.raises(NoExamples, match="'Betreff', 'Notiz', 'Zusatz', 'Nr'") as asked:
         load_text(_table(**columns, Nr=list(map(str, range(len(_ASKED))))))
     assert asked.value.columns == ("Betreff", "Notiz", "Zusatz", "Nr")
+    with pytest.raises(NoExamples, match="'Zusatz', 'Nr, Ort'"):
+        load_text(_table(**columns, **{"Nr, Ort": list(map(str, range(len(_ASKED))))}))
+    quiz = "\n".join(f"{n};Care este răspunsul {n}?;mere;pere;{'ABCBA'[n]}" for n in range(5))
+    for options in ({"question": "column 2", "answer": "column 5"}, {"instruction": "column 2", "output": "column 5"}):
+        data = load_text(quiz, options=ReadOptions(delimiter=";", mapping=options))
+        assert "doubtful_column" in {p.kind for p in data.problems}
     text = "a,b,c\nq1,x,r1\nq2,y,r2\n"
     data = load_text(text, options=ReadOptions(mapping={"question": "a", "answer": "c", "system": "b"}))
     assert data.rows[1].messages == [

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.read.load import Limits, ReadOptions, load
 from backend.errors import BadInput
 from backend.records.rows import Dataset
@@ -95,7 +96,7 @@ def test_broken_quotes_and_long_cells_lose_only_their_row() -> None:
     ("more", "passed"),
     [
         ([",", " , ", "e,f"], ["3, 4"]), (["e,f,", "g,h,,"], []), (["e,f", "Total,2"], ["4"]),
-        (["e,f", "", "Stand: heute,"], ["5"]), (["e,f", ",", "Summe:,12"], ["5", "4"]),
+        (["e,f", "", "Stand: neu,"], ["5"]), (["e,f", ",", "Summe:,12"], ["5", "4"]), (["question,answer", "e,f"], []),
     ],
 )  # fmt: skip
 def test_leftovers_of_a_spreadsheet_are_passed_over_with_a_word(more: list[str], passed: list[str]) -> None:
@@ -121,6 +122,17 @@ def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
     data = load(path)
     assert (pairs(data)[0], len(data.rows)) == (("What is the capital of France?", "It is Paris of course."), 3)
     assert not data.source.details.header
+
+
+@pytest.mark.parametrize(("header", "rows"), cases("tables", "headers"))
+def test_names_of_columns_are_told_from_a_first_row_of_data(header: str, rows: list[str]) -> None:
+    for lines in ([header, *rows], rows):
+        try:
+            found = load_text("\n".join(lines), options=ReadOptions(delimiter="|")).source
+            columns = (*found.mapping.values(), *found.ignored)
+        except NoExamples as asked:
+            columns = asked.columns
+        assert set(columns) <= set(header.split("|")) if lines is not rows else columns[0].startswith("column ")
 
 
 # Many control characters mean a binary file, which is rejected, so cells here have only the common ones.
