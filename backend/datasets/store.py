@@ -190,9 +190,13 @@ class DatasetStore:
             except OSError as error:
                 raise WorkspaceProblem("The examples could not be deleted.", *disk_words(error)) from error
             shutil.rmtree(hidden, ignore_errors=True)
-            for cache in (self.files, self._edited, self._checked, self._counters):
-                cache.discard(data_id)
+            self.discard(data_id)
             self._opening.pop(data_id, None)
+
+    def discard(self, data_id: str | None = None) -> None:
+        """Drops everything of one dataset from memory, not from the disk; of all, if None."""
+        for cache in (self.files, self._edited, self._checked, self._counters):
+            cache.discard(data_id)
 
     def read_again(self, data_id: str, options: Options, listener: ProgressListener = NO_PROGRESS) -> None:
         """Reads the file with other options and stores them. Accepted and refused fixes are dropped, unless the rows

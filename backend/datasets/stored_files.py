@@ -61,10 +61,10 @@ class RecentCache(Generic[Value]):
                 if place and (place >= MAX_ENTRIES or total > MAX_ROWS):
                     del self._values[old]
 
-    def discard(self, data_id: str) -> None:
-        """Drops everything of one dataset."""
+    def discard(self, data_id: str | None = None) -> None:
+        """Drops everything of one dataset; of all, if None."""
         with self._lock:
-            for key in [key for key in self._values if key[0] == data_id]:
+            for key in [key for key in self._values if data_id in (None, key[0])]:
                 del self._values[key]
 
 
@@ -109,8 +109,8 @@ class StoredFiles:
         """The rows of a validation file, which need not be stored. Raises BadInput, Cancelled."""
         return self.run(listener, partial(load_validation, path, name, options, self.limits), path)
 
-    def discard(self, data_id: str) -> None:
-        """Drops everything of one dataset from memory."""
+    def discard(self, data_id: str | None = None) -> None:
+        """Drops everything of one dataset from memory; of all, if None."""
         self._cache.discard(data_id)
         self._materials.discard(data_id)
 

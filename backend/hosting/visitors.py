@@ -23,6 +23,7 @@ Loss = Literal["restarted", "expired"]
 
 ACCOUNT = "s"  # begins the names of those who signed in, and no other
 _SECRET_BYTES = 32
+_AWAY = 180.0  # seconds after the last request of an open page
 _TOUCH = 60.0  # seconds between two updates of a folder's time
 _MEASURE = 30.0  # seconds between two measurements of everybody's disk space
 _MOST_LOSSES = 1000
@@ -130,6 +131,12 @@ class Visitors:
         """Every visitor with a folder."""
         with os.scandir(self.root) as inside:
             return [entry.name for entry in inside if entry.is_dir() and not entry.name.startswith(_LEAVING)]
+
+    def away(self) -> list[str]:
+        """Who has no page open any more, so far as one can tell: an open one asks every few seconds."""
+        before = time.monotonic() - _AWAY
+        with self._lock:
+            return [visitor for visitor, seen in self._seen.items() if seen < before]
 
     def is_expired(self, visitor: str) -> bool:
         """Whether this visitor has a folder, and was last here longer ago than it is stored."""

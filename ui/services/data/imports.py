@@ -20,7 +20,7 @@ from backend.tokens.token_counts import TargetModel
 from ui.records.data import DatasetProgress
 
 PAGE_WAIT = 0.5  # seconds that the page waits for a small file before it shows progress
-_MAX_RETRIES = 16  # imports that can be retried with other read options
+_MAX_RETRIES = 4  # imports that failed and can be retried with other read options; each may hold a pasted text
 _FAILED = 30.0  # seconds in which the same check is not tried again
 
 Read = Callable[[BackgroundTask], object]
@@ -105,6 +105,7 @@ class DatasetImports:
             except BaseException:
                 undo()
                 raise
+            self._imports.pop(data_id, None)  # it is stored now
 
         self._start(data_id, name, work)
 

@@ -16,6 +16,7 @@ import pytest
 from backend.errors import ApprenticeError, NotInDemo, NotYet
 from backend.hardware import container
 from backend.hosting.policy import DEMO, Limits, Policy
+from backend.records.lengths import UNLIMITED
 from backend.settings import Workspace
 from jobs.records import State
 from tests.jobs.conftest import FOREVER, until
@@ -229,6 +230,21 @@ def test_old_uploads_are_deleted_but_nobody_who_comes_back_in_time(make: Made, t
     apps._uploads = old.parent
     apps.purge()
     assert [path.name for path in old.parent.iterdir()] == ["new"]
+
+
+def test_the_rows_of_who_is_away_are_dropped_from_memory_and_read_again(
+    make: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apps = make(lifetime=3600)
+    here, left = (apps.app(visitor_of(apps)).dataset_store for _ in range(2))
+    ids = {store: store.add("Q: Why?\n\nA: So.\n" * 2) for store in (here, left)}
+    for store, data_id in ids.items():
+        store.open(data_id, None)
+    whose = {app.dataset_store: visitor for visitor, app in apps._apps.items()}
+    monkeypatch.setitem(apps.visitors._seen, whose[left], -1e9)
+    apps.purge()
+    assert [store.cached(data_id, None, UNLIMITED) is None for store, data_id in ids.items()] == [False, True]
+    assert left.open(ids[left], None).dataset.rows
 
 
 def test_after_a_restart_what_waits_is_queued_again(make: Made) -> None:
