@@ -13,6 +13,7 @@ Every line that it prints is a JSON object with one of
 """
 
 import html
+import io
 import json
 import queue
 import re
@@ -40,6 +41,8 @@ _ASIDE = re.compile(r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)
 _COMMENT = re.compile(
     r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
 )
+_MATH = re.compile(r"<(/?)m:(\w+)[^>]*?(/?)>")
+_SIGNS = {"sup": "^", "sub": "_", "den": "/", "d": "(", "/d": ")"}
 
 
 def _send(name: str, value: Any) -> None:
@@ -95,9 +98,23 @@ def read_docx(path: Path) -> Document:
     import mammoth
 
     without_images = mammoth.images.img_element(lambda image: {})
-    with path.open("rb") as file:
-        converted = mammoth.convert_to_html(file, convert_image=without_images)
+    copy = io.BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as written:
+        for name in archive.namelist():
+            content = archive.read(name) if name.endswith((".xml", ".rels")) else b""
+            if name == "word/document.xml" and b"<m:oMath" in content:
+                content = _MATH.sub(_as_run, content.decode("utf-8", "replace")).encode()
+            written.writestr(name, content)
+    converted = mammoth.convert_to_html(copy, convert_image=without_images)
     return numbered(read_html(converted.value), comments(path))
+
+
+def _as_run(tag: re.Match[str]) -> str:
+    """A tag of an equation as one of a run of text, which mammoth reads; a sign for what is above or below."""
+    end, name, empty = tag.groups()
+    if name in ("r", "t"):
+        return f"<{end}w:{name}{empty}>"
+    return f"<w:r><w:t>{sign}</w:t></w:r>" if not empty and (sign := _SIGNS.get(end + name)) else ""
 
 
 def comments(path: Path) -> list[tuple[str, str]]:

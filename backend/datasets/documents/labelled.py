@@ -17,8 +17,9 @@ from backend.files.json_file import read_json
 _WORDS: dict[str, list[tuple[str, str]]] = read_json(Path(__file__).with_name("labels.json"))
 _SPEAKERS = {name for words in _WORDS["turns"] for part in words for name in part.split("|")}
 _LABEL = (
-    r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}[.)]\s+)?(?P<open>\*\*|__)?\s*(?:{words})(?:\s*\#?\d{{1,4}}[a-z]?)?\s*"
-    r"(?P<close>\*\*|__)?\s*{mark}(?P<after>\*\*|__)?[ \t]*"
+    r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}(?:[.)]\s+|[．）、]\s*))?(?P<open>\*\*|__)?\s*"
+    r"(?:(?P<letter>{letters})|{words})(?:\s*\#?\d{{1,4}}[a-z]?)?\s*(?P<close>\*\*|__)?\s*"
+    r"(?(letter){mark}|(?:[:：．]|\s[-–—](?=\s)))(?P<after>\*\*|__)?[ \t]*"
 )
 _LETTER_MARK = r"[:：]"
 
@@ -34,14 +35,9 @@ class Family:
 
 def _pattern(names: str, letter_mark: str) -> re.Pattern[str]:
     letters = [word for word in names.split("|") if len(word) == 1 and word.isascii()]
-    longer = [word for word in names.split("|") if word not in letters]
-    parts = []
-    if longer:
-        parts.append(_LABEL.format(words="|".join(map(re.escape, longer)), mark=r"(?:[:：．]|\s[-–—](?=\s))"))
-    if letters:
-        groups = _LABEL.format(words="|".join(letters), mark=letter_mark)
-        parts.append(re.sub(r"\?P<(\w+)>", r"?P<\g<1>_letter>", groups))
-    return re.compile(rf"(?:{'|'.join(parts)})", re.IGNORECASE)
+    longer = [re.escape(word) for word in names.split("|") if word not in letters]
+    words, none = "|".join(longer), "(?!)"
+    return re.compile(_LABEL.format(letters="|".join(letters) or none, words=words or none, mark=letter_mark), re.I)
 
 
 def families(letter_mark: str) -> list[Family]:
@@ -62,10 +58,9 @@ def after_label(pattern: re.Pattern[str], text: str) -> str | None:
     match = pattern.match(text)
     if match is None:
         return None
-    groups = {name.removesuffix("_letter"): value for name, value in match.groupdict().items() if value}
     rest = text[match.end() :].strip()
-    if "open" in groups and not {"close", "after"} & set(groups) and rest.endswith(groups["open"]):
-        rest = rest.removesuffix(groups["open"]).rstrip()  # the whole line is bold
+    if match["open"] and not (match["close"] or match["after"]) and rest.endswith(match["open"]):
+        rest = rest.removesuffix(match["open"]).rstrip()  # the whole line is bold
     return rest
 
 

@@ -12,7 +12,7 @@ SIZE = 700  # characters of a passage
 _LONGEST_HEADING, _UNMARKED = 80, 7  # characters; the level of a heading that only looks like one
 _WRAPPED = 40  # characters of a line that goes on in the next one, at least
 _LABELS = 3  # lines such as "Phone: 555 010" of which each is a passage of its own
-_ITEM = re.compile(r"^\s*([-*+•–]|\(?\d{1,3}[.)])\s")
+_ITEM = re.compile(r"^\s*(?:(?:[-*+•–]|\(?\d{1,3}[.)])\s|[(（]?\d{1,3}[．）、])")
 _LABEL = re.compile(
     r"\A\s*(?:[-*+•–]\s+)?(?:\*\*)?(?P<label>[^:：\n.!?]{2,40}?)(?:\*\*)?\s?[:：](?:\*\*)?\s+(?P<value>\S.*)"
 )

@@ -19,7 +19,7 @@ from backend.errors import BadInput
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
 _REPEATED = 0.5  # share of the pages that have a header or footer
-_BEGINS = re.compile(r"\(?\d{1,3}[.)]\s|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # a label, a number, an item of a list
+_BEGINS = re.compile(r"[(（]?\d{1,3}(?:[.)]\s|[．）、])|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # number, item, label
 _WIDE = 1.0  # times the size of letters, of a gap between two columns
 _LEVEL = 2.0  # points by which lines on one level, and cells of one column, may differ
 _ROWS = 3  # that a table has at least

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 from typing import Any
+from unicodedata import normalize
 
 from backend.datasets.documents.blocks import Block, characters, joined
 from backend.datasets.documents.labelled import find_labelled
 
-_MARKS = ("?", "？", "؟", "⁇", ";")  # the last one is the Greek question mark, U+037E
-_ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
+# The Greek question mark looks like a semicolon, and often is one.
+_ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇]|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
+ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
 _LONGEST = 300  # characters of a question
 _CATEGORY = 40  # characters of a line that may be the title of a section
 _SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
@@ -21,9 +23,10 @@ _OUTSIDE = 0.4  # share of the text that belongs to no pair
 _ON_ONE_LINE = re.compile(
     r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;,=→–—>-]*)\s*(?P<answer>[^\s|:;,=→–—>-][^\n]*)"
 )
-_NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
+_COUNTED = r"[(（]?\d{1,4}(?:[.):](?=\s)|[.)](?=[^\W\da-z_])|[．：](?!\d)|[）、])"  # "2. ", "2.What", "２、"
+_NUMBER = re.compile(rf"\s*{_COUNTED}\s*")
 _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
-_ITEM = re.compile(r"(?P<indent>\s*)(?:(?P<number>\(?\d{1,4}[.):])|(?P<sign>[-*+•‣▪◦○●■·–—]))\s+")
+_ITEM = re.compile(rf"(?P<indent>\s*)(?:(?P<number>{_COUNTED})|(?P<sign>[-*+•‣▪◦○●■·–—])\s)\s*")
 _FIRST_LINE, _AFTER_GAP = "first line of a paragraph", ", after a gap"
 _PLACES = (_FIRST_LINE, _FIRST_LINE + _AFTER_GAP)
 _FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
@@ -75,8 +78,7 @@ def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
 
 def asks(text: str) -> bool:
     """Whether a text is one question."""
-    text = text.rstrip(" \t*_")
-    return text.endswith(_MARKS) and len(text) <= _LONGEST and "\n" not in text
+    return _ASKED.fullmatch(text.rstrip(" \t*_")) is not None
 
 
 def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
@@ -108,7 +110,11 @@ def _cues(blocks: Sequence[Block], at: int) -> list[str]:
     cues = [f"heading {block.level}"] if block.level else ["line in bold"] if block.bold else []
     if item := _ITEM.match(block.text):
         sign = "number" if item["number"] else f"list sign {item['sign']}"
-        cues.append(f"line with a {sign}" + (f", indented by {len(item['indent'])}" if item["indent"] else ""))
+        indent = f", indented by {len(item['indent'])}" if item["indent"] else ""
+        cues.append(f"line with a {sign}{indent}")
+        if item["number"]:  # questions have one form of number, and lists in answers another one
+            form = re.sub(r"\d+", "1", normalize("NFKC", item["number"]))
+            cues.append(f"line with a number like {form}{indent}")
     if below and _QUOTE.match(below.text) and not (block.level or _QUOTE.match(block.text)):
         cues.append("line above a quotation")
     if block.gap and below and not below.gap:
@@ -136,7 +142,7 @@ def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
 
 
 def _is_title(block: Block) -> bool:
-    return len(block.text) <= _LONGEST and "\n" not in block.text and not block.text.rstrip().endswith(_ENDS)
+    return len(block.text) <= _LONGEST and "\n" not in block.text and not block.text.rstrip().endswith(ENDS)
 
 
 def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], sure: bool, cue: str) -> Pairs | None:
@@ -153,7 +159,7 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
         used.update(range(start, end))
         answer = blocks[start + 1 : end]
         last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
-        if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(_ENDS):
+        if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(ENDS):
             sure = False  # it may be the title of the questions below
         if all(_QUOTE.match(block.text) for block in answer):
             answer = [replace(block, text=_QUOTE.sub("", block.text)) for block in answer]

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Block, Document, Rows, joined
-from backend.datasets.documents.questions import Pairs, find_pairs, find_repeated
+from backend.datasets.documents.questions import ENDS, Pairs, find_pairs, find_repeated
 from backend.datasets.read.cells import as_records, split_header, unique_names
-from backend.datasets.read.file import OpenSource
+from backend.datasets.read.file import Note, OpenSource
 from backend.datasets.read.header import find_header, is_header, known_columns
 from backend.errors import BadInput
 from backend.files.json_file import read_json
@@ -26,6 +27,12 @@ _TECHNICAL = re.compile(r"```|\]\(|://|^(?: {4}|>>> |\$ )", re.MULTILINE)
 _SOME, _FEW = 0.2, 10  # share of the answers; answers of which one can tell what they have in common
 _UNEVEN = 2.5  # times the mean length of the answers
 _MIN_SHARE = 0.6  # of the lines that are not comments
+_LETTERED = r"[^\W\d_](?:\s?[)）]|[.．、]\s)"
+_OPTION = re.compile(rf"[\s{{(\[*_-]*({_LETTERED}|~(?!~)|\+(?!\d))")
+_BEFORE_OPTION = re.compile(rf"\n|(?<=\s)(?={_LETTERED})")
+_MARKED, _ALIKE = 1 / 3, 0.8  # shares of the answers that are options with marks, or as many short lines each
+_LEAST_LISTED, _OPTIONS, _SHORT = 5, range(3, 7), 60  # answers; short lines of one; characters of a short line
+_SHOWN, _START = 3, 60  # pieces that don't fit and are named; their first characters
 # What people write below a list of questions, in the languages that most write in.
 _WORDS = read_json(Path(__file__).with_name("words.json"))
 _CLOSING = re.compile(rf"\W*({'|'.join(_WORDS['closing'])})", re.IGNORECASE)
@@ -103,12 +110,20 @@ def _from_tables(tables: list[Rows], document: Document) -> OpenSource:
 def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     conversations = any("messages" in record for _, record in pairs.records)
     chosen, count = options.shape or options.mapping, len(pairs.records)
-    if not (pairs.sure and _are_answers(pairs)) and not chosen:
-        raise SeveralReadings(count, ("messages" if conversations else "question_answer", "text"))
+    shapes = ("messages" if conversations else "question_answer", "text")
+    listed = _option_lists(pairs)
+    if not chosen and listed:
+        raise SeveralReadings(count, shapes[::-1], "Are these the questions of a test?", f"{listed[1]} {listed[2]}")
+    if not chosen and not (pairs.sure and _are_answers(pairs)):
+        unfit = [block for block in pairs.outside if len(block.text) > _TITLE]
+        unfit += [Block(line, record["question"]) for line, record in pairs.records if not _is_answer(record)]
+        why = f"It seems to hold {count:,} questions with answers, but not all of it fits"
+        raise SeveralReadings(count, shapes, why=f"{why}{': ' * bool(unfit)}{_named(unfit)}.")
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
     opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)
     _pass_over(pairs.outside, opened)
+    opened.notes += [listed] if listed else []
     answer = "" if conversations or not records else records[-1][1]["answer"]
     before, _, end = answer.rpartition("\n\n")
     if before.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end):  # such as "Last updated in May"
@@ -121,9 +136,46 @@ def _are_answers(pairs: Pairs) -> bool:
     """Whether pairs that look sure have the answers that people write: few of them end in a colon or ask something, and
     none is as long as all others with their questions, so that other questions are probably in it."""
     answers = [record.get("answer", "").strip() for _, record in pairs.records]
-    asking = sum(answer.endswith((":", "：", "?", "？", "؟")) for answer in answers)
+    others = sum(not _is_answer(record) for _, record in pairs.records)
     written = sum(len(record.get("question", "")) for _, record in pairs.records) + sum(map(len, answers))
-    return len(answers) < _FEW or (asking < (1 - _SOME) * len(answers) and 2 * max(map(len, answers)) <= written)
+    return len(answers) < _FEW or (others < (1 - _SOME) * len(answers) and 2 * max(map(len, answers)) <= written)
+
+
+def _option_lists(pairs: Pairs) -> Note | None:
+    """What to tell where many answers are the options of a test: lines with letters that count up, or with the signs
+    of a test program, or short ones, as many in nearly each answer."""
+    kinds: dict[object, list[str]] = {0: []}
+    answers = [record.get("answer", "") for _, record in pairs.records]
+    for answer in answers:
+        lines = [line.strip() for line in _BEFORE_OPTION.split(answer) if line.strip()]
+        marks = [mark[1][0].casefold() for line in lines if (mark := _OPTION.match(line))]
+        short = len(lines) in _OPTIONS and not any(len(line) > _SHORT or line.endswith(ENDS) for line in lines)
+        kind: object = len(lines) if short and pairs.cue != "label" else 0
+        if "~" in marks or marks.count("+") == 1:
+            kind = "signs"
+        elif marks[1:] and marks == sorted({*marks}) and 2 * len(marks) >= len(lines) and _OPTION.match(answer):
+            kind = tuple(marks[:2])
+        kinds.setdefault(kind, []).append(answer)
+    del kinds[0]
+    kind, most = max(kinds.items(), key=lambda item: len(item[1]), default=(0, []))
+    if len(most) < max(_LEAST_LISTED, (_ALIKE if isinstance(kind, int) else _MARKED) * len(answers)):
+        return None
+    what = f"{len(most):,} of {len(answers):,} answers look like the options of a test's question"
+    why = "Which one is right isn't said in a way that can be read here, so a model would learn to list the options."
+    fix = "Write the right answer under each question, or keep it as text."
+    return "options_as_answers", f"{what}: {_named([Block(0, most[0])])}. {why}", fix
+
+
+def _is_answer(record: dict[str, Any]) -> bool:
+    """Whether a record has an answer that neither asks something nor ends in a colon."""
+    answer = record.get("answer", "-").rstrip()
+    return answer != "" and not answer.endswith((":", "：", "?", "？", "؟"))
+
+
+def _named(blocks: Sequence[Block]) -> str:
+    """The first words of some of these blocks, each with its line."""
+    starts = [(block.line, excerpt(" ".join(block.text.split()), width=_START)) for block in blocks[:_SHOWN]]
+    return "; ".join(f"line {line:,}, “{start}”" if line else f"“{start}”" for line, start in starts)
 
 
 def _pass_over(outside: Sequence[Block], opened: OpenSource) -> None:

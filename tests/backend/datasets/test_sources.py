@@ -33,7 +33,7 @@ _STAMP = re.compile(r"^[^:]*\d[:.]\d\d.*?(?:[:：]\s|$)")  # the name and the ti
 _XML_PART = re.compile(
     r"(word/(document|comments|footnotes|header\d|footer\d)|content|xl/sharedStrings|xl/comments\S*)\.xml"
 )
-_BLOCK = re.compile(r"</(?:w:p|text:p|text:h|si|comment)>")
+_BLOCK = re.compile(r"</(?:w:p|text:p|text:h|si|comment)>|<w:br/>")
 _LABEL = re.compile(r"[:：．.)]|\s-\s|MESSAGE \w+")
 _INVISIBLE = re.compile(r"<(script|style|head)\b.*?</\1>|<!--.*?-->", re.DOTALL)
 
