@@ -7,6 +7,7 @@ _MOST = 0.5  # of the training answers must have a phrase for it to be the perso
 _LONGEST = 5  # words of a phrase
 _PHRASES = 5
 _LOOP = 3  # times in a row
+_WORDS = 1000  # of an answer that are looked at
 COMMON = {  # words that are nobody's own
     *("a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "have", "i", "if", "in"),
     *("is", "it", "me", "my", "no", "not", "of", "on", "or", "our", "so", "that", "the", "then", "there", "this"),
@@ -15,13 +16,20 @@ COMMON = {  # words that are nobody's own
 
 
 def repeats(answer: str) -> bool:
-    """Whether the answer runs in a loop: a sentence or a run of words that follows itself three times or more."""
-    words = answer.split()
+    """Whether the answer runs in a loop: a sentence or a run of words that follows itself three times or more. Looks at
+    its last words; a model rarely leaves a loop."""
+    words = answer.split()[-_WORDS:]
     for size in range(1, len(words) // _LOOP + 1):
-        same = 0
-        for at in range(size, len(words)):
-            same = same + 1 if words[at] == words[at - size] else 0
-            if same >= size * (_LOOP - 1) and (size > 1 or same >= 2 * _LOOP):
+        least = size * (_LOOP - 1) if size > 1 else 2 * _LOOP
+        for at in range(size, len(words) - size, size):  # a loop contains two of these places, one after the other
+            if not words[at - size] == words[at] == words[at + size]:
+                continue
+            start = end = at
+            while end < len(words) and words[end] == words[end - size]:
+                end += 1
+            while size < start < end and words[start - 1] == words[start - 1 - size]:
+                start -= 1
+            if end - start >= least:
                 return True
     return False
 

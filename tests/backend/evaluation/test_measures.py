@@ -63,8 +63,14 @@ def test_answers_are_compared_as_values_or_without_case() -> None:
 
 
 def test_a_loop_is_noticed_and_nothing_else() -> None:
-    loops = ["I'm sorry, I'm sorry, I'm sorry, I'm sorry,", "ha ha ha ha ha ha ha ha", "a b c " * 3]
-    others = ["", "no no no", "We do, love. See you at the oven, Rosie x", "it is what it is, is it"]
+    counted = " ".join(map(str, range(3_000)))
+    loops = [
+        "I'm sorry, I'm sorry, I'm sorry, I'm sorry,",
+        "ha ha ha ha ha ha ha ha",
+        "a b c " * 3,
+        f"{counted} {counted[:99] * 3}",
+    ]
+    others = ["", "no no no", "We do, love. See you at the oven, Rosie x", "it is what it is, is it", counted]
     assert [text for text in (*loops, *others) if repeats(text)] == loops
 
 
