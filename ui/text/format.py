@@ -1,8 +1,10 @@
 """Numbers and records as a person reads them. Pure functions, no HTML, no gradio."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,8 @@ from backend.records.exports import TaskScore
 from backend.records.units import MIB, format_decimal, format_rough, format_size, format_sizes
 from jobs.records import Job, Progress
 from ui.records.runs import RunInfo
+
+_MOST_PAIRS = 2_000  # of a word and the same word in another text; prose of 200 words has 700
 
 size, sizes = format_size, format_sizes  # of memory or disk, in MiB
 rough = format_rough
@@ -236,3 +240,9 @@ def looked_up(model: Entry) -> str:
     finds = "how much memory it takes" if model.architecture.is_modeled else "whether its kind fits at all"
     about = f"{short_number(model.parameters)} parameters, {size(model.download_mib)} to download"
     return f"{about}, license: {model.licence}. {learns}. The dry run before training will find out {finds}."
+
+
+def compared(words: Sequence[str], others: Sequence[str]) -> SequenceMatcher[str]:
+    """Which words of two texts are the same. None are where both repeat a few: it would take long, and show nothing."""
+    pairs = sum(map(Counter(words).__getitem__, others))
+    return SequenceMatcher(None, words, others if pairs <= _MOST_PAIRS else (), autojunk=False)

@@ -104,15 +104,13 @@ def _marked(text: str, other: str, mark: Markup) -> Markup:
         return components.text("removed" if mark is INSERTED else "nothing", "fault")
     if not other:
         return Markup("<p>{}</p>").format(fmt.shorten(text, CUT))
-    from difflib import SequenceMatcher
-
     own, theirs = text.split(" "), other.split(" ")
     head = _in_common(own, theirs)
     tail = _in_common(own[head:][::-1], theirs[head:][::-1])
     own_inner, their_inner = own[head : len(own) - tail], theirs[head : len(theirs) - tail]
     start, end = max(0, head - AROUND), len(own) - max(0, tail - AROUND)
     parts = ["…" if start else "", _joined(own[start:head])]
-    matcher = SequenceMatcher(None, own_inner[:MARKED], their_inner[:MARKED], autojunk=False)
+    matcher = fmt.compared(own_inner[:MARKED], their_inner[:MARKED])
     for op, a, b, _, _ in matcher.get_opcodes():
         run = _joined(own_inner[a:b])
         parts.append(run if op == "equal" or not run else mark.format(run))

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from difflib import SequenceMatcher
 from typing import Any
 
 from markupsafe import Markup
@@ -87,8 +86,8 @@ def _given(expected: str, given: str, as_json: bool, texts: bool) -> Markup:
 
 def _marked(expected: str, given: str) -> Markup:
     """A given answer with its words marked that are not in the expected one, where the two are mostly alike."""
-    wanted, given_words = expected.split(), re.findall(r"\s*\S+", given)
-    matcher = SequenceMatcher(None, wanted, [word.lstrip() for word in given_words], autojunk=False)
+    wanted, given_words = expected.split(), re.findall(r"\s*\S+", given.rstrip())
+    matcher = fmt.compared(wanted, [word.lstrip() for word in given_words])
     if len(wanted) + len(given_words) > _MOST_WORDS or matcher.ratio() < _ALIKE:
         return Markup("{}").format(given)
     plain, marked = Markup("{}"), Markup("<mark>{}</mark>")
