@@ -2,13 +2,14 @@
 a table. The ways stand in templates.json by language."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.background import ProgressListener
 from backend.datasets.checks.editor import CELL_ERROR
 from backend.datasets.checks.language import detect
 from backend.datasets.documents.passages import Passage, labelled, sentences
@@ -20,6 +21,8 @@ _LANGUAGES = read_json(Path(__file__).with_suffix(".json"))
 _LONGEST_ANSWER = 400  # characters of an answer that is drafted
 _SAMPLE = 40  # passages and rows that show the language, or what a column holds
 _HOURS = re.compile(r"\d{1,2}:\d\d|\d{1,2}(\.\d\d)? ?([ap]m|uhr|h)\b|\d\d?\.\d\d ?[-–] ?\d", re.IGNORECASE)
+_WORD = r"[^\W\d_][^\W\d_A-Z]+\b"  # not in capitals
+_INSIDE = re.compile(rf"(?<=[\w,] ){_WORD}")
 _NAMED = re.compile(r"\{([^{}\n]*)\}")
 _PRICED = re.compile(r"pri[cxs]|preis|precio|prezzo|cost|kosten|tarif|fee|rate|€|\$|£", re.IGNORECASE)
 
@@ -47,6 +50,13 @@ def all_ready(passages: Sequence[Passage]) -> list[Draft]:
     return [*from_text(passages), *chain.from_iterable(of_columns)]
 
 
+def without_model(
+    passages: Sequence[Passage], topic: str, _listener: ProgressListener
+) -> tuple[list[Draft], list[Column]]:
+    """The drafts without a model, and the columns to ask about. topic: what the examples are about, "" for none."""
+    return (starters(topic) if topic else []) + from_text(passages), columns(passages)
+
+
 def starters(text: str) -> list[Draft]:
     """Questions that people ask anywhere, for the person to answer. text: a topic, for its language."""
     return [Draft(f"starter {n}", f"{STARTER} {n % 3}", 0, asked) for n, asked in enumerate(_ways(text)["starters"], 1)]
@@ -57,7 +67,7 @@ def from_text(passages: Sequence[Passage]) -> list[Draft]:
     label occurs again, the heading above it is added."""
     texts = [passage for passage in passages if not passage.table]
     whole = "\n".join(passage.text for passage in texts)
-    ways, drafts = _ways(whole), list[Draft]()
+    ways, inside_sentences, drafts = _ways(whole), set(_INSIDE.findall(whole)), list[Draft]()
     tops = {passage.headings[:1] for passage in texts}
     title = "".join(*tops) if len(tops) == 1 < len(texts) else ""  # above everything: nothing to ask about
     answered = list[tuple[Passage, str, str, str]]()
@@ -68,7 +78,7 @@ def from_text(passages: Sequence[Passage]) -> list[Draft]:
             answered.append((passage, "label", *pair))
     times = Counter(normalize(name) for _, _, name, _ in answered)
     for passage, kind, name, answer in answered:
-        inside = name if ways["keeps_capitals"] else _lower(name, whole)
+        inside = name if ways["keeps_capitals"] else _lower(name, inside_sentences)
         if times[normalize(name)] > 1 and (above := passage.headings[: -1 if kind == "heading" else None]):
             inside = f"{inside} ({above[-1]})"
         asks = [name] if name.endswith(("?", "？")) else [_filled(way, {kind: inside}) for way in ways[kind]]
@@ -99,17 +109,19 @@ def _beginning(text: str) -> str:
     return text[:end]
 
 
-def _lower(name: str, text: str) -> str:
+def _lower(name: str, inside_sentences: Set[str]) -> str:
     """A heading inside a sentence: with a small letter, unless the text writes its first word large in a sentence."""
-    first = re.match(r"[^\W\d_][^\W\d_A-Z]+\b", name)
-    is_name = first is None or re.search(rf"[\w,] {first[0]}\b", text)
+    first = re.match(_WORD, name)
+    is_name = first is None or first[0] in inside_sentences
     return name if is_name else name[0].lower() + name[1:]
 
 
 def columns(passages: Sequence[Passage]) -> list[Column]:
     """The columns of all tables that can be asked about: those beside the one that names each row."""
-    tables = {passage.table: passage for passage in passages if passage.table}
-    return [one for table in tables for one in _columns(table, [row for row in passages if row.table == table])]
+    tables: dict[int, list[Passage]] = defaultdict(list)
+    for passage in passages:
+        tables[passage.table].append(passage)
+    return [one for table, rows in tables.items() if table for one in _columns(table, rows)]
 
 
 def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
@@ -137,7 +149,7 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
         verb = ways["verbs"].get(name.casefold(), "")
         kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "verb" if verb else "cell"
         answer = "{row}: {cell} ({column})" if priced and not flagged else "{row}: {cell}"
-        asked = name if ways["keeps_capitals"] else _lower(name, "")
+        asked = name if ways["keeps_capitals"] else _lower(name, set())
         spoken = {"row": called, "cell": f"{{{name}}}", "column": asked, "verb": verb}
         *asks, answer = (_filled(text, spoken) for text in (*ways[kind], answer))
         column = Column(f"{table}.{number}", name, asked, subject, tuple(asks), answer, filled, flagged or priced)
@@ -159,6 +171,13 @@ def from_column(column: Column, ways: Sequence[str], answer: str) -> list[Draft]
             if names_in(f"{way}\n{answer}") <= filling.keys() and (asked := _filled(way, filling)):
                 drafts.append(_draft(row, f"{column.key} {n}", asked, _filled(answer, filling)))
     return _distinct(drafts)
+
+
+def filled_size(column: Column, ways: Sequence[str], answer: str) -> int:
+    """How many characters of the rows stand in the drafts in these wordings."""
+    names = [name for way in ways for name in _NAMED.findall(way + answer)]
+    fillings = (filled_in(column, row) for row in column.rows)
+    return sum(len(filling.get(name, "")) for filling in fillings for name in names)
 
 
 def filled_in(column: Column, row: Passage) -> dict[str, str]:

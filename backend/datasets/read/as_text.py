@@ -11,6 +11,7 @@ from backend.datasets.read.readers import reader_of
 from backend.datasets.read.source import open_path
 from backend.datasets.read.table import read_table
 from backend.errors import BadInput
+from backend.hosting.policy import require_rows
 from backend.records.reading import Limits, ReadOptions, RowFault
 from backend.records.units import MIB, format_sizes
 
@@ -20,7 +21,7 @@ LARGEST = 2 * MIB  # bytes
 
 def read_material(path: Path, name: str, limits: Limits, encoding: str | None = None) -> list[Passage]:
     """The passages of a text, a document or a table. Raises BadInput for another kind of file, and for one without
-    any text.
+    any text; NotInDemo for too many passages.
 
     name: for display; its extension only decides unclear formats
     encoding: of its text; None to detect it
@@ -33,6 +34,7 @@ def read_material(path: Path, name: str, limits: Limits, encoding: str | None = 
             raise BadInput("This text can't be read.", fault.message, fault.fix) from fault
     if not (divided := passages(document)):
         raise BadInput("There is no text to ask about.", f"{name} has no sentence and no row.", "Choose another file.")
+    require_rows(len(divided), limits.rows_allowed)
     return divided
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.client import Chat
-from backend.datasets.background import BackgroundTask, BackgroundTasks, ProgressListener
+from backend.datasets.background import NO_PROGRESS, BackgroundTask, BackgroundTasks, ProgressListener
 from backend.datasets.documents.passages import sentences
 from backend.datasets.editing import Editor
 from backend.datasets.stored_files import RecentCache
@@ -20,6 +20,7 @@ from backend.drafts.log import DROPPED, FILE, Log, Wording, next_draft, read_log
 from backend.drafts.templates import Column
 from backend.errors import BadInput, NotInDemo
 from backend.hosting.policy import Policy, require_rows
+from backend.records.units import MIB
 from backend.settings import Workspace
 from backend.text.conversation import question as question_of
 from ui.records.data import Making, Material
@@ -152,7 +153,7 @@ class DraftingService:
             column = next((column for column in material.columns if column.key == key), None)
             if column is None or key in self._log(data_id).wordings:
                 return
-            _require_wording(column, ways, answer)
+            _require_wording(column, ways, answer, self._policy.limits.upload * MIB)
             self._require_rows(data_id, len(ways) * len(column.rows))
             drafts = templates.from_column(column, ways, answer) if at_once else []
             made = [as_row(each, material.passages[each.passage], each.question, each.answer) for each in drafts]
@@ -227,10 +228,12 @@ class DraftingService:
             lost = BadInput(f"{gone} can't be read any more.", why, "Add it again to ask more about it.")
             named = [it for it in passages if it.text.split() == (it.source or info.name).split()]
             topics = [it for it in named if len(sentences(it.text)) == 1]
-            topic, passages = "\n".join(it.text for it in topics), [it for it in passages if it not in topics]
-            drafts = (templates.starters(topic) if topics else []) + templates.from_text(passages)
+            topic, numbers = "\n".join(it.text for it in topics), {it.number for it in topics}
+            passages = [it for it in passages if it.number not in numbers]
+            make, source = partial(templates.without_model, passages, topic), self._store.folder(data_id) / "source"
+            drafts, columns = self._store.files.run(NO_PROGRESS, make, source)
             by_number = {each.number: each for each in passages}
-            material = Material(drafts, templates.columns(passages), by_number, topic, lost if gone else None)
+            material = Material(drafts, columns, by_number, topic, lost if gone else None)
             self._materials.put(key, material, len(passages))
         return material
 
@@ -267,11 +270,14 @@ class DraftingService:
         require_rows(len(self._store.original(data_id).rows) + more, self._policy.limits.rows)
 
 
-def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:
-    """Raises BadInput for a wording that can't be filled in, and for one that makes too much of a row."""
+def _require_wording(column: Column, ways: Sequence[str], answer: str, most: float) -> None:
+    """Raises BadInput for a wording that can't be filled in, and for one that makes too much of a row, or of all rows
+    more than `most` characters."""
     texts, fields = [f"{way}\n{answer}" for way in ways or [""]], {"row", "cell"}.union(*(r.cells for r in column.rows))
     if len(ways) > len(column.ways) or any(len(text) > _WORDING or text.count("{") > _NAMES for text in texts):
         raise BadInput("This wording is too long.", f"It may have {_WORDING:,} characters.", "Shorten it.")
+    if templates.filled_size(column, ways, answer) > most:
+        raise BadInput("These examples would be too large.", "They repeat long cells.", "Use fewer columns in braces.")
     unknown = sorted(templates.names_in("\n".join(texts)) - {"column"} - fields)
     if unknown or not all(templates.names_in(way) - {"column"} for way in ways):
         what = f"{{{unknown[0]}}} is no column of yours." if unknown else "Each way of asking needs a column in braces."

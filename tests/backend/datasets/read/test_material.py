@@ -7,7 +7,7 @@ import pytest
 
 from backend.datasets.read.as_text import read_material
 from backend.datasets.read.load import load
-from backend.errors import BadInput
+from backend.errors import BadInput, NotInDemo
 from backend.records.reading import Limits
 
 PAGE = "<!doctype html><title>x</title><nav>Menu</nav><h1>Shop</h1><p>We sell bread.</p><h2>Pay</h2><p>By card.</p>"
@@ -25,6 +25,13 @@ def test_each_kind_of_text_keeps_its_headings(tmp_path: Path) -> None:
     assert read(tmp_path, "a.txt", "Shop\n\nWe sell bread.\n\nPay\n\nBy card.") == expected
     assert read(tmp_path, "prices.csv", "Bread,Price\nRye,4.20\nOat,5.10\n") == [("", "Rye | 4.20"), ("", "Oat | 5.10")]
     assert read(tmp_path, "a.tex", "\\section{Shop}\n\nWe sell bread.\n\n\\section{Pay}\n\nBy card.") == expected
+
+
+def test_a_demo_takes_no_more_passages_than_rows(tmp_path: Path) -> None:
+    (file := tmp_path / "shop.md").write_text("- Shop: 555\n- Taxi: 777\n- Alarm: 999\n", "utf-8")
+    assert len(read_material(file, file.name, Limits(rows_allowed=3))) == 3
+    with pytest.raises(NotInDemo):
+        read_material(file, file.name, Limits(rows_allowed=2))
 
 
 def test_a_text_that_looks_like_a_chat_is_still_a_text(tmp_path: Path) -> None:

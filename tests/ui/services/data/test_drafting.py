@@ -14,6 +14,7 @@ import pytest
 from backend.drafts import templates
 from backend.drafts.log import write_log
 from backend.errors import BadInput, ChatFailed, NotInDemo, WorkspaceProblem
+from backend.hosting.policy import Limits
 from backend.records.chat import Chunk
 from tests.ui.conftest import tabs
 from ui.records.data import Making
@@ -154,9 +155,10 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
     with pytest.raises(BadInput, match=r"\{Row\} is no column of yours"):
         app.drafting.word(data_id, column.key, wrong[1], "{cell}", at_once=True)
     for at_once in (True, False):
-        few = patch.object(app.drafting, "_policy", SimpleNamespace(limits=SimpleNamespace(rows=79)))
-        with few, patch.object(templates, "from_column", side_effect=AssertionError), pytest.raises(NotInDemo):
-            app.drafting.word(data_id, column.key, ["{row}?", "{row}, {Price}?"], "{cell}", at_once)
+        for limits, refused_as in ((Limits(rows=79), NotInDemo), (Limits(upload=0.001), BadInput)):
+            demo = patch.object(app.drafting, "_policy", SimpleNamespace(limits=limits))
+            with demo, patch.object(templates, "from_column", side_effect=AssertionError), pytest.raises(refused_as):
+                app.drafting.word(data_id, column.key, ["{row}?", "{row}, {Price}?"], "{cell}", at_once)
     ways = ["What is {row}?", "How much for {row}?"]
     app.drafting.word(data_id, column.key, ways, "{row}: {cell}", at_once=True)
     rows = app.dataset_store.original(data_id).rows
