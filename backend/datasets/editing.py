@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
+from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.convert.convert import check_size
@@ -12,11 +14,13 @@ from backend.datasets.info import DatasetInfo, saving
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.records.reading import Limits, RowFault
-from backend.records.rows import Dataset, Message, Row
+from backend.records.rows import Dataset, Message, Problem, Row
 from backend.text.conversation import SYSTEM, content, question, said
 from backend.text.normalize import normalize
 
 LONGEST_INSTRUCTION = 20_000  # characters
+_SHORT = 20_000  # characters of examples that are checked in a moment
+_Turns = tuple[list[str], list[tuple[str, str]]]
 _ALSO_REFUSED = ("no_question", "empty_question")  # only a warning in a file
 
 
@@ -32,7 +36,8 @@ class Editor:
         dataset = self._store.original(data_id)
         before = _row(dataset, number)
         if before is None or not _same(before, example):
-            self._save(data_id, Edit("replace", number, _usable(example, _kinds(dataset.rows))))
+            self._require_usable(data_id, [example], _kinds(dataset.rows))
+            self._save(data_id, Edit("replace", number, example))
 
     def delete(self, data_id: str, number: int) -> None:
         _row(self._store.original(data_id), number)
@@ -50,7 +55,8 @@ class Editor:
         dataset = self._store.original(data_id)
         usual = most_common_instruction(dataset.rows)
         kinds = _kinds(dataset.rows) or _kinds(examples[:1])
-        first, *more = (_usable(_instructed(example, usual), kinds) for example in examples)
+        first, *more = added = [_instructed(example, usual) for example in examples]
+        self._require_usable(data_id, added, kinds)
         self._save(data_id, Edit("add", example=first, more=tuple(more)), log)
         return range(dataset.highest + 1, dataset.highest + 1 + len(examples))
 
@@ -79,10 +85,12 @@ class Editor:
         dataset = self._store.original(data_id)
         rejected = [{"role": "assistant", "content": wrong}] if any(row.rejected for row in dataset.rows) else None
         example = Row(0, 0, [*map(dict, messages), answer], rejected)
-        example = _usable(_instructed(example, most_common_instruction(dataset.rows)), _kinds(dataset.rows))
+        example = _instructed(example, most_common_instruction(dataset.rows))
+        self._require_usable(data_id, [example], _kinds(dataset.rows))
         asked, corrected = normalize(question(example)), (row for row in dataset.rows if row.origin == "corrected")
         earlier = (row for row in corrected if normalize(question(row)) == asked)
-        asking = (row for row in dataset.rows if _same_conversation(row, example))
+        turns = _up_to_answer(example)
+        asking = (row for row in dataset.rows if _same_conversation(row, turns))
         match = next(chain(earlier, asking), None)
         if match is None:
             self._save(data_id, Edit("add", example=example, run_id=run_id))
@@ -113,6 +121,21 @@ class Editor:
         corrected = (row for row in self._store.original(data_id).rows if row.origin == "corrected")
         return {content(row.messages[-2]): said(row.messages[-1]) for row in corrected}
 
+    def _require_usable(self, data_id: str, examples: Sequence[Row], kinds: Set[str]) -> None:
+        """Raises BadInput unless they can be learned and are of the same kind as the others, if any."""
+        for example in examples:
+            if kinds and _kind(example) not in kinds:
+                raise BadInput(f"Your examples are {' and '.join(sorted(kinds))}.", f"This one is {_kind(example)}.")
+        try:
+            characters = sum(check_size(example, Limits()) for example in examples)
+        except RowFault as fault:
+            raise BadInput("This example is too long.", fault.message, "Shorten it.") from fault
+        check, source = partial(_problems, examples), self._store.folder(data_id) / "source"
+        problems = check(NO_PROGRESS) if characters < _SHORT else self._store.files.run(NO_PROGRESS, check, source)
+        for each in problems:
+            if each.severity == "error" or each.kind in _ALSO_REFUSED:
+                raise BadInput("This example can't be learned as it is.", each.message, "Correct it, then save again.")
+
     def _save(self, data_id: str, edit: Edit, log: Callable[[str], None] = lambda edit: None) -> None:
         """Adds an edit, or nothing. log: called with its id before it counts."""
         ids: list[str] = []
@@ -134,15 +157,16 @@ def _same(row: Row, other: Row) -> bool:
     return (row.messages, row.rejected, row.text) == (other.messages, other.rejected, other.text)
 
 
-def _same_conversation(row: Row, other: Row) -> bool:
-    """Whether two rows are the same up to the answer. A row without an instruction matches any: a fix may add one."""
+def _same_conversation(row: Row, other: _Turns) -> bool:
+    """Whether a row is the same up to the answer as what `_up_to_answer` made of another one. A row without an
+    instruction matches any: a fix may add one."""
     if row.text is not None or not row.messages:
         return False
-    (first, turns), (second, other_turns) = _up_to_answer(row), _up_to_answer(other)
+    (first, turns), (second, other_turns) = _up_to_answer(row), other
     return turns == other_turns and (first == second or not first or not second)
 
 
-def _up_to_answer(row: Row) -> tuple[list[str], list[tuple[str, str]]]:
+def _up_to_answer(row: Row) -> _Turns:
     """The instruction and the turns before the answer, in the form to compare."""
     turns = [(message["role"], normalize(content(message))) for message in row.messages[:-1]]
     return [text for role, text in turns if role in SYSTEM], [turn for turn in turns if turn[0] not in SYSTEM]
@@ -154,18 +178,8 @@ def _instructed(example: Row, usual: str) -> Row:
     return example if has_own or not usual else with_instruction(example, usual)
 
 
-def _usable(example: Row, kinds: Set[str]) -> Row:
-    """`example`, if it can be learned and is of the same kind as the others, if any. Raises BadInput."""
-    if kinds and _kind(example) not in kinds:
-        raise BadInput(f"Your examples are {' and '.join(sorted(kinds))}.", f"This one is {_kind(example)}.")
-    try:
-        check_size(example, Limits())
-    except RowFault as fault:
-        raise BadInput("This example is too long.", fault.message, "Shorten it.") from fault
-    for problem in row_problems([example]):
-        if problem.severity == "error" or problem.kind in _ALSO_REFUSED:
-            raise BadInput("This example can't be learned as it is.", problem.message, "Correct it, then save again.")
-    return example
+def _problems(examples: Sequence[Row], _listener: ProgressListener) -> list[Problem]:
+    return list(row_problems(examples))
 
 
 def _kinds(rows: Sequence[Row]) -> set[str]:
