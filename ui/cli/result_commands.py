@@ -91,7 +91,7 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
             raise BadInput(f"There is no file {options.gguf}.", "", "Give the path of a GGUF file.")
         streamed = {} if options.json else {"each": partial(write, sys.stdout)}
         if document:
-            return _work_through(app, options, document, gguf)
+            return _work_through(app, options, gguf)
         answer = app.results.answer_once(options.run, options.prompt, options.base, gguf, options.seed, **streamed)
         if not options.json:
             write(sys.stdout, "\n")
@@ -124,11 +124,11 @@ def _answer_table(options: argparse.Namespace, workspace: Workspace) -> Answer:
     return Answer({**sheet.result.to_json(), "file": str(options.output)}, f"Written: {options.output}")
 
 
-def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Path | None) -> Answer:
+def _work_through(app: App, options: argparse.Namespace, gguf: Path | None) -> Answer:
     """The answers to the pieces of a document, put together. The pieces' answers are printed as they come. Ctrl-C
     leaves the answers that are complete."""
     instruction = app.results.instruction(options.run)
-    pieces = app.documents.pieces(options.run, document, options.prompt, instruction)
+    pieces = app.documents.pieces(options.run, options.file, options.prompt, instruction)
     each = (lambda text: None) if options.json else partial(write, sys.stderr)
     answers: list[ChatAnswer] = []
     with suppress(KeyboardInterrupt):

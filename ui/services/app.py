@@ -100,7 +100,7 @@ class App:
         self.chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.drafting = DraftingService(workspace, self._imports, self.models, policy, self.chat.cores)
         self.results = ResultService(workspace, self.runner, self.runs, self.chat)
-        self.documents = DocumentService(self.runs, self.results, self.chat)
+        self.documents = DocumentService(self.runs, self.results, self.chat, run)
         self.prompt_trials = PromptTrialService(workspace, self.runner, self.datasets, self.models)
         self.versions = VersionService(self.runner, self.models, self.datasets, self.runs, self.results)
         self.evaluations = EvaluationService(self.runner, self.results)

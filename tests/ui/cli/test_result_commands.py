@@ -60,7 +60,7 @@ def test_json_names_the_engine(written: list[str], tmp_path: Path, capsys: pytes
 def document(written: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text file of three pieces."""
     monkeypatch.setattr(ResultService, "instruction", lambda service, run_id: "")
-    monkeypatch.setattr(DocumentService, "pieces", lambda service, run_id, text, *rest: text.split("|"))
+    monkeypatch.setattr(DocumentService, "pieces", lambda service, run_id, file, *rest: file.read_text().split("|"))
     path = tmp_path / "letters.txt"
     path.write_text("one|two|three")
     return path

@@ -1,10 +1,16 @@
 """A long document on Try: both models answer each of its pieces, and their answers are put together."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.chat.documents import Combined, about, combine, split
+from backend.datasets.background import NO_PROGRESS, ProgressListener
+from backend.datasets.read.as_text import read_document
+from backend.datasets.stored_files import Run, run_here
 from backend.models import model_folder
+from backend.records.specs import RunSpec
 from backend.tokens.tokenizer import ChatTokenizer
 from ui.services.results.chat import Answer, ChatSession, Loading, asked
 from ui.services.results.trained_models import ResultService
@@ -33,28 +39,31 @@ Part = Loading | Piece | Answer | Whole
 
 
 class DocumentService:
-    """Long documents answered by the models of a run."""
+    """Long documents answered by the models of a run. run: where they are read and divided."""
 
-    def __init__(self, runs: RunService, results: ResultService, chat: ChatSession) -> None:
-        self._runs, self._results, self._chat = runs, results, chat
+    def __init__(self, runs: RunService, results: ResultService, chat: ChatSession, run: Run = run_here) -> None:
+        self._runs, self._results, self._chat, self._run = runs, results, chat, run
 
-    def pieces(self, run_id: str, text: str, question: str, instruction: str = "", answer: int = 256) -> list[str]:
-        """A document in pieces as long as the run's examples. Raises BadInput when no room is left for a piece.
+    def read(self, path: Path) -> str:
+        """The text of a file: see `read_document`."""
+        return self._run(NO_PROGRESS, partial(_read, path), path)
+
+    def pieces(self, run_id: str, file: Path, question: str, instruction: str = "", answer: int = 256) -> list[str]:
+        """A text file in pieces as long as the run's examples. Raises BadInput when it can't be read, or no room is
+        left for a piece.
 
         question: about each piece
         instruction: the system message, "" for none
         answer: tokens to leave free for the answer
         """
-        spec = self._runs.spec(run_id)
-        tokenizer = ChatTokenizer.load(spec.model.path)
-        length = model_folder.context_length(spec.model.path)
-        return split(text, tokenizer, spec.settings, length, asked(question, instruction), answer)
+        divide = partial(_pieces, file, self._runs.spec(run_id), asked(question, instruction), answer)
+        return self._run(NO_PROGRESS, divide, file)
 
-    def answers(self, run_id: str, text: str, question: str, instruction: str, **sampling: Any) -> Iterator[Part]:
+    def answers(self, run_id: str, file: Path, question: str, instruction: str, **sampling: Any) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another (see `pieces`), then put together. A stop
         leaves the answers so far. `sampling` is that of `ResultService.answers`; raises what both raise."""
         most = int(sampling.get("max_new_tokens", 256))
-        pieces = self.pieces(run_id, text, question, instruction, most)
+        pieces = self.pieces(run_id, file, question, instruction, most)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
         with self._chat.question():
             for number, piece in enumerate(pieces, 1):
@@ -73,6 +82,18 @@ class DocumentService:
                 if any(answer.finish == "stopped" for answer in last.values()):
                     break
             yield from (_whole(pane, done[pane]) for pane in PANES)
+
+
+def _read(path: Path, _listener: ProgressListener) -> str:
+    return read_document(path)
+
+
+def _pieces(
+    path: Path, spec: RunSpec, messages: list[dict[str, Any]], answer: int, _listener: ProgressListener
+) -> list[str]:
+    model = spec.model.path
+    tokenizer, length = ChatTokenizer.load(model), model_folder.context_length(model)
+    return split(read_document(path), tokenizer, spec.settings, length, messages, answer)
 
 
 def _whole(pane: str, answers: list[Answer]) -> Whole:

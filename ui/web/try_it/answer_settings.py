@@ -2,11 +2,11 @@
 they read first, and how their answers are sampled."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
-from backend.datasets.read.as_text import SUFFIXES, read_document
+from backend.datasets.read.as_text import SUFFIXES
 from backend.errors import BadInput
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, Inputs
@@ -66,13 +66,6 @@ class AnswerSettings:
         return {"temperature": vary, "top_p": likely, "max_new_tokens": longest, "seed": int(number)}
 
 
-class Document(NamedTuple):
-    """A text file."""
-
-    name: str
-    text: str
-
-
 class DocumentFields:
     """The fold with a file."""
 
@@ -83,9 +76,6 @@ class DocumentFields:
             self.file = gr.File(label=kind, file_types=list(SUFFIXES), height=120, elem_id="document-file")
         self.inputs: list[Any] = [self.file]
 
-    def document(self, inputs: Inputs) -> Document | None:
-        """The chosen file; None without one. Raises BadInput, naming it, when it can't be read."""
-        if not inputs[self.file]:
-            return None
-        path = Path(str(inputs[self.file]))
-        return Document(path.name, read_document(path))
+    def document(self, inputs: Inputs) -> Path | None:
+        """The chosen file; None without one."""
+        return Path(str(inputs[self.file])) if inputs[self.file] else None

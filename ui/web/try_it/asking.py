@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, details, html
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it.answer_settings import LONG_TEXT, AnswerSettings, Document, DocumentFields
+from ui.web.try_it.answer_settings import LONG_TEXT, AnswerSettings, DocumentFields
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, turns_with
 from ui.web.try_it.views import GENERAL, KEYS, conversation
@@ -142,7 +143,7 @@ class Asking:
         before: Sequence[Turn],
         turn: Turn,
         example: UnseenQuestion | None = None,
-        document: Document | None = None,
+        document: Path | None = None,
     ) -> Iterator[Updates]:
         """Both models answer a question, which may be one of the examples, or about each piece of a document."""
         app, choice = self.app, self.state.choice(inputs)
@@ -152,7 +153,7 @@ class Asking:
             sampling["grammar"] = json.dumps(form)
         parts: Iterable[Part]
         if document:
-            parts = app.documents.answers(run_id, document.text, turn.question, instruction, **sampling)
+            parts = app.documents.answers(run_id, document, turn.question, instruction, **sampling)
         else:
             history = example.messages[:-1] if example else []
             if example and instruction == app.results.instruction(run_id):  # not edited: it has its own

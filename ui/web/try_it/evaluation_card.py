@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.datasets.read.as_text import SUFFIXES, read_document
+from backend.datasets.read.as_text import SUFFIXES
 from backend.errors import RunProblem
 from backend.evaluation.blind_test import Question
 from backend.evaluation.facts import LONGEST
@@ -143,7 +143,7 @@ class EvaluationCard:
         return self.show(choice)
 
     def _load(self, inputs: Inputs) -> Updates:
-        return {self.facts_text: read_document(sent_file(inputs[self.facts_file])), self.facts_file: None}
+        return {self.facts_text: self.app.documents.read(sent_file(inputs[self.facts_file])), self.facts_file: None}
 
     def _correct(self, event: gr.EventData, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)

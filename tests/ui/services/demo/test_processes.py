@@ -15,18 +15,26 @@ from backend import child_process
 from backend.advice.recommend import recommend
 from backend.advice.settings import Data
 from backend.datasets.background import NO_PROGRESS, BackgroundTask, ProgressListener
+from backend.datasets.editing import Editor
+from backend.datasets.read.as_text import read_material
 from backend.datasets.store import DatasetStore
 from backend.datasets.stored_files import Run, run_here
+from backend.drafts import templates
 from backend.errors import ApprenticeError, BadInput, NotYet
 from backend.models import bundled
 from backend.records.machine import Hardware
+from backend.records.reading import Limits
+from backend.records.rows import Row
+from backend.records.specs import ModelRef
 from backend.settings import SAMPLES
 from backend.tokens.token_counts import TargetModel
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.datasets.sources import sources
+from tests.ui.fake_records import SPEC
 from tests.ui.services.demo import does
 from ui.services.demo import processes
 from ui.services.demo.processes import Processes
+from ui.services.results import documents
 
 ONE = partial(does, partial(str, 1))
 
@@ -52,6 +60,34 @@ def test_it_gives_what_it_gives_here(apart: Processes, tmp_path: Path) -> None:
     for number, source in enumerate([SAMPLES / "orders.jsonl", *(source.path for source in list(sources())[::7])]):
         here = checked(tmp_path / f"{number}here", run_here, source)
         assert checked(tmp_path / f"{number}apart", partial(apart.read, Lock()), source) == here, source
+
+
+def test_long_typed_texts_are_checked_there_and_short_ones_here(apart: Processes, tmp_path: Path) -> None:
+    went: list[Path] = []
+
+    def run(listener: ProgressListener, do: Callable[[ProgressListener], Any], path: Path) -> Any:
+        went.append(path)
+        return apart.read(Lock(), listener, do, path)
+
+    store = DatasetStore(tmp_path, run=run)
+    data_id = store.add('{"question": "When?", "answer": "At six."}', "x.jsonl")
+    editor, talk = Editor(store), [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here. "}]
+    for length, more in ((1, 0), (9_999, 1)):
+        went.clear()
+        editor.add(data_id, Row(0, 0, [{**message, "content": message["content"] * length} for message in talk]))
+        with pytest.raises(BadInput, match="can't be learned"):
+            editor.add(data_id, Row(0, 0, [{**talk[0], "content": "Where?" * length}, {**talk[1], "content": ""}]))
+        assert len(went) == 2 * more
+
+
+def test_what_is_made_of_a_text_is_made_there_as_here(apart: Processes, tmp_path: Path, bundled_model: Path) -> None:
+    (file := tmp_path / "shop.md").write_text("# Shop\n\nWe sell bread.\n\n|a|b|\n|-|-|\n|c|d|\n|e|f|\n", "utf-8")
+    make = partial(templates.without_model, read_material(file, file.name, Limits()), "Bread")
+    assert apart.read(Lock(), NO_PROGRESS, make, file) == make(NO_PROGRESS)
+    spec = SPEC.model_copy(update={"model": ModelRef(id=bundled.MODEL_ID, path=bundled_model)})
+    asked = [{"role": "user", "content": "What is it?"}]
+    for do in (partial(documents._read, file), partial(documents._pieces, file, spec, asked, 256)):
+        assert apart.read(Lock(), NO_PROGRESS, do, file) == do(NO_PROGRESS)
 
 
 def test_models_are_compared_as_here(apart: Processes) -> None:

@@ -16,7 +16,7 @@ from ui.services.results.documents import DocumentService, Part, Piece, Whole
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
-TEXT = "one|two|three"
+TEXT = Path("one|two|three")
 NO_CHAT = SimpleNamespace(question=nullcontext)
 
 
@@ -45,11 +45,11 @@ def models() -> Models:
 
 def service(models: Models | ResultService, chat: Any = NO_CHAT) -> DocumentService:
     found = DocumentService(cast("RunService", SimpleNamespace()), cast("ResultService", models), chat)
-    found.pieces = lambda run_id, text, *rest: text.split("|")  # type: ignore[method-assign]
+    found.pieces = lambda run_id, file, *rest: file.name.split("|")  # type: ignore[method-assign]
     return found
 
 
-def parts(models: Models, text: str = TEXT) -> list[Part]:
+def parts(models: Models, text: Path = TEXT) -> list[Part]:
     return list(service(models).answers("run-1", text, "Say it", "Be brief."))
 
 
@@ -102,7 +102,7 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
 
 
 def test_one_piece_needs_no_combining(models: Models) -> None:
-    tuned = parts(models, "one")[-1]
+    tuned = parts(models, Path("one"))[-1]
     assert len(models.asked) == 1
     assert isinstance(tuned, Whole)
     assert (tuned.text, tuned.how) == ("TUNED SAY IT\n\nONE", "")
