@@ -68,7 +68,7 @@ def test_a_loop_is_noticed_and_nothing_else() -> None:
         "I'm sorry, I'm sorry, I'm sorry, I'm sorry,",
         "ha ha ha ha ha ha ha ha",
         "a b c " * 3,
-        f"{counted} {counted[:99] * 3}",
+        f"{counted} {'so it goes ' * 3}",
     ]
     others = ["", "no no no", "We do, love. See you at the oven, Rosie x", "it is what it is, is it", counted]
     assert [text for text in (*loops, *others) if repeats(text)] == loops
