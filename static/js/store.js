@@ -60,11 +60,11 @@ const sources = {
 };
 const send = (names, inputs) => [...names.map((name, at) => sources[name](inputs[at])), ...inputs.slice(names.length)];
 
-// The answers on Start as they were given on an earlier visit. The browser fills them in by itself: an answer of the
-// server's would come after a quick person has chosen, and take that back.
-const answers = (tasks) => [
-  tasks.includes(choice.task) ? choice.task : null,
-  choice.facts_change === true,
+// The answers on Start as they were given on an earlier visit, unless a quick person has given another one. The browser
+// fills them in by itself: an answer of the server's would come even later.
+const answers = (tasks, task, changes) => [
+  task ? undefined : tasks.includes(choice.task) ? choice.task : null,
+  changes ? undefined : choice.facts_change === true,
 ];
 
 // The example that is shown goes into its field, unless another number is being typed there.

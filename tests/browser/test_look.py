@@ -108,10 +108,31 @@ def test_no_panel_has_a_fault_of_accessibility(open_page: Opens, newcomers_page:
         assert violations(page) == [], name
 
 
+CLOSES_LATE = """
+const request = window.fetch;
+window.fetch = async (...asked) => {
+  const answer = await request(...asked);
+  if (sessionStorage.held || !String(asked[0].url).includes('queue/data')) return answer;
+  return new Response(answer.body.pipeThrough(new TransformStream({ async transform(part, out) {
+    const closes = new TextDecoder().decode(part).includes('"close_stream"');
+    if (closes) await new Promise((done) => { sessionStorage.held = 1; window.close_now = done; });
+    out.enqueue(part);
+  } })));
+};"""  # of the first stream of answers the page reads only later that the server has closed it
+QUICK = """new MutationObserver((_, observer) => {
+  const radio = document.querySelector('#task input[value=extract]');
+  if (radio) { observer.disconnect(); setTimeout(() => radio.click()); }
+}).observe(document, { childList: true, subtree: true });"""
+
+
 def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, drawn_page: str) -> None:
-    """What the browser kept of an earlier visit comes back at once, and no late answer takes a newer choice back."""
-    page = open_page(drawn_page)
-    page.get_by_label("Write in a style").check()
+    """Also one that is sent while the server closes the stream of answers. What the browser kept of an earlier visit
+    comes back at once, and neither it nor a late answer takes a newer choice back."""
+    page = open_page(drawn_page, script=CLOSES_LATE)
+    page.wait_for_function("!!window.close_now")
+    with page.expect_response("**/queue/join*"):
+        page.get_by_label("Write in a style").check()
+    page.evaluate("close_now()")
     page.wait_for_selector("#reached [data-done~=start]", state="attached")
     stored(page, "task", "write")
     held: list[Any] = []
@@ -126,6 +147,11 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     page.wait_for_selector("#to-data:not([disabled])")
     ticked(page)
     assert page.get_by_label("Answer in our voice").is_checked()
+    page.add_init_script(QUICK)
+    page.reload()
+    stored(page, "task", "extract")
+    ticked(page)
+    assert page.get_by_label("Pull data out of text").is_checked()
 
 
 def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_page: str) -> None:

@@ -47,7 +47,8 @@ class StartTab:
         cards = [self.language, self.advice, self.here, self.details, self.machine, *clicks]
         bar = [self.begin, self.forward, self.reason]
         self.outputs: list[Any] = [self.line, self.setup, *self.first.outputs, *cards, *bar]
-        state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [self.task, self.facts])
+        answers = [self.task, self.facts]
+        state.on_load(f"(...given) => apprentice.answers({json.dumps(TASKS)}, ...given)", answers, answers)
         state.listen(
             self.task.input, lambda inputs: self._changed(inputs, task=inputs[self.task]), self.outputs, self.task
         )
