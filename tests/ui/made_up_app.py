@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -147,7 +146,7 @@ def _lasts(context: Context, seconds: float) -> bool:
     while not context.should_stop():
         if time.monotonic() >= until:
             return True
-        time.sleep(0.02)
+        time.sleep(0.1)
     return False
 
 
@@ -178,9 +177,14 @@ class MadeUpApp(App):
         self._served.start()
 
     def _serve(self) -> None:
+        news = self.runner._thread.wake
+        news.set()
         while not self._closing.wait(0.1):
-            with suppress(Busy):  # the page's threads hold the lock for moments, too
-                self.work("train", "serve")
+            try:
+                if self.runner.has_news():
+                    self.work("train", "serve")
+            except Busy:  # the page's threads hold the lock for moments, too
+                news.set()
 
     def work(self, *more: str) -> None:
         """Does the jobs that wait, but for trainings and endpoints, which never end."""
