@@ -102,7 +102,7 @@ def _entries(value: Any, depth: int = _DEPTH) -> list[dict[str, Any]]:
     lists = {
         name: inner if isinstance(inner, list) and not _is_row(inner) else _entries(inner, depth - 1)
         for name, inner in value.items()
-        if inner not in ([], {}, None)
+        if inner != []
     }
     items = [(name, item) for name, inside in lists.items() for item in inside or [value[name]]]
     counted = Counter(name for _, item in items if isinstance(item, dict) for name in item)
