@@ -16,9 +16,9 @@ _SETS = (("question", "answer"), ("instruction", "output"), ("prompt", "completi
 _NUMBER = re.compile(r"[\s\d.,:/+%€$£¥()-]*\d[\s\d.,:/+%€$£¥()TZ-]*")
 _FEW = 3  # rows; with fewer there is nothing to compare
 _UNLIKE, _OF_ALL = 2.0, 0.7  # of names, which are that unlike the rows below, or unlike most of a few
-_USUAL = 4  # so much less unlike are names with a usual word
 _AS_OTHERS, _IS_NUMBER = -2.0, "number"
 _ASKS = ("?", "？", "؟")
+KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _LANGUAGES = {name.casefold() for pair in LANGUAGE_NAMES.items() for name in pair}
 
 Row = tuple[int, list[str]]  # its number, and its cells
@@ -33,11 +33,11 @@ def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
     cells = rows[first][1]
     data = [row for _, row in rows[first + 1 : LOOKED_AT] if row != cells]  # some files repeat their header
     named = [cell for cell in cells if cell.strip()]
-    words = {word for cell in named for word in (plain_name(cell), *plain_name(cell).split("_")) if len(word) > 1}
-    usual = any(not words.isdisjoint(names) for names in NAMES.values())  # a cell is, or contains, such a name
-    usual |= sum(cell.strip().casefold() in _LANGUAGES for cell in named) > max(1, len(named) / 2)
-    least = min(_UNLIKE, _OF_ALL * log(len(data) + 1)) / (_USUAL if usual else 1) if len(data) >= _FEW else -1.0
-    if (is_header(named, _LONGEST) and _unlike(cells, data) >= least) or _differs(cells, data):
+    names = [name for cell in named if len(name := plain_name(cell)) > 1]  # a letter may be that of an option
+    usual = not KNOWN.isdisjoint(names) or sum(name in _LANGUAGES for name in names) > max(1, len(names) / 2)
+    least = 0 if usual else min(_UNLIKE, _OF_ALL * log(len(data) + 1))
+    likely = is_header(named, _LONGEST) and (len(data) < _FEW or _unlike(cells, data) >= least)
+    if likely or _differs(cells, data):
         return first, first + 1
     return None, first
 

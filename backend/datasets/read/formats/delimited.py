@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
 from statistics import median
 
-from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.convert.shapes import plain_name
 from backend.datasets.read.cells import Cells, as_records, read_cells, split_header, unique_names
 from backend.datasets.read.file import File, Note, OpenSource, Reader
 from backend.datasets.read.formats.text import holds_examples
-from backend.datasets.read.header import LOOKED_AT, is_header
+from backend.datasets.read.header import KNOWN, LOOKED_AT, is_header
 from backend.datasets.read.leftovers import BESIDE, TITLE, Passed, without_leftovers
 from backend.records.reading import RowFault
 from backend.records.rows import FileDetails
@@ -19,7 +19,6 @@ from backend.text.excerpt import excerpt
 
 DELIMITERS = (",", ";", "\t", "|")
 _DIVIDERS = {",": "comma", ";": "semicolon"}  # which people also write inside a text
-_KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _TITLES, _UNDER_TITLES = 5, 3  # lines above a table at most, and in it at least
 
 
@@ -45,7 +44,7 @@ def _is_certain(text: str, delimiter: str) -> bool:
         marks = sum(not cell or (len(cell) <= 12 and cell[-1] in ":：.)") for cell in first)
         return 5 * marks < len(first)  # otherwise a list: indented, or with marks such as "Q:" and "1."
     header = lines[0].split(delimiter) if lines and delimiter in (",", ";") else []
-    return len(header) > 1 and all(plain_name(cell.strip('" ')) in _KNOWN for cell in header)
+    return len(header) > 1 and all(plain_name(cell.strip('" ')) in KNOWN for cell in header)
 
 
 def sniff_delimiter(file: File) -> str:
@@ -60,7 +59,7 @@ def sniff_delimiter(file: File) -> str:
         if len(first) < 2:
             continue
         width, agreeing = Counter(widths).most_common(1)[0]
-        usual = sum(plain_name(cell) in _KNOWN for cell in first)
+        usual = sum(plain_name(cell) in KNOWN for cell in first)
         if usual > 1:  # the header counts, even if most texts contain the delimiter
             width, agreeing = len(first), max(agreeing, sum(cells >= len(first) for cells in widths))
         share = agreeing / len(widths)
