@@ -190,7 +190,7 @@ def _single(parts: Sequence[_Part]) -> Records:
     records: Records = []
     context: str = ""
     waiting: _Part | None = None
-    for part in parts:
+    for part in [*parts, _Part("question", [], True)]:
         if part.kind == "context":
             context = part.text
         elif part.kind == "question":
@@ -200,8 +200,6 @@ def _single(parts: Sequence[_Part]) -> Records:
         elif part.kind == "answer":
             records.append(_record(waiting, part.text, context, part))
             waiting, context = None, ""
-    if waiting:
-        records.append(_record(waiting, "", context))
     return records
 
 

@@ -196,21 +196,15 @@ def _plain(text: str) -> str:
 
 def _faq_page(data: str) -> Iterator[tuple[str, str]]:
     """The pairs of https://schema.org/FAQPage in JSON-LD."""
-    for node in _nodes(value_of(data)):
-        if node.get("@type") in ("FAQPage", ["FAQPage"]):
-            entities = node.get("mainEntity")
-            for entity in entities if isinstance(entities, list) else [entities]:
-                answer = entity.get("acceptedAnswer") if isinstance(entity, dict) else None
-                answer = answer[0] if isinstance(answer, list) and answer else answer
-                if isinstance(answer, dict) and isinstance(entity, dict):
-                    question, text = entity.get("name"), answer.get("text")
-                    if isinstance(question, str) and isinstance(text, str):
-                        yield question, text
+    for page in _nodes(value_of(data)):
+        for entity in _nodes(page.get("mainEntity")) if page.get("@type") in ("FAQPage", ["FAQPage"]) else ():
+            question, text = entity.get("name"), next(_nodes(entity.get("acceptedAnswer")), {}).get("text")
+            if isinstance(question, str) and isinstance(text, str):
+                yield question, text
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
     for node in value if isinstance(value, list) else [value]:
         if isinstance(node, dict):
             yield node
-            if isinstance(node.get("@graph"), list):
-                yield from (inner for inner in node["@graph"] if isinstance(inner, dict))
+            yield from _nodes(node.get("@graph"))

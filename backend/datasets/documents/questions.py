@@ -29,6 +29,7 @@ _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
 _ITEM = re.compile(rf"(?P<indent>\s*)(?:(?P<number>{_COUNTED})|(?P<sign>[-*+•‣▪◦○●■·–—])\s)\s*")
 _FIRST_LINE, _AFTER_GAP = "first line of a paragraph", ", after a gap"
 _PLACES = (_FIRST_LINE, _FIRST_LINE + _AFTER_GAP)
+_SEVERAL = 3  # questions in one answer
 _FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
 _QUOTE = re.compile(r"\s*>[ \t]?")
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
@@ -57,6 +58,16 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     for name in ("question", "answer") if best else ():
         _take_off_signs([record for _, record in best.records], name)  # type: ignore[union-attr]
     return best
+
+
+def asked_inside(pairs: Pairs) -> list[Block]:
+    """The first question in each answer that holds several, with something below each."""
+    inside: list[Block] = []
+    for line, record in pairs.records:
+        lines = [part for part in record.get("answer", "").split("\n") if part.strip()]
+        more = [part for part, below in pairwise(lines) if asks(part) and not asks(below)]
+        inside += [Block(line, more[0])] if len(more) >= _SEVERAL else []
+    return inside
 
 
 def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
@@ -151,11 +162,9 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
     used: set[int] = set()
     for start in questions:
         level = blocks[start].level
-        end = start + 1
-        while end < len(blocks) and end not in heads:
-            if blocks[end].level and (not level or blocks[end].level <= level):
-                break
-            end += 1
+        higher = range(1, (level or 6) + 1)
+        ends = (at for at in range(start + 1, len(blocks)) if at in heads or blocks[at].level in higher)
+        end = next(ends, len(blocks))
         used.update(range(start, end))
         answer = blocks[start + 1 : end]
         last = answer[-1] if len(answer) > 1 and end < len(blocks) else None

@@ -8,7 +8,7 @@ from typing import Any
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Block, Document, Rows, joined
-from backend.datasets.documents.questions import ENDS, Pairs, find_pairs, find_repeated
+from backend.datasets.documents.questions import ENDS, Pairs, asked_inside, find_pairs, find_repeated
 from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import Note, OpenSource
 from backend.datasets.read.header import find_header, is_header, known_columns
@@ -91,13 +91,8 @@ def _header_of(rows: Rows) -> tuple[str, ...]:
 def _from_tables(tables: list[Rows], document: Document) -> OpenSource:
     """The rows of the first table, and of those with the same columns."""
     first = _header_of(tables[0])
-    rows: list[tuple[int, list[str]]] = [*tables[0]]
-    used = [tables[0]]
-    for table in tables[1:]:
-        if first and _header_of(table) == first:
-            _, data = find_header(table)
-            rows += table[data:]
-            used.append(table)
+    used = [tables[0], *(table for table in tables[1:] if first and _header_of(table) == first)]
+    rows = [*tables[0], *(row for table in used[1:] for row in table[find_header(table)[1] :])]
     if first or not is_header(rows[0][1]):
         names, below, _ = split_header(iter(rows))
     else:  # the first row of a table in a text is its header, however it looks
@@ -111,11 +106,11 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     conversations = any("messages" in record for _, record in pairs.records)
     chosen, count = options.shape or options.mapping, len(pairs.records)
     shapes = ("messages" if conversations else "question_answer", "text")
-    listed = _option_lists(pairs)
+    listed, inside = _option_lists(pairs), asked_inside(pairs)
     if not chosen and listed:
         raise SeveralReadings(count, shapes[::-1], "Are these the questions of a test?", f"{listed[1]} {listed[2]}")
-    if not chosen and not (pairs.sure and _are_answers(pairs)):
-        unfit = [block for block in pairs.outside if len(block.text) > _TITLE]
+    if not chosen and (inside or not (pairs.sure and _are_answers(pairs))):
+        unfit = [*inside, *(block for block in pairs.outside if len(block.text) > _TITLE)]
         unfit += [Block(line, record["question"]) for line, record in pairs.records if not _is_answer(record)]
         why = f"It seems to hold {count:,} questions with answers, but not all of it fits"
         raise SeveralReadings(count, shapes, why=f"{why}{': ' * bool(unfit)}{_named(unfit)}.")
@@ -124,6 +119,9 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)
     _pass_over(pairs.outside, opened)
     opened.notes += [listed] if listed else []
+    if inside:
+        message = f"Some answers hold other questions with their answers: {_named(inside)}."
+        opened.notes.append(("several_questions", message, "Divide them, so that each question has its own answer."))
     answer = "" if conversations or not records else records[-1][1]["answer"]
     before, _, end = answer.rpartition("\n\n")
     if before.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end):  # such as "Last updated in May"
@@ -197,8 +195,9 @@ _KINDS = ((_CHAT, "a copied chat", 0.25), (_LOG, "a log", _MIN_SHARE), (_SETTING
 def _looks_like(text: str) -> str:
     """The kind of text that this looks like: "a log", "a configuration file", "a copied chat", or "" for prose."""
     lines = [line for line in text.split("\n", _MAX_LINES)[:_MAX_LINES] if line.strip() and not _COMMENT.match(line)]
-    if len(lines) >= _MIN_LINES:
-        for pattern, name, share in _KINDS:
-            if sum(bool(pattern.match(line)) for line in lines) >= share * len(lines):
-                return name
-    return ""
+    fits = (
+        name
+        for pattern, name, share in _KINDS
+        if sum(bool(pattern.match(line)) for line in lines) >= share * len(lines)
+    )
+    return next(fits, "") if len(lines) >= _MIN_LINES else ""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.questions import find_pairs
 from tests.backend.datasets.builders import load_text
@@ -90,3 +91,13 @@ def test_signs_stay_and_lines_end_as_on_old_macs() -> None:
     assert [(record["question"], record["answer"]) for _, record in found.records] == pairs
     tables = [block for block in read_markdown("One\rTwo\r\n\n| a | b |\n|---|---|\n| 1 | 2 |").blocks if block.rows]
     assert [table.rows for table in tables] == [[(4, ["a", "b"]), (6, ["1", "2"])]]
+
+
+def test_the_question_says_what_does_not_fit_and_where() -> None:
+    more = "Can I swim?\nIn June.\nIs it far?\nTwo miles.\nIs it deep?\nNo."
+    with pytest.raises(SeveralReadings) as asked:
+        load_text("\n\n".join(f"Q: {q}\nA: {a}" for q, a in PAIRS) + f"\n{more}\n")
+    assert "line 7, “Can I swim?”" in asked.value.why
+    with pytest.raises(SeveralReadings) as asked:
+        load_text("\n\n".join(f"{n}. Which is it?\na) A cat\nb) A dog" for n in range(1, 7)))
+    assert "“a) A cat b) A dog”" in asked.value.why
