@@ -30,11 +30,13 @@ def follow(app: App, job_id: str, after: int = 0) -> Job:
             return job
 
 
-def require_completed(job: Job, error: type[ApprenticeError], stopped: str) -> None:
-    """Raises `error` with the job's failure, or with the sentence `stopped`, unless it completed."""
+def completed(app: App, job_id: str, error: type[ApprenticeError], stopped: str) -> Job:
+    """As `follow`. Raises `error` with the job's failure, or with the sentence `stopped`, unless it completed."""
+    job = follow(app, job_id)
     if job.state is not State.COMPLETED:
         failure = job.failure
         raise error(*((failure.what, failure.why, failure.next) if failure else (stopped,)))
+    return job
 
 
 class _Printer:

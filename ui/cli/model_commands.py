@@ -12,7 +12,7 @@ from backend.models import catalogue, hub_token, local
 from backend.models.download import Downloaded
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
-from ui.cli.follow import follow, require_completed
+from ui.cli.follow import completed, follow
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
 from ui.text import format as fmt
@@ -52,12 +52,11 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
 def _download(app: App, model_id: str) -> Answer:
     """Download a model, printing the progress; after Ctrl-C the next download continues. One that the catalogue lacks
     is looked up first, and what is known of it is printed."""
-    listed, job = app.models.exists(model_id), follow(app, app.downloads.start(model_id))
-    if not listed:  # that was only its look-up
-        require_completed(job, MissingPart, "Stopped.")
+    if not app.models.exists(model_id):  # the first job only looks it up
+        job = completed(app, app.downloads.start(model_id), MissingPart, "Stopped.")
         model_id = Downloaded.model_validate(job.result).model
         say(f"{model_id}: {fmt.looked_up(app.models.entry(model_id))}")
-        job = follow(app, app.downloads.start(model_id))
+    job = follow(app, app.downloads.start(model_id))
     if job.failure:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
     text = Downloaded.model_validate(job.result).path or "Stopped. Run the command again to continue."
@@ -105,8 +104,7 @@ def require_model(app: App, model_id: str) -> None:
     require_tokenizer(app, model_id)
     if not app.models.is_ready(model_id):
         say("Unpacking the bundled model, once.")
-        job = follow(app, app.runner.submit("prepare", {}, "Unpack the model"))
-        require_completed(job, MissingPart, "Stopped.")
+        completed(app, app.runner.submit("prepare", {}, "Unpack the model"), MissingPart, "Stopped.")
 
 
 def resolve_model(app: App, model: str | None) -> str:

@@ -21,7 +21,7 @@ from backend.records.evaluation import PROMPT
 from backend.records.exports import ExportResult, GgufFile
 from backend.records.units import MIB, format_speed
 from backend.settings import PROGRAM, Workspace
-from ui.cli.follow import follow, require_completed
+from ui.cli.follow import completed
 from ui.cli.model_commands import require_model, resolve_model
 from ui.cli.options import (
     add_data_option,
@@ -112,8 +112,8 @@ def _answer_table(options: argparse.Namespace, workspace: Workspace) -> Answer:
         )
     require_file(options.file)
     app = App(workspace)
-    job = follow(app, app.spreadsheets.start(options.run, options.file, options.file.name, options.column))
-    require_completed(job, ApprenticeError, "It was stopped. The same command continues it.")
+    started = app.spreadsheets.start(options.run, options.file, options.file.name, options.column)
+    job = completed(app, started, ApprenticeError, "It was stopped. The same command continues it.")
     sheet = app.spreadsheets.find(job.id)
     try:
         shutil.copyfile(sheet.file or "", options.output)
@@ -171,8 +171,7 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.data:
         return _try_prompts(app, options, facts)
     started = app.evaluations.start(options.run, baselines=options.baselines, items=options.items, facts=facts)
-    job = follow(app, started)
-    require_completed(job, ChatFailed, "The evaluation was stopped.")
+    job = completed(app, started, ChatFailed, "The evaluation was stopped.")
     report = app.evaluations.report(job.id)
     parent = verdicts.against_parent(report)
     lines = [verdicts.sentence(report), *([": ".join(parent)] if parent else [])]
@@ -187,8 +186,8 @@ def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
     choice = Choice(data_id=data_id, model_id=model_id)
     if options.validation:
         app.validation_files.set(choice.data_id, options.validation, options.validation.name)
-    job = follow(app, app.prompt_trials.start(choice, options.items, facts))
-    require_completed(job, ChatFailed, "The trial of prompts was stopped.")
+    started = app.prompt_trials.start(choice, options.items, facts)
+    job = completed(app, started, ChatFailed, "The trial of prompts was stopped.")
     report = app.prompt_trials.report(job.id)
     lines = [f"{verdicts.trial_title(report)}. {report.next}"]
     lines += [verdicts.system_line(name, report) for name in report.systems]
@@ -210,8 +209,8 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
             job, result = made.job, made.result
             _take_files(made.folder, result, options.output, shutil.copyfile)
         else:
-            job = follow(app, app.results.start_export(options.run, to))
-            require_completed(job, ApprenticeError, "The export was stopped.")
+            started = app.results.start_export(options.run, to)
+            job = completed(app, started, ApprenticeError, "The export was stopped.")
             result, folder = ExportResult.model_validate(job.result), workspace.exports / job.id
             if not (result.passed or options.anyway):
                 raise ExportFailed(

@@ -20,7 +20,7 @@ from backend.records.units import MIB
 from backend.serving.state import LOOPBACK
 from backend.settings import Workspace
 from jobs.folder import JobFolder
-from ui.cli.follow import follow, require_completed
+from ui.cli.follow import completed
 from ui.cli.options import positive
 from ui.cli.output import AddCommand, Answer, say, write
 from ui.records.share import Endpoint
@@ -70,10 +70,8 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.yes:
         hub_push.token()  # a person without one should not wait for an export first
     if options.form not in app.hub_pushes.forms(options.run):
-        job = follow(
-            app, app.results.start_export(options.run, "gguf:Q8_0" if options.form == "gguf" else options.form)
-        )
-        require_completed(job, ApprenticeError, "The export was stopped.")
+        to = "gguf:Q8_0" if options.form == "gguf" else options.form
+        completed(app, app.results.start_export(options.run, to), ApprenticeError, "The export was stopped.")
     offer = app.hub_pushes.offer(options.run, options.form, repo, private=not options.public)
     for name, size in offer.sizes.items():
         say(f"{name}  {fmt.bytes_of(round(size * MIB))}")
@@ -85,8 +83,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
         why = f"These files would go to {repo} on Hugging Face, where {seen}.{quoted}"
         raise BadInput("Nothing was uploaded.", why, "Agree to that with --yes.")
     push_id = app.hub_pushes.start(options.run, options.form, repo, private=not options.public, agreed=offer.mark)
-    job = follow(app, push_id)
-    require_completed(job, ApprenticeError, "The upload was stopped. Run the command again to continue.")
+    job = completed(app, push_id, ApprenticeError, "The upload was stopped. Run the command again to continue.")
     document: dict[str, Any] = {**job.result, "files": list(offer.sizes)}
     return Answer(document, f"Uploaded: {PushResult.model_validate(job.result).url}")
 

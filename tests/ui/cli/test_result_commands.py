@@ -128,7 +128,7 @@ def test_files_with_a_failed_check_are_taken_only_when_asked_to(
     job = Job(id="e", kind="export", name="gguf:Q8_0", state=State.COMPLETED, attempt=1, created=1.0, result=result)
     (workspace.exports / "e").mkdir(parents=True)
     (workspace.exports / "e" / "a.gguf").touch()
-    monkeypatch.setattr(result_commands, "follow", lambda *_: job)
+    monkeypatch.setattr(result_commands, "completed", lambda *_: job)
     for name in ("start_export", "finished_export", "export_needs"):
         monkeypatch.setattr(ResultService, name, lambda *_: "")
     monkeypatch.setattr(Runner, "delete", lambda *_: None)

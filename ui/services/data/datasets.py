@@ -11,7 +11,7 @@ from backend.datasets.background import still_read
 from backend.datasets.checks.fix import write_fixed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.info import DatasetInfo
-from backend.datasets.read.pack import name_of
+from backend.datasets.read.pack import as_one_file, name_of
 from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
@@ -46,7 +46,13 @@ class DatasetService:
 
     def import_files(self, paths: Sequence[Path], model_id: str = "") -> str:
         """Starts to import a file, or several as one dataset, and returns its data id; see `progress`."""
-        return self._imports.add_files(paths, name_of(paths), self._models.target_model(model_id))
+        name = name_of(paths)
+
+        def add(*more: Any, **how: Any) -> str:
+            with as_one_file(paths) as path:
+                return self._store.add(path, name, *more, **how)
+
+        return self._imports.add(name, self._models.target_model(model_id), add)
 
     def import_text(self, text: str, model_id: str = "", name: str = "Pasted text") -> str:
         """Raises BadInput when nothing was pasted."""
@@ -64,9 +70,7 @@ class DatasetService:
 
     def progress(self, choice: Choice) -> DatasetProgress | None:
         """The progress, or the error, of the selected import, else of the selected dataset's check."""
-        if choice.import_id:
-            return self._imports.import_progress(choice.import_id)
-        return self._imports.check_progress(choice.data_id)
+        return self._imports.progress(choice.import_id, choice.data_id)
 
     def cancel_import(self, choice: Choice) -> None:
         self._imports.cancel(choice.import_id)

@@ -2,15 +2,14 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from backend.chat.client import Chat
-from backend.datasets.background import NO_PROGRESS, BackgroundTask, BackgroundTasks, ProgressListener
+from backend.datasets.background import NO_PROGRESS, BackgroundTask, BackgroundTasks
 from backend.datasets.documents.passages import sentences
 from backend.datasets.editing import Editor
 from backend.datasets.stored_files import RecentCache
@@ -53,10 +52,7 @@ class DraftingService:
 
     def import_material(self, source: Path | str, name: str, model_id: str = "") -> str:
         """Starts to read a file, a pasted text or a topic in the background and returns the data id."""
-
-        def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any]) -> str:
-            return self._store.add(source, name, listener, data_id, options, written=True)
-
+        add = partial(self._store.add, source, name, written=True)
         return self._imports.add(name, self._models.target_model(model_id), add)
 
     def add_source(self, data_id: str, source: Path | str, name: str) -> None:

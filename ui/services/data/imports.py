@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -11,7 +11,6 @@ from typing import Any
 from backend.datasets.background import BackgroundTask, BackgroundTasks, still_read
 from backend.datasets.choices import ValidationFiles
 from backend.datasets.dataset import CheckedDataset
-from backend.datasets.read.pack import as_one_file
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, NotInDemo
 from backend.records.lengths import UNLIMITED, LengthLimits
@@ -43,15 +42,6 @@ class DatasetImports:
         self._tasks.cancel_all()
 
     # Imports
-
-    def add_files(self, paths: Sequence[Path], name: str, model: TargetModel | None) -> str:
-        """Starts to import a file, or several as one dataset, and returns the future data id."""
-
-        def add(*more: Any, **how: Any) -> str:
-            with as_one_file(paths) as path:
-                return self.store.add(path, name, *more, **how)
-
-        return self.add(name, model, add)
 
     def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""
@@ -123,10 +113,14 @@ class DatasetImports:
         task.wait(PAGE_WAIT)
         return task
 
-    def import_progress(self, data_id: str) -> DatasetProgress | None:
-        """The progress or the error of an import; None when it succeeded, was cancelled, or is unknown."""
-        task = self._tasks.get(data_id)
-        return None if task is None or (task.ended and task.error is None) else _progress(task)
+    def progress(self, import_id: str, data_id: str) -> DatasetProgress | None:
+        """The progress or the error of an import, unless it succeeded or was cancelled; without an import, the progress
+        of a check of the dataset."""
+        task = next((task for task in self._tasks.of(data_id) if not task.ended), None)
+        task = self._tasks.get(import_id) if import_id else task
+        if task is None or (task.ended and task.error is None):
+            return None
+        return DatasetProgress(task.name, task.phase, task.fraction, task.first, task.error)
 
     def cancel(self, data_id: str) -> None:
         """Cancels an import; nothing of it is stored."""
@@ -168,16 +162,7 @@ class DatasetImports:
             raise still_read()
         return checked
 
-    def check_progress(self, data_id: str) -> DatasetProgress | None:
-        """The progress of a running check of the dataset; None when none runs."""
-        task = next((task for task in self._tasks.of(data_id) if not task.ended), None)
-        return None if task is None else _progress(task)
-
     def change_token(self, data_id: str) -> Hashable:
         """Differs whenever the dataset's fixes or options change, or an import or check of it starts or ends."""
         tasks = tuple((id(task), task.ended) for task in self._tasks.of(data_id))
         return repr(self.store.info.read(data_id)), tasks
-
-
-def _progress(task: BackgroundTask) -> DatasetProgress:
-    return DatasetProgress(task.name, task.phase, task.fraction, task.first, task.error)

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from backend.evaluation import answers_so_far
 from backend.evaluation.facts import write_facts
 from backend.evaluation.items import judging_items, judging_texts
 from backend.records.evaluation import EvaluationReport, EvaluationSummary
@@ -40,10 +39,6 @@ class EvaluationService:
         spec = {"run": run_id, "baselines": baselines, "items": items}
         prepare = partial(write_facts, text=facts) if facts.strip() else None
         return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id, prepare=prepare)
-
-    def has_answers(self, run_id: str) -> bool:
-        """Whether an evaluation of a run that did not end left answers, which the next one does not ask for again."""
-        return (self._runner.folder(run_id) / answers_so_far.FILE).is_file()
 
     def latest(self, run_id: str) -> Job | None:
         """The newest evaluation of a run, however it stands."""

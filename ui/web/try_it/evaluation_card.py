@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from backend.datasets.read.as_text import SUFFIXES
 from backend.errors import RunProblem
+from backend.evaluation import answers_so_far
 from backend.evaluation.blind_test import Question
 from backend.evaluation.facts import LONGEST
 from backend.records.evaluation import EvaluationReport
@@ -63,7 +64,7 @@ def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
         report = evaluations.latest_report(run_id)
     except RunProblem as error:
         return Looked(components.problem_alert(error), again=True, texts=texts)
-    problem = failure(job, saved=evaluations.has_answers(run_id))
+    problem = failure(job, saved=(app.runner.folder(run_id) / answers_so_far.FILE).is_file())
     if report and report.next_kind == "continue" and not app.runs.job(run_id).state.can_resume:
         report = report.model_copy(update={"next": ""})  # it was continued since, or comes from another computer
     hidden = bool(report) and isinstance(app.blind_tests.state(run_id), Question)

@@ -118,7 +118,7 @@ def test_too_many_examples_are_refused_and_nothing_of_them_is_stored(make: Made)
     data_id = app.datasets.import_text(rows)
 
     def error() -> ApprenticeError | None:
-        progress = app._imports.import_progress(data_id)
+        progress = app._imports.progress(data_id, "")
         return progress.error if progress else None
 
     until(error)
@@ -167,8 +167,8 @@ def test_a_packed_file_may_unpack_to_less_than_at_home(make: Made) -> None:
     path = app.workspace.root / "big.csv.gz"
     path.write_bytes(content)
     data_id = app.datasets.import_files([path])
-    until(lambda: app._imports.import_progress(data_id) is not None)
-    progress = app._imports.import_progress(data_id)
+    until(lambda: app._imports.progress(data_id, "") is not None)
+    progress = app._imports.progress(data_id, "")
     until(lambda: bool(progress and progress.error) or not app._imports._tasks.running())
     assert app.datasets.all() == []
 
