@@ -54,9 +54,8 @@ def document_kind(archive: zipfile.ZipFile) -> str:
     """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files. Raises BadInput for a document of
     another kind."""
     names = set(archive.namelist())
-    for part, kind in _PARTS:
-        if part in names:
-            return kind
+    if kind := next((kind for part, kind in _PARTS if part in names), ""):
+        return kind
     if "mimetype" in names and archive.getinfo("mimetype").file_size < KIB:
         mimetype = archive.read("mimetype").decode("ascii", "replace")
         for ending, kind in _OPEN_DOCUMENTS:

@@ -141,10 +141,7 @@ class _Writer:
             name = "ol" if style in self._numbered else "ul"
         else:
             name = {"p": "p", "list-item": "li", "table": "table", "table-row": "tr", "table-cell": "td"}.get(tag, "")
-        if tag == "line-break":
-            yield "<br>"
-        elif tag in ("s", "tab"):
-            yield " "
+        yield {"line-break": "<br>", "s": " ", "tab": " "}.get(tag, "")
         yield f"<{name}>" if name else ""
         yield "<b>" if bold else ""
         yield from self.html(element)

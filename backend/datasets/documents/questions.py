@@ -14,7 +14,7 @@ from backend.datasets.documents.labelled import find_labelled
 
 # The Greek question mark looks like a semicolon, and often is one.
 _ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇]|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
-ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
+_ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
 _LONGEST = 300  # characters of a question
 _CATEGORY = 40  # characters of a line that may be the title of a section
 _SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
@@ -153,7 +153,7 @@ def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
 
 
 def _is_title(block: Block) -> bool:
-    return len(block.text) <= _LONGEST and "\n" not in block.text and not block.text.rstrip().endswith(ENDS)
+    return len(block.text) <= _LONGEST and "\n" not in block.text and not block.text.rstrip().endswith(_ENDS)
 
 
 def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], sure: bool, cue: str) -> Pairs | None:
@@ -168,7 +168,7 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
         used.update(range(start, end))
         answer = blocks[start + 1 : end]
         last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
-        if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(ENDS):
+        if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(_ENDS):
             sure = False  # it may be the title of the questions below
         if all(_QUOTE.match(block.text) for block in answer):
             answer = [replace(block, text=_QUOTE.sub("", block.text)) for block in answer]

@@ -8,7 +8,7 @@ from typing import Any
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Block, Document, Rows, joined
-from backend.datasets.documents.questions import ENDS, Pairs, asked_inside, find_pairs, find_repeated
+from backend.datasets.documents.questions import Pairs, asked_inside, asks, find_pairs, find_repeated
 from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import Note, OpenSource
 from backend.datasets.read.header import find_header, is_header, known_columns
@@ -27,9 +27,9 @@ _TECHNICAL = re.compile(r"```|\]\(|://|^(?: {4}|>>> |\$ )", re.MULTILINE)
 _SOME, _FEW = 0.2, 10  # share of the answers; answers of which one can tell what they have in common
 _UNEVEN = 2.5  # times the mean length of the answers
 _MIN_SHARE = 0.6  # of the lines that are not comments
-_LETTERED = r"[^\W\d_](?:\s?[)）]|[.．、]\s)"
+_LETTERED = r"[^\W\d_](?:\s?[)）\]、]|[.．]\s)"
 _OPTION = re.compile(rf"[\s{{(\[*_-]*({_LETTERED}|~(?!~)|\+(?!\d))")
-_BEFORE_OPTION = re.compile(rf"\n|(?<=\s)(?={_LETTERED})")
+_BEFORE_OPTION = re.compile(rf"\n|(?<=\s)(?=[(\[*]*{_LETTERED})")
 _MARKED, _ALIKE = 1 / 3, 0.8  # shares of the answers that are options with marks, or as many short lines each
 _LEAST_LISTED, _OPTIONS, _SHORT = 5, range(3, 7), 60  # answers; short lines of one; characters of a short line
 _SHOWN, _START = 3, 60  # pieces that don't fit and are named; their first characters
@@ -142,23 +142,25 @@ def _are_answers(pairs: Pairs) -> bool:
 def _option_lists(pairs: Pairs) -> Note | None:
     """What to tell where many answers are the options of a test: lines with letters that count up, or with the signs
     of a test program, or short ones, as many in nearly each answer."""
-    kinds: dict[object, list[str]] = {0: []}
-    answers = [record.get("answer", "") for _, record in pairs.records]
-    for answer in answers:
+    kinds: dict[object, list[str]] = {}
+    for _, record in pairs.records:
+        answer = record.get("answer", "")
         lines = [line.strip() for line in _BEFORE_OPTION.split(answer) if line.strip()]
         marks = [mark[1][0].casefold() for line in lines if (mark := _OPTION.match(line))]
-        short = len(lines) in _OPTIONS and not any(len(line) > _SHORT or line.endswith(ENDS) for line in lines)
-        kind: object = len(lines) if short and pairs.cue != "label" else 0
+        rising = sorted({*marks})
+        short = not any(len(line) > _SHORT or line[-1] in ".!?:;,…。！？؟।" for line in lines)
+        many = len(lines) if short and len(lines) in _OPTIONS and pairs.cue != "label" else 0
+        kind: object = many if asks(record.get("question", "")) else 0
         if "~" in marks or marks.count("+") == 1:
             kind = "signs"
-        elif marks[1:] and marks == sorted({*marks}) and 2 * len(marks) >= len(lines) and _OPTION.match(answer):
+        elif rising[1:] and rising == marks[: len(rising)] and 2 * len(marks) >= len(lines) and _OPTION.match(answer):
             kind = tuple(marks[:2])
         kinds.setdefault(kind, []).append(answer)
-    del kinds[0]
+    kinds.pop(0, None)
     kind, most = max(kinds.items(), key=lambda item: len(item[1]), default=(0, []))
-    if len(most) < max(_LEAST_LISTED, (_ALIKE if isinstance(kind, int) else _MARKED) * len(answers)):
+    if len(most) < max(_LEAST_LISTED, (_ALIKE if isinstance(kind, int) else _MARKED) * len(pairs.records)):
         return None
-    what = f"{len(most):,} of {len(answers):,} answers look like the options of a test's question"
+    what = f"{len(most):,} of {len(pairs.records):,} answers look like the options of a test's question"
     why = "Which one is right isn't said in a way that can be read here, so a model would learn to list the options."
     fix = "Write the right answer under each question, or keep it as text."
     return "options_as_answers", f"{what}: {_named([Block(0, most[0])])}. {why}", fix
