@@ -42,33 +42,32 @@ class Passed:
         return notes
 
 
-def is_leftover(cells: Sequence[str], width: int, apart: bool, result: str = "") -> bool:
-    """Whether a row is a total, or a remark apart from the table.
-
-    apart: whether a gap, or another such row, is above it
-    result: what stands for a formula's result
-    """
+def _is_leftover(cells: Sequence[str], width: int, apart: bool, result: str) -> bool:
+    """Whether a row is a total, or a remark apart from the table: a gap, or another such row, is above it. result: what
+    stands for a formula's result."""
     filled = [cell.strip() for cell in cells if cell.strip()]
     if filled and _TOTALS.fullmatch(filled[0].rstrip(":. ")):
         return all(_NUMBER.fullmatch(cell) or cell == result for cell in filled[1:])
     return len(filled) == 1 and width > 1 and apart
 
 
-def without_leftovers(table: Iterable[Cells], header: Sequence[str], passed: Passed) -> Iterator[Cells]:
-    """The rows of a text table, without blank ones, its header again, totals and remarks at its end, and blank cells
-    beyond its columns."""
-    width = len(header)
+def without_leftovers(
+    table: Iterable[Cells], header: Sequence[str], width: int, passed: Passed, result: str = ""
+) -> Iterator[Cells]:
+    """The rows of a table, without blank ones, its header again, totals and remarks at its end, and blank cells beyond
+    `width`. result: as above."""
     held: list[Cells] = []  # rows that may be the end
     before = 0
     for line, cells in table:
         if isinstance(cells, RowFault):
-            yield from held
-            held = []
+            if cells.kind != "hidden_row":
+                yield from held
+                held = []
             yield line, cells
         elif not any(map(str.strip, cells)):
             passed.blank.append(line)
             continue
-        elif cells[0].strip() == header[0] and [*map(str.strip, cells)] == header:
+        elif header and cells[0].strip() == header[0] and [*map(str.strip, cells)] == header:
             passed.add(_AGAIN, [(line, cells)])
             continue
         else:
@@ -76,7 +75,7 @@ def without_leftovers(table: Iterable[Cells], header: Sequence[str], passed: Pas
                 cells = cells[:width]
             if len(cells) > 1 and cells[1] and not held and not _TOTALS.match(cells[0].strip()):
                 yield line, cells
-            elif is_leftover(cells, width, (before > 0 and line - before > 1) or bool(held)):
+            elif _is_leftover(cells, width, (before > 0 and line - before > 1) or bool(held), result):
                 held.append((line, cells))
             else:
                 yield from held

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
 from statistics import median
 
+from backend.datasets.checks.issues import numbered
 from backend.datasets.convert.shapes import plain_name
 from backend.datasets.read.cells import Cells, as_records, read_cells, split_header, unique_names
 from backend.datasets.read.file import File, Note, OpenSource, Reader
@@ -113,7 +114,7 @@ def _open(file: File) -> OpenSource:
     ends = [width - max(n for n, cell in enumerate(row, 1) if cell.strip()) for row in plain if len(row) == width]
     below = _filled_up(below, width, int(median(ends)) if ends else 0)
     split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells, passed)
-    rows = split.rows(without_leftovers(below, header, passed)) if header else below
+    rows = split.rows(without_leftovers(below, header, len(header), passed)) if header else below
     tabs = delimiter == "\t"
     details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
     records = as_records(rows, header, pad=bool(notes), can_drop=header is not None)
@@ -172,10 +173,10 @@ class _SplitTexts:
         """That cells were dropped, and the offer to join texts, or that they were joined."""
         notes: list[Note] = []
         if self.dropped:
-            notes.append(("spare_cells", f"Cells that the table has no column for: {_lines(self.dropped)}.", ""))
+            notes.append(("spare_cells", f"Cells that the table has no column for: line {numbered(self.dropped)}.", ""))
         if not self.lines:
             return notes
-        where = _lines(self.lines)
+        where = f"line {numbered(self.lines)}"
         sign = _DIVIDERS[self.delimiter]
         if self.join:
             message = f"Texts that were split at a {sign} were joined: {where}. The first row is now: {self.first}"
@@ -190,12 +191,6 @@ class _SplitTexts:
 def _may_be_split(cells: list[str]) -> bool:
     """Whether a cell may be the rest of the one before: ", at nine", or "1,500 euros"."""
     return any(b[:1] == " " or (a[-1:].isdigit() and b[:3].isdigit()) for a, b in pairwise(cells))
-
-
-def _lines(numbers: list[int]) -> str:
-    if len(numbers) == 2:
-        return f"lines {numbers[0]} and {numbers[1]}"
-    return f"line {numbers[0]}" + (f" and {len(numbers) - 1:,} more lines" if len(numbers) > 1 else "")
 
 
 DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open, table=True)

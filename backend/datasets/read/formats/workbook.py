@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.guess_columns import guess
@@ -12,7 +14,7 @@ from backend.datasets.read.cells import Cells, as_records, unique_names
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.documents import matches
 from backend.datasets.read.header import find_header, known_columns
-from backend.datasets.read.leftovers import BESIDE, END, TITLE, Passed, is_leftover
+from backend.datasets.read.leftovers import BESIDE, TITLE, Passed, without_leftovers
 from backend.datasets.read.parse import Parser
 from backend.errors import BadInput
 from backend.records.reading import RowFault
@@ -122,27 +124,20 @@ def _without_leftovers(
     rows: Iterator[tuple[int, int, list[str]]], columns: list[str] | None, width: int, passed: Passed
 ) -> Iterator[Cells]:
     """Rows, without totals and remarks at the end of a sheet and without cells beyond the columns that are blank."""
-    held: list[tuple[int, list[str]]] = []  # rows that may be the end
-    before = 0
-    sheet = None
-    for number_of_sheet, number, cells in rows:
-        if cells[0] == HIDDEN:
-            shown = excerpt(" | ".join(cells[1:]), width=200)
-            message, fix = "This row is hidden in the spreadsheet.", "Show it there, or remove this example."
-            yield number, RowFault("hidden_row", message, fix, shown)
-            continue
-        if number_of_sheet != sheet:
-            passed.add(END, held)
-            held, before, sheet = [], number, number_of_sheet
-        if is_leftover(cells, width, number - before > 1 or bool(held), FORMULA):
-            held.append((number, cells))
-        else:
-            for n, row in [*held, (number, cells)]:
-                passed.add(BESIDE, [(n, row[width:])])
-                yield n, _checked(row[:width])
-            held = []
-        before = number
-    passed.add(END, held)
+    for _, sheet in groupby(rows, key=itemgetter(0)):
+        table = ((number, _unless_hidden(cells)) for _, number, cells in sheet)
+        for number, cells in without_leftovers(table, columns or (), width, passed, FORMULA):
+            if not isinstance(cells, RowFault):
+                passed.add(BESIDE, [(number, cells[width:])])
+                cells = _checked(cells[:width])
+            yield number, cells
+
+
+def _unless_hidden(cells: list[str]) -> list[str] | RowFault:
+    if cells[0] != HIDDEN:
+        return cells
+    shown, fix = excerpt(" | ".join(cells[1:]), width=200), "Show it there, or remove this example."
+    return RowFault("hidden_row", "This row is hidden in the spreadsheet.", fix, shown)
 
 
 def _checked(cells: list[str]) -> list[str] | RowFault:
