@@ -9,6 +9,7 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import getaddresses, parsedate_to_datetime
+from itertools import takewhile
 from typing import Any
 
 from backend.datasets.chats import clean
@@ -63,17 +64,10 @@ def is_mail(head: bytes) -> bool:
     first, _, rest = head.partition(b"\n")
     if first.startswith(b"From ") and _POSTMARK.match(first.rstrip()):
         head = rest
-    fields = set()
-    for line in head.split(b"\n")[:200]:
-        if not line.strip():
-            break
-        if line[:1] in b" \t":
-            continue
-        field = _FIELD.match(line)
-        if field is None:
-            return False
-        fields.add(field[1].lower())
-    return b"from" in fields and len(fields & _MAIL_FIELDS) >= 3
+    lines = takewhile(bytes.strip, head.split(b"\n")[:200])
+    fields = [_FIELD.match(line) for line in lines if line[:1] not in b" \t"]
+    names = {field[1].lower() for field in fields if field}
+    return None not in fields and b"from" in names and len(names & _MAIL_FIELDS) >= 3
 
 
 def mail_messages(lines: Iterable[bytes]) -> Iterator[list[Record]]:

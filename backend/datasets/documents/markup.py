@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ _TAGS: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
 _HIDDEN, _VOID, _BOLD, _BREAKS = (frozenset(_TAGS[kind]) for kind in ("hidden", "void", "bold", "breaks"))
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 20  # lists in lists that are indented
-_SEVERAL = 3  # questions, after which other bold letters at the start of a block are taken for one
+_SEVERAL = 3  # questions, after which other bold letters at the start of a block, or all lines of one, may be one
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _STYLE_RULE = re.compile(r"(?<![^{}])(?=[^{}]*\{[^{}]*\})[^{}]*?\.([\w-]+)[^{}]*\{([^{}]*)\}")
 _WEIGHT = re.compile(r"font-weight:\s*(?:(bold|[6-9]00)|(normal|[1-5]00))")
@@ -167,7 +168,10 @@ class _Reader(HTMLParser):
             question = Block(self._line, item + first, 0, True, gap)
             self.document.blocks += [question, Block(self._line, rest, gap=False)]
         else:
-            self.document.blocks.append(Block(self._line, item + text, self._level, not rest, gap))
+            lines = list(filter(None, text.split("\n")))
+            parts = lines if not self._level and sum(map(asks, lines)) >= _SEVERAL else [text]
+            blocks = [Block(self._line, part, self._level, not rest, gap=False) for part in parts]
+            self.document.blocks += [replace(blocks[0], text=item + parts[0], gap=gap), *blocks[1:]]
 
 
 def _clean(text: str) -> str:

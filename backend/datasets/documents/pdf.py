@@ -193,9 +193,8 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
     usual = Counter(round(line.size, 1) for line in lines for _ in line.text).most_common(1)[0][0]
     pairs = list(pairwise(lines))
     distances = [a.top - b.top for a, b in pairs if a.page == b.page and 0 < a.top - b.top < 10 * usual]
-    distance = median(distances) if distances else 0.0
-    if distances:
-        distance = min(distance, Counter(round(d, 1) for d in distances).most_common(1)[0][0] or distance)
+    most = Counter(round(d, 1) for d in distances).most_common(1)
+    distance = min(median(distances), most[0][0] or median(distances)) if distances else 0.0
     larger = sorted({round(line.size, 1) for line in lines if line.size > _HEADING * usual}, reverse=True)
     groups: list[list[_Line]] = []
     gaps: list[bool] = []
