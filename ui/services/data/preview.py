@@ -1,28 +1,40 @@
 """One example to look at: by its row number, or the next or previous one."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 
+from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.dataset import CheckedDataset
 from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
+from backend.records.rows import Row
+from backend.text.conversation import full_text
 from backend.tokens.tokenizer import ChatTokenizer
 from ui.records.data import Preview
 
 _number = attrgetter("row")
 _MAX_CHARACTERS = 8000  # of one text in a preview
+_SHORT = 20_000  # characters of an example that is tokenized in a moment
 
 
 def preview(
-    checked: CheckedDataset, row: int, tokenizer: ChatTokenizer | None, lengths: LengthLimits, why_not: str
+    checked: CheckedDataset,
+    row: int,
+    tokenizer: ChatTokenizer | None,
+    lengths: LengthLimits,
+    why_not: str,
+    run: Callable[[Callable[[ProgressListener], list[Piece]]], list[Piece]],
 ) -> Preview:
     """The example with this row number, within the length limits of the planned run. Raises BadInput when there is no
     such example, when it was removed, and when there is no tokenizer.
 
     tokenizer: of the model; None if it is not here yet
     why_not: why there is no tokenizer
+    run: where a long example is tokenized
     """
     rows = checked.dataset.rows
     at = bisect_left(rows, row, key=_number)
@@ -31,15 +43,21 @@ def preview(
     if tokenizer is None:
         raise BadInput("The tokens can't be shown yet.", why_not)
     example = rows[at]
+    tokenize = partial(_pieces, example, tokenizer, lengths)
+    pieces = tokenize(NO_PROGRESS) if len(full_text(example)) < _SHORT else run(tokenize)
     if example.text is not None:
-        pieces = tokenizer.document_pieces(example, lengths)
         note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
         return _shortened(Preview([], pieces, note, example.file))
-    pieces = tokenizer.pieces(example.messages, example.tools, lengths.max_length)
     worse = [{**message, "role": "rejected"} for message in example.rejected or ()]
     return _shortened(
         Preview([*example.messages, *worse], pieces, _cut_note(pieces, lengths), example.file, example.made)
     )
+
+
+def _pieces(row: Row, tokenizer: ChatTokenizer, lengths: LengthLimits, _listener: ProgressListener) -> list[Piece]:
+    if row.text is not None:
+        return tokenizer.document_pieces(row, lengths)
+    return tokenizer.pieces(row.messages, row.tools, lengths.max_length)
 
 
 def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.errors import BadInput
+from backend.errors import BadInput, NotYet
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
@@ -45,7 +45,7 @@ class Preview:
         shown: Updates = {self.row: gr.update(label=label), **self.editing.show(choice)}
         try:
             preview = self.app.datasets.preview(choice)
-        except BadInput as error:
+        except (BadInput, NotYet) as error:
             return {**shown, self.bubbles: web_errors.error_alert(error), self.counted: "", self.tokens: ""}
         return {
             **shown,

@@ -22,6 +22,7 @@ from backend.datasets.stored_files import Run, run_here
 from backend.drafts import templates
 from backend.errors import ApprenticeError, BadInput, NotYet
 from backend.models import bundled
+from backend.records.lengths import LengthLimits
 from backend.records.machine import Hardware
 from backend.records.reading import Limits
 from backend.records.rows import Row
@@ -32,6 +33,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.datasets.sources import sources
 from tests.ui.fake_records import SPEC
 from tests.ui.services.demo import does
+from ui.services.data import preview
 from ui.services.demo import processes
 from ui.services.demo.processes import Processes
 from ui.services.results import documents
@@ -86,7 +88,9 @@ def test_what_is_made_of_a_text_is_made_there_as_here(apart: Processes, tmp_path
     assert apart.read(Lock(), NO_PROGRESS, make, file) == make(NO_PROGRESS)
     spec = SPEC.model_copy(update={"model": ModelRef(id=bundled.MODEL_ID, path=bundled_model)})
     asked = [{"role": "user", "content": "What is it?"}]
-    for do in (partial(documents._read, file), partial(documents._pieces, file, spec, asked, 256)):
+    rows = Row(1, 1, asked), Row(1, 1, text="We sell bread. " * 20)
+    shown = (partial(preview._pieces, row, bundled.tokenizer(), LengthLimits(16, "windows")) for row in rows)
+    for do in (partial(documents._read, file), partial(documents._pieces, file, spec, asked, 256), *shown):
         assert apart.read(Lock(), NO_PROGRESS, do, file) == do(NO_PROGRESS)
 
 
