@@ -54,13 +54,10 @@ def _divide(lines: list[str]) -> tuple[list[str], list[str]]:
 
 def _last_quotation(lines: list[str]) -> int:
     """The line that begins with ">" as all below it do; behind the last line where there is none."""
-    start = len(lines)
-    for at in range(len(lines) - 1, -1, -1):
-        if lines[at].startswith(">"):
-            start = at
-        elif lines[at].strip():
-            break
-    return start
+    quoted_or_blank = takewhile(
+        lambda at: not lines[at].strip() or lines[at].startswith(">"), reversed(range(len(lines)))
+    )
+    return min((at for at in quoted_or_blank if lines[at].startswith(">")), default=len(lines))
 
 
 def _said(written: list[str]) -> str:
@@ -95,12 +92,8 @@ def _begins_quote(lines: list[str], at: int, last: int, tail: int) -> bool:
 
 
 def _paragraph(lines: list[str], at: int) -> list[str]:
-    while at < len(lines) and not lines[at].strip():
-        at += 1
-    end = at
-    while end < len(lines) and lines[end].strip() and end - at < 8:
-        end += 1
-    return lines[at:end]
+    start = next((place for place in range(at, len(lines)) if lines[place].strip()), len(lines))
+    return list(takewhile(str.strip, lines[start : start + 8]))
 
 
 def begins_headers(lines: list[str], at: int) -> bool:
@@ -120,11 +113,8 @@ def _is_header_block(paragraph: Sequence[str]) -> bool:
 
 def _header_and_rest(below: list[str]) -> tuple[str, list[str]]:
     start = next((at for at, line in enumerate(below) if line.strip() and not SEPARATOR.fullmatch(line)), len(below))
-    end = start
-    while end < len(below) and below[end].strip() and not below[end].startswith(">"):
-        end += 1
-        if below[end - 1].endswith((":", "：")):
-            break
+    paragraph = list(takewhile(lambda line: line.strip() and not line.startswith(">"), below[start:]))
+    end = start + next((n for n, line in enumerate(paragraph, 1) if line.endswith((":", "："))), len(paragraph))
     return "\n".join(below[start:end]), below[end:]
 
 
@@ -141,9 +131,7 @@ def _without_quotes(lines: list[str]) -> list[str]:
 
 def _credit(lines: list[str], at: int) -> list[str]:
     """The lines above a quotation that say whose words they are: they end in ":" and hold a date or an address."""
-    end = at
-    while end and not lines[end - 1].strip():
-        end -= 1
+    end = next((end for end in range(at, 0, -1) if lines[end - 1].strip()), 0)
     start = end
     while start and lines[start - 1].strip() and not lines[start - 1].startswith(">") and end - start < 3:
         start -= 1

@@ -25,14 +25,13 @@ def _steps(path: str) -> tuple[Step, ...]:
         name, bracket, inside = part.partition("[")
         if inside.startswith("@"):
             steps.append(("chosen", name, inside[1:-1]))
-            continue
-        if name == "*":
+        elif name == "*":
             steps.append(("values", "", ""))
         elif name.startswith("~"):
             steps.append(("below", name[1:], ""))
         elif name:
             steps.append(("name", name, ""))
-        if bracket:
+        if bracket and not inside.startswith("@"):
             key, _, value = inside.rstrip("]").partition("=")
             steps.append(("items", key, value))
     return tuple(steps)

@@ -42,6 +42,8 @@ _COMMENT = re.compile(
     r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
 )
 _MATH = re.compile(r"<(/?)m:(\w+)[^>]*?(/?)>")
+_ONE_CHOICE = re.compile(r"(?s)<mc:AlternateContent>\s*<mc:Choice[^>]*>((?:(?!</?mc:).)*)</mc:\w+>\s*</mc:\w+>")
+_FRAME = re.compile(r"</?(?:wp[cgs]?|a|pic):[^>]*>")
 _SIGNS = {"sup": "^", "sub": "_", "den": "/", "d": "(", "/d": ")"}
 
 
@@ -102,8 +104,9 @@ def read_docx(path: Path) -> Document:
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as written:
         for name in archive.namelist():
             content = archive.read(name) if name.endswith((".xml", ".rels")) else b""
-            if name == "word/document.xml" and b"<m:oMath" in content:
-                content = _MATH.sub(_as_run, content.decode("utf-8", "replace")).encode()
+            if name == "word/document.xml" and (b"<m:oMath" in content or b"<wps:txbx" in content):
+                text = _MATH.sub(_as_run, _ONE_CHOICE.sub(r"\1", content.decode("utf-8", "replace")))
+                content = _FRAME.sub("", text).replace("w:drawing>", "w:pict>").encode()  # boxes as mammoth reads them
             written.writestr(name, content)
     converted = mammoth.convert_to_html(copy, convert_image=without_images)
     return numbered(read_html(converted.value), comments(path))

@@ -39,12 +39,14 @@ _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s
 @dataclass(frozen=True)
 class Pairs:
     """Examples in a text. records: (line, fields). sure: nothing speaks against them; otherwise the user decides.
-    outside: what belongs to none. cue: what each question begins with, in words."""
+    outside: what belongs to none. cue: what each question begins with, in words. inside: blocks of answers with
+    numbers between those of the questions around them."""
 
     records: list[tuple[int, dict[str, Any]]]
     sure: bool
     outside: Sequence[Block] = ()
     cue: str = "line that asks"
+    inside: Sequence[Block] = ()
 
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
@@ -61,8 +63,9 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
 
 
 def asked_inside(pairs: Pairs) -> list[Block]:
-    """The first question in each answer that holds several, with something below each."""
-    inside: list[Block] = []
+    """What may begin pairs of its own inside the answers: a number that counts on, or the first of several questions
+    with something below each."""
+    inside = [*pairs.inside]
     for line, record in pairs.records:
         lines = [part for part in record.get("answer", "").split("\n") if part.strip()]
         more = [part for part, below in pairwise(lines) if asks(part) and not asks(below)]
@@ -160,6 +163,7 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
     """The pairs that begin at `questions`; an answer ends at the next one of `heads`, and at any heading as high."""
     records: list[tuple[int, dict[str, Any]]] = []
     used: set[int] = set()
+    inside: list[Block] = []
     for start in questions:
         level = blocks[start].level
         higher = range(1, (level or 6) + 1)
@@ -170,6 +174,8 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
         last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
         if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(_ENDS):
             sure = False  # it may be the title of the questions below
+        before, after = _count(blocks[start]), _count(blocks[end]) if end < len(blocks) else 0
+        inside += [block for block in answer if 0 < before < _count(block) < after]
         if all(_QUOTE.match(block.text) for block in answer):
             answer = [replace(block, text=_QUOTE.sub("", block.text)) for block in answer]
         records.append((blocks[start].line, _without_marks(blocks[start].text, joined(answer))))
@@ -178,7 +184,13 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
         return None
     outside = [block for place, block in enumerate(blocks) if place not in used]
     sure = sure and characters(outside) <= _OUTSIDE * characters(blocks) and missing <= 0.1 * len(records)
-    return Pairs(records, sure, outside, cue)
+    return Pairs(records, sure, outside, cue, inside)
+
+
+def _count(block: Block) -> int:
+    """The number that a block begins with; 0 without one."""
+    number = _NUMBER.match(block.text)
+    return int(re.sub(r"\D", "", number[0])) if number else 0
 
 
 def _without_marks(question: str, answer: str) -> dict[str, Any]:

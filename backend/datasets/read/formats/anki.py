@@ -3,7 +3,7 @@
 Lines such as #separator:tab come first; then each line is a note, and its fields are delimited as in a CSV.
 """
 
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
 from backend.datasets.documents.markup import read_html
 from backend.datasets.read.cells import as_records, read_cells, unique_names
@@ -17,12 +17,9 @@ _EXTRA = ("guid", "notetype", "deck", "tags")  # "#deck column:1" says which fie
 
 def _settings(text: str) -> dict[str, str]:
     """What the first lines of a file of Anki say, one each; {} for any other file."""
-    settings: dict[str, str] = {}
-    for line in text.split("\n"):
-        name, colon, value = line.rstrip("\r").partition(":")
-        if not name.startswith("#") or not colon:
-            break
-        settings[name[1:].strip().lower()] = value
+    parts = (line.rstrip("\r").partition(":") for line in text.split("\n"))
+    written = takewhile(lambda part: part[0].startswith("#") and part[1], parts)
+    settings = {name[1:].strip().lower(): value for name, _, value in written}
     return settings if "separator" in settings else {}
 
 
