@@ -25,8 +25,8 @@ _ALSO_REFUSED = ("no_question", "empty_question")  # only a warning in a file
 
 
 class Editor:
-    """The edits of the datasets in a store. Each method raises BadInput, changing nothing, and WorkspaceProblem (full
-    disk)."""
+    """The edits of the datasets in a store. Each method raises BadInput, changing nothing, WorkspaceProblem (full
+    disk), and NotInDemo."""
 
     def __init__(self, store: DatasetStore) -> None:
         self._store = store
@@ -138,6 +138,7 @@ class Editor:
 
     def _save(self, data_id: str, edit: Edit, log: Callable[[str], None] = lambda edit: None) -> None:
         """Adds an edit, or nothing. log: called with its id before it counts."""
+        self._store.require_disk()
         ids: list[str] = []
         with saving("Your change", lambda: self._store.edits.delete(data_id, ids)):
             ids.append(self._store.edits.write(data_id, edit))

@@ -7,6 +7,7 @@ it, how it was edited, which fixes are accepted or refused), so undoing a choice
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -48,11 +49,13 @@ class StoredDataset:
 
 
 class DatasetStore:
-    """The datasets in a folder. limits: for reading a file. run: where files are read and checked. Methods raise
-    WorkspaceProblem for a malformed id."""
+    """The datasets in a folder. limits: for reading a file. run: where files are read and checked. require_disk:
+    raises where there is no room for another dataset or edit. Methods raise WorkspaceProblem for a malformed id."""
 
-    def __init__(self, root: Path, limits: Limits = USUAL, run: Run = run_here) -> None:
-        self._root = root
+    def __init__(
+        self, root: Path, limits: Limits = USUAL, run: Run = run_here, require_disk: Callable[[], None] = lambda: None
+    ) -> None:
+        self._root, self.require_disk = root, require_disk
         self._lock = threading.RLock()  # held only briefly, never while a file is read or checked
         self.files = StoredFiles(root, limits, run)
         self.info = StoredInfo(root, self._lock)

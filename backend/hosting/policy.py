@@ -50,7 +50,8 @@ class Limits:
     rows: of a dataset. tokens: that a run sees, all epochs together. training: seconds that it may take.
     waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors. chats: answered at the same
     time. visitors: workspaces, and as many more of people who signed in. disk: of all workspaces; visitor_disk: of
-    one; uploads: of files just uploaded; visitor_uploads: of one visitor. lifetime: since the last visit."""
+    one; visitor_folders: datasets and jobs of one; uploads: of files just uploaded; visitor_uploads: of one visitor.
+    lifetime: since the last visit."""
 
     upload: float = 1024.0
     unpacked: float = 1024.0
@@ -65,6 +66,7 @@ class Limits:
     visitors: float = math.inf
     disk: float = math.inf
     visitor_disk: float = math.inf
+    visitor_folders: float = math.inf
     uploads: float = math.inf
     visitor_uploads: float = math.inf
     lifetime: float = math.inf
@@ -105,7 +107,7 @@ DEMO = Policy(
     Limits(
         upload=5.0, unpacked=50.0, parsing=512.0, imports=1, rows=2_000, tokens=2_000_000, training=900.0,
         waiting=2, queue=20, chats=4, visitors=200, lifetime=2 * 3600.0,
-        disk=20_000.0, visitor_disk=600.0, uploads=1_000.0, visitor_uploads=20.0,
+        disk=20_000.0, visitor_disk=600.0, visitor_folders=200, uploads=1_000.0, visitor_uploads=20.0,
     ),
 )  # fmt: skip
 

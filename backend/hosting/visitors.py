@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -163,11 +164,17 @@ class Visitors:
     # Disk space
 
     def require_disk(self, visitor: str) -> None:
-        """Raises NotInDemo when this visitor, or all together, have used up their disk space."""
-        if disk_mib(self.root / visitor) >= self._limits.visitor_disk:
+        """Raises NotInDemo when this visitor, or all together, have used up their disk space, or the visitor has very
+        many datasets and jobs, which each click lists."""
+        folder, take = self.folder(visitor), ""
+        if disk_mib(folder) >= self._limits.visitor_disk:
+            take = f"take {format_size(self._limits.visitor_disk)}"
+        elif sum(1 for _ in chain(folder.glob("datasets/*"), folder.glob("runs/*"))) >= self._limits.visitor_folders:
+            take = f"are {self._limits.visitor_folders:g}, with what was made of them"
+        if take:
             raise NotInDemo(
                 "There is no room left for you in this demo.",
-                f"Your examples and models take {format_size(self._limits.visitor_disk)}, which is the limit here.",
+                f"Your examples and models {take}, which is the limit here.",
                 f"Delete a run under My models, or some examples. {_AGAIN}",
             )
         at, used = self._measured

@@ -80,9 +80,9 @@ class App:
         unpacked, parsing = (int(mib * MIB) for mib in (policy.limits.unpacked, policy.limits.parsing))
         limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing, rows_allowed=policy.limits.rows)
         run = partial(shared.processes.read, threading.Lock()) if shared else run_here
-        self.dataset_store = DatasetStore(workspace.datasets, limits, run)
         require_disk, patience = (shared.require_disk, PATIENCE) if shared else (lambda: None, None)
-        self._imports = DatasetImports(self.dataset_store, require_disk, policy.limits.imports, patience)
+        self.dataset_store = DatasetStore(workspace.datasets, limits, run, require_disk)
+        self._imports = DatasetImports(self.dataset_store, policy.limits.imports, patience)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )

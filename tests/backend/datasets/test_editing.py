@@ -10,7 +10,7 @@ import pytest
 
 from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore
-from backend.errors import BadInput, WorkspaceProblem
+from backend.errors import BadInput, NotInDemo, WorkspaceProblem
 from backend.records.rows import Message, Row
 from tests.backend.datasets.builders import clean_row
 
@@ -267,3 +267,14 @@ def test_a_correction_among_pairs_makes_the_wrong_answer_the_worse_one(store: Da
     row = store.original(data_id).rows[-1]
     assert (row.messages[-1]["content"], row.rejected) == ("On Fridays.", [{"role": "assistant", "content": "No."}])
     assert not store.open(data_id, None).blocked
+
+
+def test_where_there_is_no_room_an_edit_can_only_be_undone(tmp_path: Path) -> None:
+    store = DatasetStore(tmp_path, require_disk=(room := Mock()))
+    data_id, editor = store.add(lines(3)), Editor(store)
+    editor.delete(data_id, 1)
+    room.side_effect = NotInDemo("There is no room left.", "", "")
+    with pytest.raises(NotInDemo):
+        editor.add(data_id, example("When do you open?", "At seven, love."))
+    editor.undo(data_id)
+    assert numbers(store, data_id) == [1, 2, 3]

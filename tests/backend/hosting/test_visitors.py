@@ -157,6 +157,16 @@ def test_disk_space_is_limited_for_each_and_for_all(tmp_path: Path, limits: dict
         visitors.require_disk(other)
 
 
+def test_datasets_and_jobs_of_a_visitor_are_limited_in_number(tmp_path: Path) -> None:
+    visitors = make(tmp_path, visitor_folders=3)
+    one = new(visitors)
+    for made in ("datasets/a", "runs/b", "runs/c"):
+        visitors.require_disk(one)
+        (visitors.folder(one) / made).mkdir(parents=True)
+    with pytest.raises(NotInDemo, match="are 3"):
+        visitors.require_disk(one)
+
+
 def test_what_lies_behind_a_junction_of_windows_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "visitor").mkdir()
     for folder in (tmp_path, tmp_path / "visitor"):

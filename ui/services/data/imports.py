@@ -27,13 +27,11 @@ Read = Callable[[BackgroundTask], object]
 
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
-    require_disk: raises where there is no room for another. at_once: how many imports may run at the same time.
-    patience: seconds that a caller waits for a check; None: for as long as it takes."""
+    at_once: how many imports may run at the same time. patience: seconds that a caller waits for a check; None: for as
+    long as it takes."""
 
-    def __init__(
-        self, store: DatasetStore, require_disk: Callable[[], None], at_once: float, patience: float | None
-    ) -> None:
-        self.store, self._require_disk, self._at_once, self.patience = store, require_disk, at_once, patience
+    def __init__(self, store: DatasetStore, at_once: float, patience: float | None) -> None:
+        self.store, self._at_once, self.patience = store, at_once, patience
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
@@ -45,7 +43,7 @@ class DatasetImports:
 
     def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""
-        self._require_disk()
+        self.store.require_disk()
         data_id = new_id()
         self._imports[data_id] = name, add
         while len(self._imports) > _MAX_RETRIES:
