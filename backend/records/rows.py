@@ -85,8 +85,6 @@ class FileDetails:
     """How it was compressed, such as "gzip"."""
     delimiter: str = ""
     """Between the cells of a text table."""
-    header: bool = True
-    """Whether the first row of a table names its columns."""
     sheets: tuple[str, ...] = ()
     """All sheets of a workbook."""
     sheet: str = ""

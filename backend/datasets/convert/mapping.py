@@ -90,12 +90,7 @@ class Plan:
 
     def _match(self, record: dict[str, Any]) -> Match | None:
         present = {name: column for name, column in self.mapping.items() if column in record}
-        if self.fixed:
-            return Match(self.shape, present) if complete(self.shape, present) else match(record)
-        matched = match(record)
-        if (matched is None or matched.shape != self.shape) and self.guessed and complete(self.shape, present):
-            return Match(self.shape, present)
-        return matched
+        return Match(self.shape, present) if self.fixed and complete(self.shape, present) else match(record)
 
 
 def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:

@@ -108,5 +108,5 @@ def is_header(cells: Sequence[str], longest: int = 40) -> bool:
     """Whether these can be column names: short, distinct, not sentences."""
     names = [cell.strip() for cell in cells]
     return len(set(names)) == len(names) and all(
-        0 < len(n) <= longest and (len(n) <= 4 or n[-1] not in ".?!,;") for n in names
+        0 < len(n) <= longest and (len(n) < 4 or n[-1] not in ".?!,;") for n in names
     )

@@ -116,7 +116,7 @@ def _open(file: File) -> OpenSource:
     split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells, passed)
     rows = split.rows(without_leftovers(below, header, len(header), passed)) if header else below
     tabs = delimiter == "\t"
-    details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
+    details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter)
     records = as_records(rows, header, pad=bool(notes), can_drop=header is not None)
     opened = OpenSource(records, details, notes, format="tsv" if tabs else "")
     opened.passed = passed.parts

@@ -121,7 +121,7 @@ def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
     )
     data = load(path)
     assert (pairs(data)[0], len(data.rows)) == (("What is the capital of France?", "It is Paris of course."), 3)
-    assert not data.source.details.header
+    assert data.source.mapping == {"question": "column 1", "answer": "column 2"}
 
 
 @pytest.mark.parametrize(("header", "rows"), cases("tables", "headers"))
