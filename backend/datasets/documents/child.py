@@ -41,9 +41,9 @@ _ASIDE = re.compile(r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)
 _COMMENT = re.compile(
     r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
 )
-_MATH = re.compile(r"<(/?)m:(\w+)[^>]*?(/?)>")
-_ONE_CHOICE = re.compile(r"(?s)<mc:AlternateContent>\s*<mc:Choice[^>]*>((?:(?!</?mc:).)*)</mc:\w+>\s*</mc:\w+>")
-_FRAME = re.compile(r"</?(?:wp[cgs]?|a|pic):[^>]*>")
+_MATH = re.compile(r"<(/?)m:(\w+)[^<>]*?(/?)>")
+_ONE_CHOICE = re.compile(r"(?s)<mc:AlternateContent>\s*<mc:Choice[^<>]*>((?:(?!</?mc:).)*)</mc:\w+>\s*</mc:\w+>")
+_FRAME = re.compile(r"</?(?:wp[cgs]?|a|pic):[^<>]*>")
 _SIGNS = {"sup": "^", "sub": "_", "den": "/", "d": "(", "/d": ")"}
 
 
