@@ -21,6 +21,7 @@ from tests.backend import keyring_in_file
 from tests.backend.keyring_in_file import NONE
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
+from tests.ui.made_up_app import NeverCompared
 from ui.records.models import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.services.machine.downloads import NOT_OWN
@@ -86,7 +87,9 @@ class TestAccess:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workspace_with_model: Workspace) -> App:
     keyring_in_file.install(monkeypatch, tmp_path)
-    return App(workspace_with_model)
+    app = App(workspace_with_model)
+    app.advice.recommended = NeverCompared()
+    return app
 
 
 def clicker(app: App) -> Callable[[str, str], dict[str, str]]:
