@@ -12,10 +12,16 @@ from tests.browser.steps import TABS, go, open_details, start_training, still, s
 
 pytestmark = pytest.mark.browser
 
-CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 VIOLATIONS = "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes.map((one) => one.html)]))"
 Opens = Callable[..., Any]
+
+
+def script(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.js").read_text("utf-8")
+
+
+CONTRAST = script("contrast")
 
 
 def violations(page: Any) -> Any:
@@ -108,27 +114,10 @@ def test_no_panel_has_a_fault_of_accessibility(open_page: Opens, newcomers_page:
         assert violations(page) == [], name
 
 
-CLOSES_LATE = """
-const request = window.fetch;
-window.fetch = async (...asked) => {
-  const answer = await request(...asked);
-  if (sessionStorage.held || !String(asked[0].url).includes('queue/data')) return answer;
-  return new Response(answer.body.pipeThrough(new TransformStream({ async transform(part, out) {
-    const closes = new TextDecoder().decode(part).includes('"close_stream"');
-    if (closes) await new Promise((done) => { sessionStorage.held = 1; window.close_now = done; });
-    out.enqueue(part);
-  } })));
-};"""  # of the first stream of answers the page reads only later that the server has closed it
-QUICK = """new MutationObserver((_, observer) => {
-  const radio = document.querySelector('#task input[value=extract]');
-  if (radio) { observer.disconnect(); setTimeout(() => radio.click()); }
-}).observe(document, { childList: true, subtree: true });"""
-
-
 def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, drawn_page: str) -> None:
     """Also one that is sent while the server closes the stream of answers. What the browser kept of an earlier visit
     comes back at once, and neither it nor a late answer takes a newer choice back."""
-    page = open_page(drawn_page, script=CLOSES_LATE)
+    page = open_page(drawn_page, script=script("closes_late"))
     page.wait_for_function("!!window.close_now")
     with page.expect_response("**/queue/join*"):
         page.get_by_label("Write in a style").check()
@@ -147,7 +136,7 @@ def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, d
     page.wait_for_selector("#to-data:not([disabled])")
     ticked(page)
     assert page.get_by_label("Answer in our voice").is_checked()
-    page.add_init_script(QUICK)
+    page.add_init_script(script("chooses_at_once"))
     page.reload()
     stored(page, "task", "extract")
     ticked(page)
