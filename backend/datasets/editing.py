@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
-from backend.datasets.background import NO_PROGRESS, ProgressListener
+from backend.datasets.background import ProgressListener
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.convert.convert import check_size
@@ -19,7 +19,6 @@ from backend.text.conversation import SYSTEM, content, question, said
 from backend.text.normalize import normalize
 
 LONGEST_INSTRUCTION = 20_000  # characters
-_SHORT = 20_000  # characters of examples that are checked in a moment
 _Turns = tuple[list[str], list[tuple[str, str]]]
 _ALSO_REFUSED = ("no_question", "empty_question")  # only a warning in a file
 
@@ -130,9 +129,7 @@ class Editor:
             characters = sum(check_size(example, Limits()) for example in examples)
         except RowFault as fault:
             raise BadInput("This example is too long.", fault.message, "Shorten it.") from fault
-        check, source = partial(_problems, examples), self._store.folder(data_id) / "source"
-        problems = check(NO_PROGRESS) if characters < _SHORT else self._store.files.run(NO_PROGRESS, check, source)
-        for each in problems:
+        for each in self._store.compute(data_id, partial(_problems, examples), characters):
             if each.severity == "error" or each.kind in _ALSO_REFUSED:
                 raise BadInput("This example can't be learned as it is.", each.message, "Correct it, then save again.")
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
@@ -34,6 +35,8 @@ from backend.tokens.token_counts import TargetModel, TokenCounter
 _AS_DETECTED: Options = {}
 _DELETED = ".deleted-"  # folders being deleted; no id starts with a dot
 _DAY = 24 * 3600.0
+_SHORT = 20_000  # characters of texts that are checked, or tokenized, in a moment
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -271,6 +274,12 @@ class DatasetStore:
                     counter.keep_only([*original.rows, *checked.rows])
                 self._checked.put(key, checked, len(original.rows))
         return checked
+
+    def compute(self, data_id: str, do: Callable[[ProgressListener], T], characters: int) -> T:
+        """What `do` returns for texts of a dataset: done where files are checked, unless they are short."""
+        return (
+            do(NO_PROGRESS) if characters < _SHORT else self.files.run(NO_PROGRESS, do, self.folder(data_id) / "source")
+        )
 
     def _validation(
         self, data_id: str, info: DatasetInfo, options: Options, listener: ProgressListener

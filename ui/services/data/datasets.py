@@ -1,19 +1,18 @@
 """Datasets: imported, checked, previewed, deleted."""
 
 import shutil
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.background import NO_PROGRESS, ProgressListener, still_read
+from backend.datasets.background import still_read
 from backend.datasets.checks.fix import write_fixed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.info import DatasetInfo
 from backend.datasets.read.pack import as_one_file, name_of
 from backend.errors import ApprenticeError, BadInput
-from backend.records.encoded import Piece
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
@@ -170,12 +169,7 @@ class DatasetService:
         checked, tokenizer = self.selected(choice), self._models.tokenizer(choice.model_id)
         lengths = self.lengths(choice) if tokenizer else UNLIMITED
         why_not = "" if tokenizer else self._models.why_not_ready(choice.model_id)
-        source = self._store.folder(choice.data_id) / "source"
-
-        def run(tokenize: Callable[[ProgressListener], list[Piece]]) -> list[Piece]:
-            return self._store.files.run(NO_PROGRESS, tokenize, source)
-
-        return preview.preview(checked, choice.row, tokenizer, lengths, why_not, run)
+        return preview.preview(self._store, checked, choice.row, tokenizer, lengths, why_not)
 
     def step(self, choice: Choice, direction: int) -> int:
         """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""

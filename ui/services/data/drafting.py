@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from backend.chat.client import Chat
-from backend.datasets.background import NO_PROGRESS, BackgroundTask, BackgroundTasks
+from backend.datasets.background import BackgroundTask, BackgroundTasks
 from backend.datasets.documents.passages import sentences
 from backend.datasets.editing import Editor
 from backend.datasets.stored_files import RecentCache
@@ -226,8 +226,8 @@ class DraftingService:
             topics = [it for it in named if len(sentences(it.text)) == 1]
             topic, numbers = "\n".join(it.text for it in topics), {it.number for it in topics}
             passages = [it for it in passages if it.number not in numbers]
-            make, source = partial(templates.without_model, passages, topic), self._store.folder(data_id) / "source"
-            drafts, columns = self._store.files.run(NO_PROGRESS, make, source)
+            make = partial(templates.without_model, passages, topic)
+            drafts, columns = self._store.compute(data_id, make, sum(len(it.text) for it in passages))
             by_number = {each.number: each for each in passages}
             material = Material(drafts, columns, by_number, topic, lost if gone else None)
             self._materials.put(key, material, len(passages))

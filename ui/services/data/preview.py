@@ -1,13 +1,13 @@
 """One example to look at: by its row number, or the next or previous one."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 
-from backend.datasets.background import NO_PROGRESS, ProgressListener
+from backend.datasets.background import ProgressListener
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
@@ -18,23 +18,21 @@ from ui.records.data import Preview
 
 _number = attrgetter("row")
 _MAX_CHARACTERS = 8000  # of one text in a preview
-_SHORT = 20_000  # characters of an example that is tokenized in a moment
 
 
 def preview(
+    store: DatasetStore,
     checked: CheckedDataset,
     row: int,
     tokenizer: ChatTokenizer | None,
     lengths: LengthLimits,
     why_not: str,
-    run: Callable[[Callable[[ProgressListener], list[Piece]]], list[Piece]],
 ) -> Preview:
     """The example with this row number, within the length limits of the planned run. Raises BadInput when there is no
     such example, when it was removed, and when there is no tokenizer.
 
     tokenizer: of the model; None if it is not here yet
     why_not: why there is no tokenizer
-    run: where a long example is tokenized
     """
     rows = checked.dataset.rows
     at = bisect_left(rows, row, key=_number)
@@ -43,8 +41,7 @@ def preview(
     if tokenizer is None:
         raise BadInput("The tokens can't be shown yet.", why_not)
     example = rows[at]
-    tokenize = partial(_pieces, example, tokenizer, lengths)
-    pieces = tokenize(NO_PROGRESS) if len(full_text(example)) < _SHORT else run(tokenize)
+    pieces = store.compute(checked.id, partial(_pieces, example, tokenizer, lengths), len(full_text(example)))
     if example.text is not None:
         note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
         return _shortened(Preview([], pieces, note, example.file))

@@ -1,23 +1,17 @@
-"""The folds “Ask about a long text” and “Answer settings” on Try: a text that both models answer piece by piece; what
-they read first, and how their answers are sampled."""
+"""The fold “Answer settings” on Try: what both models read first, and how their answers are sampled."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from backend.datasets.read.as_text import SUFFIXES
 from backend.errors import BadInput
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, Inputs
-from ui.web.components import html
-from ui.web.html import components
 
 TITLE = "Answer settings"
 SEED = "Random seed"
 IN_FORM = "Keep answers to the form of your examples' answers (JSON schema)"
 LONGEST_PROMPT = 20_000  # characters
-LONG_TEXT = "Ask about a long text"
 _SEEDS = range(2**31)
 
 
@@ -64,18 +58,3 @@ class AnswerSettings:
         vary, longest = float(inputs[self.temperature]), int(inputs[self.longest])
         likely = float(inputs[self.top_p])
         return {"temperature": vary, "top_p": likely, "max_new_tokens": longest, "seed": int(number)}
-
-
-class DocumentFields:
-    """The fold with a file."""
-
-    def __init__(self) -> None:
-        with gr.Accordion(LONG_TEXT, open=False, elem_classes="fold-block", elem_id="document"):
-            html(components.text(fmt.TEXTS["asked_in_pieces"], "small"))
-            kind = "A text file (.txt or .md)"
-            self.file = gr.File(label=kind, file_types=list(SUFFIXES), height=120, elem_id="document-file")
-        self.inputs: list[Any] = [self.file]
-
-    def document(self, inputs: Inputs) -> Path | None:
-        """The chosen file; None without one."""
-        return Path(str(inputs[self.file])) if inputs[self.file] else None

@@ -9,22 +9,25 @@ from typing import Any
 
 import gradio as gr
 
+from backend.datasets.read.as_text import SUFFIXES
 from backend.errors import BadInput
 from ui.records.runs import UnseenQuestion
 from ui.services.app import App
 from ui.services.results.chat import Answer
 from ui.services.results.documents import Part
 from ui.services.selection import Choice
+from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, details, html
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it.answer_settings import LONG_TEXT, AnswerSettings, DocumentFields
+from ui.web.try_it.answer_settings import AnswerSettings
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, turns_with
 from ui.web.try_it.views import GENERAL, KEYS, conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
+LONG_TEXT = "Ask about a long text"
 PLACEHOLDER = "Write what a customer would write"
 _REDRAW = 0.2  # seconds: at least so long between two drawings of the growing answers
 
@@ -65,7 +68,10 @@ class Asking:
                     elem_classes="choices inline",
                     elem_id="mode",
                 )
-                self.document = DocumentFields()
+                with gr.Accordion(LONG_TEXT, open=False, elem_classes="fold-block", elem_id="document"):
+                    html(components.text(fmt.TEXTS["asked_in_pieces"], "small"))
+                    takes: dict[str, Any] = {"label": "A text file (.txt or .md)", "file_types": list(SUFFIXES)}
+                    self.document = gr.File(height=120, elem_id="document-file", **takes)
                 self.settings = AnswerSettings()
 
     def listen(self, show: Callable[[Choice, Inputs], Updates], outputs: list[Any]) -> None:
@@ -74,7 +80,7 @@ class Asking:
         written = [state.talk, self.shown, self.send, self.stop]
         chats = self.app.policy.limits.chats
         one_by_one: dict[str, Any] = {"concurrency_limit": chats, "concurrency_id": "chat"}
-        new = [state.talk, self.question, self.mode, *settings.inputs, *self.document.inputs]
+        new = [state.talk, self.question, self.mode, *settings.inputs, self.document]
         sent = partial(gr.on, [self.send.click, self.question.submit])
         leave = f"apprentice.question.leave({LONGEST_QUESTION})"
         asking = state.listen(sent, self.ask, written, *new, before=leave, **one_by_one)
@@ -84,7 +90,7 @@ class Asking:
             self.shown.click,
             self.change_last,
             [*written, self.question, settings.seed],
-            *(state.talk, *settings.inputs, *self.document.inputs),
+            *(state.talk, *settings.inputs, self.document),
             **one_by_one,
         )
         for event in (asking, again):
@@ -100,7 +106,7 @@ class Asking:
         choice, question = self.state.choice(inputs), (inputs[self.question] or "").strip()
         if why_not := no_model(self.app, choice):
             raise BadInput("There is no model to ask.", "", why_not)
-        document = self.document.document(inputs)
+        document = _path(inputs[self.document])
         if not question and not document:
             raise BadInput("There is no question.", "", "Type one into the box.")
         if len(question) > LONGEST_QUESTION:
@@ -131,7 +137,7 @@ class Asking:
                 inputs = {**inputs, seed: (sampling["seed"] + 1) % 2**31}
                 yield {seed: inputs[seed]}
             turn = Turn(last.question, expected=last.expected, alone=last.alone, document=last.document)
-            document = self.document.document(inputs) if last.document else None
+            document = _path(inputs[self.document]) if last.document else None
             if last.document and (document is None or document.name != last.document):
                 raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{LONG_TEXT}”.")
             example = None if document else example_of(self.app, choice, last.question)
@@ -183,6 +189,10 @@ class Asking:
         if action == "suggest" and at.isdecimal() and int(at) < len(examples):
             return {self.question: examples[int(at)].question}
         return gr.skip()
+
+
+def _path(sent: Any) -> Path | None:
+    return Path(str(sent)) if sent else None
 
 
 def example_of(app: App, choice: Choice, question: str) -> UnseenQuestion | None:
