@@ -10,7 +10,7 @@ import pytest
 from backend.settings import PROJECT_ROOT, Workspace
 from tests.ui.conftest import tabs
 from ui.services.app import App
-from ui.services.data import imports
+from ui.services.data import imports, samples
 from ui.services.selection import Choice
 from ui.web.page import finished_steps
 
@@ -44,7 +44,7 @@ def test_every_tab_opens_on_a_fresh_workspace(app: App, name: str) -> None:
 
 
 def test_a_sample_is_shown_before_the_model_is_unpacked(app: App) -> None:
-    sample = app.datasets.samples()[0]
+    sample = samples.SAMPLES[0]
     choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
     data = shown(app, "data", choice)
     assert "240 examples, ready" in data["summary"]
@@ -88,7 +88,7 @@ def test_pairs_offer_both_trainers(app: App) -> None:
 
 
 def test_without_pairs_only_one_trainer_is_offered(app: App) -> None:
-    sample = app.datasets.samples()[0]
+    sample = samples.SAMPLES[0]
     choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
     assert shown(app, "train", choice)["goal"]["visible"] is False
     asked = shown(app, "train", choice.replace(settings={"trainer": "dpo"}))

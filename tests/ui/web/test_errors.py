@@ -26,6 +26,7 @@ from jobs.records import State
 from tests.ui.conftest import in_loop
 from tests.ui.page_client import PageClient, page_in_process
 from ui.services.app import App
+from ui.services.data import samples
 from ui.services.results.chat import ChatSession
 from ui.services.selection import Choice
 from ui.web import errors as web_errors
@@ -218,7 +219,7 @@ def app(tmp_path: Path, workspace_with_layers: Workspace, monkeypatch: pytest.Mo
 
 def fill(app: App) -> list[str]:
     """Examples and runs in several states; returns ids of them, and of models."""
-    sample = app.datasets.samples()[0]
+    sample = samples.SAMPLES[0]
     data_id = app.datasets.add(sample.path, sample.path.name)
     ids = [data_id, *MODELS]
     spec = RunSpec(

@@ -16,9 +16,9 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
-from ui.records.data import DatasetFiles, DatasetProgress, Preview, Sample
+from ui.records.data import DatasetFiles, DatasetProgress, Preview
 from ui.services.data import imports as dataset_imports
-from ui.services.data import preview, samples
+from ui.services.data import preview
 from ui.services.data.imports import DatasetImports
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.models import ModelService
@@ -36,9 +36,6 @@ class DatasetService:
         self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
-
-    def samples(self) -> list[Sample]:
-        return list(samples.SAMPLES)
 
     def add(self, path: Path, name: str, options: Mapping[str, Any] | None = None) -> str:
         """Imports a file, waits for it, and returns its data id. options: fields of ReadOptions."""

@@ -138,10 +138,6 @@ class ModelService:
         """The job that unpacks the bundled model, while it waits or works."""
         return next((job for job in self._runner.jobs(kind="prepare") if not job.state.is_terminal), None)
 
-    def size_mib(self, model_id: str) -> float | None:
-        """The model's size on this computer's disk; None when it is not here."""
-        return local.size(self._workspace, model_id) if self.is_ready(model_id) else None
-
     def entry(self, model_id: str) -> Entry:
         return catalogue.find_or_read(self._workspace, self.resolve(model_id))
 

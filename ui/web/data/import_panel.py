@@ -11,7 +11,7 @@ from backend.datasets.hub import ROWS, is_named
 from backend.errors import BadInput
 from backend.hosting.policy import Feature
 from ui.services.app import App
-from ui.services.data.samples import table_as_lines
+from ui.services.data import samples
 from ui.text import format as fmt
 from ui.text.files import CHOOSER
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -91,7 +91,7 @@ class ImportPanel:
         opened: dict[str, Any] = {"open": wanted} if wanted or close else {}
         return {
             self.chooser: gr.update(label="Choose other examples" if data_id else "Choose examples", **opened),
-            self.samples: data_views.samples(self.app.datasets.samples()),
+            self.samples: data_views.samples(samples.SAMPLES),
             self.earlier: data_views.earlier(self.app.datasets.all(), data_id),
             **{join: gr.update(visible=bool(data_id) and not self.app.policy.demo) for join in self.joins},
         }
@@ -109,8 +109,8 @@ class ImportPanel:
         datasets = self.app.datasets
 
         def take_sample(event: gr.EventData, inputs: Inputs) -> Any:
-            samples = {sample.name: sample.path for sample in datasets.samples()}
-            if not (path := samples.get(clicked(event)[1])):
+            offered = {sample.name: sample.path for sample in samples.SAMPLES}
+            if not (path := offered.get(clicked(event)[1])):
                 return gr.skip()
             return imported(inputs, datasets.import_files([path], state.choice(inputs).model_id))
 
@@ -163,7 +163,7 @@ class ImportPanel:
             return {self.typed: [*rows_of(inputs), ["", ""]]}
 
         def take_table(inputs: Inputs) -> Updates:
-            return take(inputs, table_as_lines(rows_of(inputs)), self.join_table, "Typed examples")
+            return take(inputs, samples.table_as_lines(rows_of(inputs)), self.join_table, "Typed examples")
 
         state.listen(self.samples.click, take_sample, outputs)
         state.listen(self.upload.upload, take_file, outputs, self.upload)

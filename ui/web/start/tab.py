@@ -8,6 +8,7 @@ import gradio as gr
 
 from backend.advice.recommend import Recommendation
 from backend.hosting.policy import Feature
+from backend.models import local
 from backend.models.catalogue import TASKS
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -81,7 +82,7 @@ class StartTab:
         here = simulated or chosen.model.id in ready or preparing
         waiting = "" if here else self.app.models.why_not_ready(chosen.model.id)
         why_not = start_views.why_disabled(chosen, waiting)
-        size = self.app.models.size_mib(chosen.model.id)
+        size = local.size(self.app.workspace, chosen.model.id) if self.app.models.is_ready(chosen.model.id) else None
         downloads = self.app.models.downloads()
         better, more, refused = None, "", self.app.policy.why_not(Feature.DOWNLOAD) or simulated
         if size is None and not chosen.model.bundled and not simulated:
