@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
-from backend.datasets.background import ProgressListener
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.convert.convert import check_size
@@ -176,7 +175,7 @@ def _instructed(example: Row, usual: str) -> Row:
     return example if has_own or not usual else with_instruction(example, usual)
 
 
-def _problems(examples: Sequence[Row], _listener: ProgressListener) -> list[Problem]:
+def _problems(examples: Sequence[Row]) -> list[Problem]:
     return list(row_problems(examples))
 
 

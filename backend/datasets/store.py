@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from backend.datasets import edits
+from backend.datasets import edits, stored_files
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.documents.passages import Passage, Size, joined, size
@@ -275,11 +275,11 @@ class DatasetStore:
                 self._checked.put(key, checked, len(original.rows))
         return checked
 
-    def compute(self, data_id: str, do: Callable[[ProgressListener], T], characters: int) -> T:
+    def compute(self, data_id: str, do: Callable[[], T], characters: int) -> T:
         """What `do` returns for texts of a dataset: done where files are checked, unless they are short."""
-        return (
-            do(NO_PROGRESS) if characters < _SHORT else self.files.run(NO_PROGRESS, do, self.folder(data_id) / "source")
-        )
+        if characters < _SHORT:
+            return do()
+        return self.files.run(NO_PROGRESS, partial(stored_files.without_progress, do), self.folder(data_id) / "source")
 
     def _validation(
         self, data_id: str, info: DatasetInfo, options: Options, listener: ProgressListener

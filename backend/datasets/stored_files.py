@@ -39,6 +39,11 @@ def run_here(listener: ProgressListener, do: Callable[[ProgressListener], Value]
     return do(listener)
 
 
+def without_progress(do: Callable[[], Value], _listener: ProgressListener) -> Value:
+    """For a `Run`: what `do` returns, which takes no listener."""
+    return do()
+
+
 class RecentCache(Generic[Value]):
     """The newest values, at most MAX_ENTRIES with MAX_ROWS rows together; the newest stays whatever its size."""
 
@@ -92,8 +97,8 @@ class StoredFiles:
         key = (data_id, file, options_key(options))
         if (material := self._materials.get(key)) is None:
             path = child_path(self._root, data_id) / file
-            read = partial(_read_material, path, name, self.limits, options.get("encoding"))
-            material = self.run(listener, read, path)
+            read = partial(read_material, path, name, self.limits, options.get("encoding"))
+            material = self.run(listener, partial(without_progress, read), path)
             self._materials.put(key, material, len(material))
         return material
 
@@ -127,12 +132,6 @@ def read_source(
         cancelled=listener.cancelled,
         on_first_rows=listener.on_first_rows,
     )
-
-
-def _read_material(
-    path: Path, name: str, limits: Limits, encoding: str | None, _listener: ProgressListener
-) -> list[Passage]:
-    return read_material(path, name, limits, encoding)
 
 
 def load_validation(

@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.background import ProgressListener
 from backend.datasets.checks.editor import CELL_ERROR
 from backend.datasets.checks.language import detect
 from backend.datasets.documents.passages import Passage, labelled, sentences
@@ -50,9 +49,7 @@ def all_ready(passages: Sequence[Passage]) -> list[Draft]:
     return [*from_text(passages), *chain.from_iterable(of_columns)]
 
 
-def without_model(
-    passages: Sequence[Passage], topic: str, _listener: ProgressListener
-) -> tuple[list[Draft], list[Column]]:
+def without_model(passages: Sequence[Passage], topic: str) -> tuple[list[Draft], list[Column]]:
     """The drafts without a model, and the columns to ask about. topic: what the examples are about, "" for none."""
     return (starters(topic) if topic else []) + from_text(passages), columns(passages)
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 
-from backend.datasets.background import ProgressListener
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
@@ -51,7 +50,7 @@ def preview(
     )
 
 
-def _pieces(row: Row, tokenizer: ChatTokenizer, lengths: LengthLimits, _listener: ProgressListener) -> list[Piece]:
+def _pieces(row: Row, tokenizer: ChatTokenizer, lengths: LengthLimits) -> list[Piece]:
     if row.text is not None:
         return tokenizer.document_pieces(row, lengths)
     return tokenizer.pieces(row.messages, row.tools, lengths.max_length)

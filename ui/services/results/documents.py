@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.chat.documents import Combined, about, combine, split
-from backend.datasets.background import NO_PROGRESS, ProgressListener
+from backend.datasets.background import NO_PROGRESS
 from backend.datasets.read.as_text import read_document
-from backend.datasets.stored_files import Run, run_here
+from backend.datasets.stored_files import Run, run_here, without_progress
 from backend.models import model_folder
 from backend.records.specs import RunSpec
 from backend.tokens.tokenizer import ChatTokenizer
@@ -46,7 +46,7 @@ class DocumentService:
 
     def read(self, path: Path) -> str:
         """The text of a file: see `read_document`."""
-        return self._run(NO_PROGRESS, partial(_read, path), path)
+        return self._run(NO_PROGRESS, partial(without_progress, partial(read_document, path)), path)
 
     def pieces(self, run_id: str, file: Path, question: str, instruction: str = "", answer: int = 256) -> list[str]:
         """A text file in pieces as long as the run's examples. Raises BadInput when it can't be read, or no room is
@@ -57,7 +57,7 @@ class DocumentService:
         answer: tokens to leave free for the answer
         """
         divide = partial(_pieces, file, self._runs.spec(run_id), asked(question, instruction), answer)
-        return self._run(NO_PROGRESS, divide, file)
+        return self._run(NO_PROGRESS, partial(without_progress, divide), file)
 
     def answers(self, run_id: str, file: Path, question: str, instruction: str, **sampling: Any) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another (see `pieces`), then put together. A stop
@@ -84,13 +84,7 @@ class DocumentService:
             yield from (_whole(pane, done[pane]) for pane in PANES)
 
 
-def _read(path: Path, _listener: ProgressListener) -> str:
-    return read_document(path)
-
-
-def _pieces(
-    path: Path, spec: RunSpec, messages: list[dict[str, Any]], answer: int, _listener: ProgressListener
-) -> list[str]:
+def _pieces(path: Path, spec: RunSpec, messages: list[dict[str, Any]], answer: int) -> list[str]:
     model = spec.model.path
     tokenizer, length = ChatTokenizer.load(model), model_folder.context_length(model)
     return split(read_document(path), tokenizer, spec.settings, length, messages, answer)

@@ -18,7 +18,7 @@ from backend.datasets.background import NO_PROGRESS, BackgroundTask, ProgressLis
 from backend.datasets.editing import Editor
 from backend.datasets.read.as_text import read_material
 from backend.datasets.store import DatasetStore
-from backend.datasets.stored_files import Run, run_here
+from backend.datasets.stored_files import Run, run_here, without_progress
 from backend.drafts import templates
 from backend.errors import ApprenticeError, BadInput, NotYet
 from backend.models import bundled
@@ -85,13 +85,12 @@ def test_long_typed_texts_are_checked_there_and_short_ones_here(apart: Processes
 def test_what_is_made_of_a_text_is_made_there_as_here(apart: Processes, tmp_path: Path, bundled_model: Path) -> None:
     (file := tmp_path / "shop.md").write_text("# Shop\n\nWe sell bread.\n\n|a|b|\n|-|-|\n|c|d|\n|e|f|\n", "utf-8")
     make = partial(templates.without_model, read_material(file, file.name, Limits()), "Bread")
-    assert apart.read(Lock(), NO_PROGRESS, make, file) == make(NO_PROGRESS)
     spec = SPEC.model_copy(update={"model": ModelRef(id=bundled.MODEL_ID, path=bundled_model)})
     asked = [{"role": "user", "content": "What is it?"}]
     rows = Row(1, 1, asked), Row(1, 1, text="We sell bread. " * 20)
     shown = (partial(preview._pieces, row, bundled.tokenizer(), LengthLimits(16, "windows")) for row in rows)
-    for do in (partial(documents._read, file), partial(documents._pieces, file, spec, asked, 256), *shown):
-        assert apart.read(Lock(), NO_PROGRESS, do, file) == do(NO_PROGRESS)
+    for do in (make, partial(documents._pieces, file, spec, asked, 256), *shown):
+        assert apart.read(Lock(), NO_PROGRESS, partial(without_progress, do), file) == do()
 
 
 def test_models_are_compared_as_here(apart: Processes) -> None:
