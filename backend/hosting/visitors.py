@@ -166,12 +166,10 @@ class Visitors:
     def require_disk(self, visitor: str) -> None:
         """Raises NotInDemo when this visitor, or all together, have used up their disk space, or the visitor has very
         many datasets and jobs, which each click lists."""
-        folder, take = self.folder(visitor), ""
-        if disk_mib(folder) >= self._limits.visitor_disk:
-            take = f"take {format_size(self._limits.visitor_disk)}"
-        elif sum(1 for _ in chain(folder.glob("datasets/*"), folder.glob("runs/*"))) >= self._limits.visitor_folders:
-            take = f"are {self._limits.visitor_folders:g}, with what was made of them"
-        if take:
+        folder, mib, most = self.folder(visitor), self._limits.visitor_disk, self._limits.visitor_folders
+        count = sum(1 for _ in chain(folder.glob("datasets/*"), folder.glob("runs/*")))
+        if count >= most or disk_mib(folder) >= mib:
+            take = f"are {most:g}, with what was made of them" if count >= most else f"take {format_size(mib)}"
             raise NotInDemo(
                 "There is no room left for you in this demo.",
                 f"Your examples and models {take}, which is the limit here.",

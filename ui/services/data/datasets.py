@@ -33,6 +33,7 @@ class DatasetService:
         self._exports, self._imports, self._models, self._advice = exports, imports, models, advice
         self._store = imports.store
         self.all, self.exists, self.set_validation = self._store.all, self._store.has, imports.set_validation
+        self.cancel_import = imports.cancel
         self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
@@ -68,9 +69,6 @@ class DatasetService:
     def progress(self, choice: Choice) -> DatasetProgress | None:
         """The progress, or the error, of the selected import, else of the selected dataset's check."""
         return self._imports.progress(choice.import_id, choice.data_id)
-
-    def cancel_import(self, choice: Choice) -> None:
-        self._imports.cancel(choice.import_id)
 
     # The stored datasets
 

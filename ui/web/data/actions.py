@@ -81,7 +81,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         return apply_edit(app, choice, action, value)
     elif action in ("cancel", "dismiss"):
         if action == "cancel":
-            app.datasets.cancel_import(choice)
+            app.datasets.cancel_import(choice.import_id)
         return choice.replace(import_id="")
     return choice
 

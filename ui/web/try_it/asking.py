@@ -106,7 +106,7 @@ class Asking:
         choice, question = self.state.choice(inputs), (inputs[self.question] or "").strip()
         if why_not := no_model(self.app, choice):
             raise BadInput("There is no model to ask.", "", why_not)
-        document = _path(inputs[self.document])
+        document = Path(str(inputs[self.document])) if inputs[self.document] else None
         if not question and not document:
             raise BadInput("There is no question.", "", "Type one into the box.")
         if len(question) > LONGEST_QUESTION:
@@ -137,7 +137,7 @@ class Asking:
                 inputs = {**inputs, seed: (sampling["seed"] + 1) % 2**31}
                 yield {seed: inputs[seed]}
             turn = Turn(last.question, expected=last.expected, alone=last.alone, document=last.document)
-            document = _path(inputs[self.document]) if last.document else None
+            document = Path(str(inputs[self.document])) if last.document and inputs[self.document] else None
             if last.document and (document is None or document.name != last.document):
                 raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{LONG_TEXT}”.")
             example = None if document else example_of(self.app, choice, last.question)
@@ -189,10 +189,6 @@ class Asking:
         if action == "suggest" and at.isdecimal() and int(at) < len(examples):
             return {self.question: examples[int(at)].question}
         return gr.skip()
-
-
-def _path(sent: Any) -> Path | None:
-    return Path(str(sent)) if sent else None
 
 
 def example_of(app: App, choice: Choice, question: str) -> UnseenQuestion | None:

@@ -66,7 +66,7 @@ def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkey
     served.gate = Event()
     choice = Choice(import_id=app.hub_data.start("hf:shop/orders"))
     now = app.datasets.progress(choice)
-    app.datasets.cancel_import(choice)
+    app.datasets.cancel_import(choice.import_id)
     served.gate.set()
     assert now is not None
     assert (imported(app, choice).data_id, app.datasets.all()) == ("", [])
