@@ -42,19 +42,20 @@ def ending(chats: Chats) -> str:
 def _labels(chats: Chats) -> Iterator[Problem]:
     counts = Counter(answer for _, answer, _ in chats)
     usual = {normalize(label): label for label, count in counts.items() if count >= _OFTEN and len(label) <= _LABEL}
-    if not 2 <= len(usual) <= _MOST_LABELS or sum(counts[label] for label in usual.values()) < _MOST * len(chats):
+    if not 2 <= len(usual) <= _MOST_LABELS:
         return
     spelled: dict[str, list[str]] = {key: [] for key in usual}
-    for label in counts:
+    for label in (label for label in counts if len(label) <= _LABEL):
         spelled.get(normalize(label), []).append(label)
+    if sum(counts[label] for labels in spelled.values() for label in labels) < _MOST * len(chats):
+        return
     for labels in filter(lambda each: len(each) > 1, spelled.values()):
         listed = ", ".join(f"“{label}” ({counts[label]:,} ×)" for label in labels)
         yield problem(None, "label_spelling", f"A label is written in several ways: {listed}. Choose one of them.")
-    for row, answer, asked in (chat for chat in chats if chat[1] not in usual.values()):
-        key = normalize(answer)
-        if normalize(asked) in usual and key not in usual:
+    for row, answer, asked in (chat for chat in chats if normalize(chat[1]) not in usual):
+        if normalize(asked) in usual:
             yield problem(row, "swapped", quote=excerpt(answer))
-        elif counts[answer] == 1 and len(answer) <= _LABEL and key not in usual:
+        elif counts[answer] == 1 and len(answer) <= _LABEL:
             message = f"The answer “{excerpt(answer)}” is not one of the usual answers; keep it if that is intended."
             yield problem(row, "rare_label", message, excerpt(answer))
 

@@ -115,6 +115,8 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     labels = [(word, ("bug", "praise")[n % 2]) for n, word in enumerate(words)]
     assert found_in(labels) == []
     assert found_in([*labels, ("Too slow.", "Bug")]) == [(0, "label_spelling")]
+    spelled = [(word, ("bug", "praise", "Bug", "Praise")[n % 4]) for n, word in enumerate(words)]
+    assert found_in(spelled) == [(0, "label_spelling")] * 2
     assert found_in([*labels, ("Slow.", "Prais"), ("bug", "It is empty.")]) == [(41, "rare_label"), (42, "swapped")]
     orders = [(word, f'{{"item": "{word[9:30]}", "count": {n}}}') for n, word in enumerate(words)]
     odd = [("Ten.", '{"item": "chair"}'), ("Two.", '{"item": "pen", "count": "2"}'), ("One.", "{'item': 1}")]
