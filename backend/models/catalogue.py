@@ -96,7 +96,7 @@ def find(model_id: str) -> Entry:
     for entry in entries():
         if wanted in (entry.id.lower(), entry.id.lower().partition("/")[2]):
             return entry
-    near = difflib.get_close_matches(model_id, [entry.id for entry in entries()], n=3, cutoff=0.3)
+    near = difflib.get_close_matches(model_id[:100], [entry.id for entry in entries()], n=3, cutoff=0.3)
     raise BadInput(
         f"There is no model {model_id[:100]!r} in the catalogue.",
         f"The closest matches are {', '.join(near)}." if near else "",

@@ -89,7 +89,7 @@ class Settings(Record):
         setting; for an unknown one also the closest match."""
         for name in values:
             if name not in cls.model_fields:
-                near = difflib.get_close_matches(name, cls.model_fields, n=1)
+                near = difflib.get_close_matches(name[:60], cls.model_fields, n=1)
                 raise BadSetting(
                     f"There is no setting {name[:60]!r}.",
                     f"The closest match is {near[0]!r}." if near else "",
