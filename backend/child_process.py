@@ -192,6 +192,8 @@ class Watch:
 
     def look(self) -> None:
         """Kills the child if it is past a limit. Raises psutil.Error if it has ended."""
+        if self not in _watched:  # closed since it was this one's turn
+            return
         if self._process is None:  # most requests end before the first look
             self._process = psutil.Process(self._child.pid)
             self._processor_seconds += sum(self._process.cpu_times()[:2])

@@ -88,7 +88,7 @@ class FairQueue:
             created = full is None
         finally:
             with self._lock:
-                self._creating[job] -= full is None
+                self._creating -= Counter({job: int(full is None)})  # drops those at zero
                 self._unseen[job] += created
 
     def tick(self) -> None:

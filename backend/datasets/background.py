@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -13,6 +14,7 @@ from backend.records.reading import Cancelled
 from backend.records.rows import Dataset
 
 _MAX_ENDED = 32  # tasks remembered after they ended
+_LOOK = 0.1  # seconds between two looks at whether somebody who waits has cancelled
 
 
 class ProgressListener:
@@ -31,6 +33,20 @@ class ProgressListener:
 
 
 NO_PROGRESS = ProgressListener()
+
+
+@contextmanager
+def held(lock: threading.Lock, listener: ProgressListener) -> Iterator[None]:
+    """Holds the lock. Raises Cancelled when the listener cancels while another holds it."""
+    if not lock.acquire(blocking=False):
+        listener.start_phase("Waiting for its turn")
+        while not lock.acquire(timeout=_LOOK):
+            if listener.cancelled():
+                raise Cancelled
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def still_read() -> NotYet:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from backend.datasets import edits, stored_files
-from backend.datasets.background import NO_PROGRESS, ProgressListener
+from backend.datasets.background import NO_PROGRESS, ProgressListener, held
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.documents.passages import Passage, Size, joined, size
 from backend.datasets.edits import StoredEdits
@@ -253,7 +253,7 @@ class DatasetStore:
         """The dataset checked for a model (None: none chosen yet), cached until its info changes."""
         with self._lock:
             opening = self._opening.setdefault(data_id, threading.Lock())
-        with opening:
+        with held(opening, listener):
             info = self.info.read(data_id)
             key = data_id, model, lengths, options_key(asdict(info))
             if (checked := self._checked.get(key)) is None:

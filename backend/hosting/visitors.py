@@ -75,8 +75,8 @@ class Visitors:
         folder = self.folder(visitor)
         now = time.monotonic()
         with self._lock:
-            self._seen[visitor] = now
-            if not folder.is_dir():
+            is_new = not folder.is_dir()
+            if is_new:
                 if crowd := self._crowd(visitor):
                     here = "" if len(crowd) >= self._limits.visitors else " from your address"
                     raise NotInDemo(
@@ -85,7 +85,8 @@ class Visitors:
                         f"Come back later. {_AGAIN}",
                     )
                 folder.mkdir(mode=0o700)
-            elif now - self._touched.get(visitor, -_TOUCH) < _TOUCH:
+            self._seen[visitor] = now  # not of somebody who was refused, whom nothing would remove
+            if not is_new and now - self._touched.get(visitor, -_TOUCH) < _TOUCH:
                 return folder
             os.utime(folder)
             self._touched[visitor] = now
@@ -134,7 +135,7 @@ class Visitors:
             return [entry.name for entry in inside if entry.is_dir() and not entry.name.startswith(_LEAVING)]
 
     def away(self) -> list[str]:
-        """Who has no page open any more, so far as one can tell: an open one asks every few seconds."""
+        """Who has no page open any more, so far as one can tell: one that is seen asks every few seconds."""
         before = time.monotonic() - _AWAY
         with self._lock:
             return [visitor for visitor, seen in self._seen.items() if seen < before]

@@ -17,6 +17,7 @@ from backend.records.encoded import Encoded
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.tokens import frames
+from backend.tokens.chat_template import TemplateRejection
 from backend.tokens.plain_tokenizer import PlainTokenizer
 from backend.tokens.token_counts import TokenCount
 
@@ -42,12 +43,12 @@ class Worker:
         return member(*arguments) if callable(member) else member
 
     def try_once(self) -> None:
-        """Uses both as any conversation does. A template may reject it, but not take all the memory."""
+        """Uses both as any conversation does. A template may reject it, but not fail."""
         for use in [self._render_answer] if self._only_template else [self._render_answer, self._encode_answer]:
             try:
                 use()
             except BadInput as error:
-                if isinstance(error.__cause__, MemoryError):
+                if error.__cause__ and not isinstance(error.__cause__, TemplateRejection):
                     raise
 
     def _render_answer(self) -> None:

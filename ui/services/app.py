@@ -28,7 +28,7 @@ from ui.services.data.edits import EditService
 from ui.services.data.hub_data import HubDataService
 from ui.services.data.imports import DatasetImports
 from ui.services.demo.admission import Admission
-from ui.services.demo.processes import PATIENCE
+from ui.services.demo.processes import Waiting
 from ui.services.demo.shared import Shared
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.downloads import DownloadService
@@ -79,10 +79,11 @@ class App:
         self.runner = Runner(workspace, admit=admit, before_start=self._free_memory)
         unpacked, parsing = (int(mib * MIB) for mib in (policy.limits.unpacked, policy.limits.parsing))
         limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing, rows_allowed=policy.limits.rows)
-        run = partial(shared.processes.read, threading.Lock()) if shared else run_here
-        require_disk, patience = (shared.require_disk, PATIENCE) if shared else (lambda: None, None)
+        waiting = Waiting() if shared else None
+        run = partial(shared.processes.read, waiting) if shared and waiting else run_here
+        require_disk = shared.require_disk if shared else lambda: None
         self.dataset_store = DatasetStore(workspace.datasets, limits, run, require_disk)
-        self._imports = DatasetImports(self.dataset_store, policy.limits.imports, patience)
+        self._imports = DatasetImports(self.dataset_store, policy.limits.imports, waiting)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )
@@ -139,6 +140,11 @@ class App:
         self.advice.recommendation()
         self.advice.options()
         self.advice.better()
+
+    def discard(self) -> None:
+        """Drops the rows and passages of datasets from memory, and what could not be imported."""
+        self._imports.discard()
+        self.drafting.discard()
 
     def close(self) -> None:
         """Ends the chat process and the runner's thread; jobs continue."""

@@ -6,11 +6,11 @@ import json
 import math
 import re
 import threading
-from asyncio import Event, sleep
+from asyncio import Event, sleep, timeout
 from bisect import insort
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, count
@@ -47,6 +47,7 @@ _FORM = 64 * 1024  # bytes of an upload around its file; each file also counts a
 _LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
 _NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
 _BYTES, _BYTES_AT_ONCE = 16 * MIB, 11 * MIB  # a minute, of one visitor's longer events and uploads; two large files
+_SLOWEST = 60.0  # seconds for the body of an event to come
 _PAUSE = 1.0  # seconds until a refusal is sent, in which who asks again and again costs nothing
 _NEWCOMERS, _AT_ONCE, _LONGEST_WAIT = 4, 20, 2.0  # newcomers a second, after so many at once; seconds that one waits
 _EVENTS, _EVENTS_AT_ONCE = 2, 15  # of one visitor a second, after so many at once; later ones wait, longer if long
@@ -61,6 +62,7 @@ _NOTHING = "There is nothing at this address."
 _MOST_REMEMBERED = 1000  # visitors, and addresses
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 _AT_WORK, _OF_ONE, _LOOK = 3, 1, 0.02  # events that gradio works at, of all and of a visitor; seconds between two looks
+_UNANSWERED = 4  # events of a visitor that wait for something; a handler takes eight at a time, of all
 _BRIEF = 0.3  # seconds after which an event rather waits for something, as for a file that is being read
 
 
@@ -253,10 +255,13 @@ class Gate:
     def _following(self) -> _Place | None:
         """Whose turn it is."""
         lately = monotonic() - _BRIEF
-        at_work = [whose for whose, begun in (*self._entering, *self._events.begun()) if begun > lately]
-        if len(at_work) >= _AT_WORK:
+        begun = self._events.begun()
+        at_work = Counter(whose for whose, at in (*self._entering, *begun) if at > lately)
+        if at_work.total() >= _AT_WORK:
             return None
-        return next((place for place in self._line if at_work.count(place[2]) < _OF_ONE), None)
+        unanswered = Counter(whose for whose, _ in begun)
+        may_enter = (at for at in self._line if at_work[at[2]] < _OF_ONE and unanswered[at[2]] < _UNANSWERED)
+        return next(may_enter, None)
 
     def _checked(self, content: bytes, whose: str, is_pulse: bool) -> bytes | None:
         """The event to pass on; None for one that is refused. For a long one it is called in a thread."""
@@ -304,7 +309,7 @@ class Gate:
         if (length := body_length(scope)) > self._limits.upload * MIB + _FORM:
             await _refuse(scope, receive, send, "This is too large for this demo.", 413)
             return
-        if self._large.wait(visitor, length, most=0.0):
+        if self._large.wait(visitor, length + _FORM, most=0.0):
             await _refuse(scope, receive, send, _TOO_MUCH, 429)
             return
         status, answer = 0, b""
@@ -318,7 +323,7 @@ class Gate:
                 if status == 200 and not message.get("more_body"):
                     paths = json.loads(answer)
                     self._files.note_uploads(visitor, paths)
-                    self._large.wait(visitor, len(paths) * _FORM)
+                    self._large.wait(visitor, (len(paths) - 1) * _FORM)
             await send(message)
 
         await run_in_threadpool(self._make_room, visitor, length / MIB)
@@ -341,15 +346,17 @@ def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:
 
 
 async def _body(receive: Receive, most: float) -> bytes | None:
-    """A request's body; None if it has more than `most` bytes."""
+    """A request's body; None if it has more than `most` bytes, or takes too long to come."""
     content = bytearray()
-    while len(content) <= most:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        content += message.get("body", b"")
-        if not message.get("more_body") and len(content) <= most:
-            return bytes(content)
+    with suppress(TimeoutError):
+        async with timeout(_SLOWEST):
+            while len(content) <= most:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    break
+                content += message.get("body", b"")
+                if not message.get("more_body") and len(content) <= most:
+                    return bytes(content)
     return None
 
 

@@ -1,5 +1,5 @@
 """Answers a page that asks whether its open tab has changed (static/js/pulse.js). Every open page asks each few
-seconds, and an event of gradio's takes twice the processor time (docs/performance.md)."""
+seconds, and an event of gradio's takes 1.8 times the processor time (docs/performance.md)."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from ui.web.guard import body_length, ending
 
 PATH = "/pulse"
 LONGEST = 16 * KIB  # bytes of a question
-_AT_ONCE = 8  # of the threads that all requests share
+_AT_ONCE = 8  # threads, besides those of other requests
 
 
 def route(signature: Callable[[object, object], str]) -> Route:

@@ -67,7 +67,9 @@ def serve(
     except Timeout:
         url = running_at(workspace)
         key = "" if credentials else page_key.of(workspace)
-        show(f"Apprentice is already open: {url}", with_ticket(url, key), browser)
+        ticket = with_ticket(url, key)
+        at = url if browser or not key else f"{ticket} (this address works once, within two minutes)"
+        show(f"Apprentice is already open: {at}", ticket, browser)
         return
     with lock:
         (workspace.root / "app.json").unlink(missing_ok=True)  # of an app that was killed

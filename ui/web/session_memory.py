@@ -77,7 +77,7 @@ class QueuedEvents:
     def takes(self, listener: int, inputs: int) -> bool:
         """Whether the page has this listener, and so many inputs for it."""
         found = self._blocks.fns.get(listener)
-        return found is not None and len(found.inputs) == inputs
+        return found is not None and found.fn is not None and len(found.inputs) == inputs
 
     def needs_password(self) -> bool:
         """Whether who has none gets another page."""

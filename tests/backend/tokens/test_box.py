@@ -71,6 +71,12 @@ def test_a_hostile_template_harms_only_its_box(template: str, small_box: None, m
     assert psutil.Process().memory_info().rss - used < 200 * MIB
 
 
+def test_a_template_that_fails_is_refused_at_once_and_one_that_rejects_is_not() -> None:
+    with pytest.raises(ApprenticeError, match="OverflowError"):
+        ChatTokenizer.of_template("{% for a in range(10**9) %}{% endfor %}", {})
+    assert ChatTokenizer.of_template("{{ raise_exception('A system message must come first.') }}", {})
+
+
 def test_a_model_with_an_endless_template_fails_at_once_the_second_time(tmp_path: Path, small_box: None) -> None:
     folder = save(tmp_path / "model", words("Hello"), ENDLESS[0])
     with pytest.raises(MissingPart, match="too much time or memory"):

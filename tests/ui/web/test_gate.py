@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from pathlib import Path
 from time import thread_time, time
 from typing import Any
@@ -197,6 +198,35 @@ def test_events_on_their_way_to_the_queue_count(
     assert sorted(asyncio.run(work())) == [200] * 61 + [429] * 10, "once they are answered there is room again"
     turns = [max(0, number - 15) / 2 for number in range(1, 62)]
     assert sorted(waits) == pytest.approx(sorted([*turns, *[1.0] * 10]), abs=0.1), "the sixteenth waits for its turn"
+
+
+def test_a_visitor_whose_events_wait_for_something_does_not_take_all_calls_of_a_handler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long ago they began: four are let in, and the next one's turn comes when one is answered."""
+    monkeypatch.setattr(gate, "sleep", lambda _: asyncio.sleep(0))
+    visitors, queue, slow = Visitors(tmp_path / "visitors", Limits()), Queue(), list[str]()
+    (greedy, other), unanswered = [visitors.new_key() for _ in range(2)], list[tuple[str, float]]()
+    queue.begun = lambda: unanswered  # type: ignore[method-assign]
+
+    async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+        slow.append(scope[VISITOR])
+        unanswered.append((scope[VISITOR], gate.monotonic() - 60))
+        await PlainTextResponse()(scope, receive, send)
+
+    async def work() -> None:
+        guarded = Gate(gradio, Door(visitors, Limits(), tmp_path, queue))
+        event = {"data": [], "fn_index": 0, "session_hash": "abc"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://testserver") as browser:
+            keys = [{"cookie": f"{COOKIE}={key}"} for key in [greedy] * 6 + [other]]
+            asked = [asyncio.create_task(browser.post(JOIN, json=event, headers=key)) for key in keys]
+            await asyncio.gather(*asked[:4], asked[-1])
+            assert sorted(Counter(slow).values()) == [1, 4]
+            unanswered.clear()
+            await asyncio.gather(*asked)
+        assert sorted(Counter(slow).values()) == [1, 6]
+
+    asyncio.run(work())
 
 
 def test_who_asked_for_less_lately_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,8 @@ class DatasetService:
 
     def selected(self, choice: Choice) -> CheckedDataset:
         """The selected dataset as the planned run uses it; waits until it is checked."""
-        checked = self._selected(choice, self._imports.patience)
+        with self._imports.patient() as seconds:
+            checked = self._selected(choice, seconds)
         if checked is None:
             raise still_read()
         return checked

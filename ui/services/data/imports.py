@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -17,9 +18,11 @@ from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import new_id
 from backend.tokens.token_counts import TargetModel
 from ui.records.data import DatasetProgress
+from ui.services.demo.processes import Waiting
 
 PAGE_WAIT = 0.5  # seconds that the page waits for a small file before it shows progress
 _MAX_RETRIES = 4  # imports that failed and can be retried with other read options; each may hold a pasted text
+_CHECKS = 3  # of one dataset that may run besides a new one
 _FAILED = 30.0  # seconds in which the same check is not tried again
 
 Read = Callable[[BackgroundTask], object]
@@ -27,17 +30,22 @@ Read = Callable[[BackgroundTask], object]
 
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
-    at_once: how many imports may run at the same time. patience: seconds that a caller waits for a check; None: for as
+    at_once: how many imports may run at the same time. waiting: how a visitor of a demo waits for a check; None: for as
     long as it takes."""
 
-    def __init__(self, store: DatasetStore, at_once: float, patience: float | None) -> None:
-        self.store, self._at_once, self.patience = store, at_once, patience
+    def __init__(self, store: DatasetStore, at_once: float, waiting: Waiting | None) -> None:
+        self.store, self._at_once, self._waiting = store, at_once, waiting
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
 
     def close(self) -> None:
         self._tasks.cancel_all()
+
+    def discard(self) -> None:
+        """Drops from memory what can be read again, or added again."""
+        self._imports.clear()
+        self.store.discard()
 
     # Imports
 
@@ -46,7 +54,7 @@ class DatasetImports:
         self.store.require_disk()
         data_id = new_id()
         self._imports[data_id] = name, add
-        while len(self._imports) > _MAX_RETRIES:
+        while len(self._imports) > min(_MAX_RETRIES, self._at_once):
             self._imports.popitem(last=False)
         self.retry(data_id, {}, model)
         return data_id
@@ -120,9 +128,9 @@ class DatasetImports:
             return None
         return DatasetProgress(task.name, task.phase, task.fraction, task.first, task.error)
 
-    def cancel(self, data_id: str) -> None:
-        """Cancels an import; nothing of it is stored."""
-        if task := self._tasks.get(data_id):
+    def cancel(self, key: Hashable) -> None:
+        """Cancels an import, whose key is the data id, or a check; nothing of it is stored."""
+        if task := self._tasks.get(key):
             task.cancel()
 
     # Checks
@@ -146,16 +154,25 @@ class DatasetImports:
         key = data_id, model, lengths, repr(info)
         task = self._tasks.get(key)
         if task is None or task.error is None or monotonic() - task.changed > _FAILED:
+            if self._waiting:  # a demo: whoever asks for many models or lengths waits for the latest
+                running = [key for key in self._tasks.running() if isinstance(key, tuple) and key[0] == data_id]
+                for old in set(running[:-_CHECKS]) - {key}:
+                    self.cancel(old)
             task = self._tasks.start(key, info.name, work)
-        if not task.wait(seconds):
+        if not task.wait(seconds) or task.cancelled():
             return None
         if task.error is not None:
             raise task.error
         return self.store.cached(data_id, model, lengths) or self.store.open(data_id, model, lengths)
 
+    def patient(self) -> AbstractContextManager[float | None]:
+        """The seconds that a caller waits for a check within; None: for as long as it takes."""
+        return self._waiting.patience() if self._waiting else nullcontext()
+
     def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         """The checked dataset for a model; waits until it is checked. Raises NotYet when that takes too long."""
-        checked = self.check(data_id, model, lengths, self.patience)
+        with self.patient() as seconds:
+            checked = self.check(data_id, model, lengths, seconds)
         if checked is None:
             raise still_read()
         return checked

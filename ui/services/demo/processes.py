@@ -23,7 +23,7 @@ from time import monotonic
 from typing import IO, Any, TypeVar
 
 from backend import child_process
-from backend.datasets.background import NO_PROGRESS, ProgressListener
+from backend.datasets.background import NO_PROGRESS, ProgressListener, held
 from backend.errors import ApprenticeError, BadInput, NotYet
 from backend.hardware.process import lower_priority
 from backend.records.base import Record
@@ -38,18 +38,41 @@ SECONDS = 20.0  # of processor time for one piece of work
 _BUSY = 3.0  # so many times as long by the clock, while training runs
 ANSWER = 32 * MIB  # bytes
 PATIENCE = 10.0  # seconds, by the clock, that somebody waits for an answer
+_MOMENT, _PATIENT = 0.5, 4  # seconds that all others wait; who may wait long
 _TOO_LONG = (
     "This took too long and was stopped.",
     "Others may be using this demo.",
     "Try again in a minute, or use less.",
 )
-_LOOK = 0.1  # seconds between two looks at whether somebody who waits has cancelled
 _SHORT = 64 * KIB  # bytes of a file
 _LATER = 12  # niceness: a lower priority than that of the page, and a little lower than that of training
 _CANCELLED, _OUT_OF_MEMORY = "cancelled", 3  # the latter is an exit code
 _MADE = (Record, Exception, date, time, timedelta, Decimal)  # the latter in cells of a table
 
 T = TypeVar("T")
+
+
+class Waiting:
+    """How one visitor waits for the processes. turn: held by the one piece of work of theirs that stands in line"""
+
+    _long = threading.Semaphore(_PATIENT)  # of all visitors
+
+    def __init__(self) -> None:
+        self.turn, self._own = threading.Lock(), threading.Lock()
+
+    @contextmanager
+    def patience(self) -> Iterator[float]:
+        """The seconds that somebody may wait for what is done within. Only a few may wait long, and one of each
+        visitor: else they would hold all threads that answer clicks."""
+        own = self._own.acquire(blocking=False)
+        long = own and self._long.acquire(blocking=False)
+        try:
+            yield PATIENCE if long else _MOMENT
+        finally:
+            if long:
+                self._long.release()
+            if own:
+                self._own.release()
 
 
 class Processes:
@@ -63,25 +86,29 @@ class Processes:
         for process in (self._short, self._long, self._advice):
             threading.Thread(target=process.run, args=(NO_PROGRESS, str), daemon=True).start()
 
-    def read(
-        self, turn: threading.Lock, listener: ProgressListener, do: Callable[[ProgressListener], T], path: Path
-    ) -> T:
+    def read(self, waiting: Waiting, listener: ProgressListener, do: Callable[[ProgressListener], T], path: Path) -> T:
         """What `do`, a function of a module or a partial one, returns; it reports no progress. Raises what it raises;
         Cancelled; BadInput at a limit of time or memory; NotYet where somebody waits for it, as nothing listens.
 
-        turn: of one visitor, who waits in line with one piece of work at a time
+        waiting: of the visitor whose file it is
         path: the file that it reads or checks
         """
         with path.open("rb") as file:
             start = file.read(_SHORT + 1)
         packed = b"\0" in start or start.startswith(b"%PDF")
         process = self._long if packed or len(start) > _SHORT else self._short
-        awaited = listener is NO_PROGRESS
-        try:
-            with _held(turn, listener := _Awaited() if awaited else listener):
+
+        def run(listener: ProgressListener) -> T:
+            with held(waiting.turn, listener):
                 return process.run(listener, partial(do, NO_PROGRESS))
-        except Cancelled as cancelled:
-            raise (NotYet(*_TOO_LONG) if awaited else cancelled) from None
+
+        if listener is not NO_PROGRESS:
+            return run(listener)
+        try:
+            with waiting.patience() as seconds:
+                return run(_Awaited(seconds))
+        except Cancelled:
+            raise NotYet(*_TOO_LONG) from None
 
     def advise(self, do: Callable[[], T]) -> T:
         """As `read`, where no file is read, and nobody waits."""
@@ -91,8 +118,8 @@ class Processes:
 class _Awaited(ProgressListener):
     """Of work that somebody waits for: cancels it if it takes long."""
 
-    def __init__(self) -> None:
-        self._until = monotonic() + PATIENCE
+    def __init__(self, seconds: float) -> None:
+        self._until = monotonic() + seconds
 
     def cancelled(self) -> bool:
         return monotonic() > self._until
@@ -107,7 +134,7 @@ class _Process:
         self._sent: set[str] = set()
 
     def run(self, listener: ProgressListener, do: Callable[[], T]) -> T:
-        with _held(self._turn, listener):
+        with held(self._turn, listener):
             listener.start_phase("Reading and checking")
             done, value = self._exchange(do, listener)
         if not done:
@@ -177,7 +204,8 @@ def _tokenizer(digest: str, make: Callable[..., ChatTokenizer] | None = None, ab
 
 
 class _Answer(pickle.Unpickler):
-    """Makes records and errors of this app, and values in them: otherwise a compromised child could call anything."""
+    """Makes records and errors of this app, and values in them. It calls nothing else that an answer names; but a child
+    that was taken over has this account's rights without that."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module in ("builtins", "datetime", "decimal") or module.startswith("backend."):
@@ -185,19 +213,6 @@ class _Answer(pickle.Unpickler):
             if isinstance(made, type) and (is_dataclass(made) or issubclass(made, _MADE)):
                 return made
         raise pickle.UnpicklingError(f"{module}.{name}")
-
-
-@contextmanager
-def _held(lock: threading.Lock, listener: ProgressListener) -> Iterator[None]:
-    if not lock.acquire(blocking=False):
-        listener.start_phase("Waiting for its turn")
-        while not lock.acquire(timeout=_LOOK):
-            if listener.cancelled():
-                raise Cancelled
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _answer(do: Callable[[], Any]) -> tuple[bytes, bytes]:

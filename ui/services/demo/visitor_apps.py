@@ -107,7 +107,7 @@ class VisitorApps:
     def purge(self) -> None:
         """Deletes what expired visitors made, once their jobs have stopped, and forgets the rows of who is away."""
         for app in filter(None, map(self._apps.get, self.visitors.away())):
-            app.dataset_store.discard()
+            app.discard()
         for visitor in filter(self.visitors.is_expired, self.visitors.all()):
             try:
                 self._forget(visitor)

@@ -21,11 +21,13 @@ class BackgroundCache(Generic[Value]):
         """The value for `key`; None while it is computed. Raises what `compute` raised once, then computes it again."""
         with self._lock:
             if key not in self._values:
-                if len(self._values) >= _MAX_VALUES:  # the oldest computed value goes
-                    oldest = next((key for key, value in self._values.items() if value is not None), None)
-                    self._values.pop(oldest, None)
+                computed = [old for old, value in self._values.items() if value is not None]
+                for old in computed[: max(0, len(self._values) + 1 - _MAX_VALUES)]:
+                    del self._values[old]
                 self._values[key] = None
                 self._requests.append((key, compute))
+                if len(self._requests) > _MAX_VALUES:  # whoever still waits for the oldest asks again
+                    del self._values[self._requests.pop(0)[0]]
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._work, name="background-cache", daemon=True)
                     self._thread.start()

@@ -3,10 +3,10 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ from tests.ui.fake_records import SPEC
 from tests.ui.services.demo import does
 from ui.services.data import preview
 from ui.services.demo import processes
-from ui.services.demo.processes import Processes
+from ui.services.demo.processes import Processes, Waiting
 from ui.services.results import documents
 
 ONE = partial(does, partial(str, 1))
@@ -61,7 +61,7 @@ def test_it_gives_what_it_gives_here(apart: Processes, tmp_path: Path) -> None:
     """Some files that people have: the examples and what is wrong with them, or every part of the refusal."""
     for number, source in enumerate([SAMPLES / "orders.jsonl", *(source.path for source in list(sources())[::7])]):
         here = checked(tmp_path / f"{number}here", run_here, source)
-        assert checked(tmp_path / f"{number}apart", partial(apart.read, Lock()), source) == here, source
+        assert checked(tmp_path / f"{number}apart", partial(apart.read, Waiting()), source) == here, source
 
 
 def test_long_typed_texts_are_checked_there_and_short_ones_here(apart: Processes, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_long_typed_texts_are_checked_there_and_short_ones_here(apart: Processes
 
     def run(listener: ProgressListener, do: Callable[[ProgressListener], Any], path: Path) -> Any:
         went.append(path)
-        return apart.read(Lock(), listener, do, path)
+        return apart.read(Waiting(), listener, do, path)
 
     store = DatasetStore(tmp_path, run=run)
     data_id = store.add('{"question": "When?", "answer": "At six."}', "x.jsonl")
@@ -90,12 +90,21 @@ def test_what_is_made_of_a_text_is_made_there_as_here(apart: Processes, tmp_path
     rows = Row(1, 1, asked), Row(1, 1, text="We sell bread. " * 20)
     shown = (partial(preview._pieces, row, bundled.tokenizer(), LengthLimits(16, "windows")) for row in rows)
     for do in (make, partial(documents._pieces, file, spec, asked, 256), *shown):
-        assert apart.read(Lock(), NO_PROGRESS, partial(without_progress, do), file) == do()
+        assert apart.read(Waiting(), NO_PROGRESS, partial(without_progress, do), file) == do()
 
 
 def test_models_are_compared_as_here(apart: Processes) -> None:
     about: dict[str, Any] = {"hardware": Hardware(), "data": Data(rows=60), "available": ("none",), "rates": None}
     assert apart.advise(partial(recommend, **about)) == recommend(**about)
+
+
+def test_few_may_wait_long_and_one_of_each_visitor() -> None:
+    greedy, others = Waiting(), [Waiting() for _ in range(8)]
+    with ExitStack() as waits:
+        seconds = [waits.enter_context(who.patience()) for who in (*[greedy] * 8, *others)]
+    assert [at for at, most in enumerate(seconds) if most > 1] == [0, 8, 9, 10], "of eight threads"
+    with others[-1].patience() as again:
+        assert again > 1
 
 
 def test_short_texts_do_not_wait_for_long_ones(
@@ -105,18 +114,18 @@ def test_short_texts_do_not_wait_for_long_ones(
     (tmp_path / "long").write_bytes(b"x" * 100_000)
     sleep, short = partial(does, partial(time.sleep, 50)), tmp_path / "short"
     short.write_bytes(b"x")
-    long = [BackgroundTask("", lambda task: apart.read(Lock(), task, sleep, tmp_path / "long")) for _ in range(2)]
-    assert apart.read(Lock(), NO_PROGRESS, ONE, short) == "1"
+    long = [BackgroundTask("", lambda task: apart.read(Waiting(), task, sleep, tmp_path / "long")) for _ in range(2)]
+    assert apart.read(Waiting(), NO_PROGRESS, ONE, short) == "1"
     assert not any(task.ended for task in long)
     with monkeypatch.context() as patch:
         patch.setattr(processes, "PATIENCE", 1)
         with pytest.raises(NotYet):
-            apart.read(Lock(), NO_PROGRESS, ONE, tmp_path / "long")
+            apart.read(Waiting(), NO_PROGRESS, ONE, tmp_path / "long")
     for task in long:
         task.cancel()
         assert task.wait(20)
         assert task.error is None
-    assert apart.read(Lock(), NO_PROGRESS, ONE, tmp_path / "long") == "1", "the next one is served"
+    assert apart.read(Waiting(), NO_PROGRESS, ONE, tmp_path / "long") == "1", "the next one is served"
 
 
 @pytest.mark.parametrize(
@@ -135,9 +144,9 @@ def test_too_much_and_anything_but_records_is_refused(
     (tmp_path / "short").write_bytes(b"x")
     own = Processes()
     with pytest.raises(error, match=why):
-        own.read(Lock(), ProgressListener(), partial(does, do), tmp_path / "short")
+        own.read(Waiting(), ProgressListener(), partial(does, do), tmp_path / "short")
     monkeypatch.undo()
-    assert own.read(Lock(), NO_PROGRESS, ONE, tmp_path / "short") == "1", "the next one is served"
+    assert own.read(Waiting(), NO_PROGRESS, ONE, tmp_path / "short") == "1", "the next one is served"
 
 
 def test_a_tokenizer_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +155,7 @@ def test_a_tokenizer_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "short").write_bytes(b"x")
     count = partial(does, partial(ChatTokenizer.count, bundled.tokenizer(), ["Hello"]))
     for is_new in (True, False, True):
-        assert own.read(Lock(), NO_PROGRESS, count, tmp_path / "short") == [1]
+        assert own.read(Waiting(), NO_PROGRESS, count, tmp_path / "short") == [1]
         assert (sent[-1] > 1_000_000) is is_new
         if not is_new:
             child_process.kill(own._short._child)  # type: ignore[arg-type]

@@ -6,17 +6,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from backend.datasets import store
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.stored_files import run_here
 from backend.errors import ApprenticeError, NotInDemo, NotYet
 from backend.hardware import container
 from backend.hosting.policy import DEMO, Limits, Policy
-from backend.records.lengths import UNLIMITED
+from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import Workspace
 from jobs.records import State
 from tests.jobs.conftest import FOREVER, until
@@ -151,7 +155,7 @@ def test_a_visitor_has_one_file_read_at_a_time_and_no_long_wait(make: Made, monk
     with pytest.raises(NotInDemo):
         app.datasets.import_text("question,answer\nx,y\n")
     until(app.datasets.all)
-    monkeypatch.setattr(app._imports, "patience", 0.1)
+    monkeypatch.setattr(app._imports, "patient", lambda: nullcontext(0.1))
     with pytest.raises(NotYet):
         app.datasets.checked(app.datasets.all()[0].id)
     ended.set()
@@ -236,15 +240,35 @@ def test_the_rows_of_who_is_away_are_dropped_from_memory_and_read_again(
     make: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apps = make(lifetime=3600)
-    here, left = (apps.app(visitor_of(apps)).dataset_store for _ in range(2))
-    ids = {store: store.add("Q: Why?\n\nA: So.\n" * 2) for store in (here, left)}
-    for store, data_id in ids.items():
-        store.open(data_id, None)
-    whose = {app.dataset_store: visitor for visitor, app in apps._apps.items()}
-    monkeypatch.setitem(apps.visitors._seen, whose[left], -1e9)
+    gone, here = (visitor_of(apps) for _ in range(2))
+    stores = [apps.app(visitor).dataset_store for visitor in (gone, here)]
+    ids = [each.add("Q: Why?\n\nA: So.\n" * 2) for each in stores]
+    for each, data_id in zip(stores, ids, strict=True):
+        each.open(data_id, None)
+    monkeypatch.setitem(apps.visitors._seen, gone, -1e9)
     apps.purge()
-    assert [store.cached(data_id, None, UNLIMITED) is None for store, data_id in ids.items()] == [False, True]
-    assert left.open(ids[left], None).dataset.rows
+    cached = [each.cached(data_id, None, UNLIMITED) for each, data_id in zip(stores, ids, strict=True)]
+    assert [result is not None for result in cached] == [False, True]
+    assert stores[0].open(ids[0], None).dataset.rows
+
+
+def test_checks_of_one_dataset_do_not_pile_up(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = make(lifetime=3600)
+    app = apps.app(visitor_of(apps))
+    data_id, gate = app.dataset_store.add("Q: Why?\n\nA: So.\n" * 2), threading.Event()
+    check = store.check_and_fix
+
+    def slow(*arguments: Any) -> CheckedDataset:
+        gate.wait(60)
+        return check(*arguments)
+
+    monkeypatch.setattr(store, "check_and_fix", slow)
+    monkeypatch.setattr(app.dataset_store.files, "run", run_here)
+    asked = [LengthLimits(length) for length in range(64, 84)]
+    assert [app._imports.check(data_id, None, lengths, 0.0) for lengths in asked] == [None] * 20
+    until(lambda: len(app._imports._tasks.running()) < 6)
+    gate.set()
+    until(lambda: app._imports.check(data_id, None, asked[-1], 0.0) is not None)
 
 
 def test_after_a_restart_what_waits_is_queued_again(make: Made) -> None:

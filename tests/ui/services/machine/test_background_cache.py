@@ -54,3 +54,13 @@ def test_the_cache_does_not_grow_without_limit(cache: BackgroundCache[int]) -> N
         assert waited_for(cache, str(number)) == 1
     assert len(cache._values) < 100
     assert cache.get("199", lambda: 2) == 1
+
+
+def test_neither_do_requests_that_come_faster_than_they_are_answered(cache: BackgroundCache[int]) -> None:
+    gate = threading.Event()
+    cache.get("first", lambda: int(gate.wait(10)))
+    for number in range(500):
+        assert cache.get(str(number), lambda: 1) is None
+    assert len(cache._values) < 100
+    gate.set()
+    assert waited_for(cache, "499") == 1
