@@ -6,6 +6,7 @@ from itertools import takewhile
 from string import ascii_uppercase
 from typing import Any
 
+from backend.datasets.convert.guess_columns import right_options
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import as_json, from_json, messages_from, system_text
 from backend.datasets.convert.shapes import RIGHT, plain_name
@@ -64,6 +65,15 @@ class _Fields:
                 return "\n".join(value)
             self.plan.others += [("other answer", text) for text in dict.fromkeys(value) if text != value[0]]
             return str(value[0])
+        if field == "answer" and (options := right_options(value)):
+            if not options[0]:
+                what, fix = (
+                    f"The {self.shown(field)} lists options, and none is marked as right.",
+                    "Mark the right one.",
+                )
+                raise RowFault("content_not_text", what, fix, excerpt(str(value)))
+            self.plan.others += [("option that is not marked as right", text) for text in options[1]]
+            return "\n".join(options[0])
         if field not in ("system", "text") and (text := as_json(value)):
             return text
         fix = "Put it in quotes. If it has the texts of many examples, write one list, with an object for each of them."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, RIGHT, UNSURE, listed, plain_name
+from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, RIGHT, UNSURE, Columns, listed, plain_name
 from backend.text.excerpt import excerpt
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
@@ -163,6 +163,28 @@ def is_marked(value: Any) -> bool:
     return all(sum(type(cell) is int for cell in own) > 1 and any(isinstance(c, str) for c in own) for own in cells)
 
 
+def right_options(value: Any) -> tuple[list[str], list[str]] | None:
+    """The texts of the records that are marked as right in a list of options, and all other texts in it; None for
+    anything else."""
+    if not _lists_records(value):
+        return None
+    right, others = list[str](), list[str]()
+    for item in value:
+        marks = [cell for name, cell in item.items() if plain_name(name).removeprefix("is_") in RIGHT]
+        texts = [cell for cell in item.values() if isinstance(cell, str)]
+        named = [item[name] for name in Columns(item).find("text", "answer").values() if item[name] in texts]
+        if len(marks) != 1 or not isinstance(marks[0], bool) or not (named or len(texts) == 1):
+            return None
+        text = (named or texts)[0]
+        right += [text.strip()] * marks[0]
+        others += [other for other in texts if other != text or not marks[0]]
+    return right, others
+
+
+def _lists_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
 def asked_about(records: Sequence[dict[str, Any]], used: Sequence[str]) -> list[str]:
     """The columns that are not used though questions may be about them: lists of options, different texts, and names of
     pictures; but no people, dates and the like."""
@@ -238,6 +260,9 @@ def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -
         if what and plain_name(column) in UNSURE:
             return column, f"The column {excerpt(column, width=40)!r} may not be the {field}: it holds {what}."
     answer = next((mapping[name] for name in ("answer", "output", "completion") if name in mapping), "")
+    records_in = [cell for record in records if _lists_records(cell := record.get(answer))]
+    if "answer" in mapping and 2 * sum(right_options(cell) is None for cell in records_in) > len(records):
+        return answer, f"The column {excerpt(answer, width=40)!r} holds a list of records, and none is marked as right."
     first = {name: cell for name, cell in (records[0] if records else {}).items() if name != answer}
     options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in first)
     lists = [len(cell) for cell in first.values() if isinstance(cell, list)]
