@@ -69,6 +69,8 @@ _SEPARATOR = re.compile(
     r"\s*([-=*_#~]{3,}|([#*_][#*_ ]*)?(conversation|dialog(ue)?|chat|example|gespräch)\s*#?\d+([.:*_ ]*[.:*_])?)\s*$",
     re.IGNORECASE,
 )
+RULE = re.compile(r"\s*(?:[-=*_#~/]\s?){3,}")  # divides, and is no text
+_RULED, _RULED_END = re.compile(r"\s*[-=*_~]{3,}\w"), re.compile(r"\s*[-=*_~]{3,}$")  # "----Question 5:----"
 _SURE, _LEAST = 0.8, 0.5  # shares of the labels that are properly paired
 _SAMPLE = 2_000  # blocks, enough to know the labels
 _OUTSIDE = 0.4  # share of the text that belongs to no label
@@ -76,16 +78,18 @@ _OPTION = re.compile(r"[ \t*_-]{0,8}[B-Db-d]\s*[.)]\s")
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
 
 _SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?\s*[:：][*_]*[ \t]+\S")
+_SEVERAL = 2  # answers without a question
 _FEW = 3  # times that each of two unknown speakers has to speak
 
 
 @dataclass
 class _Part:
-    """A labelled piece: kind is "question", "answer", "system", "context" or "end"."""
+    """A labelled piece: kind is "question", "answer", "system", "context" or "end". ruled: marks surround its label."""
 
     kind: str
     blocks: list[Block]
     gap: bool
+    ruled: bool = False
 
     @property
     def text(self) -> str:
@@ -144,7 +148,8 @@ def _examples(family: Family, blocks: Sequence[Block]) -> tuple[Records, bool, l
     sure = share >= _SURE and characters(outside) <= _OUTSIDE * characters(blocks)
     if family.turns:
         return *_conversations(parts, sure), outside
-    return _single(parts), sure, outside
+    records = _single(parts)
+    return records, sure and sum(not record["question"] for _, record in records) < _SEVERAL, outside
 
 
 def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_Part]]:
@@ -152,13 +157,14 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     parts: list[_Part] = []
     outside: list[Block] = []
     labels = [label[0] for block in blocks[:_SAMPLE] if (label := _labelled(family, block))]
+    ruled = sum(label.ruled for label in labels) >= _SURE * len(labels)  # then another one is inside a text
     # Headings are inside the messages of a chat whose labels have lines of their own.
     headed = any(label.kind == "question" and not label.blocks[0].text for label in labels)
     for block in blocks:
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
             continue
-        if label := _labelled(family, block):
+        if (label := _labelled(family, block)) and label[0].ruled >= ruled:
             parts += label
         elif block.level and not headed and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
@@ -181,7 +187,10 @@ def _labelled(family: Family, block: Block) -> list[_Part]:
         if kind == "question" and (inline := _inline(family, rest)):
             question, answer = (replace(block, text=text) for text in inline)
             return [_Part("question", [question], block.gap), _Part("answer", [answer], False)]
-        return [_Part(kind, [replace(block, text=rest, level=0)], block.gap)]
+        ruled = bool(_RULED.match(block.text) and _RULED_END.search(block.text))
+        if ruled:
+            rest = _RULED_END.sub("", rest) if any(map(str.isalpha, rest)) else ""  # without the number of a question
+        return [_Part(kind, [replace(block, text=rest, level=0)], block.gap, ruled)]
     return []
 
 

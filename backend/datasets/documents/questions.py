@@ -10,7 +10,7 @@ from typing import Any
 from unicodedata import normalize
 
 from backend.datasets.documents.blocks import Block, characters, joined
-from backend.datasets.documents.labelled import find_labelled
+from backend.datasets.documents.labelled import RULE, find_labelled
 
 # The Greek question mark looks like a semicolon, and often is one.
 _ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇]|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
@@ -54,6 +54,8 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     if (labelled := find_labelled(blocks)) is not None:
         records, sure, outside = labelled
         return Pairs(records, sure, outside, "label")
+    rules = {at for at, block in enumerate(blocks) if RULE.fullmatch(block.text)}
+    blocks = [replace(b, gap=b.gap or at - 1 in rules) for at, b in enumerate(blocks) if at not in rules]
     readings = [pairs for pairs in (_by_cue(blocks), _by_paragraph(blocks), _by_line(blocks)) if pairs is not None]
     most = readings[0] if readings else None
     best = next((pairs for pairs in readings if most and pairs.sure and len(pairs.records) >= len(most.records)), most)

@@ -112,6 +112,7 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     if not chosen and (inside or not (pairs.sure and _are_answers(pairs))):
         unfit = [*inside, *(block for block in pairs.outside if len(block.text) > _TITLE)]
         unfit += [Block(line, record["question"]) for line, record in pairs.records if not _is_answer(record)]
+        unfit += [Block(line, record["answer"]) for line, record in pairs.records if record.get("question") == ""]
         if pairs.records and not (unfit or conversations):  # the longest answer may go on with other text
             line, record = max(pairs.records, key=lambda record: len(record[1]["answer"]))
             unfit = [Block(line, record["question"])]
