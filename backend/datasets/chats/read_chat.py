@@ -1,8 +1,10 @@
 """Recognizes conversations in the records of a file, and turns them into examples."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from backend.datasets.chats.format import FORMATS, ChatFormat
@@ -82,14 +84,17 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
                 yield line, record
 
     read, passed = read_threads(readable(), chat)
+    # without time or an id of the conversation, nothing says where one ends
+    unbounded = not chat.messages and not chat.thread and not chat.time and not chat.parent
+    if unbounded:  # what can't be read may have been the question of an answer, so it divides
+        unread = [line for line, _ in faults]
+        read = [[*part] for posts in read for _, part in groupby(posts, lambda post: bisect(unread, post.line))]
     people, likely = count_people(read), likely_to_answer(read, chat.pauses)
     chosen = who_to_imitate(people, imitate, chat.title, likely)
     conversations: Iterable[Sequence[Post]] = read
     answers, roles = chosen, bool(chat.roles or chat.asker or chat.reply)
     if chosen == (WHOEVER_ANSWERS,):
         conversations, answers, roles = by_opener(conversations, chat.pauses), ("assistant",), True
-    # without time or an id of the conversation, nothing says where one ends
-    unbounded = not chat.messages and not chat.thread and not chat.time and not chat.parent
     pairs = pairs or (unbounded and bool(chat.roles))
     ask = ("user",) if roles and "user" not in answers else None
     maker = ExampleMaker(answers, ask, chat.pauses, pairs, passed)
