@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
 from backend.datasets.convert.guess_columns import beside_text, can_choose, guess, in_doubt, lacks_answers, rival
-from backend.datasets.convert.shapes import SHAPES, Columns, complete, listed
+from backend.datasets.convert.shapes import SHAPES, Columns, complete, listed, plain_name
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
@@ -155,11 +155,14 @@ def _without(doubtful: str, why: str, records: Sequence[dict[str, Any]]) -> dict
 
 
 def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
+    columns = tuple(dict.fromkeys(column for record in records for column in record))
+    speaker = next((column for column in columns if plain_name(column) in ("speaker", "role")), "")
+    message = f" If each row is a message, by whom {speaker!r} says, rename the column of its text to 'text'."
     return NoExamples(
         "Which column holds the questions, and which the answers?",
-        f"That is not clear. {doubt}",
+        f"That is not clear. {doubt}{message * bool(speaker)}",
         "Choose the column of each.",
-        tuple(dict.fromkeys(column for record in records for column in record)),
+        columns,
     )
 
 
@@ -193,8 +196,8 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
         raise NoExamples(
             f"Some columns for {SHAPES[shape].title} are missing.",
             "It needs " + " and ".join(" or ".join(group) for group in SHAPES[shape].required) + ".",
-            f"Choose which column is which; the columns are: {listed(columns)}.",
-            tuple(columns),
+            f"Rename the columns that hold this, or choose another format; the columns are: {listed(columns)}.",
+            tuple(columns) if "messages" not in SHAPES[shape].required[0] else (),  # these are asked for as two
         )
     return Plan(shape, mapping, fixed=True, lenient=shape == "sharegpt" or _is_lenient(records, shape, mapping))
 
