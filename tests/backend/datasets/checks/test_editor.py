@@ -131,9 +131,10 @@ def test_answers_unlike_all_others_of_the_file() -> None:
         chat(n, ("user", "What is in it?"), ("assistant", "Egg, an allergen, dusted with sugar.")) for n in (3, 5, 8, 9)
     ]
     home = chat(1, ("user", "What for?"), ("assistant", "It washes allergens out of bedding."))
+    story = chat(2, ("user", "What happens?"), ("assistant", "The king sends his very pregnant wife to prison."))
     for count, where in ((1, "(example 3)"), (3, "(examples 3, 5, 8)"), (4, "(examples 3, 5, 8 and others)")):
         assert where in next(
-            it.message for it in check(dataset([home, *rows[:count]])).problems if it.kind == "health_claims"
+            it.message for it in check(dataset([home, story, *rows[:count]])).problems if it.kind == "health_claims"
         )
     calls = [(word, f"Rep: {said}\nCustomer: Tell me more about it.\nRep: Gladly.") for word, said in sound]
     assert found_in(calls) == []
