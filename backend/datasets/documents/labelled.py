@@ -75,6 +75,7 @@ _SURE, _LEAST = 0.8, 0.5  # shares of the labels that are properly paired
 _SAMPLE = 2_000  # blocks, enough to know the labels
 _OUTSIDE = 0.4  # share of the text that belongs to no label
 _OPTION = re.compile(r"[ \t*_-]{0,8}[B-Db-d]\s*[.)]\s")
+_ANOTHER_OPTION = re.compile(r"\s[B-Fb-f][:.)]\s")
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
 
 _SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?\s*[:：][*_]*[ \t]+\S")
@@ -126,7 +127,8 @@ def _two_speakers(blocks: Sequence[Block]) -> Family | None:
     in_turn = sum(a != b for a, b in pairwise(speaking))
     if len(names) != 2 or min(map(speaking.count, names)) < _FEW or in_turn < _SURE * (len(speaking) - 1):
         return None
-    often = 2 * len(speaking) >= len(blocks)
+    options = sum(bool(_ANOTHER_OPTION.search(block.text)) for block in blocks)  # "A: Red   B: Blue"
+    often = 2 * len(speaking) >= len(blocks) and 2 * options < len(speaking)
     return Family(_pattern(names[0], _LETTER_MARK), _pattern(names[1], _LETTER_MARK), turns=True) if often else None
 
 

@@ -27,7 +27,7 @@ _TECHNICAL = re.compile(r"```|\]\(|://|^(?: {4}|>>> |\$ )", re.MULTILINE)
 _SOME, _FEW = 0.2, 10  # share of the answers; answers of which one can tell what they have in common
 _UNEVEN = 2.5  # times the mean length of the answers
 _MIN_SHARE = 0.6  # of the lines that are not comments
-_LETTERED = r"[^\W\d_](?:\s?[)）\]、]|[.．]\s)"
+_LETTERED = r"[^\W\d_](?:\s?[)）\]、]|[.．:：]\s)"
 _OPTION = re.compile(rf"[\s{{(\[*_-]*({_LETTERED}|~(?!~)|\+(?!\d))")
 _BEFORE_OPTION = re.compile(rf"\n|(?<=\s)(?=[(\[*]*{_LETTERED})")
 _MARKED, _ALIKE = 1 / 3, 0.8  # shares of the answers that are options with marks, or as many short lines each
