@@ -66,12 +66,6 @@ class _Fields:
             self.plan.others += [("other answer", text) for text in dict.fromkeys(value) if text != value[0]]
             return str(value[0])
         if field == "answer" and (options := right_options(value)):
-            if not options[0]:
-                what, fix = (
-                    f"The {self.shown(field)} lists options, and none is marked as right.",
-                    "Mark the right one.",
-                )
-                raise RowFault("content_not_text", what, fix, excerpt(str(value)))
             self.plan.others += [("option that is not marked as right", text) for text in options[1]]
             return "\n".join(options[0])
         if field not in ("system", "text") and (text := as_json(value)):

@@ -15,10 +15,11 @@ _EARLIER = ("history", "chat_history")  # what was said before the question, whi
 
 @dataclass(frozen=True)
 class Match:
-    """A shape and the column of each field."""
+    """A shape and the column of each field, {} where none fit. doubt: why the user has to be asked."""
 
     shape: str
     mapping: dict[str, str]
+    doubt: str = ""
 
 
 def match(record: Mapping[str, Any]) -> Match | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from backend.datasets.convert.detect import Match
 from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, RIGHT, UNSURE, Columns, listed, plain_name
 from backend.text.excerpt import excerpt
 
@@ -56,16 +57,7 @@ class _Column:
         return self.filled > 0.5 and self.with_letters > 0.5 and plain not in _NOT_TEXT and not plain.endswith("_id")
 
 
-@dataclass(frozen=True)
-class Guess:
-    """mapping: from the fields of the shape to columns, {} where none fit. doubt: why the user has to be asked."""
-
-    shape: str
-    mapping: dict[str, str]
-    doubt: str = ""
-
-
-def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
+def guess(records: Sequence[dict[str, Any]]) -> Match | None:
     """The columns to use; None when nothing fits."""
     names = dict.fromkeys(name for record in records for name in record)
     texts = [column for column in (_measure(name, records) for name in names) if column.is_text]
@@ -82,10 +74,10 @@ def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
     if labelled := beside_text(records, only.name):
         return labelled
     half = _name_score(only.name, "question") or _name_score(only.name, "answer")
-    return Guess("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
+    return Match("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
 
 
-def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, Any]]) -> Guess:
+def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, Any]]) -> Match:
     names = [*dict.fromkeys(name for record in records for name in record)]
     scored = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
     # what is the same in many rows is no answer
@@ -96,12 +88,12 @@ def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, 
         if labelled := beside_text(rest, first.name):
             return labelled
         why = f"{excerpt(second.name, width=40)!r} repeats {excerpt(first.name, width=40)!r} in many rows."
-        return Guess("question_answer", {}, why)
+        return Match("question_answer", {}, why)
     best, question, answer = max(pairs, key=lambda pair: pair[0])
     rivals = [score for score, q, a in pairs if (q, a) != (question, answer)] or [0]
     if not doubt and best < max(rivals) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
         doubt = f"Its columns are: {listed(names)}."
-    return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
+    return Match("question_answer", {"question": question.name, "answer": answer.name}, doubt)
 
 
 def _repeated(one: str, other: str, records: Sequence[dict[str, Any]]) -> float:
@@ -126,12 +118,12 @@ def can_choose(records: Sequence[dict[str, Any]]) -> bool:
     return len({n for record in records for n, v in record.items() if isinstance(v, scalars) and v != ""}) > 1
 
 
-def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
+def beside_text(records: Sequence[dict[str, Any]], text: str) -> Match | None:
     """The likely pair where another column has texts or a few numbers: labels of the texts, their titles, longer texts,
     or what was marked in them. None where the texts stand alone, perhaps with dates, addresses and the like."""
     own, others, labels = _measure(text, records), [], []
     if marks := _marks(records):
-        return Guess("question_answer", {"question": text, "answer": marks})
+        return Match("question_answer", {"question": text, "answer": marks})
     for name in dict.fromkeys(name for record in records for name in record):
         held = what_it_holds(name, values := [record.get(name) for record in records])
         title = "name" in held and PEOPLE.isdisjoint(plain_name(name).split("_"))  # short titles look like names
@@ -141,11 +133,11 @@ def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
             labels += [name] * (len({*map(str, values)}) <= min(_LABELS, _SAME * len(values)))
     if not others:
         label = max(labels, key=lambda name: _name_score(name, "answer"), default="")
-        return Guess("question_answer", {"question": text, "answer": label}) if label else None
+        return Match("question_answer", {"question": text, "answer": label}) if label else None
     other = max(others, key=lambda each: (plain_name(each.name) in RIGHT, each.distinct > _DIFFERENT, each.length))
     title = other.distinct > _DIFFERENT and other.length < own.length
     question, answer = (other.name, text) if title else (text, other.name)
-    return Guess("question_answer", {"question": question, "answer": answer})
+    return Match("question_answer", {"question": question, "answer": answer})
 
 
 def _marks(records: Sequence[dict[str, Any]]) -> str:
@@ -166,7 +158,7 @@ def is_marked(value: Any) -> bool:
 def right_options(value: Any) -> tuple[list[str], list[str]] | None:
     """The texts of the records that are marked as right in a list of options, and all other texts in it; None for
     anything else."""
-    if not _lists_records(value):
+    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
     right, others = list[str](), list[str]()
     for item in value:
@@ -179,10 +171,6 @@ def right_options(value: Any) -> tuple[list[str], list[str]] | None:
         right += [text.strip()] * marks[0]
         others += [other for other in texts if other != text or not marks[0]]
     return right, others
-
-
-def _lists_records(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 def asked_about(records: Sequence[dict[str, Any]], used: Sequence[str]) -> list[str]:
@@ -260,8 +248,9 @@ def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -
         if what and plain_name(column) in UNSURE:
             return column, f"The column {excerpt(column, width=40)!r} may not be the {field}: it holds {what}."
     answer = next((mapping[name] for name in ("answer", "output", "completion") if name in mapping), "")
-    records_in = [cell for record in records if _lists_records(cell := record.get(answer))]
-    if "answer" in mapping and 2 * sum(right_options(cell) is None for cell in records_in) > len(records):
+    lists_of = [cell for record in records if isinstance(cell := record.get(answer), list) and cell]
+    unmarked = sum(isinstance(cell[0], dict) and right_options(cell) is None for cell in lists_of)
+    if "answer" in mapping and 2 * unmarked > len(records):
         return answer, f"The column {excerpt(answer, width=40)!r} holds a list of records, and none is marked as right."
     first = {name: cell for name, cell in (records[0] if records else {}).items() if name != answer}
     options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in first)

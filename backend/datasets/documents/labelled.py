@@ -79,7 +79,6 @@ _ANOTHER_OPTION = re.compile(r"\s[B-Fb-f][:.)]\s")
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
 
 _SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?\s*[:：][*_]*[ \t]+\S")
-_SEVERAL = 2  # answers without a question
 _FEW = 3  # times that each of two unknown speakers has to speak
 
 
@@ -151,7 +150,7 @@ def _examples(family: Family, blocks: Sequence[Block]) -> tuple[Records, bool, l
     if family.turns:
         return *_conversations(parts, sure), outside
     records = _single(parts)
-    return records, sure and sum(not record["question"] for _, record in records) < _SEVERAL, outside
+    return records, sure and sum(not record["question"] for _, record in records) < 2, outside
 
 
 def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_Part]]:

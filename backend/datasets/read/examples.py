@@ -111,8 +111,8 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
         raise SeveralReadings(count, shapes[::-1], "Are these the questions of a test?", f"{listed[1]} {listed[2]}")
     if not chosen and (inside or not (pairs.sure and _are_answers(pairs))):
         unfit = [*inside, *(block for block in pairs.outside if len(block.text) > _TITLE)]
-        unfit += [Block(line, record["question"]) for line, record in pairs.records if not _is_answer(record)]
-        unfit += [Block(line, record["answer"]) for line, record in pairs.records if record.get("question") == ""]
+        odd = [(line, record) for line, record in pairs.records if not _is_answer(record)]
+        unfit += [Block(line, record["question"] or record["answer"]) for line, record in odd]
         if pairs.records and not (unfit or conversations):  # the longest answer may go on with other text
             line, record = max(pairs.records, key=lambda record: len(record[1]["answer"]))
             unfit = [Block(line, record["question"])]
@@ -171,8 +171,8 @@ def _option_lists(pairs: Pairs) -> Note | None:
 
 
 def _is_answer(record: dict[str, Any]) -> bool:
-    """Whether a record has an answer that neither asks something nor ends in a colon."""
-    answer = record.get("answer", "-").rstrip()
+    """Whether a record has a question, and an answer that neither asks something nor ends in a colon."""
+    answer = record.get("question", "-") and record.get("answer", "-").rstrip()
     return answer != "" and not answer.endswith((":", "：", "?", "？", "؟"))
 
 

@@ -64,8 +64,7 @@ def _is_lines(file: File) -> bool:
     if len(lines) == 1:
         return find_list(lines[0].encode("utf-8", "replace")) is None
     first_is_whole = _parsing(lines[:1]) == 1 or (len(lines[0]) > 1 and lines[0].endswith("}"))
-    goes_on = lines[0].endswith(("[", "{", ","))  # an example over several lines
-    return first_is_whole or (2 * _parsing(lines) >= len(lines) and not goes_on)
+    return first_is_whole or (2 * _parsing(lines) >= len(lines) and lines[0][-1] not in "[{,")  # which goes on
 
 
 def _parsing(lines: Sequence[str]) -> int:
