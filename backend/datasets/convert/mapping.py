@@ -26,16 +26,12 @@ class NoExamples(BadInput):
 
 class SeveralReadings(NoExamples):
     """What a file holds may be read in several ways. shapes: these, the likely one first; one answers the question.
-    what, why: the question; by default about a text of which not all fits."""
+    what, why: the question"""
 
-    def __init__(self, count: int, shapes: tuple[str, ...], what: str = "", why: str = "") -> None:
-        super().__init__(
-            what or "Is this a list of examples, or a text to learn from as a whole?",
-            why or f"It seems to hold {count:,} questions with answers, but not all of it fits.",
-            "Choose what it is.",
-            shapes,
-        )
-        self.count, self.shapes = count, shapes
+    def __init__(self, shapes: tuple[str, ...], why: str, what: str = "") -> None:
+        what = what or "Is this a list of examples, or a text to learn from as a whole?"
+        super().__init__(what, why, "Choose what it is.", shapes)
+        self.shapes = shapes
 
 
 @dataclass

@@ -44,7 +44,7 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
         if file.options.shape not in ("question_answer", "messages"):
             what = "Are these questions with several answers each, or conversations?"
             why = f"There are {len(first):,} lists of texts, which differ in length and don't say who speaks."
-            raise SeveralReadings(len(first), ("question_answer", "messages"), what, why)
+            raise SeveralReadings(("question_answer", "messages"), why, what)
         if file.options.shape == "question_answer":
             return ([pair for line, value in batch for pair in _alternatives(line, value)] for batch in everything)
     if len(texts) == len(first) and alternates(texts):

@@ -108,7 +108,7 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     shapes = ("messages" if conversations else "question_answer", "text")
     listed, inside = _option_lists(pairs), asked_inside(pairs)
     if not chosen and listed:
-        raise SeveralReadings(count, shapes[::-1], "Are these the questions of a test?", f"{listed[1]} {listed[2]}")
+        raise SeveralReadings(shapes[::-1], f"{listed[1]} {listed[2]}", "Are these the questions of a test?")
     if not chosen and (inside or not (pairs.sure and _are_answers(pairs))):
         unfit = [*inside, *(block for block in pairs.outside if len(block.text) > _TITLE)]
         odd = [(line, record) for line, record in pairs.records if not _is_answer(record)]
@@ -117,7 +117,7 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
             line, record = max(pairs.records, key=lambda record: len(record[1]["answer"]))
             unfit = [Block(line, record["question"])]
         why = f"It seems to hold {count:,} questions with answers, but not all of it fits"
-        raise SeveralReadings(count, shapes, why=f"{why}{': ' * bool(unfit)}{_named(unfit)}.")
+        raise SeveralReadings(shapes, f"{why}{': ' * bool(unfit)}{_named(unfit)}.")
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
     opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)

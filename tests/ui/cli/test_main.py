@@ -58,7 +58,7 @@ def test_a_workspace_that_cannot_be_written_is_reported(tmp_path: Path, capsys: 
 
 def test_a_text_that_can_be_read_in_two_ways_names_both() -> None:
     with pytest.raises(BadInput, match="--shape messages or --shape text"), asking_for_columns():
-        raise SeveralReadings(3, ("messages", "text"))
+        raise SeveralReadings(("messages", "text"), "")
 
 
 APP = [sys.executable, str(PROJECT_ROOT / "app.py")]

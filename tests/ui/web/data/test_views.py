@@ -81,7 +81,9 @@ def test_whom_to_imitate_and_how_to_read_are_asked() -> None:
     people = re.findall(r'type="checkbox" name="([^"]+)" value="([^"]+)"', card)
     assert people == [("person-0", "Anna &lt;b&gt;"), ("person-1", "Ben")]
     assert "12 messages" in text_of(card)
-    card = views.reading(DatasetProgress("faq.txt", "", 0.0, error=SeveralReadings(12, ("messages", "text"))), True)
+    card = views.reading(
+        DatasetProgress("faq.txt", "", 0.0, error=SeveralReadings(("messages", "text"), "12 questions")), True
+    )
     sent = [html.unescape(value) for value in re.findall(r'data-do="columns" data-value="([^"]+)"', card)]
     assert [sent_columns(value) for value in sent] == [{"shape": "messages"}, {"shape": "text"}]
     assert "12 questions" in text_of(card)
