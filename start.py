@@ -97,15 +97,11 @@ def choose_build() -> builds.Row | None:
     return row
 
 
-def installed_torch() -> Path:
-    """The folder of the installed torch; it does not exist if there is none."""
-    parts = "Lib" if os.name == "nt" else "lib/python3.*"  # the environment may have another Python than this one
-    return next(ENVIRONMENT.glob(f"{parts}/site-packages/torch"), ENVIRONMENT / "torch")
-
-
 def why_unfit(row: builds.Row) -> str:
     """Why the installed torch has to be replaced by the build in `row`, "" if it fits."""
-    release, cuda = builds.release_of(installed_torch()), builds.cuda_of(installed_torch())
+    parts = "Lib" if os.name == "nt" else "lib/python3.*"  # the environment may have another Python than this one
+    installed_torch = next(ENVIRONMENT.glob(f"{parts}/site-packages/torch"), ENVIRONMENT / "torch")
+    release, cuda = builds.release_of(installed_torch), builds.cuda_of(installed_torch)
     if cuda is None:
         return "PyTorch is missing."
     if release >= pins.first_untested_torch():

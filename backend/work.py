@@ -17,7 +17,6 @@ class Work(Protocol):
 
     folder: Path
     spec: dict[str, Any]
-    attempt: int
     short_of_memory: bool
 
     def emit(self, event: Event) -> None: ...

@@ -17,15 +17,14 @@ _SECONDS_WITHOUT_ACTIVITY = 5.0
 
 
 class Context:
-    """The work's access to its job. folder: the job's folder. spec: as submitted. attempt: 1, then one more for each
-    resume. short_of_memory: the last attempt ran out of memory, so this one must use less. The work calls
-    `should_stop` at every step; when it returns True, the work saves and returns."""
+    """The work's access to its job. folder: the job's folder. spec: as submitted. short_of_memory: the last
+    attempt ran out of memory, so this one must use less. The work calls `should_stop` at every step; when it returns
+    True, the work saves and returns."""
 
     def __init__(self, folder: JobFolder, workspace: Workspace, status: Status) -> None:
         self.folder = folder.path
         self.workspace = workspace
         self.spec: dict[str, Any] = folder.spec()
-        self.attempt = status.attempt
         self.short_of_memory = status.short_of_memory
         self.stopping = False  # whether should_stop has returned True
         self.status = status

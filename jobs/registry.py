@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 Lane = Literal["training", "light", "network", "serving"]  # one job at a time runs in each
-
-
 BeforeStart = Callable[[Lane], None]
 
 

@@ -58,7 +58,7 @@ class Option(Record):
         """{"model", "fit", "startable", "settings", "estimate", "time", "expected_rank", "reasons"}."""
         rank = ranking.expected_rank(self.model)
         return {
-            "model": self.model.to_json(),
+            "model": self.model.model_dump(mode="json"),
             "fit": self.fit,
             "startable": self.startable,
             "settings": self.settings.model_dump(mode="json"),

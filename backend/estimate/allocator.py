@@ -70,9 +70,7 @@ class Allocator:
         """A block of at least `size` bytes, in use until `release`."""
         size = -(-size // _ROUND) * _ROUND or _ROUND
         pool = self._small if size <= _SMALL else self._large
-        block = pool.best_fit(size)
-        if block is None:
-            block = self._new_segment(size)
+        block = pool.best_fit(size) or self._new_segment(size)
         block.free = False
         if block.size - size >= pool.smallest_rest:
             self._split(block, size, pool)

@@ -52,11 +52,6 @@ class Architecture(Record):
         return self._gemma == "2" if self.eager_only is None else self.eager_only
 
     @property
-    def overflows_in_fp16(self) -> bool:
-        """Whether its blocks are added up in fp32 where the rest is fp16, as in Gemma (backend/training/model.py)."""
-        return "gemma" in self.name.lower()
-
-    @property
     def has_wide_norms(self) -> bool:
         """Whether norms apply their weight in fp32, before the cast, as in Gemma, OLMo 2 and 3 and Qwen3.5."""
         by_name = re.search(r"gemma|olmo-?[23]|qwen-?3[._]5", self.name.lower()) is not None

@@ -34,11 +34,7 @@ def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool)
         k, v = repeat(tape, k, groups), repeat(tape, v, groups)
     out = tape.new(q.count, q.width)
     counts = q.count, k.count, v.count
-
-    def backward(g: Tensor) -> list[Tensor | None]:
-        return [tape.new(count, g.width) for count in counts]
-
-    return tape.record(out, [q, k, v], [q, k, v, out], backward)
+    return tape.record(out, [q, k, v], [q, k, v, out], lambda g: [tape.new(count, g.width) for count in counts])
 
 
 def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:

@@ -53,14 +53,9 @@ def choose_gpu(nvidia: NvidiaGpus, cuda: str | None, visible: str | None) -> Gpu
     if not usable and cuda is not None:  # without torch there is a problem of its own
         problems.append(_unusable(devices, nvidia, cuda))
     elif usable:
-        problems += [
-            MachineProblem(
-                what=f"{device.gpu.name} is not used.",
-                why="The installed PyTorch has no code for a GPU of its generation.",
-            )
-            for device in devices
-            if device not in usable
-        ]
+        why = "The installed PyTorch has no code for a GPU of its generation."
+        unused = [device.gpu.name for device in devices if device not in usable]
+        problems += [MachineProblem(what=f"{name} is not used.", why=why) for name in unused]
     order = best_first(device.gpu for device in usable)
     return GpuChoice(tuple(sorted(usable, key=lambda device: order.index(device.gpu))), tuple(problems))
 

@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import ValidationError
 
@@ -57,10 +57,6 @@ class Probe(Record):
     def of(cls, hardware: Hardware) -> Self:
         """A described machine instead of this one."""
         return cls(hardware=hardware, sentences=tuple(describe(hardware)))
-
-    def to_json(self) -> dict[str, Any]:
-        """{"hardware", "sentences", "problems": [{"what", "why", "next", "blocks_training"}]}."""
-        return self.model_dump(mode="json")
 
 
 def probe(workspace_root: Path) -> Probe:

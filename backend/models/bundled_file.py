@@ -41,8 +41,15 @@ def unpack(gguf: Path, target: Path, name: str, report: Callable[[int, int], Non
     generation = {name: number for name, number in ids.items() if name != "unk_token_id"}
     _write(target / "generation_config.json", {**generation, "_from_model_config": True, "use_cache": True})
     _write(target / "config.json", {**_config(about), **ids, "_name_or_path": name})
-    with disk_errors():
-        _write_weights(gguf, target / "model.safetensors", about, tensors, report)
+    named = {_name(packed): (packed, tensor) for packed, tensor in tensors.items()}
+    heads = {"attn_q": about["llama.attention.head_count"], "attn_k": about["llama.attention.head_count_kv"]}
+    with disk_errors(), (target / "model.safetensors").open("wb") as out:
+        entries = {weight: ("BF16", tensor.shape, 2 * tensor.numbers) for weight, (_, tensor) in sorted(named.items())}
+        safetensors_files.write(out, entries, {})
+        for done, weight in enumerate(entries):
+            report(done, len(entries))
+            packed, tensor = named[weight]
+            out.write(_bf16(gguf, tensor, heads.get(packed.split(".")[-2], 0)))
 
 
 def _tokenizer(about: Mapping[str, Any]) -> Tokenizer:
@@ -72,24 +79,6 @@ def _config(about: Mapping[str, Any]) -> dict[str, Any]:
     stated = {name: of_model[key] for name, key in _TABLES["stated"].items()}
     rotary_parts = {"rope_parameters": {"rope_theta": rotary, "rope_type": "default"}, "rope_theta": rotary}
     return {**_TABLES["config"], **stated, **rotary_parts}
-
-
-def _write_weights(
-    gguf: Path,
-    file: Path,
-    about: Mapping[str, Any],
-    tensors: Mapping[str, gguf_header.Packed],
-    report: Callable[[int, int], None],
-) -> None:
-    named = {_name(name): (name, tensor) for name, tensor in tensors.items()}
-    heads = {"attn_q": about["llama.attention.head_count"], "attn_k": about["llama.attention.head_count_kv"]}
-    with file.open("wb") as out:
-        entries = {name: ("BF16", tensor.shape, 2 * tensor.numbers) for name, (_, tensor) in sorted(named.items())}
-        safetensors_files.write(out, entries, {})
-        for done, name in enumerate(entries):
-            report(done, len(entries))
-            packed, tensor = named[name]
-            out.write(_bf16(gguf, tensor, heads.get(packed.split(".")[-2], 0)))
 
 
 def _name(packed: str) -> str:

@@ -14,7 +14,7 @@ Others can be looked up on the hub (download.py) or be in a folder. Popular ones
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -69,10 +69,6 @@ class Entry(Record):
     note: str = ""
     replaced_by: str = ""
     evidence: tuple[Evidence, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry as `models --json` lists it."""
-        return self.model_dump(mode="json")
 
 
 @lru_cache(maxsize=1)

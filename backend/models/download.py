@@ -131,7 +131,7 @@ def _look_up(context: JobContext, typed: str) -> str:
         except ApprenticeError:
             shutil.rmtree(staging, ignore_errors=True)
             raise
-        write_json(_partial(target)[2], entry.to_json())
+        write_json(_partial(target)[2], entry.model_dump(mode="json"))
     return entry.id
 
 

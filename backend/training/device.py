@@ -102,11 +102,12 @@ def choose(settings: TrainSettings) -> Device:
     UnusableGpu when there is a GPU that torch can't use."""
     import torch
 
+    asked = None if settings.precision == "auto" else settings.precision
     if torch.cuda.is_available():
         _require_code(torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
-        return Device("cuda", _precision(settings, "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"))
+        return Device("cuda", asked or ("bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"))
     if torch.backends.mps.is_available():
-        return Device("mps", _precision(settings, "bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"))
+        return Device("mps", asked or ("bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"))
     if gpus := read_choice()[1].devices:
         raise UnusableGpu(
             f"PyTorch can't use {gpus[0].gpu.name}.",
@@ -114,11 +115,10 @@ def choose(settings: TrainSettings) -> Device:
             f"Restart the computer. If that does not help, set the environment variable {VARIABLE} to {HIDDEN} to "
             "train on the processor.",
         )
-    if settings.precision == "fp16":
+    if asked == "fp16":
         why = "It has no GPU, and processors do not compute in fp16."
         raise BadSetting("This computer can't train in fp16.", why, "Set precision to auto.")
-    chosen = settings.precision
-    precision: Precision = ("bf16" if bf16_speedup() > _MIN_SPEEDUP else "fp32") if chosen == "auto" else chosen
+    precision: Precision = asked or ("bf16" if bf16_speedup() > _MIN_SPEEDUP else "fp32")
     return Device("cpu", precision, _four_bit(precision) if settings.method == "qlora" else "")
 
 
@@ -172,10 +172,6 @@ def _dtype(precision: Precision) -> torch.dtype:
     import torch
 
     return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
-
-
-def _precision(settings: TrainSettings, best: Precision) -> Precision:
-    return best if settings.precision == "auto" else settings.precision
 
 
 @cache

@@ -43,7 +43,6 @@ class SilentWork:
 
     folder: Path
     spec: dict[str, Any]
-    attempt: int = 1
     short_of_memory: bool = False
 
     def emit(self, event: Event) -> None: ...

@@ -7,7 +7,6 @@ from typing import Any
 
 from backend.files.atomic import write_text
 from backend.records.specs import TrainSettings
-from backend.runs.token_rows import TokenRow
 from backend.training.run import spread
 from backend.training.sampler import epoch_batches, packs
 from backend.training.schedule import Schedule
@@ -32,17 +31,11 @@ class DryRun(TrainingSession):
     def step_batches(self) -> Iterable[list[int]]:
         return self.batches
 
-    def tell(self, rows: Sequence[TokenRow]) -> None:
-        """Tells the run's process which rows are tried next, and the peak so far."""
-        tried = {
-            "examples": len(rows),
-            "tokens": max(row.longest for row in rows),
-            "peak_mib": self.device.peak_memory_mib(),
-        }
-        write_text(self.work.folder / FOLDER / TRYING, json.dumps(tried))
-
     def before_step(self) -> None:
-        self.tell([self.train[row] for row in self.batches[self._tried]])
+        """Tells the run's process which rows are tried next, and the peak so far."""
+        lengths, peak = [self.train[row].longest for row in self.batches[self._tried]], self.device.peak_memory_mib()
+        tried = {"examples": len(lengths), "tokens": max(lengths), "peak_mib": peak}
+        write_text(self.work.folder / FOLDER / TRYING, json.dumps(tried))
         self._tried += 1
         self.device.wait()
         super().before_step()

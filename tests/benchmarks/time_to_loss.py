@@ -132,7 +132,7 @@ def ours(rate: float, model: Path, rows: Rows, folder: Path) -> Evaluations:
             began = stopped
         loss = validation_loss(net, rows["validation"])
         evaluations.append((stopped - began - paused, loss))
-        self.metrics.add_evaluation(step, loss)
+        self.metrics.add_evaluation(step, loss, {}, chooses=True)
         paused += time.perf_counter() - stopped
         return loss
 

@@ -59,7 +59,7 @@ def run(context: Context) -> dict[str, Any]:
         raise BadSetting("The noop job's settings are invalid.", str(error.errors()[0]["msg"])) from error
     counter = context.folder / "counter.json"
     step = saved = read_json(counter)["step"] if counter.exists() else 0
-    first = context.attempt == 1
+    first = context.status.attempt == 1
     if context.short_of_memory:
         context.emit(NoteEvent("Less memory"))
     while step < spec.steps:
@@ -72,7 +72,7 @@ def run(context: Context) -> dict[str, Any]:
         step += 1
         if first:
             _misbehave(spec, step)
-        if step == spec.exhaust_at and context.attempt <= spec.exhausted_attempts:
+        if step == spec.exhaust_at and context.status.attempt <= spec.exhausted_attempts:
             raise OutOfMemory("The noop job ran out of memory.", f"It was asked to at step {step}.", "Resume it.")
         context.emit(StepEvent(step, 1 / step))
         context.progress("Counting", step, spec.steps, (spec.steps - step) * spec.seconds_per_step)

@@ -64,7 +64,7 @@ def add_commands(add: AddCommand) -> None:
 def doctor(options: argparse.Namespace, workspace: Workspace) -> Answer:
     machine = probe(workspace.root)
     packages = {"python": platform.python_version(), **versions(PACKAGES)}
-    problems = [*machine.to_json()["problems"], *_missing(packages)]
+    problems = [*machine.model_dump(mode="json")["problems"], *_missing(packages)]
     hardware, root = machine.hardware.model_dump(mode="json"), str(workspace.root)
     document = {"hardware": hardware, "packages": packages, "problems": problems, "workspace": root}
     installed = [f"{name} {version or 'is not installed'}" for name, version in packages.items()]

@@ -46,7 +46,7 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
             newest = entry.evidence[0]
             place = f"{ordinal(newest.place) if newest.place else f'after {newest.places}'} of {newest.models}"
         lines.append(f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {place:15}  {entry.licence}")
-    return Answer({"models": [entry.to_json() for entry in entries]}, "\n".join(lines))
+    return Answer({"models": [entry.model_dump(mode="json") for entry in entries]}, "\n".join(lines))
 
 
 def _download(app: App, model_id: str) -> Answer:

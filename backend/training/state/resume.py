@@ -25,7 +25,6 @@ from backend.training.state import checkpoints
 if TYPE_CHECKING:
     from backend.work import Work
 
-
 DEVICE = "device.json"  # in the run's folder: the device and precision it trains with
 _TRAINING = ("torch", "transformers", "trl", "peft")  # packages whose version may change the result
 _HASHED_AT_MOST = GIB  # bytes of a file; of a larger one as many are hashed, evenly spread

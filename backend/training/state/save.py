@@ -49,11 +49,9 @@ class Metrics:
         self.epoch_loss += loss
         self.epoch_steps += 1
 
-    def add_evaluation(
-        self, step: int, loss: float, rewards: dict[str, float] | None = None, *, chooses: bool = True
-    ) -> None:
+    def add_evaluation(self, step: int, loss: float, rewards: dict[str, float], *, chooses: bool) -> None:
         """Adds a validation loss, with DPO's reward metrics. chooses: whether it may choose the best step."""
-        self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards or {})
+        self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards)
         if step == 0:
             self.first_eval_loss = loss
         elif chooses and self.best_loss is not None and not loss < self.best_loss:

@@ -119,7 +119,7 @@ def test_a_probe_can_be_read_back_and_missing_fields_get_defaults(with_gpus: Any
     with_gpus(T4())
     found = probe(tmp_path)
     path = tmp_path / "machine.json"
-    path.write_text(json.dumps(found.to_json()))
+    path.write_text(json.dumps(found.model_dump(mode="json")))
     assert load_hardware(path) == found.hardware
     path.write_text('{"memory_total_mib": 4096}')
     assert load_hardware(path) == Hardware(memory_total_mib=4096)
