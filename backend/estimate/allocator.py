@@ -101,11 +101,8 @@ class Allocator:
         pool.add(block)
 
     def _new_segment(self, size: int) -> Block:
-        if size <= _SMALL:
-            whole, kind = _SMALL_SEGMENT, 1
-        else:
-            whole = _LARGE_SEGMENT if size < _OWN_SEGMENT else -(-size // _SEGMENT_ROUND) * _SEGMENT_ROUND
-            kind = 0
+        large = _LARGE_SEGMENT if size < _OWN_SEGMENT else -(-size // _SEGMENT_ROUND) * _SEGMENT_ROUND
+        whole, kind = (_SMALL_SEGMENT, 1) if size <= _SMALL else (large, 0)
         self._segments += 1
         self.reserved += whole
         self.peak_reserved = max(self.peak_reserved, self.reserved)

@@ -123,14 +123,11 @@ class Weights:
     def _adapt(self, layer: Layer) -> None:
         if self.plan.method == "full":
             return
-        targets = adapted(self.plan.targets)
+        targets, rank = adapted(self.plan.targets), self.plan.rank
         with self.meter.purpose("adapter"):
             for name, weight in layer.weights.items():
                 if name in targets:
-                    layer.adapters[name] = (
-                        self._learning(self.plan.rank, weight.inputs),
-                        self._learning(weight.outputs, self.plan.rank),
-                    )
+                    layer.adapters[name] = self._learning(rank, weight.inputs), self._learning(weight.outputs, rank)
                     if self.plan.dora:
                         layer.magnitudes[name] = self._learning(weight.outputs, 1)
 

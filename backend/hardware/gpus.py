@@ -91,13 +91,10 @@ def _read(pynvml: Any) -> NvidiaGpus:
         devices += own
         if not own:
             name = _text(_try(pynvml, "nvmlDeviceGetName", handle, default="GPU"))
-            gpus.problems.append(
-                MachineProblem(
-                    what=f"{name} is divided (MIG) and has no part to train on.",
-                    why="Its MIG mode is on, and no instance was made.",
-                    next="Make an instance with `nvidia-smi mig -cgi`, or turn MIG off with `nvidia-smi -mig 0`.",
-                )
-            )
+            what = f"{name} is divided (MIG) and has no part to train on."
+            why = "Its MIG mode is on, and no instance was made."
+            way_out = "Make an instance with `nvidia-smi mig -cgi`, or turn MIG off with `nvidia-smi -mig 0`."
+            gpus.problems.append(MachineProblem(what=what, why=why, next=way_out))
         else:
             gpus.users += [MemoryUser(own[0].gpu.name, _program(pid), mib) for pid, mib in used_by.items()]
     gpus.devices = tuple(devices)

@@ -186,13 +186,9 @@ def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
         if total < _REPORTED_MIB:
             continue
         programs = ", ".join(f"{user.program} {format_size(user.mib)}" for user in largest[:3])
-        problems.append(
-            MachineProblem(
-                what=f"Other programs use {format_size(total)} of the memory of {gpu}: {programs}.",
-                why="Training can use only the free memory.",
-                next="Close programs that you don't need, such as games, notebooks or chat models, then check again.",
-            )
-        )
+        what = f"Other programs use {format_size(total)} of the memory of {gpu}: {programs}."
+        way_out = "Close programs that you don't need, such as games, notebooks or chat models, then check again."
+        problems.append(MachineProblem(what=what, why="Training can use only the free memory.", next=way_out))
     return problems
 
 

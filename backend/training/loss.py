@@ -151,34 +151,27 @@ def _parts(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
 def with_prefix_sharing(
     collator: Collator, model: Any, rows: Sequence[TokenRow], settings: TrainSettings, device: Device
 ) -> Collator:
-    """`collator`, sharing prefixes if that is exact for `model` and these settings. Not with dropout (each row has
-    its own), nor with gradient checkpointing (which allows no cache).
+    """`collator`, sharing prefixes if `model` then gives the same loss. Not with dropout (each row has its own), nor
+    with gradient checkpointing (which allows no cache).
 
     rows: the training rows, the first of which are tried
     device: whose precision decides what counts as the same loss"""
+    import torch
+
     dropout = settings.lora_dropout or getattr(model.config, "attention_dropout", 0)
     if collator.packed or collator.masked or dropout or settings.gradient_checkpointing:
         return collator
-    sharing = replace(collator, share_prefix=True)
-    return sharing if is_exact(model, sharing, rows[:_TEST_ROWS], device) else collator
-
-
-def is_exact(model: Any, sharing: Collator, rows: Sequence[TokenRow], device: Device) -> bool:
-    """Whether `rows` share a prefix, and `model` gives them the same loss with and without sharing it.
-
-    device: whose precision decides what counts as the same"""
-    import torch
-
-    if common_prefix(rows) < MIN_SHARED_PREFIX:
-        return False
+    tried, sharing = rows[:_TEST_ROWS], replace(collator, share_prefix=True)
+    if common_prefix(tried) < MIN_SHARED_PREFIX:
+        return collator
     model.eval()
     try:
         with torch.no_grad(), device.autocast():
-            separate = token_losses(model, replace(sharing, share_prefix=False)(rows)).sum().item()
-            shared = token_losses(model, sharing(rows)).sum().item()
+            separate = token_losses(model, collator(tried)).sum().item()
+            shared = token_losses(model, sharing(tried)).sum().item()
     except Exception:  # a family may fail in any way on a cache that it does not support
         log.info("prefixes are not shared: the model failed", exc_info=True)
-        return False
+        return collator
     same = abs(separate - shared) <= _TOLERANCE[device.precision] * abs(separate)
     log.info("prefixes are %s: loss %s separate, %s shared", "shared" if same else "not shared", separate, shared)
-    return same
+    return sharing if same else collator

@@ -88,13 +88,11 @@ def attach(model: Any, settings: TrainSettings) -> Any:
     linear = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     unknown = [name for name in settings.target_modules if name not in linear]
     if unknown or not settings.target_modules:
-        raise BadSetting(
-            f"This model has no layers called {', '.join(unknown)}."
-            if unknown
-            else "No layers are selected for training.",
-            "target_modules must name linear layers of the model.",
-            "Set target_modules to all-linear or attention.",
-        )
+        what = "No layers are selected for training."
+        if unknown:
+            what = f"This model has no layers called {', '.join(unknown)}."
+        why = "target_modules must name linear layers of the model."
+        raise BadSetting(what, why, "Set target_modules to all-linear or attention.")
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.lora_rank,
