@@ -32,7 +32,6 @@ from ui.cli.model_commands import require_tokenizer
 from ui.cli.options import (
     add_reading_options,
     add_validation_option,
-    asking_for_columns,
     opened,
     positive,
     reading_options,
@@ -197,7 +196,7 @@ def checked_files(
     """
     reading = dict(reading or {})
     reading |= rows_to_read(paths, reading.get("rows"))
-    with asking_for_columns(), opened(paths, workspace, split, reading.get("rows", 0)) as (path, name):
+    with opened(paths, workspace, split, reading.get("rows", 0)) as (path, name):
         dataset = load(path, name=name, options=ReadOptions(**reading))
     validation_set = load_validation(validation, validation.name, reading) if validation else None
     if validation_set:

@@ -109,7 +109,7 @@ def asking_for_columns() -> Iterator[None]:
 
 @contextmanager
 def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int = 0) -> Iterator[tuple[Path, str]]:
-    """The examples as one file, and their name. Raises BadUsage, BadInput, MissingPart.
+    """The examples as one file, and their name; see `asking_for_columns`. Raises BadUsage, BadInput, MissingPart.
 
     sources: files and folders, or one dataset of the hub as "hf:OWNER/NAME"
     split: of a dataset of the hub
@@ -117,7 +117,7 @@ def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int 
     """
     typed = [path.as_posix() for path in sources if str(path).startswith(hub.PREFIX)]  # Windows turns the slash
     if not typed:
-        with as_one_file(sources) as path:
+        with asking_for_columns(), as_one_file(sources) as path:
             yield path, name_of(sources)
         return
     if len(sources) > 1:
@@ -126,7 +126,8 @@ def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int 
     part = listing.split(split)
     licence = f"license: {listing.licence}" if listing.licence else "its card states no license"
     say(f"{listing.id}, commit {listing.commit[:8]}, {part.name}: {fmt.bytes_of(part.bytes)}; {licence}.")
-    with as_one_file(hub.download(listing, part, rows or hub.ROWS, workspace.cache)) as path:
+    file = hub.download(listing, part, rows or hub.ROWS, workspace.cache)
+    with asking_for_columns(), as_one_file(file) as path:
         yield path, listing.name_of(part)
 
 
@@ -151,8 +152,5 @@ def require_answers(checked: CheckedDataset) -> None:
 def imported(app: App, options: argparse.Namespace) -> str:
     """Stores the examples of --data and returns their id."""
     reading = reading_options(options) | rows_to_read(options.data, options.rows)
-    with (
-        asking_for_columns(),
-        opened(options.data, app.workspace, options.split or "", options.rows or 0) as (path, name),
-    ):
+    with opened(options.data, app.workspace, options.split or "", options.rows or 0) as (path, name):
         return app.datasets.add(path, name, reading)

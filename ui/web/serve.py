@@ -60,7 +60,8 @@ def serve(
         host, port, browser = host or os.environ.get("GRADIO_SERVER_NAME"), port or port_of_environment(), False
     host = (host or LOOPBACK).strip("[]")
     credentials = password_for(host, policy)
-    _require_port(FIRST_PORT if port is None else port)
+    if port is not None and not 1 <= port <= 65535:
+        raise BadSetting(f"Port {port} does not exist.", "Ports go from 1 to 65535.", "Choose another port.")
     lock = FileLock(workspace.root / "app.lock")
     try:
         lock.acquire(timeout=0)
@@ -202,16 +203,10 @@ def reachable_at(host: str) -> str:
         return alone
 
 
-def _require_port(port: int) -> None:
-    if not 1 <= port <= 65535:
-        raise BadSetting(f"Port {port} does not exist.", "Ports go from 1 to 65535.", "Choose another port.")
-
-
 def free_port(host: str, wanted: int | None) -> int:
     """`wanted`, or the next free port, which is then reported; by default from 7860 on. Raises BadSetting if the host
     is not an address of this computer or no port is free."""
     first = FIRST_PORT if wanted is None else wanted
-    _require_port(first)
     for port in range(first, min(first + PORTS, 65536)):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -86,8 +86,8 @@ def test_only_a_checked_file_of_this_run_and_a_known_program(service: LocalProgr
         with pytest.raises(RunProblem):
             service.add("run", export, program)
     assert LocalProgramService(service._results, DEMO).installed() == []
-    assert 'data-do="Ollama" data-value="1"' in views.exports([line(tmp_path)], "", ["Ollama"])
-    assert "data-do" not in views.exports([line(tmp_path, ok=False)], "", ["Ollama"])
+    assert 'data-do="Ollama" data-value="1"' in views.export(line(tmp_path), "", ["Ollama"])
+    assert "data-do" not in views.export(line(tmp_path, ok=False), "", ["Ollama"])
     assert "ollama run orders-q8_0-2" in views.added("Ollama", "orders-q8_0-2", "")
     (tmp_path / ".lmstudio" / "models").rmdir()
     assert service.installed() == ["Ollama"]

@@ -108,15 +108,14 @@ class ImportPanel:
         """Each way starts an import and answers with `imported`, which may fill `outputs`."""
         datasets = self.app.datasets
 
-        def take_sample(event: gr.EventData, inputs: Inputs) -> Any:
-            offered = {sample.name: sample.path for sample in samples.SAMPLES}
-            if not (path := offered.get(clicked(event)[1])):
-                return gr.skip()
-            return imported(inputs, datasets.import_files([path], state.choice(inputs).model_id))
+        def take_sample(event: gr.EventData, inputs: Inputs) -> Updates:
+            name, model_id = clicked(event)[1], state.choice(inputs).model_id
+            taken = [sample.path for sample in samples.SAMPLES if sample.name == name]
+            return imported(inputs, datasets.import_files(taken, model_id)) if taken else {}
 
-        def take_file(inputs: Inputs) -> Any:
+        def take_file(inputs: Inputs) -> Updates:
             if not (sent := [Path(path) for path in inputs[self.upload] or ()]):
-                return gr.skip()
+                return {}
             return {self.upload: None, **imported(inputs, datasets.import_files(sent, state.choice(inputs).model_id))}
 
         def make_from(inputs: Inputs, source: Path | str, name: str) -> Updates:

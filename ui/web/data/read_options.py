@@ -21,8 +21,7 @@ from ui.web.html import components, tables
 
 DISCARDS = "If you read the file another way, your fixes are discarded."
 EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
-COLUMNS = 60  # to choose from
-PEOPLE = 60  # to choose from
+MOST = 60  # columns, or people, to choose from
 SIDES = {"assistant": "The side that answers", "user": "The side that asks"}
 HINT = "Choose one, or several who answer for the same side; everyone else asks."
 _SEND = Markup('<button type="submit" class="btn firm">Read it this way</button>')
@@ -107,7 +106,7 @@ def reading_button(shape: str) -> Markup:
 
 def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> Markup:
     shapes = _select("Read each row as (shape)", "shape", [(n, s.title) for n, s in SHAPES.items()], shape)
-    names = list(dict.fromkeys(columns))[:COLUMNS]
+    names = list(dict.fromkeys(columns))[:MOST]
     fields = [_fields(name, names, mapping if name == shape else {}) for name in SHAPES if names]
     above = Markup('<div class="choose">{}{}</div>').format(more, shapes)
     return components.form(do, above, *fields, _SEND, kind="how")
@@ -171,7 +170,7 @@ def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) ->
     people, chosen = list(people), set(chosen)
     boxes = [
         (_box(f"person-{number}", name, name, fmt.count(count, "message") if count else "", name in chosen), name)
-        for number, (name, count) in enumerate(people[:PEOPLE])
+        for number, (name, count) in enumerate(people[:MOST])
     ]
     if len(people) > 2:
         anybody = WHOEVER_ANSWERS in chosen

@@ -10,7 +10,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text.files import CHOOSER
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file
+from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file, upload_button
 from ui.web.data import decisions, drafting, edit_views, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
@@ -43,8 +43,7 @@ class DataTab:
             with details("data-details"):
                 self.summary = html()
                 with gr.Row(elem_classes="actions"):
-                    own = "Use my validation file"
-                    self.own_test = gr.UploadButton(own, size="md", min_width=0, scale=0, elem_id="own-test")
+                    self.own_test = upload_button("Use my validation file", None, "own-test")
                     self.tested = clickable(elem_classes="reason")
                 self.how = clickable()
                 self.instruction = clickable(elem_id="instruction")

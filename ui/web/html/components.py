@@ -92,7 +92,7 @@ def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = 
     return Markup('<section class="card">{}{}{}{}</section>').format(above, head, text(lead, "lead"), join(body))
 
 
-def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> Markup:
+def fold(summary: str, *body: str, kind: str = "", key: str = "") -> Markup:
     """A section to open and close.
 
     body: shown while it is open
@@ -100,7 +100,6 @@ def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: st
     key: the name under which the browser remembers whether it was open
     """
     attributes = Markup(' data-key="{}"').format(key) if key else EMPTY
-    attributes += Markup(" open") if opened else EMPTY
     return Markup('<details class="fold {}"{}><summary>{}</summary><div class="fold-body">{}</div></details>').format(
         kind, attributes, summary, join(body)
     )

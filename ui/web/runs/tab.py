@@ -91,16 +91,15 @@ class RunsTab:
         if choice.run_id and self.app.results.has_model(choice.run_id):
             named = Markup("<h2>The check of “{}”</h2>").format(self.app.runs.info(choice.run_id).name)
             verdict = named + look(self.app, choice.run_id).card
+        reports = self.app.evaluations.summaries()
+        listed = listing(runs, choice.run_id, time.time(), choice.compared_run, reports, votes)
         refused: Updates = {}
         if why_not := self.app.policy.why_not(Feature.IMPORT_MODEL):
             refused = {self.archive: gr.update(interactive=False), self.imported: why_not}
         return {
             self.line: components.guide(0, now, then),
             self.compared: compared,
-            self.listing: listing(
-                runs, choice.run_id, time.time(), choice.compared_run, self.app.evaluations.summaries(), votes
-            )
-            + damaged(self.app.runner.damaged()),
+            self.listing: listed + damaged(self.app.runner.damaged()),
             self.verdict: verdict,
             **refused,
         }

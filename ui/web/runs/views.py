@@ -1,7 +1,6 @@
 """The list of runs as HTML."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -32,10 +31,13 @@ def listing(
     evaluations: the report of each run's newest evaluation
     votes: how its blind test ended
     """
-    lines = lines_of_descent(runs)
-    opened = next((_name(run, line) for line in lines for run in line if run.info.id == open_id), "")
-    context = _Context(open_id, opened, compared_id, now, evaluations or {}, votes or {})
-    cells = [_line(run, line, context) for line in lines for run in line]
+    listed = [(run, line) for line in lines_of_descent(runs) for run in line]
+    opened, cells = next((_name(run, line) for run, line in listed if run.info.id == open_id), ""), []
+    for run, line in listed:
+        run_id, badge = run.info.id, components.badge(*fmt.state(run.state.value))
+        acts = _acts(run, line, "" if run_id == open_id else opened, run_id == compared_id)
+        about = _about(run, line, (evaluations or {}).get(run_id), (votes or {}).get(run_id), run_id == open_id)
+        cells.append((about, badge, fmt.when(run.created, now), components.acts(*acts)))
     if not cells:
         return components.EMPTY
     head = ("Name", "State", "When", "")
@@ -74,20 +76,9 @@ def _name(run: RunSummary, line: Sequence[RunSummary]) -> str:
     return f"{run.info.name}{fmt.version(run.info.version, len(line) > 1)}"
 
 
-@dataclass(frozen=True)
-class _Context:
-    """opened: the name of the open run, "" without one."""
-
-    open_id: str
-    opened: str
-    compared_id: str
-    now: float
-    reports: Mapping[str, EvaluationSummary]
-    votes: Mapping[str, Outcome]
-
-
-def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tuple[str, ...]:
-    run_id, report, vote = run.info.id, context.reports.get(run.info.id), context.votes.get(run.info.id)
+def _about(
+    run: RunSummary, line: Sequence[RunSummary], report: EvaluationSummary | None, vote: Outcome | None, is_open: bool
+) -> Markup:
     compared = verdicts.against_parent(report) if report else None
     follows, descent = "", run.info.descent
     if descent:
@@ -101,26 +92,22 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
         f"{compared[0]}." if compared else "",
         verdicts.blind_test(vote) if vote else "",
     ]
-    return (
-        Markup("<strong>{}</strong>{}{}{}{}").format(
-            run.info.name,
-            components.badge(f"v{run.info.version}", "calm") if len(line) > 1 else "",
-            components.badge("Open now", "calm") if run_id == context.open_id else "",
-            components.join(components.text(sentence, "small") for sentence in about),
-            components.text(run.note, "note"),
-        ),
-        components.badge(*fmt.state(run.state.value)),
-        fmt.when(run.created, context.now),
-        components.acts(*_acts(run, line, context)),
+    return Markup("<strong>{}</strong>{}{}{}{}").format(
+        run.info.name,
+        components.badge(f"v{run.info.version}", "calm") if len(line) > 1 else "",
+        components.badge("Open now", "calm") if is_open else "",
+        components.join(components.text(sentence, "small") for sentence in about),
+        components.text(run.note, "note"),
     )
 
 
-def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Iterator[Markup]:
+def _acts(run: RunSummary, line: Sequence[RunSummary], other: str, is_compared: bool) -> Iterator[Markup]:
+    """other: the name of the open run, "" if this is the one, or none is open."""
     key, name = run.info.id, _name(run, line)
     yield components.button("Open", "open", key, "firm", f"Open {name}")
-    if context.opened and key != context.open_id:
-        label = "Stop comparing" if key == context.compared_id else "Compare"
-        yield components.button(label, "compare", key, label=f"{label} {name} with {context.opened}")
+    if other:
+        label = "Stop comparing" if is_compared else "Compare"
+        yield components.button(label, "compare", key, label=f"{label} {name} with {other}")
     if run.state.can_resume:
         yield components.button("Continue", "resume", key, label=f"Continue training {name}")
     if run.state in (State.COMPLETED, State.STOPPED) and run.losses.saved_step is not None and run.is_divided:

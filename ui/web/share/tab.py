@@ -14,7 +14,7 @@ from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
 from ui.web.share.hub_card import HubCard
 from ui.web.share.spreadsheet_card import SpreadsheetCard
-from ui.web.share.views import TEXTS, added, at_home, choices, exports, gguf_types, types_note
+from ui.web.share.views import TEXTS, added, at_home, choices, export, gguf_types, types_note
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
@@ -62,6 +62,8 @@ class ShareTab:
         busy = "It is being made, see below. You can choose the next one when it is done."
         busy = busy if any(not made.job.state.is_terminal for made in jobs) else ""
         narrow = {} if why_not else self.app.results.too_narrow(choice.run_id)
+        instruction = self.app.results.system_message(choice.run_id) if jobs else ""
+        programs = self.app.local_programs.installed() if jobs else ()
         only_script = bool(choice.run_id and why_not)
         now, then = "Choose what you need.", "Each file is checked to be the same model."
         if why_not:
@@ -76,11 +78,7 @@ class ShareTab:
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (TEXTS["only_script"] if only_script else why_not),
-            self.exports: exports(
-                jobs,
-                self.app.results.system_message(choice.run_id) if jobs else "",
-                self.app.local_programs.installed() if jobs else (),
-            ),
+            self.exports: components.join(export(made, instruction, programs) for made in jobs),
             **self.spreadsheet.show(choice, why_not),
             **self.endpoint.show(choice, why_not),
             **self.hub.show(choice),
@@ -95,12 +93,12 @@ class ShareTab:
 
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Cancels an export, or adds its file to a program of this computer."""
-        (program, export), choice = clicked(event), self._state.choice(inputs)
+        (program, export_id), choice = clicked(event), self._state.choice(inputs)
         run_id = choice.run_id
         if program == "cancel":
-            self.app.results.stop_export(run_id, export)
+            self.app.results.stop_export(run_id, export_id)
             return self.show(choice)
-        name = self.app.local_programs.add(run_id, export, program)
+        name = self.app.local_programs.add(run_id, export_id, program)
         return {self.added: added(program, name, self.app.results.system_message(run_id))}
 
     def _make(self, inputs: Inputs) -> Updates:

@@ -67,13 +67,9 @@ def types_note(can_make_all: bool) -> str:
     return f"Q6_K, Q5_K_M and Q4_K_M can't be made here yet: they need llama-cpp-python. {HOW_TO_COMPILE}"
 
 
-def exports(lines: Iterable[ExportStatus], instruction: str = "", programs: Iterable[str] = ()) -> Markup:
-    """Every export of a run: how far it is, or its files and checks, and where to use it. instruction: of its
-    examples. programs: of this computer, to which a GGUF file can be added."""
-    return components.join(_export(line, instruction, programs) for line in lines)
-
-
-def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Markup:
+def export(line: ExportStatus, instruction: str = "", programs: Iterable[str] = ()) -> Markup:
+    """An export: how far it is, or its files and checks, and where to use it. instruction: of the examples. programs:
+    of this computer, to which a GGUF file can be added."""
     job, result, is_page = line.job, line.result, line.job.name == PAGE
     title = KINDS["gguf:Q8_0" if job.name.startswith("gguf:") else job.name][0]
     badge = components.badge(*fmt.state(job.state.value))

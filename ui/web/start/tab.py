@@ -58,9 +58,8 @@ class StartTab:
         self.chosen = state.listen(self.forward.click, leave, [])
         begun = state.listen(self.begin.click, lambda inputs: self._changed(inputs, begun=True), self.outputs)
         begun.success(None, None, None, js="() => apprentice.address.toTop('start', '#task input')", **PRIVATE)
-        state.listen(self.language.click, self._choose_model, self.outputs)
         state.listen(self.machine.click, self._probe, self.outputs)
-        for card in clicks:
+        for card in (self.language, *clicks):
             state.listen(card.click, self._choose_model, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
@@ -81,7 +80,7 @@ class StartTab:
         simulated = bool(self.app.models.simulated)
         here = simulated or chosen.model.id in ready or preparing
         waiting = "" if here else self.app.models.why_not_ready(chosen.model.id)
-        why_not = start_views.why_disabled(chosen, waiting)
+        why_not = start_views.TOO_BIG if chosen.fit == "no" else waiting
         size = local.size(self.app.workspace, chosen.model.id) if self.app.models.is_ready(chosen.model.id) else None
         downloads = self.app.models.downloads()
         better, more, refused = None, "", self.app.policy.why_not(Feature.DOWNLOAD) or simulated

@@ -5,7 +5,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from backend.advice.ranking import in_time
-from backend.advice.recommend import Option, Recommendation
+from backend.advice.recommend import Recommendation
 from backend.advice.settings import words_in
 from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.files.json_file import read_json
@@ -23,6 +23,7 @@ from ui.web.start.models_table import source
 
 _TEXTS = read_json(Path(__file__).with_suffix(".json"))
 TASKS: dict[str, tuple[str, str]] = _TEXTS["tasks"]
+TOO_BIG = "This model is too big for this computer right now. Choose a smaller one, or close other programs."
 RETRIEVAL = components.alert(*_TEXTS["retrieval"])
 
 
@@ -68,13 +69,6 @@ def language_alert(unknown: UnknownLanguage | None) -> Markup:
     does = f"{speaker.name} does; {fmt.size(speaker.download_mib)} to download."
     button = components.button(f"Use {speaker.name}", "model", speaker.id, "firm")
     return components.alert("warn", title, what, does) + Markup('<div class="after-alert">{}</div>').format(button)
-
-
-def why_disabled(chosen: Option, waiting: str) -> str:
-    """Why "Continue to your examples" is disabled, "" where it is enabled. waiting: why it is not ready."""
-    if chosen.fit == "no":
-        return "This model is too big for this computer right now. Choose a smaller one, or close other programs."
-    return waiting
 
 
 def machine_card(probe: Probe, simulated: bool = False) -> Markup:

@@ -30,10 +30,9 @@ from ui.web.try_it import prompt_card
 def why_disabled(plan: Plan | None, problem: str = "", faults: Iterable[ApprenticeError] = ()) -> str:
     """Why "Start training" is disabled: the first reason that applies, "" where it is enabled.
 
-    Args:
-        plan: of the run; None without examples, or where no plan can be made.
-        problem: why no plan can be made, or why the version before can't be continued; "" for neither.
-        faults: what is wrong with the settings that the person changed.
+    plan: of the run; None without examples, or where no plan can be made
+    problem: why no plan can be made, or why the version before can't be continued; "" for neither
+    faults: what is wrong with the settings that the person changed
     """
     wrong = (f"{fault.what} {fault.why}" for fault in faults)
     blocked = plan.blocked if plan else "Add examples first, in step 2."
@@ -68,7 +67,9 @@ class Planning:
         """All but the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
         plan = start = components.EMPTY
         unnamed, why_not, asks = "", why_disabled(None), False
+        now, then = "There is nothing to train on yet.", ""
         if choice.data_id:
+            now, then = "Ready to train.", self._first() or "You can close the page while it trains."
             try:
                 advice = self.form.recommended(choice)
                 read = apply_overrides(choice.settings, advice.settings)
@@ -85,10 +86,6 @@ class Planning:
             except Exception as error:
                 problem = web_errors.in_words(error)
                 plan, why_not = components.problem_alert(problem), why_disabled(None, problem.what)
-        now, then = "There is nothing to train on yet.", ""
-        if choice.data_id:
-            now = "Ready to train."
-            then = self._first() or "You can close the page while it trains."
         return {
             self.line: components.guide(3, now, then),
             self.version: start,
@@ -184,13 +181,11 @@ class Planning:
 
         def choose_start(event: gr.EventData, inputs: Inputs) -> Updates:
             """Where the next version starts, or that there is to be none."""
-            starts: dict[str, dict[str, Any]] = {
-                "continue": {"from_base": False},
-                "from-base": {"from_base": True},
-                "no-version": {"parent": "", "from_base": False},
-            }
-            do, _ = clicked(event)
-            return changed(inputs, state.choice(inputs).replace(**starts[do])) if do in starts else {}
+            do, choice = clicked(event)[0], state.choice(inputs)
+            if do == "no-version":
+                return changed(inputs, choice.replace(parent="", from_base=False))
+            starts = do in ("continue", "from-base")
+            return changed(inputs, choice.replace(from_base=do == "from-base")) if starts else {}
 
         # One at a time, so that the last answer belongs to the last click.
         in_turn: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}

@@ -13,7 +13,6 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.errors import BadSetting
 from backend.records.setting import Setting
 from backend.records.specs import GOAL, Trainer, TrainSettings
 from ui.services.app import App
@@ -52,13 +51,7 @@ def _input(name: str, setting: Setting) -> gr.components.Component:
     if choices := [(text, choice) for choice, text in setting.choices.items()] or TrainSettings.options(name):
         return gr.Dropdown(choices, value=value, filterable=False, **described)
     step = 1 if field.annotation is int else max(float(value), 0.1) / 10
-    return gr.Number(value, step=step, **described)  # `wrong` reports its limits
-
-
-def wrong(error: BadSetting, typed: Any, usual: Any) -> dict[str, Any]:
-    """The update of an input with an invalid value: it stays as typed, with the reason and the `usual` value."""
-    info = f"{error.what} {error.why} Fix it before you start, or empty the field to go back to {usual}."
-    return gr.update(value=typed, info=info, elem_classes=["wrong"])
+    return gr.Number(value, step=step, **described)  # `restore` reports its limits
 
 
 @dataclass
@@ -90,11 +83,11 @@ class SettingsForm:
         fields = {}
         for name, field in self.fields.items():
             usual = as_input(name, getattr(recommended, name))
-            if name in read.faults:
-                update = wrong(read.faults[name], choice.settings[name], usual)
-            else:
-                shown = as_input(name, getattr(read.settings, name))
-                update = gr.update(value=shown, info=TrainSettings.facts()[name].help, elem_classes=[])
+            shown, info, classes = as_input(name, getattr(read.settings, name)), TrainSettings.facts()[name].help, []
+            if error := read.faults.get(name):  # it stays as typed
+                then = f"Fix it before you start, or empty the field to go back to {usual}."
+                shown, info, classes = choice.settings[name], f"{error.what} {error.why} {then}", ["wrong"]
+            update = gr.update(value=shown, info=info, elem_classes=classes)
             fields[name] = {"initial": field.value, "recommended": usual, "update": update}
         return {self.answer: _sendable({"changed": choice.settings, "fields": fields})}
 

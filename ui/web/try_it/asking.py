@@ -86,13 +86,8 @@ class Asking:
         asking = state.listen(sent, self.ask, written, *new, before=leave, **one_by_one)
         asking.failure(None, self.question, self.question, js="apprentice.question.failed", **PRIVATE)
         asking.success(None, None, None, js="apprentice.question.answered", **PRIVATE)
-        again = state.listen(
-            self.shown.click,
-            self.change_last,
-            [*written, self.question, settings.seed],
-            *(state.talk, *settings.inputs, self.document),
-            **one_by_one,
-        )
+        changed = [*written, self.question, settings.seed]
+        again = state.listen(self.shown.click, self.change_last, changed, *new, **one_by_one)
         for event in (asking, again):
             for ended in (event.success, event.failure):
                 state.listen(ended, self.settle, [self.stop, *outputs], state.talk)

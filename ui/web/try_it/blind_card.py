@@ -52,8 +52,7 @@ class BlindCard:
         do, value = clicked(event)
         if do == "start-blind":
             chosen = components.fields(value)
-            first, second = chosen.get("first", ""), chosen.get("second", "")
-            tests.start(choice.run_id, first, second)
+            tests.start(choice.run_id, chosen.get("first", ""), chosen.get("second", ""))
         elif do == "end-blind":
             tests.end(choice.run_id)
         elif do in ("vote", "undo-vote"):

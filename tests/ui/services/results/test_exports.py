@@ -86,7 +86,7 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, workspace: 
 def test_a_damaged_result_shows_in_its_card(bundled_model: Path, workspace: Workspace, damage: dict[str, Any]) -> None:
     export = with_result(workspace, bundled_model, damage)
     assert export.job.failure == DAMAGED
-    assert DAMAGED.next in views.exports([export])
+    assert DAMAGED.next in views.export(export)
     [run_id] = [job.id for job in App(workspace).runs.jobs()]
     assert App(workspace).results.finished_export(run_id, "adapter") is None
     assert App(workspace).hub_pushes.forms(run_id) == []

@@ -41,16 +41,16 @@ def status(**found: Any) -> ExportStatus:
 
 
 def test_exports_show_sizes_programs_and_the_instruction() -> None:
-    shown = views.exports([status(sizes=SIZES)])
+    shown = views.export(status(sizes=SIZES))
     assert shown.count("(recommended)") == 1
     for words in ("138 MB", "99.7% of 300 positions", "94.0%", "78% of the weights"):
         assert words in shown
-    shown = views.exports([status(programs=(GUIDE,))], "Be <warm>.")
+    shown = views.export(status(programs=(GUIDE,)), "Be <warm>.")
     assert "Ollama" in shown
     assert "<li>Two.</li>" in shown
     assert "ollama run a" in shown
     assert "Be &lt;warm&gt;." in shown
-    assert "Where to use it" not in views.exports([status()])
+    assert "Where to use it" not in views.export(status())
 
 
 def test_the_folder_to_give_away_comes_first_and_each_step_is_named(app: MadeUpApp, page: Page) -> None:
@@ -58,7 +58,7 @@ def test_the_folder_to_give_away_comes_first_and_each_step_is_named(app: MadeUpA
     made = status(programs=(GUIDE,))
     files = tuple(ExportFile(name=name, bytes=900 - len(name), sha256="0f" * 32) for name in names)
     page_job, result = job("e", State.COMPLETED, name="page"), made.result.model_copy(update={"files": files})
-    shown = views.exports([replace(made, job=page_job, result=result)])
+    shown = views.export(replace(made, job=page_job, result=result))
     assert re.findall('download="(.*?)"', shown.partition("<details")[0]) == ["a-page.zip"]
     assert all(name in shown for name in names)
     for phase, words in (
@@ -67,14 +67,14 @@ def test_the_folder_to_give_away_comes_first_and_each_step_is_named(app: MadeUpA
         ("Writing the script", "Writing the script."),
     ):
         now = job("e", State.RUNNING, name="page", progress=Progress(phase=phase, done=1, total=4))
-        shown = views.exports([replace(made, job=now)])
+        shown = views.export(replace(made, job=now))
         assert words in shown
         assert "aria-valuenow" not in shown, "how far the whole is is not known"
         assert "Cancel" in shown
     export = app.results.start_export("run-a", "adapter")
     answer(page, page.tabs["share"].exports, "click", Choice(run_id="run-a"), clicked=("cancel", export))
     [line] = [line for line in app.results.exports("run-a") if line.job.id == export]
-    assert (line.job.state, "Nothing was made." in views.exports([line])) == (State.STOPPED, True)
+    assert (line.job.state, "Nothing was made." in views.export(line)) == (State.STOPPED, True)
 
 
 def test_types_say_what_fits_and_how_to_get_more() -> None:
@@ -90,13 +90,13 @@ def test_types_say_what_fits_and_how_to_get_more() -> None:
 
 def test_a_failed_check_hides_the_download_behind_a_warning() -> None:
     checks = (Check(ok=True, sentence="It loads."), Check(ok=False, sentence="It never ends its answers."))
-    failed = views.exports([status(checks=checks, sizes=SIZES, programs=(GUIDE,))])
+    failed = views.export(status(checks=checks, sizes=SIZES, programs=(GUIDE,)))
     warning, _, hidden = failed.partition("<details")
     assert 'role="alert"' in warning
     assert "It never ends its answers." in warning
     assert "a-Q8_0.gguf" not in warning
     assert "a-Q8_0.gguf" in hidden, "one press away"
-    assert "<details" not in views.exports([status(checks=checks[:1])]).partition("a-Q8_0.gguf")[0]
+    assert "<details" not in views.export(status(checks=checks[:1])).partition("a-Q8_0.gguf")[0]
 
 
 def test_only_a_space_says_how_to_go_on_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
