@@ -3,10 +3,10 @@
 from typing import Any
 
 from backend.datasets.checks.answers import CHOICE
+from backend.errors import BadInput
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.data import read_options
-from ui.web.data.edit_panel import apply_edit, require_open
 from ui.web.html import components
 
 _ALSO: dict[str, dict[str, bool]] = {  # options beside those with which a file was read
@@ -18,7 +18,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     """Does what a button stands for, and returns the choice after it.
 
     action: of the button
-    value: from the browser: a row, an issue type (perhaps with a row after a colon), or the form of the read options
+    value: from the browser: a row, an issue type (perhaps with a row after a colon), or the fields of a form
     """
     kind, _, at = value.partition(":")
     rows: Any = [int(at)] if at.isdecimal() else "all"
@@ -64,10 +64,10 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "delete":
         app.datasets.delete(value)
     elif action.startswith("set-instruction:") and "instruction" in (form := components.fields(value)):
-        require_open(choice, action.partition(":")[2])
+        _require_open(choice, action.partition(":")[2])
         app.edits.set_instruction(data_id, form["instruction"])
     elif action == "remove-instruction":
-        require_open(choice, value)
+        _require_open(choice, value)
         app.edits.set_instruction(data_id, "")
     elif action == "make-examples" and choice.import_id and not app.dataset_store.has(choice.import_id):
         app.datasets.import_again(choice.import_id, {"written": True}, choice.model_id)
@@ -78,7 +78,19 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "clear-test":
         app.validation_files.clear(data_id)
     elif action.startswith("save-row:"):
-        return apply_edit(app, choice, action, value)
+        form_of, _, row = action.partition(":")[2].partition(":")
+        _require_open(choice, form_of)
+        if row.isdecimal():
+            app.edits.save(choice, int(row), components.fields(value))
+    elif action.startswith("add-row"):
+        _require_open(choice, action.partition(":")[2])
+        return choice.replace(row=app.edits.add(data_id, components.fields(value)))
+    elif action in ("delete-row", "undo-edit"):
+        if action == "delete-row":
+            app.edits.delete(data_id, choice.row)
+        else:
+            app.edits.undo(data_id)
+        return choice.replace(row=app.edits.nearest(data_id, choice.row))
     elif action in ("cancel", "dismiss"):
         if action == "cancel":
             app.datasets.cancel_import(choice.import_id)
@@ -91,7 +103,7 @@ def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
     form. value: the form, or else the draft, the column or the passage."""
     kind, _, sent = action.partition(":")
     data_id, _, what = (sent or value).partition(":")
-    require_open(choice, data_id)
+    _require_open(choice, data_id)
     form, drafting, row, passage = components.fields(value), app.drafting, 0, 0
     if kind == "draft-keep":
         row = drafting.keep(data_id, what, form.get("question", ""), form.get("answer", ""))
@@ -111,3 +123,9 @@ def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif kind == "draft-stop":
         drafting.stop(data_id)
     return choice.replace(row=row or choice.row, passage=passage)
+
+
+def _require_open(choice: Choice, data_id: str) -> None:
+    """Raises BadInput when a form was drawn for other examples than those that are open now."""
+    if data_id != choice.data_id:
+        raise BadInput("These examples are no longer open.", "", "Open them again, then save.")

@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from backend.errors import BadInput
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
 from ui.web.data import edit_views
+from ui.web.data.actions import apply_action
 from ui.web.html import components
 
 
@@ -37,38 +37,8 @@ class EditPanel:
                 edits = self.app.edits
                 example = edits.new(before) if action == "new-row" else edits.editable(before)
                 return {self.form: edit_views.form(example, before.data_id)}
-            choice = apply_edit(self.app, before, action, value)
+            choice = apply_action(self.app, before, action, value)
             return {**state.change(before, choice), **show(choice), **self.close()}
 
         state.listen(self.buttons.click, act, outputs, trigger_mode="multiple")  # no click is lost
         state.listen(self.form.click, act, outputs)  # a double click adds one example
-
-
-def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
-    """Makes, undoes or redoes an edit, and returns the choice after it.
-
-    action: from the browser: what to do, and the form's examples and row
-    value: from the browser: the form's fields
-    """
-    data_id, (kind, _, sent) = choice.data_id, action.partition(":")
-    form_of, _, at = sent.partition(":")
-    if kind == "save-row" and at.isdecimal():
-        require_open(choice, form_of)
-        app.edits.save(choice, int(at), components.fields(value))
-        return choice
-    if kind == "add-row":
-        require_open(choice, form_of)
-        return choice.replace(row=app.edits.add(data_id, components.fields(value)))
-    if kind == "delete-row":
-        app.edits.delete(data_id, choice.row)
-    elif kind == "undo-edit":
-        app.edits.undo(data_id)
-    else:
-        return choice
-    return choice.replace(row=app.edits.nearest(data_id, choice.row))
-
-
-def require_open(choice: Choice, data_id: str) -> None:
-    """Raises BadInput when a form was drawn for other examples than those that are open now."""
-    if data_id != choice.data_id:
-        raise BadInput("These examples are no longer open.", "", "Open them again, then save.")

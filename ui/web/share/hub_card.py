@@ -1,7 +1,7 @@
 """The section of Share that uploads a model to Hugging Face, once a person has seen what is sent and agreed."""
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from markupsafe import Markup
@@ -90,8 +90,7 @@ class HubCard:
     def _form_of(self, inputs: Inputs) -> Form:
         if inputs[self.form] not in FORMS:
             raise BadInput("Nothing is chosen yet.", "", "Choose what to upload.")
-        chosen: Form = inputs[self.form]
-        return chosen
+        return cast(Form, inputs[self.form])
 
     def _keep_token(self, event: gr.EventData, _: Inputs) -> Updates:
         do, value = clicked(event)

@@ -71,12 +71,10 @@ def _turn(value: object) -> Turn | None:
         return None
     if len(value["question"]) > LONGEST_QUESTION or max(len(value["base"]), len(value["tuned"])) > LONGEST_ANSWER:
         return None
-    finish = value.get("finish")
-    finish = finish if isinstance(finish, dict) else {}
+    finish, how = (part if isinstance(part := value.get(name), dict) else {} for name in ("finish", "how"))
     ended = {pane: finish[pane] if finish.get(pane) in _FINISHES else "stopped" for pane in PANES}
     document = str(value.get("document") or "")[:_LONGEST_NOTE]
-    how = value.get("how")
-    notes = {pane: str(how[pane])[:_LONGEST_NOTE] for pane in PANES if isinstance(how, dict) and how.get(pane)}
+    notes = {pane: str(how[pane])[:_LONGEST_NOTE] for pane in PANES if how.get(pane)}
     alone = value.get("alone") is not False
     return Turn(**{name: value[name] for name in texts}, alone=alone, finish=ended, document=document, how=notes)
 
