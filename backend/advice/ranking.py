@@ -21,6 +21,7 @@ from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, nvidia_gpu
 
+Available = Collection[str] | None  # the ids of the models that are here, if no other can be downloaded
 WITHIN = 35 * 60.0  # seconds that training on a processor may take, asking the base model once included
 _A_LITTLE = 1.1  # times the guide's largest size
 # (memory in MiB, smallest and largest model in parameters), for a GPU with at least this much memory. 16 GB (T4): the
@@ -39,7 +40,7 @@ _PROCESSOR = 0.7e9
 
 
 def sort_key(
-    entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, seconds: float | None = None
+    entry: Entry, hardware: Hardware, data: Data, available: Available, seconds: float | None = None
 ) -> tuple[float | bool, ...]:
     """A sort key by the rule above; the best model has the greatest.
 
@@ -108,7 +109,7 @@ def is_sensible(entry: Entry, hardware: Hardware, seconds: float | None) -> bool
     return in_time(seconds) or entry.parameters <= largest_sensible(hardware)
 
 
-def _suits(entry: Entry, data: Data, available: Collection[str] | None) -> tuple[bool, ...]:
+def _suits(entry: Entry, data: Data, available: Available) -> tuple[bool, ...]:
     """How well a model suits the data and the person's means, the most important criterion first."""
     return (
         data.language is None or data.language in entry.languages,

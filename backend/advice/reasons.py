@@ -1,8 +1,6 @@
 """The sentences that explain a recommendation."""
 
-from collections.abc import Collection
-
-from backend.advice.ranking import is_sensible
+from backend.advice.ranking import Available, is_sensible
 from backend.advice.settings import ChosenSettings, Data
 from backend.advice.training_time import TYPICAL_ROWS
 from backend.models import catalogue
@@ -20,7 +18,7 @@ _TASK_SENTENCES: dict[Task | None, str] = {
 SECOND = "It fits by the estimate and has better published results, but is larger than what we usually advise here."
 
 
-def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None) -> str:
+def obstacle(entry: Entry, hardware: Hardware, available: Available) -> str:
     """Why `entry` can't be trained now, regardless of memory; "" if it can."""
     if available is not None and entry.id not in available:
         return "It needs to be downloaded first."
@@ -76,7 +74,7 @@ def why_recommended(
     chosen: ChosenSettings,
     hardware: Hardware,
     data: Data,
-    available: Collection[str] | None,
+    available: Available,
     slower: Entry | None = None,
     seconds: float | None = None,
 ) -> tuple[str, ...]:

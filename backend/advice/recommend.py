@@ -6,17 +6,16 @@ laptop with 8 GB. On a processor training may take half an hour, computed from i
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 from backend.advice import ranking
-from backend.advice.ranking import is_sensible
+from backend.advice.ranking import Available, is_sensible
 from backend.advice.reasons import obstacle, too_large, traits, why_recommended
 from backend.advice.settings import (
     ASSUMED_TOKENS,
     NOTHING_KNOWN,
-    ChosenSettings,
     Data,
     choose_settings,
     full_fine_tuning,
@@ -105,7 +104,7 @@ def recommend(
     hardware: Hardware,
     data: Data = NOTHING_KNOWN,
     *,
-    available: Collection[str] | None = None,
+    available: Available = None,
     model_id: str | Entry | None = None,
     rates: Rates | None = None,
     compare: bool = True,
@@ -119,31 +118,19 @@ def recommend(
     entries = sorted(catalogue.entries(), key=rank, reverse=True)
     seconds_of = cache(partial(processor_seconds, hardware=hardware, data=data, rates=rates))
     requested = catalogue.find(model_id) if isinstance(model_id, str) else model_id
-    entry, chosen = (
-        (requested, choose_settings(requested, hardware, data, rates))
-        if requested
-        else _choose(entries, hardware, data, available, rates, seconds_of)
-    )
+    entry = requested or _choose(entries, hardware, data, available, rates, seconds_of)
+    chosen = choose_settings(entry, hardware, data, rates)
     seconds = seconds_of(entry)
     if seconds is not None and data.tokens is not None and chosen.estimate.time:
         seconds = chosen.estimate.time.seconds
-    better = next(
-        (
-            other
-            for other in ranking.better_but_larger(entry, hardware, data)
-            if least_memory(other, hardware, data).estimate.fit.badge == "yes"
-        ),
-        None,
-    )
+    larger = ranking.better_but_larger(entry, hardware, data)
+    better = next((other for other in larger if least_memory(other, hardware, data).estimate.fit.badge == "yes"), None)
     gpu = nvidia_gpu(hardware) is not None
     # A model that fits and is expected to do better, but is not recommended because it is slow.
     quick = better and ranking.in_time(seconds_of(better))
     slower = None if gpu or quick else better
-    compared = sorted(
-        (other for other in entries if compare and other != entry),
-        key=lambda other: ranking.sort_key(other, hardware, data, available, seconds_of(other)),
-        reverse=True,
-    )
+    others = [other for other in entries if compare and other != entry]
+    compared = sorted(others, key=lambda other: rank(other, seconds=seconds_of(other)), reverse=True)
 
     def order(option: Option) -> tuple[int, bool, bool]:
         slow = not is_sensible(option.model, hardware, seconds_of(option.model))
@@ -174,31 +161,23 @@ def _choose(
     entries: list[Entry],
     hardware: Hardware,
     data: Data,
-    available: Collection[str] | None,
+    available: Available,
     rates: Rates | None,
     seconds_of: Callable[[Entry], float | None],
-) -> tuple[Entry, ChosenSettings]:
+) -> Entry:
     """The best that clearly fits, else the smallest. entries: the best first, before time on a processor is known."""
     startable = [entry for entry in entries if not obstacle(entry, hardware, available)]
-    sensible = sorted(
-        (entry for entry in startable if is_sensible(entry, hardware, seconds_of(entry))),
-        key=lambda entry: ranking.sort_key(entry, hardware, data, available, seconds_of(entry)),
-        reverse=True,
-    ) or [catalogue.default()]
+    sensible = [entry for entry in startable if is_sensible(entry, hardware, seconds_of(entry))]
+    sensible.sort(key=lambda entry: ranking.sort_key(entry, hardware, data, available, seconds_of(entry)), reverse=True)
+    sensible = sensible or [catalogue.default()]
     room = free(hardware)
     light = (entry for entry in sensible if weights_mib(entry, hardware) < room)
     fitting = (entry for entry in light if least_memory(entry, hardware, data, rates).estimate.fit.badge == "yes")
-    entry = next(fitting, None) or min(sensible, key=lambda entry: weights_mib(entry, hardware))
-    return entry, choose_settings(entry, hardware, data, rates)
+    return next(fitting, None) or min(sensible, key=lambda entry: weights_mib(entry, hardware))
 
 
 def _option(
-    entry: Entry,
-    hardware: Hardware,
-    data: Data,
-    available: Collection[str] | None,
-    rates: Rates | None,
-    seconds: float | None,
+    entry: Entry, hardware: Hardware, data: Data, available: Available, rates: Rates | None, seconds: float | None
 ) -> Option:
     smallest = least_memory(entry, hardware, data, rates)
     missing = obstacle(entry, hardware, available)

@@ -174,10 +174,8 @@ def _epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) 
     which a document has many; None for the examples that are not set aside. batch: rows for each step. measured:
     whether docs/recipes.md was measured on a model of this size and kind of training."""
     if rows is None:
-        return (
-            _GUIDE_EPOCHS,
-            "Three passes over the examples (epochs), the guide's number, until the examples are known.",
-        )
+        until = "Three passes over the examples (epochs), the guide's number, until the examples are known."
+        return _GUIDE_EPOCHS, until
     if rows > 10_000:
         return 1.0, f"One pass (epoch) is enough with {rows:,} examples."
     if rows > 2000:

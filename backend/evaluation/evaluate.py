@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from statistics import fmean
 
 from backend.evaluation import general
@@ -48,7 +48,8 @@ def evaluate(
         for other in (BASE, PROMPT, FEW_SHOT, FACTS)
         if other in systems
     }
-    phase = "Asking both models general questions"
+    progress = partial(asking.progress, "Asking both models general questions")
+    learned = [item.answer for item in asking.train]
     report = EvaluationReport(
         **vars(describe(asking, systems, against.values())),
         verdict=against[BASE].verdict,
@@ -57,15 +58,7 @@ def evaluate(
         next="",
         findings=tuple(_findings(asking, systems)),
         right_in_form=asking.right_in_form(systems[TUNED], form),
-        general=general.check(
-            asking.models,
-            lambda *done: asking.progress(phase, *done),
-            asking.so_far,
-            asking.measure,
-            [item.answer for item in asking.train],
-            keep_general,
-            usual,
-        ),
+        general=general.check(asking.models, progress, asking.so_far, asking.measure, learned, keep_general, usual),
         answers=all_answers(asking, systems, TUNED),
     )
     return with_next_step(report), systems[TUNED]
@@ -75,18 +68,12 @@ def _findings(asking: Asking, systems: Mapping[str, System]) -> list[Finding]:
     tuned = systems[TUNED]
     right = _ALIKE if asking.measure.graded else 1.0
     wrong = [asking.measure.name == "preference" or score < right for score in tuned.scores]
-    label = asking.measure.name == "label"  # a wrong label is always another example's answer
-    return findings(
-        asking.items,
-        () if label else asking.train,
-        [answer.text for answer in tuned.answers],
-        [
-            answer.ended or asking.models.tokens(item.answer) >= asking.limit
-            for item, answer in zip(asking.items, tuned.answers, strict=True)
-        ],
-        wrong,
-        _strange(asking, tuned, wrong, systems[BASE].losses),
-    )
+    train = () if asking.measure.name == "label" else asking.train  # a wrong label is always another example's answer
+    texts = [answer.text for answer in tuned.answers]
+    pairs = zip(asking.items, tuned.answers, strict=True)
+    ended = [answer.ended or asking.models.tokens(item.answer) >= asking.limit for item, answer in pairs]
+    strange = _strange(asking, tuned, wrong, systems[BASE].losses)
+    return findings(asking.items, train, texts, ended, wrong, strange)
 
 
 def _strange(asking: Asking, tuned: System, wrong: Sequence[bool], losses: Sequence[float]) -> list[bool]:

@@ -92,9 +92,7 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     keep_general = None if trained.settings.trainer == "dpo" else trained.settings.keep_general
     if texts:
         lengths = LengthLimits.from_settings(trained.settings)
-        return TextEvaluation(
-            models, texts, lengths.size, lengths.overlap, progress, so_far, keep_general=keep_general
-        ).run()
+        return TextEvaluation(models, texts, lengths.size, lengths.overlap, progress, so_far, keep_general).run()
     asking = Asking(models, items, training_items(folder), progress, so_far)
     report, tuned = evaluate(
         asking,

@@ -85,6 +85,5 @@ def trial_report(asking: Asking, systems: Mapping[str, System]) -> TrialReport:
     best = max(systems, key=lambda name: measured.systems[name].score)
     reached = measured.systems[best].interval[0] >= GOOD
     kind: TrialOutcome = "train" if not reached else "read_answers" if graded else "prompt_may_do"
-    return TrialReport(
-        **vars(measured), best=best, next=_NEXT[kind], next_kind=kind, answers=all_answers(asking, systems, best)
-    )
+    answers = all_answers(asking, systems, best)
+    return TrialReport(**vars(measured), best=best, next=_NEXT[kind], next_kind=kind, answers=answers)

@@ -6,6 +6,7 @@ where each token counts in the first window that has it, unless it begins that w
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from backend.errors import BadInput
 from backend.evaluation import general
@@ -56,14 +57,12 @@ class TextEvaluation:
 
     def run(self) -> EvaluationReport:
         """The report; texts are never compared with a previous version."""
-        losses = {
-            pane: self._losses(pane, phase)
-            for pane, phase in ((BASE, "Reading with the base model"), (TUNED, "Reading with your model"))
-        }
+        losses = {BASE: self._losses(BASE, "Reading with the base model")}
+        losses[TUNED] = self._losses(TUNED, "Reading with your model")
         continued = {pane: self._continue(pane) for pane in (BASE, TUNED)}
         gains = {pane: [-loss for loss in losses[pane]] for pane in losses}  # of which more is better
         comparison = compare(TUNED, BASE, gains, self._clusters, graded=True, largest=math.inf)
-        phase = "Asking both models general questions"
+        progress = partial(self._progress, "Asking both models general questions")
         report = EvaluationReport(
             main_measure="perplexity",
             items=len(self._texts),
@@ -78,9 +77,7 @@ class TextEvaluation:
             against_prompt="not_measured",
             next="",
             findings=(),
-            general=general.check(
-                self._models, lambda *done: self._progress(phase, *done), self._so_far, keep_general=self._keep_general
-            ),
+            general=general.check(self._models, progress, self._so_far, keep_general=self._keep_general),
             against_parent="not_measured",
             parent=None,
             answers=self._answers(losses, continued),

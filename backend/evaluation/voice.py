@@ -41,12 +41,9 @@ def voice(answers: Sequence[str]) -> Voice:
     firsts, lasts, words, lines = zip(*map(_look, answers), strict=True)
     ordered, several = sorted(words), sum(lines) / len(lines)
     at = int((1 - _USUAL) * (len(ordered) - 1))
-    return Voice(
-        _common(firsts),
-        _common(lasts),
-        (ordered[at] / _ROOM, ordered[-1 - at] * _ROOM),
-        several >= _USUAL if not 1 - _USUAL < several < _USUAL else None,
-    )
+    usual = ordered[at] / _ROOM, ordered[-1 - at] * _ROOM
+    has_lines = several >= _USUAL if not 1 - _USUAL < several < _USUAL else None
+    return Voice(_common(firsts), _common(lasts), usual, has_lines)
 
 
 def count(learned: Sequence[str], given: Sequence[str]) -> VoiceCount | None:
