@@ -33,24 +33,44 @@ _BEFORE_OPTION = re.compile(rf"\n|(?<=\s)(?=[(\[*]*{_LETTERED})")
 _MARKED, _ALIKE = 1 / 3, 0.8  # shares of the answers that are options with marks, or as many short lines each
 _LEAST_LISTED, _OPTIONS, _SHORT = 5, range(3, 7), 60  # answers; short lines of one; characters of a short line
 _SHOWN, _START = 3, 60  # pieces that don't fit and are named; their first characters
+_MANY = 100  # lines of one form: cells, the marks of a test program, a colon at the end, a sign after the first words
+_LISTED = tuple(
+    map(re.compile, (r"[^|]*(?:\|[^|]*){2,}", "[=~].*", r"[^\W_].{1,120}[:：]", r"[^\W_][^,:;!?]{0,80}?\s[-–—=]\s.*"))
+)
 # What people write below a list of questions, in the languages that most write in.
 _WORDS = read_json(Path(__file__).with_name("words.json"))
 _CLOSING = re.compile(rf"\W*({'|'.join(_WORDS['closing'])})", re.IGNORECASE)
 
 
-def one_text(text: str) -> OpenSource:
-    """A source whose only record is this text. Raises BadInput when it is too short to learn from."""
+def one_text(text: str, options: ReadOptions) -> OpenSource:
+    """A source whose only record is this text. Raises BadInput when it is too short to learn from, SeveralReadings
+    when it is a list, unless the options decide."""
     if (length := len(text.strip())) < _MIN_LENGTH:
         raise BadInput(
             f"This text is too short to learn from: {length} characters.",
             "Plain text is used as a document, from which the model learns how to write.",
             f"Add questions with answers (as a table or as JSON), or a text of at least {_MIN_LENGTH} characters.",
         )
+    if not (options.shape or options.mapping) and (listed := _listed(text)):
+        what = f"{len(listed):,} lines have one form, as in a list: {_named([Block(0, line) for line in listed])}."
+        how = "For questions with answers, put each question, a tab and its answer on a line, or Q: and A: before them."
+        raise SeveralReadings(("text",), f"{what} {how}", "Is this a text to learn from as a whole?")
     opened = OpenSource(iter([[(1, {"text": text})]]))
     if name := _looks_like(text):
         message = f"This looks like {name}. The model would learn to write such lines."
         opened.notes.append(("not_prose", message, "Choose another file if you picked this one by mistake."))
     return opened
+
+
+def _listed(text: str) -> list[str]:
+    """The lines of a text that have the same form, where they are many and differ, as those of a list do."""
+    lines = [line for line in map(str.strip, text.split("\n")) if line]
+    forms: dict[tuple[int, int], list[str]] = {}
+    for line in lines:
+        form = next((at for at, pattern in enumerate(_LISTED) if pattern.fullmatch(line)), -1)
+        forms.setdefault((form, line.count("|")), []).append(line)
+    most = max((own for (form, _), own in forms.items() if form >= 0), key=len, default=[])
+    return most if len(most) >= max(_MANY, len(lines) / 4) and 2 * len({*most}) > len(most) else []
 
 
 def find_examples(document: Document, options: ReadOptions) -> OpenSource | None:

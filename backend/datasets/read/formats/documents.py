@@ -22,7 +22,7 @@ def _document(kind: str, file: File) -> Document:
 
 def _open(kind: str, file: File) -> OpenSource:
     document = _document(kind, file)
-    opened = find_examples(document, file.options) or one_text(document.text)
+    opened = find_examples(document, file.options) or one_text(document.text, file.options)
     opened.passed += [PassedOver(what, text) for what, text in document.asides]
     return opened
 

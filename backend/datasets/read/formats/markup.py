@@ -71,7 +71,7 @@ def _latex(file: File) -> str:
 
 def _open_latex(file: File) -> OpenSource:
     text = _latex(file)
-    return find_examples(read_markdown(text), file.options) or one_text(text)
+    return find_examples(read_markdown(text), file.options) or one_text(text, file.options)
 
 
 FEED = Reader("rss", "a feed (RSS or Atom)", lambda file: _FEED.match(file.text) is not None, _open_feed)

@@ -30,7 +30,7 @@ def _open_page(file: File) -> OpenSource:
             "Its text is mixed with menus and notices that a model should not learn.",
             "Save the part that you need as text, or put questions and answers into a table.",
         )
-    opened = opened or one_text(document.text)
+    opened = opened or one_text(document.text, file.options)
     opened.passed += [PassedOver(what, excerpt(text, width=200)) for what, text in document.asides]
     return opened
 
@@ -58,7 +58,7 @@ def _open_text(file: File) -> OpenSource:
     text = file.whole_text()
     if file.options.shape != "text" and (prompts := conversations(text)):
         return OpenSource(iter([[(line, {"messages": messages}) for line, messages in prompts]]))
-    return find_examples(read_markdown(text, headings=_is_markdown(file)), file.options) or one_text(text)
+    return find_examples(read_markdown(text, headings=_is_markdown(file)), file.options) or one_text(text, file.options)
 
 
 WEB_PAGE = Reader(
