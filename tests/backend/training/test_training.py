@@ -310,7 +310,7 @@ def test_a_run_does_not_resume_with_a_changed_base(model: Path, tmp_path: Path) 
     for name in ("model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"):
         file = base / name
         before = file.read_bytes() if file.exists() else None
-        file.write_bytes((before or b"{{ messages }}")[:-2] + b" }")
+        file.write_bytes(before[:-2] + b" }" if before else b"{{ messages }}")
         with pytest.raises(TrainingFailed, match="has changed since") as caught:
             training.run(work)
         assert name in caught.value.why
