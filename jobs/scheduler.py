@@ -100,9 +100,9 @@ class Scheduler:
         try:
             yield
         except Exception as error:
-            if job_id not in self.problems:
-                log.warning("%s can't be read or written", job_id, exc_info=True)
             expected = error if isinstance(error, OSError | ApprenticeError) else OSError(str(error))
+            if job_id not in self.problems:
+                log.warning("%s can't be read or written: %s", job_id, expected, exc_info=expected is not error)
             self.problems[job_id] = unreadable(expected)
         else:
             self.problems.pop(job_id, None)
