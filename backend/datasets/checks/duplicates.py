@@ -71,9 +71,9 @@ def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Itera
                 named.add(i)
                 twin = rows[group[0] if alike[rows[i].beside] == i else alike[rows[i].beside]]
                 says = "is the same as" if full_text(twin) == full_text(rows[i]) else "has the same words as"
-                other = ", but differs in a column that isn't used; keep it if that is intended"
                 meant = twin.beside != rows[i].beside
-                message = f"This example {says} {_place(twin)}{other * meant}."
+                other = ", but differs in a column that isn't used; keep it if that is intended" if meant else ""
+                message = f"This example {says} {_place(twin)}{other}."
                 yield problem(rows[i], "near_duplicate" if meant else kind, message, severity="note" if meant else None)
     for first, *similar in duplicates.groups:
         for i in (i for i in similar if i not in named and not _conflict(rows[first], rows[i])):

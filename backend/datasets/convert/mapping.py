@@ -153,10 +153,10 @@ def _without(doubtful: str, why: str, records: Sequence[dict[str, Any]]) -> dict
 def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
     columns = tuple(dict.fromkeys(column for record in records for column in record))
     speaker = next((column for column in columns if plain_name(column) in ("speaker", "role")), "")
-    message = f" If each row is a message, by whom {speaker!r} says, rename the column of its text to 'text'."
+    rename = f" If each row is a message, by whom {speaker!r} says, rename the column of its text to 'text'."
     return NoExamples(
         "Which column holds the questions, and which the answers?",
-        f"That is not clear. {doubt}{message * bool(speaker)}",
+        f"That is not clear. {doubt}{rename if speaker else ''}",
         "Choose the column of each.",
         columns,
     )

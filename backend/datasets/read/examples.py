@@ -137,7 +137,7 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
             line, record = max(pairs.records, key=lambda record: len(record[1]["answer"]))
             unfit = [Block(line, record["question"])]
         why = f"It seems to hold {count:,} questions with answers, but not all of it fits"
-        raise SeveralReadings(shapes, f"{why}{': ' * bool(unfit)}{_named(unfit)}.")
+        raise SeveralReadings(shapes, f"{why}: {_named(unfit)}." if unfit else f"{why}.")
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
     opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)

@@ -122,8 +122,8 @@ class DatasetImports:
     def progress(self, import_id: str, data_id: str) -> DatasetProgress | None:
         """The progress or the error of an import, unless it succeeded or was cancelled; without an import, the progress
         of a check of the dataset."""
-        task = next((task for task in self._tasks.of(data_id) if not task.ended), None)
-        task = self._tasks.get(import_id) if import_id else task
+        checks = (task for task in self._tasks.of(data_id) if not task.ended)
+        task = self._tasks.get(import_id) if import_id else next(checks, None)
         if task is None or (task.ended and task.error is None):
             return None
         return DatasetProgress(task.name, task.phase, task.fraction, task.first, task.error)

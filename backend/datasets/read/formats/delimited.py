@@ -108,9 +108,8 @@ def _open(file: File) -> OpenSource:
         notes.append(("header_width", what, "Check that each text is in the right column."))
     elif header and more == {1} and all(row[0].isdecimal() for row in plain):
         header = unique_names(["", *header])  # of numbered rows, whose numbers have no name
-    elif (
-        header and len(plain) >= _UNDER_TITLES and len(more) == 1 and max(more) < -1
-    ):  # it names no columns of the rows below
+    elif header and len(plain) >= _UNDER_TITLES and len(more) == 1 and max(more) < -1:
+        # It names no columns of the rows below.
         above, header = [*above, (first[0][0] - 1, header)], None
     passed = Passed()
     passed.add(TITLE, above)
