@@ -10,7 +10,7 @@ Rows = list[tuple[int, list[str]]]  # line, and its cells
 class Block:
     """A paragraph, a line of a plain text, or a table. line: where it begins, from 1; in a document the paragraph's
     number. level: of a heading, 1 to 6, else 0. bold: all of it. gap: a blank line or a paragraph's end precedes.
-    rows: of a table."""
+    rows: of a table. style: the class of a web page's element."""
 
     line: int
     text: str
@@ -18,6 +18,7 @@ class Block:
     bold: bool = False
     gap: bool = True
     rows: Rows | None = None
+    style: str = ""
 
 
 @dataclass

@@ -31,6 +31,7 @@ class _Reader(HTMLParser):
         self.data: list[str] = []  # the JSON-LD of the page
         self._open: list[str] = []
         self._weights: list[bool | None] = []  # of the open elements, by their styles; None for that of the one around
+        self._styles: list[str] = []  # the classes of the open elements
         self._classes: dict[str, bool] = {}  # bold or not, by the style sheet of the page
         self._count: Counter[str] = Counter()  # of the open elements by their names
         self._hidden = 0
@@ -57,6 +58,7 @@ class _Reader(HTMLParser):
             self._end_block()
         self._open.append(tag)
         self._weights.append(self._weight(dict(attrs)))
+        self._styles.append((dict(attrs).get("class") or "").strip())
         self._count[tag] += 1
         if tag in _HIDDEN:
             self._hidden += 1
@@ -85,6 +87,7 @@ class _Reader(HTMLParser):
         while self._open:
             last = self._open.pop()
             self._weights.pop()
+            self._styles.pop()
             self._count[last] -= 1
             if last in _HIDDEN:
                 self._hidden -= 1
@@ -160,17 +163,18 @@ class _Reader(HTMLParser):
         bold = next((i for i, (run, is_bold) in enumerate(runs) if run.strip() and not is_bold), len(runs))
         first, rest = (_clean("".join(text for text, _ in part)) for part in (runs[:bold], runs[bold:]))
         before = self.document.blocks[-1].text if self.document.blocks else ""
+        style = next(filter(None, reversed(self._styles)), "")
         gap = not item or re.match(r"\s*(- |\d+\. )", before) is None  # no item of a list follows another
         asking = asks(first)
         self._asked += asking and bool(rest)
         like_them = self._asked >= _SEVERAL and first[-1:] not in ":：."
         if first and rest and not self._level and (asking or like_them or runs[bold][0].startswith("\n")):
-            question = Block(self._line, item + first, 0, True, gap)
+            question = Block(self._line, item + first, 0, True, gap, style=style)
             self.document.blocks += [question, Block(self._line, rest, gap=False)]
         else:
             lines = list(filter(None, text.split("\n")))
             parts = lines if not self._level and sum(map(asks, lines)) >= _SEVERAL else [text]
-            blocks = [Block(self._line, part, self._level, not rest, gap=False) for part in parts]
+            blocks = [Block(self._line, part, self._level, not rest, False, style=style) for part in parts]
             self.document.blocks += [replace(blocks[0], text=item + parts[0], gap=gap), *blocks[1:]]
 
 

@@ -13,7 +13,8 @@ from backend.datasets.documents.blocks import Block, characters, joined
 from backend.datasets.documents.labelled import RULE, find_labelled
 
 # The Greek question mark looks like a semicolon, and often is one.
-_ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇]|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
+_ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇](?:\s?[+＋−▾▼⌄×])?|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
+_UNFOLDS = re.compile(r"(?<=[?？؟⁇])\s?[+＋−▾▼⌄×]\Z")  # the sign with which a web page shows the answer
 _ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
 _LONGEST = 300  # characters of a question
 _CATEGORY = 40  # characters of a line that may be the title of a section
@@ -28,6 +29,7 @@ _NUMBER = re.compile(rf"\s*{_COUNTED}\s*")
 _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
 _ITEM = re.compile(rf"(?P<indent>\s*)(?:(?P<number>{_COUNTED})|(?P<sign>[-*+•‣▪◦○●■·–—])\s)\s*")
 _FIRST_LINE, _AFTER_GAP = "first line of a paragraph", ", after a gap"
+_CLASS, _CLASS_SHOWN = "element of class ", 40  # characters
 _PLACES = (_FIRST_LINE, _FIRST_LINE + _AFTER_GAP)
 _SEVERAL = 3  # questions in one answer
 _FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
@@ -124,6 +126,7 @@ def _cues(blocks: Sequence[Block], at: int) -> list[str]:
     """What may mark a block as the beginning of a pair, in words for people, the clearest first."""
     block, below = blocks[at], blocks[at + 1] if at + 1 < len(blocks) else None
     cues = [f"heading {block.level}"] if block.level else ["line in bold"] if block.bold else []
+    cues += [f"{_CLASS}{block.style[:_CLASS_SHOWN]}"] if block.style else []
     if item := _ITEM.match(block.text):
         sign = "number" if item["number"] else f"list sign {item['sign']}"
         indent = f", indented by {len(item['indent'])}" if item["indent"] else ""
@@ -199,7 +202,7 @@ def _without_marks(question: str, answer: str) -> dict[str, Any]:
     """The pair without the number or the list sign of its question, and without that of an answer of one item."""
     marked = _BULLET.match(question)
     text = question[marked.end() :] if marked else question
-    text = (text[number.end() :] if (number := _NUMBER.match(text)) else text).strip()
+    text = _UNFOLDS.sub("", (text[number.end() :] if (number := _NUMBER.match(text)) else text).strip())
     if emphasized := _EMPHASIS.fullmatch(text):
         text = emphasized[2].strip()
     first, *rest = answer.split("\n")
@@ -228,7 +231,8 @@ def _by_line(blocks: Sequence[Block]) -> Pairs | None:
 
 def find_repeated(blocks: Sequence[Block]) -> Pairs | None:
     """The pairs, never sure, below what comes back: a heading, bold, a number, an item, a line above a quotation."""
-    cues = [set(_cues(blocks, at)).difference(_PLACES) for at in range(len(blocks))]
+    seen = (set(_cues(blocks, at)).difference(_PLACES) for at in range(len(blocks)))
+    cues = [{cue for cue in has if not cue.startswith(_CLASS)} for has in seen]
     found: list[Pairs] = []
     for cue in sorted(set[str]().union(*cues)):
         heads = [at for at, has in enumerate(cues) if cue in has]

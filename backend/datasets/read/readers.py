@@ -9,6 +9,7 @@ from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats import (
     anki,
     annotation_tools,
+    book,
     chat_archive,
     chats,
     delimited,
@@ -29,7 +30,8 @@ READERS: tuple[Reader, ...] = (
     parquet.READER,
     *documents.READERS,  # PDF, Word, OpenDocument text
     *workbook.READERS,  # Excel, OpenDocument spreadsheet
-    chat_archive.READER,  # before any other archive
+    book.READER,  # before any other archive
+    chat_archive.READER,
     notes.ARCHIVE,
     together.READER,
     chats.MAILBOX,
