@@ -22,8 +22,9 @@ from jobs.repeating import RepeatingThread
 from jobs.scheduler import Scheduler
 from jobs.status import Identity, Status
 from jobs.store import Prepare, Spec
-from jobs.supervisor import EXIT_TIMEOUT, Supervisor
+from jobs.supervisor import Supervisor
 
+_EXIT_TIMEOUT = 10.0  # seconds a worker that has ended may take to release its lock before a resume or a delete
 _ENDING = 5.0  # seconds that a worker may take to end after its last word
 TICK = 0.5  # seconds between two ticks of the thread
 
@@ -50,6 +51,7 @@ class Runner:
         self.scheduler = Scheduler(workspace, self._supervisor, before_start)
         self.tick = self.scheduler.tick
         self._thread = RepeatingThread("job-runner", self.tick, TICK)
+        self.close = self._thread.close  # workers continue; the next runner adopts them
         store.delete_leftovers(workspace)
         with self.scheduler.locked():
             self.scheduler.reconcile()  # workers may have died while no runner was open
@@ -140,12 +142,13 @@ class Runner:
     def stop(self, job_id: str) -> None:
         """Ask a job to save and end; a queued one is stopped at once. Asking twice is fine."""
         folder = self._find(job_id)
+        self._await_exit(folder)
         with self.scheduler.locked():
-            state = self._supervisor.settled_state(folder)
+            state = self._supervisor.reconcile(folder).state
             if state.is_terminal:
                 raise RunProblem(f"This run can't be stopped: it is {state}.", "It has already ended.")
             if state is State.QUEUED:
-                with folder.claim(EXIT_TIMEOUT) as free:
+                with folder.claim(_EXIT_TIMEOUT) as free:
                     if free:
                         folder.write_status(folder.status().ended_as(State.STOPPED))
                         return
@@ -163,11 +166,11 @@ class Runner:
         folder = self._find(job_id)
         self._await_exit(folder)
         with self._admitted(folder.identity().kind, folder.spec()), self.scheduler.locked():
-            state = self._supervisor.settled_state(folder)
+            state = self._supervisor.reconcile(folder).state
             if not state.can_resume:
                 why = "It is complete." if state is State.COMPLETED else "It has not ended yet."
                 raise RunProblem(f"This run can't be resumed: it is {state}.", why)
-            with folder.claim(EXIT_TIMEOUT) as free:
+            with folder.claim(_EXIT_TIMEOUT) as free:
                 if not free:
                     raise RunProblem("This run can't be resumed yet.", "Its last process is still running.")
                 folder.clear_stop()
@@ -185,7 +188,7 @@ class Runner:
             for member in family:
                 try:
                     member.identity()
-                    state = self._supervisor.settled_state(member)
+                    state = self._supervisor.reconcile(member).state
                 except WorkspaceProblem:  # a damaged one can't start: it runs while a worker lives
                     with member.claim() as free:
                         state = State.INTERRUPTED if free else State.RUNNING
@@ -238,10 +241,6 @@ class Runner:
         self._thread.wake.set()
         self._thread.start()
 
-    def close(self) -> None:
-        """End the thread. Workers continue; the next runner adopts them."""
-        self._thread.close()
-
     def has_news(self) -> bool:
         """Whether a job was submitted or resumed since the last call; for a runner whose thread was not started."""
         if not self._thread.wake.is_set():
@@ -253,7 +252,7 @@ class Runner:
         """Wait until the worker of an ended job has exited; without the lock, which the queue needs meanwhile."""
         with suppress(ApprenticeError):
             if (status := folder.status()).state.is_terminal:
-                with folder.claim(EXIT_TIMEOUT):
+                with folder.claim(_EXIT_TIMEOUT):
                     pass
                 process.exit_code(folder.id, status.attempt, _ENDING)
 

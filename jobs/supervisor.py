@@ -16,7 +16,6 @@ from jobs.status import Status
 
 log = logging.getLogger(__name__)
 
-EXIT_TIMEOUT = 10.0  # seconds a worker that has ended may take to release its lock before a resume or a delete
 _SIGKILL = 9  # the signal with which the system ends a process when memory runs out
 _REAPED = 1.0  # seconds between the end of a process, when its lock is free, and its exit code
 _EXIT_MAX = 60.0  # seconds that a worker may take to exit after its last status, if no runner watched it end
@@ -79,13 +78,6 @@ class Supervisor:
         else:
             self._unfinished.add(folder.id)
         return status
-
-    def settled_state(self, folder: JobFolder) -> State:
-        """The job's state, once a worker that wrote its last status has exited."""
-        if folder.status().state.is_terminal:
-            with folder.claim(EXIT_TIMEOUT):
-                pass
-        return self.reconcile(folder).state
 
     def _reconcile(self, folder: JobFolder) -> Status:
         with folder.claim() as free:
