@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 
 from backend.errors import NotInDemo
 from backend.settings import PROGRAM
@@ -29,17 +28,11 @@ class Feature(Enum):
     IMPORT_MODEL = "This demo doesn't import models from other computers.", "add the zip file on My models"
     MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"
 
-    def __init__(self, what: str, at_home: str) -> None:
-        self.what = what
-        self.at_home = at_home
-
     @property
-    def why_not(self) -> str:
-        """Why a demo has this switched off and how to do it at home, in sentences."""
-        return f"{self.what} {_SHARED} On your own computer you can: {self.at_home}."
-
-
-_SHARED = "Many people share this server."
+    def refusal(self) -> NotInDemo:
+        """Why a demo has this switched off and how to do it at home."""
+        what, at_home = self.value
+        return NotInDemo(what, "Many people share this server.", f"On your own computer you can: {at_home}.")
 
 
 @dataclass(frozen=True)
@@ -82,12 +75,12 @@ class Policy:
 
     def why_not(self, feature: Feature) -> str:
         """Why this is off and how to do it at home; "" where it is allowed."""
-        return feature.why_not if feature in self.off else ""
+        return str(feature.refusal) if feature in self.off else ""
 
     def require(self, feature: Feature) -> None:
         """Raises NotInDemo where this is off."""
         if feature in self.off:
-            raise NotInDemo(feature.what, _SHARED, f"On your own computer you can: {feature.at_home}.")
+            raise feature.refusal
 
 
 def require_rows(rows: int, allowed: float) -> None:
@@ -117,6 +110,6 @@ def on_a_space(environment: Mapping[str, str] = os.environ) -> bool:
     return bool(environment.get("SPACE_ID")) or environment.get("SYSTEM") == "spaces"
 
 
-def chosen(environment: Mapping[str, str] = MappingProxyType(os.environ)) -> Policy:
+def chosen(environment: Mapping[str, str] = os.environ) -> Policy:
     """The policy for the page: DEMO on a Space and with APPRENTICE_DEMO=1, else HOME."""
     return DEMO if environment.get(DEMO_VARIABLE) == "1" or on_a_space(environment) else HOME
