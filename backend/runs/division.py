@@ -138,10 +138,6 @@ class NextVersion:
         digest = start.digest(self.weights) if self.weights else ""
         return Descent(first=self.first, parent=self.parent, version=self.number, weights=digest)
 
-    def roles(self, rows: Sequence[Row]) -> Roles:
-        """The sides that `rows` keep."""
-        return roles(rows, self.before)
-
     def write(self, run_folder: Path, descent: Descent, rows: Sequence[Row], split: Split) -> None:
         """Writes the division and the weights for the new run, which has `rows`. Raises RunProblem, OSError."""
         write(run_folder, divided(rows, split, self.before, continues=self.continues))

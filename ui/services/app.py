@@ -194,7 +194,7 @@ class App:
         if not choice.run_id or not self.datasets.exists(choice.data_id):
             return choice
         learned_from = self.runs.spec(choice.run_id).data
-        if learned_from.sha256 == self.datasets.sha256(choice.data_id):
+        if learned_from.sha256 == self.dataset_store.original(choice.data_id).source.sha256:
             return choice
         if learned_from.data_id == choice.data_id and self.results.has_model(choice.run_id):
             return self.for_next_version(choice, choice.run_id)

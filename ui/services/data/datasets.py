@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.background import still_read
 from backend.datasets.checks.fix import write_fixed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.info import DatasetInfo
@@ -77,10 +76,6 @@ class DatasetService:
         rows = self._store.original(data_id).rows
         return rows[0].row if rows else 1
 
-    def sha256(self, data_id: str) -> str:
-        """The fingerprint of the dataset's examples: see `Source.sha256`."""
-        return self._store.original(data_id).source.sha256
-
     def delete(self, data_id: str) -> None:
         """Deletes a dataset, if it exists; runs have their own copy of their rows."""
         with suppress(BadInput):
@@ -100,11 +95,7 @@ class DatasetService:
 
     def selected(self, choice: Choice) -> CheckedDataset:
         """The selected dataset as the planned run uses it; waits until it is checked."""
-        with self._imports.patient() as seconds:
-            checked = self._selected(choice, seconds)
-        if checked is None:
-            raise still_read()
-        return checked
+        return self._imports.patiently(partial(self._selected, choice))
 
     def selected_soon(self, choice: Choice) -> CheckedDataset | None:
         """`selected`, or None when it takes longer than a moment; `progress` then reports the progress."""

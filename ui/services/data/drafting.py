@@ -47,12 +47,9 @@ class DraftingService:
         self._imports, self._models, self._policy = imports, models, policy
         self._store, self._editor = imports.store, Editor(imports.store)
         self._materials: RecentCache[Material] = RecentCache()
+        self.discard = self._materials.discard
         self._tasks, self._deciding = BackgroundTasks(), threading.Lock()
         self.open_chat: Callable[[], Chat] = partial(Chat, workspace, cores, log_file=workspace.cache / "drafts.log")
-
-    def discard(self) -> None:
-        """Drops from memory what can be read again."""
-        self._materials.discard()
 
     def import_material(self, source: Path | str, name: str, model_id: str = "") -> str:
         """Starts to read a file, a pasted text or a topic in the background and returns the data id."""

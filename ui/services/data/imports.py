@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -37,10 +37,8 @@ class DatasetImports:
         self.store, self._at_once, self._waiting = store, at_once, waiting
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
+        self.close = self._tasks.cancel_all
         self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
-
-    def close(self) -> None:
-        self._tasks.cancel_all()
 
     def discard(self) -> None:
         """Drops from memory what can be read again, or added again."""
@@ -146,10 +144,6 @@ class DatasetImports:
         checked = self.store.cached(data_id, model, lengths)
         if checked is not None:
             return checked
-
-        def work(task: BackgroundTask) -> CheckedDataset:
-            return self.store.open(data_id, model, lengths, task)
-
         info = self.store.info.read(data_id)
         key = data_id, model, lengths, repr(info)
         task = self._tasks.get(key)
@@ -158,24 +152,25 @@ class DatasetImports:
                 running = [key for key in self._tasks.running() if isinstance(key, tuple) and key[0] == data_id]
                 for old in set(running[:-_CHECKS]) - {key}:
                     self.cancel(old)
-            task = self._tasks.start(key, info.name, work)
+            task = self._tasks.start(key, info.name, partial(self.store.open, data_id, model, lengths))
         if not task.wait(seconds) or task.cancelled():
             return None
         if task.error is not None:
             raise task.error
         return self.store.cached(data_id, model, lengths) or self.store.open(data_id, model, lengths)
 
-    def patient(self) -> AbstractContextManager[float | None]:
-        """The seconds that a caller waits for a check within; None: for as long as it takes."""
-        return self._waiting.patience() if self._waiting else nullcontext()
-
-    def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
-        """The checked dataset for a model; waits until it is checked. Raises NotYet when that takes too long."""
-        with self.patient() as seconds:
-            checked = self.check(data_id, model, lengths, seconds)
+    def patiently(self, check: Callable[[float | None], CheckedDataset | None]) -> CheckedDataset:
+        """What `check` returns, within the seconds that it gets; None: in as long as it takes. Raises NotYet when that
+        takes too long."""
+        with self._waiting.patience() if self._waiting else nullcontext() as seconds:
+            checked = check(seconds)
         if checked is None:
             raise still_read()
         return checked
+
+    def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
+        """The checked dataset for a model; waits until it is checked. Raises NotYet when that takes too long."""
+        return self.patiently(partial(self.check, data_id, model, lengths))
 
     def change_token(self, data_id: str) -> Hashable:
         """Differs whenever the dataset's fixes or options change, or an import or check of it starts or ends."""

@@ -7,12 +7,10 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from backend.errors import BadInput, RunProblem
 from backend.evaluation.blind_test import VOTES, BlindTest, Outcome, Question, new_test
-from backend.files.json_file import read_json, write_json
-from backend.records.base import file_version
+from backend.files.json_file import write_json
+from backend.records.base import file_version, read_record
 from jobs.runner import Runner
 from ui.services.results.evaluations import EvaluationService
 
@@ -27,7 +25,6 @@ class BlindTestService:
     def __init__(self, runner: Runner, evaluations: EvaluationService) -> None:
         self._runner, self._evaluations = runner, evaluations
         self._lock = threading.Lock()
-        self._outcomes: dict[str, tuple[Hashable, Outcome | None]] = {}  # by run, with the file's change token
 
     def systems(self, run_id: str) -> list[str]:
         """The systems that answered the questions of the run's latest evaluation; none without a readable one."""
@@ -55,13 +52,8 @@ class BlindTestService:
 
     def outcome(self, run_id: str) -> Outcome | None:
         """How the run's test ended; None without a test, and while it goes on."""
-        token = self.change_token(run_id)
-        if token is None:
-            return None
-        if self._outcomes.get(run_id, (None, None))[0] != token:
-            state = self.state(run_id)
-            self._outcomes[run_id] = token, state if isinstance(state, Outcome) else None
-        return self._outcomes[run_id][1]
+        state = self.state(run_id)
+        return state if isinstance(state, Outcome) else None
 
     def change_token(self, run_id: str) -> Hashable:
         """Differs whenever the test has changed."""
@@ -96,10 +88,10 @@ class BlindTestService:
         """The stored test; None without one, and for a damaged one, which the next one replaces."""
         path = self._path(run_id)
         try:
-            return BlindTest.model_validate(read_json(path))
+            return read_record(BlindTest, path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, ValidationError):
+        except (OSError, ValueError):
             log.exception("%s can't be read", path)
             return None
 

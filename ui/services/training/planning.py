@@ -74,7 +74,7 @@ class PlanningService:
             return NO_ROLES
         last = self._sides
         if last is None or last[0] != version.parent or last[1] is not checked:
-            last = self._sides = version.parent, checked, version.roles(checked.rows)
+            last = self._sides = version.parent, checked, division.roles(checked.rows, version.before)
         return last[2]
 
     def start(

@@ -11,6 +11,7 @@ from backend.evaluation.facts import write_facts
 from backend.evaluation.items import count_items, fingerprint
 from backend.evaluation.prompt_trial import PromptTrialSpec
 from backend.gguf import base_file
+from backend.records.base import read_record
 from backend.records.evaluation import TrialReport
 from backend.settings import Workspace
 from jobs.records import Job
@@ -31,7 +32,6 @@ class PromptTrialService:
 
     def __init__(self, workspace: Workspace, runner: Runner, datasets: DatasetService, models: ModelService) -> None:
         self._workspace, self._runner, self._datasets, self._models = workspace, runner, datasets, models
-        self._specs: dict[str, PromptTrialSpec] = {}
 
     def why_not(self, choice: Choice) -> str:
         """Why no prompts can be tried on the selected examples, "" when they can; waits until these are checked."""
@@ -102,10 +102,7 @@ class PromptTrialService:
         return "", ""
 
     def _spec(self, job: Job) -> PromptTrialSpec:
-        if job.id not in self._specs:
-            text = (self._runner.folder(job.id) / "spec.json").read_text("utf-8")
-            self._specs[job.id] = PromptTrialSpec.model_validate_json(text)
-        return self._specs[job.id]
+        return read_record(PromptTrialSpec, self._runner.folder(job.id) / "spec.json")
 
     def stop(self, choice: Choice) -> None:
         """Stops the newest trial of the selected examples, if it has not ended."""

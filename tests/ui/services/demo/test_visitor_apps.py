@@ -155,7 +155,7 @@ def test_a_visitor_has_one_file_read_at_a_time_and_no_long_wait(make: Made, monk
     with pytest.raises(NotInDemo):
         app.datasets.import_text("question,answer\nx,y\n")
     until(app.datasets.all)
-    monkeypatch.setattr(app._imports, "patient", lambda: nullcontext(0.1))
+    monkeypatch.setattr(app._imports._waiting, "patience", lambda: nullcontext(0.1))
     with pytest.raises(NotYet):
         app.datasets.checked(app.datasets.all()[0].id)
     ended.set()
