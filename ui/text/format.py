@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from backend.advice.loss import format_loss
 from backend.files.json_file import read_json
@@ -91,15 +91,9 @@ def setting(value: Any) -> str:
     return "unlimited" if value == -1 else format_decimal(value) if isinstance(value, float) else str(value)
 
 
-class Part(NamedTuple):
-    """A part of the memory estimate. name: in plain words. source: its formula in backend.estimate, and its origin."""
-
-    name: str
-    source: str
-
-
 _GROUPS = read_json(Path(__file__).with_name("memory_parts.json"))  # by segment of the memory bar
-PARTS: dict[str, Part] = {name: Part(*texts) for parts in _GROUPS.values() for name, texts in parts.items()}
+# By part of the memory estimate: its name in plain words, and its formula in backend.estimate with where that is from.
+PARTS: dict[str, tuple[str, str]] = {name: texts for parts in _GROUPS.values() for name, texts in parts.items()}
 MEMORY: dict[str, tuple[str, ...]] = {group: tuple(parts) for group, parts in _GROUPS.items()}
 
 
@@ -195,16 +189,11 @@ _WORDS = read_json(Path(__file__).with_suffix(".json"))
 TEXTS: dict[str, str] = _WORDS["texts"]  # longer ones, some with fields to fill in
 PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
 KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
-STATES: dict[str, tuple[str, str]] = _WORDS["states"]
+STATES: dict[str, tuple[str, str]] = _WORDS["states"]  # of a job: a word, and its tone as for `components.badge`
 FITS: dict[str, tuple[str, str]] = _WORDS["fits"]  # how a model fits this computer, best first, and the tone of that
 METHODS: dict[str, tuple[str, str]] = _WORDS["methods"]  # what is trained, and the field's term
 GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
 WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]  # by kind of job: what happens, and a button that leads to a tab
-
-
-def state(value: str) -> tuple[str, str]:
-    """The state of a run as (word, tone); tones are those of `components.badge`."""
-    return STATES.get(value, (value.capitalize(), "calm"))
 
 
 def awake(stays: bool) -> str:

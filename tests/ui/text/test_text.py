@@ -90,7 +90,7 @@ def test_every_part_of_the_memory_has_its_words_and_its_source() -> None:
         plan = Plan(method=method, precision=precision, fp32_norms=method == "qlora")
         parts |= memory(SMALL, plan, machine).parts.keys()
     assert parts == set(PARTS)
-    assert all(part.name and part.source for part in PARTS.values())
+    assert all(name and source for name, source in PARTS.values())
 
 
 def report(verdict: str, against: str = "not_measured", measure: str = "json", **changes: Any) -> EvaluationReport:

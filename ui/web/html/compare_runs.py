@@ -66,7 +66,7 @@ def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     yield "Steps", fmt.number(len(a.curve.steps)), fmt.number(len(b.curve.steps))
     times = [fmt.took(run.job) if run.job.started and run.job.ended else "not finished" for run in (a, b)]
     yield "Time", times[0], times[1]
-    yield "State", fmt.state(a.job.state.value)[0], fmt.state(b.job.state.value)[0]
+    yield "State", fmt.STATES[a.job.state.value][0], fmt.STATES[b.job.state.value][0]
 
 
 def _table(caption: str, lines: list[tuple[str, str, str]]) -> Markup:

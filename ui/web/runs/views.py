@@ -34,7 +34,7 @@ def listing(
     listed = [(run, line) for line in lines_of_descent(runs) for run in line]
     opened, cells = next((_name(run, line) for run, line in listed if run.info.id == open_id), ""), []
     for run, line in listed:
-        run_id, badge = run.info.id, components.badge(*fmt.state(run.state.value))
+        run_id, badge = run.info.id, components.badge(*fmt.STATES[run.state.value])
         acts = _acts(run, line, "" if run_id == open_id else opened, run_id == compared_id)
         about = _about(run, line, (evaluations or {}).get(run_id), (votes or {}).get(run_id), run_id == open_id)
         cells.append((about, badge, fmt.when(run.created, now), components.acts(*acts)))

@@ -88,7 +88,7 @@ class SpreadsheetCard:
 def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
     """How far a spreadsheet is, or its answers to download."""
     job = sheet.job
-    badge = components.badge(*fmt.state(job.state.value))
+    badge = components.badge(*fmt.STATES[job.state.value])
     if not job.state.is_terminal:
         phase, percent, sentences = fmt.progress(job.progress)
         stop = components.acts(components.button("Stop", "stop", job.id, label=f"Stop {job.name}"))

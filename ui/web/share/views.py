@@ -72,7 +72,7 @@ def export(line: ExportStatus, instruction: str = "", programs: Iterable[str] = 
     of this computer, to which a GGUF file can be added."""
     job, result, is_page = line.job, line.result, line.job.name == PAGE
     title = KINDS["gguf:Q8_0" if job.name.startswith("gguf:") else job.name][0]
-    badge = components.badge(*fmt.state(job.state.value))
+    badge = components.badge(*fmt.STATES[job.state.value])
     if job.failure or job.state.value == "stopped":
         why = components.problem_alert(job.failure) if job.failure else components.text("Nothing was made.")
         return components.card(title, why, badges=badge)

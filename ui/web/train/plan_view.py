@@ -85,8 +85,8 @@ def _memory(ahead: Plan, memory_how: str) -> Markup:
     """The needed memory against what the computer has; folded, part by part: what it is, and its formula's source."""
     how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
     sizes = sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
-    parts = ((fmt.PARTS.get(name, fmt.Part(name, "")), mib) for name, mib in sizes if mib >= 0.05)
-    rows = [(part.name, fmt.size(mib), part.source) for part, mib in parts]
+    parts = ((fmt.PARTS.get(name, (name, "")), mib) for name, mib in sizes if mib >= 0.05)
+    rows = [(name, fmt.size(mib), source) for (name, source), mib in parts]
     uses = components.fold("What uses the memory", components.text(how, "small"), components.rows(rows), key="memory")
     label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {memory_how}."
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label) + uses

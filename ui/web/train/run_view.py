@@ -68,7 +68,7 @@ def guide(watched: Watched) -> Markup:
 def status(watched: Watched) -> Markup:
     """The phase, a bar and the time left, or how the run ended."""
     job, progress = watched.job, watched.job.progress
-    badge = components.badge(*(("Cancelled", "warn") if watched.cancelled else fmt.state(watched.state)))
+    badge = components.badge(*(("Cancelled", "warn") if watched.cancelled else fmt.STATES[watched.state]))
     problem = job.failure or (None if job.result_as(TrainingResult) else losses.DAMAGED)
     failure = components.problem_alert(problem) if problem else EMPTY
     if watched.shorter:
@@ -92,7 +92,7 @@ def status(watched: Watched) -> Markup:
     elif job.started and job.ended:
         lead = f"Training took {fmt.took(job)}."
     # Screen readers read it at each tenth only.
-    tenths = f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{fmt.state(watched.state)[0]}."
+    tenths = f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{fmt.STATES[watched.state][0]}."
     spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(tenths)
     awake = fmt.awake(watched.curve.awake) if watched.can_stop and watched.curve.awake is not None else ""
     body = (bar, components.text(awake, "small"), notices(watched.curve.notes), failure, spoken)

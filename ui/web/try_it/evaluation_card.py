@@ -169,7 +169,7 @@ def running(job: Job, title: str = TITLE) -> Markup:
     if job.state is State.STOPPING or job.stop_requested:
         now = now.model_copy(update={"phase": "Stopping"})
     phase, percent, sentences = fmt.progress(None if job.state is State.QUEUED else now)
-    badge = components.badge(*fmt.state(job.state.value))
+    badge = components.badge(*fmt.STATES[job.state.value])
     return components.card(title, components.progress(percent, phase), badges=badge, lead=sentences)
 
 
