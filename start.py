@@ -109,11 +109,11 @@ def why_unfit(row: builds.Row) -> str:
     return "" if builds.fits(row, cuda) else "Another PyTorch fits this computer now: its GPU or driver has changed."
 
 
-def install_torch(row: builds.Row, check: bool = True) -> bool:
+def install_torch(row: builds.Row) -> bool:
     """Installs the build of torch in `row`, in place of another one; returns whether it succeeded. What else that
-    build needs comes from PyPI. With check, a failure exits."""
+    build needs comes from PyPI."""
     if row.build == "PyPI" or reachable(builds.INDEX):
-        return pip("--no-deps", "--force-reinstall", *builds.pip_arguments(row), check=check)
+        return pip("--no-deps", "--force-reinstall", *builds.pip_arguments(row), check=False)
     say(f"{builds.INDEX} can't be reached.")
     return False
 
@@ -194,7 +194,7 @@ def install_app(row: builds.Row) -> None:
         upgrade_pip()
         say("Step 1 of 4: PyTorch, in the build that fits this computer.")
         if unfit:
-            install_torch(row, check=False)  # else the next step installs it, from a mirror perhaps
+            install_torch(row)  # else the next step installs it, from a mirror perhaps
         say("Step 2 of 4: the libraries.")
         pip(*(line for line in lines if line not in (llama, model)))
         say("Step 3 of 4: the bundled model (93 MB).")
@@ -203,7 +203,7 @@ def install_app(row: builds.Row) -> None:
     elif unfit:
         say(f"{unfit} Installing the one that was tested.")
         record(torch_works=None)
-        if not (install_torch(row, check=False) and pip(torch, check=False)):
+        if not (install_torch(row) and pip(torch, check=False)):
             say("It could not be installed, so Apprentice starts with the old one and tries again at the next start.")
     install_llama(llama)
 

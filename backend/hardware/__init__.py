@@ -18,7 +18,6 @@ Proof: tests/backend/hardware/test_keep_awake.py; nothing of it has run on Windo
 Reconsider when: a small package holds the same on all three systems.
 """
 
-from backend.hardware.container import memory_mib
 from backend.hardware.probe import Probe, describe, disk_free_mib, load_hardware, probe
 
-__all__ = ["Probe", "describe", "disk_free_mib", "load_hardware", "memory_mib", "probe"]
+__all__ = ["Probe", "describe", "disk_free_mib", "load_hardware", "probe"]

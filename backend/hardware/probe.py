@@ -47,11 +47,8 @@ class Probe(Record):
     @property
     def blocked(self) -> str:
         """Why training is refused on this machine, in short; "" when it is not."""
-        try:
-            self.require_training()
-        except (UnusableGpu, MissingPart) as error:
-            return f"{error.what} {error.why} Step 1 says what to do."
-        return ""
+        reasons = (f"{problem.what} {problem.why}" for problem in self.problems if problem.blocks_training)
+        return next((f"{reason} Step 1 says what to do." for reason in reasons), "")
 
     @classmethod
     def of(cls, hardware: Hardware) -> Self:

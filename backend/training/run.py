@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,10 +71,7 @@ def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) 
     context.progress("Saving", seconds_left=0.0)  # also where it ended early
     target = learned(context.folder, spec.settings.method)
     rows = verification_rows(session.train, session.validation)
-
-    def loss() -> float:
-        return session.train_step.mean_loss(net, rows)
-
+    loss = partial(session.train_step.mean_loss, net, rows)
     with result.saved(net, spec.model.path, target) as folder:
         context.progress("Verifying")
         verification = verify.verify(net, before, spec.model.path, folder, loss, len(rows))

@@ -1,5 +1,6 @@
 """Serves the page: one app for each workspace, on a free port, on loopback unless there is a password."""
 
+import errno
 import logging
 import logging.handlers
 import os
@@ -218,16 +219,13 @@ def free_port(host: str, wanted: int | None) -> int:
                 what = f"Port {port} can't be used."
                 raise BadSetting(what, "The system reserves it.", "Choose one above 1024.") from error
         except OSError as error:
-            if isinstance(error, socket.gaierror) or error.errno not in _IN_USE:
+            if isinstance(error, socket.gaierror) or error.errno != errno.EADDRINUSE:
                 raise BadSetting(f"{host[:60]} is not an address of this computer.", "", "Remove --host.") from error
         else:
             if port != first:
                 print(f"Port {first} is in use; using {port} instead.", file=sys.stderr)
             return port
     raise BadSetting(f"No port from {first} up is free.", "", "Choose another with --port.")
-
-
-_IN_USE = {98, 48, 10048}  # EADDRINUSE on Linux, macOS and Windows
 
 
 def running_at(workspace: Workspace) -> str:
