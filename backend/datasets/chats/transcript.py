@@ -5,6 +5,7 @@
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -47,6 +48,7 @@ _CUE = re.compile(r"(?P<time>(?:\d{1,2}:)?\d{1,2}:\d{2})[.,]\d{3} --> .*")
 _SPEAKER = re.compile(rf"(?:<v(?:\.\w+)? (?P<voice>[^<>\n]{{1,60}})>|{_NAME}[:：]\s)(?P<text>.*)")
 _TAG = re.compile(r"</?[a-z][^<>]{0,60}>")
 _LEVELS = frozenset(("debug", "info", "warn", "warning", "error", "critical", "fatal", "trace", "notice"))
+_KEY = re.compile(r"[\d'\"{<.-]|.*[{}=\",|]")  # no name of a person: a time, a key of a program's record
 _LOOKED_AT, _FEWEST, _SHARE = 200, 4, 0.5  # lines; messages; of the lines
 
 
@@ -87,15 +89,26 @@ def read_transcript(text: str) -> tuple[list[Record], str]:
     return records, "\n".join(passed)
 
 
-def turns_in(cell: str) -> list[tuple[str, str]]:
-    """Who says what in a conversation that is one cell of a table; [] for another text."""
-    text = clean.html(cell).strip()
-    first = text.partition("\n")[0]
+def turns_in(cell: str, unsure: bool = False) -> list[tuple[int, str, str]]:
+    """Who says what on which line of a conversation that is one cell of a table, or a text; [] for another one.
+    unsure: also where those who speak may be no people."""
+    text = clean.html(cell)
+    first = text.strip().partition("\n")[0].strip()
     pattern = next((pattern for pattern in (*_PATTERNS, _NAMED) if pattern.fullmatch(first)), None)
     messages = _read(text, pattern)[0] if pattern else []
     names = [message.author for message in messages]
-    sure = pattern is not _NAMED or len(set(names)) < len(names) or names[0].casefold() in SPEAKERS
-    return [(message.author, message.text) for message in messages] if len(set(names)) > 1 and sure else []
+    sure = unsure or pattern is not _NAMED or names[0].casefold() in SPEAKERS or _are_people(names)
+    return [(m.line, m.author, m.text) for m in messages] if len(set(names)) > 1 and sure else []
+
+
+def _are_people(names: list[str]) -> bool:
+    """Whether these may be the names of people who talk: enough come back, few are keys, and three or more don't always
+    follow each other in the same order, as the fields of records do."""
+    counts = Counter(names)
+    come_back = sum(count for count in counts.values() if count > 1)
+    keys = sum(name[0].islower() or bool(_KEY.match(name)) for name in counts)
+    in_order = len(counts) > 2 and names[len(counts) :] == names[: -len(counts)]
+    return come_back >= max(2, len(names) / 3) and 2 * keys < len(counts) and not in_order
 
 
 def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Message], list[str]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.chats.transcript import turns_in
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Block, Document, Rows, joined
@@ -53,7 +54,8 @@ def one_text(text: str, options: ReadOptions) -> OpenSource:
         )
     if not (options.shape or options.mapping) and (listed := _listed(text)):
         what = f"{len(listed):,} lines have one form, as in a list: {_named([Block(0, line) for line in listed])}."
-        how = "For questions with answers, put each question, a tab and its answer on a line, or Q: and A: before them."
+        how = "For questions with answers, put each question, a tab and its answer on a line, or Q: and A: before them;"
+        how += " for a chat, a time such as 10:02 before each name."
         raise SeveralReadings(("text",), f"{what} {how}", "Is this a text to learn from as a whole?")
     opened = OpenSource(iter([[(1, {"text": text})]]))
     if name := _looks_like(text):
@@ -63,14 +65,18 @@ def one_text(text: str, options: ReadOptions) -> OpenSource:
 
 
 def _listed(text: str) -> list[str]:
-    """The lines of a text that have the same form, where they are many and differ, as those of a list do."""
+    """The lines of a text that have the same form, where they are many and differ, as those of a list do, or look like
+    what somebody says but may be a program's."""
     lines = [line for line in map(str.strip, text.split("\n")) if line]
     forms: dict[tuple[int, int], list[str]] = {}
     for line in lines:
         form = next((at for at, pattern in enumerate(_LISTED) if pattern.fullmatch(line)), -1)
         forms.setdefault((form, line.count("|")), []).append(line)
     most = max((own for (form, _), own in forms.items() if form >= 0), key=len, default=[])
-    return most if len(most) >= max(_MANY, len(lines) / 4) and 2 * len({*most}) > len(most) else []
+    if len(most) >= max(_MANY, len(lines) / 4) and 2 * len({*most}) > len(most):
+        return most
+    turns = [] if turns_in(text) else [f"{name}: {words}" for _, name, words in turns_in(text, unsure=True)]
+    return turns if len(turns) >= max(_FEW, len(lines) / 4) else []
 
 
 def find_examples(document: Document, options: ReadOptions) -> OpenSource | None:

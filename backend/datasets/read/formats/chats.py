@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -11,7 +10,7 @@ from backend.datasets.chats import transcript, whatsapp
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.read_chat import chat_format, read_chat
-from backend.datasets.convert.detect import match
+from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.nested import flat, is_nested
 from backend.datasets.read.file import File, OpenSource, Reader, each_object
 from backend.datasets.read.formats.text import as_document
@@ -67,14 +66,16 @@ def _divide_cells(opened: OpenSource) -> None:
     for column in (name for name in (rows[0] if rows else ()) if name not in used):
         cells = [cell for row in rows if isinstance(cell := row.get(column), str) and cell.strip()]
         if 2 * len(cells) > len(rows) and sum(bool(transcript.turns_in(cell)) for cell in cells) > 0.8 * len(cells):
-            opened.records = each_object(opened.records, partial(_turns, column))
+            whole = [*rows[0]] == ["text"] and opened.format in ("text", "markdown")  # so its lines are the file's
+            opened.records = ([*chain.from_iterable(_turns(column, *r, whole) for r in b)] for b in opened.records)
             return
 
 
-def _turns(column: str, line: int, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    cell = str(row.get(column) or "")
-    for author, text in transcript.turns_in(cell) or [("", cell)]:
-        yield {"conversation_id": line, "author": author, "text": text}
+def _turns(column: str, line: int, row: Any, whole: bool) -> Iterator[Record]:
+    cell = str(row.get(column) or "") if isinstance(row, dict) else ""
+    for at, author, text in transcript.turns_in(cell) or [(line, "", cell)]:
+        turn = {"conversation_id": line, "author": author, "text": text}
+        yield at if whole else line, turn if isinstance(row, dict) else row
 
 
 def _flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool]) -> bool:
