@@ -35,6 +35,8 @@ _SEVERAL = 3  # questions in one answer
 _FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
 _QUOTE = re.compile(r"\s*>[ \t]?")
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
+_MANY = 0.05  # share of the lines that ask, where they are many
+_LISTED, _OF_LISTED = 3, 2 / 3  # lines of a table of contents; share of the lines from its first to its last one
 _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s+")
 
 
@@ -53,6 +55,33 @@ class Pairs:
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     """The questions and answers in a text; None if it seems to contain none."""
+    listed = _contents(blocks)
+    pairs = _pairs_of([*blocks[: listed.start], *blocks[listed.stop :]])
+    return replace(pairs, outside=[*pairs.outside, *blocks[listed.start : listed.stop]]) if pairs else None
+
+
+def _contents(blocks: Sequence[Block]) -> range:
+    """Where a table of contents stands above the first question: lines with rising page numbers after dots or a tab, or
+    questions that come again below."""
+    names = [re.sub(r"[\W\d]", "", block.text) for block in blocks]
+    left = Counter(name for name, block in zip(names, blocks, strict=True) if asks(block.text))
+    found, page = [], 0
+    for at, block in enumerate(blocks):
+        line = block.text.rstrip()
+        entry = line.rstrip("0123456789")
+        left[names[at]] -= 1
+        if line != entry and (entry.endswith("\t") or len(entry.rstrip(" .·․…‥⋯")) < len(entry) - _LISTED):
+            before, page = page, int(line[len(entry) :][:9])
+            found += [at] * (page >= before)
+        elif asks(line) and names[at] and left[names[at]] > 0:
+            found.append(at)
+        elif asks(line):
+            break
+    of_all = range(found[0], found[-1] + 1) if len(found) >= _LISTED else range(0)
+    return of_all if len(found) >= _OF_LISTED * len(of_all) else range(0)
+
+
+def _pairs_of(blocks: Sequence[Block]) -> Pairs | None:
     if (labelled := find_labelled(blocks)) is not None:
         records, sure, outside = labelled
         return Pairs(records, sure, outside, "label")
@@ -144,7 +173,9 @@ def _cues(blocks: Sequence[Block], at: int) -> list[str]:
 def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
     questions = [i for i, block in enumerate(blocks) if asks(block.text)]
     share = len(questions) / max(len(blocks), 1)
-    if len(questions) < 3 or share < _PARAGRAPHS_UNSURE:
+    if share < _PARAGRAPHS_UNSURE:  # of a long text; in a story people ask after a dash
+        questions = [i for i in questions if not blocks[i].text.lstrip().startswith(("-", "–", "—"))]
+    if len(questions) < (3 if share >= _PARAGRAPHS_UNSURE else max(_FEWEST, _MANY * len(blocks))):
         return None
     if (in_row := sum(b - a == 1 for a, b in pairwise(questions))) > 0.3 * len(questions):
         return None  # a list of questions

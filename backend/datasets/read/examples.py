@@ -139,10 +139,11 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
         unfit = [*inside, *(block for block in pairs.outside if len(block.text) > _TITLE)]
         odd = [(line, record) for line, record in pairs.records if not _is_answer(record)]
         unfit += [Block(line, record["question"] or record["answer"]) for line, record in odd]
-        if pairs.records and not (unfit or conversations):  # the longest answer may go on with other text
+        doubt = "not all of it fits"
+        if pairs.records and not (unfit or conversations):
             line, record = max(pairs.records, key=lambda record: len(record[1]["answer"]))
-            unfit = [Block(line, record["question"])]
-        why = f"It seems to hold {count:,} questions with answers, but not all of it fits"
+            unfit, doubt = [Block(line, record["question"])], "the longest answer may go on with other text"
+        why = f"It seems to hold {count:,} questions with answers, but {doubt}"
         raise SeveralReadings(shapes, f"{why}: {_named(unfit)}." if unfit else f"{why}.")
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
