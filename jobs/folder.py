@@ -27,8 +27,8 @@ from backend.files.atomic import write_all
 from backend.files.disk_errors import disk_words
 from backend.files.json_file import read_json, write_json
 from backend.records.base import FileVersion, file_version, read_record
-from jobs.records import Failure, Job, State
-from jobs.status import Identity, Status
+from jobs.records import Failure, Identity, Job, State
+from jobs.status import Status
 
 _RESERVE_BYTES = 64 * 1024
 

@@ -71,25 +71,35 @@ class EventBatch(NamedTuple):
     reset: bool
 
 
-class Job(StoredRecord):
-    """A job. Times in seconds since 1970; started and ended are those of the latest attempt. earlier: seconds that
-    the attempts before it took together, None where that is unknown. queued: its place in the queue; the smallest
-    starts first."""
+class Identity(StoredRecord):
+    """What a job is: job.json. created: seconds since 1970."""
 
-    id: str
     kind: str
     name: str
     parent: str | None = None
+    created: Seconds
+
+
+class Standing(StoredRecord):
+    """Where a job stands. Times in seconds since 1970; started and ended are those of the latest attempt. earlier:
+    seconds that the attempts before it took together, None where that is unknown. queued: its place in the queue; the
+    smallest starts first."""
+
     state: State
-    attempt: int
-    created: float
-    queued: float = 0.0
-    started: float | None = None
-    ended: float | None = None
-    earlier: float | None = None
+    attempt: int = 1
+    queued: Seconds = 0.0
+    started: Seconds | None = None
+    ended: Seconds | None = None
+    earlier: Seconds | None = None
     progress: Progress | None = None
     failure: Failure | None = None
     result: dict[str, Any] = Field(default_factory=dict)
+
+
+class Job(Identity, Standing):
+    """A job as the runner returns it."""
+
+    id: str
     stop_requested: bool = False
 
     def result_as(self, record: type[R]) -> R | None:

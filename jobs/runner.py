@@ -16,11 +16,11 @@ from backend.settings import Workspace, child_path
 from jobs import process, store
 from jobs.events import read_events, read_valid_events
 from jobs.folder import JobFolder, unreadable
-from jobs.records import EventBatch, Job, State
+from jobs.records import EventBatch, Identity, Job, State
 from jobs.registry import JOB_TYPES, BeforeStart
 from jobs.repeating import RepeatingThread
 from jobs.scheduler import Scheduler
-from jobs.status import Identity, Status
+from jobs.status import Status
 from jobs.store import Prepare, Spec
 from jobs.supervisor import Supervisor
 

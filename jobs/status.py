@@ -1,43 +1,21 @@
-"""The contents of job.json and status.json in a job's folder."""
+"""The contents of status.json in a job's folder."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from pydantic import Field
-
-from backend.records.base import StoredRecord
 from jobs.oom_detection import MemorySnapshot
-from jobs.records import Failure, Progress, Seconds, State
+from jobs.records import Failure, Standing, State
 
 MAX_MEMORY_RETRIES = 3  # attempts that start by themselves after memory ran out
 
 
-class Identity(StoredRecord):
-    """job.json. created: seconds since 1970."""
+class Status(Standing):
+    """status.json. pid, pid_created: the worker, once it holds the lock. memory_retries: attempts so far that started
+    by themselves because memory ran out. short_of_memory: whether this attempt is one of them. memory: as the worker
+    last saw it."""
 
-    kind: str
-    name: str
-    parent: str | None = None
-    created: Seconds
-
-
-class Status(StoredRecord):
-    """status.json. queued: the job's place in the queue. pid, pid_created: the worker, once it holds the lock. Times
-    are seconds since 1970. memory_retries: attempts so far that started by themselves because memory ran out.
-    short_of_memory: whether this attempt is one of them. memory: as the worker last saw it. earlier: seconds that the
-    attempts before this one took together; None where that is unknown."""
-
-    state: State
-    attempt: int = 1
-    queued: Seconds = 0.0
-    started: Seconds | None = None
-    ended: Seconds | None = None
-    earlier: Seconds | None = None
-    progress: Progress | None = None
-    failure: Failure | None = None
-    result: dict[str, Any] = Field(default_factory=dict)
     pid: int | None = None
     pid_created: float | None = None
     memory_retries: int = 0

@@ -20,8 +20,8 @@ from backend.files.listing import files_in
 from backend.records.base import FileVersion, file_version
 from backend.settings import Workspace, new_id
 from jobs.folder import JobFolder, no_such_run
-from jobs.records import State
-from jobs.status import Identity, Status
+from jobs.records import Identity, State
+from jobs.status import Status
 
 Spec = dict[str, Any]
 Prepare = Callable[[Path], None]  # fills a job's folder before others see it

@@ -21,9 +21,9 @@ from backend.settings import Workspace
 from jobs import oom_detection, store
 from jobs.context import Context
 from jobs.folder import JobFolder
-from jobs.records import Failure, State
+from jobs.records import Failure, Identity, State
 from jobs.registry import JOB_TYPES
-from jobs.status import Identity, Status
+from jobs.status import Status
 
 log = logging.getLogger("jobs.worker")
 

@@ -21,9 +21,9 @@ from statistics import median
 from backend.settings import Workspace, new_id
 from jobs import store
 from jobs.folder import JobFolder
-from jobs.records import State
+from jobs.records import Identity, State
 from jobs.runner import Runner
-from jobs.status import Identity, Status
+from jobs.status import Status
 from tests.benchmarks.measuring import print_result
 from tests.jobs import noop
 

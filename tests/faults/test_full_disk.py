@@ -12,8 +12,7 @@ import pytest
 
 from backend.settings import Workspace
 from jobs import store
-from jobs.records import State
-from jobs.status import Identity
+from jobs.records import Identity, State
 from tests.app_command import command
 from tests.browser.conftest import free_port, served
 

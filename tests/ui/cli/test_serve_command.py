@@ -18,8 +18,7 @@ from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs import store
 from jobs.folder import JobFolder
-from jobs.records import State
-from jobs.status import Identity
+from jobs.records import Identity, State
 from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.backend.test_child_process import gone
 from ui.cli.main import main
