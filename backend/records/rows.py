@@ -102,9 +102,10 @@ class FileDetails:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A description of the file: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
-    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, the parts that were `passed` over,
-    `sha256` of its bytes. Of examples that were edited, `sha256` stands for the file and the edits, `file_sha256` for
-    the file, and `edits` are their kinds (datasets/edits.py)."""
+    "utf-8", `mapping` from our fields to the file's columns, `also` fields with the columns that have them in other
+    rows, `ignored` columns, the parts that were `passed` over, `sha256` of its bytes. Of examples that were edited,
+    `sha256` stands for the file and the edits, `file_sha256` for the file, and `edits` are their kinds
+    (datasets/edits.py)."""
 
     name: str
     format: str
@@ -112,6 +113,7 @@ class Source:
     encoding: str
     sha256: str
     mapping: dict[str, str] = field(default_factory=dict)
+    also: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     details: FileDetails = FileDetails()
     passed: tuple[PassedOver, ...] = ()

@@ -124,6 +124,8 @@ def understood(source: Source) -> str:
         columns = [(FIELDS.get(field, field), excerpt(column, width=40)) for field, column in source.mapping.items()]
         columns.sort(key=lambda pair: pair[0] == "answer")  # after the question, in whatever order they stand
         each = ", ".join(name if name == column else f"{name} = {column!r}" for name, column in columns)
+        also = (f"{FIELDS.get(name, name)} = {excerpt(column, width=40)!r}" for name, column in source.also[:_LISTED])
+        each += f" (in some rows {', '.join(also)})" if source.also else ""
     if source.details.imitate:
         people = ", ".join(source.details.imitate)[:80].replace("assistant", "the side that answers")
         each = f"a conversation, in which the model learns to write like {people}"

@@ -84,7 +84,8 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
         pair["question"] = by_field["instruction"]
     text = columns.find("text")
     beside = [cell for name, cell in record.items() if "." not in name and isinstance(cell, str)]
-    if "." in text.get("text", "") and len(str(record[text["text"]])) < max(map(len, beside), default=0):
+    inside, longest = text.get("text", ""), max(map(len, beside), default=0)
+    if "." in inside and longest and (isinstance(record[inside], list) or len(str(record[inside])) < longest):
         text = {}  # of an object beside the text, such as a link
     if "answer" in pair and "question" not in pair and text and isinstance(record[pair["answer"]], bool):
         return None  # whether a text is a reply

@@ -98,8 +98,8 @@ def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, 
 
 def _repeated(one: str, other: str, records: Sequence[dict[str, Any]]) -> float:
     """The share of the rows in which two columns are the same but for spaces, as a text and its words are."""
-    bare = (["".join(str(record.get(name)).split()) for name in (one, other)] for record in records)
-    return mean(first == second for first, second in bare)
+    bare = (["".join(str(record.get(name) or "").split()) for name in (one, other)] for record in records)
+    return mean(first == second != "" for first, second in bare)
 
 
 def lacks_answers(records: Sequence[dict[str, Any]]) -> bool:

@@ -37,8 +37,8 @@ class SeveralReadings(NoExamples):
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
-    accepted. fixed: it holds for every row. guessed: by content. rival: a column that may be one of them. used: that
-    of all rows. columns: all seen. unused_keys: in messages. others: why and text."""
+    accepted. fixed: it holds for every row. guessed: by content. rival: a column that may be one of them. used: fields
+    with the columns that any row has them in. columns: all seen. unused_keys: in messages. others: why and text."""
 
     shape: str
     mapping: dict[str, str]
@@ -46,7 +46,7 @@ class Plan:
     fixed: bool = False
     guessed: bool = False
     rival: str = ""
-    used: dict[str, str] = field(default_factory=dict)
+    used: dict[tuple[str, str], None] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
     others: list[tuple[str, str]] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Plan:
             if len(self._known) < _MAX_SIGNATURES:
                 self._known[signature] = mapping
             if mapping.shape == self.shape:
-                self.used.update(mapping.mapping)
+                self.used.update(dict.fromkeys(mapping.mapping.items()))
         first = self._first_lines.setdefault(mapping.shape, line)
         if mapping.shape != self.shape:
             raise RowFault(

@@ -122,7 +122,7 @@ class _Collector:
 
     def ignored(self) -> tuple[str, ...]:
         """Columns, and keys inside messages, that were not used."""
-        used = set(self._plan.used.values())
+        used = {column for _, column in self._plan.used}
         columns = [column for column in self._plan.columns if column not in used]
         return (*columns, *(f"message.{key}" for key in sorted(self._plan.unused_keys)))
 
@@ -148,13 +148,15 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
         passed = [*opened.passed, *collector.passed]
         if more := len(passed[_PASSED:]) + collector.unlisted:
             passed[_PASSED:] = [PassedOver(f"note that {more:,} more are not listed", "")]
+        used = dict(plan.used.keys()) | {name: c for name, c in plan.mapping.items() if (name, c) in plan.used}
         source = Source(
             name=file.name,
             format=opened.format,
             shape=plan.shape,
             encoding=file.encoding.name,
             sha256="",
-            mapping=plan.used or plan.mapping,
+            mapping=used or plan.mapping,
+            also=tuple(pair for pair in plan.used if pair not in used.items()),
             ignored=collector.ignored(),
             details=opened.details,
             passed=tuple(passed),

@@ -1,7 +1,7 @@
 """Reads chats, mailboxes and copied e-mails as text, and the records of files that hold conversations."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -11,6 +11,7 @@ from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.read_chat import chat_format, read_chat
 from backend.datasets.convert.detect import Record, match
+from backend.datasets.convert.guess_columns import guess
 from backend.datasets.convert.nested import flat, is_nested
 from backend.datasets.read.file import File, OpenSource, Reader, each_object
 from backend.datasets.read.formats.text import as_document
@@ -35,9 +36,12 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     """Turns records that are conversations into examples, or else, also where the user chose columns, gives dotted
     names to what lies inside objects. Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer
     than two people write."""
-    if options.mapping:
-        chosen = {*options.mapping.values()}
-        _flatten(opened, lambda record: not chosen <= {*record})
+    if chosen := {*(options.mapping or {}).values()}:
+
+        def wanted(record: dict[str, Any]) -> bool:  # as where nothing is chosen, or to have what is
+            return not chosen <= {*record} or (match(record) is None and chosen <= {*flat(record)})
+
+        _flatten(opened, wanted, chosen)
     if options.shape or options.mapping:
         return
     if opened.chat is None:
@@ -78,25 +82,37 @@ def _turns(column: str, line: int, row: Any, whole: bool) -> Iterator[Record]:
         yield at if whole else line, turn if isinstance(row, dict) else row
 
 
-def _flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool]) -> bool:
+def _flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool], chosen: Collection[str] = ()) -> bool:
     """Gives dotted names to what lies inside the objects of records, where most are `wanted` and have any; other
-    records that are conversations stay. Whether it does."""
+    records that are conversations stay. A list is divided where it holds a column that is `chosen`, or else one of
+    those that would be read. Whether it does."""
     records = [record for _, record in opened.sample() if isinstance(record, dict)]
     if 2 * sum(is_nested(record) and wanted(record) for record in records) <= len(records):
         return False
+    columns = chosen or _read_from([part for record in records for part in _pairs(record)[:_LOOKED_AT]])
 
     def apart(_: int, record: dict[str, Any]) -> list[dict[str, Any]]:
         matched = None if wanted(record) else match(record)
-        return [record] if matched and matched.shape in ("messages", "sharegpt") else _pairs(record)
+        return [record] if matched and matched.shape in ("messages", "sharegpt") else _pairs(record, columns)
 
     opened.records = each_object(opened.records, apart)
     return True
 
 
-def _pairs(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The flat record, or one for each pair where it has no pair of its own but a list of them."""
+def _read_from(records: Sequence[dict[str, Any]]) -> set[str]:
+    """The columns of the pairs in flat records, by their names or else by what they hold."""
+    matches = [matched for record in records if (matched := match(record)) and matched.shape != "text"]
+    guessed = None if matches else guess(records)
+    return {column for found in (*matches, guessed) if found for column in found.mapping.values()}
+
+
+def _pairs(record: dict[str, Any], columns: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The flat record, or one for each pair where it has no pair of its own but a list of them, with one of these
+    columns if there are any."""
     for name, items in record.items():
         objects = isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
+        if columns and not any(column.startswith(f"{name}.") for column in columns):
+            continue
         if objects and all(sum(map(_is_text, item.values())) > 1 for item in items):
             rest = {other: value for other, value in record.items() if other != name}
             if match(flat(rest)) is None:
