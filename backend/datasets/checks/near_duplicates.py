@@ -21,7 +21,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, filterfalse, pairwise, permutations
+from itertools import chain, filterfalse, permutations
 from zlib import crc32
 
 import numpy as np
@@ -63,10 +63,9 @@ def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
         words = list(map(_words, block))
         numbers += [hash(_details(text, own)) for text, own in zip(block, words, strict=True)]
         blocks.append(_shingles(words))
-    members, bounds = _rarest_first(blocks, len(numbers))
-    sets = [members[start:end] for start, end in pairwise(bounds.tolist())]
+    sets = _rarest_first(blocks, len(numbers))
     similar = []
-    for i, j in ((i, j) for i, j in _candidates(members, bounds) if numbers[i] == numbers[j]):
+    for i, j in ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j]):
         both = len(set(sets[i].tolist()).intersection(sets[j].tolist()))
         if both >= THRESHOLD * (len(sets[i]) + len(sets[j]) - both):
             similar.append((i, j))
@@ -82,7 +81,8 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
         if size >= _BLOCK:
             yield block
             block, size = [], 0
-    yield block
+    if block:
+        yield block
 
 
 def gist(text: str) -> frozenset[str]:
@@ -166,47 +166,51 @@ def _buckets(members: Hashes) -> npt.NDArray[np.int64]:
     return (members >> np.uint64(64 - _BUCKET_BITS)).astype(np.int64)
 
 
-def _rarest_first(blocks: list[tuple[Hashes, Positions]], texts: int) -> tuple[Hashes, Positions]:
-    """The sets without boilerplate, each sorted from its rarest to its most common shingle, in one array, and where
-    each starts, and the last one ends. They replace those in `blocks`, which take as much memory as the file."""
+def _rarest_first(blocks: list[tuple[Hashes, Positions]], texts: int) -> list[Hashes]:
+    """The set of each text without boilerplate, sorted from its rarest to its most common shingle. `blocks`, which take
+    as much memory as the file, are empty afterwards."""
     counts = np.zeros(1 << _BUCKET_BITS, np.int32)
     for members, _ in blocks:
         np.add.at(counts, _buckets(members), 1)
     boilerplate = max(MIN_BOILERPLATE, int(BOILERPLATE * texts))
-    for position, (members, sizes) in enumerate(blocks):
+    sets = list[Hashes]()
+    while blocks:
+        members, sizes = blocks.pop(0)
         owners, common = np.repeat(np.arange(len(sizes)), sizes), counts[_buckets(members)]
         content = common <= boilerplate
         content |= np.bincount(owners, content, len(sizes))[owners] == 0
         members, owners, common = members[content], owners[content], common[content]
-        blocks[position] = members[np.lexsort((common, owners))], np.bincount(owners, minlength=len(sizes))
-    sizes = np.concatenate([np.zeros(1, np.int64), *(sizes for _, sizes in blocks)])
-    return np.concatenate([np.empty(0, np.uint64), *(members for members, _ in blocks)]), np.cumsum(sizes)
+        ends = np.cumsum(np.bincount(owners, minlength=len(sizes)))
+        sets += np.split(members[np.lexsort((common, owners))], ends[:-1])
+    return sets
 
 
-def _candidates(members: Hashes, bounds: Positions) -> Iterator[tuple[int, int]]:
+def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
     """Pairs of texts that share two of their rarest shingles (one, if a text has only one)."""
-    sizes = np.diff(bounds)
+    sizes = np.fromiter(map(len, sets), np.int64, len(sets))
     prefixes = np.minimum(sizes, sizes - np.ceil(THRESHOLD * sizes).astype(np.int64) + 2)
-    owners = np.repeat(np.arange(len(sizes)), prefixes)
-    skipped = bounds[:-1] - np.cumsum(prefixes) + prefixes  # shingles before a text's that are in no prefix
-    shared = members[np.arange(len(owners)) + skipped[owners]]
+    owners = np.repeat(np.arange(len(sizes), dtype=np.int32), prefixes)
+    first = (own[:size] for own, size in zip(sets, prefixes.tolist(), strict=True))
+    shared = np.concatenate([np.empty(0, np.uint64), *first])
     order = np.argsort(shared, kind="stable")
-    shared, owners = shared[order], owners[order]
-    candidates: list[npt.NDArray[np.int64]] = []
-    budget = _MAX_SHARED * len(sizes) + 100_000
+    shared = shared[order]  # one after the other: each takes much memory
+    owners = owners[order]
+    del order
+    most = _MAX_SHARED * len(sizes) + 100_000
+    pairs, count = np.empty(most + len(shared), np.int64), 0  # its end is hardly ever used, and then takes no memory
     for distance in range(1, len(shared)):  # equal shingles are neighbors now, so are the texts that share them
         same = np.flatnonzero(shared[distance:] == shared[:-distance])
-        if not len(same) or budget < 0:
+        if not len(same) or count > most:
             break
-        candidates.append(owners[same] << 32 | owners[same + distance])
-        budget -= len(same)
-    if candidates:
-        pairs = np.concatenate(candidates)
-        candidates.clear()  # there may be many millions
-        pairs.sort()
-        shared_twice = pairs[1:][pairs[1:] == pairs[:-1]]
-        for pair in np.union1d(shared_twice, pairs[sizes[pairs >> 32] == 1]).tolist():
-            yield pair >> 32, pair & 0xFFFFFFFF
+        pairs[count : count + len(same)] = owners[same].astype(np.int64) << 32 | owners[same + distance]
+        count += len(same)
+    pairs = pairs[:count]
+    pairs.sort()
+    enough, single = pairs[1:][pairs[1:] == pairs[:-1]], sizes == 1
+    if single.any():
+        enough = np.union1d(enough, pairs[single[pairs >> 32]])
+    for pair in np.unique(enough).tolist():
+        yield pair >> 32, pair & 0xFFFFFFFF
 
 
 def _without_forms(pairs: Sequence[tuple[int, int]], sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
