@@ -19,10 +19,9 @@ log = logging.getLogger(__name__)
 class ChatChild:
     """The child process and its two pipes."""
 
-    def __init__(self, workspace: Workspace, idle_seconds: float, log_file: Path) -> None:
+    def __init__(self, workspace: Workspace, log_file: Path) -> None:
         environment = {
             HOME_VARIABLE: str(workspace.root),
-            "APPRENTICE_CHAT_IDLE": str(idle_seconds),
             "HF_HUB_OFFLINE": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
             "TOKENIZERS_PARALLELISM": "false",

@@ -19,29 +19,22 @@ from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 600.0
-_NEVER = 1e8  # seconds without a question from here; programs ask llama.cpp's server at any time
 _STOP_TIMEOUT = 30.0  # seconds for an answer to stop before the process is killed
 _CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
 
 
 class Chat:
     """A chat process with one open model. Threads may share it; questions are answered one after another. cores:
-    called before each answer; how many cores it may use (default: all). idle_seconds: after which the process ends.
-    log_file: for the output of the libraries (default: chat.log in the workspace's cache)."""
+    called before each answer; how many cores it may use (default: all). log_file: for the output of the libraries
+    (default: chat.log in the workspace's cache)."""
 
     def __init__(
-        self,
-        workspace: Workspace,
-        cores: Callable[[], int] = container.cores,
-        idle_seconds: float = IDLE_SECONDS,
-        log_file: Path | None = None,
+        self, workspace: Workspace, cores: Callable[[], int] = container.cores, log_file: Path | None = None
     ) -> None:
         self.workspace = workspace
         self.panes: tuple[str, ...] = ()
         self.report = EngineReport()  # how the open model was loaded
         self._cores = cores
-        self._idle_seconds = idle_seconds
         self._log_file = log_file or workspace.cache / "chat.log"
         self._busy = threading.Lock()
         self._process: ChatChild | None = None
@@ -88,7 +81,7 @@ class Chat:
             paths = {"model": str(model_path), **({"adapter": str(adapter_path)} if adapter_path else {})}
             self._served = None
             request = {"do": "serve", "workspace": str(self.workspace.root), "name": name, "key": key, **paths}
-            for message in self._exchange(self._new_process(_NEVER), request):
+            for message in self._exchange(self._new_process(), request):
                 if progress and message["type"] == "progress":
                     progress(message["phase"], message["done"], message["total"])
                 elif message["type"] == "done":
@@ -152,11 +145,11 @@ class Chat:
         self.panes = tuple(opened["panes"])
         self.report = EngineReport.model_validate(opened["report"])
 
-    def _new_process(self, idle_seconds: float = 0.0) -> ChatChild:
+    def _new_process(self) -> ChatChild:
         """A new chat process for each model: one that had loaded torch crashed when it answered with llama.cpp."""
         if self._process is not None:
             self._process.end()
-        self._process = process = ChatChild(self.workspace, idle_seconds or self._idle_seconds, self._log_file)
+        self._process = process = ChatChild(self.workspace, self._log_file)
         return process
 
     def _load(self, process: ChatChild, paths: dict[str, str]) -> Generator[Phase, None, dict[str, Any]]:

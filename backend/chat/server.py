@@ -75,7 +75,7 @@ class ChatProcess:
     def __init__(self, send: Any) -> None:
         self._send = send
         self._engine: Engine | None = None
-        self._server: Any = None  # one that answers programs, which lives as long as this process
+        self.server: Any = None  # one that answers programs, which lives as long as this process
         self._work: dict[str, Callable[[dict[str, Any]], Any]] = {
             "open": self._open,
             "ask": self._ask,
@@ -126,7 +126,7 @@ class ChatProcess:
         workspace, adapter = Workspace.open(Path(request["workspace"])), request.get("adapter")
         model, tuned = Path(request["model"]), Path(adapter) if adapter else None
         progress = self._progress(request["number"])
-        self._server, served = open_server(workspace, model, tuned, request["name"], request["key"], progress)
+        self.server, served = open_server(workspace, model, tuned, request["name"], request["key"], progress)
         return served.model_dump()
 
     @property
@@ -155,7 +155,8 @@ class ChatProcess:
 
 
 def main() -> None:
-    """The process: reads requests until stdin ends or `APPRENTICE_CHAT_IDLE` seconds pass without one."""
+    """The process: reads requests until stdin ends or `APPRENTICE_CHAT_IDLE` seconds pass without one. A server that
+    answers programs, who ask it at any time, is never idle."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     out = for_answers()
 
@@ -179,7 +180,7 @@ def main() -> None:
     idle = float(os.environ.get("APPRENTICE_CHAT_IDLE", "600"))
     while True:
         try:
-            request = requests.get(timeout=idle)
+            request = requests.get(timeout=None if process.server else idle)
         except queue.Empty:
             os._exit(0)  # nothing here needs saving
         process.handle(request)

@@ -33,7 +33,7 @@ def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, "s3cr3t-value")
     monkeypatch.setenv("LANGUAGE", "en")
     workspace = Workspace.open(tmp_path)
-    child = ChatChild(workspace, idle_seconds=60, log_file=workspace.cache / "chat.log")
+    child = ChatChild(workspace, log_file=workspace.cache / "chat.log")
     try:
         environment = psutil.Process(child._child.pid).environ()
     finally:

@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -148,22 +149,21 @@ def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat, answe
     assert child(chat).pid != before.pid
 
 
-def test_an_idle_model_is_unloaded_and_reloaded(workspace: Workspace, shallow_model: Path, tmp_path: Path) -> None:
-    chat = Chat(workspace, idle_seconds=0.2, log_file=tmp_path / "chat.log")
-    chat.open(shallow_model)
-    before = child(chat)
-    try:
-        assert gone(before.pid, seconds=30)
+def test_an_idle_model_is_unloaded_and_reloaded(
+    workspace: Workspace, shallow_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPRENTICE_CHAT_IDLE", "0.2")
+    with closing(Chat(workspace, log_file=tmp_path / "chat.log")) as chat:
+        chat.open(shallow_model)
+        assert gone(child(chat).pid, seconds=30)
         assert list(chat.ask(JAPAN, max_new_tokens=3))[-1].finish
-    finally:
-        chat.close()
 
 
 def test_the_process_dies_with_its_parent(tmp_path: Path) -> None:
     program = (
         "import os, sys, time; from pathlib import Path; from backend.settings import Workspace;"
         "from backend.chat.child import ChatChild;"
-        "c = ChatChild(Workspace.open(Path(sys.argv[1])), 600, Path(sys.argv[1]) / 'log');"
+        "c = ChatChild(Workspace.open(Path(sys.argv[1])), Path(sys.argv[1]) / 'log');"
         "print(c._child.pid, flush=True); time.sleep(600)"
     )
     assert gone(killed_parent(program, str(tmp_path)), seconds=30)
