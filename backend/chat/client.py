@@ -20,7 +20,6 @@ from backend.settings import Workspace
 log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT = 30.0  # seconds for an answer to stop before the process is killed
-_CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
 
 
 class Chat:
@@ -186,8 +185,7 @@ class Chat:
             request["threads"] = self._cores()
             for message in self._exchange(process, request):
                 if message["type"] == "chunk":
-                    fields = {name: message[name] for name in _CHUNK}
-                    yield Chunk(**fields, ids=tuple(message.get("ids", ())))
+                    yield Chunk(**{**message["chunk"], "ids": tuple(message["chunk"]["ids"])})
 
     def _value(self, request: dict[str, Any]) -> Any:
         with self._busy:

@@ -11,7 +11,7 @@ import os
 import queue
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,9 @@ class _Pane:
         """The last chunk, with the token ids of the whole answer."""
         self.finish = finish
         self._tokens.close()
-        return {**self._chunk(self._stream.end()), "ids": self._ids}
+        return self._chunk(self._stream.end(), self._ids)
 
-    def _chunk(self, text: str) -> dict[str, Any]:
+    def _chunk(self, text: str, ids: Sequence[int] = ()) -> dict[str, Any]:
         speed = (len(self._ids) - 1) / self._seconds if self._seconds else 0.0
         return {
             "pane": self.name,
@@ -66,6 +66,7 @@ class _Pane:
             "finish": self.finish,
             "tokens": len(self._ids),
             "tokens_per_second": round(speed, 1),
+            "ids": ids,
         }
 
 
@@ -103,16 +104,14 @@ class ChatProcess:
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
         self._engine = None  # frees the previous model first
-        self._engine = self._load(request)
-        return {"panes": self._engine.panes, "report": self._engine.report.model_dump()}
-
-    def _load(self, request: dict[str, Any]) -> Engine:
-        progress = self._progress(request["number"])
         if request.get("gguf"):
-            return LlamaEngine(Path(request["gguf"]))
-        workspace, adapter = Workspace.open(Path(request["workspace"])), request.get("adapter")
-        tuned, plain = Path(adapter) if adapter else None, request.get("engine") == "transformers"
-        return engines.open_model(workspace, Path(request["model"]), tuned, progress, only_transformers=plain)
+            self._engine = LlamaEngine(Path(request["gguf"]))
+        else:
+            workspace, adapter = Workspace.open(Path(request["workspace"])), request.get("adapter")
+            model, tuned = Path(request["model"]), Path(adapter) if adapter else None
+            progress, plain = self._progress(request["number"]), request.get("engine") == "transformers"
+            self._engine = engines.open_model(workspace, model, tuned, progress, only_transformers=plain)
+        return {"panes": self._engine.panes, "report": self._engine.report.model_dump()}
 
     def _progress(self, number: int) -> ReportProgress:
         def report(phase: str, done: int = 0, total: int = 0) -> None:
@@ -150,7 +149,7 @@ class ChatProcess:
         while panes:
             for pane in panes:
                 chunk = pane.end("stopped") if self.stop_up_to >= number else pane.step()
-                self._send({"number": number, "type": "chunk", **chunk})
+                self._send({"number": number, "type": "chunk", "chunk": chunk})
             panes = [pane for pane in panes if not pane.finish]
 
 
