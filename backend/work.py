@@ -1,10 +1,11 @@
 """The protocols through which the code of a job uses the runner, and the disk space it needs."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from backend.errors import NotEnough
+from backend.errors import NotEnough, Stopped
 from backend.records.events import Event
 from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
@@ -33,6 +34,21 @@ class JobContext(Work, Protocol):
     workspace: Workspace
 
     def reset_oom_count(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """Reports how far a job is. Raises Stopped when the person stopped it."""
+
+    context: JobContext
+
+    def __call__(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+        self.poll()
+        self.context.progress(phase, done, total, seconds_left)
+
+    def poll(self) -> None:
+        if self.context.should_stop():
+            raise Stopped
 
 
 def require_disk(

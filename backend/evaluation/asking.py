@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from statistics import fmean
 
 from backend.chat.engine import Enough, looping
-from backend.errors import BadInput, ChatFailed, Stopped
+from backend.errors import BadInput, ChatFailed
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
@@ -15,24 +15,12 @@ from backend.evaluation.models import Answer, Models, Progress
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
 from backend.records.evaluation import BASE, TUNED
 from backend.text.conversation import said
-from backend.work import JobContext
 
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
 _BEGUN = 32  # tokens of a base model's answer, after which it is clear that it is no JSON
 
 Conversations = Sequence[Conversation]
-
-
-def reporting(work: JobContext) -> Progress:
-    """Reports to `work`. Raises Stopped once a stop is requested."""
-
-    def progress(phase: str, done: int, total: int) -> None:
-        if work.should_stop():
-            raise Stopped
-        work.progress(phase, done, total)
-
-    return progress
 
 
 @dataclass(frozen=True)

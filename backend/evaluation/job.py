@@ -9,7 +9,7 @@ from typing import Any
 from backend.errors import BadSetting
 from backend.evaluation import against_parent, answers_so_far, diagnosis, general
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import Asking, reporting
+from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import evaluate
 from backend.evaluation.facts import read_facts
 from backend.evaluation.items import judging_items, judging_texts, training_items
@@ -30,7 +30,7 @@ from backend.records.training import TrainingResult, result_of
 from backend.runs import own_answers, start
 from backend.runs.answer_form import answer_form
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.work import JobContext
+from backend.work import JobContext, Report
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> EvaluationReport:
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
-    progress, workspace, base = reporting(context), context.workspace, trained.model.path
+    progress, workspace, base = Report(context), context.workspace, trained.model.path
     learned = local.learned(folder, trained.settings.method)
     items = judging_items(folder, spec.items)
     texts = [] if items else judging_texts(folder, spec.items)

@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.errors import BadInput
 from backend.evaluation.answers_so_far import AnswersSoFar, beside_dataset
-from backend.evaluation.asking import CHOSEN_ON, Asking, System, reporting
+from backend.evaluation.asking import CHOSEN_ON, Asking, System
 from backend.evaluation.facts import Facts, read_facts
 from backend.evaluation.items import judging_items, training_items
 from backend.evaluation.models import choose_engine, load
@@ -19,7 +19,7 @@ from backend.models import bundled
 from backend.records.base import Record
 from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TrialOutcome, TrialReport
 from backend.records.specs import ModelRef
-from backend.work import JobContext
+from backend.work import JobContext, Report
 
 GOOD = 0.8  # the score from which on a prompt may do without any training
 _NEXT: dict[TrialOutcome, str] = {
@@ -45,7 +45,7 @@ def run(context: JobContext) -> dict[str, Any]:
     MissingPart, BadInput without examples, ChatFailed, Stopped."""
     spec = PromptTrialSpec.requested(context.spec, "This can't be tried.", "Choose it again.")
     prepare_process()
-    progress, workspace = reporting(context), context.workspace
+    progress, workspace = Report(context), context.workspace
     engine = choose_engine(workspace, spec.model.path, [], progress)
     if spec.model.id == bundled.MODEL_ID:
         bundled.ensure(workspace, context.progress)

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.read.table import Table, read_table
-from backend.errors import Stopped
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import reporting
 from backend.evaluation.models import Answer, choose_engine, load
 from backend.export.formats import slug
 from backend.hardware.process import prepare_process
@@ -20,7 +18,7 @@ from backend.records.evaluation import TUNED
 from backend.records.exports import AnsweredTable
 from backend.runs import start
 from backend.runs.conversations import usual_instruction
-from backend.work import JobContext
+from backend.work import JobContext, Report
 
 MOST_ROWS = 5_000
 LONGEST = 256  # tokens of an answer
@@ -54,7 +52,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 def _answers(context: JobContext, run_id: str, questions: list[str]) -> list[Answer]:
     """The answer to each question; an empty one to an empty question, and to one that is too long to read."""
-    folder, workspace, progress = context.workspace.run_folder(run_id), context.workspace, reporting(context)
+    folder, workspace, progress = context.workspace.run_folder(run_id), context.workspace, Report(context)
     trained = local.read_run(folder)
     base, learned = trained.model.path, local.learned(folder, trained.settings.method)
     progress("Loading the model", 0, 0)
@@ -73,9 +71,7 @@ def _answers(context: JobContext, run_id: str, questions: list[str]) -> list[Ans
         left = (time.monotonic() - began) / at * (len(asked) - at) if at else None
 
         def answered(done: int, at: int = at, left: float | None = left) -> None:
-            if context.should_stop():
-                raise Stopped
-            context.progress("Answering", at + done, len(asked), left)
+            progress("Answering", at + done, len(asked), left)
 
         given = so_far.ask(models, TUNED, [prompts[n] for n in some], LONGEST, answered)
         for n, answer in zip(some, given, strict=True):

@@ -10,13 +10,14 @@ from backend.chat.client import Chat
 from backend.chat.engine import BASE, Messages, Sampling, Tools, common_prefix
 from backend.errors import BadInput
 from backend.export.source import Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.files.json_file import read_json
 from backend.models import model_folder
 from backend.records.chat import AnswerScore
 from backend.records.exports import ExportFile, ExportResult, FileCheck, TemplateCheck, TokenCheck, TokenDifference
 from backend.records.units import format_speed
 from backend.tokens.tokenizer import ChatTokenizer
+from backend.work import Report
 
 ANSWER_TOKENS = 128  # at most, per test answer
 # Nats per token by which a GGUF file may differ from the merged model on known answers. Measured on the bundled model

@@ -11,7 +11,7 @@ from backend.evaluation.items import Item, judging_items, training_items
 from backend.evaluation.measures import Measure, choose_measure
 from backend.export import checks, merged_model, ollama, programs
 from backend.export.source import Source
-from backend.export.target import LOG, Report, Target
+from backend.export.target import LOG, Target
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.gguf.facts import Facts
@@ -23,6 +23,7 @@ from backend.records.exports import ExportFile, ExportResult, FileCheck, GgufFil
 from backend.records.units import MIB
 from backend.statistics import SIGNIFICANT, mcnemar_exact
 from backend.tokens.tokenizer import ChatTokenizer
+from backend.work import Report
 
 _UNTRIED = "The file was not tested here, because there is no llama.cpp for this computer."
 _SAME_ENOUGH = 0.98  # of the positions at which a file must choose the merged model's word to be recommended

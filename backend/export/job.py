@@ -21,11 +21,11 @@ from typing import Any
 from backend.export import makers, page_to_give, take_home
 from backend.export.formats import HOME, PAGE, slug
 from backend.export.source import ExportSpec, Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.files import manifest
 from backend.files.atomic import delete_folder, replace_file
 from backend.records.exports import Check, ExportFile, ExportResult
-from backend.work import JobContext
+from backend.work import JobContext, Report
 
 
 def run(context: JobContext) -> dict[str, Any]:

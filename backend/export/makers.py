@@ -9,10 +9,11 @@ from typing import NamedTuple
 from backend.export import checks, gguf_files, merged_model, model_card, page_to_give, programs, script
 from backend.export.formats import PAGE
 from backend.export.source import Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.models import causal_lm, model_folder
 from backend.models.local import is_local
 from backend.records.exports import CHECK_FIELDS, ExportFile, ExportResult
+from backend.work import Report
 
 log = logging.getLogger(__name__)
 

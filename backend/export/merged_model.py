@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.export import merge, model_card
 from backend.export.source import Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.files.json_file import read_if_json
 from backend.models import four_bit, model_folder
 from backend.records.exports import ExportFile, ExportResult, LossCheck
@@ -18,6 +18,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import model as training_model
 from backend.training.device import Device
 from backend.training.state.resume import DEVICE
+from backend.work import Report
 
 _TEXTS = 4  # rows to compare the merged model on
 _WORSE = 0.05  # nats by which the merged model may be worse without a warning

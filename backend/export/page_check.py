@@ -27,7 +27,7 @@ from backend.chat.client import Chat
 from backend.chat.engine import NEAR_TIE, Messages, common_prefix
 from backend.export.checks import ANSWER_TOKENS, is_chance
 from backend.export.source import Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.files.json_file import read_json
 from backend.gguf.requirement import has_llama_cpp
 from backend.records.encoded import IGNORED
@@ -35,6 +35,7 @@ from backend.records.exports import PageCheck
 from backend.records.units import format_speed
 from backend.runs.conversations import read_conversations
 from backend.settings import PROJECT_ROOT, child_environment
+from backend.work import Report
 
 _BROWSERS = read_json(Path(__file__).with_suffix(".json"))  # where Chrome, Chromium and Edge are, and their options
 _SCRIPT = PROJECT_ROOT / "static" / "page_to_give" / "files" / "check.js"

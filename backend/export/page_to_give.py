@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from backend.errors import ExportFailed, NotEnough
 from backend.export import gguf_files, page_check, programs
 from backend.export.source import Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.gguf import sizes
 from backend.models import model_folder
 from backend.records.exports import ExportFile, ExportResult
@@ -31,6 +31,7 @@ from backend.runs.answer_form import answer_form, edited_form
 from backend.runs.conversations import read_conversations
 from backend.settings import PROJECT_ROOT
 from backend.text.conversation import content
+from backend.work import Report
 
 PAGE, WEBSITE = "page", "website"  # how the names of the two folders end
 MODEL = "model.gguf"

@@ -28,7 +28,7 @@ from backend import child_process
 from backend.errors import ExportFailed
 from backend.export import run_archive
 from backend.export.source import Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.models import causal_lm, model_folder
@@ -47,6 +47,7 @@ from backend.training.run import spread
 from backend.training.sampler import epoch_batches
 from backend.training.schedule import schedule
 from backend.training.session import VALIDATION_ROWS
+from backend.work import Report
 
 TEMPLATE = PROJECT_ROOT / "static" / "script" / "train.py"
 ENGINES = TEMPLATE.parent / "engines"

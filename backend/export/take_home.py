@@ -24,7 +24,7 @@ from backend.evaluation.report import REPORT
 from backend.export import makers, model_card, run_archive, space
 from backend.export.model_card import Evaluation
 from backend.export.source import Source
-from backend.export.target import Report, Target
+from backend.export.target import Target
 from backend.files import manifest
 from backend.files.atomic import delete_folder
 from backend.files.listing import files_in
@@ -34,6 +34,7 @@ from backend.records.exports import ExportResult, FileCheck
 from backend.records.specs import RunSpec
 from backend.runs import about, start
 from backend.runs.conversations import read_conversations
+from backend.work import Report
 
 log = logging.getLogger(__name__)
 

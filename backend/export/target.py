@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from backend.errors import BadSetting, Stopped
+from backend.errors import BadSetting
 from backend.export import merge
 from backend.export.formats import PAGE
 from backend.export.source import Source
@@ -16,24 +16,9 @@ from backend.gguf.requirement import require_quantizer
 from backend.models import bundled, model_folder
 from backend.records.units import MIB
 from backend.runs import start
-from backend.work import JobContext, require_disk
+from backend.work import Report, require_disk
 
 LOG = "gguf.log"  # in the job's folder: what the process writes that opens GGUF files
-
-
-@dataclass(frozen=True)
-class Report:
-    """Reports how far an export is. Raises Stopped when the person stopped it."""
-
-    context: JobContext
-
-    def __call__(self, phase: str, done: int = 0, total: int = 0) -> None:
-        self.poll()
-        self.context.progress(phase, done, total)
-
-    def poll(self) -> None:
-        if self.context.should_stop():
-            raise Stopped
 
 
 @dataclass(frozen=True)
