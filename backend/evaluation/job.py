@@ -77,8 +77,6 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     texts = [] if items else judging_texts(folder, spec.items)
     versions = [learned, *against_parent.learned_before(workspace, trained)]
     engine = choose_engine(workspace, base, versions, progress, texts=bool(texts))
-    if trained.model.id == bundled.MODEL_ID:
-        bundled.ensure(workspace, context.progress)
     models = load(workspace, engine, base, learned)
     progress("Reading the trained weights", 0, 1)
     so_far = AnswersSoFar(

@@ -10,8 +10,7 @@ from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
 from backend.evaluation.items import Item
-from backend.models import model_folder
-from backend.models.bundled import silent
+from backend.models import bundled, model_folder
 from backend.records.rows import Row
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
@@ -98,12 +97,15 @@ def choose_engine(
     workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Progress, *, texts: bool = False
 ) -> str:
     """The engine that the chat would use for a model and for all that was trained on it, so that those that are
-    compared answer in the same one.
+    compared answer in the same one. Unpacks the bundled model if it is that one and missing or damaged.
 
     model: the model's folder
     tuned: the folders of what was trained on it
     texts: the probability of every word is wanted, for which llama.cpp takes a step each"""
-    return LLAMA if not texts and llama_probe.holds(workspace, model, tuned, progress) else TORCH
+    engine = LLAMA if not texts and llama_probe.holds(workspace, model, tuned, progress) else TORCH
+    if model == bundled.folder(workspace):
+        bundled.ensure(workspace, progress)
+    return engine
 
 
 def load(workspace: Workspace, engine: str, model: Path, tuned: Path | None = None, precision: str = "") -> Models:
@@ -114,7 +116,7 @@ def load(workspace: Workspace, engine: str, model: Path, tuned: Path | None = No
     tuned: the folder of what was trained, None for the base alone
     precision: in which transformers computes on the processor; "": the fastest, on the fastest device"""
     if engine == LLAMA:
-        return Models(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)
+        return Models(engines.on_llama_cpp(workspace, model, tuned, bundled.silent), model, tuned)
     import torch
 
     from backend.chat.torch_engine import TorchEngine

@@ -15,7 +15,6 @@ from backend.evaluation.report import REPORT, all_answers, describe
 from backend.evaluation.verdict import compare
 from backend.files.json_file import write_json
 from backend.hardware.process import prepare_process
-from backend.models import bundled
 from backend.records.base import Record
 from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TrialOutcome, TrialReport
 from backend.records.specs import ModelRef
@@ -47,8 +46,6 @@ def run(context: JobContext) -> dict[str, Any]:
     prepare_process()
     progress, workspace = Report(context), context.workspace
     engine = choose_engine(workspace, spec.model.path, [], progress)
-    if spec.model.id == bundled.MODEL_ID:
-        bundled.ensure(workspace, context.progress)
     models = load(workspace, engine, spec.model.path)
     items = judging_items(context.folder, spec.items)
     base = beside_dataset(workspace, spec.data, spec.model.path)

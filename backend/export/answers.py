@@ -12,7 +12,7 @@ from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.models import Answer, choose_engine, load
 from backend.export.formats import slug
 from backend.hardware.process import prepare_process
-from backend.models import bundled, local
+from backend.models import local
 from backend.records.base import Record
 from backend.records.evaluation import TUNED
 from backend.records.exports import AnsweredTable
@@ -57,8 +57,6 @@ def _answers(context: JobContext, run_id: str, questions: list[str]) -> list[Ans
     base, learned = trained.model.path, local.learned(folder, trained.settings.method)
     progress("Loading the model", 0, 0)
     engine = choose_engine(workspace, base, [learned], progress)
-    if trained.model.id == bundled.MODEL_ID:
-        bundled.ensure(workspace, context.progress)
     models = load(workspace, engine, base, learned)
     instruction = usual_instruction(folder)
     system = [{"role": "system", "content": instruction}] if instruction else []

