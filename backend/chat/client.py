@@ -65,9 +65,7 @@ class Chat:
         given = {name: str(path) for name, path in paths.items() if path}
         with self._busy:
             if given != self._opened or not self._responds():
-                self._opened = {}
                 yield from self._open(given)
-                self._opened = given
 
     def serve(
         self, model_path: Path, adapter_path: Path | None, name: str, key: str, progress: ReportProgress | None = None
@@ -131,7 +129,7 @@ class Chat:
             process.end()
 
     def _open(self, paths: dict[str, str]) -> Iterator[Phase]:
-        self.panes, self.report = (), EngineReport()
+        self.panes, self.report, self._opened = (), EngineReport(), {}
         yield Phase("Loading the model")
         process = self._new_process()
         try:
@@ -143,6 +141,7 @@ class Chat:
             opened = yield from self._load(self._new_process(), {**paths, "engine": "transformers"})
         self.panes = tuple(opened["panes"])
         self.report = EngineReport.model_validate(opened["report"])
+        self._opened = paths
 
     def _new_process(self) -> ChatChild:
         """A new chat process for each model: one that had loaded torch crashed when it answered with llama.cpp."""

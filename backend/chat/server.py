@@ -71,17 +71,17 @@ class _Pane:
 
 
 class ChatProcess:
-    """Handles requests one by one; replies go to `send`."""
+    """Handles requests one by one; replies go to `send`. A question may only come after the model was opened."""
 
     def __init__(self, send: Any) -> None:
         self._send = send
-        self._engine: Engine | None = None
+        self._engine: Engine  # a process opens one model
         self.server: Any = None  # one that answers programs, which lives as long as this process
         self._work: dict[str, Callable[[dict[str, Any]], Any]] = {
             "open": self._open,
             "ask": self._ask,
-            "prompt_ids": lambda asked: self._ready.prompt_ids(asked["messages"], asked["tools"]),
-            "score": lambda asked: [score.model_dump() for score in self._ready.score(asked["rows"])],
+            "prompt_ids": lambda asked: self._engine.prompt_ids(asked["messages"], asked["tools"]),
+            "score": lambda asked: [score.model_dump() for score in self._engine.score(asked["rows"])],
             "render": self._render,
             "ping": lambda _: None,
             "serve": self._serve,
@@ -103,7 +103,6 @@ class ChatProcess:
             self._send({"number": number, "type": "error", **failure.to_dict()})
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._engine = None  # frees the previous model first
         if request.get("gguf"):
             self._engine = LlamaEngine(Path(request["gguf"]))
         else:
@@ -128,18 +127,12 @@ class ChatProcess:
         self.server, served = open_server(workspace, model, tuned, request["name"], request["key"], progress)
         return served.model_dump()
 
-    @property
-    def _ready(self) -> Engine:
-        if self._engine is None:
-            raise ChatFailed("No model is open.", "", "Choose a model first.")
-        return self._engine
-
     def _render(self, request: dict[str, Any]) -> str:
         assert isinstance(self._engine, LlamaEngine)
         return self._engine.server().render(request["messages"])
 
     def _ask(self, request: dict[str, Any]) -> None:
-        engine, number = self._ready, request["number"]
+        engine, number = self._engine, request["number"]
         engine.use_threads(request["threads"])
         sampling = Sampling(**request["sampling"])
         panes = []
