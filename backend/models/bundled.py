@@ -60,10 +60,7 @@ def is_ready(workspace: Workspace) -> bool:
 
 def gguf_file() -> Path:
     """The GGUF file in the installed package. Raises MissingPart when the package is not installed."""
-    try:
-        spec = importlib.util.find_spec(PACKAGE)
-    except (ImportError, ValueError):
-        spec = None
+    spec = importlib.util.find_spec(PACKAGE)
     locations = list(spec.submodule_search_locations or []) if spec else []
     files = [file for location in locations for file in sorted(Path(location).glob("*.gguf"))]
     if not files:
