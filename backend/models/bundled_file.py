@@ -3,7 +3,6 @@
 Without torch and transformers, whose imports take longer than all of this.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from backend.files.disk_errors import disk_errors
 from backend.files.json_file import read_json
 from backend.models import gguf_header, safetensors_files
+from backend.models.model_folder import write_config
 from backend.tokens.tokenizer import ChatTokenizer
 
 _CONTROL = 3  # type of a token
@@ -36,11 +36,11 @@ def unpack(gguf: Path, target: Path, name: str, report: Callable[[int, int], Non
     _tokenizer(about).save(str(target / "tokenizer.json"))
     ids = {f"{token}_id": about[f"tokenizer.ggml.{kind}_token_id"] for token, kind in _SPECIAL.items()}
     settings = {"model_max_length": about["llama.context_length"], "tokenizer_class": "PreTrainedTokenizerFast"}
-    _write(target / "tokenizer_config.json", {**_special_tokens(about), **settings})
+    write_config(target / "tokenizer_config.json", {**_special_tokens(about), **settings})
     (target / "chat_template.jinja").write_text(about["tokenizer.chat_template"], "utf-8", newline="\n")
     generation = {name: number for name, number in ids.items() if name != "unk_token_id"}
-    _write(target / "generation_config.json", {**generation, "_from_model_config": True, "use_cache": True})
-    _write(target / "config.json", {**_config(about), **ids, "_name_or_path": name})
+    write_config(target / "generation_config.json", {**generation, "_from_model_config": True, "use_cache": True})
+    write_config(target / "config.json", {**_config(about), **ids, "_name_or_path": name})
     named = {_name(packed): (packed, tensor) for packed, tensor in tensors.items()}
     heads = {"attn_q": about["llama.attention.head_count"], "attn_k": about["llama.attention.head_count_kv"]}
     with disk_errors(), (target / "model.safetensors").open("wb") as out:
@@ -101,7 +101,3 @@ def _bf16(gguf: Path, tensor: gguf_header.Packed, heads: int) -> Any:
         rows = rows.reshape(heads, -1, 2, rows.shape[-1]).swapaxes(1, 2).reshape(rows.shape)
     bits = dequantize(rows, kind).view("<u4")
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").data
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", "utf-8", newline="\n")

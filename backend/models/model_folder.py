@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,7 @@ def write_dtype(folder: Path, dtype: str) -> None:
         part |= {key: dtype for key in ("dtype", "torch_dtype") if key in part}
     if "torch_dtype" not in config:
         config["dtype"] = dtype
-    _write_json(folder / "config.json", config)
+    write_config(folder / "config.json", config)
 
 
 def weight_bytes(folder: Path) -> int:
@@ -158,7 +158,7 @@ def write_end_ids(folder: Path, ids: Collection[int]) -> None:
     every = sorted(end_ids(folder).union(ids))
     values = {**read_if_json(folder / "generation_config.json"), "eos_token_id": every[0] if len(every) == 1 else every}
     if values != read_if_json(folder / "generation_config.json"):
-        _write_json(folder / "generation_config.json", values)
+        write_config(folder / "generation_config.json", values)
 
 
 def make_portable(folder: Path, name: str) -> None:
@@ -170,7 +170,7 @@ def make_portable(folder: Path, name: str) -> None:
         values = read_if_json(folder / file)
         edit(values, name)
         if values != read_if_json(folder / file):
-            _write_json(folder / file, values)
+            write_config(folder / file, values)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -198,8 +198,9 @@ def _portable_tokenizer(config: dict[str, Any], _: str) -> None:
         config.setdefault("model_input_names", ["input_ids", "attention_mask"])
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+def write_config(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a configuration as transformers lays it out."""
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8", newline="\n")
 
 
 def widen_gemma(model: Any) -> None:
