@@ -104,7 +104,8 @@ def finish(source: Source, target: Target, result: ExportResult) -> ExportResult
     """Say how to pass it on; the GGUF file itself is in the website."""
     for file in target.place.glob("*.gguf"):
         file.unlink()
-    return result.joined(ExportResult(programs=tuple(programs.for_page(target.name))))
+    ways = programs.filled("page", page=folder_of(target, PAGE).name, website=folder_of(target, WEBSITE).name)
+    return result.joined(ExportResult(programs=tuple(ways)))
 
 
 def folder_of(target: Target, variant: str) -> Path:

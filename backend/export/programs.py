@@ -16,7 +16,7 @@ FILE = "how-to-use.txt"
 _PROGRAMS = read_json(Path(__file__).with_suffix(".json"))
 
 
-def _filled(group: str, **values: str) -> list[Program]:
+def filled(group: str, **values: str) -> list[Program]:
     """The programs of a group in programs.json, with these values in their texts."""
     return [
         Program(
@@ -34,12 +34,7 @@ def for_gguf(file: str, instruction: str = "") -> list[Program]:
     """The programs for a GGUF file with its Modelfile in the same folder. instruction: the system prompt, if any."""
     model = file.removesuffix(".gguf")
     paste = " Paste the instruction below as the system prompt." if instruction else ""
-    return _filled("gguf", file=file, model=model, ollama=model.lower(), paste=paste)
-
-
-def for_page(name: str) -> list[Program]:
-    """The ways to pass on the page with the model in it."""
-    return _filled("page", page=f"{name}-page", website=f"{name}-website")
+    return filled("gguf", file=file, model=model, ollama=model.lower(), paste=paste)
 
 
 def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | None = None) -> list[Program]:
@@ -48,21 +43,21 @@ def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | No
     send = " Send the instruction below as the system message." if instruction else ""
     ask = snippets.with_transformers("merged", "", instruction, folder, renamed)
     ask_server = snippets.with_openai("http://127.0.0.1:8000/v1", "unused", name, instruction)
-    return _filled("merged", folder=folder, name=name, send=send, ask=ask, ask_server=ask_server)
+    return filled("merged", folder=folder, name=name, send=send, ask=ask, ask_server=ask_server)
 
 
 def for_adapter(name: str, base: str, instruction: str, renamed: Mapping[str, str] | None = None) -> list[Program]:
     """The program for the folder NAME-adapter on the model with the id `base`. Otherwise as `for_merged`."""
     folder = f"{name}-adapter"
     ask = snippets.with_transformers("adapter", base, instruction, folder, renamed)
-    return _filled("adapter", folder=folder, base=base, ask=ask)
+    return filled("adapter", folder=folder, base=base, ask=ask)
 
 
 def for_script(model: str = "") -> list[Program]:
     """The ways to run a training script. model: the id of the base model on the hub, "" for one of this computer,
     which a rented one could not download."""
-    programs = _filled("script", where="" if model else " --model FOLDER")
-    return [*programs, *_filled("rented")] if model else programs
+    programs = filled("script", where="" if model else " --model FOLDER")
+    return [*programs, *filled("rented")] if model else programs
 
 
 def as_text(programs: Sequence[Program], instruction: str = "") -> str:
