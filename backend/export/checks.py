@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, log
+from math import comb
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -203,12 +203,8 @@ def check_gguf(
 def is_chance(differing: int, places: int, share: float) -> bool:
     """Whether at least so many `differing` of `places` come up in one of a hundred cases, at a true `share` of them
     (binomial distribution)."""
-
-    def probability(count: int) -> float:
-        ways = lgamma(places + 1) - lgamma(count + 1) - lgamma(places - count + 1)
-        return exp(ways + count * log(share) + (places - count) * log(1 - share))
-
-    return 1 - sum(map(probability, range(differing))) >= _CHANCE
+    fewer = (comb(places, n) * share**n * (1 - share) ** (places - n) for n in range(differing))
+    return 1 - sum(fewer) >= _CHANCE
 
 
 def _compare(scores: list[AnswerScore], merged: list[AnswerScore]) -> tuple[float, float, int, int]:
