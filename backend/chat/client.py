@@ -81,9 +81,7 @@ class Chat:
             for message in self._exchange(self._new_process(), request):
                 if progress and message["type"] == "progress":
                     progress(message["phase"], message["done"], message["total"])
-                elif message["type"] == "done":
-                    self._served = Served.model_validate(message["value"])
-            assert self._served
+            self._served = Served.model_validate(message["value"])
             return self._served
 
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:
@@ -151,12 +149,10 @@ class Chat:
         return process
 
     def _load(self, process: ChatChild, paths: dict[str, str]) -> Generator[Phase, None, dict[str, Any]]:
-        opened: dict[str, Any] = {}
         for message in self._exchange(process, {"do": "open", "workspace": str(self.workspace.root), **paths}):
             if message["type"] == "progress":
                 yield Phase(message["phase"], message["done"], message["total"])
-            elif message["type"] == "done":
-                opened = message["value"]
+        opened: dict[str, Any] = message["value"]
         return opened
 
     def _ready_process(self) -> ChatChild:
@@ -191,7 +187,8 @@ class Chat:
             return list(self._exchange(self._ready_process(), request))[-1]["value"]
 
     def _exchange(self, process: ChatChild, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Send a request and yield its replies up to the last. Closing the iterator early stops the work first."""
+        """Send a request and yield its replies up to the last, which has the value, or raise its error. Closing the
+        iterator early stops the work first."""
         self._number += 1
         number = self._number
         process.send({**request, "number": number})
