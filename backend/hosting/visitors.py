@@ -9,7 +9,6 @@ import secrets
 import shutil
 import threading
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -42,7 +41,7 @@ class Visitors:
         self._seen: dict[str, float] = {}  # by visitor, that of the last visit
         self._addresses: dict[str, str] = {}  # by visitor, the latest address
         self._lock = threading.RLock()
-        self._losses: OrderedDict[str, Loss] = OrderedDict()
+        self._losses: dict[str, Loss] = {}
         self._measured = -_MEASURE, 0.0  # when, and the disk space of all
         self._secret = _read_secret(root)
 
@@ -194,7 +193,7 @@ class Visitors:
         with self._lock:
             self._losses[visitor] = why
             while len(self._losses) > _MOST_LOSSES:
-                self._losses.popitem(last=False)
+                del self._losses[next(iter(self._losses))]
 
     def loss(self, visitor: str) -> Loss | None:
         """Why the visitor's earlier work is gone; reported once."""
