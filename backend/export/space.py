@@ -107,26 +107,20 @@ def commands_at_home() -> tuple[str, ...]:
 
 def _fill(folder: Path, model: Path, hardware: str) -> None:
     program = folder / PROGRAM
-    for file in program_files():
-        _copy(file, program / file.relative_to(PROJECT_ROOT))
-    _copy(model, program / bundled.PACKAGE / model.name)
+    for name in PARTS:
+        part, copy = PROJECT_ROOT / name, program / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if part.is_dir():
+            shutil.copytree(part, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(part, copy)
+    (program / bundled.PACKAGE).mkdir()
+    shutil.copy2(model, program / bundled.PACKAGE)
     requirements = (TEMPLATES / "requirements.txt").read_text("utf-8")
     values = {"gradio": version_of(requirements, "gradio"), "hardware": hardware}
     readme = Template((TEMPLATES / "README.md").read_text("utf-8")).substitute(values)
     for name, text in (("README.md", readme), ("requirements.txt", f"{requirements}{torch_for(hardware)}\n")):
         (folder / name).write_text(text, "utf-8", newline="\n")
-
-
-def program_files() -> list[Path]:
-    """The files of the program, without what Python compiled."""
-    parts = [PROJECT_ROOT / name for name in PARTS]
-    files = [file for part in parts for file in (files_in(part) if part.is_dir() else [part])]
-    return [file for file in files if "__pycache__" not in file.parts]
-
-
-def _copy(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(file, target)
 
 
 def version_of(requirements: str, package: str) -> str:
