@@ -55,7 +55,7 @@ def tokens(source: Source, target: Target, files: list[ExportFile], report: Repo
 def tokens_in(source: Source, folder: Path, more: Mapping[str, Prompt] | None = None) -> TokenCheck:
     """Check that transformers reads a folder's prompts as training did. more: what else must."""
     readers = {"transformers": through_transformers(folder), **(more or {})}
-    return check_tokens(ChatTokenizer.load(source.learned), readers, source.prompts)
+    return check_tokens(source.tokenizer, readers, source.prompts)
 
 
 def check_tokens(tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], more: Sequence[Messages] = ()) -> TokenCheck:

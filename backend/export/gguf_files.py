@@ -22,7 +22,6 @@ from backend.records.encoded import IGNORED
 from backend.records.exports import ExportFile, ExportResult, FileCheck, GgufFile, TaskCheck, TaskScore
 from backend.records.units import MIB
 from backend.statistics import SIGNIFICANT, mcnemar_exact
-from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import Report
 
 _UNTRIED = "The file was not tested here, because there is no llama.cpp for this computer."
@@ -77,15 +76,14 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
 
 def finish(source: Source, target: Target, result: ExportResult) -> ExportResult:
     """Add a Modelfile for each file that can be opened, and say where to use the best one."""
-    tokenizer = ChatTokenizer.load(source.learned)
     usable = [file for kind, file in _paths(target).items() if result.smoke[kind].loads is not False]
     for file in usable:
         # If the template can't be expressed, Ollama chooses one itself.
-        template = ollama.derive(tokenizer, (*checks.PLAIN, *source.prompts), Facts(file).adds_bos)
+        template = ollama.derive(source.tokenizer, (*checks.PLAIN, *source.prompts), Facts(file).adds_bos)
         text = ollama.modelfile(
             file.name,
             template.go() if template else "",
-            [tokenizer.decode([token], skip_special_tokens=False) for token in tokenizer.stop_ids],
+            [source.tokenizer.decode([token], skip_special_tokens=False) for token in source.tokenizer.stop_ids],
             source.system_message,
             model_folder.context_length(source.run.model.path),
         )
@@ -114,7 +112,7 @@ def _paths(target: Target) -> dict[str, Path]:
 
 def _check_answers(source: Source, target: Target, report: Report) -> ExportResult:
     """Check each file in turn, in a chat process of its own."""
-    files, tokenizer = _paths(target), ChatTokenizer.load(source.learned)
+    files = _paths(target)
     result = ExportResult()
     reference = checks.Reference.of(target.merged, source.prompts[0], source.rows)
     smoke: dict[str, FileCheck] = {}
@@ -126,7 +124,7 @@ def _check_answers(source: Source, target: Target, report: Report) -> ExportResu
                 parity = checks.tokens_in(source, target.merged, {"the GGUF file": chat.prompt_ids})
                 result = result.joined(ExportResult(parity=parity))
                 if result.template is None:  # all files have the same
-                    template = checks.check_template(chat, tokenizer, source.prompts)
+                    template = checks.check_template(chat, source.tokenizer, source.prompts)
                     result = result.joined(ExportResult(template=template))
                 check = checks.check_gguf(chat, kind, reference, source.prompts, source.rows)
             except (ChatFailed, BadInput) as error:  # a file that can't be opened, or has no template

@@ -14,7 +14,6 @@ from backend.files.json_file import read_if_json
 from backend.models import four_bit, model_folder
 from backend.records.exports import ExportFile, ExportResult, LossCheck
 from backend.records.units import MIB
-from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import model as training_model
 from backend.training.device import Device
 from backend.training.state.resume import DEVICE
@@ -32,7 +31,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     paths = source.run.model.path, source.learned, folder
     merge.write(*paths, dtype, lambda done, total: report("Merging", done // MIB, total // MIB))
     model_folder.make_portable(folder, source.run.model.id)
-    model_folder.write_end_ids(folder, ChatTokenizer.load(source.learned).stop_ids)
+    model_folder.write_end_ids(folder, source.tokenizer.stop_ids)
     card = model_card.card(source.run, "merged", target.name, source.instruction, source.requested.scores)
     (folder / model_card.FILE).write_text(card, "utf-8")  # the GGUF converter reads it
     return [ExportFile(name=folder.name, bytes=model_folder.weight_bytes(folder))]
