@@ -37,8 +37,7 @@ class Visitors:
 
     def __init__(self, root: Path, limits: Limits) -> None:
         self.root, self._limits = root, limits
-        self._touched: dict[str, float] = {}  # by visitor, the monotonic time of the last update
-        self._seen: dict[str, float] = {}  # by visitor, that of the last visit
+        self._seen: dict[str, float] = {}  # by visitor, the monotonic time of the last visit
         self._addresses: dict[str, str] = {}  # by visitor, the latest address
         self._lock = threading.RLock()
         self._losses: dict[str, Loss] = {}
@@ -72,10 +71,8 @@ class Visitors:
         """The visitor's folder, created at the first visit; its modification time is updated. Raises NotInDemo when
         there is no room for another visitor."""
         folder = self.folder(visitor)
-        now = time.monotonic()
         with self._lock:
-            is_new = not folder.is_dir()
-            if is_new:
+            if not folder.is_dir():
                 if crowd := self._crowd(visitor):
                     here = "" if len(crowd) >= self._limits.visitors else " from your address"
                     raise NotInDemo(
@@ -84,11 +81,9 @@ class Visitors:
                         f"Come back later. {_AGAIN}",
                     )
                 folder.mkdir(mode=0o700)
-            self._seen[visitor] = now  # not of somebody who was refused, whom nothing would remove
-            if not is_new and now - self._touched.get(visitor, -_TOUCH) < _TOUCH:
-                return folder
-            os.utime(folder)
-            self._touched[visitor] = now
+            self._seen[visitor] = time.monotonic()  # not of somebody who was refused, whom nothing would remove
+            if time.time() - folder.stat().st_mtime >= _TOUCH:
+                os.utime(folder)
         return folder
 
     def folder(self, visitor: str) -> Path:
@@ -151,8 +146,7 @@ class Visitors:
         visit, unless it is None. Raises OSError."""
         with self._lock:
             replace_file(self.folder(visitor), self.root / f"{_LEAVING}{secrets.token_hex(8)}")
-            for times in (self._touched, self._seen):
-                times.pop(visitor, None)
+            self._seen.pop(visitor, None)
         if why:
             self.note_loss(visitor, why)
 
