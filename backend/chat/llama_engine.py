@@ -77,8 +77,9 @@ class LlamaEngine(Engine):
         self, file: Path, model: Path | None = None, tuned: Path | None = None, adapter: Path | None = None
     ) -> None:
         self.panes = (TUNED,) if model is None else (BASE, TUNED) if adapter else (BASE,)
-        self._file, self._facts = file, Facts(file)
+        self._file = file
         try:
+            self._facts = Facts(file)
             trained, self._per_token = self._facts.trained_context, self._facts.bytes_per_token
         except (OSError, ValueError, IndexError, KeyError) as error:
             raise cannot_open(file) from error

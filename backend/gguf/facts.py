@@ -1,7 +1,5 @@
 """The metadata of a GGUF file, read without llama.cpp."""
 
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,15 @@ _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # types of tokens: `TokenType` of t
 _KEY_OR_VALUE = 2  # bytes of one number that a context remembers
 
 
-@dataclass(frozen=True)
 class Facts:
-    """The metadata of a GGUF file. Raises ValueError for a damaged file."""
+    """The metadata of a GGUF file. Raises ValueError for a damaged file, OSError."""
 
-    file: Path
+    def __init__(self, file: Path) -> None:
+        self._values = gguf_header.read(file)[0]
 
     def value(self, key: str) -> Any:
         """The value of a key, None without it."""
-        return _values(self.file, self.file.stat().st_mtime_ns).get(key)
+        return self._values.get(key)
 
     @property
     def trained_context(self) -> int:
@@ -78,11 +76,6 @@ class Facts:
 
     def _of_model(self, name: str) -> Any:
         return self.value(f"{self.value('general.architecture')}.{name}")
-
-
-@lru_cache(maxsize=1)
-def _values(file: Path, changed: int) -> dict[str, Any]:
-    return gguf_header.read(file)[0]
 
 
 def _most(value: Any) -> int:
