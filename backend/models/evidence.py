@@ -6,7 +6,6 @@ not the gain from it. A model that is listed without a result came after the pub
 """
 
 import json
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -39,7 +38,6 @@ class Evidence(Record):
         return self.rank or self.place or self.places + 1.0
 
 
-@lru_cache(maxsize=1)
 def published() -> dict[str, tuple[Evidence, ...]]:
     """The results of each model by its id, the newest comparison first."""
     evidence: dict[str, tuple[Evidence, ...]] = {}
