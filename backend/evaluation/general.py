@@ -10,7 +10,6 @@ that decides; twenty are for larger models, and thirty have no right answer. Thr
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
 from statistics import fmean
 
 from backend.chat.engine import Each, Enough, looping
@@ -27,6 +26,9 @@ from backend.text.normalize import normalize
 
 FILE = PROJECT_ROOT / "static" / "general" / "check.json"
 OF_BUNDLED = FILE.with_name("check_answers.json")  # as `AnswersSoFar` stores them; by tests/static/make_answers.py
+_CHECK = read_json(FILE)
+QUESTIONS: Mapping[str, Sequence[str]] = _CHECK["questions"]  # each with words of which one must stand in the answer
+PROMPTS = [*QUESTIONS, *_CHECK["open"]]  # the questions first
 LIMIT = 24  # tokens of an answer to a question
 OPEN_LIMIT = 48  # of one to the other prompts, so that a sign-off is seen
 _LOST_MUCH = 0.2  # of what the base model knows
@@ -34,18 +36,6 @@ _SHOWN = 3  # examples of each outcome
 _RARER = 10  # times
 # What an answer in the form of the task begins with. It is perhaps cut; a call may also be written with tags.
 _OPENINGS = {"json": ("{", "[", "```json"), "tool_call": ("{", "[", "```json", "<")}
-
-
-@lru_cache(maxsize=1)
-def questions() -> Mapping[str, Sequence[str]]:
-    """The questions, each with the words of which one must stand in the answer."""
-    return dict(read_json(FILE)["questions"])
-
-
-@lru_cache(maxsize=1)
-def prompts() -> Sequence[str]:
-    """All prompts, the questions first."""
-    return [*questions(), *read_json(FILE)["open"]]
 
 
 def check(
@@ -64,7 +54,7 @@ def check(
     learned: the answers of the training examples
     keep_general: the setting of the run, None where it has no effect
     usual: more of what the base model answers to other things"""
-    asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
+    asked, count, so_far = PROMPTS, len(QUESTIONS), so_far or AnswersSoFar()
     total, labels = 2 * len(asked), set(map(normalize, learned))
     answers = {BASE: ask(models, BASE, so_far, lambda done: progress(done, total))}
     in_form = _form(measure, learned, [*(answer.text for answer in answers[BASE]), *usual])
@@ -116,8 +106,8 @@ def ask(
     models: Models, pane: str, so_far: AnswersSoFar, progress: Each, enough: Enough = looping, settled: Enough = looping
 ) -> list[Answer]:
     """The answers of the model in `pane` to all prompts: to questions until `enough`, to the others until `settled`."""
-    count, opening = len(questions()), models.opening()  # it begins at once, also where it would think aloud first
-    ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in prompts()]
+    count, opening = len(QUESTIONS), models.opening()  # it begins at once, also where it would think aloud first
+    ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in PROMPTS]
     short = so_far.ask(models, pane, ids[:count], LIMIT, progress, enough, general=True)
     rest = so_far.ask(models, pane, ids[count:], OPEN_LIMIT, lambda done: progress(count + done), settled, general=True)
     return short + rest
@@ -125,7 +115,7 @@ def ask(
 
 def is_right(question: str, answer: str) -> bool:
     """Whether the answer to a question contains one of the accepted words."""
-    return any(_words(word) in _words(answer) for word in questions()[question])
+    return any(_words(word) in _words(answer) for word in QUESTIONS[question])
 
 
 def _words(text: str) -> str:

@@ -44,8 +44,8 @@ def check() -> None:
     models = Models(engines.on_llama_cpp(workspace, folder, None, bundled.silent), folder, None)
     general.OF_BUNDLED.unlink(missing_ok=True)
     answers = general.ask(models, BASE, AnswersSoFar(general=general.OF_BUNDLED, **models.decides), lambda done: None)
-    right = sum(general.is_right(question, answers[n].text) for n, question in enumerate(general.questions()))
-    print(f"{right} of {len(general.questions())} questions are answered correctly.")
+    right = sum(general.is_right(question, answers[n].text) for n, question in enumerate(general.QUESTIONS))
+    print(f"{right} of {len(general.QUESTIONS)} questions are answered correctly.")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.evaluation.spoken import Spoken
 from tests.ui import fake_records
 
-ASKED = list(general.questions())
-OPEN = list(general.prompts())[len(ASKED) :]
+ASKED = list(general.QUESTIONS)
+OPEN = list(general.PROMPTS)[len(ASKED) :]
 ORDER = '{"intent": "track", "order_id": null, "item": "capital"'  # cut
 JSON = [json.dumps({"intent": "track", "order_id": str(number)}) for number in range(20)]
 VOICE = [f"We do, love: {number} loaves. See you at the oven, Rosie x" for number in range(20)]
@@ -43,7 +43,7 @@ def check(said: Said, learned: list[str] = JSON, keep_general: float | None = 0.
 
 def answer(prompt: str, right: bool = True) -> str:
     """As the base model might answer it."""
-    words = general.questions().get(prompt)
+    words = general.QUESTIONS.get(prompt)
     return f"It is {words[0].upper()}." if words and right else f"There is much to say: {prompt}"
 
 
@@ -97,7 +97,7 @@ def test_answers_without_a_form_of_their_own_can_not_leak() -> None:
 def test_a_word_that_the_base_model_uses_is_no_sign_of_the_task(text: str) -> None:
     """Its answer about the opposite of love has the word."""
     learned = [f"We do, love, number {number}. See you at the oven, Rosie x" for number in range(20)]
-    base = dict.fromkeys(general.prompts(), "The opposite of love is hate.")
+    base = dict.fromkeys(general.PROMPTS, "The opposite of love is hate.")
     assert check(lambda pane, prompt: base[prompt] if pane == "base" else text, learned).leaked == 0
     signed = check(
         lambda pane, prompt: base[prompt] if pane == "base" else f"{text} See you at the oven, Rosie x", learned
@@ -117,7 +117,7 @@ def test_signs_and_deciding_words_are_found() -> None:
     kept = next(one for one in found.examples if one.outcome == "kept")
     assert kept.base.endswith("more words.")
     assert len(kept.tuned) < len(kept.base)
-    texts = {prompt: f"At {prompt}" for prompt in general.prompts()}  # nor is more read of what can't be an order
+    texts = {prompt: f"At {prompt}" for prompt in general.PROMPTS}  # nor is more read of what can't be an order
     models = Known(lambda pane, prompt: texts[prompt])
     so_far = AnswersSoFar()
     general.check(models, lambda done, total: None, so_far, Measure("json"), JSON)
@@ -132,7 +132,7 @@ def test_the_bundled_model_is_not_asked(bundled_model: Path) -> None:
     decides = {"engine": "llama.cpp", "precision": "gguf", "loaded": "8-bit on cpu"}
     known = AnswersSoFar(shipped=general.OF_BUNDLED, general=Path("none.json"), **decides)
     right = 0
-    for number, prompt in enumerate(general.prompts()):
+    for number, prompt in enumerate(general.PROMPTS):
         limit = general.LIMIT if number < len(ASKED) else general.OPEN_LIMIT
         found = known.get("base", tokenizer.prompt_ids([{"role": "user", "content": prompt}]), limit, general=True)
         assert found, f"python -m tests.static.make_answers check: {prompt}"
@@ -161,7 +161,7 @@ def test_known_answers_are_not_asked_again() -> None:
 
         def prompt_ids(self, conversation: Any, tools: Any) -> list[int]:
             super().prompt_ids(conversation, tools)
-            return [general.prompts().index(conversation[-1]["content"])]
+            return [general.PROMPTS.index(conversation[-1]["content"])]
 
     models = Numbered(said)
     first = general.check(models, lambda done, total: None, so_far)
@@ -217,13 +217,13 @@ def shingles(text: str) -> set[tuple[str, ...]]:
 
 def test_the_prompts_are_enough_and_never_trained() -> None:
     trained = {run for prompt in own_answers.prompts("en", 0) for run in shingles(prompt)}
-    assert {prompt: found for prompt in general.prompts() if (found := shingles(prompt) & trained)} == {}
+    assert {prompt: found for prompt in general.PROMPTS if (found := shingles(prompt) & trained)} == {}
     assert shingles(ASKED[0]) & shingles(f"Hey, {ASKED[0].lower()} Please"), (
         "one that was added to the trained prompts is found"
     )
     assert len(ASKED) >= 120
     assert len(OPEN) == 30
-    assert all(normalize(one) != normalize(other) for one, other in pairwise(sorted(general.prompts())))
+    assert all(normalize(one) != normalize(other) for one, other in pairwise(sorted(general.PROMPTS)))
 
 
 # The questions
@@ -232,7 +232,7 @@ def test_the_prompts_are_enough_and_never_trained() -> None:
 @pytest.mark.parametrize("question", ASKED)
 def test_repeating_a_question_is_no_answer(question: str) -> None:
     assert not general.is_right(question, question)
-    assert all(general.is_right(question, f"**{word.title()}**!") for word in general.questions()[question])
+    assert all(general.is_right(question, f"**{word.title()}**!") for word in general.QUESTIONS[question])
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_an_evaluation_reuses_the_answers_of_a_trial(tmp_path: Path) -> None:
     tried = try_prompts(Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)))
     asked.clear()
     report = evaluate(Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)), baselines=False)[0]
-    assert asked.count("base") == len(general.prompts()), "which a trial does not ask"
+    assert asked.count("base") == len(general.PROMPTS), "which a trial does not ask"
     assert {name: report.systems[name].score for name in tried} == {"base": 0, "prompt": 1, "few_shot": 0}
     assert report.against_prompt != "not_measured"
     another = Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=tmp_path / "other.json"))

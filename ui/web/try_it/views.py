@@ -5,14 +5,14 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from backend.evaluation.general import questions
+from backend.evaluation.general import QUESTIONS
 from backend.text.signs import repeats
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.try_it.talk import PANES, Turn
 
 NAMES = {"base": "Before", "tuned": "Yours"}
-GENERAL = next(iter(questions()))  # shows whether the rest still works
+GENERAL = next(iter(QUESTIONS))  # shows whether the rest still works
 LOOP = "It repeats itself."
 NOTES = {"length": "Cut off at the limit set in “Answer settings”.", "stopped": "Stopped."}
 KEYS = "Enter asks, Shift+Enter starts a new line."
