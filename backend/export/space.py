@@ -117,14 +117,9 @@ def _fill(folder: Path, model: Path, hardware: str) -> None:
     (program / bundled.PACKAGE).mkdir()
     shutil.copy2(model, program / bundled.PACKAGE)
     requirements = (TEMPLATES / "requirements.txt").read_text("utf-8")
-    values = {"gradio": version_of(requirements, "gradio"), "hardware": hardware}
+    gradio = re.search(r"^gradio(?:\[.*\])?==(\S+)", requirements, re.MULTILINE)
+    assert gradio, "static/space/requirements.txt does not name gradio"
+    values = {"gradio": gradio[1], "hardware": hardware}
     readme = Template((TEMPLATES / "README.md").read_text("utf-8")).substitute(values)
     for name, text in (("README.md", readme), ("requirements.txt", f"{requirements}{torch_for(hardware)}\n")):
         (folder / name).write_text(text, "utf-8", newline="\n")
-
-
-def version_of(requirements: str, package: str) -> str:
-    """The exact version of a package in the text of static/space/requirements.txt."""
-    match = re.search(rf"^{package}(?:\[.*\])?==(\S+)", requirements, re.MULTILINE)
-    assert match, f"static/space/requirements.txt does not name {package}"
-    return match[1]

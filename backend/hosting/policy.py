@@ -105,11 +105,8 @@ DEMO = Policy(
 )  # fmt: skip
 
 
-def on_a_space(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process runs on a Hugging Face Space, which sets these variables."""
-    return bool(environment.get("SPACE_ID")) or environment.get("SYSTEM") == "spaces"
-
-
 def chosen(environment: Mapping[str, str] = os.environ) -> Policy:
-    """The policy for the page: DEMO on a Space and with APPRENTICE_DEMO=1, else HOME."""
-    return DEMO if environment.get(DEMO_VARIABLE) == "1" or on_a_space(environment) else HOME
+    """The policy for the page: DEMO with APPRENTICE_DEMO=1 and on a Hugging Face Space, which sets the others, else
+    HOME."""
+    on_a_space = environment.get("SPACE_ID") or environment.get("SYSTEM") == "spaces"
+    return DEMO if environment.get(DEMO_VARIABLE) == "1" or on_a_space else HOME
