@@ -31,6 +31,7 @@ from backend.export.source import Source
 from backend.export.target import Target
 from backend.files.json_file import read_json
 from backend.files.listing import files_in
+from backend.install.pins import REQUIREMENTS, read_requirements
 from backend.models import causal_lm, model_folder
 from backend.models.local import is_local, read_run
 from backend.records.encoded import IGNORED
@@ -144,10 +145,7 @@ def fill_template(values: dict[str, Any], run: RunSpec) -> str:
 
 def requirements(names: Iterable[str]) -> Iterator[str]:
     """The lines of requirements.txt for these packages."""
-    by_name = {}
-    for line in (PROJECT_ROOT / "requirements.txt").read_text("utf-8").split("\n"):
-        requirement = line.partition("#")[0].strip()
-        by_name[re.split(r"[<>=!~]", requirement)[0]] = requirement
+    by_name = {re.split(r"[<>=!~]", line)[0]: line for line in read_requirements(REQUIREMENTS)}
     return (by_name[name] for name in names)
 
 
