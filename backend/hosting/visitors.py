@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from backend.errors import NotInDemo, WorkspaceProblem
-from backend.files.atomic import replace_file
+from backend.files.atomic import replace_file, write_bytes
 from backend.hosting.policy import Limits
 from backend.records.units import MIB, format_size
 
@@ -219,9 +219,7 @@ def _read_secret(root: Path) -> bytes:
             if len(stored) == _SECRET_BYTES:
                 return stored
         made = secrets.token_bytes(_SECRET_BYTES)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(made)
+        write_bytes(file, made)
         return made
     except OSError as error:
         raise WorkspaceProblem(
