@@ -14,7 +14,7 @@ from backend.chat.engine import Messages, Sampling, Tools
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware import container
 from backend.models.bundled import ReportProgress
-from backend.records.chat import AnswerScore, Chunk, EngineReport, PaneCheck, Phase, Served
+from backend.records.chat import AnswerScore, Chunk, EngineReport, Phase, Served
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
@@ -48,14 +48,12 @@ class Chat:
         *,
         gguf: Path | None = None,
         progress: ReportProgress | None = None,
-    ) -> PaneCheck | None:
+    ) -> None:
         """Open a model, optionally with an adapter, or a GGUF file; does nothing if it is open already. Unpacks the
-        bundled model first if necessary. Returns the check of the panes if there are two. Raises MissingPart,
-        NotEnough, ChatFailed."""
+        bundled model first if necessary. Raises MissingPart, NotEnough, ChatFailed."""
         for phase in self.opening(model_path, adapter_path, gguf=gguf):
             if progress:
                 progress(*phase)
-        return self.report.pane_check
 
     def opening(
         self, model_path: Path | None = None, adapter_path: Path | None = None, *, gguf: Path | None = None

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any, Literal, Protocol, TypeVar
 
 from backend.errors import BadInput, ChatFailed
-from backend.records.chat import AnswerScore, EngineReport, PaneCheck
+from backend.records.chat import AnswerScore, EngineReport
 
 BASE, TUNED = "base", "tuned"  # the two panes
 Opened = TypeVar("Opened")
@@ -181,9 +181,9 @@ def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
     return AnswerScore(nll=float(nll.mean()) if learned else 0.0, top=rows.argmax(axis=-1).tolist(), near=near)
 
 
-def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> PaneCheck:
-    """The check that the base pane is the base model and the tuned one is not, by the logits for `PROBE` (numpy
-    arrays). Raises ChatFailed.
+def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> str:
+    """Check that the base pane is the base model and the tuned one is not, by the logits for `PROBE` (numpy arrays).
+    Returns that in a sentence. Raises ChatFailed.
 
     before: of the base alone
     unchanged: of the base with the tuned model loaded too
@@ -202,11 +202,10 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str
             "The result of the run has no effect: both models compute exactly the same numbers.",
             "Train again with more examples, more epochs or a higher learning rate.",
         )
-    sentence = (
+    return (
         f"Checked: with the training switched off, {compared or f'all {before.size:,} numbers'} that the model "
         "computes for a test question are exactly those of the base model; with it switched on, they differ."
     )
-    return PaneCheck(base_is_base=True, tuned_differs=True, sentence=sentence)
 
 
 def common_prefix(left: Sequence[int] | str, right: Sequence[int] | str) -> int:

@@ -43,7 +43,7 @@ from backend.errors import BadInput
 from backend.gguf.facts import Facts
 from backend.hardware import container
 from backend.models import model_folder
-from backend.records.chat import AnswerScore, EngineReport, PaneCheck
+from backend.records.chat import AnswerScore, EngineReport
 from backend.tokens.tokenizer import ChatTokenizer
 
 NAME = "llama.cpp"
@@ -94,7 +94,7 @@ class LlamaEngine(Engine):
             self._tokenizer, self._end_ids = GgufTokenizer(self.server, self._facts), self.server().end_ids()
         else:
             self._tokenizer, self._end_ids = trained_tokenizer(model, tuned)
-        pane_check = self._attach(adapter) if adapter else None
+        pane_check = self._attach(adapter) if adapter else ""
         self.server()
         self.report = EngineReport(
             engine=NAME,
@@ -125,7 +125,7 @@ class LlamaEngine(Engine):
             self._open.close()
             self._open = None
 
-    def _attach(self, adapter: Path) -> PaneCheck:
+    def _attach(self, adapter: Path) -> str:
         """Let the tuned pane answer with the adapter from now on. Returns the check that the base is unchanged."""
         probe = self.prompt_ids(PROBE)
         before = self.server(1).next(probe, 0, likeliest=_COMPARED).likeliest

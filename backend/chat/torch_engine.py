@@ -35,7 +35,7 @@ from backend.chat.place import Place, gpu_dtype, place
 from backend.errors import ChatFailed
 from backend.hardware import gpu_memory
 from backend.models import four_bit, model_folder
-from backend.records.chat import AnswerScore, EngineReport, PaneCheck
+from backend.records.chat import AnswerScore, EngineReport
 from backend.tokens.tokenizer import ChatTokenizer
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TorchEngine(Engine):
         self._memory: dict[str, tuple[list[int], int, Any]] = {}  # by pane: tokens read, those of the prompt, cache
         self.tokens_read: dict[str, int] = {}
         dtype_name = str(base.dtype).removeprefix("torch.")
-        pane_check = None
+        pane_check = ""
         if tuned:
             self.models[TUNED], pane_check = _load_tuned(base, tuned, self.prompt_ids(PROBE))
         self.report = EngineReport(
@@ -159,7 +159,7 @@ def nats(model: Any, ids: Sequence[int], labels: Sequence[int]) -> float:
     return total
 
 
-def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, PaneCheck]:
+def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, str]:
     """The tuned model, and the check that the base is unchanged."""
 
     def numbers(model: Any) -> Any:

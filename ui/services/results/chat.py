@@ -9,7 +9,7 @@ from backend.chat.client import Chat
 from backend.chat.engine import Messages
 from backend.errors import NotInDemo
 from backend.hardware import container
-from backend.records.chat import ChatAnswer, PaneCheck
+from backend.records.chat import ChatAnswer
 from backend.settings import Workspace
 from ui.services.demo.shared import ChatSeats
 
@@ -135,9 +135,9 @@ class ChatSession:
         """The engine of this run's chat: "llama.cpp, 8-bit"; "" when another chat, or none, is open."""
         return str(self._chat.report) if run_id == self._run_id else ""
 
-    def check(self, run_id: str) -> PaneCheck | None:
-        """The check made when the run's model was opened; None where it is not open."""
-        return self._chat.report.pane_check if run_id and run_id == self._run_id else None
+    def check(self, run_id: str) -> str:
+        """What was checked when the run's model was opened; "" where it is not open."""
+        return self._chat.report.pane_check if run_id and run_id == self._run_id else ""
 
     def close_run(self, run_id: str) -> None:
         """Closes the chat if its model is of this run."""

@@ -105,7 +105,7 @@ class TryTab:
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)
-        asked = not why_not and self.app.chat.check(choice.run_id) is not None
+        asked = not why_not and self.app.chat.check(choice.run_id) != ""
         answering, offered = self.app.chat.answering, repr(ready_models.offered(self.app, choice))
         training = self.app.runs.is_training()
         cards = self.evaluation.signature(choice), self.blind.signature(choice), self.first.signature(bool(why_not))

@@ -8,14 +8,14 @@ from unittest.mock import Mock
 import pytest
 
 from backend.errors import ChatFailed
-from backend.records.chat import Chunk, EngineReport, PaneCheck, Phase
+from backend.records.chat import Chunk, EngineReport, Phase
 from backend.settings import Workspace
 from ui.services.results.chat import Answer, ChatSession, ChatTarget
 
 MODEL = Path("model")
 
 
-CHECK = PaneCheck(base_is_base=True, tuned_differs=True, sentence="Checked.")
+CHECK = "Checked."
 
 
 class FakeChat:
@@ -69,11 +69,11 @@ def session(tmp_path: Path) -> Session:
 def test_both_answer_and_only_the_open_run_s_chat_is_shown_and_closed(session: Session) -> None:
     assert session.ends() == {"base": "own", "tuned": "own"}
     assert (session.check("run-a"), session.engine("run-a")) == (CHECK, "engine of own")
-    assert (session.check("run-b"), session.engine("run-b")) == (None, "")
+    assert (session.check("run-b"), session.engine("run-b")) == ("", "")
     session.close_run("run-b")
     assert session.own.closed == 0
     session.close_run("run-a")  # which is deleted
-    assert (session.own.closed, session.check("run-a"), "run-a" in session.tried) == (1, None, True)
+    assert (session.own.closed, session.check("run-a"), "run-a" in session.tried) == (1, "", True)
 
 
 def test_one_pane_can_be_asked_alone(session: Session) -> None:
@@ -94,7 +94,7 @@ def test_one_that_does_not_open_shows_no_check_of_other_runs(session: Session, m
     monkeypatch.setattr(session.own, "opening", Mock(side_effect=ChatFailed("broken")))
     with pytest.raises(ChatFailed):
         session.ends(ChatTarget("run-b", MODEL, Path("b")))
-    assert (session.check("run-a"), session.engine("run-a"), session.check("run-b")) == (None, "", None)
+    assert (session.check("run-a"), session.engine("run-a"), session.check("run-b")) == ("", "", "")
     session.close_run("run-b")
     assert session.own.closed == 1, "it may have taken memory"
 
