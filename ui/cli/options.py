@@ -1,7 +1,7 @@
 """Options that several commands have, and where they take their examples from: files, a folder, or the hub."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -104,6 +104,7 @@ def asking_for_columns() -> Iterator[None]:
         names = listed(error.columns)
         why = error.why if names in error.why else f"{error.why} The columns are: {names}."
         how = "--column question=… --column answer=…, with the name of a column after each ="
+        how = ", or ".join([*map(_typed, error.likely), how])
         raise NoExamples(error.what, why, f"Add {how}.", error.columns) from error
 
 
@@ -137,6 +138,10 @@ def rows_to_read(sources: Sequence[Path], rows: int | None) -> dict[str, int]:
     return {"rows": rows or hub.ROWS} if rows or from_hub else {}
 
 
+def _typed(mapping: Mapping[str, str]) -> str:
+    return " ".join(f"--column {quote(f'{field}={column}')}" for field, column in mapping.items())
+
+
 def require_answers(checked: CheckedDataset) -> None:
     """Raises BadInput, with how to answer, where the page would ask whether a guess is right."""
     for question in checked.questions:
@@ -145,7 +150,7 @@ def require_answers(checked: CheckedDataset) -> None:
             option = f"--sheet {quote(source.details.sheet or 'NAME')}"
         else:
             columns = source.mapping if source.format != "zip" else {"question": "…", "answer": "…"}
-            option = " ".join(f"--column {quote(f'{field}={column}')}" for field, column in columns.items())
+            option = _typed(columns)
         raise BadInput(question.message, "That is a guess.", f"If it is right, add {option}; if not, another one.")
 
 

@@ -22,7 +22,8 @@ _NOT_TEXT = ("id", "uuid", "index", "date", "time", "timestamp", "url", "link", 
 _MARGIN = 1.5  # points by which the best pair must win where there are more columns, or the answer comes first
 
 _MOST = 0.8  # of the filled cells
-_LONG = 80  # characters; a longer text is none of these
+_PROSE = 20  # characters, on average, of a column of texts
+_LONG, _ADDRESS = 80, 2000  # characters; a longer text is none of these, and no address
 _FEWEST = 2  # filled cells to judge by; for names, one more
 _CONSTANT = 5  # rows; a value that all of so many share is not an answer
 _SORTED = 200  # rows; a column of answers that all of so many share may be sorted
@@ -30,13 +31,15 @@ _SAME = 0.2  # of the rows
 _LABELS = 20  # different numbers
 _OF_DESK = 2  # columns that only a help desk has
 _MEDIA = re.compile(r"[^\n]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?|mp3|wav|ogg|mp4|webm|avi|mov)", re.IGNORECASE)
+_OPTION = re.compile(r"_?([a-h]|\d)$")  # at the end of names that options have
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
 
 _DATE = r"(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}\.? \w{3,9}\.?,? \d{2,4}|\w{3,9}\.? \d{1,2},? \d{4})"
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?(?:[ap]\.?m\.?|Z|[+-]\d\d:?\d\d|GMT)?"
 _KINDS = (
     ("an email address", re.compile(r"[^\s@]+@[^\s@]+\.\w+|[\w .,'-]*<[^\s@]+@[^\s@]+>")),
-    ("a web address", re.compile(r"(?:https?://|www\.)\S+")),
+    ("a web address", re.compile(r"(?:https?://|www\.|data:\w+/)\S+")),
+    ("the name of a file", _MEDIA),
     ("a date or a time", re.compile(rf"(?:\w{{3}}, )?{_DATE}(?:,?[T ]\s*{_TIME})?|{_TIME}", re.IGNORECASE)),
     ("a number or an id", re.compile(r"[#$€£]?(?=\S*\d)[\w#.,:/+%€-]+")),
 )
@@ -54,7 +57,8 @@ class _Column:
     @property
     def is_text(self) -> bool:
         plain = plain_name(self.name)
-        return self.filled > 0.5 and self.with_letters > 0.5 and plain not in _NOT_TEXT and not plain.endswith("_id")
+        filled = self.filled > (0 if self.length >= _PROSE and _name_score(self.name, "answer") else 0.5)  # few replies
+        return filled and self.with_letters > 0.5 and plain not in _NOT_TEXT and not plain.endswith("_id")
 
 
 def guess(records: Sequence[dict[str, Any]]) -> Match | None:
@@ -74,11 +78,11 @@ def guess(records: Sequence[dict[str, Any]]) -> Match | None:
     if labelled := beside_text(records, only.name):
         return labelled
     half = _name_score(only.name, "question") or _name_score(only.name, "answer")
-    return Match("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
+    return Match("text", {"text": only.name}) if len(names) == 1 or (only.length >= _PROSE and not half) else None
 
 
 def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, Any]]) -> Match:
-    names = [*dict.fromkeys(name for record in records for name in record)]
+    names = [*dict.fromkeys(n for each in records for n, cell in each.items() if cell or not n.startswith("column "))]
     scored = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
     # what is the same in many rows is no answer
     pairs = [pair for pair in scored if _repeated(pair[1].name, pair[2].name, records) <= _SAME]
@@ -100,6 +104,22 @@ def _repeated(one: str, other: str, records: Sequence[dict[str, Any]]) -> float:
     """The share of the rows in which two columns are the same but for spaces, as a text and its words are."""
     bare = (["".join(str(record.get(name) or "").split()) for name in (one, other)] for record in records)
     return mean(first == second != "" for first, second in bare)
+
+
+def offer(records: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """The likely columns of question and answer, and of plain texts, the likelier ones first, to ask about them."""
+    bases = {name: _OPTION.sub("", plain_name(name)) for record in records for name in record}
+    alike, columns = Counter(base for base in bases.values() if base != "column"), list[_Column]()
+    for own in (_measure(name, records) for name, base in bases.items() if alike[base] <= 2):
+        held = what_it_holds(own.name, [record.get(own.name) for record in records])
+        title = "name" in held and own.distinct > _DIFFERENT and PEOPLE.isdisjoint(plain_name(own.name).split("_"))
+        columns += [own] * (own.is_text and own.distinct > _SAME and own.length > 1 and (not held or title))
+    columns = columns if any(alike[bases[own.name]] for own in columns) else columns[:2]  # only places tell
+    pairs = sorted(((_score(q, a, columns), q.name, a.name) for q in columns for a in columns if q != a), reverse=True)
+    likely = [{"question": q, "answer": a} for _, q, a in pairs if _repeated(q, a, records) <= _SAME][:1]
+    text = max(columns, key=lambda own: own.length * (own.filled > 0.5), default=_Column("", 0, 0, 0, 0, 0))
+    asks = not likely and (text.with_question_mark > _DIFFERENT or _name_score(text.name, "question"))
+    return likely + [{"text": text.name}] * (text.length >= _PROSE and text.distinct > _DIFFERENT and not asks)
 
 
 def lacks_answers(records: Sequence[dict[str, Any]]) -> bool:
@@ -135,7 +155,7 @@ def beside_text(records: Sequence[dict[str, Any]], text: str) -> Match | None:
         label = max(labels, key=lambda name: _name_score(name, "answer"), default="")
         return Match("question_answer", {"question": text, "answer": label}) if label else None
     other = max(others, key=lambda each: (plain_name(each.name) in RIGHT, each.distinct > _DIFFERENT, each.length))
-    title = other.distinct > _DIFFERENT and other.length < own.length
+    title = other.distinct > _DIFFERENT and other.length < own.length and not _name_score(other.name, "answer")
     question, answer = (other.name, text) if title else (text, other.name)
     return Match("question_answer", {"question": question, "answer": answer})
 
@@ -253,7 +273,7 @@ def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -
     if "answer" in mapping and 2 * unmarked > len(records):
         return answer, f"The column {excerpt(answer, width=40)!r} holds a list of records, and none is marked as right."
     first = {name: cell for name, cell in (records[0] if records else {}).items() if name != answer}
-    options = Counter(re.sub(r"_?([a-h]|\d)$", "", plain_name(name)) for name in first)
+    options = Counter(_OPTION.sub("", plain_name(name)) for name in first)
     lists = [len(cell) for cell in first.values() if isinstance(cell, list)]
     unnamed = options.pop("column", 0)
     most = min(9, max([*options.values(), *lists], default=0))
@@ -276,16 +296,16 @@ def what_it_holds(column: str, values: Sequence[Any]) -> str:
     if len(texts) >= _CONSTANT and different == 1 and not (len(texts) >= _SORTED and _name_score(column, "answer")):
         return f"the same in every row: {excerpt(texts[0], width=40)!r}"
     for what, kind in _KINDS:
-        if _mostly(texts, kind.fullmatch):
+        if _mostly(texts, kind.fullmatch, _ADDRESS if "address" in what else _LONG):
             return f"{what} in most rows"
-    of_people = not PEOPLE.isdisjoint(plain_name(column).split("_"))
+    of_people = len(PEOPLE.intersection(plain_name(column).split("_")))
     if len(texts) > _FEWEST and (of_people or different > _DIFFERENT * len(texts)) and _mostly(texts, _is_name):
         return "a name in most rows"
-    return ""
+    return "a name in most rows" if of_people > 1 and _mostly(texts, bool) else ""
 
 
-def _mostly(texts: Sequence[str], fits: Callable[[str], object]) -> bool:
-    return sum(len(text) <= _LONG and bool(fits(text)) for text in texts) >= _MOST * len(texts)
+def _mostly(texts: Sequence[str], fits: Callable[[str], object], longest: int = _LONG) -> bool:
+    return sum(len(text) <= longest and bool(fits(text)) for text in texts) >= _MOST * len(texts)
 
 
 def _is_name(text: str) -> bool:

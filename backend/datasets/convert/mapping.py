@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
-from backend.datasets.convert.guess_columns import beside_text, can_choose, guess, in_doubt, lacks_answers, rival
+from backend.datasets.convert.guess_columns import beside_text, can_choose, guess, in_doubt, lacks_answers, offer, rival
 from backend.datasets.convert.shapes import SHAPES, Columns, complete, listed, plain_name
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
@@ -17,7 +17,10 @@ _FEWER, _FEW = 2, 10  # rows with a fault each beside conversations: of a table,
 
 
 class NoExamples(BadInput):
-    """The rows are readable, but their columns can't be identified. columns: their names."""
+    """The rows are readable, but their columns can't be identified. columns: their names. likely: which of them
+    probably hold which fields, the likelier ones first."""
+
+    likely: Sequence[Mapping[str, str]] = ()
 
     def __init__(self, what: str, why: str = "", next: str = "", columns: tuple[str, ...] = ()) -> None:  # noqa: A002
         super().__init__(what, why, next)
@@ -151,15 +154,24 @@ def _without(doubtful: str, why: str, records: Sequence[dict[str, Any]]) -> dict
 
 
 def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
-    columns = tuple(dict.fromkeys(column for record in records for column in record))
+    filled = (n for record in records for n, cell in record.items() if cell or not n.startswith("column "))
+    columns = tuple(dict.fromkeys(filled))
     speaker = next((column for column in columns if plain_name(column) in ("speaker", "role")), "")
     rename = f" If each row is a message, by whom {speaker!r} says, rename the column of its text to 'text'."
-    return NoExamples(
+    likely = offer(records)
+    used = [*likely[0].values()] if likely else []
+    first = next((record for record in records if all(map(record.get, used))), {})
+    cells = {name: excerpt(" ".join(str(first.get(name, "")).split()), width=60) for name in used}
+    shown = ", ".join(f"{excerpt(repr(name), width=60)} (“{cell}”)" for name, cell in cells.items())
+    proposal = f" Most likely {'question and answer' if used[1:] else 'a text to learn from'}: {shown}." if used else ""
+    error = NoExamples(
         "Which column holds the questions, and which the answers?",
-        f"That is not clear. {doubt}{rename if speaker else ''}",
+        f"That is not clear. {doubt}{rename if speaker else ''}{proposal}",
         "Choose the column of each.",
         columns,
     )
+    error.likely = likely
+    return error
 
 
 def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:

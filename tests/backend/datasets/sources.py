@@ -11,7 +11,7 @@ tests/data/sources/GROUP.jsonl is one table per group; its files lie in tests/da
     last      those of the last one
     question  with "asks": the kind of the problem that asks, or the columns, shapes or people to choose from
     options   with "asks": an answer, as fields of ReadOptions; with "rows": a choice with which it is read as well
-    says      with "refused": a word of the sentence
+    says      with "refused": a word of the sentence; with "asks": words of the question
 
     python -m tests.backend.datasets.sources      writes docs/formats.md from these tables
 """

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -93,9 +93,10 @@ def form(data: CheckedDataset) -> Markup:
     return _choosing("how", components.join(parts), columns, source.shape, source.mapping)
 
 
-def ask_columns(columns: Sequence[str]) -> Markup:
-    """A form that asks which column is which, where that could not be guessed."""
-    return _choosing("columns", components.EMPTY, columns, "question_answer", {})
+def ask_columns(columns: Sequence[str], likely: Sequence[Mapping[str, str]]) -> Markup:
+    """A form that asks which column is which, where that could not be guessed. likely: chosen at first."""
+    shape = "text" if likely and "text" in likely[0] else "question_answer"
+    return _choosing("columns", components.EMPTY, columns, shape, {f: c for each in likely for f, c in each.items()})
 
 
 def reading_button(shape: str) -> Markup:
@@ -104,15 +105,15 @@ def reading_button(shape: str) -> Markup:
     return components.button(label, "columns", json.dumps({"shape": shape}), "quiet" if shape == "text" else "firm")
 
 
-def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> Markup:
+def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping: Mapping[str, str]) -> Markup:
     shapes = _select("Read each row as (shape)", "shape", [(n, s.title) for n, s in SHAPES.items()], shape)
     names = list(dict.fromkeys(columns))[:MOST]
-    fields = [_fields(name, names, mapping if name == shape else {}) for name in SHAPES if names]
+    fields = [_fields(name, names, mapping if name in (shape, "text") else {}) for name in SHAPES if names]
     above = Markup('<div class="choose">{}{}</div>').format(more, shapes)
     return components.form(do, above, *fields, _SEND, kind="how")
 
 
-def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> Markup:
+def _fields(shape: str, columns: Sequence[str], mapping: Mapping[str, str]) -> Markup:
     """Which column is which, for one shape; the style sheet shows only the fields of the chosen shape."""
     needed = {group[0] for group in SHAPES[shape].required}
     parts = [

@@ -132,7 +132,7 @@ def _failure(now: DatasetProgress, error: Exception) -> Markup:
     alert, name = web_errors.error_alert(error), fmt.shorten(now.name, 60)
     title = f"{name} could not be read"
     if isinstance(error, NoExamples) and error.columns:
-        alert += read_options.ask_columns(error.columns)
+        alert += read_options.ask_columns(error.columns, error.likely)
         alert += components.acts(components.button(drafting.FROM_TABLE, "make-examples"))
         title = f"How should {name} be read?"
     close = components.button("Close", "dismiss", label="Close this message")

@@ -118,6 +118,8 @@ def test_reading_and_checking_and_a_need_beyond_the_memory() -> None:
     assert "<h2>Reading orders.csv</h2>" in data_views.reading(now, True)
     asks = replace(now, error=NoExamples("Which column is which?", "", "", ("a", "b")))
     assert "<h2>How should orders.csv be read?</h2>" in data_views.reading(asks, True), "a question is no failure"
+    asks.error.likely = [{"question": "b", "answer": "a"}]
+    assert '<option value="b" selected>' in data_views.reading(asks, True), "the likely column is chosen"
     assert "<h2>Checking orders.csv</h2>" in data_views.reading(now, False)
     assert "over" in components.memory_bar([("weights", 9.0)], 8.0, "Needs 9, you have 8.")
     assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
