@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from itertools import chain, islice
 from operator import or_
 
@@ -75,7 +75,8 @@ def without_html(text: str) -> str:
 
 def _outside_code(match: re.Match[str]) -> str | None:
     text = match.string
-    return None if text[match.start() - 1 : match.start()] == "`" or _has_code(text) else ""
+    is_json = match.group()[0] == "\\" and text[0] in "{["
+    return None if text[match.start() - 1 : match.start()] == "`" or is_json or _has_code(text) else ""
 
 
 @lru_cache(maxsize=1)  # it is asked about each match in one text
@@ -93,7 +94,9 @@ _MEDIA = TextFault("media_marker", patterns.BRACKET, pattern("media_marker"), _o
 # completions with " END" or "###".
 _SEPARATOR = TextFault("legacy_separator", patterns.ENDING, pattern("legacy_separator"), at_least=3)
 _QUOTED_MAIL = TextFault("quoted_mail", patterns.WORDED["quoted_mail"], pattern("quoted_mail"), answers_only=True)
-LEFTOVERS = (_PLACEHOLDER, _HTML, _MEDIA, _SEPARATOR, _QUOTED_MAIL)
+_BREAKS = partial(re.compile(r"(?:\\r)?\\n").sub, "\n")
+_ESCAPED = TextFault("escaped_break", patterns.WORDS, pattern("escaped_break"), _outside_code, whole=_BREAKS)
+LEFTOVERS = (_ESCAPED, _PLACEHOLDER, _HTML, _MEDIA, _SEPARATOR, _QUOTED_MAIL)
 
 
 def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
