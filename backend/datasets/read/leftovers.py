@@ -25,6 +25,7 @@ class Passed:
 
     parts: list[PassedOver] = field(default_factory=list)
     blank: list[int] = field(default_factory=list)
+    single: list[int] = field(default_factory=list)  # these have one cell, and are not skipped
 
     def add(self, why: str, rows: Iterable[tuple[int, Sequence[str] | RowFault]]) -> None:
         """Adds rows that are passed over, without blank ones."""
@@ -39,6 +40,9 @@ class Passed:
         for what, rows in (("Totals and remarks below the table", ends), ("Blank rows", self.blank)):
             if rows:
                 notes.append(("leftovers", f"{what} were skipped: row {numbered(rows)}.", "Nothing is missing."))
+        if self.single:
+            what = f"Rows with one cell may go on with the row above: row {numbered(self.single)}."
+            notes.append(("leftovers", what, "If they do, join them in the file."))
         return notes
 
 
@@ -73,6 +77,8 @@ def without_leftovers(
         else:
             if len(cells) > width and not any(map(str.strip, cells[width:])):
                 cells = cells[:width]
+            only = "".join(cells).strip() if width > 2 and not (held or cells[0].strip()) else ""
+            passed.single += [line] * (only in map(str.strip, cells) and not _NUMBER.fullmatch(only))
             if len(cells) > 1 and cells[1] and not held and not _TOTALS.match(cells[0].strip()):
                 yield line, cells
             elif _is_leftover(cells, width, (before > 0 and line - before > 1) or bool(held), result):

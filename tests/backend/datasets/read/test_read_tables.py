@@ -106,6 +106,11 @@ def test_leftovers_of_a_spreadsheet_are_passed_over_with_a_word(more: list[str],
     assert data.total_rows == len(data.rows) == sum(line[0] in "eg" for line in more if line) + 1
 
 
+def test_a_row_with_one_cell_that_may_belong_to_the_row_above_is_named() -> None:
+    data = load_text("no,question,answer\n1,What goes on,b\n,in the next row?,\n2,c,d\n")
+    assert [(p.kind, "row 3" in p.message) for p in data.problems] == [("leftovers", True)]
+
+
 def test_a_total_is_an_example_and_the_delimiter_is_chosen() -> None:
     assert len(load_text("question,answer\na,b\nTotal,2\nc,d\n").rows) == 3
     assert load_text("frage;antwort\n1,5;2,5\n3,5;4,5\n").source.details.delimiter == ";"
