@@ -126,6 +126,8 @@ def understood(source: Source) -> str:
         each = ", ".join(name if name == column else f"{name} = {column!r}" for name, column in columns)
         also = (f"{FIELDS.get(name, name)} = {excerpt(column, width=40)!r}" for name, column in source.also[:_LISTED])
         each += f" (in some rows {', '.join(also)})" if source.also else ""
+        if columns and all(column.startswith("column ") for column in (*source.mapping.values(), *source.ignored)):
+            each += " (no column has a name, and the first row is an example, too)"
     if source.details.imitate:
         people = ", ".join(source.details.imitate)[:80].replace("assistant", "the side that answers")
         each = f"a conversation, in which the model learns to write like {people}"
