@@ -17,11 +17,13 @@ from backend.files.json_file import read_json
 _WORDS: dict[str, list[tuple[str, str]]] = read_json(Path(__file__).with_name("labels.json"))
 _SPEAKERS = {name for words in _WORDS["turns"] for part in words for name in part.split("|")}
 _LABEL = (
-    r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}(?:[.)]\s+|[．）、]\s*))?(?P<open>\*\*|__)?\s*"
-    r"(?:(?P<letter>{letters})|{words})(?:\s*\#?\d{{1,4}}[a-z]?)?\s*(?P<close>\*\*|__)?\s*"
-    r"(?(letter){mark}|(?:[:：．]|\s[-–—](?=\s)))(?P<after>\*\*|__)?[ \t]*"
+    r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}(?:[.)]\s{{1,9}}|[．）、]\s{{0,9}}))?(?P<open>\*\*|__)?\s{{0,9}}"
+    r"(?:(?P<letter>{letters})|(?P<box>[\[【〔])?(?:{words}))(?:\s{{0,9}}\#?\d{{1,4}}[a-z]?)?\s{{0,9}}(?P<close>\*\*|__)?"
+    r"\s{{0,9}}(?(letter){mark}|(?(box)[\]】〕]|{word_mark}))(?P<after>\*\*|__)?[ \t]*"
 )
-_LETTER_MARK = r"[:：]"
+_LETTER_MARK, _WORD_MARK = r"[:：]", r"(?:[:：．]|\s[-–—](?=\s))"
+_NUMBERED = r"(?<=\d)(?=\s|$)"  # "Question 1 Why", and "Answer" before something that is no letter
+_BARE = (_NUMBERED, rf"(?:{_NUMBERED}|(?!\s{{0,9}}[^\W\d_①-➿]))")
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,19 @@ class Family:
     turns: bool = False
 
 
-def _pattern(names: str, letter_mark: str) -> re.Pattern[str]:
+def _pattern(names: str, letter_mark: str, word_mark: str = _WORD_MARK) -> re.Pattern[str]:
     letters = [word for word in names.split("|") if len(word) == 1 and word.isascii()]
     longer = [re.escape(word) for word in names.split("|") if word not in letters]
     words, none = "|".join(longer), "(?!)"
-    return re.compile(_LABEL.format(letters="|".join(letters) or none, words=words or none, mark=letter_mark), re.I)
+    parts = {"letters": "|".join(letters) or none, "words": words or none, "mark": letter_mark, "word_mark": word_mark}
+    return re.compile(_LABEL.format(**parts), re.I)
 
 
-def families(letter_mark: str) -> list[Family]:
-    """Every family. letter_mark: the pattern of what may follow a label of one letter, as in "Q." or "A)"."""
+def families(letter_mark: str, asked: str = _WORD_MARK, answered: str = _WORD_MARK) -> list[Family]:
+    """Every family. letter_mark: the pattern of what may follow a label of one letter, as in "Q." or "A)"; asked and
+    answered: of what may follow a longer one."""
     return [
-        Family(_pattern(question, letter_mark), _pattern(answer, letter_mark), kind == "turns")
+        Family(_pattern(question, letter_mark, asked), _pattern(answer, letter_mark, answered), kind == "turns")
         for kind, words in _WORDS.items()
         for question, answer in words
     ]
@@ -79,7 +83,8 @@ _ANOTHER_OPTION = re.compile(r"\s[B-Fb-f][:.)]\s")
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
 
 _SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?\s*[:：][*_]*[ \t]+\S")
-_FEW = 3  # times that each of two unknown speakers has to speak
+_FEW, _FEW_BARE = 3, 4  # times that each of two unknown speakers has to speak; labels without a mark, at most
+_SENTENCE = re.compile(r"[.!?。！？)\]]\s")
 
 
 @dataclass
@@ -104,18 +109,20 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
     blocks = [replace(block, text=f"{name}:") if name.casefold() in _SPEAKERS else block for block, name in named]
     options = sum(bool(_OPTION.match(block.text)) for block in blocks) >= 2  # "A." may be a choice, not an answer
     sample = blocks[:_SAMPLE]
-    for mark in (_LETTER_MARK,) if options else (_LETTER_MARK, _WIDE_MARK):
-        best, count = None, 1
-        for family in families(mark):
+    for marks in ((_LETTER_MARK,), (_LETTER_MARK,) if options else (_WIDE_MARK,), (_LETTER_MARK, *_BARE)):
+        best, count = None, _FEW_BARE if marks[1:] else 1
+        for family in families(*marks):
             lines = [(after_label(family.question, b.text), after_label(family.answer, b.text)) for b in sample]
             questions = sum(q is not None for q, _ in lines)
             answers = sum(a is not None or (q is not None and bool(_inline(family, q))) for q, a in lines)
             if min(questions, answers) > count:
                 best, count = family, min(questions, answers)
-        if best is not None:
+        if best is not None and not marks[1:]:
             return _examples(best, blocks)
-    unknown = _two_speakers(sample)
-    pairs = _examples(unknown, blocks) if unknown else None
+    if best is not None:
+        blocks = [part for block in blocks for part in _parts_at_labels(best, block)]
+    unsure = best or _two_speakers(sample)
+    pairs = _examples(unsure, blocks) if unsure else None
     return (pairs[0], False, pairs[2]) if pairs else None
 
 
@@ -129,6 +136,13 @@ def _two_speakers(blocks: Sequence[Block]) -> Family | None:
     options = sum(bool(_ANOTHER_OPTION.search(block.text)) for block in blocks)  # "A: Red   B: Blue"
     often = 2 * len(speaking) >= len(blocks) and 2 * options < len(speaking)
     return Family(_pattern(names[0], _LETTER_MARK), _pattern(names[1], _LETTER_MARK), turns=True) if often else None
+
+
+def _parts_at_labels(family: Family, block: Block) -> list[Block]:
+    """A block divided at labels behind its sentences, as a PDF has them."""
+    behind = (match.end() for match in _SENTENCE.finditer(block.text))
+    starts = [at for at in behind if family.question.match(block.text, at) or family.answer.match(block.text, at)]
+    return [replace(block, text=block.text[a:b].strip()) for a, b in pairwise([0, *starts, len(block.text)])]
 
 
 def _inline(family: Family, text: str) -> tuple[str, str] | None:
