@@ -94,7 +94,7 @@ class FileDetails:
     people: tuple[str, ...] = ()
     """Who writes in a chat, most messages first."""
     cue: str = ""
-    """What each question of a text is recognized by: "heading 2", "line in bold"."""
+    """What each question of a text is recognized by, and its answer: "heading 2, answer = what follows"."""
     imitate: tuple[str, ...] = ()
     """Whom the examples of the chat teach the model to write like."""
 

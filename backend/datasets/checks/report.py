@@ -119,7 +119,7 @@ class Report:
 def understood(source: Source) -> str:
     """How the file was read, in one line: what each example is, and what is in none."""
     if source.details.cue:
-        each = f"question = {source.details.cue}, answer = what follows"
+        each = f"question = {source.details.cue}"
     else:
         columns = [(FIELDS.get(field, field), excerpt(column, width=40)) for field, column in source.mapping.items()]
         columns.sort(key=lambda pair: pair[0] == "answer")  # after the question, in whatever order they stand

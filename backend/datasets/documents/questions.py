@@ -11,6 +11,7 @@ from unicodedata import normalize
 
 from backend.datasets.documents.blocks import Block, characters, joined
 from backend.datasets.documents.labelled import RULE, find_labelled
+from backend.datasets.documents.quiz import find_quiz
 
 # The Greek question mark looks like a semicolon, and often is one.
 _ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇](?:\s?[+＋−▾▼⌄×])?|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
@@ -44,13 +45,14 @@ _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s
 class Pairs:
     """Examples in a text. records: (line, fields). sure: nothing speaks against them; otherwise the user decides.
     outside: what belongs to none. cue: what each question begins with, in words. inside: blocks of answers with
-    numbers between those of the questions around them."""
+    numbers between those of the questions around them. right: which option of a test is the answer, in words."""
 
     records: list[tuple[int, dict[str, Any]]]
     sure: bool
     outside: Sequence[Block] = ()
     cue: str = "line that asks"
     inside: Sequence[Block] = ()
+    right: str = ""
 
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
@@ -79,6 +81,8 @@ def _contents(blocks: Sequence[Block]) -> range:
 
 
 def _pairs_of(blocks: Sequence[Block]) -> Pairs | None:
+    if quiz := find_quiz(blocks):
+        return Pairs(quiz[0], False, quiz[1], "what stands above the options", right=quiz[2])
     if (labelled := find_labelled(blocks)) is not None:
         records, sure, outside = labelled
         return Pairs(records, sure, outside, "label")

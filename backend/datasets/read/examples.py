@@ -132,6 +132,7 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     conversations = any("messages" in record for _, record in pairs.records)
     chosen, count = options.shape or options.mapping, len(pairs.records)
     shapes = ("messages" if conversations else "question_answer", "text")
+    cue = f"{'conversation' if conversations else pairs.cue}, answer = {pairs.right or 'what follows'}"
     listed, inside = _option_lists(pairs), asked_inside(pairs)
     if not chosen and listed:
         raise SeveralReadings(shapes[::-1], f"{listed[1]} {listed[2]}", "Are these the questions of a test?")
@@ -139,15 +140,18 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
         unfit = [*inside, *(block for block in pairs.outside if len(block.text) > _TITLE)]
         odd = [(line, record) for line, record in pairs.records if not _is_answer(record)]
         unfit += [Block(line, record["question"] or record["answer"]) for line, record in odd]
-        doubt = "not all of it fits"
-        if pairs.records and not (unfit or conversations):
+        doubt = ", but not all of it fits" if unfit or not pairs.right else ""
+        if pairs.records and not (unfit or conversations or pairs.right):
             line, record = max(pairs.records, key=lambda record: len(record[1]["answer"]))
-            unfit, doubt = [Block(line, record["question"])], "the longest answer may go on with other text"
-        why = f"It seems to hold {count:,} questions with answers, but {doubt}"
-        raise SeveralReadings(shapes, f"{why}: {_named(unfit)}." if unfit else f"{why}.")
+            unfit, doubt = [Block(line, record["question"])], ", but the longest answer may go on with other text"
+        what, why = "", f"It seems to hold {count:,} questions with answers"
+        if pairs.right:
+            what, why = "Are these the questions of a test?", f"Each example: question = {cue}; not used: other options"
+            why += f". {count:,} questions have options"
+        raise SeveralReadings(shapes, f"{why}{doubt}: {_named(unfit)}." if unfit else f"{why}{doubt}.", what)
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
-    opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)
+    opened.details = FileDetails(cue=cue)
     _pass_over(pairs.outside, opened)
     opened.notes += [listed] if listed else []
     if inside:

@@ -34,7 +34,7 @@ _XML_PART = re.compile(
     r"(word/(document|comments|footnotes|header\d|footer\d)|content|xl/sharedStrings|xl/comments\S*)\.xml"
 )
 _BLOCK = re.compile(r"</(?:w:p|text:p|text:h|si|comment)>|<w:br/>")
-_LABEL = re.compile(r"[:：．.)]|\s-\s|MESSAGE \w+")
+_LABEL = re.compile(r"[:：．.)]|\[x\] |\s-\s|MESSAGE \w+")
 _BARE_LABEL = re.compile(r"질의\d+ |답변|\[\w+[ \d]*\]")
 _INVISIBLE = re.compile(r"<(script|style|head)\b.*?</\1>|<!--.*?-->", re.DOTALL)
 
