@@ -116,7 +116,8 @@ def offer(records: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
         columns += [own] * (own.is_text and own.distinct > _SAME and own.length > 1 and (not held or title))
     columns = columns if any(alike[bases[own.name]] for own in columns) else columns[:2]  # only places tell
     pairs = sorted(((_score(q, a, columns), q.name, a.name) for q in columns for a in columns if q != a), reverse=True)
-    likely = [{"question": q, "answer": a} for _, q, a in pairs if _repeated(q, a, records) <= _SAME][:1]
+    fit = ({"question": q, "answer": a} for _, q, a in pairs if _repeated(q, a, records) <= _SAME)
+    likely = [pair] if (pair := next(fit, None)) else []  # the others are not looked at
     text = max(columns, key=lambda own: own.length * (own.filled > 0.5), default=_Column("", 0, 0, 0, 0, 0))
     asks = not likely and (text.with_question_mark > _DIFFERENT or _name_score(text.name, "question"))
     return likely + [{"text": text.name}] * (text.length >= _PROSE and text.distinct > _DIFFERENT and not asks)

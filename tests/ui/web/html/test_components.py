@@ -89,7 +89,7 @@ DRAWN = {
 def evil_data() -> CheckedDataset:
     """A dataset in which every name and text is markup."""
     source = Source(
-        EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), FileDetails(EVIL, delimiter=EVIL, sheet=EVIL)
+        EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (), (EVIL,), FileDetails(EVIL, delimiter=EVIL, sheet=EVIL)
     )
     rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
     original = Dataset(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
