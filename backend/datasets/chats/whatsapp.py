@@ -5,7 +5,8 @@
 
 There is no specification. A line begins a message if it starts with a date and a time, in the words and the order of
 the phone's language, and goes on with " - " or stands in brackets; other lines continue the message before. What the
-phone itself adds is marked: on an iPhone by an invisible left-to-right mark, on Android by <…> or by a file name.
+phone itself adds is marked: on an iPhone by an invisible left-to-right mark, also behind the words below a picture, on
+Android by <…> or by a file name.
 """
 
 import re
@@ -20,7 +21,7 @@ from backend.files.json_file import read_json
 _SOURCE = "https://faq.whatsapp.com/1180414079177245"
 WHATSAPP = ChatFormat("a WhatsApp chat", _SOURCE, thread="file", time=("time",), pauses=True)
 _START = re.compile(r"(?:\[(?P<iphone>\d[^\]]{9,40})\] ?|(?P<android>\d[^\n]{9,40}?) [-–] )(?P<rest>[^\n]*)")
-_BIDI = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
+_BIDI = dict.fromkeys(map(ord, "\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
 _SPACES = {ord("\u202f"): " ", ord("\xa0"): " ", ord("\r"): None}
 _MARK = "\u200e"
 _NOTICE = re.compile(
@@ -28,6 +29,8 @@ _NOTICE = re.compile(
     r"|\S[^\n]{0,120}\.\w{2,4} \([^()\n]{4,30}\)"  # IMG-20231231-WA0001.jpg (file attached)
     r"|\S[^\n]{0,120}\.\w{2,4} <[^<>\n]{4,30}>"
 )
+_ADDED = re.compile(r"(?<=\S)\s+\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")  # the mark may be the writer's between such letters and others
 _EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
 # A deleted message and a missed call carry no mark on Android. Words of WhatsApp in the languages that most write in.
 _DELETED = frozenset(read_json(Path(__file__).with_name("words.json"))["deleted"])
@@ -48,7 +51,7 @@ def is_whatsapp(text: str) -> bool:
 
 def whatsapp_messages(text: str) -> Iterator[list[Record]]:
     """The messages as records of the format WHATSAPP, each with its first line; text "" for what the phone added
-    itself."""
+    itself, and a record without author for what it added to a message."""
     records: list[Record] = []
     message: dict[str, str] | None = None
     for number, line in enumerate(text.split("\n"), 1):
@@ -59,9 +62,18 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
             records.append((number, message))
         elif message is not None:
             message["text"] += "\n" + line.translate(_SPACES).rstrip()
-    for _, message in records:
+    notices = {message["text"].lstrip(_MARK) for _, message in records if message["text"].startswith(_MARK)}
+    added: list[Record] = []
+    for number, message in records:
+        end = _ADDED.search(message["text"])
+        if end and (end[1] in notices or not _RIGHT_TO_LEFT.search(message["text"])):
+            said = message["text"][: end.start()]
+            said = "" if f"• {_MARK}" in said else said  # a document's name and "• 3 pages"
+            rest = message["text"][len(said) :].replace(_MARK, "")
+            added.append((number, {"author": "", "text": rest, "time": message["time"]}))
+            message["text"] = said
         message["text"] = _said(message["text"])
-    yield records
+    yield [*records, *added]
 
 
 def _start(line: str) -> re.Match[str] | None:
@@ -72,14 +84,13 @@ def _start(line: str) -> re.Match[str] | None:
 
 
 def _plain(line: str) -> str:
-    """The line with ordinary spaces. Direction marks go, except the left-to-right mark before a notice."""
+    """The line with ordinary spaces. Direction marks go, except the left-to-right mark in what is said."""
     line = line.translate(_SPACES)
     if line.isascii():
         return line
     head, colon, text = line.partition(": ")
-    text = _MARK + text.translate(_BIDI) if text.startswith(_MARK) else text.translate(_BIDI)
-    head = head.translate(_BIDI)
-    return digits(head[:45]) + head[45:] + colon + text
+    head = head.translate(_BIDI).replace(_MARK, "")
+    return digits(head[:45]) + head[45:] + colon + text.translate(_BIDI)
 
 
 def _when(start: re.Match[str]) -> str:
@@ -99,8 +110,9 @@ def _author(start: re.Match[str]) -> tuple[str, str]:
 
 def _said(text: str) -> str:
     """The person's own words, "" if there are none: without a first line that only names a picture or a notice."""
+    marked, text = text.startswith(_MARK), text.replace(_MARK, "")
     first, _, rest = text.partition("\n")
-    marked, first = first.startswith(_MARK), first.lstrip(_MARK).strip()
+    first = first.strip()
     if _NOTICE.fullmatch(first):
         return "" if first.startswith("<") else rest.strip()  # a picture and the words below it
     if marked:

@@ -65,7 +65,7 @@ def parts(path: Path) -> Iterator[str]:
             r"</?(?:p|li|td|th|h\d|dt|dd|summary|div|a|br)\b[^>]*>", _INVISIBLE.sub("", path.read_text("utf-8"))
         )
     elif path.suffix in (".txt", ".md"):
-        yield from re.split(r"\n|\t|\|", path.read_text("utf-8", "replace"))
+        yield from re.split(r"\n|\t|\||(?<=\w) \u200e", path.read_text("utf-8", "replace"))
 
 
 def leaves(value: Any) -> Iterator[str]:
