@@ -22,7 +22,7 @@ _CLOCK = r"(?:(?:오전|오후|午前|午後|上午|下午)\s?)?\d{1,2}[:.]\d{2}
 _DAY = r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}년 \d{1,2}월 \d{1,2}일|[^\W\d]{3,9} \d{1,2}, \d{4})"
 _TIME = rf"(?P<time>(?:{_DAY},?\s{{1,3}})?{_CLOCK}|{_CLOCK},?\s{{1,3}}{_DAY})"
 _BRACKETS = rf"[\[(]\s?{_TIME}\s?[\])]"
-_NAME = r"(?P<name>[^\s:：\[(][^:：\n\[(]{0,50}?)"
+_NAME = r"(?P<name>[^\s:：\[(][^:：\n\[(]{0,50}?(?:\s?\([^\d:：\n()][^:：\n()]{0,30}\))?)"  # "Sue (guest)"
 _TEXT = r"(?P<text>\S.*)"
 _SAID = rf"\s{{0,9}}[:：]\s+{_TEXT}"
 # How a message begins. Of those that fit the most lines the first one counts; without `text` it stands below.
@@ -180,6 +180,5 @@ def _spoken(lines: list[str], cues: list[int]) -> list[str]:
             if who != name:
                 name, first = who, at
                 spoken[at] = [f"[{lines[at].strip().partition('-->')[0][:-5]}] {name}:"]
-        if name:
-            spoken[first].append(_TAG.sub("", text))
+        spoken[first if name else at].append(_TAG.sub("", text))
     return [" ".join(parts) for parts in spoken]
