@@ -56,6 +56,8 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     yield from _cut_off(chats)
     for kind, severity, test, message in _TESTS:
         found = [row for row, answer, asked in chats if test(answer, asked) and not asks_for(kind, asked)]
+        if kind == "placeholder":  # where people talk for longer, they also answer with dots alone
+            found = [row for row in found if len(row.messages) < 4 or any(map(str.isalnum, last_answer(row)))]
         meant: Severity | None = "note" if len(found) > max(_COMMON * len(chats), 3) else severity
         yield from (problem(row, kind, message, excerpt(last_answer(row)), meant) for row in found)
     short = [(row, text) for row, *texts in chats for text in texts if len(text) < _EDGES]

@@ -230,3 +230,9 @@ def test_a_contradiction_is_no_fix_for_all() -> None:
     assert [p.row for p in report.problems if (p.kind, p.severity) == ("conflicting_answers", "warning")] == [1, 2, 3]
     assert len(fix.apply(dataset(rows), report, {"conflicting_answers": "all"}).dataset.rows) == 3
     assert [row.row for row in fix.apply(dataset(rows), report, {"conflicting_answers": {2}}).dataset.rows] == [1, 3]
+
+
+def test_dots_in_a_talk_and_what_a_translation_keeps_are_no_placeholders() -> None:
+    talk = chat(1, ("user", "When?"), ("assistant", "At nine."), ("user", "It rains"), ("assistant", "...."))
+    rows = [talk, chat(2, ("user", "{name} is missing"), ("assistant", "Falta {name}"))]
+    assert not [p for p in check(dataset(rows)).problems if p.kind == "placeholder"]
