@@ -93,6 +93,8 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
         listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
         sure = all(only_numbers_differ(texts[0], text) for text in texts[1:])
         sure |= len(texts) == 2 and contradict(question(rows[0]), *texts)
+        if not sure and len({row.beside for row in answered}) == len(answered):
+            return  # each has another text beside it, such as its options
         so = "The model can't tell which one is right." if sure else "Keep all of them if that is intended."
         message = f"This question has {len(counts):,} answers: {listed}. {so}"
         for row in answered:
