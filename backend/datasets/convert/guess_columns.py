@@ -28,7 +28,7 @@ _FEWEST = 2  # filled cells to judge by; for names, one more
 _CONSTANT = 5  # rows; a value that all of so many share is not an answer
 _SORTED = 200  # rows; a column of answers that all of so many share may be sorted
 _SAME = 0.2  # of the rows
-_LABELS = 20  # different numbers
+_LABELS, _BEST = 20, 20  # different numbers; pairs of columns that are looked at
 _OF_DESK = 2  # columns that only a help desk has
 _MEDIA = re.compile(r"[^\n]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?|mp3|wav|ogg|mp4|webm|avi|mov)", re.IGNORECASE)
 _OPTION = re.compile(r"_?([a-h]|\d)$")  # at the end of names that options have
@@ -116,8 +116,7 @@ def offer(records: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
         columns += [own] * (own.is_text and own.distinct > _SAME and own.length > 1 and (not held or title))
     columns = columns if any(alike[bases[own.name]] for own in columns) else columns[:2]  # only places tell
     pairs = sorted(((_score(q, a, columns), q.name, a.name) for q in columns for a in columns if q != a), reverse=True)
-    fit = ({"question": q, "answer": a} for _, q, a in pairs if _repeated(q, a, records) <= _SAME)
-    likely = [pair] if (pair := next(fit, None)) else []  # the others are not looked at
+    likely = [{"question": q, "answer": a} for _, q, a in pairs[:_BEST] if _repeated(q, a, records) <= _SAME][:1]
     text = max(columns, key=lambda own: own.length * (own.filled > 0.5), default=_Column("", 0, 0, 0, 0, 0))
     asks = not likely and (text.with_question_mark > _DIFFERENT or _name_score(text.name, "question"))
     return likely + [{"text": text.name}] * (text.length >= _PROSE and text.distinct > _DIFFERENT and not asks)

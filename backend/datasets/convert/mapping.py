@@ -17,8 +17,7 @@ _FEWER, _FEW = 2, 10  # rows with a fault each beside conversations: of a table,
 
 
 class NoExamples(BadInput):
-    """The rows are readable, but their columns can't be identified. columns: their names. likely: which of them
-    probably hold which fields, the likelier ones first."""
+    """The columns of readable rows can't be identified. columns: their names. likely: {field: name}, best first."""
 
     likely: Sequence[Mapping[str, str]] = ()
 
