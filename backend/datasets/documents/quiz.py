@@ -23,7 +23,7 @@ _KEY = re.compile(
     r"(?i)\W*(?P<key>(?P<word>[^\W\d_][^:=：]{1,40}?)\s*(?:[:=：]|\s(?=[^\W\d_]\s*$))\W*"
     rf"(?P<letters>{_LETTER}(?:[\s,;/&+、，]*{_LETTER}){{0,7}}))(?:\s*$|\s*[^\w\s].*)"
 )
-_COUNTED = re.compile(r"\W{0,4}(?P<word>[^\W\d_]{0,12})\s?#?(?P<number>\d{1,4})(?:[.):：．、）](?!\d)|(?=\s)|$)[\s*_]*")
+_COUNTED = re.compile(r"\W{0,9}(?P<word>[^\W\d_]{0,12})\s?#?(?P<number>\d{1,4})(?:[.):：．、）](?!\d)|(?=\s)|$)[\s*_]*")
 
 
 def find_quiz(blocks: Sequence[Block]) -> tuple[Records, list[Block], str] | None:
@@ -52,14 +52,14 @@ def find_quiz(blocks: Sequence[Block]) -> tuple[Records, list[Block], str] | Non
         letters = [places[at] for at in rows]
         if keys and len(rows) < 2 and end - begin == size and lines[begin].text[-1:] in "?？؟":
             rows, letters = [*range(begin + 1, end)], [*range(1, end - begin)]  # the places of the lines
-        if len(rows) not in _OPTIONS or any(b != a + bool(a) for a, b in pairwise(letters)):
+        if len(rows) not in _OPTIONS or rows[0] == begin or any(b != a + bool(a) for a, b in pairwise(letters)):
             continue
         begin = max([begin, *(at + 1 for at in range(begin, rows[0]) if places[at] >= 0 and not counted[at])])
         above = range(begin, rows[0])  # below the options of a question without a key
         starts = [at for at in above if lines[at].gap] + [at for at in above if lines[at].level]
         own = {at: int(each["number"]) for at in above if (each := counted[at]) and each["word"] == usual}
         following = [at for at in [*own][:1] if own[at] == number + 1 and number + 2 not in own.values()]
-        start = [begin, *starts, *(at for at in own if lines[at].gap), *following][-1]
+        start = [begin, *own, *starts, *(at for at in own if lines[at].gap), *following][-1]
         question = "\n".join(line.text for line in lines[start : rows[0]]).strip()
         if start in own:
             number, question = own[start], _COUNTED.sub("", question, count=1) or question
