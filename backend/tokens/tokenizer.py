@@ -7,7 +7,6 @@ import hashlib
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,21 +59,19 @@ class ChatTokenizer(PlainTokenizer):
                 f"{folder.name} has no usable tokenizer.json or tokenizer_config.json.",
                 "Prepare or download the model again.",
             ) from error
-        source = _Source.of(tokenizer, str(template), specials)
-        if source.digests == (_BUNDLED_TOKENIZER, _BUNDLED_TEMPLATE):
+        if (_digest(tokenizer), _digest(str(template))) == (_BUNDLED_TOKENIZER, _BUNDLED_TEMPLATE):
             return cls(Tokenizer.from_str(tokenizer), template, specials)
         try:
-            return BoxedTokenizer(source)
+            return BoxedTokenizer(tokenizer, str(template), tuple(sorted(specials.items())))
         except ApprenticeError as error:
             raise MissingPart("This model can't be used.", f"{error.what} {error.why}", error.next) from error
 
     @classmethod
     def of_template(cls, template: str, specials: Mapping[str, str]) -> ChatTokenizer:
         """A template alone, to `render` with. Raises BadInput when it can't be used within the limits of a box."""
-        source = _Source.of("", template, specials)
-        if source.digests[1] == _BUNDLED_TEMPLATE:
+        if _digest(template) == _BUNDLED_TEMPLATE:
             return cls(Tokenizer(models.BPE()), template, specials)
-        return BoxedTokenizer(source)
+        return BoxedTokenizer("", template, tuple(sorted(specials.items())))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _plain, (self._text, self.chat_template, tuple(self.special_tokens.items()))
@@ -89,40 +86,26 @@ def _plain(tokenizer: str, template: str, specials: tuple[tuple[str, str], ...])
     return ChatTokenizer(Tokenizer.from_str(tokenizer), template, dict(specials))
 
 
-@dataclass(frozen=True)
-class _Source:
-    """digests: SHA-256 of the tokenizer and of the template. The texts are not compared."""
-
-    digests: tuple[str, str]
-    specials: tuple[tuple[str, str], ...]
-    texts: tuple[str, str] = field(compare=False)
-
-    @classmethod
-    def of(cls, tokenizer: str, template: str, specials: Mapping[str, str]) -> _Source:
-        digests = (_digest(tokenizer), _digest(template))
-        return cls(digests, tuple(sorted(specials.items())), (tokenizer, template))
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @lru_cache(maxsize=4)
-def _warm_box(source: _Source) -> Box:
-    return Box(*source.texts, dict(source.specials))
+def _warm_box(tokenizer: str, template: str, specials: tuple[tuple[str, str], ...]) -> Box:
+    return Box(tokenizer, template, dict(specials))
 
 
 class BoxedTokenizer(ChatTokenizer):
     """The same, but whatever uses the tokenizer or the template runs in a box. Raises ApprenticeError, also where
     only a broken limit ends it."""
 
-    def __init__(self, source: _Source) -> None:
-        self._source, self._box = source, _warm_box(source)
+    def __init__(self, tokenizer: str, template: str, specials: tuple[tuple[str, str], ...]) -> None:
+        self._source, self._box = (tokenizer, template, specials), _warm_box(tokenizer, template, specials)
         self._box.open()
-        self.chat_template, self.special_tokens = source.texts[1], dict(source.specials)
+        self.chat_template, self.special_tokens = template, dict(specials)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BoxedTokenizer, (self._source,)
+        return BoxedTokenizer, self._source
 
     pad_id = cached_property[int](lambda self: self._box.ask(int, "pad_id"))
     control_markers = cached_property[tuple[str, ...]](lambda self: self._box.ask(tuple, "control_markers"))
