@@ -93,7 +93,7 @@ def unlearned(tokens: int) -> array[int]:
     return array("i", [IGNORED]) * tokens
 
 
-def label_tokens(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_length: int | None) -> Encoded:
+def label_tokens(ids: list[int], spans: Sequence[Span], rendered: Rendered) -> Encoded:
     """The ids with their labels: a token is learned if it starts inside a learned span."""
     labels = unlearned(len(ids))
     turns = iter(rendered.learned)
@@ -105,8 +105,7 @@ def label_tokens(ids: list[int], spans: Sequence[Span], rendered: Rendered, max_
             break
         if start >= turn[0]:
             labels[position] = ids[position]
-    limit = max_length or len(ids)
-    return Encoded(array("i", ids[:limit]), labels[:limit], len(ids) > limit, rendered.skipped_turns)
+    return Encoded(array("i", ids), labels, skipped_turns=rendered.skipped_turns)
 
 
 def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:

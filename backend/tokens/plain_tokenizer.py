@@ -148,12 +148,12 @@ class PlainTokenizer:
 
     # Text to tokens
 
-    def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
-        """One conversation as `input_ids` and `labels`, cut to `max_length` tokens if that is set. Raises BadInput
-        when the template does not accept the conversation."""
-        rendered = self._render_chat(messages, tools)
-        ids, spans = self._encoder.encode(rendered)
-        return label_tokens(ids, spans, rendered, max_length)
+    def encode(self, messages: Sequence[Message], tools: Tools = None) -> Encoded:
+        """One conversation as `input_ids` and `labels`, uncut. Raises BadInput when the template does not accept it."""
+        (encoded,) = self.encode_rows([Row(0, 0, [*messages], tools=[*map(dict, tools or ())] or None)])
+        if isinstance(encoded, ApprenticeError):
+            raise encoded
+        return encoded
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
         """Many rows, conversations and documents, uncut, on all cores. A row that can't be encoded gives its error
@@ -206,10 +206,10 @@ class PlainTokenizer:
         return [len(e.ids) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def pieces(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> list[Piece]:
-        """The tokens of `encode`, grouped for display into learned, read (content) and template pieces."""
+        """The first `max_length` tokens of `encode`, or all, grouped into learned, read (content) and template ones."""
         rendered = self._render_chat(messages, tools)
         ids, spans = self._encoder.encode(rendered)
-        labels = label_tokens(ids, spans, rendered, max_length).labels
+        labels = label_tokens(ids, spans, rendered).labels[:max_length]
         contents = content_spans(rendered.text, self._encoder.escape(messages))
         return group_pieces(rendered.text, spans, labels, contents, CUT)
 

@@ -81,7 +81,7 @@ class TextEncoder:
             fast = self._label_fast(rendered, whole[index]) if index in whole else None
             if fast is None:
                 ids, spans = self.encode(rendered, whole.get(index))
-                fast = label_tokens(ids, spans, rendered, None)
+                fast = label_tokens(ids, spans, rendered)
             encoded.append(fast)
         return encoded
 

@@ -121,12 +121,6 @@ class BoxedTokenizer(ChatTokenizer):
     ) -> str:
         return self._box.ask(str, "render", messages, tools, add_generation_prompt)
 
-    def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
-        def made(row: Sequence[Any]) -> Encoded:
-            return Encoded(array("i", row[0]), array("i", row[1]), bool(row[2]), int(row[3]))
-
-        return self._box.ask(made, "encode", messages, tools, max_length)
-
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
         return [*self._rows(rows, True, lambda count, ids, labels: Encoded(ids, labels, False, count.skipped_turns))]
 

@@ -120,7 +120,8 @@ def test_the_trainer_receives_the_tokens_of_the_preview_and_the_counts(
     tokens = checked.fixed_report.tokens
     assert tokens is not None
     judging = [] if parts.judging == parts.validation else parts.judging  # conversations, without tokens on disk
-    judged = [tokenizer.encode(checked.rows[position].messages, max_length=90) for position in judging]
+    rows = [checked.rows[position] for position in judging]
+    judged = [LengthLimits(90).pieces(row, tokenizer.encode(row.messages))[0] for row in rows]
     everything = [*train, *validation, *judged]
     assert tokens.total == sum(row.tokens for row in everything)
     assert tokens.learned == sum(row.learned for row in everything)

@@ -186,8 +186,8 @@ def uses(tokenizer: PlainTokenizer) -> list[Any]:
     limits = LengthLimits(20)
     say: list[Any] = [
         lambda: tokenizer.render(CHAT, None, True), lambda: tokenizer.encode(CHAT),
-        lambda: tokenizer.encode(CHAT, max_length=9), lambda: tokenizer.prompt_ids(CHAT[:2]),
-        lambda: tokenizer.opening(), lambda: tokenizer.decode(tokenizer.prompt_ids(CHAT[:2]), False),
+        lambda: tokenizer.prompt_ids(CHAT[:2]), lambda: tokenizer.opening(),
+        lambda: tokenizer.decode(tokenizer.prompt_ids(CHAT[:2]), False),
         lambda: tokenizer.count(["Hello", "Äh"]), lambda: tokenizer.pieces(CHAT, None, 30),
         lambda: tokenizer.document_pieces(rows[1], limits),
         lambda: [str(row) if isinstance(row, ApprenticeError) else row for row in tokenizer.encode_rows(rows)],
