@@ -10,25 +10,23 @@ from typing import TYPE_CHECKING
 
 from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded, unlearned
+from backend.records.lengths import LengthLimits
 from backend.records.rows import Row, rejected_side, shared_prompt
 
 if TYPE_CHECKING:
     from backend.tokens.tokenizer import ChatTokenizer
 
+_Side = Encoded | ApprenticeError
 
-def encode_pairs(
-    tokenizer: ChatTokenizer, rows: Sequence[Row], max_length: int | None = None
-) -> list[Encoded | ApprenticeError]:
+
+def encode_pairs(tokenizer: ChatTokenizer, rows: Sequence[Row], max_length: int | None = None) -> list[_Side]:
     """Each of `rows` with its worse answer as `rejected`, both cut to `max_length` tokens. A row that is not a usable
     pair gives its error in its place."""
     both = [tokenizer.encode_rows(side) for side in (rows, [rejected_side(row) for row in rows])]
-    cut = [[row if isinstance(row, ApprenticeError) else _truncate(row, max_length) for row in side] for side in both]
-    return [_pair(tokenizer, *pair) for pair in zip(rows, *cut, strict=True)]
+    return [_pair(tokenizer, LengthLimits(max_length), *pair) for pair in zip(rows, *both, strict=True)]
 
 
-def _pair(
-    tokenizer: ChatTokenizer, row: Row, better: Encoded | ApprenticeError, worse: Encoded | ApprenticeError
-) -> Encoded | ApprenticeError:
+def _pair(tokenizer: ChatTokenizer, lengths: LengthLimits, row: Row, better: _Side, worse: _Side) -> _Side:
     roles = [message["role"] for message in row.rejected or ()]
     if row.text is not None or not roles or roles != [message["role"] for message in row.messages[-len(roles) :]]:
         return BadInput(
@@ -40,6 +38,7 @@ def _pair(
         return better
     if isinstance(worse, ApprenticeError):
         return worse
+    (better,), (worse,) = lengths.pieces(row, better), lengths.pieces(row, worse)
     if better.input_ids == worse.input_ids:
         return BadInput(
             "Its two answers are the same to the model.",
@@ -55,8 +54,3 @@ def _pair(
             "Its worse answer starts beyond the maximum length.", "", "Raise the maximum length (max_length)."
         )
     return replace(better, rejected=worse)
-
-
-def _truncate(side: Encoded, limit: int | None) -> Encoded:
-    cut = limit is not None and side.tokens > limit
-    return replace(side, input_ids=side.input_ids[:limit], labels=side.labels[:limit], truncated=cut)
