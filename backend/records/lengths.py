@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from backend.errors import BadSetting
 from backend.records.encoded import Encoded, Span
 from backend.records.rows import Row
 
@@ -74,15 +73,8 @@ UNLIMITED = LengthLimits()
 
 
 def spans(length: int, size: int = WINDOW_SIZE, overlap: int = WINDOW_OVERLAP) -> list[Span]:
-    """Start and end of each window of `size` over `length` tokens, each sharing `overlap` with the one before. Each
-    token is in one; the last may be shorter but is longer than the overlap. Raises BadSetting unless 0 <= overlap <
-    size."""
-    if size < 1 or not 0 <= overlap < size:
-        raise BadSetting(
-            f"Windows of {size:,} tokens can't overlap by {overlap:,}.",
-            "The overlap must be smaller than the window.",
-            f"The usual values are {WINDOW_SIZE:,} and {WINDOW_OVERLAP}.",
-        )
+    """Start and end of each window of `size` over `length` tokens, each sharing `overlap` with the one before, which is
+    less than a window. Each token is in one; the last may be shorter but is longer than the overlap."""
     step = size - overlap
     count = 0 if length < 1 else 1 + max(0, -(-(length - size) // step))
     return [(i * step, min(i * step + size, length)) for i in range(count)]

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.datasets.checks.tokens import TokenTotals
-from backend.errors import BadSetting
 from backend.records.encoded import Encoded
 from backend.records.lengths import LengthLimits, spans
 from backend.records.rows import Row
@@ -54,9 +53,3 @@ def test_conversations_are_cut_and_documents_split() -> None:
     for number in (1, 2):
         tokens.add(Row(number, number), TokenCount(10, ((2, 10),)))
     assert tokens.sentence == ""
-
-
-@pytest.mark.parametrize(("size", "overlap"), [(10, 10), (10, 11), (0, 0), (10, -1)])
-def test_windows_that_never_end_are_rejected(size: int, overlap: int) -> None:
-    with pytest.raises(BadSetting):
-        spans(100, size, overlap)
