@@ -38,7 +38,7 @@ def parse_text(text: str, limits: Limits, first_line: int = 0) -> Any:
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
-            raise _lone_surrogate(str(error.object), error.start) from error
+            raise _lone_surrogate(str(error.object)) from error
     return value
 
 
@@ -151,10 +151,9 @@ def _in_words(error: json.JSONDecodeError) -> str:
     }.get(error.msg, "it can't be read")
 
 
-def _lone_surrogate(text: str, at: int | None = None) -> RowFault:
-    if at is None:
-        match = re.search("[\ud800-\udfff]", text)
-        at = match.start() if match else 0
+def _lone_surrogate(text: str) -> RowFault:
+    match = re.search("[\ud800-\udfff]", text)
+    at = match.start() if match else 0
     return RowFault(
         "lone_surrogate",
         "This example contains a broken character, half of one (lone surrogate), which no model can read.",
