@@ -36,8 +36,8 @@ def check(
     lengths: LengthLimits = UNLIMITED,
     model_languages: tuple[str, ...] | None = None,
     validation: ValidationFile | None = None,
-    progress: Callable[[float], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Checks every row. Raises Cancelled once `cancelled` returns True.
 
@@ -46,10 +46,9 @@ def check(
     progress: receives the fraction done, 0 to 1"""
 
     def tick(fraction: float) -> None:
-        if cancelled is not None and cancelled():
+        if cancelled():
             raise Cancelled
-        if progress is not None:
-            progress(fraction)
+        progress(fraction)
 
     rows = dataset.rows
     problems = list(dataset.problems)
