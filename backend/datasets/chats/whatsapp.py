@@ -67,11 +67,10 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
     for number, message in records:
         end = _ADDED.search(message["text"])
         if end and (end[1] in notices or not _RIGHT_TO_LEFT.search(message["text"])):
-            said = message["text"][: end.start()]
-            said = "" if f"• {_MARK}" in said else said  # a document's name and "• 3 pages"
-            rest = message["text"][len(said) :].replace(_MARK, "")
+            cut = 0 if f"• {_MARK}" in message["text"] else end.start()  # a document's name and "• 3 pages"
+            rest = message["text"][cut:].replace(_MARK, "")
             added.append((number, {"author": "", "text": rest, "time": message["time"]}))
-            message["text"] = said
+            message["text"] = message["text"][:cut]
         message["text"] = _said(message["text"])
     yield [*records, *added]
 

@@ -132,18 +132,14 @@ def _in_row(row: Row, parts: list[str], flags: list[int], faults: Sequence[TextF
     places = ["text"] if row.text is not None else [*(ROLE_NAMES.get(role, role) for role in roles), *rejected]
     for fault in faults:
         found = _matches(fault, zip(places, parts, flags, strict=True))
-        matches = (match for match in found if match[2] or not _is_translated(fault, match[1][0], parts))
+        # What stands in several texts of a row may be kept on purpose, as in a text and its translation.
+        matches = (m for m in found if m[2] or fault is not _PLACEHOLDER or sum(m[1][0] in part for part in parts) < 2)
         if (first := next(matches, None)) is None or asks_for(fault.kind, question(row)):
             continue
         place, match, sure = next((match for match in chain([first], matches) if match[2]), first)
         quote = excerpt(match.string, match.start(), match.end())
         severity: Severity | None = "note" if not sure else "warning" if fault.kind == "personal_iban" else None
         yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote, severity)
-
-
-def _is_translated(fault: TextFault, marker: str, parts: Sequence[str]) -> bool:
-    """Whether what may be a placeholder stands in several texts of a row, as in a text and its translation."""
-    return fault is _PLACEHOLDER and sum(marker in part for part in parts) > 1
 
 
 def _matches(fault: TextFault, parts: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, re.Match[str], bool]]:

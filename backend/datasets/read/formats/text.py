@@ -13,6 +13,8 @@ from backend.errors import BadInput
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
+_FRONT = re.compile(r"\ufeff?---[ \t]*\n(?:(?!---)(?:[^\W\d][\w-]*:(?:[ \t].*)?|[ \t#-].*)?\n){1,99}---[ \t]*(?:\n|\Z)")
+
 
 def is_html(text: str) -> bool:
     """Whether a text is a web page, or begins as a part of one."""
@@ -51,14 +53,26 @@ def _is_markdown(file: File) -> bool:
 
 def as_document(file: File) -> Document:
     """A text as a document, which has headings where it is Markdown."""
-    return read_markdown(file.whole_text(), headings=_is_markdown(file))
+    return read_markdown(_without_front(file)[0], headings=_is_markdown(file))
+
+
+def _without_front(file: File) -> tuple[str, list[PassedOver]]:
+    """The text, with blank lines for the front matter of Markdown, and that. Keys that come back label examples."""
+    text = file.whole_text()
+    front = _FRONT.match(text) if _is_markdown(file) else None
+    if front is None or any(f"\n{line.partition(':')[0]}:" in text[front.end() :] for line in front[0].split("\n")):
+        return text, []
+    return "\n" * front[0].count("\n") + text[front.end() :], [PassedOver("front matter", front[0].strip("-\n"), 1)]
 
 
 def _open_text(file: File) -> OpenSource:
-    text = file.whole_text()
+    text, front = _without_front(file)
     if file.options.shape != "text" and (prompts := conversations(text)):
         return OpenSource(iter([[(line, {"messages": messages}) for line, messages in prompts]]))
-    return find_examples(read_markdown(text, headings=_is_markdown(file)), file.options) or one_text(text, file.options)
+    document = read_markdown(text, headings=_is_markdown(file))
+    opened = find_examples(document, file.options) or one_text(text.lstrip("\n") if front else text, file.options)
+    opened.passed += front
+    return opened
 
 
 WEB_PAGE = Reader(
