@@ -44,8 +44,7 @@ def _pattern(names: str, letter_mark: str, word_mark: str = _WORD_MARK) -> re.Pa
 
 
 def families(letter_mark: str, asked: str = _WORD_MARK, answered: str = _WORD_MARK) -> list[Family]:
-    """Every family. letter_mark: the pattern of what may follow a label of one letter, as in "Q." or "A)"; asked and
-    answered: of what may follow a longer one."""
+    """Every family. letter_mark: what may follow a label of one letter, as in "Q."; asked, answered: a longer one."""
     return [
         Family(_pattern(question, letter_mark, asked), _pattern(answer, letter_mark, answered), kind == "turns")
         for kind, words in _WORDS.items()
@@ -119,8 +118,7 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
                 best, count = family, min(questions, answers)
         if best is not None and not marks[1:]:
             return _examples(best, blocks)
-    if best is not None:
-        blocks = [part for block in blocks for part in _parts_at_labels(best, block)]
+    blocks = [part for block in blocks for part in _parts_at_labels(best, block)] if best else blocks
     unsure = best or _two_speakers(sample)
     pairs = _examples(unsure, blocks) if unsure else None
     return (pairs[0], False, pairs[2]) if pairs else None

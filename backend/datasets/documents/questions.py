@@ -20,12 +20,12 @@ _ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
 _LONGEST = 300  # characters of a question
 _CATEGORY = 40  # characters of a line that may be the title of a section
 _SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
-_PARAGRAPHS_SURE, _PARAGRAPHS_UNSURE = 0.34, 0.2  # shares of paragraphs that ask
+_PARAGRAPHS_SURE, _PARAGRAPHS_UNSURE, _MANY = 0.34, 0.2, 0.08  # shares of paragraphs that ask; the last one of many
 _OUTSIDE = 0.4  # share of the text that belongs to no pair
 _ON_ONE_LINE = re.compile(
     r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;,=→–—>-]*)\s*(?P<answer>[^\s|:;,=→–—>-][^\n]*)"
 )
-_COUNTED = r"[(（]?\d{1,4}(?:[.):](?=\s)|[.)](?=[^\W\da-z_])|[．：](?!\d)|[）、])"  # "2. ", "2.What", "２、"
+_COUNTED = r"[(（]?\d{1,4}(?:[-–]\d{1,4}(?=\.))?(?:[.):](?=\s)|[.)](?=[^\W\da-z_])|[．：](?!\d)|[）、])"  # 2. 2-3. ２、
 _NUMBER = re.compile(rf"\s*{_COUNTED}\s*")
 _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
 _ITEM = re.compile(rf"(?P<indent>\s*)(?:(?P<number>{_COUNTED})|(?P<sign>[-*+•‣▪◦○●■·–—])\s)\s*")
@@ -36,7 +36,6 @@ _SEVERAL = 3  # questions in one answer
 _FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
 _QUOTE = re.compile(r"\s*>[ \t]?")
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
-_MANY = 0.08  # share of the lines that ask, where they are many
 _LISTED, _OF_LISTED = 3, 2 / 3  # lines of a table of contents; share of the lines from its first to its last one
 _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s+")
 
@@ -115,7 +114,7 @@ def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
         most = Counter(start[1] for _, start in signed if sign is _SIGN).most_common(1)
         alike = most[0][1] if most else 0
         if sign is _NUMBER:  # they rise by the same step, as those of dates don't
-            steps = {b - a for a, b in pairwise(int(re.sub(r"\D", "", start[0])) for _, start in signed)}
+            steps = {b - a for a, b in pairwise(int(re.findall(r"\d+", start[0])[0]) for _, start in signed)}
             alike = len(signed) if len(steps) == 1 and min(steps) > 0 else 0
         if alike < max(3, _SURE * len(records)):
             continue
@@ -162,7 +161,7 @@ def _cues(blocks: Sequence[Block], at: int) -> list[str]:
         indent = f", indented by {len(item['indent'])}" if item["indent"] else ""
         cues.append(f"line with a {sign}{indent}")
         if item["number"]:  # questions have one form of number, and lists in answers another one
-            form = re.sub(r"\d+", "1", normalize("NFKC", item["number"]))
+            form = re.sub(r"[-–\d]+", "1", normalize("NFKC", item["number"]))
             cues.append(f"line with a number like {form}{indent}")
     if below and _QUOTE.match(below.text) and not (block.level or _QUOTE.match(block.text)):
         cues.append("line above a quotation")
@@ -200,14 +199,23 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
     """The pairs that begin at `questions`; an answer ends at the next one of `heads`, and at any heading as high."""
     records: list[tuple[int, dict[str, Any]]] = []
     used: set[int] = set()
-    inside: list[Block] = []
-    for start in questions:
+    inside, above = list[Block](), list[Block]()  # above: the first lines of a question
+    bold = next((at for at in range(questions[0], len(blocks)) if blocks[at].bold and at not in heads), 0)
+    if bold > questions[-1] + 1 and _is_title(blocks[bold]) and not blocks[questions[0]].bold:
+        heads = {*heads, bold}  # no other answer has one: it begins what follows the last
+    for start, following in zip(questions, [*questions[1:], len(blocks)], strict=True):
         level = blocks[start].level
         higher = range(1, (level or 6) + 1)
         ends = (at for at in range(start + 1, len(blocks)) if at in heads or blocks[at].level in higher)
         end = next(ends, len(blocks))
-        used.update(range(start, end))
         answer = blocks[start + 1 : end]
+        more = not answer and not level and end == following < len(blocks) and asks(blocks[start].text)
+        if more and not (blocks[end].gap or _ITEM.match(blocks[end].text)):
+            above.append(blocks[start])
+            continue
+        if len(answer) > 1 and end in heads and end != following and answer[-1].text.endswith((":", "：")):
+            answer = answer[: -2 if len(answer) > 2 and _is_title(answer[-2]) else -1]  # they lead to what is below
+        used.update(range(start - len(above), start + 1 + len(answer)))
         last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
         if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(_ENDS):
             sure = False  # it may be the title of the questions below
@@ -215,19 +223,20 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
         inside += [block for block in answer if 0 < before < _count(block) < after]
         if all(_QUOTE.match(block.text) for block in answer):
             answer = [replace(block, text=_QUOTE.sub("", block.text)) for block in answer]
-        records.append((blocks[start].line, _without_marks(blocks[start].text, joined(answer))))
-    missing = sum(not record["answer"] for _, record in records)
-    if missing > 0.3 * len(records):
+        asked, above = [*above, blocks[start]], []
+        records.append((asked[0].line, _without_marks(joined(asked), joined(answer))))
+    missing = len(questions) - sum(bool(record["answer"]) for _, record in records)
+    if missing > 0.3 * len(questions):
         return None
     outside = [block for place, block in enumerate(blocks) if place not in used]
-    sure = sure and characters(outside) <= _OUTSIDE * characters(blocks) and missing <= 0.1 * len(records)
+    sure = sure and characters(outside) <= _OUTSIDE * characters(blocks) and missing <= 0.1 * len(questions)
     return Pairs(records, sure, outside, cue, inside)
 
 
 def _count(block: Block) -> int:
     """The number that a block begins with; 0 without one."""
     number = _NUMBER.match(block.text)
-    return int(re.sub(r"\D", "", number[0])) if number else 0
+    return int(re.findall(r"\d+", number[0])[0]) if number else 0
 
 
 def _without_marks(question: str, answer: str) -> dict[str, Any]:
