@@ -100,6 +100,13 @@ def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, 
     return Match("question_answer", {"question": question.name, "answer": answer.name}, doubt)
 
 
+def likely_question(records: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """The one of these columns that holds the questions, as far as names and texts tell; "" where none has texts."""
+    columns = [column for name in names if (column := _measure(name, records)).is_text]
+    none = _Column("", 1, 1, 0, 1, 1)
+    return max(columns, key=lambda column: _score(column, none, [*columns, none]), default=none).name
+
+
 def _repeated(one: str, other: str, records: Sequence[dict[str, Any]]) -> float:
     """The share of the rows in which two columns are the same but for spaces, as a text and its words are."""
     bare = (["".join(str(record.get(name) or "").split()) for name in (one, other)] for record in records)

@@ -23,7 +23,7 @@ _SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
 _PARAGRAPHS_SURE, _PARAGRAPHS_UNSURE, _MANY = 0.34, 0.2, 0.08  # shares of paragraphs that ask; the last one of many
 _OUTSIDE = 0.4  # share of the text that belongs to no pair
 _ON_ONE_LINE = re.compile(
-    r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;,=→–—>-]*)\s*(?P<answer>[^\s|:;,=→–—>-][^\n]*)"
+    r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;,=→–—>-]*)\s*(?P<answer>[^\s|:;,=→–—>-][^\n|]*)"
 )
 _COUNTED = r"[(（]?\d{1,4}(?:[-–]\d{1,4}(?=\.))?(?:[.):](?=\s)|[.)](?=[^\W\da-z_])|[．：](?!\d)|[）、])"  # 2. 2-3. ２、
 _NUMBER = re.compile(rf"\s*{_COUNTED}\s*")

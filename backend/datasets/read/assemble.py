@@ -134,7 +134,7 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
     sample = opened.sample()
     if not sample:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
-    plan = make_plan(sample, options)
+    plan = make_plan(sample, options) if options.shape or options.mapping or not opened.plan else opened.plan
     records = [value for _, value in sample if isinstance(value, dict)]
     beside = asked_about(records, [*plan.mapping.values()])
     collector = _Collector(plan, options.limits, file.encoding.settled, beside)
@@ -203,7 +203,7 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
         which = ", ".join(f"{column!r} is the {FIELDS.get(field, field)}" for field, column in plan.mapping.items())
         fix = "If not, choose other columns, or plain text if the model should learn how the texts are written."
         other = plan.rival not in ("", *plan.mapping.values())
-        rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if other else ""
+        rival = f" {excerpt(plan.rival, width=100)!r} may be one of them, too." if other else ""
         collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
     if plan.shape == "preference":
         what = "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples"

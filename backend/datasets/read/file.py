@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
+from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.nested import flat
 from backend.datasets.documents.archive import damaged, document_kind, open_zip
 from backend.datasets.documents.blocks import Document
@@ -124,6 +125,7 @@ class OpenSource:
     late_notes: Callable[[], list[Note]] = list
     chat: ChatFormat | None = None
     format: str = ""
+    plan: Plan | None = None  # the likely one, of which the user is asked
 
     def sample(self) -> list[Record]:
         """The first records, enough to detect their shape. They stay in `records`."""

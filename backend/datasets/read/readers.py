@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from backend.datasets.read import columns, together
+from backend.datasets.read import columns, keyed, together
 from backend.datasets.read.encoding import NotUtf8
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats import (
@@ -59,7 +59,9 @@ OF_RECORDS: tuple[Callable[[OpenSource, ReadOptions], None], ...] = (
     intents.read_intents,
     columns.rearrange,
     annotation_tools.read_annotations,
+    keyed.read_keyed,
     chats.read_conversations,
+    keyed.read_keyed,  # where it gave names to what lies inside objects
 )
 
 

@@ -20,7 +20,7 @@ from backend.text.excerpt import excerpt
 
 DELIMITERS = (",", ";", "\t", "|")
 _DIVIDERS = {",": "comma", ";": "semicolon"}  # which people also write inside a text
-_TITLES, _UNDER_TITLES = 5, 3  # lines above a table at most, and in it at least
+_TITLES, _UNDER_TITLES, _RULED = 5, 3, 20  # lines above a table at most; in it at least, also where | divides cells
 
 
 def _is_declared(file: File) -> bool:
@@ -57,15 +57,15 @@ def sniff_delimiter(file: File) -> str:
     best, best_score = "", 0.0
     for delimiter in DELIMITERS:
         widths, first = _widths(text, delimiter, file.source.whole)
-        if len(first) < 2:
+        if len(first) < 2 or (prose and delimiter == "|" and file.options.shape == "text"):
             continue
         width, agreeing = Counter(widths).most_common(1)[0]
         usual = sum(plain_name(cell) in KNOWN for cell in first)
         if usual > 1:  # the header counts, even if most texts contain the delimiter
             width, agreeing = len(first), max(agreeing, sum(cells >= len(first) for cells in widths))
         share = agreeing / len(widths)
-        by_tabs = delimiter == "\t" and bool(first[0].strip())  # no indented text
-        orderly = len(widths) >= 3 and share > 0.9 and (by_tabs or (is_header(first) and not prose))
+        clear = first[0].strip() and (delimiter == "\t" or (delimiter == "|" and width > 2 and len(widths) >= _RULED))
+        orderly = len(widths) >= 3 and share > 0.9 and (clear or (is_header(first) and not prose))
         score = share + min(usual, 2) / 4 + min(width, 10) / 100
         score -= text.count(f"{delimiter} ") / max(text.count(delimiter), 1) / 5  # as in sentences
         if width >= 2 and share >= 0.5 and (table or usual > prose or orderly) and score > best_score:

@@ -64,12 +64,11 @@ def test_a_column_of_something_else_is_asked_about(name: str, values: list[str])
 
 def test_options_are_asked_about_and_a_choice_of_one_is_warned_of() -> None:
     options = {letter: [f"{letter} {text}" for text in _REPLIES] for letter in "ABC"}
+    with pytest.raises(NoExamples, match="'A' seems to be the first"):
+        load_text(_table(Q=_ASKED, **options))
     for columns, chosen in [
         ({"Q": _ASKED, **options}, "A"), ({"Q": _ASKED, **options, "Answer": list("ABCBA")}, "Answer"),
     ]:  # fmt: skip
-        with pytest.raises(NoExamples) as caught:
-            load_text(_table(**columns))
-        assert repr(chosen) in caught.value.why
         data = load_text(_table(**columns), options=ReadOptions(mapping={"question": "Q", "answer": chosen}))
         assert (len(data.rows), found(data)) == (5, [(0, "doubtful_column")])
         assert repr(chosen) in data.problems[0].message
@@ -77,6 +76,15 @@ def test_options_are_asked_about_and_a_choice_of_one_is_warned_of() -> None:
         with pytest.raises(NoExamples, match="options beside it"):
             jsonl(*({"question": "q", "choices": [{"text": c} for c in "xyz"], "answer": a} for a in answers))
     assert jsonl(*({"q": "Is it?", "a": "Yes, it is.", "b": "Bern"} for _ in "12")).source.mapping["answer"] == "a"
+
+
+def test_the_option_that_a_key_names_is_offered_and_a_key_that_names_none_is_reported() -> None:
+    rows = [{"question": f"Which one, {n}?", "options": _REPLIES[:4]} for n in range(20)]
+    data = jsonl(*({**row, "correct": 1 + n % 3} for n, row in enumerate(rows)))
+    assert "from 1' is the answer. 'options chosen by correct, counted from 0' may" in data.problems[0].message
+    data = jsonl(*({**row, "correct": n % 4 if n < 19 else 7} for n, row in enumerate(rows)))
+    assert [row.messages[-1]["content"] for row in data.rows] == [_REPLIES[n % 4] for n in range(19)]
+    assert found(data) == [(0, "mapping_guessed"), (20, "content_null")]
 
 
 @pytest.mark.parametrize(
