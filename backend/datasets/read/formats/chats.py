@@ -1,7 +1,7 @@
 """Reads chats, mailboxes and copied e-mails as text, and the records of files that hold conversations."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -36,19 +36,16 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     """Turns records that are conversations into examples, or else, also where the user chose columns, gives dotted
     names to what lies inside objects. Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer
     than two people write."""
-    if chosen := {*(options.mapping or {}).values()}:
-
-        def wanted(record: dict[str, Any]) -> bool:  # as where nothing is chosen, or to have what is
-            return not chosen <= {*record} or (match(record) is None and chosen <= {*flat(record)})
-
-        _flatten(opened, wanted, chosen)
-    if options.shape or options.mapping:
+    chosen = {*(options.mapping or {}).values()}
+    if chosen:
+        _flatten(opened, chosen)
+    if options.shape or chosen:
         return
     if opened.chat is None:
         _divide_cells(opened)
     sample = opened.sample()
     chat = opened.chat or chat_format(sample)
-    if chat is None and _flatten(opened, lambda record: match(record) is None):
+    if chat is None and _flatten(opened, chosen):
         chat = chat_format(opened.sample())
     if chat is None or not sample:
         return
@@ -82,10 +79,14 @@ def _turns(column: str, line: int, row: Any, whole: bool) -> Iterator[Record]:
         yield at if whole else line, turn if isinstance(row, dict) else row
 
 
-def _flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool], chosen: Collection[str] = ()) -> bool:
-    """Gives dotted names to what lies inside the objects of records, where most are `wanted` and have any; other
-    records that are conversations stay. A list is divided where it holds a column that is `chosen`, or else one of
-    those that would be read. Whether it does."""
+def _flatten(opened: OpenSource, chosen: Set[str]) -> bool:
+    """Gives dotted names to what lies inside the objects of records, where most have any and are no examples or lack
+    what is `chosen`; other records that are conversations stay. A list is divided where it holds a column that is
+    chosen or, with none, that would be read. Whether it does."""
+
+    def wanted(record: dict[str, Any]) -> bool:
+        return not chosen <= {*record} or (match(record) is None and chosen <= {*flat(record)})
+
     records = [record for _, record in opened.sample() if isinstance(record, dict)]
     if 2 * sum(is_nested(record) and wanted(record) for record in records) <= len(records):
         return False
@@ -106,14 +107,12 @@ def _read_from(records: Sequence[dict[str, Any]]) -> set[str]:
     return {column for found in (*matches, guessed) if found for column in found.mapping.values()}
 
 
-def _pairs(record: dict[str, Any], columns: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The flat record, or one for each pair where it has no pair of its own but a list of them, with one of these
-    columns if there are any."""
+def _pairs(record: dict[str, Any], columns: Set[str] = frozenset()) -> list[dict[str, Any]]:
+    """The flat record, or one for each pair where it has none of its own but a list of them, with any of `columns`."""
     for name, items in record.items():
         objects = isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
-        if columns and not any(column.startswith(f"{name}.") for column in columns):
-            continue
-        if objects and all(sum(map(_is_text, item.values())) > 1 for item in items):
+        used = not columns or any(column.startswith(f"{name}.") for column in columns)
+        if objects and used and all(sum(map(_is_text, item.values())) > 1 for item in items):
             rest = {other: value for other, value in record.items() if other != name}
             if match(flat(rest)) is None:
                 return [flat({**rest, name: item}) for item in items]
