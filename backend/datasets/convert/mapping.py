@@ -13,6 +13,7 @@ from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
 
 _MAX_SIGNATURES = 1_000  # sets of columns with a remembered mapping
+_MANY = 20  # faults of a file of which nothing can be read
 _FEWER, _FEW = 2, 10  # rows with a fault each beside conversations: of a table, and of nothing that is known
 
 
@@ -97,7 +98,11 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     records = [value for _, value in sample if isinstance(value, dict) and value]
     if options.shape is not None or options.mapping:
         return _from_options(records, options)
-    if not records and any(isinstance(value, RowFault) for _, value in sample):
+    faults = [value for _, value in sample if isinstance(value, RowFault)]
+    if not records and sum(fault.kind == "bad_json" for fault in faults) >= _MANY:
+        how = "Save it as JSON or as a table (.csv) with the program that made it."
+        raise BadInput("Nothing in this file can be read as JSON, as which it begins.", faults[0].message, how)
+    if not records and faults:
         return Plan("messages", {"messages": "messages"})  # nothing is readable, and each row has its own fault
     if lacks_answers(records):
         raise NoExamples(

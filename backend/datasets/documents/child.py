@@ -18,6 +18,7 @@ import json
 import queue
 import re
 import sys
+import tomllib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +28,7 @@ from typing import Any
 
 from backend.child_process import limit_memory, receive
 from backend.datasets.documents.archive import check_document, damaged
-from backend.datasets.documents.blocks import Document
+from backend.datasets.documents.blocks import Block, Document
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.odf import OdsSheets, odt_html
 from backend.datasets.documents.workbook import HIDDEN, ExcelSheets
@@ -56,6 +57,9 @@ def _document(kind: str, path: Path) -> None:
         from backend.datasets.documents.pdf import read_pdf
 
         document = read_pdf(path, lambda fraction: _send("progress", fraction))
+    elif kind == "toml":
+        value = tomllib.loads(path.read_text("utf-8-sig"), parse_float=str)
+        document = Document([Block(1, json.dumps(value, default=str))])  # a date as its text
     else:
         document = read_docx(path) if kind == "docx" else numbered(read_html(odt_html(path)), comments(path))
     for block in document.blocks:
@@ -82,13 +86,15 @@ def main(kind: str, path: Path, limits: Limits) -> None:
     receive(received.put)
     limit_memory(limits.parser_bytes + GIB)  # of addresses, which are more than what is used
     try:
-        if kind != "pdf":
+        if kind not in ("pdf", "toml"):
             unpacked = check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))
             _send("unpacked", unpacked)
         if kind in ("xlsx", "ods"):
             _sheets(kind, path, limits, received)
         else:
             _document(kind, path)
+    except tomllib.TOMLDecodeError as error:
+        _send("error", ["This TOML file can't be read.", f"{error}.", "Correct it, or save it as JSON or CSV."])
     except Exception as error:  # these libraries let any error of their parsers through
         refused = error if isinstance(error, BadInput) else damaged()
         _send("error", [refused.what, refused.why, refused.next])

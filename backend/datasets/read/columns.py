@@ -60,6 +60,10 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
     talks = talks and not find_key([value for _, value in first if isinstance(value, dict)])  # options of a test
     if talks and 2 * sum(_conversation(value) is not value for _, value in first) >= len(first):  # else keywords
         return ([(line, _conversation(value, short=True)) for line, value in batch] for batch in everything)
+    lists = [value for _, value in first if isinstance(value, list) and value and isinstance(value[0], dict)]
+    if 2 * len(lists) > len(first) and not any(isinstance(value, dict) for _, value in first):
+        talk = nested_messages([{"messages": value} for value in lists]) is not None
+        return with_columns(([part for each in batch for part in _apart(*each, talk)] for batch in everything), file)
     if all(_is_row(value) for _, value in first):
         cells: Iterator[Cells] = ((line, _cells(value)) for batch in everything for line, value in batch)
         header, below, _ = split_header(cells)
@@ -215,6 +219,12 @@ def _conversation(value: Any, short: bool = False) -> Any:
             if (named is None or name in CHAT_BY_NAME) and (talk := _turns(inner, short)):
                 return {**{other: cell for other, cell in value.items() if other != name}, "messages": talk}
     return value
+
+
+def _apart(line: int, value: Any, talk: bool) -> list[Record]:
+    """The items of a list, or the conversation that it is; any other value as it is."""
+    items = value if isinstance(value, list) else [value]
+    return [(line, {"messages": value})] if talk and value is items else [(line, item) for item in items]
 
 
 def _is_row(value: Any) -> bool:

@@ -34,7 +34,7 @@ def delete_leftovers() -> None:
 
 
 class Parser:
-    """A child process that parses one document. kind: "xlsx", "ods", "docx", "odt" or "pdf". Every method raises
+    """A child process that parses one document. kind: its extension, such as "pdf". Every method raises
     BadInput when the document is refused, takes too long or too much memory, or crashes the child; and Cancelled."""
 
     def __init__(self, source: ByteSource, kind: str) -> None:

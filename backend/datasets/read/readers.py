@@ -46,6 +46,7 @@ READERS: tuple[Reader, ...] = (
     delimited.DECLARED,
     text.WEB_PAGE,
     yaml.READER,
+    json.TOML,
     json.LINKED,
     json.LINES,  # before a document, of which each line is a part
     json.DOCUMENT,

@@ -1,4 +1,4 @@
-"""Reads the examples of JSON Lines, or of a JSON document, without loading the whole file.
+"""Reads the examples of JSON Lines, or of a JSON document, without loading the whole file; and those of TOML.
 
 A document is a list of examples, an object with one such list, or objects one after another (each over several
 lines). This module only finds where each example ends; `strict_json` then parses it.
@@ -7,6 +7,7 @@ lines). This module only finds where each example ends; `strict_json` then parse
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import chain, pairwise
 from typing import Any
 
@@ -18,6 +19,7 @@ from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.columns import with_columns
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.delimited import sniff_delimiter
+from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import HEAD
 from backend.errors import BadInput
 from backend.files.json_file import value_of
@@ -40,6 +42,10 @@ _AROUND = ", \t\r\n"  # an example in a list
 _TRIES = 50  # times the length of a damaged text that is read to find the examples in it
 _MAX_DEPTH = 10_000
 _LINKED = re.compile(r'\s*\{\s*"data"\s*:\s*\[\s*\{(?=[^]]*"relationships")(?=[^]]*"attributes")')
+# No text that begins with [1] or [[a link]].
+_IS_LIST = re.compile(
+    r"(?!\[[^\[\]{}\n]*\]\s*[^\s,\[\]{])(?:\[\s*)+([{\"'\]]|-?\d[\d.eE+-]*\s*([,\]]|$)|null|true|false|$)"
+)
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 
 
@@ -47,7 +53,7 @@ def _is_document(file: File) -> bool:
     text = file.text.lstrip()
     if text[:1] == "{":
         return file.has_suffix("json") or text[1:].lstrip()[:1] in ('"', "}", "'", "")
-    return re.match(r"\[\s*([{\[\"'\]]|-?\d[\d.eE+-]*\s*([,\]]|$)|null|true|false|$)", text) is not None
+    return _IS_LIST.match(text) is not None
 
 
 def _is_lines(file: File) -> bool:
@@ -287,6 +293,15 @@ def _open_document(file: File) -> OpenSource:
     return OpenSource(with_columns(document(file.blocks(), file.options.limits, beside), file), passed=beside)
 
 
+def _open_toml(file: File) -> OpenSource:
+    beside: list[PassedOver] = []
+    with closing(Parser(file.source, "toml")) as parser:
+        text = parser.document().text.encode()
+    records = chain.from_iterable(document(iter([text]), file.options.limits, beside))
+    numbered = [(number, value) for number, (_, value) in enumerate(records, 1)]  # the parser tells no lines
+    return OpenSource(with_columns(iter([numbered]), file), passed=beside)
+
+
 def _open_linked(file: File) -> OpenSource:
     """A document of JSON:API (https://jsonapi.org), such as the reviews of App Store Connect: what an entry refers to,
     such as a reply, stands in a list of its own."""
@@ -309,6 +324,7 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+TOML = Reader("toml", "TOML", lambda file: file.has_suffix("toml", last=True), _open_toml, binary=True)
 LINKED = Reader("json", "JSON", lambda file: _LINKED.match(file.text) is not None, _open_linked)
 LINES = Reader("jsonl", "JSON lines", _is_lines, lambda file: OpenSource(with_columns(_lines(file), file)))
 DOCUMENT = Reader("json", "JSON", _is_document, _open_document)
