@@ -89,4 +89,4 @@ def _keys(lines: Sequence[Block], options: Sequence[int]) -> dict[int, tuple[str
             found.append((re.sub(r"[\W\d]", "", key["word"]).casefold(), at, (key["key"], letters), fits))
     words = [word for word, *_, fits in found if fits] or [word for word, *_, fits in found if fits is None]
     usual = mode(words or [""])
-    return {at: key for word, at, key, _ in found if word == usual and words.count(usual) >= _FEWEST}
+    return {at: key for word, at, key, _ in found if word == usual} if words.count(usual) >= _FEWEST else {}
