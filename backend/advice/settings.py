@@ -7,6 +7,7 @@ docs/recipes.md has what the answers of the bundled model scored after the guide
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +82,11 @@ def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates |
     that need the least memory, with a fit of "no"."""
     why: dict[str, str] = {}
     base = _base(entry, hardware, data, why)
-    chosen, needs = base, None
-    for method in _methods(hardware):
-        largest = base.changed(method=method)
-        if method == "lora" and nvidia_gpu(hardware):  # the guide uses 4 bits unless 16 leave half of a GPU free
-            least = _needs(entry, _smallest(largest), hardware, data, rates, quick=True).fit
-            if 2 * least.needs_mib > least.has_mib:
-                continue
-        for settings in _from_largest(largest, entry, hardware, data, rates):
-            chosen, needs = settings, _needs(entry, settings, hardware, data, rates)
-            if needs.fit.badge in ("yes", "unknown"):
-                return ChosenSettings(settings=chosen, estimate=needs, why=_explain(why, chosen, needs, hardware))
-    assert needs is not None
+    by_method = (base.changed(method=method) for method in _methods(hardware))
+    for chosen in chain.from_iterable(_from_largest(each, entry, hardware, data, rates) for each in by_method):
+        needs = _needs(entry, chosen, hardware, data, rates)
+        if needs.fit.badge in ("yes", "unknown"):
+            break
     return ChosenSettings(settings=chosen, estimate=needs, why=_explain(why, chosen, needs, hardware))
 
 
@@ -218,6 +212,10 @@ def _from_largest(
 ) -> Iterator[TrainSettings]:
     """The guide's order: smaller batches, then checkpointing, then at most 1,024 tokens. Ends with the smallest."""
     smallest = _smallest(base)
+    if base.method == "lora" and nvidia_gpu(hardware):  # the guide uses 4 bits unless 16 leave half of a GPU free
+        least = _needs(entry, smallest, hardware, data, rates, quick=True).fit
+        if 2 * least.needs_mib > least.has_mib:
+            return
     short = smallest.changed(max_length=min(1024, smallest.max_length))
     if data.documents:
         short = short.changed(window_overlap=short.max_length // _WINDOW_PER_OVERLAP)
