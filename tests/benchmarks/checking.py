@@ -155,7 +155,7 @@ def with_datasets(path: Path) -> tuple[float, Found]:
 
 def kinds_in_texts(messages: list[dict[str, Any]]) -> list[str]:
     """The kinds of faults in the texts of one row, searched one by one."""
-    kinds = [fault.kind for message in messages for fault in FAULTS if fault.find(message["content"])]
+    kinds = [fault.kind for message in messages for fault in FAULTS if any(fault.matches(message["content"]))]
     return kinds + ["repetition" for answer in answers(Row(1, 1, messages)) if repeated(answer)]
 
 

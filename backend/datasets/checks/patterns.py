@@ -91,10 +91,6 @@ class TextFault:
         """What a text contains, and why that matters: "an email address. A model can repeat ..."."""
         return ". ".join(_SENTENCES[self.kind])
 
-    def find(self, text: str) -> re.Match[str] | None:
-        """The first fault in `text`."""
-        return next(self.matches(text), None)
-
     def matches(self, text: str) -> Iterator[re.Match[str]]:
         """All faults in `text`."""
         return (match for match in self.pattern.finditer(text) if self.replacement(match) is not None)
@@ -102,7 +98,7 @@ class TextFault:
     def fix(self, text: str) -> str:
         """`text` without this fault. Repeated, because removing one fault can create another."""
         if self.whole is not None:
-            return self.whole(text) if self.find(text) else text
+            return self.whole(text) if any(self.matches(text)) else text
         while (fixed := self.pattern.sub(self._replace, text)) != text:
             text = fixed
         return text
