@@ -80,7 +80,7 @@ class Identity(StoredRecord):
     created: Seconds
 
 
-class Standing(StoredRecord):
+class JobStatus(StoredRecord):
     """Where a job stands. Times in seconds since 1970; started and ended are those of the latest attempt. earlier:
     seconds that the attempts before it took together, None where that is unknown. queued: its place in the queue; the
     smallest starts first."""
@@ -96,7 +96,7 @@ class Standing(StoredRecord):
     result: dict[str, Any] = Field(default_factory=dict)
 
 
-class Job(Identity, Standing):
+class Job(Identity, JobStatus):
     """A job as the runner returns it."""
 
     id: str

@@ -24,7 +24,7 @@ from jobs.status import Status
 from jobs.store import Prepare, Spec
 from jobs.supervisor import Supervisor
 
-_EXIT_TIMEOUT = 10.0  # seconds a worker that has ended may take to release its lock before a resume or a delete
+_EXIT_TIMEOUT = 10.0  # seconds a worker that has ended may take to release its lock before a stop, resume or delete
 _ENDING = 5.0  # seconds that a worker may take to end after its last word
 TICK = 0.5  # seconds between two ticks of the thread
 
@@ -193,7 +193,8 @@ class Runner:
                     with member.claim() as free:
                         state = State.INTERRUPTED if free else State.RUNNING
                 if not state.is_terminal:
-                    raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", "Stop it first.")
+                    what_next = "Try again in a moment." if state is State.STOPPING else "Stop it first."
+                    raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", what_next)
             hidden = [store.hide(member) for member in family]
         for path in [*hidden, *(child_path(self.workspace.exports, member.id) for member in family)]:
             shutil.rmtree(path, ignore_errors=True)
@@ -250,7 +251,7 @@ class Runner:
 
     def _await_exit(self, folder: JobFolder) -> None:
         """Wait until the worker of an ended job has exited; without the lock, which the queue needs meanwhile."""
-        with suppress(ApprenticeError):
+        with suppress(ApprenticeError, OSError):  # told by the look under the lock
             if (status := folder.status()).state.is_terminal:
                 with folder.claim(_EXIT_TIMEOUT):
                     pass

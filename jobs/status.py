@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 from jobs.oom_detection import MemorySnapshot
-from jobs.records import Failure, Standing, State
+from jobs.records import Failure, JobStatus, State
 
 MAX_MEMORY_RETRIES = 3  # attempts that start by themselves after memory ran out
 
 
-class Status(Standing):
+class Status(JobStatus):
     """status.json. pid, pid_created: the worker, once it holds the lock. memory_retries: attempts so far that started
     by themselves because memory ran out. short_of_memory: whether this attempt is one of them. memory: as the worker
     last saw it."""

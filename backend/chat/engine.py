@@ -183,7 +183,7 @@ def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
 
 def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> str:
     """Check that the base pane is the base model and the tuned one is not, by the logits for `PROBE` (numpy arrays).
-    Returns that in a sentence. Raises ChatFailed.
+    Returns the result in a sentence. Raises ChatFailed.
 
     before: of the base alone
     unchanged: of the base with the tuned model loaded too

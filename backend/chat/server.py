@@ -147,8 +147,8 @@ class ChatProcess:
 
 
 def main() -> None:
-    """The process: reads requests until stdin ends or `APPRENTICE_CHAT_IDLE` seconds pass without one. A server that
-    answers programs, who ask it at any time, is never idle."""
+    """The process: reads requests until stdin ends or `APPRENTICE_CHAT_IDLE` seconds pass without one. A process
+    that serves programs never counts as idle."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     out = for_answers()
 

@@ -108,12 +108,12 @@ def commands_at_home() -> tuple[str, ...]:
 def _fill(folder: Path, model: Path, hardware: str) -> None:
     program = folder / PROGRAM
     for name in PARTS:
-        part, copy = PROJECT_ROOT / name, program / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if part.is_dir():
-            shutil.copytree(part, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(part, copy)
+        part = PROJECT_ROOT / name
+        for file in files_in(part) if part.is_dir() else [part]:
+            if "__pycache__" not in file.parts:
+                copy = program / file.relative_to(PROJECT_ROOT)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, copy)
     (program / bundled.PACKAGE).mkdir()
     shutil.copy2(model, program / bundled.PACKAGE)
     requirements = (TEMPLATES / "requirements.txt").read_text("utf-8")

@@ -106,7 +106,7 @@ DEMO = Policy(
 
 
 def chosen(environment: Mapping[str, str] = os.environ) -> Policy:
-    """The policy for the page: DEMO with APPRENTICE_DEMO=1 and on a Hugging Face Space, which sets the others, else
-    HOME."""
+    """The policy for the page: DEMO on a Hugging Face Space, which sets SPACE_ID or SYSTEM, or with APPRENTICE_DEMO=1;
+    else HOME."""
     on_a_space = environment.get("SPACE_ID") or environment.get("SYSTEM") == "spaces"
     return DEMO if environment.get(DEMO_VARIABLE) == "1" or on_a_space else HOME

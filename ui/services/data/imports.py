@@ -160,8 +160,8 @@ class DatasetImports:
         return self.store.cached(data_id, model, lengths) or self.store.open(data_id, model, lengths)
 
     def patiently(self, check: Callable[[float | None], CheckedDataset | None]) -> CheckedDataset:
-        """What `check` returns, within the seconds that it gets; None: in as long as it takes. Raises NotYet when that
-        takes too long."""
+        """Runs `check` with the seconds that this caller may wait (None: no limit). Raises NotYet when that takes
+        longer."""
         with self._waiting.patience() if self._waiting else nullcontext() as seconds:
             checked = check(seconds)
         if checked is None:

@@ -91,8 +91,8 @@ class BlindTestService:
             return read_record(BlindTest, path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
-            log.exception("%s can't be read", path)
+        except (OSError, ValueError) as why:
+            log.warning("%s can't be read: %s", path, why)
             return None
 
     def _write(self, run_id: str, test: BlindTest) -> None:
