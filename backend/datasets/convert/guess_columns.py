@@ -108,9 +108,10 @@ def likely_question(records: Sequence[dict[str, Any]], names: Sequence[str]) -> 
 
 
 def _repeated(one: str, other: str, records: Sequence[dict[str, Any]]) -> float:
-    """The share of the rows in which two columns are the same but for spaces, as a text and its words are."""
+    """The share of the rows with both columns in which they are the same but for spaces, as a text and its words are; 1
+    where no row has both, which make no pair either."""
     bare = (["".join(str(record.get(name) or "").split()) for name in (one, other)] for record in records)
-    return mean(first == second != "" for first, second in bare)
+    return mean([first == second for first, second in bare if first and second] or [True])
 
 
 def offer(records: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
