@@ -29,12 +29,9 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.document = Document()
         self.data: list[str] = []  # the JSON-LD of the page
-        self._open: list[str] = []
-        self._weights: list[bool | None] = []  # of the open elements, by their styles; None for that of the one around
-        self._styles: list[str] = []  # the classes of the open elements
+        self._open: list[tuple[str, bool | None, str]] = []  # each element's name, weight by its styles, and classes
         self._classes: dict[str, bool] = {}  # bold or not, by the style sheet of the page
         self._count: Counter[str] = Counter()  # of the open elements by their names
-        self._hidden = 0
         self._asked = 0  # blocks with a question in bold letters and more behind it
         self._levels: list[int] = []  # of the open headings
         self._runs: list[tuple[str, bool]] = []
@@ -56,13 +53,9 @@ class _Reader(HTMLParser):
         self._json = tag == "script" and dict(attrs).get("type") == "application/ld+json"
         if tag in _BREAKS:
             self._end_block()
-        self._open.append(tag)
-        self._weights.append(self._weight(dict(attrs)))
-        self._styles.append((dict(attrs).get("class") or "").strip())
+        self._open.append((tag, self._weight(dict(attrs)), (dict(attrs).get("class") or "").strip()))
         self._count[tag] += 1
-        if tag in _HIDDEN:
-            self._hidden += 1
-        elif tag in _HEADINGS:
+        if tag in _HEADINGS:
             self._levels.append(_HEADINGS[tag])
         elif tag in ("ul", "ol"):
             self._lists.append(0 if tag == "ol" else None)
@@ -85,13 +78,9 @@ class _Reader(HTMLParser):
         if tag in _BREAKS:
             self._end_block()
         while self._open:
-            last = self._open.pop()
-            self._weights.pop()
-            self._styles.pop()
+            last, *_ = self._open.pop()
             self._count[last] -= 1
-            if last in _HIDDEN:
-                self._hidden -= 1
-            elif last in _HEADINGS:
+            if last in _HEADINGS:
                 self._levels.pop()
             if last == tag:
                 break
@@ -109,11 +98,11 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._json:
             self.data.append(data)
-        elif self._open[-1:] == ["style"]:
+        elif self._open and self._open[-1][0] == "style":
             rules = ((name, _WEIGHT.search(rule)) for name, rule in _STYLE_RULE.findall(data))
             self._classes |= {name: bool(weight[1]) for name, weight in rules if weight}
-        elif self._hidden:
-            if data.strip() and self._hidden == self._count["nav"] + self._count["footer"]:
+        elif hidden := sum(self._count[tag] for tag in _HIDDEN):
+            if data.strip() and hidden == self._count["nav"] + self._count["footer"]:
                 self.document.asides.append(("menu or footer", " ".join(data.split())))
         else:
             if not self._runs:
@@ -133,7 +122,7 @@ class _Reader(HTMLParser):
 
     @property
     def _bold(self) -> bool:
-        styled = next((weight for weight in reversed(self._weights) if weight is not None), None)
+        styled = next((weight for _, weight, _ in reversed(self._open) if weight is not None), None)
         return any(self._count[tag] for tag in _BOLD) if styled is None else styled
 
     def _weight(self, attrs: dict[str, str | None]) -> bool | None:
@@ -163,7 +152,7 @@ class _Reader(HTMLParser):
         bold = next((i for i, (run, is_bold) in enumerate(runs) if run.strip() and not is_bold), len(runs))
         first, rest = (_clean("".join(text for text, _ in part)) for part in (runs[:bold], runs[bold:]))
         before = self.document.blocks[-1].text if self.document.blocks else ""
-        style = next(filter(None, reversed(self._styles)), "")
+        style = next((classes for *_, classes in reversed(self._open) if classes), "")
         gap = not item or re.match(r"\s*(- |\d+\. )", before) is None  # no item of a list follows another
         asking = asks(first)
         self._asked += asking and bool(rest)
