@@ -48,10 +48,9 @@ _POLICY = _PlainHeaders()
 class _Mail:
     line: int
     author: str
-    to: str
     text: str
     quoted: str
-    credit: str
+    asker: str  # who wrote what is quoted
     time: float | None
     id: str
     parents: tuple[str, ...]
@@ -100,23 +99,23 @@ def _parse(line: int, data: bytes) -> _Mail:
         message = email.message_from_bytes(data, policy=_POLICY)
         assert isinstance(message, EmailMessage)
         subject = _decoded(str(message.get("subject", ""))[:_LONGEST_SUBJECT])
-        author = _addresses(message, "from")
+        author = _address(message, "from")
         references = re.findall(r"<[^<>\s]+>", f"{message.get('references', '')} {message.get('in-reply-to', '')}")
         text, quoted, credit = own_words(_body(message)) if _is_personal(message) else ("", "", "")
+        askers = (address.lower() for address in ADDRESS.findall(credit) if address.lower() != author)
         return _Mail(
             line,
-            author[0] if author else "",
-            next(iter(_addresses(message, "to")), ""),
+            author,
             text,
             "" if _FORWARDED.match(subject) else quoted,
-            credit,
+            next(askers, _address(message, "to")),
             sent_at(str(message["date"])),
             str(message.get("message-id", "")).strip(),
             tuple(references),
             str(message.get("x-gm-thrid", "")).strip() or without_prefix(subject),
         )
     except _BROKEN:
-        return _Mail(line, "", "", "", "", "", None, "", (), "")
+        return _Mail(line, "", "", "", "", None, "", (), "")
 
 
 def without_prefix(subject: str) -> str:
@@ -124,9 +123,9 @@ def without_prefix(subject: str) -> str:
     return _SUBJECT.sub("", subject).strip()
 
 
-def _addresses(message: EmailMessage, field: str) -> list[str]:
+def _address(message: EmailMessage, field: str) -> str:
     addresses = getaddresses([str(value) for value in message.get_all(field, [])])
-    return [address.strip().lower() for _, address in addresses if "@" in address]
+    return next((address.strip().lower() for _, address in addresses if "@" in address), "")
 
 
 def _decoded(header: str) -> str:
@@ -210,10 +209,7 @@ def _clean(mails: list[_Mail]) -> list[_Mail]:
 
 
 def _records(mail: _Mail) -> Iterator[dict[str, object]]:
-    if mail.quoted and mail.text:
-        askers = [address.lower() for address in ADDRESS.findall(mail.credit) if address.lower() != mail.author]
-        asker = (askers or [mail.to])[0]
+    if mail.quoted and mail.text and mail.asker not in ("", mail.author):
         before = None if mail.time is None else mail.time - 1
-        if asker and asker != mail.author:
-            yield {"thread": mail.thread, "author": asker, "text": mail.quoted, "time": before}
+        yield {"thread": mail.thread, "author": mail.asker, "text": mail.quoted, "time": before}
     yield {"thread": mail.thread, "author": mail.author, "text": mail.text, "time": mail.time}
