@@ -9,11 +9,10 @@ from zipfile import ZipFile
 from backend.datasets.documents.archive import damaged
 from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
-from backend.datasets.read.examples import find_examples, one_text
-from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.examples import examples_or_text
+from backend.datasets.read.file import File, Reader
 from backend.errors import BadInput
 from backend.records.reading import ZIP_ERRORS
-from backend.records.rows import PassedOver
 
 _LIST = re.compile(r"<(?:\w+:)?(item|itemref)\b([^<>]*)>")
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
@@ -58,11 +57,6 @@ def _book(file: File) -> Document:
     return replace(whole, blocks=[replace(block, line=at) for at, block in enumerate(whole.blocks, 1)])
 
 
-def _open(file: File) -> OpenSource:
-    document = _book(file)
-    opened = find_examples(document, file.options) or one_text(document.text, file.options)
-    opened.passed += [PassedOver(what, text) for what, text in document.asides]
-    return opened
-
-
-READER = Reader("epub", "an e-book (EPUB)", _is_book, _open, _book, binary=True)
+READER = Reader(
+    "epub", "an e-book (EPUB)", _is_book, lambda file: examples_or_text(_book(file), file.options), _book, binary=True
+)
