@@ -20,7 +20,6 @@ import re
 import sys
 import tomllib
 import zipfile
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -61,7 +60,8 @@ def _document(kind: str, path: Path) -> None:
         value = tomllib.loads(path.read_text("utf-8-sig"), parse_float=str)
         document = Document([Block(1, json.dumps(value, default=str))])  # a date as its text
     else:
-        document = read_docx(path) if kind == "docx" else numbered(read_html(odt_html(path)), comments(path))
+        document = numbered(read_html(docx_html(path) if kind == "docx" else odt_html(path)))
+        document.asides += comments(path)
     for block in document.blocks:
         _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
     for aside in document.asides:
@@ -101,8 +101,8 @@ def main(kind: str, path: Path, limits: Limits) -> None:
     _send("end", True)
 
 
-def read_docx(path: Path) -> Document:
-    """The paragraphs and tables of a Word document."""
+def docx_html(path: Path) -> str:
+    """A Word document as HTML."""
     import mammoth
 
     without_images = mammoth.images.img_element(lambda image: {})
@@ -114,8 +114,7 @@ def read_docx(path: Path) -> Document:
                 text = _MATH.sub(_as_run, _ONE_CHOICE.sub(r"\1", content.decode("utf-8", "replace")))
                 content = _FRAME.sub("", text).replace("w:drawing>", "w:pict>").encode()  # boxes as mammoth reads them
             written.writestr(name, content)
-    converted = mammoth.convert_to_html(copy, convert_image=without_images)
-    return numbered(read_html(converted.value), comments(path))
+    return str(mammoth.convert_to_html(copy, convert_image=without_images).value)
 
 
 def _as_run(tag: re.Match[str]) -> str:
@@ -139,14 +138,14 @@ def comments(path: Path) -> list[tuple[str, str]]:
     return asides
 
 
-def numbered(document: Document, asides: Sequence[tuple[str, str]] = ()) -> Document:
+def numbered(document: Document) -> Document:
     """The document with each block's paragraph number as its line; a table's rows count as paragraphs."""
     blocks, line = [], 1
     for block in document.blocks:
         rows = [(line + n, cells) for n, (_, cells) in enumerate(block.rows)] if block.rows else None
         blocks.append(replace(block, line=line, rows=rows))
         line += len(rows) if rows else 1
-    return Document(blocks, [*document.asides, *asides])
+    return Document(blocks, document.asides)
 
 
 if __name__ == "__main__":

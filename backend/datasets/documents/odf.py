@@ -89,13 +89,10 @@ def _plain(element: ElementTree.Element) -> Iterator[str]:
 
 def odt_html(path: Path) -> str:
     """An OpenDocument text as HTML."""
-    content = _parse(path, "content.xml")
-    styles = [content]
     with zipfile.ZipFile(path) as archive:
-        if "styles.xml" in archive.namelist():
-            styles.append(_parse(path, "styles.xml"))
+        content, *styles = [_parse(path, part) for part in ("content.xml", "styles.xml") if part in archive.namelist()]
     body = content.find(f"{_OFFICE}body/{_OFFICE}text")
-    return "".join(_Writer(styles).html(body)) if body is not None else ""
+    return "".join(_Writer([content, *styles]).html(body)) if body is not None else ""
 
 
 class _Writer:
