@@ -26,34 +26,30 @@ _NAMES = {**SPEAKERS, "instruction": "user", "response": "assistant", "sys": "sy
 class _Turn:
     """line: where it begins, from 1. first: a mark says that a conversation begins with it."""
 
-    role: str
-    text: str
+    message: Message
     line: int
     first: bool
 
 
 def conversation(text: str) -> list[Message]:
     """The messages of a text that is one conversation; [] for a text without such marks."""
-    return [_message(turn) for turn in _turns(text)]
+    return [turn.message for turn in _turns(text)]
 
 
 def conversations(text: str) -> list[tuple[int, list[Message]]]:
     """The conversations in a text, each with its line: as the marks divide them, else at each system message, else at
     each question. [] for a text without such marks."""
     turns = _turns(text)
-    systems = [_message(turn) for turn in turns if turn.role == "system"]
+    systems = [turn.message for turn in turns if turn.message["role"] == "system"]
     divided = sum(turn.first for turn in turns) > 1
     result: list[tuple[int, list[Message]]] = []
     for turn in turns:
-        begins = turn.role == "system" or (len(systems) < 2 and turn.role == "user")
+        role = turn.message["role"]
+        begins = role == "system" or (len(systems) < 2 and role == "user")
         if not result or (turn.first if divided else begins and result[-1][1][-1]["role"] == "assistant"):
-            result.append((turn.line, systems[:1] if len(systems) == 1 and turn.role == "user" else []))
-        result[-1][1].append(_message(turn))
+            result.append((turn.line, systems[:1] if len(systems) == 1 and role == "user" else []))
+        result[-1][1].append(turn.message)
     return result
-
-
-def _message(turn: _Turn) -> Message:
-    return {"role": turn.role, "content": turn.text}
 
 
 def _is_tagged(text: str) -> bool:
@@ -70,12 +66,13 @@ def _turns(text: str) -> list[_Turn]:
     above, *parts = re.split(rf"{_OPEN}(\w+){_CLOSE}", marked)
     line, first = 1 + above.count("\n"), _BEGIN in above
     system = "" if modelfile else above.replace(_BEGIN, "").strip()
-    turns = [_Turn("system", system, 1, first)] if system else []
+    turns = [_Turn({"role": "system", "content": system}, 1, first)] if system else []
     for name, part in zip(parts[::2], parts[1::2], strict=True):
         role, content = _NAMES.get(name.lower(), name.lower()), part.replace(_BEGIN, "").strip()
         if role == "input" and turns:
-            turns[-1].text += f"\n{content}"
+            turns[-1].message["content"] += f"\n{content}"
         elif content:
-            turns.append(_Turn(role, content.strip('"').strip() if modelfile else content, line, first))
+            content = content.strip('"').strip() if modelfile else content
+            turns.append(_Turn({"role": role, "content": content}, line, first))
         line, first = line + part.count("\n"), _BEGIN in part
-    return turns if {"user", "assistant"} <= {turn.role for turn in turns} and len(above) <= _ABOVE else []
+    return turns if {"user", "assistant"} <= {turn.message["role"] for turn in turns} and len(above) <= _ABOVE else []
