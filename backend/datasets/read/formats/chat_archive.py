@@ -54,9 +54,10 @@ _CONTENTS: tuple[_Content, ...] = (
 )
 
 
-def _find(archive: zipfile.ZipFile) -> tuple[_Content, list[zipfile.ZipInfo]] | None:
+def _find(file: File) -> tuple[_Content, list[zipfile.ZipInfo]] | None:
     """The conversations in an archive by their kind and their files; None without any."""
-    files = {info.filename: info for info in archive.infolist() if not (info.is_dir() or is_hidden(info.filename))}
+    infos = file.archive.infolist() if file.archive and not file.office else []
+    files = {info.filename: info for info in infos if not (info.is_dir() or is_hidden(info.filename))}
     for content in _CONTENTS:
         matches = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
         if matches and (not content.beside or content.beside in files):
@@ -64,16 +65,13 @@ def _find(archive: zipfile.ZipFile) -> tuple[_Content, list[zipfile.ZipInfo]] | 
     return None
 
 
-def _matches(file: File) -> bool:
-    return file.archive is not None and not file.office and _find(file.archive) is not None
-
-
 def _open(file: File) -> OpenSource:
     """The records of the conversations, and how to read them where that is certain. Raises BadInput for a damaged
     file, and when it unpacks to too much."""
-    archive = file.archive
+    archive, found = file.archive, _find(file)
     assert archive is not None
-    content, files = _find(archive) or (_CONTENTS[0], [])
+    assert found is not None
+    content, files = found
     beside = [archive.getinfo(content.beside)] if content.beside else []
     # zipfile reads no more of a file than it declares
     file.source.check_expansion(sum(info.file_size for info in [*files, *beside]))
@@ -128,4 +126,4 @@ def _with_channel(record: Record, channel: str, people: Mapping[str, str]) -> Re
     return line, {**message, **added}
 
 
-READER = Reader("zip", "an archive of files", _matches, _open, binary=True)
+READER = Reader("zip", "an archive of files", lambda file: _find(file) is not None, _open, binary=True)

@@ -23,11 +23,12 @@ _SURE = 0.8  # of the titles ask
 _Page = tuple[str, str]  # title and text
 
 
-def _page(archive: zipfile.ZipFile, info: zipfile.ZipInfo, passed: list[PassedOver]) -> _Page | None:
-    """The title and the text of a file; None where it is no note. passed: receives its properties."""
+def _page(file: File, info: zipfile.ZipInfo, passed: list[PassedOver]) -> _Page | None:
+    """The title and the text of a file in an archive; None where it is no note. passed: receives its properties."""
     if not info.filename.endswith((".md", ".json")) or info.file_size > MIB:
         return None
-    text = archive.read(info).decode("utf-8-sig", "replace").replace("\r\n", "\n").lstrip()
+    assert file.archive is not None
+    text = file.archive.read(info).decode("utf-8-sig", "replace").replace("\r\n", "\n").lstrip()
     if info.filename.endswith(".md"):
         title, _, rest = text.partition("\n")
         *above, rest = _PROPERTIES.split(rest.lstrip("\n"))
@@ -50,9 +51,8 @@ def _files(file: File) -> list[zipfile.ZipInfo]:
 def _is_archive(file: File) -> bool:
     """Whether an archive holds notes: JSON, or Markdown whose titles ask, for others may hold several questions."""
     files = [info for info in _files(file) if info.filename.endswith((".md", ".json"))]
-    assert file.archive is not None or not files
     try:
-        pages = [_page(file.archive, info, []) for info in files[:_SAMPLE]]  # type: ignore[arg-type]
+        pages = [_page(file, info, []) for info in files[:_SAMPLE]]
     except ZIP_ERRORS:
         return False
     titled = [page for page in pages if page and (asks(page[0]) or files[0].filename.endswith(".json"))]
@@ -63,9 +63,8 @@ def _open_archive(file: File) -> OpenSource:
     files = _files(file)
     file.source.check_expansion(sum(info.file_size for info in files))
     passed: list[PassedOver] = []
-    assert file.archive is not None
     try:
-        pages = {info.filename: page for info in files if (page := _page(file.archive, info, passed))}
+        pages = {info.filename: page for info in files if (page := _page(file, info, passed))}
     except ZIP_ERRORS as error:
         raise damaged() from error
     opened = _opened(pages.values())
