@@ -217,18 +217,18 @@ def _single(parts: Sequence[_Part]) -> Records:
             context = part.text
         elif part.kind == "question":
             if waiting:
-                records.append(_record(waiting, "", context))
+                records.append((waiting.blocks[0].line, _record(waiting.text, "", context)))
             waiting = part
         elif part.kind == "answer":
-            records.append(_record(waiting, part.text, context, part))
+            question = waiting.text if waiting else ""
+            records.append(((waiting or part).blocks[0].line, _record(question, part.text, context)))
             waiting, context = None, ""
     return records
 
 
-def _record(question: _Part | None, answer: str, context: str, at: _Part | None = None) -> tuple[int, dict[str, Any]]:
-    line = (question or at or _Part("", [Block(1, "")], False)).blocks[0].line
-    record = {"question": question.text if question else "", "answer": answer}
-    return line, {**record, "context": context} if context else record
+def _record(question: str, answer: str, context: str) -> dict[str, Any]:
+    record = {"question": question, "answer": answer}
+    return {**record, "context": context} if context else record
 
 
 def _conversations(parts: Sequence[_Part], sure: bool) -> tuple[Records, bool]:
