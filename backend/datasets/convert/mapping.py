@@ -62,7 +62,9 @@ class Plan:
         mapping = self._known.get(signature)
         if mapping is None:
             self.columns.update(dict.fromkeys(signature))
-            mapping = self._match(record)
+            present = {name: column for name, column in self.mapping.items() if column in record}
+            fits = self.fixed and complete(self.shape, present)
+            mapping = Match(self.shape, present) if fits else match(record)
             if mapping is None:
                 wanted = {self.mapping.get(name, name) for group in SHAPES[self.shape].required for name in group[:1]}
                 missing = sorted(wanted - set(record))
@@ -86,10 +88,6 @@ class Plan:
                 "Put the two formats into two files, or convert one of them.",
             )
         return mapping.mapping
-
-    def _match(self, record: dict[str, Any]) -> Match | None:
-        present = {name: column for name, column in self.mapping.items() if column in record}
-        return Match(self.shape, present) if self.fixed and complete(self.shape, present) else match(record)
 
 
 def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:

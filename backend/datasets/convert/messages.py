@@ -106,9 +106,8 @@ def _role(role: Any, number: int, lenient: bool) -> str:
 
 def _without_reasoning(content: Any) -> tuple[Any, str]:
     """The content without the thinking parts, and those parts."""
-    if not isinstance(content, list):
-        return content, ""
-    thoughts = [part for part in content if isinstance(part, dict) and part.get("type") in _REASONING_PARTS]
+    parts = content if isinstance(content, list) else []
+    thoughts = [part for part in parts if isinstance(part, dict) and part.get("type") in _REASONING_PARTS]
     if not thoughts:
         return content, ""
     texts = (part.get("thinking") or part.get("text") or "" for part in thoughts)

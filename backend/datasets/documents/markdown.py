@@ -38,12 +38,11 @@ def has_table(text: str) -> bool:
 def read_markdown(text: str, headings: bool = True) -> Document:
     """The lines of a text as blocks, and its tables. headings: lines that are underlined count, too."""
     lines = _LINE_END.split(text)  # as the parser does, which counts them
-    if len(text) > _STRUCTURED:
-        return _blocks(lines, {}, set(), {}, False)
+    structured = len(text) <= _STRUCTURED
     levels: dict[int, tuple[int, int]] = {}  # line: level of the heading, and where it ends
     plain: set[int] = set()  # lines of code
     tables: dict[int, int] = {}
-    for token in _parser().parse(text):
+    for token in _parser().parse(text) if structured else ():
         if token.map is None:
             continue
         begin, end = token.map
@@ -53,7 +52,7 @@ def read_markdown(text: str, headings: bool = True) -> Document:
             plain.update(range(begin, end))
         elif token.type == "table_open":
             tables[begin] = end
-    return _blocks(lines, levels, plain, tables, len(_ASKED_IN_LINE.findall(text)) >= _SEVERAL)
+    return _blocks(lines, levels, plain, tables, structured and len(_ASKED_IN_LINE.findall(text)) >= _SEVERAL)
 
 
 def _blocks(

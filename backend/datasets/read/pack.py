@@ -16,8 +16,6 @@ from backend.files.listing import files_in, is_hidden
 from backend.records.reading import Limits
 from backend.records.units import MIB
 
-_SAME_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same archive
-
 
 @contextmanager
 def as_one_file(paths: Sequence[Path]) -> Iterator[Path]:
@@ -34,8 +32,8 @@ def as_one_file(paths: Sequence[Path]) -> Iterator[Path]:
         archive = Path(folder) / "files.zip"
         try:
             with zipfile.ZipFile(archive, "w") as target:
-                for name, file in files.items():
-                    with file.open("rb") as source, target.open(zipfile.ZipInfo(name, _SAME_TIME), "w") as part:
+                for name, file in files.items():  # without their times, so that the same ones make the same archive
+                    with file.open("rb") as source, target.open(zipfile.ZipInfo(name), "w") as part:
                         shutil.copyfileobj(source, part, MIB)
         except OSError as error:
             raise WorkspaceProblem("These files could not be put together.", *disk_words(error)) from error
