@@ -47,18 +47,19 @@ class _Collector:
         self.problems.append(Problem(0, 0, kind, "warning", message, fix))
 
     @property
-    def full(self) -> bool:
-        """Whether a limit is reached; further rows are only counted."""
-        return (
-            self.total_rows >= self._limits.rows
-            or self._stored > self._limits.stored_bytes
-            or len(self.problems) >= self._limits.problems
-        )
+    def limit_reached(self) -> str:
+        """The limit that is reached, in words, so that further rows are only counted; "" for none."""
+        if self.total_rows >= self._limits.rows:
+            return f"at most {self._limits.rows:,} rows are read"
+        if self._stored > self._limits.stored_bytes:
+            return f"at most {format_size(self._limits.stored_bytes / MIB)} of text is read"
+        many = len(self.problems) >= self._limits.problems
+        return f"there are already {len(self.problems):,} problems" if many else ""
 
     def add_records(self, records: Sequence[Record]) -> None:
         """Adds records: a value and its line each."""
         for line, value in records:
-            if self.full:
+            if self.limit_reached:
                 self._skipped += 1
                 continue
             self.total_rows += 1
@@ -110,14 +111,8 @@ class _Collector:
         if chosen and self.total_rows >= chosen:
             self.note("rows_left_out", f"Only the first {chosen:,} rows were read, as you chose.")
         elif self._skipped:
-            if self.total_rows >= self._limits.rows:
-                why = f"at most {self._limits.rows:,} rows are read"
-            elif self._stored > self._limits.stored_bytes:
-                why = f"at most {format_size(self._limits.stored_bytes / MIB)} of text is read"
-            else:
-                why = f"there are already {len(self.problems):,} problems"
             so = "A few thousand good examples teach better than a million; upload a part of the file."
-            self.note("rows_left_out", f"The last {self._skipped:,} rows were skipped: {why}.", so)
+            self.note("rows_left_out", f"The last {self._skipped:,} rows were skipped: {self.limit_reached}.", so)
             self.total_rows += self._skipped
 
     def ignored(self) -> tuple[str, ...]:
@@ -171,7 +166,7 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
             first = collected()
             on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
             on_first_rows = None
-        if options.rows and collector.full and on_first_rows is None:
+        if options.rows and collector.limit_reached and on_first_rows is None:
             break
     for note in opened.late_notes():
         collector.note(*note)
