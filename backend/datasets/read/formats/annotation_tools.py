@@ -101,8 +101,7 @@ def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
     answers: dict[str, str] = {}
     if isinstance(responses, dict):
         for name, given in responses.items():
-            dicts = (answer for answer in find(given, "[]") if isinstance(answer, dict))
-            submitted = [answer for answer in dicts if answer.get("status") in _SUBMITTED]
+            submitted = [a for a in find(given, "[]") if isinstance(a, dict) and a.get("status") in _SUBMITTED]
             if submitted and isinstance(submitted[0].get("value"), str):
                 answers[name] = submitted[0]["value"]
     for response in find(responses, "[]"):
@@ -114,9 +113,8 @@ def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
 
 def _argilla_columns(record: Mapping[str, Any]) -> dict[str, str]:
     """As `_argilla`, for a dataset on the hub, where each question is a column of its own."""
-    lists = {name: value for name, value in record.items() if isinstance(value, list)}
-    asked = {name: value for name, value in lists.items() if find(value, "[].user_id") and find(value, "[].value")}
-    return _argilla({"responses": asked})
+    lists = {name: value for name, value in record.items() if find(value, "[].user_id") and find(value, "[].value")}
+    return _argilla({"responses": lists})
 
 
 _ANSWERS = {"label_studio": _label_studio, "argilla": _argilla, "argilla_columns": _argilla_columns}
