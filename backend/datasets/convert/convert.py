@@ -99,9 +99,7 @@ def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> R
 
 def check_size(row: Row, limits: Limits) -> int:
     """The characters of the row. Raises RowFault when they are more than the limits allow."""
-    sizes = [len(m["content"]) for m in (*row.messages, *(row.rejected or ()))]
-    if row.text is not None:
-        sizes.append(len(row.text))
+    sizes = [len(row.text or ""), *(len(m["content"]) for m in (*row.messages, *(row.rejected or ())))]
     size = sum(sizes)
     if row.text is None and size > limits.field_chars < max(sizes):
         what = f"One text in this example has more than {limits.field_chars:,} characters."

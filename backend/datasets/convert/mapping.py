@@ -209,7 +209,7 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
             f"Rename the columns that hold this, or choose another format; the columns are: {listed(columns)}.",
             tuple(columns) if "messages" not in SHAPES[shape].required[0] else (),  # these are asked for as two
         )
-    return Plan(shape, mapping, fixed=True, lenient=shape == "sharegpt" or _is_lenient(records, shape, mapping))
+    return Plan(shape, mapping, fixed=True, lenient=_is_lenient(records, shape, mapping))
 
 
 def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, str]) -> bool:
