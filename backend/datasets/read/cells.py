@@ -93,19 +93,16 @@ def as_records(
     pad: fill missing cells instead (for sheets, which omit empty cells at the end)
     can_drop: whether the person can have spare cells dropped
     """
-    batch: list[Record] = []
-    for line, cells in rows:
+
+    def record(cells: list[str] | RowFault) -> dict[str, str] | RowFault:
+        nonlocal header
         if isinstance(cells, RowFault):
-            batch.append((line, cells))
-        else:
-            header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
-            if pad:
-                cells = [*cells, *[""] * (len(header) - len(cells))]
-            batch.append((line, _record(header, cells, can_drop)))
-        if len(batch) >= _BATCH:
-            yield batch
-            batch = []
-    if batch:
+            return cells
+        header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
+        return _record(header, [*cells, *[""] * (len(header) - len(cells))] if pad else cells, can_drop)
+
+    records = ((line, record(cells)) for line, cells in rows)
+    while batch := list[Record](islice(records, _BATCH)):
         yield batch
 
 
