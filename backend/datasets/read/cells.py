@@ -139,11 +139,10 @@ def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cel
     if not rows:
         return None, chain(first, table), []
     header, data = find_header(rows)
-    if header is None:
-        start = next(n for n, (line, _) in enumerate(first) if line == rows[data][0])
-        return None, chain(first[start:], table), first[:start]
-    line, cells = rows[header]
+    line, cells = rows[data if header is None else header]
     above = next(n for n, row in enumerate(first) if row[0] == line)
+    if header is None:
+        return None, chain(first[above:], table), first[:above]
     below = chain(first[above + 1 :], table)
     if (second := next(below, None)) is None:
         raise BadInput(

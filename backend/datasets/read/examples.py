@@ -239,9 +239,7 @@ _KINDS = ((_CHAT, "a copied chat", 0.25), (_LOG, "a log", _MIN_SHARE), (_SETTING
 def _looks_like(text: str) -> str:
     """The kind of text that this looks like: "a log", "a configuration file", "a copied chat", or "" for prose."""
     lines = [line for line in text.split("\n", _MAX_LINES)[:_MAX_LINES] if line.strip() and not _COMMENT.match(line)]
-    fits = (
-        name
-        for pattern, name, share in _KINDS
-        if sum(bool(pattern.match(line)) for line in lines) >= share * len(lines)
-    )
-    return next(fits, "") if len(lines) >= _MIN_LINES else ""
+    for pattern, name, share in _KINDS if len(lines) >= _MIN_LINES else ():
+        if sum(bool(pattern.match(line)) for line in lines) >= share * len(lines):
+            return name
+    return ""
