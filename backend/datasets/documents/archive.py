@@ -14,7 +14,7 @@ from backend.records.units import KIB, MIB
 _MOST_MEMBERS, _LONGEST_LIST = 100_000, 32 * MIB  # bytes
 _MACROS = ("vbaproject.bin", "basic/script-lc.xml")
 _PROLOG = 256 * KIB  # bytes before the first element, at most
-_PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"))
+_PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"), ("META-INF/container.xml", "epub"))
 _OPEN_DOCUMENTS = (("opendocument.spreadsheet", "ods"), ("opendocument.text", "odt"))
 _OTHERS = (
     (lambda name: name.startswith("ppt/"), "a presentation"),
@@ -51,8 +51,8 @@ def damaged() -> BadInput:
 
 
 def document_kind(archive: zipfile.ZipFile) -> str:
-    """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files. Raises BadInput for a document of
-    another kind."""
+    """The kind "xlsx", "docx", "ods", "odt", "epub", or "" for an archive of other files. Raises BadInput for a
+    document of another kind."""
     names = set(archive.namelist())
     if kind := next((kind for part, kind in _PARTS if part in names), ""):
         return kind

@@ -15,6 +15,7 @@ Every line that it prints is a JSON object with one of
 import html
 import io
 import json
+import posixpath
 import queue
 import re
 import sys
@@ -24,6 +25,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from backend.child_process import limit_memory, receive
 from backend.datasets.documents.archive import check_document, damaged
@@ -41,6 +43,8 @@ _ASIDE = re.compile(r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)
 _COMMENT = re.compile(
     r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
 )
+_BOOK_TAG = re.compile(r"<(?:\w+:)?(item|itemref)\b([^<>]*)>")  # of the list of a book's files, or of its chapters
+_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
 _MATH = re.compile(r"<(/?)m:(\w+)[^<>]*?(/?)>")
 _ONE_CHOICE = re.compile(r"(?s)<mc:AlternateContent>\s*<mc:Choice[^<>]*>((?:(?!</?mc:).)*)</mc:\w+>\s*</mc:\w+>")
 _FRAME = re.compile(r"</?(?:wp[cgs]?|a|pic):[^<>]*>")
@@ -60,7 +64,8 @@ def _document(kind: str, path: Path) -> None:
         value = tomllib.loads(path.read_text("utf-8-sig"), parse_float=str)
         document = Document([Block(1, json.dumps(value, default=str))])  # a date as its text
     else:
-        document = numbered(read_html(docx_html(path) if kind == "docx" else odt_html(path)))
+        to_html = {"docx": docx_html, "odt": odt_html, "epub": book_html}[kind]
+        document = numbered(read_html(to_html(path)))
         document.asides += comments(path)
     for block in document.blocks:
         _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
@@ -99,6 +104,18 @@ def main(kind: str, path: Path, limits: Limits) -> None:
         refused = error if isinstance(error, BadInput) else damaged()
         _send("error", [refused.what, refused.why, refused.next])
     _send("end", True)
+
+
+def book_html(path: Path) -> str:
+    """The chapters of an e-book, in the order in which they are read."""
+    with zipfile.ZipFile(path) as archive:
+        package = next(name for name in archive.namelist() if name.endswith(".opf"))
+        tags = _BOOK_TAG.findall(archive.read(package).decode("utf-8", "replace"))
+        listed = [(kind, dict(_ATTRIBUTE.findall(attributes))) for kind, attributes in tags]
+        pages = {has["id"]: unquote(has["href"]) for kind, has in listed if kind == "item"}
+        chapters = [posixpath.join(posixpath.dirname(package), pages[has["idref"]])
+                    for kind, has in listed if kind == "itemref"]  # fmt: skip
+        return "\n".join(archive.read(posixpath.normpath(name)).decode("utf-8", "replace") for name in chapters)
 
 
 def docx_html(path: Path) -> str:

@@ -99,13 +99,6 @@ def find_examples(document: Document, options: ReadOptions) -> OpenSource | None
     return _from_pairs(pairs, options) if pairs and (options.shape or options.mapping or _is_even(pairs)) else None
 
 
-def examples_or_text(document: Document, options: ReadOptions) -> OpenSource:
-    """The examples in a document, else its text to learn from as a whole. Raises as these do."""
-    opened = find_examples(document, options) or one_text(document.text, options)
-    opened.passed += [PassedOver(what, text) for what, text in document.asides]
-    return opened
-
-
 def _is_even(pairs: Pairs) -> bool:
     """Whether what stands below a heading or an item is of one kind everywhere, as in a glossary. Sections of a text,
     such as a manual's, differ more in their length, and many hold links or code."""

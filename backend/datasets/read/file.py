@@ -49,8 +49,8 @@ class File:
 
     @cached_property
     def office(self) -> str:
-        """The kind of a zipped document, "xlsx", "ods", "docx" or "odt"; "" for any other file. Raises BadInput for a
-        damaged one, and for other documents, such as a presentation."""
+        """The kind of a zipped document, "xlsx", "ods", "docx", "odt" or "epub"; "" for any other file. Raises
+        BadInput for a damaged one, and for other documents, such as a presentation."""
         try:
             return document_kind(self.archive) if self.archive else ""
         except ZIP_ERRORS as error:

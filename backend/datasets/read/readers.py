@@ -9,7 +9,6 @@ from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats import (
     anki,
     annotation_tools,
-    book,
     chat_archive,
     chats,
     delimited,
@@ -28,10 +27,9 @@ from backend.records.reading import ReadOptions, RowFault
 
 READERS: tuple[Reader, ...] = (
     parquet.READER,
-    *documents.READERS,  # PDF, Word, OpenDocument text
+    *documents.READERS,  # PDF, Word, OpenDocument text, e-books
     *workbook.READERS,  # Excel, OpenDocument spreadsheet
-    book.READER,  # before any other archive
-    chat_archive.READER,
+    chat_archive.READER,  # before any other archive
     notes.ARCHIVE,
     together.READER,
     chats.MAILBOX,

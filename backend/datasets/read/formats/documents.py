@@ -1,12 +1,13 @@
-"""Reads PDF files, Word documents and OpenDocument texts, in a child process."""
+"""Reads PDF files, Word documents, OpenDocument texts and e-books, in a child process."""
 
 from contextlib import closing
 from functools import partial
 
 from backend.datasets.documents.blocks import Document
-from backend.datasets.read.examples import examples_or_text
+from backend.datasets.read.examples import find_examples, one_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.parse import Parser
+from backend.records.rows import PassedOver
 
 
 def matches(kind: str, file: File) -> bool:
@@ -20,10 +21,16 @@ def _document(kind: str, file: File) -> Document:
 
 
 def _open(kind: str, file: File) -> OpenSource:
-    return examples_or_text(_document(kind, file), file.options)
+    document = _document(kind, file)
+    opened = find_examples(document, file.options) or one_text(document.text, file.options)
+    opened.passed += [PassedOver(what, text) for what, text in document.asides]
+    return opened
 
 
 READERS = tuple(
     Reader(kind, title, partial(matches, kind), partial(_open, kind), partial(_document, kind), binary=True)
-    for kind, title in (("pdf", "a PDF"), ("docx", "a Word document"), ("odt", "an OpenDocument text"))
+    for kind, title in (
+        *(("pdf", "a PDF"), ("docx", "a Word document")),
+        *(("odt", "an OpenDocument text"), ("epub", "an e-book (EPUB)")),
+    )
 )
