@@ -62,8 +62,11 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
         return ([(line, _conversation(value, short=True)) for line, value in batch] for batch in everything)
     lists = [value for _, value in first if isinstance(value, list) and value and isinstance(value[0], dict)]
     if 2 * len(lists) > len(first) and not any(isinstance(value, dict) for _, value in first):
-        talk = nested_messages([{"messages": value} for value in lists]) is not None
-        return with_columns(([part for each in batch for part in _apart(*each, talk)] for batch in everything), file)
+        if nested_messages([{"messages": value} for value in lists]) is not None:
+            parts = ([(n, {"messages": v} if isinstance(v, list) else v) for n, v in batch] for batch in everything)
+        else:
+            parts = ([(n, it) for n, v in batch for it in (v if isinstance(v, list) else [v])] for batch in everything)
+        return with_columns(parts, file)
     if all(_is_row(value) for _, value in first):
         cells: Iterator[Cells] = ((line, _cells(value)) for batch in everything for line, value in batch)
         header, below, _ = split_header(cells)
@@ -219,12 +222,6 @@ def _conversation(value: Any, short: bool = False) -> Any:
             if (named is None or name in CHAT_BY_NAME) and (talk := _turns(inner, short)):
                 return {**{other: cell for other, cell in value.items() if other != name}, "messages": talk}
     return value
-
-
-def _apart(line: int, value: Any, talk: bool) -> list[Record]:
-    """The items of a list, or the conversation that it is; any other value as it is."""
-    items = value if isinstance(value, list) else [value]
-    return [(line, {"messages": value})] if talk and value is items else [(line, item) for item in items]
 
 
 def _is_row(value: Any) -> bool:
