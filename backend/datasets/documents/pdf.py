@@ -190,8 +190,7 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
     most = Counter(round(d, 1) for d in distances).most_common(1)
     distance = min(median(distances), most[0][0] or median(distances)) if distances else 0.0
     larger = sorted({round(line.size, 1) for line in lines if line.size > _HEADING * usual}, reverse=True)
-    groups: list[list[_Line]] = []
-    gaps: list[bool] = []
+    groups: list[tuple[list[_Line], bool]] = []  # the lines of each, and whether a gap precedes
     for place, line in enumerate(lines):
         before = lines[place - 1] if place else None
         same = before is not None and before.bold == line.bold and abs(before.size - line.size) < 0.5
@@ -200,12 +199,11 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
         continues = near or (over_page and line.text[:1].islower())
         table = line.rows or (before and before.rows)
         if same and not table and continues and not _BEGINS.match(line.text):
-            groups[-1].append(line)
+            groups[-1][0].append(line)
         else:
-            groups.append([line])
-            gaps.append(not near)
+            groups.append(([line], not near))
     blocks: list[Block] = []
-    for number, (group, gap) in enumerate(zip(groups, gaps, strict=True), 1):
+    for number, (group, gap) in enumerate(groups, 1):
         rows = group[0].rows and [(number + at, cells) for at, (_, cells) in enumerate(group[0].rows)]
         above = blocks[-1].rows if blocks else None
         if rows and above and len(above[0][1]) == len(rows[0][1]):  # it goes on over the end of a page
