@@ -84,10 +84,16 @@ def _page_lines(page: Any, number: int) -> list[_Line]:
 def _parts(text: Any, shown: str, first: int, size: float) -> tuple[tuple[float, str], ...]:
     """The parts of a line between wide gaps."""
     spaces = [at for at, sign in enumerate(shown) if sign == " " and 0 < at < len(shown) - 1]
-    gaps = {at: _origin(text, first + at + 1)[0] - text.get_charbox(first + at - 1)[2] for at in spaces}
-    wide = [at for at, gap in gaps.items() if gap > _WIDE * size]
+    wide = [at for at in spaces if _origin(text, first + at + 1)[0] - _right(text, first + at - 1) > _WIDE * size]
     cut = zip([0, *(at + 1 for at in wide)], [*wide, len(shown)], strict=True)
     return tuple((_origin(text, first + begin)[0], shown[begin:end].translate(_SIGNS).strip()) for begin, end in cut)
+
+
+def _right(text: Any, index: int) -> float:
+    """The right edge of a letter."""
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    pdfium.FPDFText_GetCharBox(text, index, left, right, bottom, top)
+    return right.value
 
 
 _Part = tuple[float, float, str, _Line]  # height, left edge, text, and the line that it is a part of
