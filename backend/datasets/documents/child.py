@@ -43,6 +43,7 @@ _ASIDE = re.compile(r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)
 _COMMENT = re.compile(
     r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
 )
+_ENCRYPTED = "META-INF/encryption.xml"  # names what is encrypted in an e-book
 _BOOK_TAG = re.compile(r"<(?:\w+:)?(item|itemref)\b([^<>]*)>")  # of the list of a book's files, or of its chapters
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
 _MATH = re.compile(r"<(/?)m:(\w+)[^<>]*?(/?)>")
@@ -64,8 +65,8 @@ def _document(kind: str, path: Path) -> None:
         value = tomllib.loads(path.read_text("utf-8-sig"), parse_float=str)
         document = Document([Block(1, json.dumps(value, default=str))])  # a date as its text
     else:
-        to_html = {"docx": docx_html, "odt": odt_html, "epub": book_html}[kind]
-        document = numbered(read_html(to_html(path)))
+        html_of = docx_html if kind == "docx" else odt_html
+        document = numbered(read_book(path) if kind == "epub" else read_html(html_of(path)))
         document.asides += comments(path)
     for block in document.blocks:
         _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
@@ -106,16 +107,28 @@ def main(kind: str, path: Path, limits: Limits) -> None:
     _send("end", True)
 
 
-def book_html(path: Path) -> str:
-    """The chapters of an e-book, in the order in which they are read."""
+def read_book(path: Path) -> Document:
+    """The chapters of an e-book, in the order in which they are read. Raises BadInput for a protected one."""
+    whole = Document()
     with zipfile.ZipFile(path) as archive:
-        package = next(name for name in archive.namelist() if name.endswith(".opf"))
+        names = archive.namelist()
+        hidden = archive.read(_ENCRYPTED).decode("utf-8", "replace") if _ENCRYPTED in names else ""
+        if "META-INF/rights.xml" in names or "html" in hidden:  # fonts may be encrypted
+            raise BadInput("This e-book is protected against copying.", "", "Choose one without such a protection.")
+        package = next((name for name in names if name.endswith(".opf")), "")
         tags = _BOOK_TAG.findall(archive.read(package).decode("utf-8", "replace"))
         listed = [(kind, dict(_ATTRIBUTE.findall(attributes))) for kind, attributes in tags]
-        pages = {has["id"]: unquote(has["href"]) for kind, has in listed if kind == "item"}
-        chapters = [posixpath.join(posixpath.dirname(package), pages[has["idref"]])
-                    for kind, has in listed if kind == "itemref"]  # fmt: skip
-        return "\n".join(archive.read(posixpath.normpath(name)).decode("utf-8", "replace") for name in chapters)
+        paths = {has.get("id"): posixpath.join(posixpath.dirname(package), unquote(has.get("href", "")))
+                 for kind, has in listed if kind == "item"}  # fmt: skip
+        order = [posixpath.normpath(paths.get(has.get("idref"), "")) for kind, has in listed if kind == "itemref"]
+        chapters = [name for name in dict.fromkeys(order) if name in names]
+        for name in chapters:
+            page = read_html(archive.read(name).decode("utf-8", "replace"))
+            whole.blocks += page.blocks
+            whole.asides += page.asides
+    unread = [name for name in names if name.endswith("html") and name not in chapters]
+    whole.asides += [("page outside the chapters", name) for name in unread]
+    return whole
 
 
 def docx_html(path: Path) -> str:

@@ -29,7 +29,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.document = Document()
         self.data: list[str] = []  # the JSON-LD of the page
-        self._open: list[tuple[str, bool | None, str]] = []  # each element's name, weight by its styles, and classes
+        self._open: list[tuple[str, bool | None, str]] = []  # name, weight by styles, and classes, also of those around
         self._classes: dict[str, bool] = {}  # bold or not, by the style sheet of the page
         self._count: Counter[str] = Counter()  # of the open elements by their names
         self._asked = 0  # blocks with a question in bold letters and more behind it
@@ -53,7 +53,9 @@ class _Reader(HTMLParser):
         self._json = tag == "script" and dict(attrs).get("type") == "application/ld+json"
         if tag in _BREAKS:
             self._end_block()
-        self._open.append((tag, self._weight(dict(attrs)), (dict(attrs).get("class") or "").strip()))
+        _, weight, classes = self._open[-1] if self._open else ("", None, "")
+        own, name = self._weight(dict(attrs)), (dict(attrs).get("class") or "").strip()
+        self._open.append((tag, weight if own is None else own, name or classes))
         self._count[tag] += 1
         if tag in _HEADINGS:
             self._levels.append(_HEADINGS[tag])
@@ -116,13 +118,13 @@ class _Reader(HTMLParser):
 
     def close(self) -> None:
         super().close()
+        while self._open:
+            self.handle_endtag(self._open[-1][0])
         self._end_block()
-        for rows in self._rows:
-            self._end_table(rows)
 
     @property
     def _bold(self) -> bool:
-        styled = next((weight for _, weight, _ in reversed(self._open) if weight is not None), None)
+        styled = self._open[-1][1] if self._open else None
         return any(self._count[tag] for tag in _BOLD) if styled is None else styled
 
     def _weight(self, attrs: dict[str, str | None]) -> bool | None:
@@ -152,7 +154,7 @@ class _Reader(HTMLParser):
         bold = next((i for i, (run, is_bold) in enumerate(runs) if run.strip() and not is_bold), len(runs))
         first, rest = (_clean("".join(text for text, _ in part)) for part in (runs[:bold], runs[bold:]))
         before = self.document.blocks[-1].text if self.document.blocks else ""
-        style = next((classes for *_, classes in reversed(self._open) if classes), "")
+        style = self._open[-1][2] if self._open else ""
         gap = not item or re.match(r"\s*(- |\d+\. )", before) is None  # no item of a list follows another
         asking = asks(first)
         self._asked += asking and bool(rest)

@@ -146,6 +146,7 @@ def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
             questions = [at for at, end in ends if asks(blocks[at].text) or end > at + 1]
         elsewhere = sum(blocks[at].gap for at in sure if cue not in cues[at])
         certain = share >= _SURE and asks(blocks[questions[0]].text) and elsewhere <= (1 - _SURE) * len(questions)
+        certain &= not cue.startswith(_CLASS)  # one of them may have another class, such as that of an open one
         pairs = _pairs(blocks, questions, alike, certain, cue.removesuffix(_AFTER_GAP))
         candidates.append((len(questions), share, pairs))
     return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
@@ -201,7 +202,9 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
     used: set[int] = set()
     inside, above = list[Block](), list[Block]()  # above: the first lines of a question
     bold = next((at for at in range(questions[0], len(blocks)) if blocks[at].bold and at not in heads), 0)
-    if bold > questions[-1] + 1 and _is_title(blocks[bold]) and not blocks[questions[0]].bold:
+    first = blocks[questions[0]]
+    introduced = bold > questions[-1] + 1 and blocks[bold - 1].text.endswith((":", "："))
+    if bold > questions[-1] + 1 and _is_title(blocks[bold]) and not (introduced or first.bold or first.level):
         heads = {*heads, bold}  # no other answer has one: it begins what follows the last
     for start, following in zip(questions, [*questions[1:], len(blocks)], strict=True):
         level = blocks[start].level
