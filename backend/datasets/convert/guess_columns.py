@@ -120,7 +120,7 @@ def offer(records: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     alike, columns = Counter(base for base in bases.values() if base != "column"), list[_Column]()
     for own in (_measure(name, records) for name, base in bases.items() if alike[base] <= 2):
         held = what_it_holds(own.name, [record.get(own.name) for record in records])
-        title = "name" in held and own.distinct > _DIFFERENT and PEOPLE.isdisjoint(plain_name(own.name).split("_"))
+        title = "a name" in held and own.distinct > _DIFFERENT and PEOPLE.isdisjoint(plain_name(own.name).split("_"))
         columns += [own] * (own.is_text and own.distinct > _SAME and own.length > 1 and (not held or title))
     columns = columns if any(alike[bases[own.name]] for own in columns) else columns[:2]  # only places tell
     pairs = sorted(((_score(q, a, columns), q.name, a.name) for q in columns for a in columns if q != a), reverse=True)
@@ -154,7 +154,7 @@ def beside_text(records: Sequence[dict[str, Any]], text: str) -> Match | None:
         return Match("question_answer", {"question": text, "answer": marks})
     for name in dict.fromkeys(name for record in records for name in record):
         held = what_it_holds(name, values := [record.get(name) for record in records])
-        title = "name" in held and PEOPLE.isdisjoint(plain_name(name).split("_"))  # short titles look like names
+        title = "a name" in held and PEOPLE.isdisjoint(plain_name(name).split("_"))  # short titles look like names
         if name != text and (not held or title) and (column := _measure(name, records)).is_text:
             others.append(column)
         elif "number" in held and plain_name(name) not in _NOT_TEXT and name != text:
