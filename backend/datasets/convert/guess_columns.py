@@ -95,7 +95,8 @@ def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, 
         return Match("question_answer", {}, why)
     best, question, answer = max(pairs, key=lambda pair: pair[0])
     rivals = [score for score, q, a in pairs if (q, a) != (question, answer)] or [0]
-    if not doubt and best < max(rivals) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
+    close = best < max(rivals) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0)
+    if not doubt and (close or answer.filled <= 0.5):  # most rows would have no answer
         doubt = f"Its columns are: {listed(names)}."
     return Match("question_answer", {"question": question.name, "answer": answer.name}, doubt)
 
