@@ -10,7 +10,7 @@ from typing import Any
 from unicodedata import normalize
 
 from backend.datasets.documents.blocks import Block, characters, joined
-from backend.datasets.documents.labelled import RULE, find_labelled
+from backend.datasets.documents.labelled import RULE, Records, find_labelled
 from backend.datasets.documents.quiz import find_quiz
 
 # The Greek question mark looks like a semicolon, and often is one.
@@ -80,10 +80,11 @@ def _contents(blocks: Sequence[Block]) -> range:
 
 
 def _pairs_of(blocks: Sequence[Block]) -> Pairs | None:
-    if quiz := find_quiz(blocks):
+    records, sure, outside = find_labelled(blocks) or (Records(), False, [])
+    whole = sure and all(each.get("answer") in each.get("question", "").split("\n") for _, each in records)
+    if not whole and (quiz := find_quiz(blocks)):  # otherwise the answers are whole options, such as "B) Paris"
         return Pairs(quiz[0], False, quiz[1], "what stands above the options", right=quiz[2])
-    if (labelled := find_labelled(blocks)) is not None:
-        records, sure, outside = labelled
+    if records:
         return Pairs(records, sure, outside, "label")
     rules = {at for at, block in enumerate(blocks) if RULE.fullmatch(block.text)}
     blocks = [replace(b, gap=b.gap or at - 1 in rules) for at, b in enumerate(blocks) if at not in rules]
