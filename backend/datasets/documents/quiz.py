@@ -72,7 +72,9 @@ def find_quiz(blocks: Sequence[Block]) -> tuple[Records, list[Block], str] | Non
         record = {"question": question, "answer": "\n".join(answer), "other options": "\n".join(others)}
         records.append((lines[start].line, record))
         used.update(range(start, last), [end] if answer and keys else [])
-    if sum(bool(record["answer"]) for _, record in records) < max(_FEWEST, _SHARE * len(records)):
+    boxed = not keys and 2 * places.count(0) > sum(place >= 0 for place in places)  # a checklist, where most don't ask
+    fit = [each for _, each in records if each["answer"] and not (boxed and {*"?？؟"}.isdisjoint(each["question"]))]
+    if len(fit) < max(_FEWEST, _SHARE * len(records)):
         return None
     how = f"that “{next(iter(keys.values()))[0]}” names" if keys else "that is marked as right"
     return records, [line for at, line in enumerate(lines) if at not in used], f"the option {how}"
