@@ -89,25 +89,26 @@ def read_transcript(text: str) -> tuple[list[Record], str]:
     return records, "\n".join(passed)
 
 
-def turns_in(cell: str, unsure: bool = False) -> list[tuple[int, str, str]]:
+def turns_in(cell: str, whole: bool = False, unsure: bool = False) -> list[tuple[int, str, str]]:
     """Who says what on which line of a conversation that is one cell of a table, or a text; [] for another one.
-    unsure: also where those who speak may be no people."""
+    whole: it's a text, which may be a list; unsure: also where those who speak may be no people."""
     text = clean.html(cell)
     first = text.strip().partition("\n")[0].strip()
     pattern = next((pattern for pattern in (*_PATTERNS, _NAMED) if pattern.fullmatch(first)), None)
     messages = _read(text, pattern)[0] if pattern else []
     names = [message.author for message in messages]
-    sure = unsure or pattern is not _NAMED or names[0].casefold() in SPEAKERS or _are_people(names)
+    sure = unsure or pattern is not _NAMED or names[0].casefold() in SPEAKERS
+    sure = sure or (_are_people(names) if whole else len(set(names)) < len(names))
     return [(m.line, m.author, m.text) for m in messages] if len(set(names)) > 1 and sure else []
 
 
 def _are_people(names: list[str]) -> bool:
-    """Whether these may be the names of people who talk: enough come back, few are keys, and three or more don't always
-    follow each other in the same order, as the fields of records do."""
+    """Whether these may be the names of people who talk: enough come back, few are keys, and they don't follow each
+    other in one order over and over, as the fields of records do."""
     counts = Counter(names)
     come_back = sum(count for count in counts.values() if count > 1)
     keys = sum(name[0].islower() or bool(_KEY.match(name)) for name in counts)
-    in_order = len(counts) > 2 and names[len(counts) :] == names[: -len(counts)]
+    in_order = 2 < len(counts) <= len(names) / 3 and names[len(counts) :] == names[: -len(counts)]
     return come_back >= max(2, len(names) / 3) and 2 * keys < len(counts) and not in_order
 
 

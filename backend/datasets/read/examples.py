@@ -75,7 +75,7 @@ def _listed(text: str) -> list[str]:
     most = max((own for (form, _), own in forms.items() if form >= 0), key=len, default=[])
     if len(most) >= max(_MANY, len(lines) / 4) and 2 * len({*most}) > len(most):
         return most
-    turns = [] if turns_in(text) else [f"{name}: {words}" for _, name, words in turns_in(text, unsure=True)]
+    turns = [] if turns_in(text, whole=True) else [f"{name}: {words}" for _, name, words in turns_in(text, unsure=True)]
     return turns if len(turns) >= max(_FEW, len(lines) / 4) else []
 
 

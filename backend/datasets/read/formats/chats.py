@@ -64,17 +64,18 @@ def _divide_cells(opened: OpenSource) -> None:
     rows = [record for _, record in opened.sample() if isinstance(record, dict)][:_LOOKED_AT]
     matched = match(rows[0]) if rows else None
     used = matched.mapping.values() if matched and matched.shape != "text" else ()
+    whole = [*rows[0]] == ["text"] and opened.format in ("text", "markdown") if rows else False  # lines of the file
     for column in (name for name in (rows[0] if rows else ()) if name not in used):
         cells = [cell for row in rows if isinstance(cell := row.get(column), str) and cell.strip()]
-        if 2 * len(cells) > len(rows) and sum(bool(transcript.turns_in(cell)) for cell in cells) > 0.8 * len(cells):
-            whole = [*rows[0]] == ["text"] and opened.format in ("text", "markdown")  # so its lines are the file's
+        talks = sum(bool(transcript.turns_in(cell, whole)) for cell in cells)
+        if 2 * len(cells) > len(rows) and talks > 0.8 * len(cells):
             opened.records = ([*chain.from_iterable(_turns(column, *r, whole) for r in b)] for b in opened.records)
             return
 
 
 def _turns(column: str, line: int, row: Any, whole: bool) -> Iterator[Record]:
     cell = str(row.get(column) or "") if isinstance(row, dict) else ""
-    for at, author, text in transcript.turns_in(cell) or [(line, "", cell)]:
+    for at, author, text in transcript.turns_in(cell, whole) or [(line, "", cell)]:
         turn = {"conversation_id": line, "author": author, "text": text}
         yield at if whole else line, turn if isinstance(row, dict) else row
 
