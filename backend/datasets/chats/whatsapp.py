@@ -29,11 +29,11 @@ _NOTICE = re.compile(
     r"|\S[^\n]{0,120}\.\w{2,4} \([^()\n]{4,30}\)"  # IMG-20231231-WA0001.jpg (file attached)
     r"|\S[^\n]{0,120}\.\w{2,4} <[^<>\n]{4,30}>"
 )
-_ADDED = re.compile(r"(?<=\S)\s+\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$")
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")  # the mark may be the writer's between such letters and others
+_ADDED = re.compile(r"(?<=[^\s•]) +\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$")
+_DOCUMENT = re.compile(r"[^\n]{1,120}\.\w{2,4} • \u200e")  # Plan.pdf • 3 pages
 _EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
 # A deleted message and a missed call carry no mark on Android. Words of WhatsApp in the languages that most write in.
-_DELETED = frozenset(read_json(Path(__file__).with_name("words.json"))["deleted"])
+_NOTICES = frozenset(read_json(Path(__file__).with_name("words.json"))["notices"])
 _LOG_LEVELS = frozenset({"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "TRACE"})
 _LONGEST_NAME = 60  # characters
 _LOOKED_AT = 200  # lines
@@ -65,9 +65,9 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
     notices = {message["text"].lstrip(_MARK) for _, message in records if message["text"].startswith(_MARK)}
     added: list[Record] = []
     for number, message in records:
-        end = _ADDED.search(message["text"])
-        if end and (end[1] in notices or not _RIGHT_TO_LEFT.search(message["text"])):
-            cut = 0 if f"• {_MARK}" in message["text"] else end.start()  # a document's name and "• 3 pages"
+        end, document = _ADDED.search(message["text"]), _DOCUMENT.match(message["text"])
+        if end and (document or end[1] in notices or end[1].lower() in _NOTICES):  # else the mark is the writer's
+            cut = 0 if document else end.start()
             rest = message["text"][cut:].replace(_MARK, "")
             added.append((number, {"author": "", "text": rest, "time": message["time"]}))
             message["text"] = message["text"][:cut]
@@ -117,4 +117,4 @@ def _said(text: str) -> str:
     if marked:
         return ""
     text = _EDITED.sub("", text.strip())
-    return "" if text.strip(" .").lower() in _DELETED else text
+    return "" if text.strip(" .").lower() in _NOTICES else text
