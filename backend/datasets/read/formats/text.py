@@ -13,7 +13,7 @@ from backend.errors import BadInput
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
-_FRONT = re.compile(r"\ufeff?---[ \t]*\n(?:(?!---)(?:[^\W\d][\w-]*:(?:[ \t].*)?|[ \t#-].*)?\n){1,99}---[ \t]*(?:\n|\Z)")
+_FRONT = re.compile(r"\ufeff?--- *\n(?=\w)(?:(?!---)(?:[^\W\d][\w-]*:(?:[ \t].*)?|[ \t#-].*)\n){1,99}--- *(?:\n|\Z)")
 
 
 def is_html(text: str) -> bool:
