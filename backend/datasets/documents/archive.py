@@ -14,11 +14,12 @@ from backend.records.units import KIB, MIB
 _MOST_MEMBERS, _LONGEST_LIST = 100_000, 32 * MIB  # bytes
 _MACROS = ("vbaproject.bin", "basic/script-lc.xml")
 _PROLOG = 256 * KIB  # bytes before the first element, at most
-_PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"), ("META-INF/container.xml", "epub"))
+_PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"))
 _OPEN_DOCUMENTS = (("opendocument.spreadsheet", "ods"), ("opendocument.text", "odt"))
 _OTHERS = (
     (lambda name: name.startswith("ppt/"), "a presentation"),
     (lambda name: name.endswith("data.pkl"), "a PyTorch file, which can run code and is never opened here"),
+    (lambda name: name == "META-INF/container.xml", "an e-book (EPUB)"),
     (lambda name: name == "content.xml", "an OpenDocument file"),
     (lambda name: name.endswith(".iwa"), "a document of Apple's Numbers, Pages or Keynote"),
 )
@@ -51,7 +52,7 @@ def damaged() -> BadInput:
 
 
 def document_kind(archive: zipfile.ZipFile) -> str:
-    """The kind "xlsx", "docx", "ods", "odt", "epub", or "" for an archive of other files. Raises BadInput for a
+    """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files. Raises BadInput for a
     document of another kind."""
     names = set(archive.namelist())
     if kind := next((kind for part, kind in _PARTS if part in names), ""):

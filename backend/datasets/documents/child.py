@@ -15,21 +15,18 @@ Every line that it prints is a JSON object with one of
 import html
 import io
 import json
-import posixpath
 import queue
 import re
 import sys
-import tomllib
 import zipfile
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from backend.child_process import limit_memory, receive
 from backend.datasets.documents.archive import check_document, damaged
-from backend.datasets.documents.blocks import Block, Document
+from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.odf import OdsSheets, odt_html
 from backend.datasets.documents.workbook import HIDDEN, ExcelSheets
@@ -43,9 +40,6 @@ _ASIDE = re.compile(r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)
 _COMMENT = re.compile(
     r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
 )
-_ENCRYPTED = "META-INF/encryption.xml"  # names what is encrypted in an e-book
-_BOOK_TAG = re.compile(r"<(?:\w+:)?(item|itemref)\b([^<>]*)>")  # of the list of a book's files, or of its chapters
-_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
 _MATH = re.compile(r"<(/?)m:(\w+)[^<>]*?(/?)>")
 _ONE_CHOICE = re.compile(r"(?s)<mc:AlternateContent>\s*<mc:Choice[^<>]*>((?:(?!</?mc:).)*)</mc:\w+>\s*</mc:\w+>")
 _FRAME = re.compile(r"</?(?:wp[cgs]?|a|pic):[^<>]*>")
@@ -61,12 +55,8 @@ def _document(kind: str, path: Path) -> None:
         from backend.datasets.documents.pdf import read_pdf
 
         document = read_pdf(path, lambda fraction: _send("progress", fraction))
-    elif kind == "toml":
-        value = tomllib.loads(path.read_text("utf-8-sig"), parse_float=str)
-        document = Document([Block(1, json.dumps(value, default=str))])  # a date as its text
     else:
-        html_of = docx_html if kind == "docx" else odt_html
-        document = numbered(read_book(path) if kind == "epub" else read_html(html_of(path)))
+        document = numbered(read_html(docx_html(path) if kind == "docx" else odt_html(path)))
         document.asides += comments(path)
     for block in document.blocks:
         _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
@@ -92,43 +82,17 @@ def main(kind: str, path: Path, limits: Limits) -> None:
     receive(received.put)
     limit_memory(limits.parser_bytes + GIB)  # of addresses, which are more than what is used
     try:
-        if kind not in ("pdf", "toml"):
+        if kind != "pdf":
             unpacked = check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))
             _send("unpacked", unpacked)
         if kind in ("xlsx", "ods"):
             _sheets(kind, path, limits, received)
         else:
             _document(kind, path)
-    except tomllib.TOMLDecodeError as error:
-        _send("error", ["This TOML file can't be read.", f"{error}.", "Correct it, or save it as JSON or CSV."])
     except Exception as error:  # these libraries let any error of their parsers through
         refused = error if isinstance(error, BadInput) else damaged()
         _send("error", [refused.what, refused.why, refused.next])
     _send("end", True)
-
-
-def read_book(path: Path) -> Document:
-    """The chapters of an e-book, in the order in which they are read. Raises BadInput for a protected one."""
-    whole = Document()
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        hidden = archive.read(_ENCRYPTED).decode("utf-8", "replace") if _ENCRYPTED in names else ""
-        if "META-INF/rights.xml" in names or "html" in hidden:  # fonts may be encrypted
-            raise BadInput("This e-book is protected against copying.", "", "Choose one without such a protection.")
-        package = next((name for name in names if name.endswith(".opf")), "")
-        tags = _BOOK_TAG.findall(archive.read(package).decode("utf-8", "replace"))
-        listed = [(kind, dict(_ATTRIBUTE.findall(attributes))) for kind, attributes in tags]
-        paths = {has.get("id"): posixpath.join(posixpath.dirname(package), unquote(has.get("href", "")))
-                 for kind, has in listed if kind == "item"}  # fmt: skip
-        order = [posixpath.normpath(paths.get(has.get("idref"), "")) for kind, has in listed if kind == "itemref"]
-        chapters = [name for name in dict.fromkeys(order) if name in names]
-        for name in chapters:
-            page = read_html(archive.read(name).decode("utf-8", "replace"))
-            whole.blocks += page.blocks
-            whole.asides += page.asides
-    unread = [name for name in names if name.endswith("html") and name not in chapters]
-    whole.asides += [("page outside the chapters", name) for name in unread]
-    return whole
 
 
 def docx_html(path: Path) -> str:

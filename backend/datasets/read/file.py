@@ -49,7 +49,7 @@ class File:
 
     @cached_property
     def office(self) -> str:
-        """The kind of a zipped document, "xlsx", "ods", "docx", "odt" or "epub"; "" for any other file. Raises
+        """The kind of a zipped document, "xlsx", "ods", "docx" or "odt"; "" for any other file. Raises
         BadInput for a damaged one, and for other documents, such as a presentation."""
         try:
             return document_kind(self.archive) if self.archive else ""

@@ -27,7 +27,7 @@ from backend.records.reading import ReadOptions, RowFault
 
 READERS: tuple[Reader, ...] = (
     parquet.READER,
-    *documents.READERS,  # PDF, Word, OpenDocument text, e-books
+    *documents.READERS,  # PDF, Word, OpenDocument text
     *workbook.READERS,  # Excel, OpenDocument spreadsheet
     chat_archive.READER,  # before any other archive
     notes.ARCHIVE,
@@ -44,7 +44,6 @@ READERS: tuple[Reader, ...] = (
     delimited.DECLARED,
     text.WEB_PAGE,
     yaml.READER,
-    json.TOML,
     json.LINKED,
     json.LINES,  # before a document, of which each line is a part
     json.DOCUMENT,

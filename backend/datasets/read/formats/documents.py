@@ -1,4 +1,4 @@
-"""Reads PDF files, Word documents, OpenDocument texts and e-books, in a child process."""
+"""Reads PDF files, Word documents and OpenDocument texts, in a child process."""
 
 from contextlib import closing
 from functools import partial
@@ -29,8 +29,5 @@ def _open(kind: str, file: File) -> OpenSource:
 
 READERS = tuple(
     Reader(kind, title, partial(matches, kind), partial(_open, kind), partial(_document, kind), binary=True)
-    for kind, title in (
-        *(("pdf", "a PDF"), ("docx", "a Word document")),
-        *(("odt", "an OpenDocument text"), ("epub", "an e-book (EPUB)")),
-    )
+    for kind, title in (("pdf", "a PDF"), ("docx", "a Word document"), ("odt", "an OpenDocument text"))
 )

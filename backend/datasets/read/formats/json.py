@@ -1,4 +1,4 @@
-"""Reads the examples of JSON Lines, or of a JSON document, without loading the whole file; and those of TOML.
+"""Reads the examples of JSON Lines, or of a JSON document, without loading the whole file.
 
 A document is a list of examples, an object with one such list, or objects one after another (each over several
 lines). This module only finds where each example ends; `strict_json` then parses it.
@@ -7,7 +7,6 @@ lines). This module only finds where each example ends; `strict_json` then parse
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from itertools import chain, pairwise
 from typing import Any
 
@@ -19,7 +18,6 @@ from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.columns import with_columns
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.delimited import sniff_delimiter
-from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import HEAD
 from backend.errors import BadInput
 from backend.files.json_file import value_of
@@ -293,15 +291,6 @@ def _open_document(file: File) -> OpenSource:
     return OpenSource(with_columns(document(file.blocks(), file.options.limits, beside), file), passed=beside)
 
 
-def _open_toml(file: File) -> OpenSource:
-    beside: list[PassedOver] = []
-    with closing(Parser(file.source, "toml")) as parser:
-        text = parser.document().text.encode()
-    records = chain.from_iterable(document(iter([text]), file.options.limits, beside))
-    numbered = [(number, value) for number, (_, value) in enumerate(records, 1)]  # the parser tells no lines
-    return OpenSource(with_columns(iter([numbered]), file), passed=beside)
-
-
 def _open_linked(file: File) -> OpenSource:
     """A document of JSON:API (https://jsonapi.org), such as the reviews of App Store Connect: what an entry refers to,
     such as a reply, stands in a list of its own."""
@@ -324,7 +313,6 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-TOML = Reader("toml", "TOML", lambda file: file.has_suffix("toml", last=True), _open_toml, binary=True)
 LINKED = Reader("json", "JSON", lambda file: _LINKED.match(file.text) is not None, _open_linked)
 LINES = Reader("jsonl", "JSON lines", _is_lines, lambda file: OpenSource(with_columns(_lines(file), file)))
 DOCUMENT = Reader("json", "JSON", _is_document, _open_document)
