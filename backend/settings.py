@@ -6,6 +6,7 @@ import string
 import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -82,35 +83,14 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         return (self.runs, self.models, self.datasets, self.exports, self.cache)
 
-    @property
-    def runs(self) -> Path:
-        """One folder per job (training, export, ...); jobs/store.py describes its content."""
-        return self.root / "runs"
-
-    @property
-    def models(self) -> Path:
-        """Unpacked and downloaded models, one folder each."""
-        return self.root / "models"
-
-    @property
-    def datasets(self) -> Path:
-        """Imported datasets, one folder each."""
-        return self.root / "datasets"
-
-    @property
-    def exports(self) -> Path:
-        """Finished exports, which the page may serve."""
-        return self.root / "exports"
-
-    @property
-    def uploads(self) -> Path:
-        """Uploaded files, until the page has read them; emptied when the app starts."""
-        return self.cache / "uploads"
-
-    @property
-    def cache(self) -> Path:
-        """Files that can be deleted at any time: measurements of this computer, compiled code."""
-        return self.root / "cache"
+    runs = cached_property[Path](lambda self: self.root / "runs")  # a folder for each job, as jobs/store.py says
+    models = cached_property[Path](lambda self: self.root / "models")  # unpacked and downloaded ones, a folder each
+    datasets = cached_property[Path](lambda self: self.root / "datasets")  # imported ones, a folder each
+    exports = cached_property[Path](lambda self: self.root / "exports")  # finished ones, which the page may serve
+    # What can be deleted at any time, such as measurements of this computer, and compiled code.
+    cache = cached_property[Path](lambda self: self.root / "cache")
+    # Uploaded files, until the page has read them; emptied when the app starts.
+    uploads = cached_property[Path](lambda self: self.cache / "uploads")
 
     def run_folder(self, run_id: str) -> Path:
         """The folder of one run. Raises WorkspaceProblem unless `run_id` is a valid id."""
