@@ -11,7 +11,7 @@ from ui.services.selection import Choice
 from ui.text.files import CHOOSER
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file, upload_button
-from ui.web.data import decisions, drafting, edit_views, read_options
+from ui.web.data import decisions, drafting, edit_panel, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
 from ui.web.data.actions import apply_action
@@ -116,7 +116,7 @@ class DataTab:
             self.own_test: None,
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
-            self.instruction: edit_views.instruction(self.app.edits.instruction(choice), choice.data_id),
+            self.instruction: edit_panel.instruction(self.app.edits.instruction(choice), choice.data_id),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             self.more: drafting.more(self.app.drafting.models(), choice.data_id) if not (now or making) else "",
             **self.preview.show(choice),
@@ -150,7 +150,7 @@ class DataTab:
         choice, closed = apply_action(self.app, before, action, value), self.preview.editing.close()
         if action == "edit-row" and value.isdecimal():
             example = self.app.edits.editable(before.replace(row=int(value)))
-            return {self.decision: edit_views.form(example, before.data_id)}
+            return {self.decision: edit_panel.form(example, before.data_id)}
         if action == "look":
             return {**self._state.change(before, choice), **self.preview.show(choice), **closed}
         if action == "files":

@@ -24,7 +24,7 @@ from tests.ui.fake_records import DATA
 from tests.ui.made_up_workspace import ROWS, examples
 from ui.records.data import DatasetProgress, EditableExample, ExampleField, Instruction
 from ui.services.selection import Choice
-from ui.web.data import before_after, decisions, edit_views, issues, views
+from ui.web.data import before_after, decisions, edit_panel, issues, views
 from ui.web.data.read_options import sent_columns, sent_people
 from ui.web.page import Page
 
@@ -260,9 +260,9 @@ def test_the_instruction_is_set_and_removed(page: Page) -> None:
 
 def test_a_form_escapes_its_example_and_plain_texts_have_no_instruction() -> None:
     fields = (ExampleField("message-0", "Question", "</textarea><script>x</script>"),)
-    drawn = edit_views.form(EditableExample(1, fields), "<data>")
+    drawn = edit_panel.form(EditableExample(1, fields), "<data>")
     assert "<script" not in drawn
-    assert (drawn.count("</textarea>"), edit_views.instruction(Instruction("", 0, 0, 0), DATA)) == (1, "")
+    assert (drawn.count("</textarea>"), edit_panel.instruction(Instruction("", 0, 0, 0), DATA)) == (1, "")
 
 
 @pytest.mark.parametrize(
@@ -274,4 +274,4 @@ def test_a_form_escapes_its_example_and_plain_texts_have_no_instruction() -> Non
     ],
 )  # fmt: skip
 def test_the_share_of_examples_with_the_instruction_is_named(found: Instruction, numbers: str) -> None:
-    assert numbers in edit_views.instruction(found, DATA)
+    assert numbers in edit_panel.instruction(found, DATA)
