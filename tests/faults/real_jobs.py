@@ -47,7 +47,7 @@ from tests.backend.tiny_run import conversations, make_model, make_run
 from tests.faults import failing_disk, forked_workers
 from tests.faults.failing_disk import Fault, Tally
 from tests.faults.forked_workers import wait
-from ui.services.machine.model_imports import ModelImportService
+from ui.services.machine.models import ModelImportService
 
 SETTINGS: dict[str, Any] = {"num_train_epochs": 2, "per_device_train_batch_size": 4}
 ROWS, VALIDATION, MOMENTS, HOUR = 16, 4, 10, 3600

@@ -25,15 +25,13 @@ from jobs.runner import Runner
 from ui.services.data.datasets import DatasetService
 from ui.services.data.drafting import DraftingService
 from ui.services.data.edits import EditService
-from ui.services.data.hub_data import HubDataService
-from ui.services.data.imports import DatasetImports
+from ui.services.data.imports import DatasetImports, HubDataService
 from ui.services.demo.admission import Admission
 from ui.services.demo.processes import Waiting
 from ui.services.demo.shared import Shared
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.downloads import DownloadService
-from ui.services.machine.model_imports import ModelImportService
-from ui.services.machine.models import ModelService
+from ui.services.machine.models import ModelImportService, ModelService
 from ui.services.results.blind_tests import BlindTestService
 from ui.services.results.chat import ChatSession
 from ui.services.results.corrections import CorrectionService

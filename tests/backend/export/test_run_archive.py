@@ -31,7 +31,7 @@ from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.ui.fake_records import report, report_json
 from ui.records.runs import ImportedModel
 from ui.services.app import App
-from ui.services.machine.model_imports import ModelImportService
+from ui.services.machine.models import ModelImportService
 from ui.web.try_it import verdict_card
 
 MODEL = "tests/tiny"
