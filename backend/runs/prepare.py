@@ -1,18 +1,20 @@
 """From checked examples to a run: split and tokenize them, and record everything that defines the training."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadInput
-from backend.records.encoded import Encoded
+from backend.records.encoded import Encoded, unlearned
 from backend.records.lengths import LengthLimits
-from backend.records.rows import Row, Source
+from backend.records.rows import Row, Source, rejected_side, shared_prompt
 from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import sizes, write_rows
-from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 
 SAMPLED_PROMPTS = 3  # validation examples whose answers are shown during training
@@ -94,3 +96,46 @@ def checked(row: Row, result: Encoded | ApprenticeError, lengths: LengthLimits) 
 def versions(packages: tuple[str, ...] = VERSIONED) -> dict[str, str]:
     """The installed version of each package, "" where it is not installed."""
     return {name: next((each.version for each in distributions(name=name)), "") for name in packages}
+
+
+if TYPE_CHECKING:
+    from backend.tokens.tokenizer import ChatTokenizer
+
+_Side = Encoded | ApprenticeError
+
+
+def encode_pairs(tokenizer: ChatTokenizer, rows: Sequence[Row], max_length: int | None = None) -> list[_Side]:
+    """Each of `rows` with its worse answer as `rejected`, both cut to `max_length` tokens. A row that is not a usable
+    pair gives its error in its place."""
+    both = [tokenizer.encode_rows(side) for side in (rows, [rejected_side(row) for row in rows])]
+    return [_pair(tokenizer, LengthLimits(max_length), *pair) for pair in zip(rows, *both, strict=True)]
+
+
+def _pair(tokenizer: ChatTokenizer, lengths: LengthLimits, row: Row, better: _Side, worse: _Side) -> _Side:
+    roles = [message["role"] for message in row.rejected or ()]
+    if row.text is not None or not roles or roles != [message["role"] for message in row.messages[-len(roles) :]]:
+        return BadInput(
+            "It has no second, worse answer.",
+            "To learn the difference, every example needs a better and a worse answer to the same question.",
+            "Add both answers (columns prompt, chosen, rejected), or train on the good answers only (trainer sft).",
+        )
+    if isinstance(better, ApprenticeError):
+        return better
+    if isinstance(worse, ApprenticeError):
+        return worse
+    (better,), (worse,) = lengths.pieces(row, better), lengths.pieces(row, worse)
+    if better.input_ids == worse.input_ids:
+        return BadInput(
+            "Its two answers are the same to the model.",
+            "They differ only beyond the maximum length." if better.truncated else "They become the same tokens.",
+            "Change one of them, remove the row, or raise the maximum length (max_length).",
+        )
+    question = len(tokenizer.prompt_ids(shared_prompt(row), row.tools))
+    better, worse = (  # the question is not learned
+        replace(side, labels=unlearned(min(question, side.tokens)) + side.labels[question:]) for side in (better, worse)
+    )
+    if better.learned and not worse.learned:
+        return BadInput(
+            "Its worse answer starts beyond the maximum length.", "", "Raise the maximum length (max_length)."
+        )
+    return replace(better, rejected=worse)

@@ -13,9 +13,9 @@ from backend.records.events import Event
 from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
 from backend.runs import division, start
+from backend.runs.prepare import encode_pairs
 from backend.runs.token_rows import list_files, write_rows
 from backend.settings import PROJECT_ROOT
-from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.session import STEP_PHASES
 

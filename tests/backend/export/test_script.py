@@ -30,8 +30,8 @@ from backend.records.exports import ExportResult
 from backend.records.specs import TrainSettings
 from backend.records.training import TrainingResult
 from backend.runs import about, own_answers, start
+from backend.runs.prepare import encode_pairs
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
-from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from backend.training import run as train

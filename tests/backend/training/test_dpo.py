@@ -13,10 +13,9 @@ from backend.errors import BadInput
 from backend.records.encoded import IGNORED, Encoded
 from backend.records.rows import Message, Row, Source
 from backend.records.specs import ModelRef, TrainSettings
-from backend.runs.prepare import prepare_run
+from backend.runs.prepare import encode_pairs, prepare_run
 from backend.runs.token_rows import TokenRow, read_rows, sides
 from backend.settings import PROJECT_ROOT, Workspace
-from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import dpo
 from backend.training.collate import Collator
