@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,9 @@ class JobFolder:
 
     path: Path
 
-    @property
-    def id(self) -> str:
-        return self.path.name
-
-    @property
-    def events(self) -> Path:
-        return self.path / "events.jsonl"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "log.txt"
+    id = cached_property[str](lambda self: self.path.name)
+    events = cached_property[Path](lambda self: self.path / "events.jsonl")
+    log = cached_property[Path](lambda self: self.path / "log.txt")
 
     @property
     def stop_requested(self) -> bool:

@@ -192,6 +192,11 @@ KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
 STATES: dict[str, tuple[str, str]] = _WORDS["states"]  # of a job: a word, and its tone as for `components.badge`
 FITS: dict[str, tuple[str, str]] = _WORDS["fits"]  # how a model fits this computer, best first, and the tone of that
 METHODS: dict[str, tuple[str, str]] = _WORDS["methods"]  # what is trained, and the field's term
+ENCODINGS: dict[str, str] = _WORDS["encodings"]
+SEPARATORS: dict[str, str] = _WORDS["separators"]
+FIELDS: dict[str, str] = _WORDS["fields"]
+READINGS: dict[str, str] = _WORDS["readings"]
+CHOOSER: dict[str, str] = _WORDS["chooser"]  # of ways to get examples
 GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
 WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]  # by kind of job: what happens, and a button that leads to a tab
 

@@ -14,13 +14,12 @@ from backend.errors import ApprenticeError
 from backend.models.local import DEFAULT
 from ui.records.data import Making
 from ui.text import format as fmt
-from ui.text.files import CHOOSER
 from ui.web.html import components
 
 GOAL = 50  # examples
 TESTED = 24  # passages with examples: a quarter of them is set aside, and six can judge
 FROM_TABLE = "No answers in it? Make examples from it"
-STALE = CHOOSER["stale"], CHOOSER["elsewhere"]
+STALE = fmt.CHOOSER["stale"], fmt.CHOOSER["elsewhere"]
 KEY = Markup("{}<kbd>{}</kbd>")
 SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>')
 
@@ -28,7 +27,7 @@ SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pre
 def offer() -> Markup:
     """The two ways to learn from a text."""
     make = components.button("Make examples from it", "make-examples", "", "firm")
-    return components.card(CHOOSER["no_pairs"], components.acts(make), lead=CHOOSER["two_ways"])
+    return components.card(fmt.CHOOSER["no_pairs"], components.acts(make), lead=fmt.CHOOSER["two_ways"])
 
 
 def guide(now: Making, data: CheckedDataset) -> Markup:
@@ -51,8 +50,8 @@ def card(now: Making, data_id: str) -> Markup:
         shown = _column(now.column, data_id, undo)
     else:  # all is decided; the first button has the keyboard (static/js/making.js)
         add = components.button("Add another text", "add-text")
-        acts = components.submit(CHOOSER["ask_more"], add, undo) if now.again else components.acts(add, undo)
-        text = CHOOSER["all_done" if now.kept else "none_kept"].format(examples=fmt.count(now.kept, "example"))
+        acts = components.submit(fmt.CHOOSER["ask_more"], add, undo) if now.again else components.acts(add, undo)
+        text = fmt.CHOOSER["all_done" if now.kept else "none_kept"].format(examples=fmt.count(now.kept, "example"))
         shown = components.form(f"draft-about:{data_id}:{now.again}", components.text(text), acts, kind="write making")
     bar = components.progress(fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples")
     waiting = components.badge(f"{fmt.count(now.waiting, 'draft')} left", "calm") if now.waiting else ""
@@ -78,15 +77,15 @@ def _needed(now: Making) -> str:
     """How many there are, and whether the test at the end has enough to ask."""
     so_far = f"{fmt.number(now.kept)} of {GOAL} kept." if now.kept < GOAL else f"{fmt.number(now.kept)} kept."
     if 0 < now.passages < TESTED:
-        return f"{so_far} {CHOOSER['rough'].format(passages=fmt.count(now.passages, 'passage'))}"
+        return f"{so_far} {fmt.CHOOSER['rough'].format(passages=fmt.count(now.passages, 'passage'))}"
     if now.covered < min(TESTED, now.passages):
-        return f"{so_far} {CHOOSER['needs'].format(tested=TESTED, covered=fmt.number(now.covered))}"
+        return f"{so_far} {fmt.CHOOSER['needs'].format(tested=TESTED, covered=fmt.number(now.covered))}"
     return so_far
 
 
 def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) -> Markup:
     at, answer = f"make {data_id} {draft.id}", draft.answer
-    source = "Only what you keep is learned." if draft.question else CHOOSER["press"]
+    source = "Only what you keep is learned." if draft.question else fmt.CHOOSER["press"]
     if draft.by:
         source = f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
     acts = [_press("Drop" if draft.question else "Skip", "d", f"draft-drop:{data_id}", draft.id), undo]
@@ -165,9 +164,9 @@ def more(models: Iterable[tuple[str, str]], data_id: str) -> Markup:
     good = [model for model in models if model[0] != DEFAULT]
     if not models:
         return components.EMPTY
-    title, why, send = ("Let a model on this computer draft questions", CHOOSER["may_be_wrong"], "Draft questions")
+    title, why, send = ("Let a model on this computer draft questions", fmt.CHOOSER["may_be_wrong"], "Draft questions")
     if not good:
-        title, why, send = ("Drafts by a model: none here is good enough", CHOOSER["too_weak"], "Try it anyway")
+        title, why, send = ("Drafts by a model: none here is good enough", fmt.CHOOSER["too_weak"], "Try it anyway")
     select = Markup('<label>Model<select name="model">{}</select></label>').format(components.options(good or models))
     form = components.form(f"draft-begin:{data_id}", select, components.submit(send), kind="write")
     return components.fold(title, components.text(why, "small"), form, key="drafting")

@@ -13,7 +13,6 @@ from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.services.data import samples
 from ui.text import format as fmt
-from ui.text.files import CHOOSER
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
 from ui.web.data import views as data_views
@@ -41,16 +40,16 @@ class ImportPanel:
                     stays, limits = "The file stays on this computer.", app.policy.limits
                     if app.policy.demo:
                         size, rows = fmt.size(limits.upload), fmt.number(limits.rows)
-                        stays = CHOOSER["to_server"].format(size=size, rows=rows)
-                    html(components.text(f"{CHOOSER['kinds']} {stays}", "small"))
+                        stays = fmt.CHOOSER["to_server"].format(size=size, rows=rows)
+                    html(components.text(f"{fmt.CHOOSER['kinds']} {stays}", "small"))
                 with gr.Tab("Paste"):
                     paste = "Paste JSON lines or a table with a heading"
                     looks = {"lines": 7, "max_lines": 16, "elem_id": "pasted", "elem_classes": "keeps"}
                     self.pasted = gr.Textbox(label="Examples as text", placeholder=paste, **looks)
-                    self.join_text = gr.Checkbox(False, label=CHOOSER["join"], visible=False, elem_id="join-text")
+                    self.join_text = gr.Checkbox(False, label=fmt.CHOOSER["join"], visible=False, elem_id="join-text")
                     self.use_text = button("Read this")
                     if not app.policy.why_not(Feature.HUB_DATA):
-                        html(components.text(CHOOSER["hub"].format(rows=ROWS), "small"))
+                        html(components.text(fmt.CHOOSER["hub"].format(rows=ROWS), "small"))
                 with gr.Tab("Type"):
                     self.typed = gr.Dataframe(
                         EMPTY_TABLE,
@@ -64,14 +63,14 @@ class ImportPanel:
                         show_label=False,
                         buttons=[],
                     )
-                    self.join_table = gr.Checkbox(False, label=CHOOSER["join"], visible=False, elem_id="join-table")
+                    self.join_table = gr.Checkbox(False, label=fmt.CHOOSER["join"], visible=False, elem_id="join-table")
                     with gr.Row(elem_classes="actions"):
                         self.add_row = button("Add a row", elem_id="add-row")
                         self.use_table = button("Read these")
             html(Markup("<h2>Or make examples</h2>"), elem_classes="group-name")
             with gr.Column(elem_classes="make-examples"):
-                html(components.text(CHOOSER["make"]))
-                self.join = gr.Checkbox(True, label=CHOOSER["join"], visible=False, elem_id="join")
+                html(components.text(fmt.CHOOSER["make"]))
+                self.join = gr.Checkbox(True, label=fmt.CHOOSER["join"], visible=False, elem_id="join")
                 with gr.Row(elem_classes="actions"):
                     self.material = upload_button("Choose a document or a table", None, "material")
                 topic = "Or paste a text, or name a topic"

@@ -14,7 +14,6 @@ from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.formats.delimited import DELIMITERS
 from backend.datasets.read.formats.workbook import TOGETHER
 from backend.records.rows import Dataset
-from ui.text import files
 from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.html import components, tables
@@ -33,11 +32,11 @@ def described(data: Dataset) -> str:
     details = source.details
     parts = [details.title or source.format]
     if details.delimiter:
-        parts.append(f"separated by {files.SEPARATORS.get(details.delimiter, details.delimiter)}")
+        parts.append(f"separated by {fmt.SEPARATORS.get(details.delimiter, details.delimiter)}")
     if details.sheet:
         parts.append(f"the sheet “{details.sheet}”")
     if not details.binary:
-        parts.append(f"in {files.ENCODINGS.get(source.encoding, source.encoding)}")
+        parts.append(f"in {fmt.ENCODINGS.get(source.encoding, source.encoding)}")
     shape = SHAPES[source.shape].title if source.shape in SHAPES else source.shape
     shape = shape.partition(" (")[0] if details.people else shape  # the file itself has no such column
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
@@ -76,12 +75,12 @@ def form(data: CheckedDataset) -> Markup:
     details = source.details
     parts = []
     if not details.binary:
-        detected = files.ENCODINGS.get(source.encoding, source.encoding)
-        choices = [("", detected if not how.get("encoding") else "Detected automatically"), *files.ENCODINGS.items()]
+        detected = fmt.ENCODINGS.get(source.encoding, source.encoding)
+        choices = [("", detected if not how.get("encoding") else "Detected automatically"), *fmt.ENCODINGS.items()]
         parts.append(_select("Text encoding", "encoding", choices, how.get("encoding", "")))
     if source.format in ("csv", "tsv", "text"):
-        delimiter = files.SEPARATORS.get(details.delimiter, "none (plain text)")
-        choices = [("", delimiter if not how.get("delimiter") else "Detected automatically"), *files.SEPARATORS.items()]
+        delimiter = fmt.SEPARATORS.get(details.delimiter, "none (plain text)")
+        choices = [("", delimiter if not how.get("delimiter") else "Detected automatically"), *fmt.SEPARATORS.items()]
         parts.append(_select("Column separator (delimiter)", "delimiter", choices, how.get("delimiter", "")))
     if len(details.sheets) > 1:
         choices = [(sheet, sheet) for sheet in details.sheets]
@@ -101,7 +100,7 @@ def ask_columns(columns: Sequence[str], likely: Sequence[Mapping[str, str]]) -> 
 
 def reading_button(shape: str) -> Markup:
     """A button that reads a text as this shape."""
-    label = files.READINGS.get(shape, SHAPES[shape].title)
+    label = fmt.READINGS.get(shape, SHAPES[shape].title)
     return components.button(label, "columns", json.dumps({"shape": shape}), "quiet" if shape == "text" else "firm")
 
 
@@ -118,7 +117,7 @@ def _fields(shape: str, columns: Sequence[str], mapping: Mapping[str, str]) -> M
     needed = {group[0] for group in SHAPES[shape].required}
     parts = [
         _select(
-            f"{files.FIELDS.get(field, field)} ({field})",
+            f"{fmt.FIELDS.get(field, field)} ({field})",
             f"{shape}.{field}",
             [("", "—" if field not in needed else "choose a column"), *((c, c) for c in columns)],
             mapping.get(field, ""),
@@ -141,7 +140,7 @@ def sent(value: str, data: CheckedDataset) -> dict[str, Any]:
     typed = components.fields(value)
     source = data.original.source
     how: dict[str, Any] = {}
-    if typed.get("encoding") in files.ENCODINGS:
+    if typed.get("encoding") in fmt.ENCODINGS:
         how["encoding"] = typed["encoding"]
     if typed.get("delimiter") in DELIMITERS:
         how["delimiter"] = typed["delimiter"]

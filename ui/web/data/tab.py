@@ -8,7 +8,7 @@ import gradio as gr
 from backend.datasets.dataset import CheckedDataset
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.text.files import CHOOSER
+from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file, upload_button
 from ui.web.data import decisions, drafting, edit_panel, read_options
@@ -136,7 +136,7 @@ class DataTab:
         choice = self.app.validated(before.replace(import_id=import_id))
         reading = self.app.datasets.progress(choice)
         stay_open = bool(choice.import_id and reading and reading.error)  # the examples from before
-        notice = notice or (CHOOSER["former"] if before.data_id and not stay_open else "")
+        notice = notice or (fmt.CHOOSER["former"] if before.data_id and not stay_open else "")
         return {
             self.notice: components.text(notice, "status"),
             **self._state.change(before, choice),

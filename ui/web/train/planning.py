@@ -1,6 +1,7 @@
 """The first half of Train: the plan of a run, its settings, and the button that starts it."""
 
 from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -8,6 +9,7 @@ from markupsafe import Markup
 
 from backend.advice.settings import KEEP_GENERAL
 from backend.errors import ApprenticeError
+from backend.files.json_file import read_json
 from backend.records.specs import TrainSettings
 from backend.runs.division import Changes, NextVersion
 from ui.records.runs import Plan
@@ -15,6 +17,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.training.overrides import apply_overrides
 from ui.services.training.planning import default_name
+from ui.text import format as fmt
 from ui.web import at_work
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -22,7 +25,7 @@ from ui.web.components import action_bar, button, clickable, clicked, details, h
 from ui.web.html import components
 from ui.web.start import download_card
 from ui.web.start import views as start_views
-from ui.web.train import plan_view, settings_form, version_cards
+from ui.web.train import plan_view, settings_form
 from ui.web.train.settings_form import SettingsForm
 from ui.web.try_it import prompt_card
 
@@ -107,7 +110,7 @@ class Planning:
         name = self.app.runs.info(choice.parent).name
         why_not = self.app.versions.why_not_continue(choice.parent, choice.model_id, settings)
         number = self.app.runs.spec(choice.parent).version
-        card = version_cards.before(name, version.number, number, choice.from_base, why_not, changes)
+        card = before(name, version.number, number, choice.from_base, why_not, changes)
         return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
 
     def _first(self) -> str:
@@ -196,3 +199,62 @@ class Planning:
         begun = state.listen(self.start.click, begin, outputs, self.called, **in_turn)
         begun.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
         state.listen(self.version.click, choose_start, outputs, **in_turn)
+
+
+_TEXTS = read_json(Path(__file__).with_suffix(".json"))
+_WAYS: dict[str, tuple[str, str]] = _TEXTS["ways"]
+_NONE_JUDGED: str = _TEXTS["none_judged"]
+
+
+def before(
+    name: str, number: int, before_it: int, from_base: bool, why_not: str, changes: Changes | None = None
+) -> Markup:
+    """Where the planned version starts.
+
+    number: of the planned version
+    before_it: the number of the version before
+    from_base: whether it is to start from the base model
+    why_not: why it can't continue the one before; "" when it can
+    changes: of the examples since then; None where they are not known
+    """
+    reasons = {"continue": why_not}
+    start = [(do, *(text.format(before=before_it) for text in _WAYS[do]), reasons.get(do, "")) for do in _WAYS]
+    lines = (_start(*way, chosen=(way[0] == "from-base") == from_base) for way in start)
+    return components.card(
+        f"Version {number} of {name}",
+        Markup('<ul class="ready">{}</ul>').format(components.join(lines)),
+        components.acts(components.button("Train a new model instead", "no-version")),
+        lead=compared(changes, before_it) if changes else "",
+    )
+
+
+def compared(changes: Changes, before_it: int) -> str:
+    """How the examples differ from those of version `before_it`, and on which the two versions can be compared."""
+    parts = []
+    if changes.new:
+        parts.append(f"{fmt.number(changes.new)} of your examples {_are(changes.new)} new or changed")
+    if changes.gone:
+        parts.append(f"{fmt.number(changes.gone)} of its examples {_are(changes.gone)} gone or changed")
+    if changes.moved:
+        was = "was" if changes.moved == 1 else "were"
+        parts.append(f"{fmt.count(changes.moved, 'example')} that {was} set aside {_are(changes.moved)} now learned")
+    since = f"Since version {before_it}, {fmt.listed(parts)}." if parts else "It learned from these same examples."
+    if changes.judging:
+        some = fmt.count(changes.judging, "example that judged", "examples that judged")
+        return f"{since} The {some} version {before_it} stay set aside, so that the two can be compared."
+    return f"{since} {_NONE_JUDGED.format(before=before_it)}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _start(do: str, title: str, meaning: str, why_not: str, *, chosen: bool) -> Markup:
+    mark = components.button("Choose", do, kind="firm", label=f"Choose: {title}")
+    if chosen:
+        mark = components.badge("chosen", "good")
+    elif why_not:
+        mark = components.badge("not possible", "calm")
+    return Markup("<li><div><strong>{}</strong>{}{}</div>{}</li>").format(
+        title, components.text(meaning), components.text(why_not, "small"), mark
+    )

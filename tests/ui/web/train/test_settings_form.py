@@ -18,7 +18,7 @@ from tests.ui.made_up_app import MadeUpApp
 from ui.services.selection import Choice
 from ui.services.training.overrides import apply_overrides, as_input
 from ui.web.page import Page, news
-from ui.web.train import settings_form, version_cards
+from ui.web.train import planning, settings_form
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -92,12 +92,12 @@ def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: MadeU
     ],
 )
 def test_the_plan_says_which_examples_the_version_before_knows(changes: Changes, named: list[str]) -> None:
-    words = version_cards.compared(changes, 1)
+    words = planning.compared(changes, 1)
     assert [part for part in named if part not in words] == []
 
 
 def test_a_name_is_escaped() -> None:
-    for html in (version_cards.before(EVIL, 2, 1, False, EVIL), version_cards.before(EVIL, 2, 1, True, EVIL)):
+    for html in (planning.before(EVIL, 2, 1, False, EVIL), planning.before(EVIL, 2, 1, True, EVIL)):
         assert "<img" not in html
 
 
