@@ -1,4 +1,4 @@
-"""From checked examples to a run: split and tokenize them, and record everything that defines the training."""
+"""From checked examples, or pairs, to a run: split and tokenize them, and record all that defines the training."""
 
 from __future__ import annotations
 

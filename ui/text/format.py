@@ -1,4 +1,4 @@
-"""Numbers and records as a person reads them. Pure functions, no HTML, no gradio."""
+"""Numbers, records, and ways to read a file, as a person reads them. Pure functions, no HTML, no gradio."""
 
 import math
 from collections import Counter

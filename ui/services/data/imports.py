@@ -1,4 +1,4 @@
-"""Imports and checks of datasets in the background, so that the page never waits for a file."""
+"""Imports (also from the Hugging Face hub) and checks of datasets in the background: the page waits for no file."""
 
 import threading
 from collections import OrderedDict

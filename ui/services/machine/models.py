@@ -1,4 +1,4 @@
-"""The machine and the models on it."""
+"""The machine, the models on it, and those that come from another one."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Asking on Try: a new question, the last one again or edited, stopping, and starting over."""
+"""Asking on Try: a new question, the last one again or edited, stopping, starting over, and how answers are made."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
