@@ -135,7 +135,7 @@ class Jobs(RuleBasedStateMachine):
         job_id = self.pick(number)
         job = self.jobs[job_id]
         if not self.look(job).is_terminal:
-            with pytest.raises(RunProblem, match="Stop it first"):
+            with pytest.raises(RunProblem, match="can't be deleted yet"):
                 self.runner.delete(job_id)
             self.notice_deaths(job)
             return
