@@ -204,7 +204,7 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
     inside, above = list[Block](), list[Block]()  # above: the first lines of a question
     bold = next((at for at in range(questions[0], len(blocks)) if blocks[at].bold and at not in heads), 0)
     first = blocks[questions[0]]
-    introduced = bold > questions[-1] + 1 and blocks[bold - 1].text.endswith((":", "："))
+    introduced = blocks[bold - 1].text.endswith((":", "："))
     if bold > questions[-1] + 1 and _is_title(blocks[bold]) and not (introduced or first.bold or first.level):
         heads = {*heads, bold}  # no other answer has one: it begins what follows the last
     for start, following in zip(questions, [*questions[1:], len(blocks)], strict=True):

@@ -38,10 +38,10 @@ def find_quiz(blocks: Sequence[Block]) -> tuple[Records, list[Block], str] | Non
     places = [_ALPHABETS.index((option["letter"] or " ").casefold()) if option else -1 for option in options]
     texts = [_OPTION.sub(r"\g<text>", line.text).strip(" *✓✔√") for line in lines]
     marked = [line.bold or _MARKED.fullmatch(line.text) for line in lines]
-    in_row = [a >= 0 and b == a + bool(a) for a, b in pairwise([-1, *places, -1])]
+    in_row = [a >= 0 and b == (a + 1 if a else 0) for a, b in pairwise([-1, *places, -1])]
     keys = _keys(lines, [place if any(in_row[at : at + 2]) else -1 for at, place in enumerate(places)])
     ends = [*keys] or [at for at, (before, after) in enumerate(pairwise(in_row), 1) if before and not after]
-    spans = [*zip([0, *(end + bool(keys) for end in ends)], ends, strict=False)]
+    spans = [*zip([0, *(end + 1 if keys else end for end in ends)], ends, strict=False)]
     size = mode([end - begin for begin, end in spans] or [0])
     counted = [_COUNTED.match(line.text) for line in lines]
     usual = mode([next((each["word"] for each in counted[slice(*span)] if each), None) for span in spans] or [None])
@@ -52,7 +52,7 @@ def find_quiz(blocks: Sequence[Block]) -> tuple[Records, list[Block], str] | Non
         letters = [places[at] for at in rows]
         if keys and len(rows) < 2 and end - begin == size and lines[begin].text[-1:] in "?？؟":
             rows, letters = [*range(begin + 1, end)], [*range(1, end - begin)]  # the places of the lines
-        if len(rows) not in _OPTIONS or rows[0] == begin or any(b != a + bool(a) for a, b in pairwise(letters)):
+        if len(rows) not in _OPTIONS or rows[0] == begin or any(b != (a + 1 if a else 0) for a, b in pairwise(letters)):
             continue
         begin = max([begin, *(at + 1 for at in range(begin, rows[0]) if places[at] >= 0 and not counted[at])])
         above = range(begin, rows[0])  # below the options of a question without a key
