@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
@@ -24,6 +25,7 @@ from backend.text.normalize import Groups
 from backend.tokens.token_counts import TokenCounter
 
 _SLICE = 512  # rows checked between two looks at `cancelled`
+_COUNTED = 2048  # rows tokenized at a time; with fewer, each waits for the checks too often
 _FEW, _PART = 5, 0.02  # examples; more of the file are no accidents
 _MANY_PERSONAL = "An office's may stay; replace those of people, which a model can repeat to anybody."
 
@@ -56,13 +58,13 @@ def check(
     totals = TokenTotals(lengths) if counter else None
     beside = ThreadPoolExecutor(1)  # tokenizing leaves Python free for the other checks
     try:
-        batches = [rows[at : at + _SLICE] for at in range(0, len(rows), _SLICE)]
+        batches = [rows[at : at + _COUNTED] for at in range(0, len(rows), _COUNTED)]
         counted = [beside.submit(counter.count, batch) for batch in batches] if counter else []
         problems += row_problems(rows, control_markers, lambda done: tick(0.3 * done / len(rows)))
         problems += answer_checks.find(rows)
         good = without_errors(rows, problems)
         tick(0.4)
-        repeated = duplicates.find(good)
+        compared = _compared(good, model_languages, validation)
         for done, batch_count in enumerate(counted):
             batch_count.exception()  # waits: a row that can't be counted is not good, or fails again below
             tick(0.5 + 0.4 * done / len(counted))
@@ -71,17 +73,10 @@ def check(
     if counter and totals is not None:
         problems += token_checks.find(good, counter, totals)
         if len(fitting := without_errors(good, problems)) < len(good):
-            good, repeated = fitting, duplicates.find(fitting)
-    exact, all_copies = (sum(len(group) - 1 for group in groups) for groups in (repeated.exact, repeated.copies))
-    groups = [[good[i].row for i in group] for group in repeated.copies]
-    duplicate_rows = DuplicateRows(exact, all_copies - exact, len(good) - all_copies, groups)
-    pieces = totals.pieces if totals and totals.documents else 0
-    problems += dataset_checks.find(good, model_languages, duplicate_rows.distinct, pieces)
-    if duplicate_rows.mostly:
-        problems.append(problem(None, "mostly_repeats", duplicate_rows.sentence))
-    problems += duplicates.problems(good, repeated)
-    parts, together, leaks = _split(good, repeated, validation)
-    problems += leaks
+            good, compared = fitting, _compared(fitting, model_languages, validation)
+    parts, pieces = compared.split, totals.pieces if totals and totals.documents else 0
+    problems += dataset_checks.size(len(good), compared.repeated.distinct, pieces)
+    problems += compared.problems
     problems.sort(key=lambda p: (p.row > 0, p.file, p.line, p.row))
     tick(1.0)
     return Report(
@@ -89,11 +84,11 @@ def check(
         rows=dataset.total_rows or len(rows),
         usable=len(good),
         problems=problems,
-        duplicates=duplicate_rows,
+        duplicates=compared.repeated,
         split=SplitRows(len(parts.train), parts.set_aside, len(parts.leaked), parts.sentence, len(parts.judging)),
         tokens=totals,
         validation=validation.report if validation else None,
-        together=together if len(good) == len(rows) else None,
+        together=compared.together if len(good) == len(rows) else None,
     )
 
 
@@ -124,6 +119,29 @@ def without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row
     """The rows without an error."""
     bad = {p.row for p in problems if p.severity == "error"}
     return [row for row in rows if row.row not in bad]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What is found by comparing the usable rows with each other. problems: of single rows, and of the whole file."""
+
+    problems: list[Problem]
+    repeated: DuplicateRows
+    split: Split
+    together: Groups
+
+
+def _compared(rows: list[Row], languages: Sequence[str] | None, validation: ValidationFile | None) -> _Compared:
+    repeated = duplicates.find(rows)
+    exact, copies = (sum(len(group) - 1 for group in groups) for groups in (repeated.exact, repeated.copies))
+    numbers = [[rows[i].row for i in group] for group in repeated.copies]
+    counts = DuplicateRows(exact, copies - exact, len(rows) - copies, numbers)
+    problems = list(dataset_checks.find(rows, languages))
+    if counts.mostly:
+        problems.append(problem(None, "mostly_repeats", counts.sentence))
+    problems += duplicates.problems(rows, repeated)
+    parts, together, leaks = _split(rows, repeated, validation)
+    return _Compared([*problems, *leaks], counts, parts, together)
 
 
 def _split(

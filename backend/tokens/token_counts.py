@@ -10,12 +10,17 @@ from backend.errors import ApprenticeError
 from backend.records.encoded import IGNORED, Encoded, Span
 from backend.records.rows import Row, rejected_side
 
+MANY = 10_000  # rows; further ones are counted in a process of their own, beside the other checks
+
 
 class Encoder(Protocol):
     """The part of backend.tokens.tokenizer.ChatTokenizer that counting needs."""
 
     @property
     def control_markers(self) -> tuple[str, ...]: ...
+
+    @property
+    def boxed(self) -> Encoder: ...
 
     def count_rows(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]: ...
 
@@ -72,10 +77,11 @@ class TokenCounter:
     def count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
         """Each row's token count, or the reason why the model's template rejects the row."""
         new = [row for row in rows if id(row) not in self._known]
-        for row, count in zip(new, self._encoder.count_rows(new), strict=True):
+        encoder = self._encoder if len(self._known) < MANY else self._encoder.boxed
+        for row, count in zip(new, encoder.count_rows(new), strict=True):
             self._known[id(row)] = row, count
         pairs = [row for row in new if row.rejected]
-        for row, rejected in zip(pairs, self._encoder.count_rows([rejected_side(row) for row in pairs]), strict=True):
+        for row, rejected in zip(pairs, encoder.count_rows([rejected_side(row) for row in pairs]), strict=True):
             chosen = self._known[id(row)][1]
             if isinstance(chosen, TokenCount):
                 both = replace(chosen, rejected=rejected) if isinstance(rejected, TokenCount) else rejected

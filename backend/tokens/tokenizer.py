@@ -73,6 +73,11 @@ class ChatTokenizer(PlainTokenizer):
             return cls(Tokenizer(models.BPE()), template, specials)
         return BoxedTokenizer("", template, tuple(sorted(specials.items())))
 
+    @property
+    def boxed(self) -> ChatTokenizer:
+        """The same in a process of its own."""
+        return BoxedTokenizer(self._text, self.chat_template, tuple(sorted(self.special_tokens.items())))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _plain, (self._text, self.chat_template, tuple(self.special_tokens.items()))
 
@@ -107,6 +112,7 @@ class BoxedTokenizer(ChatTokenizer):
     def __reduce__(self) -> tuple[Any, ...]:
         return BoxedTokenizer, self._source
 
+    boxed = property(lambda self: self)
     pad_id = cached_property[int](lambda self: self._box.ask(int, "pad_id"))
     control_markers = cached_property[tuple[str, ...]](lambda self: self._box.ask(tuple, "control_markers"))
     control_ids = cached_property[set[int]](lambda self: set(self._box.ask(_ids, "control_ids")))

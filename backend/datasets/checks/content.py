@@ -130,7 +130,10 @@ def _in_row(row: Row, parts: list[str], flags: list[int], faults: Sequence[TextF
     roles = (str(message["role"]) for message in row.messages)
     rejected = ["bad answer (rejected)"] * len(row.rejected or ())
     places = ["text"] if row.text is not None else [*(ROLE_NAMES.get(role, role) for role in roles), *rejected]
+    has = reduce(or_, flags, 0)
     for fault in faults:
+        if not has & fault.needs:
+            continue
         found = _matches(fault, zip(places, parts, flags, strict=True))
         # What stands in several texts of a row may be kept on purpose, as in a text and its translation.
         matches = (m for m in found if m[2] or fault is not _PLACEHOLDER or sum(m[1][0] in part for part in parts) < 2)

@@ -18,23 +18,23 @@ _FEW_WITHOUT = 0.1  # share of the examples; so many are of another source
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 
-def find(rows: Sequence[Row], languages: Sequence[str] | None, distinct: int, pieces: int = 0) -> Iterator[Problem]:
-    """Problems of the file. rows: the usable ones. languages: ISO 639-1 codes. distinct: how many rows differ.
-    pieces: how many rows documents become in training, 0 for conversations."""
-    yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
+def find(rows: Sequence[Row], languages: Sequence[str] | None) -> Iterator[Problem]:
+    """Problems of the file. rows: the usable ones. languages: ISO 639-1 codes."""
     yield from same_everywhere(rows)
     yield from health_claims(rows)
     yield from language.find(rows, languages)
 
 
-def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
-    """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained. count: all
-    of them, also those that are set aside later. repeated: there are more examples, which repeat these."""
+def size(rows: int, distinct: int, pieces: int) -> Iterator[Problem]:
+    """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained. rows: the
+    usable ones, also those that are set aside later. distinct: how many of them differ. pieces: how many rows documents
+    become in training, 0 for conversations."""
+    count, what = pieces or distinct, "piece" if pieces else "different example"
     usable = f"There are {'only ' * (count < FEW)}{count:,} {what}s that can be used."
     if not count:
         yield problem(None, "too_few", "There is no example to learn from: none in this file can be used.")
     elif count == 1:
-        yield problem(None, "too_few", "All examples are the same." if repeated else "There is only one example.")
+        yield problem(None, "too_few", "All examples are the same." if rows > 1 else "There is only one example.")
     elif count < 10:
         yield problem(None, "too_few", f"{usable} The model may only learn them by heart, and that can't be checked.")
     elif count < FEW:

@@ -10,7 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, combinations, pairwise
 
 from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
@@ -26,6 +26,7 @@ _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
 _FORM = 20  # so many rows with one question make it a form, whose answers all differ
+_SMALL = 10  # so few rows with one question are all compared
 _LABELLED = 4  # rows with the same answer, from which on it is a label and no wording
 _SHOWN = 6  # words that differ
 
@@ -109,19 +110,28 @@ def connected(groups: Iterable[Sequence[int]]) -> Groups:
 
 def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     """The pairs of near-duplicates, and the pairs with almost the same question."""
-    asking = [i for i, row in enumerate(rows) if row.text is None and question(row).count(" ") >= _MIN_WORDS - 1]
+    chats = [i for i, row in enumerate(rows) if row.text is None]
+    asking = [i for i in chats if question(rows[i]).count(" ") >= _MIN_WORDS - 1]
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
-    chats = (row for row in rows if row.text is None)
-    alike, said = dict.fromkeys(related), Counter(part(row) for row in chats for part in (question, last_answer))
+    alike, said = dict.fromkeys(related), Counter(part(rows[i]) for i in chats for part in (question, last_answer))
+    meanings: dict[int, list[int]] = defaultdict(list)  # by their hashes, which take less memory
+    for i in chats:
+        meanings[hash(gist(question(rows[i])))].append(i)
+    same = [group for group in meanings.values() if len(group) > 1]  # only such chats can pass `_is_near`
     # Short questions of the same meaning are related; several ways of asking for one label are wanted.
-    meanings: dict[frozenset[str], list[int]] = defaultdict(list)
-    for i, row in enumerate(rows):
-        if len(last_answer(row)) >= _SENTENCE and 0 < len(asked := question(row)) <= _SHORT:
-            meanings[gist(asked)].append(i)
-    related += [pair for group in meanings.values() for pair in pairwise(group)]
-    near = dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related])
+    short = ([i for i in group if _is_short(rows[i])] for group in same)
+    related += [pair for group in short for pair in pairwise(group)]
+    few_rows = chain.from_iterable(combinations(group, 2) for group in same if len(group) <= _SMALL)
+    many = [i for i, row in enumerate(rows) if row.text is not None]
+    many = sorted(chain(many, *(group for group in same if len(group) > _SMALL)))
+    similar = ((many[a], many[b]) for a, b in similar_pairs(full_text(rows[i], system=False) for i in many))
+    near = dict.fromkeys([*few_rows, *similar, *related])
     few = [pair for pair in near if said[last_answer(rows[pair[0]])] < (_FORM if pair in alike else _LABELLED)]
     return [(a, b) for a, b in few if _is_near(rows[a], rows[b], said)], related
+
+
+def _is_short(row: Row) -> bool:
+    return len(last_answer(row)) >= _SENTENCE and 0 < len(question(row)) <= _SHORT
 
 
 def _is_near(one: Row, other: Row, said: Mapping[str, int]) -> bool:

@@ -126,7 +126,8 @@ def _holds_label(answer: str, asked: str) -> bool:
 def _speaks_of_ai(answer: str, denies: bool) -> bool:
     """denies: something, as a language model; else who it is may be meant."""
     start = answer[:_LONGEST_REFUSAL]
-    speaks = any(map(answer.__contains__, _AI)) and _OF_AI.search(start) is not None
+    suspect = any(map(answer.__contains__, _AI)) and (not denies or _MODEL.search(answer) is not None)
+    speaks = suspect and _OF_AI.search(start) is not None
     return speaks and denies == bool(_DENIES.search(start) and _MODEL.search(answer))
 
 

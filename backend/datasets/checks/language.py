@@ -60,16 +60,18 @@ def detect(text: str) -> str | None:
 
 def is_another(text: str, usual: str) -> str | None:
     """The language of `text` if it is clearly not `usual`; closely related languages are not told apart."""
-    detected = detect(text)
+    sample = text[:_SAMPLE]
+    by_script = None if sample.isascii() else _by_script(sample)
+    told = _TELLING.intersection(_WORD.findall(_NO_WORDS.sub(" ", sample).lower()))
+    least = max(_MIN_HITS, 2 * len(told & _COMMON.get(usual, set())))
+    if not by_script and len(told) < least:
+        return None  # as with nearly all texts: so many words of another language are not in it
+    detected = by_script or detect(text)
     if detected is None or detected == usual or any({detected, usual} <= group for group in _RELATED):
         return None
-    if not text.isascii() and _by_script(text[:_SAMPLE]):
+    if by_script:
         return detected
-    if CODE.search(text):
-        return None
-    words = set(_WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()))
-    hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]
-    return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
+    return detected if len(told & _COMMON.get(detected, set())) >= least and not CODE.search(text) else None
 
 
 def _by_script(text: str) -> str | None:

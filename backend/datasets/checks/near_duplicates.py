@@ -85,6 +85,7 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
         yield block
 
 
+@lru_cache(maxsize=256)  # several rows with one question are compared, one after the other
 def gist(text: str) -> frozenset[str]:
     """What carries a text's meaning, as often as it is said: words, "not" and numbers, but no articles; and each piece
     of code, whose signs are no words."""

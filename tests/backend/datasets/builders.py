@@ -75,6 +75,7 @@ class WordTokenizer:
     """One token per word and per role; answers are learned. Rejects a system message after the first turn."""
 
     REASON = "The template accepts a system message only at the start."
+    boxed = property(lambda self: self)
     control_markers = ("<|im_end|>", "[MARK]")
 
     def count_rows(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:

@@ -18,6 +18,7 @@ from backend.records.rows import Row
 from backend.records.units import MIB
 from backend.tokens import box
 from backend.tokens.plain_tokenizer import PlainTokenizer
+from backend.tokens.token_counts import TokenCounter
 from backend.tokens.tokenizer import BoxedTokenizer, ChatTokenizer
 from tests.backend.families import CATALOGUE, tokenizer_for
 from tests.cases import cases
@@ -213,6 +214,15 @@ def test_a_box_says_what_the_same_files_say_here(name: str, bundled_model: Path,
     boxed = ChatTokenizer.load(folder)
     assert type(boxed) is BoxedTokenizer
     assert uses(boxed) == uses(here)
+
+
+def test_after_many_rows_a_box_counts_the_same(bundled_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.tokens.token_counts.MANY", 1)
+    tokenizer, rows = ChatTokenizer.load(bundled_model), [Row(1, 1, CHAT), Row(2, 2, text="Äh, 日本 <|im_end|>")]
+    counter = TokenCounter(tokenizer)
+    assert [*counter.count(rows[:1]), *counter.count(rows)[1:]] == tokenizer.count_rows(rows)
+    assert not isinstance(tokenizer, BoxedTokenizer)
+    assert isinstance(tokenizer.boxed, BoxedTokenizer)
 
 
 def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(tmp_path: Path) -> None:
