@@ -18,7 +18,8 @@ _WORDS: dict[str, list[tuple[str, str]]] = read_json(Path(__file__).with_name("l
 _SPEAKERS = {name for words in _WORDS["turns"] for part in words for name in part.split("|")}
 _LABEL = (
     r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}(?:[.)]\s{{1,9}}|[．）、]\s{{0,9}}))?(?P<open>\*\*|__)?\s{{0,9}}"
-    r"(?:(?P<letter>{letters})|(?P<box>[\[【〔])?(?:{words}))(?:\s{{0,9}}\#?\d{{1,4}}[a-z]?)?\s{{0,9}}(?P<close>\*\*|__)?"
+    r"(?:(?P<letter>{letters})|(?P<box>[\[【〔])?(?:{words}))(?:\.(?=[^:：]{{1,9}}[:：](?:[\s*_]|$)))?"  # "Q. 1: Why"
+    r"(?:\s{{0,9}}\#?\d{{1,4}}[a-z]?)?\s{{0,9}}(?P<close>\*\*|__)?"
     r"\s{{0,9}}(?(letter){mark}|(?(box)[\]】〕]|{word_mark}))(?P<after>\*\*|__)?[ \t]*"
 )
 _LETTER_MARK, _WORD_MARK = r"[:：]", r"(?:[:：．]|\s[-–—](?=\s))"
@@ -173,12 +174,16 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     ruled = sum(label.ruled for label in labels) >= _SURE * len(labels)  # then another one is inside a text
     # Headings are inside the messages of a chat whose labels have lines of their own.
     headed = any(label.kind == "question" and not label.blocks[0].text for label in labels)
+    level = 0  # of the last label, as a heading
     for block in blocks:
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
             continue
         if (label := _labelled(family, block)) and label[0].ruled >= ruled:
             parts += label
+            level = block.level
+        elif block.level and parts and parts[-1].kind == "question" and block.level == level:
+            parts[-1].blocks.append(replace(block, gap=False))  # the question's next line
         elif block.level and not headed and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
             outside.append(block)

@@ -36,6 +36,7 @@ _SEVERAL = 3  # questions in one answer
 _FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
 _QUOTE = re.compile(r"\s*>[ \t]?")
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
+_PAGED = re.compile(r"(?:\t|(?<![ |.·․…‥⋯])[ |.·․…‥⋯]{4,})\d+[ |]*$", re.MULTILINE)  # a number after dots or a tab
 _LISTED, _OF_LISTED = 3, 2 / 3  # lines of a table of contents; share of the lines from its first to its last one
 _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s+")
 
@@ -65,17 +66,17 @@ def _contents(blocks: Sequence[Block]) -> range:
     """Where a table of contents stands above the first question: lines with page numbers after dots or a tab, or
     questions that come again below."""
     names = [re.sub(r"[\W\d]", "", block.text) for block in blocks]
-    left = Counter(name for name, block in zip(names, blocks, strict=True) if asks(block.text))
-    found = []
+    asked = [asks(block.text.rstrip(" |0123456789")) for block in blocks]
+    left = Counter(name for name, is_asked in zip(names, asked, strict=True) if is_asked)
+    found, lines = list[int](), 0
     for at, (name, block) in enumerate(zip(names, blocks, strict=True)):
-        entry = block.text.rstrip().rstrip("0123456789")
         left[name] -= 1
-        dotted = entry.endswith("\t") or len(entry.rstrip(" .·․…‥⋯")) < len(entry) - _LISTED
-        if (dotted and block.text.rstrip() != entry) or (name and left[name] > 0 and asks(block.text)):
+        if _PAGED.search(block.text) or (name and left[name] > 0 and asked[at]):
             found.append(at)
+            lines += 1 + block.text.count("\n")  # a page of it may be a table
         elif asks(block.text):
             break
-    of_all = range(found[0], found[-1] + 1) if len(found) >= _LISTED else range(0)
+    of_all = range(found[0], found[-1] + 1) if lines >= _LISTED else range(0)
     return of_all if len(found) >= _OF_LISTED * len(of_all) else range(0)
 
 
