@@ -25,7 +25,11 @@ QUOTED = 200  # characters of a message that is in no example
 EMPTY = "message without text or written by a program"
 UNWANTED = "message marked as internal, deleted or written by a program"
 BRANCH = "message of another version of a reply"
-_INTERNAL = frozenset(read_json(Path(__file__).with_name("words.json"))["internal"])
+_WORDS = read_json(Path(__file__).with_name("words.json"))
+_INTERNAL, _PROGRAMS = frozenset(_WORDS["internal"]), tuple(_WORDS["ends_of_programs"])
+NOTICES = frozenset(_WORDS["notices"])  # of WhatsApp, in the languages that most write in: they carry no mark
+# <Media omitted>   IMG-20231231-WA0001.jpg (file attached)
+_NOTICE = re.compile(r"<[^\s<>=/\"@:]{2,30} [^<>\n=/\"@:]{2,40}>|\S{0,40}\d{8}\S{0,40}\.\w{2,4} \([^()\n]{4,30}\)")
 _DATES = 500  # looked at for the order of day and month
 
 
@@ -109,7 +113,7 @@ class _Reader:
 
     def _post(self, entry: _Found) -> Post | None:
         chat, message = self._chat, entry.message
-        author, text = self._author(entry), self._text(message)
+        author, text = self._author(entry), _own_words(self._text(message))
         if not (author and text and _is_wanted(message, chat)):
             self._pass_over(UNWANTED if author and text else EMPTY, entry)
             return None
@@ -130,7 +134,8 @@ class _Reader:
             return "user" if key == first(entry.conversation, self._chat.asker) else "assistant"
         author = " ".join(str(key)[:_LONGEST_NAME].split())
         author = clean.meta(author) if self._chat.markup == "meta" else author
-        return self._chat.roles.get(author.lower(), self._names.get(author, author))
+        author = self._chat.roles.get(author.lower(), self._names.get(author, author))
+        return "" if author.lower().endswith(_PROGRAMS) else author
 
     def _text(self, message: dict[str, Any]) -> str:
         chat = self._chat
@@ -153,6 +158,14 @@ def _piece(value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else ""
+
+
+def _own_words(text: str) -> str:
+    """A message without what a program added, or "" for what it wrote instead: that it was edited or deleted."""
+    words, _, note = text.rpartition("<")
+    text = words.rstrip() if words and note.strip(" .>\n").lower() in NOTICES else text
+    only = text.strip(" .\n\u200e")
+    return "" if only.strip("<>").lower() in NOTICES or _NOTICE.fullmatch(only) else text
 
 
 def says_internal(column: str, value: Any) -> bool:

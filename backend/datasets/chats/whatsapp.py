@@ -11,12 +11,11 @@ Android by <…> or by a file name.
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.threads import NOTICES
 from backend.datasets.chats.times import digits, seconds
 from backend.datasets.convert.detect import Record
-from backend.files.json_file import read_json
 
 _SOURCE = "https://faq.whatsapp.com/1180414079177245"
 WHATSAPP = ChatFormat("a WhatsApp chat", _SOURCE, thread="file", time=("time",), pauses=True)
@@ -32,8 +31,6 @@ _NOTICE = re.compile(
 _ADDED = re.compile(r"(?<=[^\s•]) +\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$")
 _DOCUMENT = re.compile(r"[^\n]{1,120}\.\w{2,4} • \u200e")  # Plan.pdf • 3 pages
 _EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
-# A deleted message and a missed call carry no mark on Android. Words of WhatsApp in the languages that most write in.
-_NOTICES = frozenset(read_json(Path(__file__).with_name("words.json"))["notices"])
 _LOG_LEVELS = frozenset({"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "TRACE"})
 _LONGEST_NAME = 60  # characters
 _LOOKED_AT = 200  # lines
@@ -66,7 +63,7 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
     added: list[Record] = []
     for number, message in records:
         end, document = _ADDED.search(message["text"]), _DOCUMENT.match(message["text"])
-        if end and (document or end[1] in notices or end[1].lower() in _NOTICES):  # else the mark is the writer's
+        if end and (document or end[1] in notices or end[1].lower() in NOTICES):  # else the mark is the writer's
             cut = 0 if document else end.start()
             rest = message["text"][cut:].replace(_MARK, "")
             added.append((number, {"author": "", "text": rest, "time": message["time"]}))
@@ -116,5 +113,4 @@ def _said(text: str) -> str:
         return "" if first.startswith("<") else rest.strip()  # a picture and the words below it
     if marked:
         return ""
-    text = _EDITED.sub("", text.strip())
-    return "" if text.strip(" .").lower() in _NOTICES else text
+    return _EDITED.sub("", text.strip())
