@@ -203,9 +203,8 @@ def _check_weights(folder: Path, base: Path, config: Mapping[str, Any] | None) -
         tensors |= _tensors(file)
     if not tensors:
         raise ValueError("It holds no weights.")
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in base.glob("*.safetensors"):
-        shapes |= {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
+    known = safetensors_files.read_all(base.glob("*.safetensors"))
+    shapes = {name: tensor.shape for name, tensor in known.items()}
     if config is not None:
         _adapter(tensors, shapes, config)
     else:

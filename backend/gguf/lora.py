@@ -15,7 +15,7 @@ from backend.files.json_file import loads
 from backend.models import model_folder
 from backend.models.gguf_header import Packed
 from backend.models.gguf_header import read as read_header
-from backend.models.safetensors_files import Tensors
+from backend.models.safetensors_files import Stored, read_all, values
 
 _PREFIX = "base_model.model."
 _ROWS = 16  # of each weight are compared
@@ -46,23 +46,22 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
     names = gguf.get_tensor_name_map(number, int(about[f"{architecture}.block_count"]))
     counts = (about.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
     heads = [count for count in counts if isinstance(count, int)]
-    weights, learned = Tensors(model), Tensors(adapter)
+    weights, learned = (read_all(sorted(folder.glob("*.safetensors"))) for folder in (model, adapter))
     writer = gguf.GGUFWriter(out, architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", scale * rank)
-    for module in sorted({_module(name) for name in learned.names}):
-        first = learned.read(f"{_PREFIX}{module}.lora_A.weight")
-        second = learned.read(f"{_PREFIX}{module}.lora_B.weight")
+    for module in sorted({_module(name) for name in learned}):
+        first, second = (values(learned[f"{_PREFIX}{module}.lora_{part}.weight"]) for part in "AB")
         if len(first) != rank:
             raise _unsupported(f"{module} has another rank")
         block, *layer = module.rsplit(".", 2)
         start = 0
         for part in _PARTS.get(".".join(layer), (".".join(layer),)):
             name = names.get_name(f"{block}.{part}.weight", try_suffixes=(".weight",))
-            if name is None or name not in matrices or f"{module}.weight" not in weights.names:
+            if name is None or name not in matrices or f"{module}.weight" not in weights:
                 raise _unsupported(f"{module} has no counterpart")
-            order = _row_order(base, matrices[name], weights, f"{module}.weight", heads, start)
+            order = _row_order(base, matrices[name], weights[f"{module}.weight"], module, heads, start)
             start += len(order)
             writer.add_tensor(f"{name}.lora_a", first)
             writer.add_tensor(f"{name}.lora_b", second[order])
@@ -89,7 +88,7 @@ def _module(name: str) -> str:
     return module
 
 
-def _row_order(base: Path, stored: Packed, weights: Tensors, name: str, heads: list[int], start: int) -> Any:
+def _row_order(base: Path, stored: Packed, weight: Stored, module: str, heads: list[int], start: int) -> Any:
     """Which row of the model's weight, from `start` on, each row of the GGUF file is."""
     import gguf
     import numpy
@@ -98,18 +97,18 @@ def _row_order(base: Path, stored: Packed, weights: Tensors, name: str, heads: l
     some, kind = numpy.unique(numpy.linspace(0, rows - 1, _ROWS).astype(int)), gguf.GGMLQuantizationType(stored.kind)
     numbers, size = gguf.GGML_QUANT_SIZES[kind]
     packed = numpy.memmap(base, numpy.uint8, "r", stored.begin, (rows, columns // numbers * size))
-    values = gguf.quants.dequantize(packed[some], kind)
+    found = gguf.quants.dequantize(packed[some], kind)
     unchanged = numpy.arange(rows)
     # The Llama converter lets the two halves of each head alternate (rotary positions).
     halves = (unchanged.reshape(count, 2, -1) for count in heads if rows % (2 * count) == 0)
     orders = [unchanged, *(order.swapaxes(1, 2).reshape(-1) for order in halves)]
     for order in orders:
-        expected = weights.read(name, start + order[some])
-        if expected.shape == values.shape:
-            distance = numpy.linalg.norm(values - expected) / (numpy.linalg.norm(expected) or 1.0)
+        expected = values(weight, start + order[some])
+        if expected.shape == found.shape:
+            distance = numpy.linalg.norm(found - expected) / (numpy.linalg.norm(expected) or 1.0)
             if distance < _TOLERANCE:
                 return start + order
-    raise _unsupported(f"{name} has its rows in an order of its own")
+    raise _unsupported(f"{module} has its rows in an order of its own")
 
 
 def _unsupported(why: str) -> Unsupported:

@@ -6,10 +6,9 @@ mixtures store in a larger type, and what replaces a type whose blocks don't fit
 
 import re
 from functools import lru_cache
-from math import prod
 from pathlib import Path
 
-from backend.models.safetensors_files import Tensors
+from backend.models.safetensors_files import read_all
 
 _BITS = {  # per weight, scales included: the block sizes in ggml-common.h
     "F32": 32,
@@ -45,18 +44,18 @@ def _weights(model: Path, kind: str) -> tuple[tuple[int, str, str], ...]:
 @lru_cache(maxsize=128)
 def _read_weights(model: Path, kind: str, files: object) -> tuple[tuple[int, str, str], ...]:
     """files: makes a changed file be read again."""
-    tensors, weights = Tensors(model), []
-    layers = 1 + max((int(match[1]) for name in tensors.names if (match := _LAYER.search(name))), default=0)
-    tied = not any(name.endswith("lm_head.weight") for name in tensors.names)
-    for name in tensors.names:
-        shape = tensors.shape(name)
+    tensors, weights = read_all(sorted(model.glob("*.safetensors"))), []
+    layers = 1 + max((int(match[1]) for name in tensors if (match := _LAYER.search(name))), default=0)
+    tied = not any(name.endswith("lm_head.weight") for name in tensors)
+    for name, tensor in tensors.items():
+        shape = tensor.shape
         wanted = "F32" if len(shape) < 2 else _wanted(name, kind, layers, tied)
         stored = wanted
         if wanted in _INSTEAD and shape[-1] % 256:
             stored = "Q8_0" if "embed_tokens" in name or "lm_head" in name else _INSTEAD[wanted]
         if stored in ("Q8_0", "Q5_0", "Q5_1") and shape[-1] % 32:
             stored = "F16"
-        weights.append((prod(shape), wanted, stored))
+        weights.append((tensor.numbers, wanted, stored))
     return tuple(weights)
 
 

@@ -140,10 +140,8 @@ def classes(which: str = "causal") -> dict[str, str]:
 
 
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        try:
-            shapes |= {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
-        except ValueError as error:
-            raise BadInput(f"The file {file.name} is damaged.", "It has no header.", "Download it again.") from error
-    return shapes
+    try:
+        tensors = safetensors_files.read_all(sorted(folder.glob("*.safetensors")))
+    except ValueError as error:
+        raise BadInput(f"The model {folder.name} is damaged.", f"{error}.", "Download it again.") from error
+    return {name: tensor.shape for name, tensor in tensors.items()}

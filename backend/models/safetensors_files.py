@@ -4,7 +4,7 @@ Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JS
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -20,6 +20,7 @@ SIZES = {"F32": 4, "F16": 2, "BF16": 2}  # bytes of a number
 class Stored(NamedTuple):
     """A tensor in a file. dtype: as safetensors names it, such as "BF16". begin, end: bytes from the file's start."""
 
+    file: Path
     dtype: str
     shape: tuple[int, ...]
     begin: int
@@ -43,11 +44,16 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
         about = header.pop("__metadata__", None) or {}
         start = 8 + length
         return {
-            name: Stored(tensor["dtype"], tuple(tensor["shape"]), *(start + at for at in tensor["data_offsets"]))
+            name: Stored(file, tensor["dtype"], tuple(tensor["shape"]), *(start + at for at in tensor["data_offsets"]))
             for name, tensor in header.items()
         }, about
     except (ValueError, KeyError, TypeError, AttributeError, RowFault) as error:
         raise ValueError(f"{file.name} has no safetensors header") from error
+
+
+def read_all(files: Iterable[Path]) -> dict[str, Stored]:
+    """The tensors in all `files` by their names. Raises as `read`."""
+    return {name: tensor for file in files for name, tensor in read(file)[0].items()}
 
 
 def write(new: BinaryIO, tensors: Mapping[str, tuple[str, Sequence[int], int]], about: Mapping[str, Any]) -> int:
@@ -63,30 +69,13 @@ def write(new: BinaryIO, tensors: Mapping[str, tuple[str, Sequence[int], int]], 
     return end
 
 
-class Tensors:
-    """The tensors in the safetensors files of a folder. Raises ValueError for a damaged file."""
+def values(tensor: Stored, rows: Any = slice(None)) -> Any:
+    """The numbers of a tensor, or of some of its rows, as float32. Raises ValueError for another type."""
+    import numpy
 
-    def __init__(self, folder: Path) -> None:
-        self._places: dict[str, tuple[Path, Stored]] = {}
-        for file in sorted(folder.glob("*.safetensors")):
-            self._places |= {name: (file, tensor) for name, tensor in read(file)[0].items()}
-
-    @property
-    def names(self) -> set[str]:
-        return set(self._places)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """A tensor's shape. Raises KeyError."""
-        return self._places[name][1].shape
-
-    def read(self, name: str, rows: Any = slice(None)) -> Any:
-        """A tensor, or some rows of it, as float32. Raises KeyError, and ValueError for another type."""
-        import numpy
-
-        file, place = self._places[name]
-        if place.dtype not in _TYPES:
-            raise ValueError(f"{name} is of type {place.dtype}")
-        stored = numpy.memmap(file, _TYPES[place.dtype], "r", place.begin, place.shape)[rows]
-        if place.dtype == "BF16":
-            return (stored.astype("<u4") << 16).view("<f4")
-        return numpy.asarray(stored, "<f4")
+    if tensor.dtype not in _TYPES:
+        raise ValueError(f"{tensor.file.name} has a tensor of type {tensor.dtype}")
+    stored = numpy.memmap(tensor.file, _TYPES[tensor.dtype], "r", tensor.begin, tensor.shape)[rows]
+    if tensor.dtype == "BF16":
+        return (stored.astype("<u4") << 16).view("<f4")
+    return numpy.asarray(stored, "<f4")

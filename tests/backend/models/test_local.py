@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from backend import training
 from backend.errors import BadInput, MissingPart, RunProblem
 from backend.models import bundled, catalogue, local, model_folder
-from backend.models.safetensors_files import Tensors
+from backend.models.safetensors_files import read, values
 from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from tests.backend.tiny_run import make_run
@@ -116,27 +116,27 @@ NUMBERS = np.arange(12, dtype=np.float32).reshape(4, 3) - 5.5
 @pytest.mark.parametrize("kind", ["float32", "float16"])
 def test_tensors_and_rows_are_read_as_float32(tmp_path: Path, kind: str) -> None:
     save_file({"other": NUMBERS[:1], "some": NUMBERS.astype(kind)}, tmp_path / "a.safetensors")
-    found = Tensors(tmp_path)
-    assert found.names == {"other", "some"}
-    assert np.array_equal(found.read("some"), NUMBERS)
-    assert np.array_equal(found.read("some", np.array([3, 0])), NUMBERS[[3, 0]])
-    assert found.read("some").dtype == np.float32
+    found, _ = read(tmp_path / "a.safetensors")
+    assert found.keys() == {"other", "some"}
+    assert np.array_equal(values(found["some"]), NUMBERS)
+    assert np.array_equal(values(found["some"], np.array([3, 0])), NUMBERS[[3, 0]])
+    assert values(found["some"]).dtype == np.float32
 
 
 def test_bfloat16_is_widened(tmp_path: Path) -> None:
     """These numbers are exact in bfloat16, the upper half of float32."""
     halves = (NUMBERS.view("<u4") >> 16).astype("<u2").tobytes()
     write(tmp_path, {"some": {"dtype": "BF16", "shape": [4, 3], "data_offsets": [0, len(halves)]}}, halves)
-    assert np.array_equal(Tensors(tmp_path).read("some"), NUMBERS)
+    assert np.array_equal(values(read(tmp_path / "a.safetensors")[0]["some"]), NUMBERS)
 
 
 def test_other_types_and_damaged_files_are_rejected(tmp_path: Path) -> None:
     write(tmp_path, {"some": {"dtype": "I8", "shape": [2], "data_offsets": [0, 2]}}, b"ab")
     with pytest.raises(ValueError, match="I8"):
-        Tensors(tmp_path).read("some")
+        values(read(tmp_path / "a.safetensors")[0]["some"])
     (tmp_path / "b.safetensors").write_bytes(b"\xff" * 20)
     with pytest.raises(ValueError, match="header"):
-        Tensors(tmp_path)
+        read(tmp_path / "b.safetensors")
 
 
 def write(folder: Path, header: dict[str, object], content: bytes) -> None:
