@@ -15,7 +15,7 @@ from backend.datasets.convert.shapes import SPEAKERS
 from backend.datasets.read.cells import Cells, as_records, split_header, unique_names
 from backend.datasets.read.file import File, OpenSource, each_object
 from backend.datasets.read.header import known_columns
-from backend.datasets.read.keyed import find_key
+from backend.datasets.read.keyed import find_keys
 from backend.files.json_file import value_of
 from backend.records.reading import ReadOptions, RowFault
 
@@ -57,7 +57,7 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
             return iter([[(first[0][0], record) for record in inside]])
         return chain([first, second], records)
     talks = all(_conversation(value, short=True) is not value for _, value in first)
-    talks = talks and not find_key([value for _, value in first if isinstance(value, dict)])  # options of a test
+    talks = talks and not find_keys([value for _, value in first if isinstance(value, dict)])  # options of a test
     if talks and 2 * sum(_conversation(value) is not value for _, value in first) >= len(first):  # else keywords
         return ([(line, _conversation(value, short=True)) for line, value in batch] for batch in everything)
     lists = [value for _, value in first if isinstance(value, list) and value and isinstance(value[0], dict)]

@@ -26,8 +26,9 @@ SOURCES = [source for source in ALL if source.outcome != "refused"]
 READ = [source for source in SOURCES if source.group != "conversations"]
 # What is no message, beside names and times: titles and settings, a date above the messages, markup as it is written.
 _NO_MESSAGES = re.compile(
-    r"Care of a knife|A short poem|Conversation naming|Gemini Apps|\(File not|Prompted |-{5}|.*(?:<@U|&lt;|Ã|angehängt)"
-    r"|\u200eMessages and calls|.*<This|Diese Nachricht|(?:From|Sent|To|Subject): |[A-Z][\w ]+(?:Name|Time|At|URLS?|Role)$"
+    r"Care of a knife|A short poem|Conversation naming|Gemini Apps|\(File not|Prompted |-{5}"
+    r"|.*(?:<@U|<This|&lt;|Ã|angehängt)|\u200eMessages and calls"
+    r"|Diese Nachricht|(?:From|Sent|To|Subject): |[A-Z][\w ]+(?:Name|Time|At|URLS?|Role)$"
 )
 _STAMP = re.compile(r"^[^:]*\d[:.]\d\d.*?(?:[:：]\s|$)")  # the name and the time before a message
 _XML_PART = re.compile(

@@ -82,6 +82,8 @@ def test_the_option_that_a_key_names_is_offered_and_a_key_that_names_none_is_rep
     rows = [{"question": f"Which one, {n}?", "options": _REPLIES[:4]} for n in range(20)]
     data = jsonl(*({**row, "correct": 1 + n % 3} for n, row in enumerate(rows)))
     assert "from 1' is the answer. 'options chosen by correct, counted from 0' may" in data.problems[0].message
+    data = jsonl(*({**row, "mood": 1 + n % 4} for n, row in enumerate(rows)))
+    assert "'mood' may choose the right option" in data.problems[1].message
     data = jsonl(*({**row, "correct": n % 4 if n < 19 else 7} for n, row in enumerate(rows)))
     assert [row.messages[-1]["content"] for row in data.rows] == [_REPLIES[n % 4] for n in range(19)]
     assert found(data) == [(0, "mapping_guessed"), (20, "content_null")]
