@@ -174,15 +174,13 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     ruled = sum(label.ruled for label in labels) >= _SURE * len(labels)  # then another one is inside a text
     # Headings are inside the messages of a chat whose labels have lines of their own.
     headed = any(label.kind == "question" and not label.blocks[0].text for label in labels)
-    level = 0  # of the last label, as a heading
     for block in blocks:
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
             continue
         if (label := _labelled(family, block)) and label[0].ruled >= ruled:
             parts += label
-            level = block.level
-        elif block.level and parts and parts[-1].kind == "question" and block.level == level:
+        elif block.level and parts and parts[-1].kind == "question" and parts[-1].blocks[0].level == block.level:
             parts[-1].blocks.append(replace(block, gap=False))  # the question's next line
         elif block.level and not headed and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
@@ -208,7 +206,7 @@ def _labelled(family: Family, block: Block) -> list[_Part]:
         ruled = bool(_RULED.match(block.text) and _RULED_END.search(block.text))
         if ruled:
             rest = _RULED_END.sub("", rest) if any(map(str.isalpha, rest)) else ""  # without the number of a question
-        return [_Part(kind, [replace(block, text=rest, level=0)], block.gap, ruled)]
+        return [_Part(kind, [replace(block, text=rest)], block.gap, ruled)]
     return []
 
 

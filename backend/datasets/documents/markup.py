@@ -89,7 +89,9 @@ class _Reader(HTMLParser):
         if tag in ("ul", "ol") and self._lists:
             self._lists.pop()
         elif tag == "table" and self._rows:
-            self._end_table(self._rows.pop())
+            rows = self._rows.pop()
+            if not self._rows:  # one inside another is text of its cell
+                self.document.add_table(rows)
         elif tag in ("td", "th") and self._cell is not None and len(self._rows) == 1:
             self._end_block()
             if not self._rows[-1]:
@@ -137,10 +139,6 @@ class _Reader(HTMLParser):
     @property
     def _level(self) -> int:
         return self._levels[-1] if self._levels else 0
-
-    def _end_table(self, rows: list[tuple[int, list[str]]]) -> None:
-        if not self._rows:  # one inside another is text of its cell
-            self.document.add_table(rows)
 
     def _end_block(self) -> None:
         runs, self._runs = self._runs, []

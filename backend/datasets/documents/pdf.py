@@ -5,9 +5,10 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise, takewhile
+from itertools import groupby, pairwise, takewhile
+from math import hypot
 from pathlib import Path
-from statistics import median
+from statistics import median, mode
 from typing import Any
 
 import pypdfium2
@@ -18,6 +19,9 @@ from backend.errors import BadInput
 
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
+_NEARBY, _ROOM = 20, 2.0  # lines that show how long one can be; times the size of letters, of the end of a full one
+_LONG = 60  # characters of a line that a small letter goes on with
+_PAGED = re.compile(r"[ .·․…‥⋯]{4}\d+$")  # in a table of contents
 _REPEATED = 0.5  # share of the pages that have a header or footer
 _BEGINS = re.compile(r"[(（]?\d{1,3}(?:[.)]\s|[．）、])|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # number, item, label
 _WIDE = 1.0  # times the size of letters, of a gap between two columns
@@ -36,6 +40,7 @@ class _Line:
     top: float  # points from the lower edge
     size: float  # of its first letter
     bold: bool
+    right: float  # points from the left edge
     parts: tuple[tuple[float, str], ...] = ()  # what stands apart on it, and where each begins, in points
     rows: Rows | None = None  # of a table, in place of its lines
 
@@ -48,7 +53,6 @@ def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
         for number in range(len(pdf)):
             lines += with_tables(_page_lines(pdf[number], number))
             progress((number + 1) / len(pdf))
-        pages = len(pdf)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", 0) == _PASSWORD or "password" in str(error).lower():
             raise BadInput("This PDF is protected by a password.", "", "Save it without one.") from error
@@ -59,7 +63,7 @@ def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
             "It was probably scanned.",
             "Let a program for text recognition (OCR) read it first.",
         )
-    return Document(_paragraphs(_without_margins(lines, pages)))
+    return Document(_paragraphs(_without_margins(lines)))
 
 
 def _page_lines(page: Any, number: int) -> list[_Line]:
@@ -70,11 +74,11 @@ def _page_lines(page: Any, number: int) -> list[_Line]:
     for line in whole.splitlines(keepends=True):
         if shown := line.strip():
             first = at + len(line) - len(line.lstrip())
-            size = pdfium.FPDFText_GetFontSize(text, first)
+            size = _size(text, first)
             parts = _parts(text, shown, first, size)
-            lines.append(
-                _Line(shown.translate(_SIGNS), number, _origin(text, first)[1], size, _is_bold(text, first), parts)
-            )
+            top, right = _origin(text, first)[1], _right(text, first + len(shown) - 1)
+            shown = shown.translate(_SIGNS)
+            lines.append(_Line(shown, number, top, size, _is_bold(text, first), right, parts))
         at += len(line)
     text.close()
     page.close()
@@ -158,6 +162,13 @@ def _rows(table: list[list[_Part]], columns: list[int]) -> list[list[str]]:
     return rows
 
 
+def _size(text: Any, index: int) -> float:
+    """The size of a letter as it is drawn; many programs write letters of size 1 and enlarge them."""
+    matrix = pdfium.FS_MATRIX()
+    pdfium.FPDFText_GetMatrix(text, index, matrix)
+    return float(pdfium.FPDFText_GetFontSize(text, index) * (hypot(matrix.c, matrix.d) or 1))
+
+
 def _origin(text: Any, index: int) -> tuple[float, float]:
     x, y = ctypes.c_double(), ctypes.c_double()
     pdfium.FPDFText_GetCharOrigin(text, index, x, y)
@@ -172,15 +183,13 @@ def _is_bold(text: Any, index: int) -> bool:
     return b"bold" in name.value.lower() or pdfium.FPDFText_GetFontWeight(text, index) >= 600
 
 
-def _without_margins(lines: list[_Line], pages: int) -> list[_Line]:
+def _without_margins(lines: list[_Line]) -> list[_Line]:
     """The lines without headers, footers and page numbers, which stand at the edges of most pages."""
-    if pages < 3:
+    pages = [list(on_page) for _, on_page in groupby(lines, key=lambda line: line.page)]
+    if len(pages) < 3:
         return lines
-    edges = []
-    for page in range(pages):
-        on_page = [line for line in lines if line.page == page]
-        edges += [(line.page, _mark(line)) for line in [*on_page[:2], *on_page[2:][-2:]]]
-    often = {mark for mark, count in Counter(mark for _, mark in edges).items() if count > _REPEATED * pages}
+    edges = {(line.page, _mark(line)) for on_page in pages for line in [*on_page[:2], *on_page[2:][-2:]]}
+    often = {mark for mark, count in Counter(mark for _, mark in edges).items() if count > _REPEATED * len(pages)}
     return [line for line in lines if _mark(line) not in often or (line.page, _mark(line)) not in edges]
 
 
@@ -188,23 +197,35 @@ def _mark(line: _Line) -> str:
     return re.sub(r"\d+", "#", line.text)
 
 
+def _is_wrapped(lines: list[_Line], at: int) -> bool:
+    """Whether a line goes on in the next one: in mid-sentence, beside it, or since the next word had no place, as lines
+    nearby show that begin at the same edge. Lines of a list, a poem or an address are shorter."""
+    line, below, left = lines[at], lines[at + 1], lines[at].parts[0][0]
+    inside = len(line.text) >= _LONG and line.text[-1].isalnum() and below.text[:1].islower()
+    beside = abs(line.top - below.top) < _LEVEL or line.right < left  # the latter is written from right to left
+    nearby = (other for other in lines[max(0, at - _NEARBY) : at + _NEARBY] if abs(other.parts[0][0] - left) < _LEVEL)
+    word = (below.right - below.parts[0][0]) * len(below.text.split(" ", 1)[0]) / max(len(below.text), 1)
+    full = max(other.right for other in nearby) < line.right + word + _ROOM * line.size
+    return inside or beside or (full and not _PAGED.search(line.text))
+
+
 def _paragraphs(lines: list[_Line]) -> list[Block]:
     """Lines that follow closely and look the same become one paragraph."""
     usual = Counter(round(line.size, 1) for line in lines for _ in line.text).most_common(1)[0][0]
     pairs = list(pairwise(lines))
-    distances = [a.top - b.top for a, b in pairs if a.page == b.page and 0 < a.top - b.top < 10 * usual]
-    most = Counter(round(d, 1) for d in distances).most_common(1)
-    distance = min(median(distances), most[0][0] or median(distances)) if distances else 0.0
+    steps = [(a.top - b.top) / max(min(a.size, b.size), usual) for a, b in pairs]
+    wrapped = [_is_wrapped(lines, at) for at in range(len(pairs))]
+    apart = [at for at, (a, b) in enumerate(pairs) if a.page == b.page and 0.5 < steps[at] < 10]
+    distances = [steps[at] for at in apart if wrapped[at]] or [steps[at] for at in apart]
+    distance = min(median(distances), mode(round(step, 2) for step in distances)) if distances else 0.0
     larger = sorted({round(line.size, 1) for line in lines if line.size > _HEADING * usual}, reverse=True)
-    groups: list[tuple[list[_Line], bool]] = []  # the lines of each, and whether a gap precedes
-    for place, line in enumerate(lines):
-        before = lines[place - 1] if place else None
-        same = before is not None and before.bold == line.bold and abs(before.size - line.size) < 0.5
-        near = before is not None and before.page == line.page and before.top - line.top < _PARAGRAPH * distance
-        over_page = before is not None and before.page != line.page and before.text[-1:].isalpha()
-        continues = near or (over_page and line.text[:1].islower())
-        table = line.rows or (before and before.rows)
-        if same and not table and continues and not _BEGINS.match(line.text):
+    groups = [([lines[0]], True)]  # the lines of each, and whether a gap precedes
+    for (before, line), step, is_wrapped in zip(pairs, steps, wrapped, strict=True):
+        same = before.bold == line.bold and abs(before.size - line.size) < 0.5
+        near = before.page == line.page and step < _PARAGRAPH * distance
+        over_page = before.page != line.page and before.text[-1:].isalpha() and line.text[:1].islower()
+        alone = before.rows or line.rows or _BEGINS.match(line.text)
+        if same and ((near and is_wrapped) or over_page) and not alone:
             groups[-1][0].append(line)
         else:
             groups.append(([line], not near))
