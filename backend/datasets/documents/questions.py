@@ -44,8 +44,8 @@ _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s
 @dataclass(frozen=True)
 class Pairs:
     """Examples in a text. records: (line, fields). sure: nothing speaks against them; otherwise the user decides.
-    outside: what belongs to none. cue: what each question begins with, in words. inside: blocks of answers with
-    numbers between those of the questions around them. right: which option of a test is the answer, in words."""
+    outside: what belongs to none, first what asks. cue: what each question begins with, in words. inside: blocks of
+    answers with numbers between those of the questions around them. right: which option of a test is the answer."""
 
     records: list[tuple[int, dict[str, Any]]]
     sure: bool
@@ -59,7 +59,8 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     """The questions and answers in a text; None if it seems to contain none."""
     listed = _contents(blocks)
     pairs = _pairs_of([*blocks[: listed.start], *blocks[listed.stop :]])
-    return replace(pairs, outside=[*pairs.outside, *blocks[listed.start : listed.stop]]) if pairs else None
+    left = sorted(pairs.outside if pairs else (), key=lambda b: (not asks(b.text), {*"?？؟"}.isdisjoint(b.text)))
+    return replace(pairs, outside=[*left, *blocks[listed.start : listed.stop]]) if pairs else None
 
 
 def _contents(blocks: Sequence[Block]) -> range:

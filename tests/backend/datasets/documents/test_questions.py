@@ -40,6 +40,13 @@ def test_a_first_heading_that_does_not_ask_is_asked_about() -> None:
     assert found("\n\n".join(f"## {q}\n\n{a}" for q, a in pairs)) == (pairs, False)
 
 
+def test_what_asks_is_named_first_of_what_is_in_no_pair() -> None:
+    text = "\n\n".join(["Welcome to us", *(f"## {q}\n\n{a}" for q, a in PAIRS), "# Contact", "Is there more? Ask us."])
+    pairs = find_pairs(read_markdown(text).blocks)
+    assert pairs is not None
+    assert [b.text for b in pairs.outside] == ["Is there more? Ask us.", "Welcome to us", "Contact"]
+
+
 def test_questions_without_answers_choices_and_titles() -> None:
     text = "Q: One?\nA: 1\n\nQ: Two?\n\nQ: Three?\nA: 3\n\nQ: Four?\nA: 4\n\nQ: Five?\nA: 5\n"
     pairs, sure = found(text) or ([], False)
