@@ -144,12 +144,13 @@ def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
         if len(questions) < (3 if cue in _PLACES else 2) or share < _UNSURE:
             continue
         alike = set(heads)
-        if share >= _SURE:  # those that don't ask are titles where no answer follows
+        classed = cue.startswith(_CLASS)
+        if share >= _SURE or classed:  # those that don't ask are titles where no answer follows
             ends = zip(heads, [*heads[1:], len(blocks)], strict=True)
             questions = [at for at, end in ends if asks(blocks[at].text) or end > at + 1]
         elsewhere = sum(blocks[at].gap for at in sure if cue not in cues[at])
         certain = share >= _SURE and asks(blocks[questions[0]].text) and elsewhere <= (1 - _SURE) * len(questions)
-        certain &= not cue.startswith(_CLASS)  # one of them may have another class, such as that of an open one
+        certain &= not classed  # one of them may have another class, such as that of an open one
         pairs = _pairs(blocks, questions, alike, certain, cue.removesuffix(_AFTER_GAP))
         candidates.append((len(questions), share, pairs))
     return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
@@ -191,6 +192,7 @@ def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
                   for at in range(start + usual, start + length - usual + 1, usual))  # fmt: skip
         questions = sorted([*questions, *(at for at in places if _is_title(blocks[at]))])
     begins = not any(block.gap for block in blocks[1:]) or all(blocks[i].gap or i == 0 for i in questions)
+    begins &= not blocks[questions[0]].bold or sum(block.bold for block in blocks) <= len(questions)
     sure = share >= _PARAGRAPHS_SURE and not in_row and regular and begins and questions[0] <= 2
     return _pairs(blocks, questions, set(questions), sure, "line that asks")
 
@@ -214,6 +216,8 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
         higher = range(1, (level or 6) + 1)
         ends = (at for at in range(start + 1, len(blocks)) if at in heads or blocks[at].level in higher)
         end = next(ends, len(blocks))
+        if end == start + 1 < following and asks(blocks[start].text) and not (sure or blocks[end].level):
+            end = following  # an answer that looks like the questions
         answer = blocks[start + 1 : end]
         more = not answer and not level and end == following < len(blocks) and asks(blocks[start].text)
         if more and not (blocks[end].gap or _ITEM.match(blocks[end].text)):
@@ -227,6 +231,7 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
             sure = False  # it may be the title of the questions below
         before, after = _count(blocks[start]), _count(blocks[end]) if end < len(blocks) else 0
         inside += [block for block in answer if 0 < before < _count(block) < after]
+        inside += [block for block in answer[1:-1] if not sure and block.gap and asks(block.text)]
         if all(_QUOTE.match(block.text) for block in answer):
             answer = [replace(block, text=_QUOTE.sub("", block.text)) for block in answer]
         asked, above = [*above, blocks[start]], []

@@ -179,7 +179,7 @@ def _option_lists(pairs: Pairs) -> Note | None:
     of a test program, or short ones, as many in nearly each answer."""
     kinds: dict[object, list[str]] = {}
     for _, record in pairs.records:
-        answer = record.get("answer", "")
+        answer = re.sub(r"\A\s*1(?=[.)]\s)", "a", record.get("answer", ""))  # what may be left of a list with letters
         lines = [line.strip() for line in _BEFORE_OPTION.split(answer) if line.strip()]
         marks = [mark[1][0].casefold() for line in lines if (mark := _OPTION.match(line))]
         rising = sorted({*marks})
@@ -189,7 +189,7 @@ def _option_lists(pairs: Pairs) -> Note | None:
         if "~" in marks or marks.count("+") == 1:
             kind = "signs"
         elif rising[1:] and rising == marks[: len(rising)] and 2 * len(marks) >= len(lines) and _OPTION.match(answer):
-            kind = tuple(marks[:2])
+            kind = marks[0]
         kinds.setdefault(kind, []).append(answer)
     kinds.pop(0, None)
     kind, most = max(kinds.items(), key=lambda item: len(item[1]), default=(0, []))
