@@ -65,6 +65,9 @@ class ChatFormat:
         return any(all(find(chat, path) for path in self.needs) for chat in chats)
 
 
+# Names of columns and of roles, notices and more, in the languages that most write in.
+WORDS: dict[str, Any] = read_json(Path(__file__).with_name("words.json"))
+
 # Lists inside one conversation, or next to the conversations; a document's examples are in none of these.
 IN_CONVERSATIONS = ("chat_messages", "comments", "participants", "profile_pictures")
 

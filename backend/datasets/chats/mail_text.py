@@ -10,19 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice, takewhile
-from pathlib import Path
 
-from backend.files.json_file import read_json
+from backend.datasets.chats.format import WORDS
 
 ADDRESS = re.compile(r"[\w.+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,126}")  # the lengths of RFC 5321 and RFC 1035
 _HEADER = re.compile(r"[*\s]*[^\W\d_][\w .'-]{0,24}[*\s]*[:：][*\s]*\S")
 # In the languages of mail programs. from: what begins a block of headers. sent_from: "Sent from my iPhone", as phones
 # write it.
-_WORDS = read_json(Path(__file__).with_name("words.json"))
-_FROM = re.compile(rf"[*\s]*({'|'.join(_WORDS['from'])})[*\s]*[:：]", re.IGNORECASE)
+_FROM = re.compile(rf"[*\s]*({'|'.join(WORDS['from'])})[*\s]*[:：]", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,2}[:.h]\d{2}|\d{4}|\d{1,2}[./]\d{1,2}")
 SEPARATOR = re.compile(r"\s*(-{3,}\s*[^-\s][^-]{2,40}-{3,}|_{20,})\s*")
-_SENT_FROM = re.compile("|".join(_WORDS["sent_from"]), re.IGNORECASE)
+_SENT_FROM = re.compile("|".join(WORDS["sent_from"]), re.IGNORECASE)
 _MOST_LINES = 12  # of a signature
 _LEAST_MAILS = 3  # in which a signature must be the same
 _SIGN_OFF, _SIGN_OFF_LINE = 3, 60  # lines and characters of one, at most: "Warm wishes", a name, a kiss

@@ -8,15 +8,14 @@ Subject: Appointment
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from backend.datasets.chats.format import WORDS
 from backend.datasets.chats.mail import sent_at, without_prefix
 from backend.datasets.chats.mail_text import ADDRESS, SEPARATOR, begins_headers, own_words
 from backend.datasets.convert.detect import Record
-from backend.files.json_file import read_json
 
 _OWN = re.compile(r"^(message-id|mime-version|received|content-type):", re.IGNORECASE | re.MULTILINE)
-_SUBJECT = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["subject"]), re.IGNORECASE)
+_SUBJECT = re.compile("|".join(WORDS["subject"]), re.IGNORECASE)
 _HEADER = re.compile(r"[*\s]*([^:：*\s][^:：]{0,40}?)[*\s]{0,9}[:：][*\s]*(.*)")
 
 

@@ -3,24 +3,21 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from backend.datasets.chats.clean import has_tags
-from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.format import WORDS, ChatFormat
 from backend.datasets.chats.threads import says_internal
 from backend.datasets.convert.detect import match
 from backend.datasets.convert.nested import flat
 from backend.datasets.convert.shapes import SPEAKERS, plain_name
-from backend.files.json_file import read_json
 
 Message = Mapping[str, Any]  # flat
 
-_WORDS = read_json(Path(__file__).with_name("words.json"))
 # In the form of `plain_name`; the first that a file has is used. speaker: of those of an author, the ones that only
 # dialogues use. needs_roles: they also name other things. long_thread: of conversations that go on for months.
-_NAMES: dict[str, list[str]] = _WORDS["columns"]
-_ROLES: dict[str, str] = {**SPEAKERS, **{name: role for role, names in _WORDS["roles"].items() for name in names}}
+_NAMES: dict[str, list[str]] = WORDS["columns"]
+_ROLES: dict[str, str] = {**SPEAKERS, **{name: role for role, names in WORDS["roles"].items() for name in names}}
 _IF_TRUE = {**dict.fromkeys(_NAMES["from_assistant"], "assistant"), **dict.fromkeys(_NAMES["from_user"], "user")}
 _LONGEST_NAME = 80  # characters
 _LONGEST_TEXT = 500  # mean characters of a message, where nothing says which conversation it belongs to

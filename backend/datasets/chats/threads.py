@@ -3,16 +3,14 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from backend.datasets.chats import clean
-from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.format import WORDS, ChatFormat
 from backend.datasets.chats.paths import find, first
 from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import plain_name
-from backend.files.json_file import read_json
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
@@ -25,9 +23,8 @@ QUOTED = 200  # characters of a message that is in no example
 EMPTY = "message without text or written by a program"
 UNWANTED = "message marked as internal, deleted or written by a program"
 BRANCH = "message of another version of a reply"
-_WORDS = read_json(Path(__file__).with_name("words.json"))
-_INTERNAL, _PROGRAMS = frozenset(_WORDS["internal"]), tuple(_WORDS["ends_of_programs"])
-NOTICES = frozenset(_WORDS["notices"])  # of WhatsApp, in the languages that most write in: they carry no mark
+_INTERNAL, _PROGRAMS = frozenset(WORDS["internal"]), tuple(WORDS["ends_of_programs"])
+NOTICES = frozenset(WORDS["notices"])  # of WhatsApp, which carry no mark
 # <Media omitted>   IMG-20231231-WA0001.jpg (file attached)
 _NOTICE = re.compile(r"<[^\s<>=/\"@:]{2,30} [^<>\n=/\"@:]{2,40}>|\S{0,40}\d{8}\S{0,40}\.\w{2,4} \([^()\n]{4,30}\)")
 _DATES = 500  # looked at for the order of day and month

@@ -8,16 +8,14 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from backend.datasets.chats import clean
-from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.format import WORDS, ChatFormat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import SPEAKERS
-from backend.files.json_file import read_json
 
 TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",), pauses=True)
-_FROM = "|".join(read_json(Path(__file__).with_name("words.json"))["from"])
+_FROM = "|".join(WORDS["from"])
 _CLOCK = r"(?:(?:오전|오후|午前|午後|上午|下午)\s?)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 _DAY = r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}년 \d{1,2}월 \d{1,2}일|[^\W\d]{3,9} \d{1,2}, \d{4})"
 _TIME = rf"(?P<time>(?:{_DAY},?\s{{1,3}})?{_CLOCK}|{_CLOCK},?\s{{1,3}}{_DAY})"
