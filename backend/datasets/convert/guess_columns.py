@@ -26,7 +26,6 @@ _PROSE = 20  # characters, on average, of a column of texts
 _LONG, _ADDRESS = 80, 2000  # characters; a longer text is none of these, and no address
 _FEWEST = 2  # filled cells to judge by; for names, one more
 _CONSTANT = 5  # rows; a value that all of so many share is not an answer
-_SORTED = 200  # rows; a column of answers that all of so many share may be sorted
 _SAME = 0.2  # of the rows
 _LABELS, _BEST = 20, 20  # different numbers; pairs of columns that are looked at
 _OF_DESK = 2  # columns that only a help desk has
@@ -306,8 +305,8 @@ def what_it_holds(column: str, values: Sequence[Any]) -> str:
     if len(texts) < _FEWEST:
         return ""
     different = len(set(texts))
-    if len(texts) >= _CONSTANT and different == 1 and not (len(texts) >= _SORTED and _name_score(column, "answer")):
-        return f"the same in every row: {excerpt(texts[0], width=40)!r}"
+    if len(texts) >= _CONSTANT and different == 1:
+        return f"the same in every row looked at: {excerpt(texts[0], width=40)!r}"
     for what, kind in _KINDS:
         if _mostly(texts, kind.fullmatch, _ADDRESS if "address" in what else _LONG):
             return f"{what} in most rows"

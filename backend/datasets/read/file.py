@@ -24,6 +24,7 @@ Made = TypeVar("Made")
 Note = tuple[str, str, str]  # kind, message, fix
 _SAMPLE = 200  # readable records, enough to detect the shape
 _LARGEST_SAMPLE = 2_000  # records read to find them
+_SORTED, _LONG = 20_000, 1_000  # records read where a column is the same in the first; characters that count as one
 
 
 class File:
@@ -128,7 +129,8 @@ class OpenSource:
     plan: Plan | None = None  # the likely one, of which the user is asked
 
     def sample(self) -> list[Record]:
-        """The first records, enough to detect their shape. They stay in `records`."""
+        """The first records, enough to detect their shape, and later ones that differ in a column that is the same in
+        these, as where a table is sorted by it. They stay in `records`."""
         batches: list[list[Record]] = []
         count = readable = 0
         for batch in self.records:
@@ -137,8 +139,20 @@ class OpenSource:
             readable += sum(isinstance(value, dict) for _, value in batch)
             if count >= _LARGEST_SAMPLE or readable >= _SAMPLE:
                 break
+        sample = [record for batch in batches for record in batch]
+        rows = [value for _, value in sample if isinstance(value, dict)]
+        same = {name: cell for name, cell in (rows or [{}])[0].items() if all(row.get(name) == cell for row in rows)}
+        for batch in self.records if same else ():
+            batches.append(batch)
+            count += max(len(batch), len(str(batch)) // _LONG)
+            objects = [record for record in batch if isinstance(record[1], dict)]
+            other = {n: r for n, cell in same.items() for r in objects if r[1].get(n) not in (cell, None, "")}
+            sample += other.values()
+            same = {name: cell for name, cell in same.items() if name not in other}
+            if not same or count >= _SORTED:
+                break
         self.records = chain(batches, self.records)
-        return [record for batch in batches for record in batch]
+        return sample
 
     def is_chosen(self, options: ReadOptions) -> bool:
         """Whether the user chose how to read the records as they are: their shape, or columns that they have."""

@@ -232,7 +232,7 @@ def test_a_giant_line_is_one_problem_and_never_held(tmp_path: Path) -> None:
 
 
 def test_a_demo_reads_one_row_more_than_it_allows(tmp_path: Path) -> None:
-    (path := tmp_path / "many.jsonl").write_text(f"{CHAT_LINE}\n" * 30_000, "utf-8")
+    (path := tmp_path / "many.jsonl").write_text(f"{CHAT_LINE}\n" * 60_000, "utf-8")
     share: list[float] = []
     with pytest.raises(NotInDemo):
         load(path, options=ReadOptions(limits=Limits(rows_allowed=20)), progress=share.append)
