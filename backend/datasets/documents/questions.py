@@ -14,8 +14,8 @@ from backend.datasets.documents.labelled import RULE, Records, find_labelled
 from backend.datasets.documents.quiz import find_quiz
 
 # The Greek question mark looks like a semicolon, and often is one.
-_ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇](?:\s?[+＋−▾▼⌄×])?|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
-_UNFOLDS = re.compile(r"(?<=[?？؟⁇])\s?[+＋−▾▼⌄×]\Z")  # the sign with which a web page shows the answer
+_ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇](?:\s?[+＋−▾▼⌄×:：])?|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
+_UNFOLDS = re.compile(r"(?<=[?？؟⁇])\s?[+＋−▾▼⌄×:：]\Z")  # with which a web page shows the answer, or a colon
 _ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
 _LONGEST = 300  # characters of a question
 _CATEGORY = 40  # characters of a line that may be the title of a section
