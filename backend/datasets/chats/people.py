@@ -5,6 +5,7 @@ people to imitate answer, everyone else asks.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from backend.datasets.chats.threads import QUOTED, Post
 from backend.datasets.convert.detect import Record
@@ -16,7 +17,7 @@ WHOEVER_ANSWERS = "*"  # instead of a name: everyone except whoever starts the c
 QUESTION = "Which of these people should the model learn to write like?"
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN = 12
-PAUSE = 6 * 3600  # seconds after which a message begins a new conversation, unless it answers
+PAUSE, LATE = 6 * 3600, 3 * 24 * 3600  # seconds after which a message begins a new conversation; an answer, too
 ALONE = "message with nothing to answer or without an answer"
 ANSWERS = 10  # at most in one example, so that years of messages do not become a single one
 
@@ -46,14 +47,12 @@ def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int
     return [person for person in counted.most_common() if person[0] not in ("system", "tool")]
 
 
-def likely_to_answer(conversations: Iterable[Sequence[Post]], pauses: bool) -> tuple[str, ...]:
+def likely_to_answer(conversations: Iterable[Sequence[Post]]) -> tuple[str, ...]:
     """Who answers most, and whoever else of the same e-mail domain answers more than they ask."""
-    answers, asked, opener = Counter[str](), Counter[str](), ""
+    answers, asked = Counter[str](), Counter[str]()
     for posts in conversations:
-        for before, post in zip((None, *posts), posts, strict=False):
-            if before is None or (pauses and _paused(before, post)):
-                opener = post.author
-            (asked if post.author == opener else answers)[post.author] += 1
+        for post in posts:
+            (asked if post.author == posts[0].author else answers)[post.author] += 1
     first, *others = [name for name, _ in answers.most_common() if name not in ROLES] or [""]
     domain = first.partition("@")[2]
     same = (name for name in others if domain and name.endswith(f"@{domain}") and answers[name] > asked[name])
@@ -90,23 +89,19 @@ def who_to_imitate(
     raise WhoToImitate(title, people, likely=likely)
 
 
-def by_opener(conversations: Iterable[Sequence[Post]], pauses: bool) -> Iterator[list[Post]]:
-    """The conversations with "user" for the author of the first message, and "assistant" for everyone else. pauses:
-    after a long pause somebody else may begin."""
-    for posts in conversations:
-        part: list[Post] = []
-        opener = ""
-        for post in posts:
-            if part and pauses and _paused(part[-1], post):
-                yield part
-                part = []
-            opener = opener if part else post.author
-            part.append(replace(post, author="user" if post.author == opener else "assistant"))
-        yield part
+def by_opener(read: Iterable[list[Post]]) -> list[list[Post]]:
+    """The conversations with "user" for the author of the first message, and "assistant" for everyone else."""
+    return [[replace(p, author="user" if p.author == own[0].author else "assistant") for p in own] for own in read]
 
 
-def _paused(before: Post, post: Post) -> bool:
-    return before.time is not None and post.time is not None and post.time - before.time >= PAUSE
+def at_pauses(posts: list[Post]) -> Iterator[list[Post]]:
+    """The conversations in messages of months: a long pause begins a new one."""
+    starts = [at for at, (before, post) in enumerate(pairwise(posts), 1) if _paused(before, post)]
+    return (posts[a:b] for a, b in pairwise([0, *starts, len(posts)]))
+
+
+def _paused(before: Post, post: Post, least: int = PAUSE) -> bool:
+    return before.time is not None and post.time is not None and post.time - before.time >= least
 
 
 @dataclass
@@ -146,10 +141,9 @@ class ExampleMaker:
             before = part[-1] if part else None
             asks = self._side(post) != "assistant"
             answered = before is not None and self._side(before) == "assistant"
-            most = 1 if self.pairs else ANSWERS
-            paused = before is not None and self.pauses and _paused(before, post)
-            begins = self._side(post) == "system" or paused or (answered and answers >= most)
-            if before is not None and asks and begins:
+            paused = before is not None and self.pauses and _paused(before, post, PAUSE if asks else LATE)
+            begins = asks and (self._side(post) == "system" or (answered and answers >= (1 if self.pairs else ANSWERS)))
+            if before is not None and (paused or begins):
                 yield part
                 part, answers = [], 0
             answers += not asks and not (part and answered)

@@ -2,7 +2,7 @@
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,13 +12,14 @@ from backend.datasets.chats.people import (
     WHOEVER_ANSWERS,
     ExampleMaker,
     WhoToImitate,
+    at_pauses,
     by_opener,
     count_people,
     likely_to_answer,
     who_to_imitate,
 )
 from backend.datasets.chats.shape import message_rows, nested_messages
-from backend.datasets.chats.threads import Post, read_threads
+from backend.datasets.chats.threads import read_threads
 from backend.datasets.convert.detect import ROLE_KEYS, Record, match
 from backend.datasets.convert.messages import CONTENT_KEYS
 from backend.datasets.convert.shapes import SPEAKERS
@@ -89,24 +90,23 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
     if unbounded:  # what can't be read may have been the question of an answer, so it divides
         unread = [line for line, _ in faults]
         read = [[*part] for posts in read for _, part in groupby(posts, lambda post: bisect(unread, post.line))]
-    people, likely = count_people(read), likely_to_answer(read, chat.pauses)
+    parts = [part for posts in read for part in at_pauses(posts)] if chat.pauses else read
+    people, likely = count_people(read), likely_to_answer(parts)
     chosen = who_to_imitate(people, imitate, chat.title, likely)
-    conversations: Iterable[Sequence[Post]] = read
     answers, roles = chosen, bool(chat.roles or chat.asker or chat.reply)
     if chosen == (WHOEVER_ANSWERS,):
-        conversations, answers, roles = by_opener(conversations, chat.pauses), ("assistant",), True
+        read, answers, roles = by_opener(parts), ("assistant",), True
     pairs = pairs or (unbounded and bool(chat.roles))
     ask = ("user",) if roles and "user" not in answers else None
     maker = ExampleMaker(answers, ask, chat.pauses, pairs, passed)
-    examples = list(maker.examples(conversations))
+    examples = list(maker.examples(read))
     if not examples:
         raise WhoToImitate(chat.title, people, f"{_names(chosen)} never answers anybody.")
-    names = tuple(name for name, _ in people[:_LISTED])
-    note = _note(chat, chosen, passed, maker, len(examples))
+    note = _note(chat, chosen, maker, len(examples))
     replies = sum(m["role"] == "assistant" for _, made in examples for m in made["messages"])
     long = f"{_count(replies, 'answer')} that follow each other became {_count(len(examples), 'example')}."
     long = long if replies >= _LONG * len(examples) and len(examples) < _FEW else ""
-    return ChatExamples(names, chosen, [*faults, *examples], passed, note, long)
+    return ChatExamples(tuple(name for name, _ in people[:_LISTED]), chosen, [*faults, *examples], passed, note, long)
 
 
 def _names(people: Sequence[str]) -> str:
@@ -115,18 +115,17 @@ def _names(people: Sequence[str]) -> str:
     return " and ".join("the side that answers" if name == "assistant" else name[:60] for name in people[:5])
 
 
-def _note(
-    chat: ChatFormat, chosen: Sequence[str], passed: Sequence[PassedOver], maker: ExampleMaker, count: int
-) -> str:
+def _note(chat: ChatFormat, chosen: Sequence[str], maker: ExampleMaker, count: int) -> str:
     parts = [
         f"This is {chat.title}: {_count(maker.used, 'message')} became {_count(count, 'example')}, "
         f"in which the model learns to write like {_names(chosen)}."
     ]
     if maker.pairs:
         parts.append("Each question with its answer is one example.")
-    if maker.pauses:
-        parts.append("A new conversation begins after a pause of six hours.")
-    for why, times in Counter(part.why for part in passed).items():
+    if chat.pauses:
+        answers = "" if WHOEVER_ANSWERS in chosen else "; an answer may come up to three days later"
+        parts.append(f"A new conversation begins after a pause of six hours{answers}.")
+    for why, times in Counter(part.why for part in maker.passed).items():
         parts.append(f"Skipped: {_count(times, 'message')}{why.removeprefix('message')}.")
     return " ".join(parts)
 

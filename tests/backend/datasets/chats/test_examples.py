@@ -1,6 +1,6 @@
 """Conversations become examples: the chosen people answer, everyone else asks, and nothing goes unseen."""
 
-from backend.datasets.chats.people import ANSWERS, PAUSE, ExampleMaker, likely_to_answer
+from backend.datasets.chats.people import ANSWERS, LATE, PAUSE, ExampleMaker, at_pauses, likely_to_answer
 from backend.datasets.chats.threads import Post
 
 
@@ -28,8 +28,8 @@ def test_turns_join_messages_and_lonely_ones_are_counted() -> None:
 
 def test_long_conversations_are_divided_at_pauses_and_by_length() -> None:
     maker = ExampleMaker(["B"], pauses=True)
-    times = [0.0, PAUSE + 1, 2 * PAUSE + 2, 2 * PAUSE + 3]
-    assert made(maker, posts("A: Open?", "B: Yes", "A: And today?", "B: No", times=times)) == [
+    times = [0.0, PAUSE + 1, 2 * PAUSE + 2, 2 * PAUSE + 3, 2 * PAUSE + 3 + LATE]
+    assert made(maker, posts("A: Open?", "B: Yes", "A: And today?", "B: No", "B: Hello", times=times)) == [
         ["u Open?", "a Yes"],
         ["u And today?", "a No"],
     ]
@@ -54,7 +54,7 @@ def test_who_answers_most_is_likely_meant_and_whoever_answers_for_the_same_domai
         posts("bob@gmail.com: Rye?", "tom@mill.org: Yes", "bob@gmail.com: Thanks"),
         posts("new@mill.org: Who has keys?", "mia@mill.org: I do"),
     ]
-    assert likely_to_answer(shop, pauses=False) == ("mia@mill.org", "tom@mill.org")
+    assert likely_to_answer(shop) == ("mia@mill.org", "tom@mill.org")
     swap = posts("A: Open?", "B: Yes", "B: And you?", "A: No", times=[0.0, 1.0, PAUSE + 2, PAUSE + 3])
-    assert likely_to_answer([[*swap, *posts("A: Then late", times=[PAUSE + 4])]], pauses=True) == ("A",)
-    assert likely_to_answer([posts("A: Open?")], pauses=False) == ()
+    assert likely_to_answer(at_pauses([*swap, *posts("A: Then late", times=[PAUSE + 4])])) == ("A",)
+    assert likely_to_answer([posts("A: Open?")]) == ()
