@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from html import unescape
 
 from backend.datasets.documents.markup import read_html
 
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,30}\b[^<>]*>", re.IGNORECASE)  # [^<>]: no sign is passed over twice
 _SLACK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
+# Garbled letters that end in what looks like a space, and would be lost where spaces are stripped: Ã, U+00A0 for à.
+whole_letters = partial(re.compile(r"Ã\xa0|[\xc2-\xdf][\x85\xa0](?!\S)").sub, lambda m: m[0].encode("latin-1").decode())
 
 
 def has_tags(text: str) -> bool:

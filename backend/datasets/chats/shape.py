@@ -130,6 +130,7 @@ def _described(messages: Sequence[Message], several: bool = False) -> ChatFormat
         parent=parent,
         rank="rank" if parent and "rank" in every else "",
         never=_all(every, "hidden"),
+        only=dict.fromkeys(_all([name for name in every if name not in _columns(messages, 0.5)], "call"), ()),
         internal=[column for column in every if column not in used and _tells_internal(column, messages)],
         markup="html" if 2 * sum(map(has_tags, spoken)) > len(spoken) else "",
     )

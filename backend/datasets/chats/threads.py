@@ -1,7 +1,7 @@
 """Reads the conversations of records by their format: who said what, in which order."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from backend.datasets.convert.shapes import plain_name
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
-_MARKUP = {"html": clean.html, "meta": clean.meta}
+_MARKUP: dict[str, Callable[[str], str]] = {"": clean.whole_letters, "html": clean.html, "meta": clean.meta}
 _LONGEST_NAME = 200  # characters
 WHOEVER_OPENED = "whoever opened it"  # instead of a name, which nothing says
 _KIND = re.compile(r"t\d_")
@@ -103,8 +103,8 @@ class _Reader:
             opening = self._cleaned(str(first(branch[0].message, chat.opening) or "")).strip() if chat.opening else ""
             if opening and opening not in (post.text for post in posts):
                 posts.insert(0, Post("user" if chat.roles else WHOEVER_OPENED, opening, None, branch[0].line))
-            if chat.reply and posts and (reply := _piece(first(branch[0].message, chat.reply)).strip()):
-                posts.append(Post("assistant", self._cleaned(reply), None, branch[0].line))
+            if chat.reply and posts and (reply := self._cleaned(_piece(first(branch[0].message, chat.reply))).strip()):
+                posts.append(Post("assistant", reply, None, branch[0].line))
             if posts:
                 self.conversations.append(posts)
 
@@ -118,8 +118,7 @@ class _Reader:
         return Post(author, text, time, entry.line)
 
     def _pass_over(self, why: str, *entries: _Found) -> None:
-        for entry in entries:
-            self.passed.append(PassedOver(why, excerpt(self._text(entry.message), width=QUOTED), entry.line))
+        self.passed += (PassedOver(why, excerpt(self._text(e.message), width=QUOTED), e.line) for e in entries)
 
     def _author(self, entry: _Found) -> str:
         if self._chat.reply:
@@ -129,24 +128,18 @@ class _Reader:
             return ""
         if self._chat.asker:
             return "user" if key == first(entry.conversation, self._chat.asker) else "assistant"
-        author = " ".join(str(key)[:_LONGEST_NAME].split())
-        author = clean.meta(author) if self._chat.markup == "meta" else author
+        author = clean.meta(str(key)) if self._chat.markup == "meta" else str(key)
+        author = " ".join(author[:_LONGEST_NAME].split())
         author = self._chat.roles.get(author.lower(), self._names.get(author, author))
         return "" if author.lower().endswith(_PROGRAMS) else author
 
     def _text(self, message: dict[str, Any]) -> str:
-        chat = self._chat
-        for path in chat.text:
-            pieces = [piece for piece in map(_piece, find(message, path)) if piece]
-            if text := chat.joint.join(pieces).strip():
-                return self._cleaned(text)
-        return ""
+        said = (self._chat.joint.join(filter(None, map(_piece, find(message, path)))) for path in self._chat.text)
+        return next((text for each in said if (text := self._cleaned(each).strip())), "")
 
     def _cleaned(self, text: str) -> str:
-        chat = self._chat
-        if chat.markup == "slack":
-            return clean.slack(text, self._names)
-        return _MARKUP[chat.markup](text) if chat.markup else text
+        markup = self._chat.markup
+        return clean.slack(text, self._names) if markup == "slack" else _MARKUP[markup](text)
 
 
 def _piece(value: Any) -> str:

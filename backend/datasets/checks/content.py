@@ -22,9 +22,10 @@ _JOINED, _DIRECTION, _RIGHT_TO_LEFT = map(pattern, ("joined", "direction", "righ
 _NEAR = 20  # characters
 
 
-def _invisible(match: re.Match[str]) -> str | None:
+def _unneeded(match: re.Match[str]) -> str | None:
     text, at = match.string, match.start()
-    if match.end() - at > 1 or _JOINED.match(text, at):
+    garbled = (m for m in _MOJIBAKE.finditer(text, max(0, at - 7), at + 8) if m.start() <= at < m.end())
+    if match.end() - at > 1 or _JOINED.match(text, at) or any(map(_correct_letters, garbled)):  # or a part of a letter
         return None
     near = _DIRECTION.match(text, at) and _RIGHT_TO_LEFT.search(text, max(0, at - _NEAR), at + _NEAR)
     return None if near else ""
@@ -42,8 +43,8 @@ _SURE_TAIL = re.escape("".join(c for c in _AFTER if c not in _QUOTES))
 _SEQUENCE = f"(?:[\u00c2-\u00df][{_TAIL}]|[\u00e0-\u00ef][{_TAIL}]{{2}}|[\u00f0-\u00f4][{_TAIL}]{{3}})"
 _CONSOLE_TAIL = re.escape("".join(c for c, b in _OF_CONSOLE.items() if b < 0xC0))
 _MOJIBAKE = re.compile(
-    f"(?=[\u00c2-\u00f4├┬Γ])(?:{_SEQUENCE}{{2,}}|[ÂÃÄÅ][{_SURE_TAIL}]|â[€‚„†‡ˆ‰™\u0080-\u009f][{_TAIL}]|ð[Ÿ\u009f][{_TAIL}]{{2}}"
-    f"|[├┬](?<=[^\\W\\d_].)[{_CONSOLE_TAIL}]|[ÔΓ]Ç[{_CONSOLE_TAIL}])"
+    f"(?=[\u00c2-\u00f4├┬Γ])(?:{_SEQUENCE}{{2,}}|[ÂÃÄÅ][{_SURE_TAIL}]|á[¸-»](?!\u00a0)[{_SURE_TAIL}]"
+    f"|â[€‚„†‡ˆ‰™\u0080-\u009f][{_TAIL}]|ð[Ÿ\u009f][{_TAIL}]{{2}}|[├┬](?<=[^\\W\\d_].)[{_CONSOLE_TAIL}]|[ÔΓ]Ç[{_CONSOLE_TAIL}])"
 )
 
 
@@ -58,8 +59,8 @@ def _correct_letters(match: re.Match[str]) -> str | None:
 
 
 NUL = TextFault("nul_character", patterns.CONTROL, re.compile("\x00"))
-CONTROLS = TextFault("control_characters", patterns.CONTROL, pattern("control_characters"))
-INVISIBLE = TextFault("invisible_characters", patterns.INVISIBLE_BYTES, pattern("invisible_characters"), _invisible)
+CONTROLS = TextFault("control_characters", patterns.CONTROL, pattern("control_characters"), _unneeded)
+INVISIBLE = TextFault("invisible_characters", patterns.INVISIBLE_BYTES, pattern("invisible_characters"), _unneeded)
 LOST = TextFault("lost_characters", patterns.INVISIBLE_BYTES | patterns.WORDS, pattern("lost_characters"), drops=True)
 MOJIBAKE = TextFault("mojibake", patterns.LATIN, _MOJIBAKE, _correct_letters)
 CHARACTER_FAULTS = (NUL, MOJIBAKE, LOST, CONTROLS, INVISIBLE)
@@ -152,7 +153,7 @@ def _matches(fault: TextFault, parts: Iterable[tuple[str, str, int]]) -> Iterato
         if not flag & fault.needs or (fault.answers_only and place != ROLE_NAMES["assistant"]):
             continue
         learned = place in (ROLE_NAMES["assistant"], "text")
-        for match in fault.matches(MOJIBAKE.fix(text) if fault is CONTROLS else text):  # each fault is told once
+        for match in fault.matches(text):
             sure = learned or not (sign or fault.kind.startswith("personal") or "rejected" in place)
             sure = sure and (sign is None or sign.match(match.group()) is not None)
             yield place, match, sure and (fault.kind != "personal_iban" or is_of_person(match))

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
+from backend.datasets.chats.clean import whole_letters
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan
@@ -94,7 +95,7 @@ class File:
                 )
             parts.append(block)
         try:
-            return b"".join(parts).decode("utf-8").replace("\r\n", "\n")
+            return whole_letters(b"".join(parts).decode("utf-8").replace("\r\n", "\n"))
         except UnicodeDecodeError as error:
             if not self.encoding.settled:
                 raise NotUtf8 from error

@@ -65,6 +65,13 @@ def test_every_difference_is_listed_and_one_row_can_be_fixed() -> None:
     assert [[change.row for change in changes] for changes in changed] == [[], [2]]  # the second: of an older version
 
 
+def test_letters_are_restored_before_anything_takes_parts_of_them_away() -> None:
+    rows, kinds = clean_rows(3), ("control_characters", "invisible_characters", "mojibake")
+    rows[0].messages[2]["content"] = "Đồng ý, cửa 日本.".encode().decode("latin-1")
+    fixed = [fixed_by(dataset(rows), dict.fromkeys(kinds[at:], "all")).dataset.rows[0] for at in (0, 2)]
+    assert [row.messages[2]["content"] for row in fixed] == ["Đồng ý, cửa 日本."] * 2
+
+
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [
