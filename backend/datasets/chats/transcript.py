@@ -18,7 +18,7 @@ TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",), pa
 _FROM = "|".join(WORDS["from"])
 _CLOCK = r"(?:(?:오전|오후|午前|午後|上午|下午)\s?)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 _DAY = r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}년 \d{1,2}월 \d{1,2}일|[^\W\d]{3,9} \d{1,2}, \d{4})"
-_TIME = rf"(?P<time>(?:{_DAY},?\s{{1,3}})?{_CLOCK}|{_CLOCK},?\s{{1,3}}{_DAY})"
+_TIME = rf"(?P<time>(?:{_DAY},?\s{{1,3}})?{_CLOCK}(?:[.,]\d{{3,6}}\b)?|{_CLOCK},?\s{{1,3}}{_DAY})"
 _BRACKETS = rf"[\[(]\s?{_TIME}\s?[\])]"
 _NAME = r"(?P<name>[^\s:：\[(][^:：\n\[(]{0,50}?(?:\s?\([^\d:：\n()][^:：\n()]{0,30}\))?)"  # "Sue (guest)"
 _TEXT = r"(?P<text>\S.*)"
@@ -95,9 +95,16 @@ def turns_in(cell: str, whole: bool = False, unsure: bool = False) -> list[tuple
     pattern = next((pattern for pattern in (*_PATTERNS, _NAMED) if pattern.fullmatch(first)), None)
     messages = _read(text, pattern)[0] if pattern else []
     names = [message.author for message in messages]
-    sure = unsure or pattern is not _NAMED or names[0].casefold() in SPEAKERS
-    sure = sure or (_are_people(names) if whole else len(set(names)) < len(names))
+    named = pattern is not _NAMED or names[0].casefold() in SPEAKERS
+    named = named or (_are_people(names) if whole else len(set(names)) < len(names))
+    sure = unsure or (named and not is_log(names))
     return [(m.line, m.author, m.text) for m in messages] if len(set(names)) > 1 and sure else []
+
+
+def is_log(names: list[str]) -> bool:
+    """Whether a program writes what these say: one is the level of its messages, or most begin with one."""
+    begins = [name.casefold().split()[0] in _LEVELS for name in {*names} if name]
+    return 2 * sum(begins) > len(begins) or any(name.casefold() in _LEVELS for name in names)
 
 
 def _are_people(names: list[str]) -> bool:
@@ -150,8 +157,7 @@ def _pattern_of(lines: list[str]) -> re.Pattern[str] | None:
         names = [match["name"].strip() for line in lines if (match := pattern.fullmatch(line))]
         share = _SHARE if "text" in pattern.groupindex else _SHARE / 2
         repeated = any(names.count(name) > 1 for name in set(names)) and len(set(names)) > 1
-        is_log = any(name.casefold() in _LEVELS for name in names)
-        if len(names) >= max(_FEWEST, share * len(lines), most + 1) and repeated and not is_log:
+        if len(names) >= max(_FEWEST, share * len(lines), most + 1) and repeated and not is_log(names):
             best, most = pattern, len(names)
     return best
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.chats.threads import NOTICES
 from backend.datasets.chats.times import digits, seconds
+from backend.datasets.chats.transcript import is_log
 from backend.datasets.convert.detect import Record
 
 _SOURCE = "https://faq.whatsapp.com/1180414079177245"
@@ -31,7 +32,6 @@ _NOTICE = re.compile(
 _ADDED = re.compile(r"(?<=[^\s•]) +\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$")
 _DOCUMENT = re.compile(r"[^\n]{1,120}\.\w{2,4} • \u200e")  # Plan.pdf • 3 pages
 _EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
-_LOG_LEVELS = frozenset({"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "TRACE"})
 _LONGEST_NAME = 60  # characters
 _LOOKED_AT = 200  # lines
 
@@ -43,7 +43,7 @@ def is_whatsapp(text: str) -> bool:
     if first is None or not any(seconds(_when(first), months) is not None for months in (False, True)):
         return False
     authors = [author for line in lines if (start := _start(line)) and (author := _author(start)[0])]
-    return len(authors) >= 2 and _LOG_LEVELS.isdisjoint(authors)
+    return len(authors) >= 2 and not is_log(authors)
 
 
 def whatsapp_messages(text: str) -> Iterator[list[Record]]:
