@@ -12,11 +12,13 @@ from backend.datasets.read.examples import find_examples, one_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 from backend.files.json_file import read_json
+from backend.records.rows import PassedOver
 
 _FEED = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.DOTALL)
 _ITEM = re.compile(r"<(item|entry)(?:\s[^<>]*)?(?<!/)>")
 _FIELD = re.compile(r"<([\w:]+)(?:\s[^<>]*)?(?<!/)>")
-_MESSAGE = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
+_FLAGS = r"(?:#,(?P<flags>.*)\n(?:(?:#|msgctxt).*\n){0,9})?"
+_MESSAGE = re.compile(rf'^{_FLAGS}(?P<key>msgid|msgid_plural|msgstr(?:\[(?P<n>\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
 _QUOTED = re.compile(r'"(.*)"')
 _IS_LATEX = re.compile(r"(?:\s|%.*\n)*\\(?:documentclass|documentstyle|begin\{document\})")
 _LATEX = [(re.compile(pattern), to) for pattern, to in read_json(Path(__file__).with_suffix(".json"))["latex"]]
@@ -44,18 +46,24 @@ def _elements(text: str, tag: re.Pattern[str]) -> Iterator[tuple[int, str, str]]
 
 def _open_translations(file: File) -> OpenSource:
     text, line, before = file.whole_text(), 1, 0
-    records, sources = list[Record](), list[str]()
+    records, passed, sources, fuzzy = list[Record](), list[PassedOver](), list[str](), False
     for match in _MESSAGE.finditer(text):
-        message = "".join(_QUOTED.findall(match[3])).replace("\\n", "\n").replace('\\"', '"')
-        if match[1] == "msgid":
-            sources = [message]
-        elif match[1] == "msgid_plural":
+        message = "".join(_QUOTED.findall(match[4])).replace("\\n", "\n").replace('\\"', '"')
+        if match["key"] == "msgid":
+            sources, fuzzy = [message], "fuzzy" in (match["flags"] or "")
+        elif match["key"] == "msgid_plural":
             sources.append(message)
         elif sources and sources[0]:  # else the header
-            source = sources[min(int(match[2] or 0), len(sources) - 1)]
+            source = sources[min(int(match["n"] or 0), len(sources) - 1)]
             line, before = line + text.count("\n", before, match.start()), match.start()
-            records.append((line, {"source text": source, "target text": message}))
-    return OpenSource(iter([records]))
+            if message and not fuzzy:
+                records.append((line, {"source text": source, "target text": message}))
+            else:
+                why = "guess of a program (fuzzy)" if message else "text without a translation"
+                passed.append(PassedOver(why, source, line))
+    if not records:
+        raise BadInput("Nothing in this file is translated yet.", "", "Choose a file with translations.")
+    return OpenSource(iter([records]), passed=sorted(passed, key=lambda part: part.why))  # the guesses first
 
 
 def _is_latex(file: File) -> bool:
