@@ -1,15 +1,19 @@
 """Which engine answers: llama.cpp where it can hold the model, else transformers. Never in the page's process."""
 
 import logging
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from backend.chat.engine import Engine
 from backend.chat.llama_engine import LlamaEngine
 from backend.chat.llama_server import on_gpu
+from backend.gguf.base_file import base_file
+from backend.gguf.lora import convert_adapter
 from backend.gguf.requirement import has_llama_cpp
 from backend.hardware.gpu_choice import read_choice
-from backend.models import bundled, four_bit
+from backend.models import bundled, four_bit, model_folder
 from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
 
@@ -48,17 +52,22 @@ def fits_llama_cpp(tuned: Path | None) -> bool:
 
 
 def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:
-    """As `open_model`, in llama.cpp only. Raises also Unsupported, UnsupportedModel, BadModel, ExportFailed."""
-    from backend.gguf.base_file import base_file
-    from backend.gguf.lora import convert_adapter
-    from backend.models import model_folder
+    """As `open_model`, in llama.cpp only. Raises also as `gguf_files`."""
+    with gguf_files(workspace, model, tuned, progress) as (file, adapter):
+        return LlamaEngine(file, model, tuned, adapter)
 
+
+@contextmanager
+def gguf_files(
+    workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress
+) -> Iterator[tuple[Path, Path | None]]:
+    """The base model as a GGUF file, and while the block runs, the adapter in `tuned` as one. Raises MissingPart,
+    NotEnough, ExportFailed, UnsupportedModel, Unsupported."""
     model_folder.check(model)
     file = base_file(workspace, model, progress)
     progress("Loading the model")
-    if tuned is None:
-        return LlamaEngine(file, model)
-    with tempfile.TemporaryDirectory(dir=workspace.cache) as work:
-        adapter = Path(work) / "adapter.gguf"
-        convert_adapter(tuned, model, file, adapter)
-        return LlamaEngine(file, model, tuned, adapter)
+    with TemporaryDirectory(dir=workspace.cache) as work:
+        adapter = Path(work) / "adapter.gguf" if tuned else None
+        if tuned and adapter:
+            convert_adapter(tuned, model, file, adapter)
+        yield file, adapter

@@ -3,18 +3,15 @@
 It renders and tokenizes conversations itself, so it is opened only where that gives the tokens of the training."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits, tokens_that_fit
-from backend.chat.engines import fits_llama_cpp
+from backend.chat.engines import fits_llama_cpp, gguf_files
 from backend.chat.llama_engine import trained_tokenizer
 from backend.chat.llama_server import Front, LlamaServer
 from backend.errors import BadInput, ChatFailed
-from backend.gguf.base_file import base_file
 from backend.gguf.facts import Facts
-from backend.gguf.lora import convert_adapter
 from backend.hardware import container
-from backend.models import bundled, model_folder
+from backend.models import bundled
 from backend.models.bundled import ReportProgress
 from backend.records.chat import Served
 from backend.settings import Workspace
@@ -44,15 +41,10 @@ def open_server(
         raise ChatFailed("llama.cpp's server can't run this model here.")
     if model == bundled.folder(workspace):
         bundled.ensure(workspace, progress)
-    model_folder.check(model)
-    file = base_file(workspace, model, progress)
-    progress("Loading the model")
     tokenizer, ends = trained_tokenizer(model, tuned)
-    facts, front = Facts(file), Front(name, key, tokenizer.chat_template)
-    with TemporaryDirectory(dir=workspace.cache) as work:
-        adapter = Path(work) / "adapter.gguf" if tuned else None
-        if tuned and adapter:
-            convert_adapter(tuned, model, file, adapter)
+    front = Front(name, key, tokenizer.chat_template)
+    with gguf_files(workspace, model, tuned, progress) as (file, adapter):
+        facts = Facts(file)
 
         def opened(slots: int) -> LlamaServer:
             tokens = context_length(facts.trained_context, facts.bytes_per_token, slots)
