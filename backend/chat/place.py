@@ -1,16 +1,11 @@
 """Where a model of safetensors answers: on which device, and whether in 4-bit."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from backend.errors import NotEnough
 from backend.models import four_bit, model_folder
 from backend.records.units import MIB, format_sizes
-
-if TYPE_CHECKING:
-    import torch
 
 _WITH_ANSWER = 1.3  # times the weights: a model and its answers
 
@@ -61,12 +56,3 @@ def _gpus() -> list[tuple[str, int]]:
         limit = int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
         return [("mps", min(limit, int(psutil.virtual_memory().available)))]  # it has no memory of its own
     return []
-
-
-def gpu_dtype(device: str) -> torch.dtype:
-    """bf16 where the GPU computes in it, as in training (backend/training/device.py), else fp16."""
-    import torch
-
-    if device == "mps":
-        return torch.bfloat16 if torch.backends.mps.is_macos_or_newer(14, 0) else torch.float16
-    return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16

@@ -31,9 +31,10 @@ from backend.chat.engine import (
     require_number,
     score_row,
 )
-from backend.chat.place import Place, gpu_dtype, place
+from backend.chat.place import Place, place
 from backend.errors import ChatFailed
 from backend.hardware import gpu_memory
+from backend.hardware.benchmark import sixteen_bits
 from backend.models import four_bit, model_folder
 from backend.records.chat import AnswerScore, EngineReport
 from backend.tokens.tokenizer import ChatTokenizer
@@ -204,16 +205,13 @@ def _pick(last: torch.Tensor, sampling: Sampling, generator: torch.Generator) ->
 
 def _load(folder: Path, where: Place) -> Any:
     """The model in a folder, at its place and in its precision."""
-    import torch
-
     if where.packed:
-        dtype = gpu_dtype(where.device) if where.device != "cpu" else torch.bfloat16
-        options = {"quantization_config": four_bit.config(dtype), "device_map": {"": where.device}}
-        model = model_folder.load(folder, dtype, **options)
+        dtype = sixteen_bits(where.device)
+        model = model_folder.load(folder, dtype, **four_bit.options(dtype, where.device))
         four_bit.compute_as_asked(model)
         return model
     if where.device != "cpu":
-        return model_folder.load(folder, gpu_dtype(where.device)).to(where.device)
+        return model_folder.load(folder, sixteen_bits(where.device)).to(where.device)
     return _load_fastest(folder)
 
 

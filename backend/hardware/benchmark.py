@@ -140,9 +140,9 @@ def measure() -> Rates:
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     began, worked = time.perf_counter(), time.thread_time()
     rate32 = product_rate(device, torch.float32)
-    rate16 = max(product_rate(device, _sixteen_bits(device)), rate32)
+    rate16 = max(product_rate(device, sixteen_bits(device)), rate32)
     # The element-wise product of two tensors as large as a layer's, and an operation on almost no data.
-    left, right = (torch.ones(4 * _ROWS, 1536, dtype=_sixteen_bits(device), device=device) for _ in range(2))
+    left, right = (torch.ones(4 * _ROWS, 1536, dtype=sixteen_bits(device), device=device) for _ in range(2))
     bytes_per_second = left.nbytes / seconds(device, lambda: left * right)
     tiny = torch.ones(8, device=device)
     rates = rates_from(device, rate16, rate32, bytes_per_second, seconds(device, lambda: tiny * tiny, 64))
@@ -169,11 +169,14 @@ def rates_from(device: str, rate16: float, rate32: float, bytes_per_second: floa
     )
 
 
-def _sixteen_bits(device: str) -> torch.dtype:
-    """The 16-bit precision that training uses, see backend/training/device.py: older GPUs only emulate bf16."""
+def sixteen_bits(device: str) -> torch.dtype:
+    """The 16-bit precision to compute in: bf16, but for older GPUs, which only emulate it, and for a Mac's before
+    macOS 14."""
     import torch
 
-    return torch.float16 if device == "cuda" and torch.cuda.get_device_capability() < (8, 0) else torch.bfloat16
+    old = device == "cuda" and torch.cuda.get_device_capability() < (8, 0)
+    old = old or (device == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0))
+    return torch.float16 if old else torch.bfloat16
 
 
 def product_rate(device: str, dtype: torch.dtype) -> float:

@@ -20,18 +20,20 @@ def is_possible() -> bool:
     return sys.platform != "darwin" and importlib.util.find_spec("bitsandbytes") is not None
 
 
-def config(compute: torch.dtype) -> Any:
-    """NF4 with double quantization (QLoRA, Dettmers et al. 2023, arXiv:2305.14314); products in `compute`."""
+def options(compute: torch.dtype, device: str | int) -> dict[str, Any]:
+    """With which transformers loads a model on a device in NF4 with double quantization (QLoRA, Dettmers et al. 2023,
+    arXiv:2305.14314); products in `compute`."""
     import torch
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(
+    config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
         bnb_4bit_quant_storage=torch.uint8,
     )
+    return {"quantization_config": config, "device_map": {"": device}}
 
 
 def compute_as_asked(model: Any) -> None:

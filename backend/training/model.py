@@ -70,10 +70,7 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
         sdpa_attention.use_gqa_in_sdpa = lambda *_: False
     require_bitsandbytes(settings)
     if settings.method == "qlora":
-        chosen |= {
-            "quantization_config": four_bit.config(device.four_bit_dtype),
-            "device_map": {"": 0 if device.kind == "cuda" else "cpu"},
-        }
+        chosen |= four_bit.options(device.four_bit_dtype, 0 if device.kind == "cuda" else "cpu")
     model = causal_lm.load(folder, **chosen)
     flash = device.kind == "cuda" and not old and device.precision != "fp32" and is_flash_attn_2_available()
     if flash and model._supports_flash_attn:

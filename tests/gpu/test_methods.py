@@ -75,7 +75,7 @@ def test_gemma_trains_and_answers_in_fp16(
     save_file({**weights, **large}, model / "model.safetensors", {"format": "pt"})
     work = make_run(tmp_path / "run", model, precision="fp16" if place.is_card else "bf16", lora_dropout=0.0)
     result = training.run(work)
-    monkeypatch.setattr("backend.chat.torch_engine.gpu_dtype", lambda kind: torch.float16)
+    monkeypatch.setattr("backend.chat.torch_engine.sixteen_bits", lambda kind: torch.float16)
     adapter = work.folder / "result" / "adapter"
     engine = TorchEngine(model, adapter, dtype=None if place.is_card else torch.float16)
     rows = list(read_rows(work.folder)[1])

@@ -87,7 +87,7 @@ def test_a_gpu_is_measured_in_the_precision_that_trains(
     import torch
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-    assert benchmark._sixteen_bits("cuda") == getattr(torch, dtype)
+    assert benchmark.sixteen_bits("cuda") == getattr(torch, dtype)
 
 
 def test_measuring_this_machine_gives_plausible_rates(monkeypatch: pytest.MonkeyPatch) -> None:
