@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadInput
@@ -97,9 +96,6 @@ def versions(packages: tuple[str, ...] = VERSIONED) -> dict[str, str]:
     """The installed version of each package, "" where it is not installed."""
     return {name: next((each.version for each in distributions(name=name)), "") for name in packages}
 
-
-if TYPE_CHECKING:
-    from backend.tokens.tokenizer import ChatTokenizer
 
 _Side = Encoded | ApprenticeError
 

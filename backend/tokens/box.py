@@ -30,8 +30,8 @@ class Box:
     """One process. Passing a limit, which would happen again, ends the use of the box; so do a few crashes, or long
     requests that pass one."""
 
-    def __init__(self, tokenizer: str, template: str, specials: dict[str, str]) -> None:
-        self._opening = frames.pack(["open", tokenizer, template, specials])
+    def __init__(self, tokenizer: str, template: str, specials: tuple[tuple[str, str], ...]) -> None:
+        self._opening = frames.pack(["open", tokenizer, template, dict(specials)])
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._failure: ApprenticeError | None = None

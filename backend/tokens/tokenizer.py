@@ -95,9 +95,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@lru_cache(maxsize=4)
-def _warm_box(tokenizer: str, template: str, specials: tuple[tuple[str, str], ...]) -> Box:
-    return Box(tokenizer, template, dict(specials))
+_warm_box = lru_cache(maxsize=4)(Box)
 
 
 class BoxedTokenizer(ChatTokenizer):

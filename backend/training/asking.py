@@ -4,8 +4,6 @@ What was answered is stored in the workspace's cache after every few prompts, so
 
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,14 +22,6 @@ from backend.training.dry_run import SilentWork
 _MEMORY = 3  # times the bytes of the weights, which may be computed with in twice the precision
 
 
-@dataclass(kw_only=True)
-class _Storing(SilentWork):
-    store: Callable[[], None]
-
-    def progress(self, *_: object, **__: object) -> None:
-        self.store()
-
-
 def ask(workspace: Workspace, spec: RunSpec) -> None:
     """Asks the base model until a run with this spec would have enough answers; does nothing where the memory that is
     free now might not be enough. Raises what loading the model does."""
@@ -44,7 +34,8 @@ def ask(workspace: Workspace, spec: RunSpec) -> None:
         own_answers.fetch(workspace, run_folder, spec)
         place = device.choose(spec.settings)
         net = model.build(folder, spec.model.id, spec.settings, place)
-        samples.general_rows(_Storing(run_folder, {}, store=store), spec, net, ChatTokenizer.load(folder), place)
+        work = SilentWork(run_folder, {}, progress=lambda *_, **__: store())
+        samples.general_rows(work, spec, net, ChatTokenizer.load(folder), place)
         store()
 
 

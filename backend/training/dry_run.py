@@ -39,14 +39,15 @@ _NO_SAMPLES_AFTER = 20.0  # seconds of steps and evaluation
 
 @dataclass
 class SilentWork:
-    """The context of a process that reports nothing and is stopped by the one that started it."""
+    """The context of a process that reports nothing and is stopped by the one that started it. progress: called in
+    place of a report."""
 
     folder: Path
     spec: dict[str, Any]
     short_of_memory: bool = False
+    progress: Callable[..., None] = lambda *_, **__: None
 
     def emit(self, event: Event) -> None: ...
-    def progress(self, *_: object, **__: object) -> None: ...
     def alive(self) -> None: ...
     def should_stop(self) -> bool:
         return False

@@ -48,8 +48,7 @@ def run(context: Work) -> TrainingResult:
         context.progress("Preparing")
         train, validation = read_rows(context.folder)
         if context.short_of_memory:  # as the attempt before ended
-            longest = max((row.longest for row in chain(train, validation)), default=0)
-            step = oom.step_down(context.folder, spec.settings, longest)
+            step = oom.step_down(context.folder, spec.settings, spec.data.longest)
             what = f"The run continues from its last checkpoint with less memory. {step.sentence}"
             context.emit(NoteEvent("Out of memory", what))
         outcome = _run(context, oom.spec_used(context.folder, spec), train, validation)
