@@ -5,14 +5,17 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
+
+from backend.files.listing import files_in
 
 T = TypeVar("T")
 
 PATIENCE = 30.0  # seconds; a virus scanner or a cloud folder reads each new file, of some GB too
+UNFINISHED = ".unfinished-"  # begins the name of a folder that is being made
 BINARY = getattr(os, "O_BINARY", 0)  # without it Windows would write "\r\n"
 
 
@@ -66,6 +69,30 @@ def retry_while_in_use(action: Callable[[], T], seconds: float = 1.0) -> T:
 def replace_file(source: Path, target: Path) -> None:
     """os.replace of a file or folder, retried on Windows while a program has a file open. Raises OSError."""
     retry_while_in_use(lambda: os.replace(source, target), PATIENCE)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, which takes its place when the block succeeds and is deleted otherwise. Raises
+    OSError; `target` then stays as it was."""
+    unfinished = target.with_name(f"{UNFINISHED}{target.name}")
+    delete_folder(unfinished)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        replace_folder(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Put a folder in the place of `target`, all of it flushed before it has that name: a power cut would else leave
+    half a file in a folder that counts as whole. Raises OSError."""
+    for path in (*files_in(source), source):
+        fsync(path)
+    delete_folder(target)
+    replace_file(source, target)
+    fsync_names(target.parent)
 
 
 def delete_folder(folder: Path) -> None:

@@ -7,8 +7,6 @@ that training, chat and export treat it like any other model, without a network.
 
 import importlib.util
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,7 +16,7 @@ from filelock import FileLock
 
 from backend.errors import MissingPart, WorkspaceProblem
 from backend.files import manifest
-from backend.files.atomic import delete_folder, replace_file
+from backend.files.atomic import new_folder
 from backend.models import bundled_file, model_folder
 from backend.records.units import MIB
 from backend.settings import Workspace
@@ -100,18 +98,13 @@ def ensure(workspace: Workspace, progress: Callable[[str, int, int], None] = sil
         gguf = gguf_file()
         require_disk(workspace.models, _DISK_MIB * MIB, "to unpack the model", ELSEWHERE)
         check_file(gguf)
-        staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
-        try:
+        if target.exists():
+            log.warning("%s is damaged or outdated; replacing it", target)
+        with new_folder(target) as staging:
             bundled_file.unpack(gguf, staging, MODEL_ID, partial(progress, "Unpacking the model"))
             progress("Checking the model", 0, 1)
             manifest.write(staging, {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
             progress("Checking the model", 1, 1)
-            if target.exists():
-                log.warning("%s is damaged or outdated; replacing it", target)
-                delete_folder(target)
-            replace_file(staging, target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     return target
 
 

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from backend.errors import ApprenticeError, BadInput, MissingPart, Stopped, WorkspaceProblem
 from backend.files import manifest
-from backend.files.atomic import delete_folder, fsync, replace_file, write_text
+from backend.files.atomic import delete_folder, replace_folder, write_text
 from backend.files.disk_errors import disk_errors
 from backend.files.json_file import loads, write_json
 from backend.files.listing import files_in, text_of
@@ -201,10 +201,7 @@ def _download(context: JobContext, hub: Repository, entry: Entry, target: Path) 
             hub.download(listing.commit, file, staging / file.name, meter)
         context.progress("Checking the model")
         manifest.write(staging, {"model": entry.id, "revision": listing.commit, "licence": entry.licence}, meter)
-        for path in files_in(staging):
-            fsync(path)  # a power cut would else leave half a file in a model that counts as whole
-        delete_folder(target)
-        replace_file(staging, target)
+        replace_folder(staging, target)
         _partial(target)[1].unlink()
 
 

@@ -3,7 +3,7 @@
     checkpoints/step-N/   weights.safetensors optimizer.safetensors rng.safetensors state.json
                           MANIFEST.json (sizes and SHA-256 of all the others)
 
-Files are written under a temporary name and synced, then the manifest, then the folder is renamed. A folder without a
+Files are written under a temporary name, then the manifest; all are synced, and the folder is renamed. One without a
 valid manifest is not a checkpoint. Newest means the highest step; file times are never used."""
 
 import logging
@@ -16,14 +16,12 @@ from typing import NamedTuple
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
-from backend.files.atomic import delete_folder, fsync, replace_file
-from backend.files.listing import files_in
+from backend.files.atomic import UNFINISHED, new_folder
 
 log = logging.getLogger(__name__)
 
 KEPT = 2  # newest valid checkpoints; the best one is kept too
 _NAME = re.compile(r"step-(\d+)")
-_UNFINISHED = ".unfinished-"
 
 
 class Found(NamedTuple):
@@ -72,24 +70,9 @@ def is_valid(checkpoint: Path, *, content: bool) -> bool:
 def writing(parent: Path, step: int) -> Iterator[Path]:
     """An empty folder for the files of a checkpoint; it becomes step-`step` when the block succeeds. Raises OSError
     when a file can't be written; earlier checkpoints then stay as they are."""
-    target = path(parent, step)
-    unfinished = parent / f"{_UNFINISHED}{target.name}"
-    delete_folder(unfinished)
-    unfinished.mkdir(parents=True)
-    try:
+    with new_folder(path(parent, step)) as unfinished:
         yield unfinished
-        for file in files_in(unfinished):
-            fsync(file)
         manifest.write(unfinished, {"step": step, "run": parent.parent.name})
-        fsync(unfinished / manifest.NAME)
-        fsync(unfinished)
-        if target.exists():  # from an earlier attempt, and not the one resumed from
-            _remove(target)
-        replace_file(unfinished, target)
-        fsync(parent)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def prune(parent: Path, best: int | None) -> None:
@@ -101,7 +84,7 @@ def prune(parent: Path, best: int | None) -> None:
             kept += 1
         else:
             _remove(folder)
-    for left in parent.glob(f"{_UNFINISHED}*"):
+    for left in parent.glob(f"{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -1,14 +1,12 @@
 """The result folder: result/adapter (result/model where all weights were trained), with the tokenizer."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.files.atomic import delete_folder, fsync, fsync_names, replace_file
+from backend.files.atomic import new_folder
 from backend.files.disk_errors import disk_errors
-from backend.files.listing import files_in
 from backend.models import causal_lm, model_folder
 from backend.training.model import trainable
 
@@ -18,20 +16,10 @@ def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
     """Saves the trained weights as safetensors, with the base's tokenizer and chat template. The block gets the
     folder under a temporary name, to verify it. It is renamed to `target` when the block succeeds, else deleted.
     Raises OSError."""
-    unfinished = target.with_name(f".unfinished-{target.name}")
-    delete_folder(unfinished)
-    unfinished.mkdir(parents=True)
-    try:
+    with new_folder(target) as unfinished:
         _save(model, unfinished, base_folder)
         model_folder.copy_files(base_folder, unfinished, model_folder.TOKENIZER_FILES)
         yield unfinished
-        for file in files_in(unfinished):
-            fsync(file)
-        delete_folder(target)
-        replace_file(unfinished, target)
-        fsync_names(target.parent)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def load(model: Any, folder: Path) -> None:
