@@ -2,7 +2,6 @@
 
 The model never writes an answer: it names the sentence of the person that is one. A grammar holds it to the form."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +10,7 @@ from backend.chat.client import Chat
 from backend.datasets.documents.passages import Passage, sentences
 from backend.drafts.draft import MODEL, Draft
 from backend.errors import ChatFailed
-from backend.text.normalize import normalize
+from backend.text.normalize import normalize, words_of
 
 Ask = Callable[[str, str, int], str]  # the prompt, the grammar and the most tokens; the answer
 WAYS = ("a full question", "a short one, as people type it in a hurry", "the same in quite other words")
@@ -80,21 +79,17 @@ def _named(number: str, choices: Sequence[str]) -> str:
 
 def is_question(question: str, answer: str, others: Sequence[str]) -> bool:
     """Whether it is a question in words of its own, unlike the answer and all others."""
-    words = _words(question)
+    words = set(words_of(question))
     if len(words) < _FEWEST_WORDS or len(question) > _LONGEST or not question.endswith(("?", "？")):
         return False
-    if len(words & _words(answer)) > _COPY * len(words):
+    if len(words.intersection(words_of(answer))) > _COPY * len(words):
         return False
-    return all(len(words & other) < _ALIKE * len(words | other) for other in map(_words, others))
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
+    return all(len(words & other) < _ALIKE * len(words | other) for other in map(set, map(words_of, others)))
 
 
 def _stems(text: str) -> set[str]:
     """The beginnings of the longer words."""
-    return {word[:_STEM] for word in _words(text) if len(word) >= _STEM or not word.isascii()}
+    return {word[:_STEM] for word in words_of(text) if len(word) >= _STEM or not word.isascii()}
 
 
 def more(ask: Ask, topic: str, examples: Sequence[str], model: str) -> list[Draft]:

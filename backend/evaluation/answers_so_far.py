@@ -67,17 +67,19 @@ class AnswersSoFar:
         enough: Enough = looping,
         *,
         general: bool = False,
+        at_once: int = _AT_ONCE,
     ) -> list[Answer]:
         """The answers to `prompts`, in their order; the model in `pane` is asked for those that are not known.
 
         limit: tokens of an answer
         each: called with the number of answers so far; what it raises ends the work
         enough: see `Engine.answer_all`; it depends on the prompt and the limit alone
-        general: whether the prompts are those of the app, not of a dataset"""
+        general: whether the prompts are those of the app, not of a dataset
+        at_once: answers until they are saved"""
         answers = [self.get(pane, prompt, limit, general=general) for prompt in prompts]
         missing = [number for number, answer in enumerate(answers) if answer is None]
-        for start in range(0, len(missing), _AT_ONCE):
-            numbers, before = missing[start : start + _AT_ONCE], len(prompts) - len(missing) + start
+        for start in range(0, len(missing), at_once):
+            numbers, before = missing[start : start + at_once], len(prompts) - len(missing) + start
             asked = [prompts[number] for number in numbers]
 
             def answered(done: int, before: int = before) -> None:

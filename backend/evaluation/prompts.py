@@ -1,7 +1,6 @@
 """Prompts that let the base model do the task without training: instructions, and examples in the prompt."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -11,6 +10,7 @@ from backend.errors import BadInput
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, parse_json
 from backend.text.conversation import content
+from backend.text.normalize import words_of
 from backend.text.signs import own_phrases
 
 Conversation = list[Mapping[str, Any]]
@@ -84,14 +84,14 @@ class WordSearch:
     doi:10.1561/1500000019) with the usual k1 and b, and the idf of Lucene, which is never negative."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._words = [Counter(_words(text)) for text in texts]
+        self._words = [Counter(words_of(text)) for text in texts]
         self._mean = sum(map(Counter.total, self._words)) / max(1, len(texts)) or 1.0
         seen = Counter(word for words in self._words for word in words)
         self._idf = {word: math.log(1 + (len(texts) - n + 0.5) / (n + 0.5)) for word, n in seen.items()}
 
     def best(self, question: str, most: int) -> list[tuple[int, float]]:
         """The numbers of at most `most` texts with their scores, the best first; 0 where no word is shared."""
-        wanted = set(_words(question))
+        wanted = set(words_of(question))
         scores = []
         for words in self._words:
             length = _K1 * (1 - _B + _B * words.total() / self._mean)
@@ -120,7 +120,3 @@ class NearestExamples:
                 break
             best = [*system, *shown, *rest]
         return best
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())

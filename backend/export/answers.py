@@ -64,16 +64,14 @@ def _answers(context: JobContext, run_id: str, questions: list[str]) -> list[Ans
     asked = [n for n, ids in enumerate(prompts) if questions[n] and len(ids) + LONGEST <= models.context_length]
     so_far = AnswersSoFar(context.folder / _SO_FAR, None, None, None, start.digest(learned), **models.decides)
     answers, began = [Answer("", ended=True)] * len(questions), time.monotonic()
-    for at in range(0, len(asked), _AT_ONCE):
-        some = asked[at : at + _AT_ONCE]
-        left = (time.monotonic() - began) / at * (len(asked) - at) if at else None
 
-        def answered(done: int, at: int = at, left: float | None = left) -> None:
-            progress("Answering", at + done, len(asked), left)
+    def answered(done: int) -> None:
+        left = (time.monotonic() - began) / done * (len(asked) - done) if done else None
+        progress("Answering", done, len(asked), left)
 
-        given = so_far.ask(models, TUNED, [prompts[n] for n in some], LONGEST, answered)
-        for n, answer in zip(some, given, strict=True):
-            answers[n] = answer
+    given = so_far.ask(models, TUNED, [prompts[n] for n in asked], LONGEST, answered, at_once=_AT_ONCE)
+    for n, answer in zip(asked, given, strict=True):
+        answers[n] = answer
     return answers
 
 

@@ -75,7 +75,7 @@ def _driver_problem(error: Exception, index: int | None = None) -> MachineProble
 
 def _read(pynvml: Any) -> NvidiaGpus:
     gpus = NvidiaGpus(
-        driver=_text(_try(pynvml, "nvmlSystemGetDriverVersion", default="")),
+        driver=_try(pynvml, "nvmlSystemGetDriverVersion", default=""),
         cuda=int(_try(pynvml, "nvmlSystemGetCudaDriverVersion_v2", default=0)),
     )
     devices: list[Device] = []
@@ -90,7 +90,7 @@ def _read(pynvml: Any) -> NvidiaGpus:
             continue
         devices += own
         if not own:
-            name = _text(_try(pynvml, "nvmlDeviceGetName", handle, default="GPU"))
+            name = _try(pynvml, "nvmlDeviceGetName", handle, default="GPU")
             what = f"{name} is divided (MIG) and has no part to train on."
             why = "Its MIG mode is on, and no instance was made."
             way_out = "Make an instance with `nvidia-smi mig -cgi`, or turn MIG off with `nvidia-smi -mig 0`."
@@ -116,7 +116,7 @@ def _device(pynvml: Any, handle: Any, index: int, whole: Any) -> Device:
     capability = _try(pynvml, "nvmlDeviceGetCudaComputeCapability", whole, default=None)
     total, free, shared = _memory(pynvml, handle)
     gpu = Gpu(
-        name=_text(_try(pynvml, "nvmlDeviceGetName", handle, default="NVIDIA GPU")),
+        name=_try(pynvml, "nvmlDeviceGetName", handle, default="NVIDIA GPU"),
         vendor="nvidia",
         memory_total_mib=total,
         memory_free_mib=free,
@@ -124,7 +124,7 @@ def _device(pynvml: Any, handle: Any, index: int, whole: Any) -> Device:
         index=index,
         shares_memory=shared,
     )
-    return Device(gpu, _text(_try(pynvml, "nvmlDeviceGetUUID", handle, default=str(index))))
+    return Device(gpu, _try(pynvml, "nvmlDeviceGetUUID", handle, default=str(index)))
 
 
 def _memory(pynvml: Any, handle: Any) -> tuple[int, int, bool]:
@@ -166,7 +166,3 @@ def _try(pynvml: Any, name: str, *arguments: Any, default: Any) -> Any:
     except Exception:
         log.info("%s failed", name, exc_info=True)
         return default
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

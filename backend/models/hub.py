@@ -105,7 +105,6 @@ class Repository:
 
     def __init__(self, repo_id: str, name: str, gated: bool, noun: Literal["model", "dataset"] = "model") -> None:
         self.id, self.name, self._gated, self._noun = repo_id, name, gated, noun
-        self._kind = "models" if noun == "model" else "datasets"
         self._page = repo_id if noun == "model" else f"datasets/{repo_id}"
         # Only a gated repository needs a token; looking for one may open the keyring's window.
         token = hub_token.find() if gated else None
@@ -121,7 +120,7 @@ class Repository:
 
     def listing(self, wanted: str = "") -> Listing:
         """The commit `wanted`, else the newest."""
-        answer = self._get(f"/api/{self._kind}/{self.id}/revision/{wanted or 'main'}", {"blobs": "true"})
+        answer = self._get(f"/api/{self._noun}s/{self.id}/revision/{wanted or 'main'}", {"blobs": "true"})
         try:
             listing = answer.json()
             commit = str(listing["sha"])

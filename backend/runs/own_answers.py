@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import cycle, islice
 from pathlib import Path
 
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import read_if_json, read_json, write_json
 from backend.gguf import base_file
 from backend.models import bundled
 from backend.records.encoded import Encoded
@@ -114,10 +114,7 @@ def store(workspace: Workspace, run_folder: Path, spec: RunSpec) -> None:
 
 
 def _read(file: Path) -> dict[str, str]:
-    try:
-        return {str(prompt): str(answer) for prompt, answer in read_json(file).items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    return {prompt: str(answer) for prompt, answer in read_if_json(file).items()}
 
 
 def _shipped(spec: RunSpec) -> dict[str, str]:

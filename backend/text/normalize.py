@@ -28,6 +28,11 @@ def normalize(text: str) -> str:
     return text.rstrip(_ENDS).lstrip(_STARTS) or text
 
 
+def words_of(text: str) -> list[str]:
+    """The words of `text`, without case."""
+    return re.findall(r"\w+", text.casefold())
+
+
 def compatible(text: str) -> str:
     """`text` in Unicode's form NFKC, but with 5² as 5^2 instead of 52."""
     return unicodedata.normalize("NFKC", _RAISED.sub(r"^\1", text))

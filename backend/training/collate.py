@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend.records.encoded import IGNORED
@@ -47,7 +48,6 @@ class Collator:
     share_prefix: bool = False
 
     def __call__(self, rows: Sequence[TokenRow]) -> Batch:
-        """Raises ValueError without rows."""
         if self.packed:
             return self._joined(rows)
         shared = common_prefix(rows) if self.share_prefix else 0
@@ -59,16 +59,13 @@ class Collator:
     def _padded(self, rows: Sequence[TokenRow], prefix: Any = None) -> Batch:
         import torch
 
-        shape = (len(rows), max(row.tokens for row in rows))
-        ids, labels = torch.full(shape, self.pad_id), torch.full(shape, IGNORED)
-        mask = torch.zeros(shape, dtype=torch.long)
-        for index, row in enumerate(rows):
-            ids[index, : row.tokens] = torch.tensor(row.input_ids)
-            labels[index, : row.tokens] = torch.tensor(row.labels)
-            mask[index, : row.tokens] = 1
+        padded = partial(torch.nn.utils.rnn.pad_sequence, batch_first=True)
+        ids = padded([torch.tensor(row.input_ids).long() for row in rows], padding_value=self.pad_id)
+        labels = padded([torch.tensor(row.labels).long() for row in rows], padding_value=IGNORED)
+        mask = padded([torch.ones(row.tokens, dtype=torch.long) for row in rows])
         first = None if prefix is None else torch.tensor(prefix)[None].long()
         inputs = {"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}
-        owners = torch.arange(len(rows))[:, None].expand(shape)
+        owners = torch.arange(len(rows))[:, None].expand(ids.shape)
         return self._batch(len(rows), inputs, labels, owners, first, padded=not bool(mask.all()))
 
     def _joined(self, rows: Sequence[TokenRow]) -> Batch:

@@ -46,7 +46,7 @@ class Card:
     """An NVIDIA GPU. Memory in MiB; total None where NVML knows none. slices: the memory of each MIG instance, None
     with MIG off. users: MiB by process id."""
 
-    name: str | bytes
+    name: str
     capability: tuple[int, int]
     total: int | None
     free: int = 0
@@ -60,7 +60,7 @@ def T4() -> Card:
 
 
 def ampere() -> Card:
-    return Card(b"NVIDIA GeForce RTX 3090", (8, 6), 24576, 24000)
+    return Card("NVIDIA GeForce RTX 3090", (8, 6), 24576, 24000)
 
 
 def nvml(cards: Sequence[Card], driver: str = "580.65", broken: str = "", error: type[Exception] = NVMLError) -> Any:
