@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -49,7 +49,7 @@ class Sampling:
                 f"It has {prompt_tokens} tokens, and the model can read {context_length}.",
                 "Start a new conversation, or shorten the text.",
             )
-        return Sampling(**{**asdict(self), "max_new_tokens": min(self.max_new_tokens, left)})
+        return replace(self, max_new_tokens=min(self.max_new_tokens, left))
 
 
 @dataclass(frozen=True)

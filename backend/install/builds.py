@@ -132,19 +132,19 @@ def command(row: Row, python: str) -> str:
 
 def release_of(torch: Path) -> Version:
     """The major and minor version of the torch in this folder, () if there is none."""
-    match = re.search(r"^__version__[^=\n]*=\s*['\"](\d+)\.(\d+)", _version_file(torch), re.MULTILINE)
+    match = re.search(r"^__version__[^=\n]*=\s*['\"](\d+)\.(\d+)", text_of(torch / "version.py"), re.MULTILINE)
     return tuple(map(int, match.groups())) if match else ()
 
 
 def cuda_of(torch: Path) -> str | None:
     """The CUDA version of the torch in this folder, "" for none, None if there is no torch."""
-    text = _version_file(torch)
+    text = text_of(torch / "version.py")
     match = re.search(r"^cuda[^=\n]*=\s*['\"]([\d.]+)['\"]", text, re.MULTILINE)
     return match.group(1) if match else "" if text else None
 
 
-def _version_file(torch: Path) -> str:
-    """The text of the file with the version of torch, "" if there is none."""
+def text_of(file: Path) -> str:
+    """The text in a file, "" if it can't be read."""
     with suppress(OSError):
-        return (torch / "version.py").read_text("utf-8")
+        return file.read_text("utf-8", "replace")
     return ""

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from backend.install.builds import Machine, Version
+from backend.install.builds import Machine, Version, text_of
 
 _AMD_GIB = 3  # an AMD GPU with less memory of its own is part of the processor
 _AMD_VENDOR = "0x1002"
@@ -57,7 +57,7 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
     """The capability of the newest GPU (None if unknown) and the driver's version (() if it does not answer); the
     driver is None without an NVIDIA GPU. Drivers before 510 do not know the question for the capability."""
     program = shutil.which("nvidia-smi") or (str(_WSL_SMI) if _WSL_SMI.exists() else None)
-    kernel = _read(_KERNEL_MODULE) if _KERNEL_DEVICE.exists() else ""
+    kernel = text_of(_KERNEL_MODULE) if _KERNEL_DEVICE.exists() else ""
     if program is None and not kernel:
         return None, None
     for fields in ("compute_cap,driver_version", "driver_version"):
@@ -90,8 +90,8 @@ def _cards_in_sysfs() -> list[tuple[str, int]]:
     """Names and bytes of memory."""
     cards = []
     for card in sorted(_DRM.glob("card[0-9]*/device")):
-        memory = _read(card / "mem_info_vram_total").strip()
-        amd = _read(card / "vendor").strip() == _AMD_VENDOR
+        memory = text_of(card / "mem_info_vram_total").strip()
+        amd = text_of(card / "vendor").strip() == _AMD_VENDOR
         cards.append(("AMD GPU" if amd else "", int(memory) if memory.isdigit() else 0))
     return cards
 
@@ -110,12 +110,6 @@ def _cards_in_registry() -> list[tuple[str, int]]:
                 )
                 cards.append((str(name), int(memory)))
     return cards
-
-
-def _read(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text("utf-8", "replace")
-    return ""
 
 
 def version_of(text: str) -> Version:

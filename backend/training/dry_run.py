@@ -18,13 +18,13 @@ from typing import Any
 
 import psutil
 
-from backend.errors import ApprenticeError, NotEnough, is_out_of_memory
+from backend.errors import ApprenticeError, NotEnough
 from backend.hardware.process import prepare_process
 from backend.records.events import Event
 from backend.records.specs import RunSpec
 from backend.records.units import MIB, format_size
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides, truncate
-from backend.training import dpo
+from backend.training import dpo, oom
 from backend.training.dry_run_session import FOLDER, DryRun
 from backend.training.run import set_up, verification_rows
 from backend.training.samples import NEW_TOKENS, sample_answers
@@ -169,15 +169,12 @@ def main(folder: Path) -> None:
     order = json.loads((place / ORDER).read_text("utf-8"))
     spec = RunSpec.model_validate(order["spec"])
     try:
-        outcome = {"fits": True, **run_steps(folder, spec, began, order["limit_mib"], order["on_processor"])}
+        with oom.memory_errors():
+            outcome = {"fits": True, **run_steps(folder, spec, began, order["limit_mib"], order["on_processor"])}
     except NotEnough:
         outcome = {"fits": False}
     except ApprenticeError as error:
         outcome = {"fits": None, **error.to_dict()}
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        outcome = {"fits": False}
     (place / OUTCOME).write_text(json.dumps(outcome), "utf-8")
 
 
