@@ -277,7 +277,7 @@ def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -
         bare = sum(str(record.get(column)).strip(" .)").isdecimal() for record in records)
         numbers = field == "question" and bare >= max(_CONSTANT, len(records) / 2)
         if numbers or (what and plain_name(column) in UNSURE):
-            what = what or "numbers in most rows"
+            what = what or "numbers"
             return column, f"The column {excerpt(column, width=40)!r} may not be the {field}: it holds {what}."
     answer = next((mapping[name] for name in ("answer", "output", "completion") if name in mapping), "")
     lists_of = [cell for record in records if isinstance(cell := record.get(answer), list) and cell]

@@ -82,7 +82,7 @@ _OPTION = re.compile(r"[ \t*_-]{0,8}[B-Db-d]\s*[.)]\s")
 _ANOTHER_OPTION = re.compile(r"\s[B-Fb-f][:.)]\s")
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
 
-_SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?\s*[:：][*_]*[ \t]+\S")
+_SPEAKER = re.compile(r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?[\s*_]*[:：][*_]*\s+\S")
 _FEW, _FEW_BARE = 3, 4  # times that each of two unknown speakers has to speak; labels without a mark, at most
 _SENTENCE = re.compile(r"[.!?。！？)\]]\s")
 
@@ -127,10 +127,11 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
 
 def _two_speakers(blocks: Sequence[Block]) -> Family | None:
     """Two people who speak in turn, or two labels that nobody knows; None for other texts."""
-    speaking = [match["name"] for block in blocks if (match := _SPEAKER.match(block.text))]
+    labels = [match["name"] for block in blocks if (match := _SPEAKER.match(block.text))]
+    speaking = [name for name in labels if labels.count(name) >= _FEW]  # others may be titles
     names = tuple(dict.fromkeys(speaking))
     in_turn = sum(a != b for a, b in pairwise(speaking))
-    if len(names) != 2 or min(map(speaking.count, names)) < _FEW or in_turn < _SURE * (len(speaking) - 1):
+    if len(names) != 2 or in_turn < _SURE * (len(speaking) - 1):
         return None
     options = sum(bool(_ANOTHER_OPTION.search(block.text)) for block in blocks)  # "A: Red   B: Blue"
     often = 2 * len(speaking) >= len(blocks) and 2 * options < len(speaking)

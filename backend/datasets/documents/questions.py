@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from backend.datasets.documents.blocks import Block, characters, joined
 from backend.datasets.documents.labelled import RULE, Records, find_labelled
-from backend.datasets.documents.quiz import find_quiz
+from backend.datasets.documents.quiz import find_quiz, pick_crossed
 
 # The Greek question mark looks like a semicolon, and often is one.
 _ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇](?:\s?[+＋−▾▼⌄×:：])?|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
@@ -30,7 +30,8 @@ _NUMBER = re.compile(rf"\s*{_COUNTED}\s*")
 _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
 _ITEM = re.compile(rf"(?P<indent>\s*)(?:(?P<number>{_COUNTED})|(?P<sign>[-*+•‣▪◦○●■·–—])\s)\s*")
 _FIRST_LINE, _AFTER_GAP = "first line of a paragraph", ", after a gap"
-_CLASS, _CLASS_SHOWN = "element of class ", 40  # characters
+_CLASS, _TAGGED, _CLASS_SHOWN = "element of class ", "line with ", 40  # characters
+_TAG = re.compile(r"\s*(<[^\W\d_]\w{0,19}>)\s*(?=\S)")  # <question>, a label
 _PLACES = (_FIRST_LINE, _FIRST_LINE + _AFTER_GAP)
 _SEVERAL = 3  # questions in one answer
 _FEWEST, _TYPICAL = 10, 2_000  # times that something comes back; characters of half of what is below it, at most
@@ -95,6 +96,8 @@ def _pairs_of(blocks: Sequence[Block]) -> Pairs | None:
     best = next((pairs for pairs in readings if most and pairs.sure and len(pairs.records) >= len(most.records)), most)
     for name in ("question", "answer") if best else ():
         _take_off_signs([record for _, record in best.records], name)  # type: ignore[union-attr]
+    if best and (picked := pick_crossed(best.records)):
+        return replace(best, records=picked, sure=False, right="the option with an x before it")
     return best
 
 
@@ -112,9 +115,9 @@ def asked_inside(pairs: Pairs) -> list[Block]:
 def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
     """Takes off what most of the questions, or the answers, begin with and is no word: an emoji, a sign, a number
     that counts on. An answer with further lines of that kind is a list, and stays."""
-    for sign in (_SIGN, _NUMBER):
+    for sign in (_SIGN, _NUMBER, _TAG):
         signed = [(record, start) for record in records if (start := sign.match(record[name]))]
-        most = Counter(start[1] for _, start in signed if sign is _SIGN).most_common(1)
+        most = Counter(start[1] for _, start in signed if sign is not _NUMBER).most_common(1)
         alike = most[0][1] if most else 0
         if sign is _NUMBER:  # they rise by the same step, as those of dates don't
             steps = {b - a for a, b in pairwise(int(re.findall(r"\d+", start[0])[0]) for _, start in signed)}
@@ -144,7 +147,7 @@ def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
         if len(questions) < (3 if cue in _PLACES else 2) or share < _UNSURE:
             continue
         alike = set(heads)
-        classed = cue.startswith(_CLASS)
+        classed = cue.startswith((_CLASS, f"{_TAGGED}<"))
         if share >= _SURE or classed:  # those that don't ask are titles where no answer follows
             ends = zip(heads, [*heads[1:], len(blocks)], strict=True)
             questions = [at for at, end in ends if asks(blocks[at].text) or end > at + 1]
@@ -161,6 +164,7 @@ def _cues(blocks: Sequence[Block], at: int) -> list[str]:
     block, below = blocks[at], blocks[at + 1] if at + 1 < len(blocks) else None
     cues = [f"heading {block.level}"] if block.level else ["line in bold"] if block.bold else []
     cues += [f"{_CLASS}{block.style[:_CLASS_SHOWN]}"] if block.style else []
+    cues += [f"{_TAGGED}{tag[1]}"] if (tag := _TAG.match(block.text)) else []
     if item := _ITEM.match(block.text):
         sign = "number" if item["number"] else f"list sign {item['sign']}"
         indent = f", indented by {len(item['indent'])}" if item["indent"] else ""

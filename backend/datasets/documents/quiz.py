@@ -19,6 +19,7 @@ _OPTION = re.compile(
 )
 _MARKED = re.compile(r"(?i)\W*[*✓✔√☑☒].*|\W*\[\s?x\s?\].*|[^*]*[*✓✔√]\s*")
 _BESIDE = re.compile(rf"(?i)(?<=\S)(?:\t|[ \u3000]{{2}})\s*(?=[(（]?(?!a){_LETTER}[)）、．.:：])")
+_CROSSED = re.compile(r"(?i)\s*[x×]\s+(?=\S)")
 _KEY = re.compile(
     r"(?i)\W*(?P<key>(?P<word>[^\W\d_][^:=：]{1,40}?)\s*(?:[:=：]|\s(?=[^\W\d_]\s*$))\W*"
     rf"(?P<letters>{_LETTER}(?:[\s,;/&+、，]*{_LETTER}){{0,7}}))(?:\s*$|\s*[^\w\s].*)"
@@ -78,6 +79,17 @@ def find_quiz(blocks: Sequence[Block]) -> tuple[Records, list[Block], str] | Non
         return None
     how = f"that “{next(iter(keys.values()))[0]}” names" if keys else "that is marked as right"
     return records, [line for at, line in enumerate(lines) if at not in used], f"the option {how}"
+
+
+def pick_crossed(records: Records) -> Records:
+    """The pairs with the option after an x as the answer, "" where more or fewer than usual are listed; [] if few."""
+    listed = [[*filter(str.strip, record["answer"].split("\n"))] for _, record in records]
+    usual = mode(map(len, listed))
+    crossed = [[*filter(_CROSSED.match, own)] if len(own) == usual else [] for own in listed]
+    right = [_CROSSED.sub("", own[0]) if len(own) == 1 else "" for own in crossed]
+    if sum(map(bool, right)) < max(_FEWEST, _SHARE * len(records)):
+        return []
+    return [(line, {**own, "options": own["answer"], "answer": right[at]}) for at, (line, own) in enumerate(records)]
 
 
 def _keys(lines: Sequence[Block], options: Sequence[int]) -> dict[int, tuple[str, list[int]]]:

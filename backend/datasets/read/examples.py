@@ -29,7 +29,7 @@ _SOME, _FEW = 0.2, 10  # share of the answers; answers of which one can tell wha
 _UNEVEN = 2.5  # times the mean length of the answers
 _MIN_SHARE = 0.6  # of the lines that are not comments
 _LETTERED = r"[^\W\d_](?:\s?[)）\]、]|[.．:：]\s)"
-_OPTION = re.compile(rf"[\s{{(\[*_-]*({_LETTERED}|~(?!~)|\+(?!\d))")
+_OPTION = re.compile(rf"[\s{{(\[*_-]*({_LETTERED}|~(?!~)|\+(?!\d)|<\w+>)")
 _BEFORE_OPTION = re.compile(rf"\n|(?<=\s)(?=[(\[*]*{_LETTERED})")
 _MARKED, _ALIKE = 1 / 3, 0.8  # shares of the answers that are options with marks, or as many short lines each
 _LEAST_LISTED, _OPTIONS, _SHORT = 5, range(3, 7), 60  # answers; short lines of one; characters of a short line
@@ -144,7 +144,7 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
         if pairs.records and not (unfit or conversations or pairs.right):
             line, record = max(pairs.records, key=lambda record: len(record[1]["answer"]))
             unfit, doubt = [Block(line, record["question"])], ", but the longest answer may go on with other text"
-        what, why = "", f"It seems to hold {count:,} questions with answers"
+        what, why = "", f"It seems to hold {count:,} questions with answers" + " of the second speaker" * conversations
         if pairs.right:
             what, why = "Are these the questions of a test?", f"Each example: question = {cue}; not used: other options"
             why += f". {count:,} questions have options"
@@ -186,7 +186,7 @@ def _option_lists(pairs: Pairs) -> Note | None:
         short = not any(len(line) > _SHORT or line[-1] in ".!?:;,…。！？؟।" for line in lines)
         many = len(lines) if short and len(lines) in _OPTIONS and pairs.cue != "label" else 0
         kind: object = many if asks(record.get("question", "")) else 0
-        if "~" in marks or marks.count("+") == 1:
+        if "~" in marks or marks.count("+") == 1 or marks.count("<") > 1:
             kind = "signs"
         elif rising[1:] and rising == marks[: len(rising)] and 2 * len(marks) >= len(lines) and _OPTION.match(answer):
             kind = marks[0]
