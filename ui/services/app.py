@@ -25,7 +25,7 @@ from jobs.runner import Runner
 from ui.services.data.datasets import DatasetService
 from ui.services.data.drafting import DraftingService
 from ui.services.data.edits import EditService
-from ui.services.data.imports import DatasetImports, HubDataService
+from ui.services.data.imports import DatasetImports
 from ui.services.demo.admission import Admission
 from ui.services.demo.processes import Waiting
 from ui.services.demo.shared import Shared
@@ -81,17 +81,16 @@ class App:
         run = partial(shared.processes.read, waiting) if shared and waiting else run_here
         require_disk = shared.require_disk if shared else lambda: None
         self.dataset_store = DatasetStore(workspace.datasets, limits, run, require_disk)
-        self._imports = DatasetImports(self.dataset_store, policy.limits.imports, waiting)
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )
+        self._imports = DatasetImports(self.dataset_store, self.models, policy.limits.imports, waiting)
         self.downloads = DownloadService(workspace, self.runner, self.models, policy)
         computing = (shared.recommended, shared.processes.advise) if shared else ()
         self.advice = AdviceService(self.models, self._imports, *computing)
-        self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
+        self.datasets = DatasetService(workspace, self._imports, self.models, self.advice, policy)
         self.fixes, self.validation_files = FixChoices(self.dataset_store), ValidationFiles(self.dataset_store)
         self.edits = EditService(self.dataset_store, self.datasets, self.models)
-        self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
         self.runs = RunService(workspace, self.runner, self.models, policy, queue)
         self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
@@ -170,7 +169,7 @@ class App:
         if choice.import_id and self.datasets.progress(choice) is None:
             data_id, choice = choice.import_id, choice.replace(import_id="")
             if self.datasets.exists(data_id):  # else the import was cancelled
-                choice = choice.replace(data_id=data_id, row=self.datasets.first_row(data_id))
+                choice = choice.replace(data_id=data_id, row=self.datasets.nearest(data_id))
         return choice if not choice.data_id or self.datasets.exists(choice.data_id) else choice.replace(data_id="")
 
     def ask_ahead(self, choice: Choice) -> None:
@@ -203,7 +202,7 @@ class App:
         self.versions.next(run_id)
         data_id = self.versions.data_id(run_id)
         if data_id != choice.data_id:
-            choice = choice.replace(data_id=data_id, row=self.datasets.first_row(data_id))
+            choice = choice.replace(data_id=data_id, row=self.datasets.nearest(data_id))
         model_id = self.runs.spec(run_id).model.id
         if self.models.resolve("") == model_id:
             model_id = ""

@@ -1,4 +1,4 @@
-"""Datasets: imported, checked, previewed, deleted."""
+"""Datasets: imported, also from the Hugging Face hub, checked, previewed, deleted."""
 
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
@@ -7,14 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from backend.datasets import hub
+from backend.datasets.background import ProgressListener
 from backend.datasets.checks.fix import write_fixed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.info import DatasetInfo
 from backend.datasets.read.pack import as_one_file, name_of
 from backend.errors import ApprenticeError, BadInput
+from backend.hosting.policy import Feature, Policy
+from backend.models.hub import valid_name
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
-from backend.settings import child_path
+from backend.settings import Workspace, child_path
 from ui.records.data import DatasetFiles, DatasetProgress, Preview
 from ui.services.data import imports as dataset_imports
 from ui.services.data import preview
@@ -26,13 +30,17 @@ from ui.services.training.overrides import apply_overrides
 
 
 class DatasetService:
-    """The datasets of a workspace. exports: the folder of files that the page may serve."""
+    """The datasets of a workspace. policy: may switch the hub off."""
 
-    def __init__(self, exports: Path, imports: DatasetImports, models: ModelService, advice: AdviceService) -> None:
-        self._exports, self._imports, self._models, self._advice = exports, imports, models, advice
+    def __init__(
+        self, workspace: Workspace, imports: DatasetImports, models: ModelService, advice: AdviceService, policy: Policy
+    ) -> None:
+        self._workspace, self._imports, self._models = workspace, imports, models
+        self._advice, self._policy = advice, policy
         self._store = imports.store
         self.all, self.exists, self.set_validation = self._store.all, self._store.has, imports.set_validation
-        self.cancel_import = imports.cancel
+        self.read_again, self.import_again, self.cancel_import = imports.read_again, imports.retry, imports.cancel
+        self.checked = imports.checked
         self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
@@ -49,21 +57,32 @@ class DatasetService:
             with as_one_file(paths) as path:
                 return self._store.add(path, name, *more, **how)
 
-        return self._imports.add(name, self._models.target_model(model_id), add)
+        return self._imports.add(name, model_id, add)
+
+    def import_from_hub(self, name: str, model_id: str = "") -> str:
+        """Starts to import the first rows of a dataset, of its part for training if it has parts, and returns the data
+        id. name: "hf:OWNER/NAME", or the address of its page. Raises BadInput for a malformed name, NotInDemo."""
+        self._policy.require(Feature.HUB_DATA)
+        name = valid_name(name, "dataset")
+
+        def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any], **how: Any) -> str:
+            listener.start_phase("Asking Hugging Face")
+            dataset = hub.look_up(name)
+            part = dataset.split("")
+            licence = dataset.licence or "none stated, ask its makers before you use it"
+            progress = listener.start_phase(f"Downloading {part.name} (license: {licence})")
+            paths = hub.download(dataset, part, hub.ROWS, self._workspace.cache, progress, listener.cancelled)
+            with as_one_file(paths) as path:
+                reading = {"rows": hub.ROWS, **options}
+                return self._store.add(path, dataset.name_of(part), listener, data_id, reading, **how)
+
+        return self._imports.add(name, model_id, add)
 
     def import_text(self, text: str, model_id: str = "", name: str = "Pasted text") -> str:
         """Raises BadInput when nothing was pasted."""
         if not text.strip():
             raise BadInput("Nothing was pasted.", "The field is empty.", "Paste your examples first.")
-        return self._imports.add(name, self._models.target_model(model_id), partial(self._store.add, text, name))
-
-    def read_again(self, data_id: str, options: dict[str, Any], model_id: str = "") -> None:
-        """Starts to read a dataset again with these ReadOptions fields ({}: as detected)."""
-        self._imports.read_again(data_id, options, self._models.target_model(model_id))
-
-    def import_again(self, import_id: str, options: dict[str, Any], model_id: str = "") -> None:
-        """Starts a failed import again with these ReadOptions fields."""
-        self._imports.retry(import_id, options, self._models.target_model(model_id))
+        return self._imports.add(name, model_id, partial(self._store.add, text, name))
 
     def progress(self, choice: Choice) -> DatasetProgress | None:
         """The progress, or the error, of the selected import, else of the selected dataset's check."""
@@ -71,10 +90,10 @@ class DatasetService:
 
     # The stored datasets
 
-    def first_row(self, data_id: str) -> int:
-        """The number of the first row that could be read; 1 when none could."""
-        rows = self._store.original(data_id).rows
-        return rows[0].row if rows else 1
+    def nearest(self, data_id: str, row: int = 1) -> int:
+        """The number of the example itself, else of the next one, else of the last one that is left; 1 without any."""
+        numbers = [example.row for example in self._store.original(data_id).rows]
+        return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
 
     def delete(self, data_id: str) -> None:
         """Deletes a dataset, if it exists; runs have their own copy of their rows."""
@@ -88,10 +107,6 @@ class DatasetService:
     def change_token(self, data_id: str) -> Hashable:
         """Differs whenever `selected_soon` may return something new, whichever window caused it."""
         return self._imports.change_token(data_id) if data_id else ()
-
-    def checked(self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
-        """The checked dataset for a model; waits until it is checked."""
-        return self._imports.checked(data_id, self._models.target_model(model_id), lengths)
 
     def selected(self, choice: Choice) -> CheckedDataset:
         """The selected dataset as the planned run uses it; waits until it is checked."""
@@ -121,14 +136,13 @@ class DatasetService:
         return apply_overrides(choice.settings, recommended).settings
 
     def _selected(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
-        model = self._models.target_model(choice.model_id)
-        whole = self._imports.check(choice.data_id, model, UNLIMITED, seconds)
+        whole = self._imports.check(choice.data_id, choice.model_id, UNLIMITED, seconds)
         if whole is None or not whole.longest:
             return whole
         lengths = self.lengths(choice)
         if not whole.documents and whole.longest <= (lengths.max_length or whole.longest):
             return whole  # nothing is cut or divided
-        return self._imports.check(choice.data_id, model, lengths, seconds)
+        return self._imports.check(choice.data_id, choice.model_id, lengths, seconds)
 
     # The fixed examples as files
 
@@ -147,7 +161,7 @@ class DatasetService:
         return files if files and about == self._store.info.read(choice.data_id) else None
 
     def _files_folder(self, data_id: str) -> Path:
-        return child_path(self._exports, f"data-{data_id}")
+        return child_path(self._workspace.exports, f"data-{data_id}")
 
     # Preview
 

@@ -53,8 +53,7 @@ class DraftingService:
 
     def import_material(self, source: Path | str, name: str, model_id: str = "") -> str:
         """Starts to read a file, a pasted text or a topic in the background and returns the data id."""
-        add = partial(self._store.add, source, name, written=True)
-        return self._imports.add(name, self._models.target_model(model_id), add)
+        return self._imports.add(name, model_id, partial(self._store.add, source, name, written=True))
 
     def add_source(self, data_id: str, source: Path | str, name: str) -> None:
         """Adds a text, a document or a table to make more examples from. Raises BadInput, changing nothing."""

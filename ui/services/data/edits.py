@@ -56,11 +56,6 @@ class EditService:
         self._editor.add_together(data_id, pasted.rows)
         return len(pasted.rows)
 
-    def nearest(self, data_id: str, row: int) -> int:
-        """The number of the example itself, else of the next one, else of the last one that is left."""
-        numbers = [example.row for example in self._store.original(data_id).rows]
-        return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
-
     def instruction(self, choice: Choice) -> Instruction:
         """The instruction that most examples carry. Waits until the dataset is checked."""
         counts, tokenizer = self._whole(choice).instructions, self._models.tokenizer(choice.model_id)

@@ -1,4 +1,4 @@
-"""Imports (also from the Hugging Face hub) and checks of datasets in the background: the page waits for no file."""
+"""Imports and checks of datasets in the background: the page waits for no file."""
 
 import threading
 from collections import OrderedDict
@@ -9,18 +9,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from backend.datasets import hub
-from backend.datasets.background import BackgroundTask, BackgroundTasks, ProgressListener, still_read
+from backend.datasets.background import BackgroundTask, BackgroundTasks, still_read
 from backend.datasets.choices import ValidationFiles
 from backend.datasets.dataset import CheckedDataset
-from backend.datasets.read.pack import as_one_file
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, NotInDemo
-from backend.hosting.policy import Feature, Policy
-from backend.models.hub import valid_name
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import new_id
-from backend.tokens.token_counts import TargetModel
 from ui.records.data import DatasetProgress
 from ui.services.demo.processes import Waiting
 from ui.services.machine.models import ModelService
@@ -34,12 +29,12 @@ Read = Callable[[BackgroundTask], object]
 
 
 class DatasetImports:
-    """Imports files into the store, reads them again with other options, and checks them, each in a thread.
-    at_once: how many imports may run at the same time. waiting: how a visitor of a demo waits for a check; None: for as
-    long as it takes."""
+    """Imports files into the store, reads them again with other options, and checks them, each in a thread. A model_id
+    of "" stands for the recommended model. at_once: how many imports may run at the same time. waiting: how a visitor
+    of a demo waits for a check; None: for as long as it takes."""
 
-    def __init__(self, store: DatasetStore, at_once: float, waiting: Waiting | None) -> None:
-        self.store, self._at_once, self._waiting = store, at_once, waiting
+    def __init__(self, store: DatasetStore, models: ModelService, at_once: float, waiting: Waiting | None) -> None:
+        self.store, self._models, self._at_once, self._waiting = store, models, at_once, waiting
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self.close = self._tasks.cancel_all
@@ -52,20 +47,20 @@ class DatasetImports:
 
     # Imports
 
-    def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
+    def add(self, name: str, model_id: str, add: Callable[..., str]) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""
         self.store.require_disk()
         data_id = new_id()
         self._imports[data_id] = name, add
         while len(self._imports) > min(_MAX_RETRIES, self._at_once):
             self._imports.popitem(last=False)
-        self.retry(data_id, {}, model)
+        self.retry(data_id, {}, model_id)
         return data_id
 
-    def retry(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
+    def retry(self, data_id: str, options: Mapping[str, Any], model_id: str) -> None:
         """Starts an import again with these read options. Raises BadInput when it is no longer remembered."""
         if self.store.has(data_id):  # a form that was sent twice
-            self.read_again(data_id, options, model)
+            self.read_again(data_id, options, model_id)
             return
         if data_id not in self._imports:
             raise BadInput("This file is no longer in memory.", "It was added too long ago.", "Add it again.")
@@ -73,16 +68,17 @@ class DatasetImports:
         made = {"written": True} if options.get("written") else {}  # not to be read as examples
         options = {name: value for name, value in options.items() if name not in made}
         remove = partial(self.store.remove, data_id)
-        self._import(data_id, name, model, lambda task: add(task, data_id, options, **made), remove)
+        self._import(data_id, name, model_id, lambda task: add(task, data_id, options, **made), remove)
 
-    def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
-        """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones stay."""
+    def read_again(self, data_id: str, options: Mapping[str, Any], model_id: str = "") -> None:
+        """Starts to read a stored dataset with these read options ({}: as detected). If that fails or is cancelled, the
+        old ones stay."""
         before = self.store.info.read(data_id)
         options = {**({"rows": rows} if (rows := before.read_options.get("rows")) else {}), **options}
         if options == before.read_options:
             return
         restore = partial(self.store.info.restore, data_id, before)
-        self._import(data_id, before.name, model, partial(self.store.read_again, data_id, options), restore)
+        self._import(data_id, before.name, model_id, partial(self.store.read_again, data_id, options), restore)
 
     def set_validation(self, data_id: str, path: Path) -> bool:
         """Starts to read a validation file for a dataset; returns whether that is already done. Raises its error if
@@ -94,8 +90,9 @@ class DatasetImports:
             raise task.error
         return task.ended
 
-    def _import(self, data_id: str, name: str, model: TargetModel | None, read: Read, undo: Callable[[], None]) -> None:
+    def _import(self, data_id: str, name: str, model_id: str, read: Read, undo: Callable[[], None]) -> None:
         """Starts to read and check a dataset in the background; `undo` takes back what was read but can't be used."""
+        model = self._models.target_model(model_id)
 
         def work(task: BackgroundTask) -> None:
             read(task)
@@ -138,14 +135,10 @@ class DatasetImports:
 
     # Checks
 
-    def check(
-        self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None
-    ) -> CheckedDataset | None:
-        """The checked dataset; None until so many seconds after its check began, if there is such a limit.
-
-        model: to check for; None if it is not here yet
-        lengths: the planned run's length limits
-        """
+    def check(self, data_id: str, model_id: str, lengths: LengthLimits, seconds: float | None) -> CheckedDataset | None:
+        """The checked dataset; None until so many seconds after its check began, if there is such a limit. lengths: the
+        planned run's length limits."""
+        model = self._models.target_model(model_id)
         checked = self.store.cached(data_id, model, lengths)
         if checked is not None:
             return checked
@@ -173,38 +166,11 @@ class DatasetImports:
             raise still_read()
         return checked
 
-    def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
+    def checked(self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         """The checked dataset for a model; waits until it is checked. Raises NotYet when that takes too long."""
-        return self.patiently(partial(self.check, data_id, model, lengths))
+        return self.patiently(partial(self.check, data_id, model_id, lengths))
 
     def change_token(self, data_id: str) -> Hashable:
         """Differs whenever the dataset's fixes or options change, or an import or check of it starts or ends."""
         tasks = tuple((id(task), task.ended) for task in self._tasks.of(data_id))
         return repr(self.store.info.read(data_id)), tasks
-
-
-class HubDataService:
-    """cache: the folder for downloaded files. policy: may switch this off."""
-
-    def __init__(self, imports: DatasetImports, models: ModelService, cache: Path, policy: Policy) -> None:
-        self._imports, self._models, self._cache, self._policy = imports, models, cache, policy
-
-    def start(self, name: str, model_id: str = "") -> str:
-        """Starts to import the first rows of a dataset, of its part for training if it has parts, and returns the data
-        id. name: "hf:OWNER/NAME", or the address of its page. model_id: of the model to check for. Raises BadInput for
-        a malformed name, NotInDemo."""
-        self._policy.require(Feature.HUB_DATA)
-        name = valid_name(name, "dataset")
-
-        def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any], **how: Any) -> str:
-            listener.start_phase("Asking Hugging Face")
-            dataset = hub.look_up(name)
-            part = dataset.split("")
-            licence = dataset.licence or "none stated, ask its makers before you use it"
-            progress = listener.start_phase(f"Downloading {part.name} (license: {licence})")
-            paths = hub.download(dataset, part, hub.ROWS, self._cache, progress, listener.cancelled)
-            with as_one_file(paths) as path:
-                reading = {"rows": hub.ROWS, **options}
-                return self._imports.store.add(path, dataset.name_of(part), listener, data_id, reading, **how)
-
-        return self._imports.add(name, self._models.target_model(model_id), add)

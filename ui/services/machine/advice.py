@@ -10,7 +10,6 @@ from backend.datasets.dataset import CheckedDataset
 from backend.models.catalogue import TASKS, Entry, Task
 from backend.records.lengths import UNLIMITED
 from backend.records.specs import Trainer
-from backend.tokens.token_counts import TargetModel
 from ui.services.data.dataset_state import data_facts
 from ui.services.data.imports import PAGE_WAIT, DatasetImports
 from ui.services.machine.background_cache import BackgroundCache
@@ -113,9 +112,9 @@ class AdviceService:
         }
 
     def _checked(
-        self, data_id: str, model_id: str, check: Callable[[str, TargetModel | None], CheckedDataset | None]
+        self, data_id: str, model_id: str, check: Callable[[str, str], CheckedDataset | None]
     ) -> CheckedDataset | None:
-        return check(data_id, self._models.target_model(model_id)) if self._imports.store.has(data_id) else None
+        return check(data_id, model_id) if self._imports.store.has(data_id) else None
 
 
 def _task(task: str) -> Task | None:

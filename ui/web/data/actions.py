@@ -90,7 +90,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
             app.edits.delete(data_id, choice.row)
         else:
             app.edits.undo(data_id)
-        return choice.replace(row=app.edits.nearest(data_id, choice.row))
+        return choice.replace(row=app.datasets.nearest(data_id, choice.row))
     elif action in ("cancel", "dismiss"):
         if action == "cancel":
             app.datasets.cancel_import(choice.import_id)

@@ -152,7 +152,7 @@ class ImportPanel:
             if choice.data_id and inputs[self.join_text]:
                 what, untick = "A dataset of the hub can't be added to others.", "Untick the box above the button."
                 raise BadInput(what, "It is imported by itself.", untick)
-            return imported(inputs, self.app.hub_data.start(text, choice.model_id))
+            return imported(inputs, datasets.import_from_hub(text, choice.model_id))
 
         def rows_of(inputs: Inputs) -> list[list[str]]:
             return [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]

@@ -140,7 +140,7 @@ def test_a_deleted_example_is_named_and_the_next_one_is_nearest(app: App, tmp_pa
     data_id = add(app, chats(12), tmp_path)
     app.edits.delete(data_id, 5)
     app.edits.delete(data_id, 12)
-    assert [app.edits.nearest(data_id, row) for row in (4, 5, 12)] == [4, 6, 11]
+    assert [app.datasets.nearest(data_id, row) for row in (4, 5, 12)] == [4, 6, 11]
     for shows in (app.datasets.preview, app.edits.editable):
         with pytest.raises(ApprenticeError, match=r"deleted|no example"):
             shows(Choice(data_id=data_id, row=5))

@@ -64,7 +64,7 @@ def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monk
 def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
     served.gate = Event()
-    choice = Choice(import_id=app.hub_data.start("hf:shop/orders"))
+    choice = Choice(import_id=app.datasets.import_from_hub("hf:shop/orders"))
     now = app.datasets.progress(choice)
     app.datasets.cancel_import(choice.import_id)
     served.gate.set()
@@ -86,6 +86,6 @@ def test_it_is_named(app: App, served: HubServer, capsys: pytest.CaptureFixture[
 def test_a_demo_asks_the_hub_nothing(tmp_path: Path, served: HubServer) -> None:
     app = App(Workspace.open(tmp_path / "workspace"), policy=DEMO)
     with pytest.raises(NotInDemo):
-        app.hub_data.start("shop/orders")
+        app.datasets.import_from_hub("shop/orders")
     assert served.asked == []
     app.close()

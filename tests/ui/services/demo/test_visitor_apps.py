@@ -265,10 +265,10 @@ def test_checks_of_one_dataset_do_not_pile_up(make: Made, monkeypatch: pytest.Mo
     monkeypatch.setattr(store, "check_and_fix", slow)
     monkeypatch.setattr(app.dataset_store.files, "run", run_here)
     asked = [LengthLimits(length) for length in range(64, 84)]
-    assert [app._imports.check(data_id, None, lengths, 0.0) for lengths in asked] == [None] * 20
+    assert [app._imports.check(data_id, "", lengths, 0.0) for lengths in asked] == [None] * 20
     until(lambda: len(app._imports._tasks.running()) < 6)
     gate.set()
-    until(lambda: app._imports.check(data_id, None, asked[-1], 0.0) is not None)
+    until(lambda: app._imports.check(data_id, "", asked[-1], 0.0) is not None)
 
 
 def test_after_a_restart_what_waits_is_queued_again(make: Made) -> None:
