@@ -117,7 +117,7 @@ def prepare(workspace: Workspace, train: bool) -> Path | None:
         return None
     app = App(workspace)
     data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    settings = app.advice.settings("", data, "").settings.changed(max_steps=2)
+    settings = app.advice.settings(Choice(data_id=data)).settings.changed(max_steps=2)
     run = app.planning.start(data, "", settings, "Short", evaluate=False)
     app.runner.wait(run)
     for _ in app.results.answers(run, {"tuned": [{"role": "user", "content": "Hi"}]}, max_new_tokens=1):

@@ -42,6 +42,7 @@ from tests.benchmarks.measuring import print_result
 from tests.measured_speed import store_speed
 from ui.cli.model_commands import require_model
 from ui.services.app import App
+from ui.services.selection import Choice
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("orders", {}), ("orders", {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "lora_rank": 32}),
@@ -67,7 +68,8 @@ def examples(sample: str, folder: Path) -> Path:
 def timed(app: App, model_id: str, sample: str, changes: dict[str, Any], steps: int) -> dict[str, float]:
     """Seconds as computed, as predicted by the dry run, and of the run itself; MiB as measured by both."""
     data_id = app.datasets.add(examples(sample, app.workspace.root), f"{sample}.jsonl")
-    settings = app.advice.settings(model_id, data_id).settings.changed(max_steps=steps, early_stopping=False, **changes)
+    advised = app.advice.settings(Choice(data_id=data_id)).settings
+    settings = advised.changed(max_steps=steps, early_stopping=False, **changes)
     before = app.planning.plan(data_id, model_id, settings)
     assert before.seconds is not None
     dry_runs: list[tuple[float, DryRunEvent]] = []
@@ -97,7 +99,7 @@ def verdict(sample: str) -> None:
         app = App(Workspace.open(Path(folder)))
         require_model(app, "")
         data_id = app.datasets.add(examples(sample, app.workspace.root), f"{sample}.jsonl")
-        settings = app.advice.settings("", data_id).settings
+        settings = app.advice.settings(Choice(data_id=data_id)).settings
         run_id = app.planning.start(data_id, "", settings, evaluate=False)  # where it is busy none would follow
         trained = by_part(app, run_id)
         ours, peer = by_part(app, app.evaluations.start(run_id)) / trained, BEFORE["check"] / BEFORE["training"]

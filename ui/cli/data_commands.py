@@ -40,6 +40,7 @@ from ui.cli.options import (
 )
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
+from ui.services.selection import Choice
 from ui.text import format as fmt
 
 _LONGEST = "longest example that the model will read, in tokens (default: what is planned for these examples here)"
@@ -169,7 +170,8 @@ def _as_trained(
     checked = checked_files(options.files, workspace, options.model, LengthLimits(options.max_tokens), **more)
     if options.max_tokens or checked.longest <= _ALWAYS_FITS:
         return checked
-    planned = LengthLimits.from_settings(app.advice.settings_for(checked, model_id=options.model or "").settings)
+    advised = app.advice.settings_for(checked, Choice(model_id=options.model or ""))
+    planned = LengthLimits.from_settings(advised.settings)
     if checked.longest <= planned.size:
         return checked
     say(f"Some examples are longer than the {planned.size:,} tokens planned here; --max-tokens changes that.")

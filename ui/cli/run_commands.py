@@ -23,6 +23,7 @@ from ui.cli.options import (
 )
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
+from ui.services.selection import Choice
 from ui.text import losses, verdicts
 
 HELP = f"See: {PROGRAM} train --help"
@@ -84,7 +85,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     data_id = imported(app, options) if options.data else app.versions.data_id(options.parent)
     if options.validation:
         app.validation_files.set(data_id, options.validation, options.validation.name)
-    advice = app.advice.settings("", data_id, model_id, trainer)
+    advice = app.advice.settings(Choice(data_id=data_id, model_id=model_id, settings={"trainer": trainer}))
     if version and version.continues:
         advice = app.versions.settings(options.parent, advice)
     settings = TrainSettings.parse_new({**advice.settings.model_dump(), **typed})

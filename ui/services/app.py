@@ -134,9 +134,8 @@ class App:
             log.warning("nothing was prepared: %s", problem)
 
     def _prepare_advice(self) -> None:
-        self.advice.recommendation()
-        self.advice.options()
-        self.advice.better()
+        for compute in (self.advice.recommendation, self.advice.options, self.advice.better):
+            compute(Choice())
 
     def discard(self) -> None:
         """Drops the rows and passages of datasets from memory, and what could not be imported."""

@@ -30,11 +30,11 @@ def app(workspace_with_model: Workspace) -> App:
 
 def test_the_bundled_model_is_not_recommended_over_itself(tmp_path: Path) -> None:
     fresh = App(Workspace.open(tmp_path / "home"))  # nothing is unpacked yet
-    inputs = fresh.advice._inputs("", "") | {"available": None, "compare": False}
+    inputs = fresh.advice._inputs(Choice()) | {"available": None, "compare": False}
     while fresh.advice._in_background(inputs) is None:
         time.sleep(0.05)
     assert not fresh.models.is_ready(local.DEFAULT)
-    better = fresh.advice.better()
+    better = fresh.advice.better(Choice())
     assert better is None or better.model.id != local.DEFAULT
 
 

@@ -17,7 +17,7 @@ from backend.errors import ApprenticeError, BadInput
 from backend.hosting.policy import Feature, Policy
 from backend.models.hub import valid_name
 from backend.records.lengths import UNLIMITED, LengthLimits
-from backend.records.specs import Trainer, TrainSettings
+from backend.records.specs import TrainSettings
 from backend.settings import Workspace, child_path
 from ui.records.data import DatasetFiles, DatasetProgress, Preview
 from ui.services.data import imports as dataset_imports
@@ -131,9 +131,7 @@ class DatasetService:
 
     def settings(self, choice: Choice) -> TrainSettings:
         """The planned run's settings: the person's own where valid, else the recommended ones. Waits for the check."""
-        trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
-        recommended = self._advice.settings(choice.task, choice.data_id, choice.model_id, trainer).settings
-        return apply_overrides(choice.settings, recommended).settings
+        return apply_overrides(choice.settings, self._advice.settings(choice).settings).settings
 
     def _selected(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
         whole = self._imports.check(choice.data_id, choice.model_id, UNLIMITED, seconds)

@@ -9,7 +9,6 @@ from backend.advice.settings import ChosenSettings, choose_settings
 from backend.datasets.dataset import CheckedDataset
 from backend.models.catalogue import TASKS, Entry, Task
 from backend.records.lengths import UNLIMITED
-from backend.records.specs import Trainer
 from ui.services.data.dataset_state import data_facts
 from ui.services.data.imports import PAGE_WAIT, DatasetImports
 from ui.services.machine.background_cache import BackgroundCache
@@ -29,9 +28,9 @@ class UnknownLanguage(NamedTuple):
 
 
 class AdviceService:
-    """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet, and,
-    except for `settings`, so does one that is still being checked. recommended: what was computed before; visitors of
-    a demo share it. compute: where models are compared."""
+    """Recommends models and settings for a choice. A deleted dataset counts as no data yet, and, except for `settings`,
+    so does one that is still being checked. recommended: what was computed before; visitors of a demo share it.
+    compute: where models are compared."""
 
     def __init__(
         self,
@@ -43,22 +42,22 @@ class AdviceService:
         self._models, self._imports, self._compute = models, imports, compute
         self.recommended: BackgroundCache[Recommendation] = recommended or BackgroundCache()
 
-    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
+    def recommendation(self, choice: Choice, model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is not ""."""
         model = self._models.entry(model_id) if model_id else None
-        return _recommend(**self._inputs(task, data_id, model_id), model_id=model, compare=False)
+        return _recommend(**self._inputs(choice, model_id), model_id=model, compare=False)
 
-    def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...] | None:
+    def options(self, choice: Choice) -> tuple[Option, ...] | None:
         """All models for this machine, task and data, the recommended one first; None while they are compared."""
-        best = self._in_background(self._inputs(task, data_id))
-        more = [self.recommendation(task, data_id, entry.id) for entry in self._models.looked_up()] if best else []
+        best = self._in_background(self._inputs(choice))
+        more = [self.recommendation(choice, entry.id) for entry in self._models.looked_up()] if best else []
         return (best, *best.others, *more) if best else None
 
-    def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
+    def better(self, choice: Choice) -> Recommendation | None:
         """The model to recommend if every model were here; None while it is computed, and when it is here."""
         if self._models.simulated:
             return None
-        best = self._in_background(self._inputs(task, data_id) | {"available": None, "compare": False})
+        best = self._in_background(self._inputs(choice) | {"available": None, "compare": False})
         return best if best and best.model.id not in self._models.available() else None
 
     def unknown_language(self, choice: Choice) -> UnknownLanguage | None:
@@ -70,8 +69,8 @@ class AdviceService:
         language = data_facts(checked).language
         if not language:
             return None
-        inputs = self._inputs(choice.task, choice.data_id, choice.model_id)
-        model = self.recommendation(choice.task, choice.data_id, choice.model_id).model
+        inputs = self._inputs(choice, choice.model_id)
+        model = self.recommendation(choice, choice.model_id).model
         if language in model.languages or not model.languages:
             return None
         best = self._in_background(inputs | {"available": None})
@@ -79,34 +78,25 @@ class AdviceService:
         fitting = (option for option in compared if language in option.model.languages and option.fit != "no")
         return UnknownLanguage(language, model, next((option.model for option in fitting), None))
 
-    def settings(
-        self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
-    ) -> ChosenSettings:
-        """The settings for one model, what they need, and the reason for each.
+    def settings(self, choice: Choice) -> ChosenSettings:
+        """The settings for the chosen model, or else the recommended one, what they need, and the reason for each."""
+        return self.settings_for(self._checked(choice.data_id, choice.model_id, self._imports.checked), choice)
 
-        task: what the model is for; "" if unknown
-        data_id: of the examples; "" for none yet
-        model_id: "" for the recommended one
-        """
-        checked = self._checked(data_id, model_id, self._imports.checked)
-        return self.settings_for(checked, task, model_id, trainer)
-
-    def settings_for(
-        self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
-    ) -> ChosenSettings:
+    def settings_for(self, checked: CheckedDataset | None, choice: Choice) -> ChosenSettings:
         """As `settings`, for examples that need not be stored, checked without a limit on length; None for none yet."""
-        data = data_facts(checked, _task(task), trainer)
-        return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
+        data = data_facts(checked, _task(choice), "dpo" if choice.settings.get("trainer") == "dpo" else "sft")
+        model = self._models.entry(choice.model_id)
+        return _choose_settings(model, self._models.hardware(), data, self._models.rates())
 
     def _in_background(self, inputs: dict[str, Any]) -> Recommendation | None:
         return self.recommended.get(tuple(inputs.items()), partial(self._compute, partial(recommend, **inputs)))
 
-    def _inputs(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
+    def _inputs(self, choice: Choice, model_id: str = "") -> dict[str, Any]:
         """The inputs of a recommendation."""
         soon = partial(self._imports.check, lengths=UNLIMITED, seconds=PAGE_WAIT)
         return {
             "hardware": self._models.hardware(),
-            "data": data_facts(self._checked(data_id, model_id, soon), _task(task)),
+            "data": data_facts(self._checked(choice.data_id, model_id, soon), _task(choice)),
             "available": None if self._models.simulated else tuple(sorted(self._models.available())),
             "rates": self._models.rates(),
         }
@@ -117,5 +107,5 @@ class AdviceService:
         return check(data_id, model_id) if self._imports.store.has(data_id) else None
 
 
-def _task(task: str) -> Task | None:
-    return task if task in TASKS else None
+def _task(choice: Choice) -> Task | None:
+    return choice.task if choice.task in TASKS else None

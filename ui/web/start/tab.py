@@ -73,7 +73,7 @@ class StartTab:
     def _setup(self, choice: Choice) -> Updates:
         """What to learn, and on which model."""
         chosen, recommended = self._chosen(choice)
-        options = self.app.advice.options(choice.task, choice.data_id)
+        options = self.app.advice.options(choice)
         names = {option.model.id for option in options or (chosen,)} & self.app.models.available()
         ready = {name for name in names if self.app.models.is_ready(name)}
         preparing = self.app.models.unpacking()
@@ -86,7 +86,7 @@ class StartTab:
         better, more, refused = None, "", self.app.policy.why_not(Feature.DOWNLOAD) or simulated
         if size is None and not chosen.model.bundled and not simulated:
             more = download_card.fetching(self.app.downloads.status(chosen.model.id))
-        elif recommended and (better := self.app.advice.better(choice.task, choice.data_id)):
+        elif recommended and (better := self.app.advice.better(choice)):
             more = start_views.suggestion(better, chosen)
         return {
             self.language: start_views.language_alert(self.app.advice.unknown_language(choice)),
@@ -103,17 +103,17 @@ class StartTab:
 
     def _chosen(self, choice: Choice) -> tuple[Recommendation, bool]:
         """The model that was chosen, else the recommended one, and whether it is that one."""
-        recommended = self.app.advice.recommendation(choice.task, choice.data_id)
+        recommended = self.app.advice.recommendation(choice)
         if choice.model_id in ("", recommended.model.id):
             return recommended, True
-        return self.app.advice.recommendation(choice.task, choice.data_id, choice.model_id), False
+        return self.app.advice.recommendation(choice, choice.model_id), False
 
     def signature(self, choice: Choice) -> Hashable:
         if self.app.is_newcomer(choice):
             return self.first.signature(True)
         job = self.app.models.unpacking()
-        compared = self.app.advice.options(choice.task, choice.data_id) is not None
-        better = self.app.advice.better(choice.task, choice.data_id)
+        compared = self.app.advice.options(choice) is not None
+        better = self.app.advice.better(choice)
         downloads = [(each.id, each.state, each.progress) for each in self.app.models.downloads().values()]
         ready = self.app.models.is_ready(choice.model_id)
         unknown = self.app.advice.unknown_language(choice)

@@ -131,8 +131,8 @@ class Planning:
 
     def _better(self, choice: Choice) -> Markup:
         """The model to train instead of the best one on this computer, after a download; empty without any."""
-        best = self.app.advice.recommendation(choice.task, choice.data_id)
-        better = self.app.advice.better(choice.task, choice.data_id)
+        best = self.app.advice.recommendation(choice)
+        better = self.app.advice.better(choice)
         if better is None or self.app.policy.demo or choice.parent or choice.model_id not in ("", best.model.id):
             return components.EMPTY
         return components.card("A better model", start_views.suggestion(better, best, "Use"))
@@ -140,7 +140,7 @@ class Planning:
     def signature(self, choice: Choice) -> Hashable:
         downloads = [(job.state, job.progress) for job in self.app.models.downloads().values()]
         ready = self.app.models.is_ready(choice.model_id)
-        better = choice.data_id and self.app.advice.better(choice.task, choice.data_id) is not None
+        better = choice.data_id and self.app.advice.better(choice) is not None
         return ready, repr(downloads), self._first(), better, self.prompts.signature(choice)
 
     def listen(self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]) -> None:

@@ -14,7 +14,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.records.setting import Setting
-from backend.records.specs import GOAL, Trainer, TrainSettings
+from backend.records.specs import GOAL, TrainSettings
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.training.overrides import apply_overrides, as_input
@@ -64,8 +64,7 @@ class SettingsForm:
 
     def recommended(self, choice: Choice) -> Any:
         """The recommended settings for this choice, each with its reason."""
-        trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
-        advice = self.app.advice.settings(choice.task, choice.data_id, choice.model_id, trainer)
+        advice = self.app.advice.settings(choice)
         continues = choice.parent and not choice.from_base
         return self.app.versions.settings(choice.parent, advice) if continues else advice
 

@@ -84,7 +84,7 @@ def test_the_questions_that_a_sample_adds_are_counted(app: App, data_id: str) ->
 
 
 def test_a_run_does_what_its_plan_said(app: App, data_id: str) -> None:
-    settings = app.advice.settings("extract", data_id).settings.changed(max_steps=7)
+    settings = app.advice.settings(Choice("extract", data_id=data_id)).settings.changed(max_steps=7)
     plan = app.planning.plan(data_id, "", settings)
     spec = app.runs.spec(app.planning.start(data_id, "", settings))
     assert (spec.settings, spec.data.train_rows, spec.data.longest) == (settings, plan.train_rows, plan.longest)
@@ -133,7 +133,7 @@ def test_with_several_gpus_the_plan_has_the_command_for_all_of_them(
 
 
 def test_a_plan_shows_measured_and_computed_memory(app: App, data_id: str) -> None:
-    settings = app.advice.settings("extract", data_id).settings
+    settings = app.advice.settings(Choice("extract", data_id=data_id)).settings
     computed = app.planning.plan(data_id, "", settings)
     spec = app.runs.spec(app.planning.start(data_id, "", settings))
     more = round(computed.memory_mib) + 9
@@ -147,7 +147,7 @@ def test_a_plan_shows_measured_and_computed_memory(app: App, data_id: str) -> No
 
 
 def test_the_larger_of_measured_and_computed_memory_counts(app: App, data_id: str) -> None:
-    computed = app.planning.plan(data_id, "", app.advice.settings("extract", data_id).settings)
+    computed = app.planning.plan(data_id, "", app.advice.settings(Choice("extract", data_id=data_id)).settings)
     plan = training_plan.with_measured(computed, took(700, computed.settings))
     assert (plan.memory_measured, plan.memory_measured_mib, plan.memory_mib) == (False, 700, computed.memory_mib)
 
@@ -169,7 +169,7 @@ def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App, dat
 def test_a_simulated_machine_shows_everything_and_trains_nothing(app: App) -> None:
     gpu = Gpu(name="RTX 4090", memory_total_mib=24564, memory_free_mib=23900, compute_capability=(8, 9))
     simulated = App(app.workspace, Hardware(gpus=(gpu,), memory_total_mib=32768))
-    found = simulated.advice.recommendation()
+    found = simulated.advice.recommendation(Choice())
     assert found.model.parameters > 7e9
     assert simulated.models.probe().sentences[0].startswith("RTX 4090")
     data_id = simulated.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
