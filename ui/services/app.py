@@ -26,7 +26,7 @@ from ui.services.data.datasets import DatasetService
 from ui.services.data.drafting import DraftingService
 from ui.services.data.edits import EditService
 from ui.services.data.imports import DatasetImports
-from ui.services.demo.admission import Admission
+from ui.services.demo import admission
 from ui.services.demo.processes import Waiting
 from ui.services.demo.shared import Shared
 from ui.services.machine.advice import AdviceService
@@ -72,8 +72,7 @@ class App:
         shared: Shared | None = None,
     ) -> None:
         self.workspace, self.policy = workspace, policy
-        admission = Admission(policy.limits, workspace.root, shared) if shared else None
-        admit = admission.place if admission else None
+        admit = partial(admission.place, policy.limits, workspace.root, shared) if shared else None
         self.runner = Runner(workspace, admit=admit, before_start=self._free_memory)
         unpacked, parsing = (int(mib * MIB) for mib in (policy.limits.unpacked, policy.limits.parsing))
         limits = Limits(expanded_bytes=unpacked, parser_bytes=parsing, rows_allowed=policy.limits.rows)

@@ -25,43 +25,40 @@ _FULL: dict[Refusal, tuple[str, str]] = {
 }
 
 
-class Admission:
-    """workspace: the visitor's folder. shared: what the visitor shares with the others."""
+@contextmanager
+def place(
+    limits: Limits, workspace: Path, shared: Shared, kind: str, spec: dict[str, Any], jobs: list[Job]
+) -> Iterator[None]:
+    """Holds a place in the queue while a job is created. Raises NotInDemo unless the visitor, who has these jobs, may
+    have this one too. workspace: the visitor's folder."""
+    lane = JOB_TYPES[kind].lane
+    kinds = [kind for kind, job_type in JOB_TYPES.items() if job_type.lane == lane]
+    own = sum(job.kind in kinds for job in jobs if not job.state.is_terminal)
+    if own >= limits.waiting:
+        raise NotInDemo(
+            "You already have something in the queue.",
+            f"In this demo each visitor can have {limits.waiting:g} at a time.",
+            f"Wait until it is done, or stop it. {AT_HOME}",
+        )
+    shared.require_disk()
+    if kind == "train":
+        _require_size(RunSpec.model_validate(spec), limits)
+    with shared.queue.place(lane, workspace, shared.neighbours(), limits.queue) as full:
+        if full:
+            here, why = _FULL[full]
+            raise NotInDemo(here, why.format(f"{limits.queue:g}"), f"Try again in a few minutes. {AT_HOME}")
+        yield
 
-    def __init__(self, limits: Limits, workspace: Path, shared: Shared) -> None:
-        self._limits, self._workspace, self._queue, self._shared = limits, workspace, shared.queue, shared
 
-    @contextmanager
-    def place(self, kind: str, spec: dict[str, Any], jobs: list[Job]) -> Iterator[None]:
-        """Holds a place in the queue while a job is created. Raises NotInDemo unless the visitor, who has these jobs,
-        may have this one too."""
-        lane = JOB_TYPES[kind].lane
-        kinds = [kind for kind, job_type in JOB_TYPES.items() if job_type.lane == lane]
-        own = sum(job.kind in kinds for job in jobs if not job.state.is_terminal)
-        if own >= self._limits.waiting:
-            raise NotInDemo(
-                "You already have something in the queue.",
-                f"In this demo each visitor can have {self._limits.waiting:g} at a time.",
-                f"Wait until it is done, or stop it. {AT_HOME}",
-            )
-        self._shared.require_disk()
-        if kind == "train":
-            self._check_size(RunSpec.model_validate(spec))
-        with self._queue.place(lane, self._workspace, self._shared.neighbours(), self._limits.queue) as full:
-            if full:
-                here, why = _FULL[full]
-                raise NotInDemo(here, why.format(f"{self._limits.queue:g}"), f"Try again in a few minutes. {AT_HOME}")
-            yield
-
-    def _check_size(self, spec: RunSpec) -> None:
-        rows = spec.data.train_rows
-        require_rows(rows, self._limits.rows)
-        steps = schedule(rows, spec.data.validation_rows, spec.settings)
-        tokens = spec.data.train_tokens * steps.epochs
-        if tokens > self._limits.tokens:
-            raise NotInDemo(
-                "This training is too long for the demo.",
-                f"It would read {fmt.number(tokens)} tokens in {steps.epochs:.1f} epochs, and "
-                f"{fmt.number(self._limits.tokens)} is the limit here.",
-                f"Train for fewer epochs, or with fewer examples. {AT_HOME}",
-            )
+def _require_size(spec: RunSpec, limits: Limits) -> None:
+    rows = spec.data.train_rows
+    require_rows(rows, limits.rows)
+    steps = schedule(rows, spec.data.validation_rows, spec.settings)
+    tokens = spec.data.train_tokens * steps.epochs
+    if tokens > limits.tokens:
+        raise NotInDemo(
+            "This training is too long for the demo.",
+            f"It would read {fmt.number(tokens)} tokens in {steps.epochs:.1f} epochs, and "
+            f"{fmt.number(limits.tokens)} is the limit here.",
+            f"Train for fewer epochs, or with fewer examples. {AT_HOME}",
+        )
