@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.records.exports import AnsweredTable, ExportResult, PushResult
+from backend.records.exports import AnsweredTable, ExportResult
 from jobs.records import Job
 
 
@@ -29,14 +29,6 @@ class HubUpload:
     instruction: str
     card: str
     mark: str
-
-
-@dataclass(frozen=True)
-class HubPush:
-    """An upload to Hugging Face, and what it made once it has completed."""
-
-    job: Job
-    result: PushResult
 
 
 @dataclass(frozen=True)

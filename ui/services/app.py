@@ -107,7 +107,7 @@ class App:
         self.spreadsheets = SpreadsheetService(workspace.exports, self.runner, self.results, policy)
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
         self.local_programs = LocalProgramService(self.results, policy)
-        self.hub_pushes = HubPushService(workspace.exports, self.runner, self.runs, self.results, policy)
+        self.hub_pushes = HubPushService(self.runner, self.runs, self.results, policy)
 
     def _free_memory(self, lane: Lane) -> None:
         """Closes what has a model open before a training run starts: each may need most of the memory."""

@@ -26,7 +26,6 @@ from tests.ui.fake_records import report
 from tests.ui.page_client import PageClient, page_in_process
 from tests.workers import end_workers
 from ui.cli.main import main
-from ui.records.share import HubPush
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.share import hub_card
@@ -164,7 +163,7 @@ def test_the_command_uploads(hub: Hub, run: tuple[Workspace, str], capsys: pytes
     hub.status = 403
     assert main([*options, "--yes"]) == 1
     [first, second] = App(workspace).hub_pushes.all(run_id)
-    assert (first.job.state, second.job.state) == (State.FAILED, State.COMPLETED)
+    assert (first.state, second.state) == (State.FAILED, State.COMPLETED)
     assert not list(workspace.runs.glob("*/data/upload")), "neither what was sent nor what failed takes room"
     assert SECRET not in "".join(file.read_text("utf-8", "replace") for file in workspace.runs.glob("*/*.*"))
 
@@ -227,8 +226,9 @@ def test_the_page_lists_the_files_and_needs_consent(
 
 
 def test_a_link_leads_only_to_the_hub() -> None:
-    job = Job(id="1", kind="push", name="adapter", state=State.COMPLETED, attempt=1, created=1.0)
-    assert "href" not in hub_card.push(HubPush(job, PushResult(url="javascript:alert(1)", repo="x")))
+    made = PushResult(url="javascript:alert(1)", repo="x").model_dump()
+    job = Job(id="1", kind="push", name="adapter", state=State.COMPLETED, attempt=1, created=1.0, result=made)
+    assert "href" not in hub_card.push(job)
 
 
 def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None:

@@ -23,12 +23,12 @@ DAMAGED = Failure(
 )
 
 
-def export_status(job: Job, folder: Path) -> ExportStatus:
-    """An export with its files in `folder`."""
+def export_status(exports: Path, job: Job) -> ExportStatus:
+    """An export with its files in a folder of `exports`."""
     result = job.result_as(ExportResult) if job.state is State.COMPLETED else ExportResult()
     if result is None:
         job = job.model_copy(update={"state": State.FAILED, "failure": DAMAGED})
-    return ExportStatus(job, folder, result or ExportResult())
+    return ExportStatus(job, exports / job.id, result or ExportResult())
 
 
 def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:

@@ -9,13 +9,11 @@ from backend.export import hub_push, model_card, page_to_give
 from backend.export.formats import slug
 from backend.export.hub_push import Form
 from backend.hosting.policy import Feature, Policy
-from backend.records.exports import ExportResult, PushResult
 from backend.records.units import MIB
-from jobs.records import State
+from jobs.records import Job
 from jobs.runner import Runner
-from ui.records.share import HubPush, HubUpload
+from ui.records.share import ExportStatus, HubUpload
 from ui.services.results import evaluated
-from ui.services.results.exports import export_status
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
@@ -23,9 +21,8 @@ from ui.services.training.runs import RunService
 class HubPushService:
     """Nothing is sent before `start`, and then only what `offer` lists."""
 
-    def __init__(self, exports: Path, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
-        self._exports, self._runner, self._policy = exports, runner, policy
-        self._runs, self._results = runs, results
+    def __init__(self, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
+        self._runner, self._runs, self._results, self._policy = runner, runs, results, policy
 
     def forms(self, run_id: str) -> list[Form]:
         """The forms whose export is here, of the model as it is now."""
@@ -39,15 +36,16 @@ class HubPushService:
         private: only the person, and people to whom they give access, can see it
         """
         repo = hub_push.check_repo(repo)
-        folder, result = self._required_export(run_id, form)
-        sources, run = hub_push.sources(form, folder), self._runs.job(run_id)
+        export = self._required_export(run_id, form)
+        sources, run = hub_push.sources(form, export.folder), self._runs.job(run_id)
         name, instruction = slug(run.name), self._results.instruction(run_id)
         if form == "page":
             card = page_to_give.space_card(name, self._runs.spec(run_id).model.id)
         else:
             judged = evaluated.current(self._runner, run)
             scores = evaluated.for_model_card(judged.summary) if judged else None
-            card = model_card.card(self._runs.details(run_id).spec, form, name, instruction, scores, result.checks)
+            spec, checks = self._runs.details(run_id).spec, export.result.checks
+            card = model_card.card(spec, form, name, instruction, scores, checks)
         files = hub_push.listed(sources)
         seen = [run_id, form, repo, private, card, instruction, files, [file.stat().st_mtime_ns for file in sources]]
         sizes = {name: size / MIB for name, size in files.items()}
@@ -60,7 +58,7 @@ class HubPushService:
         RunProblem before the export is made and where what would be uploaded is no longer what was offered."""
         self._policy.require(Feature.PUSH)
         offered = self.offer(run_id, form, repo, private=private)
-        sources = hub_push.sources(form, self._required_export(run_id, form)[0])
+        sources = hub_push.sources(form, self._required_export(run_id, form).folder)
         hub_push.token()
         hub_push.require_some(offered.sizes, form)
         if agreed != offered.mark:
@@ -77,22 +75,16 @@ class HubPushService:
         spec = {"form": form, "repo": offered.repo, "private": private}
         return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)
 
-    def all(self, run_id: str) -> list[HubPush]:
+    def all(self, run_id: str) -> list[Job]:
         """The uploads of a run, newest first."""
-        jobs = self._runner.jobs(kind="push", parent=run_id)
-        return [HubPush(job, job.result_as(PushResult) or PushResult()) for job in jobs]
+        return self._runner.jobs(kind="push", parent=run_id)
 
-    def _export(self, run_id: str, form: Form) -> tuple[Path, ExportResult] | None:
-        """The folder and result of the newest export for this form, of the model as it is now; its checks passed."""
-        wanted = hub_push.export_for(form)
-        for job in evaluated.completed(self._runner, self._runs.job(run_id), "export"):
-            made = export_status(job, self._exports / job.id)
-            usable = made.job.state is State.COMPLETED and made.result.passed and made.folder.is_dir()
-            if job.name.startswith(wanted) and usable:
-                return made.folder, made.result
-        return None
+    def _export(self, run_id: str, form: Form) -> ExportStatus | None:
+        """The newest export for this form."""
+        made = self._results.current_exports(run_id)
+        return next((each for each in made if each.job.name.startswith(hub_push.export_for(form))), None)
 
-    def _required_export(self, run_id: str, form: Form) -> tuple[Path, ExportResult]:
+    def _required_export(self, run_id: str, form: Form) -> ExportStatus:
         export = self._export(run_id, form)
         if export is None:
             why = f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model, with no failed check."

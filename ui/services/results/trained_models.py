@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ class ResultService:
     """The trained models of a workspace: the chat with them, and their exports."""
 
     def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
-        self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
+        self._runner, self._runs, self._chat = runner, runs, chat
+        self._export = partial(export_status, workspace.exports)
         self._first = ChatTarget(FIRST, bundled.folder(workspace), FOLDER)
         self._instructions: dict[str, str] = {}  # by run; its examples never change
         self._of_health: dict[str, bool] = {}
@@ -165,12 +167,10 @@ class ResultService:
         run = self._runs.job(run_id)
         judged = evaluated.current(self._runner, run)
         evaluation = judged.job_id if judged and to == HOME else None  # the zip file holds its report
-        for job in evaluated.completed(self._runner, run, "export"):
-            made = export_status(job, self._exports / job.id)
+        for made in self.current_exports(run_id):
             result, name = made.result, slug(run.name)
             # Older versions could also merge into the rounded weights of QLoRA.
-            failed = made.job.state is State.FAILED or not result.passed
-            if job.name != to or job.result.get("base") == "trained" or failed:
+            if made.job.name != to or made.job.result.get("base") == "trained":
                 continue
             of_this_evaluation = evaluation is None or result.evaluation == evaluation
             if of_this_evaluation and result.files and all(_is_here(made.folder, file, name) for file in result.files):
@@ -179,8 +179,13 @@ class ResultService:
 
     def exports(self, run_id: str) -> list[ExportStatus]:
         """The exports of a run, newest first."""
-        jobs = self._runner.jobs(kind="export", parent=run_id)
-        return [export_status(job, self._exports / job.id) for job in jobs]
+        return list(map(self._export, self._runner.jobs(kind="export", parent=run_id)))
+
+    def current_exports(self, run_id: str) -> Iterator[ExportStatus]:
+        """Those of the model as it is now that are complete, are here and passed their checks, newest first."""
+        for made in map(self._export, evaluated.completed(self._runner, self._runs.job(run_id), "export")):
+            if made.job.state is State.COMPLETED and made.result.passed and made.folder.is_dir():
+                yield made
 
     def export_needs(self, run_id: str) -> str:
         """See `exports.needs`."""

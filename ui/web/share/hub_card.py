@@ -9,9 +9,11 @@ from markupsafe import Markup
 from backend.errors import BadInput
 from backend.export.hub_push import FORMS, Form
 from backend.hosting.policy import Feature
+from backend.records.exports import PushResult
 from backend.records.units import MIB
+from jobs.records import Job
 from ui.records.models import TokenStatus
-from ui.records.share import HubPush, HubUpload
+from ui.records.share import HubUpload
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -63,7 +65,7 @@ class HubCard:
             return {self.look: gr.update(interactive=False), self.offer: components.text(why_not, "small")}
         forms = self.app.hub_pushes.forms(choice.run_id) if choice.run_id else []
         uploads = self.app.hub_pushes.all(choice.run_id) if choice.run_id else []
-        active = any(not upload.job.state.is_terminal for upload in uploads)
+        active = any(not upload.state.is_terminal for upload in uploads)
         updates: Updates = {
             self.form: gr.update(choices=[(TITLES[form], form) for form in forms], visible=bool(forms)),
             self.look: gr.update(interactive=bool(forms) and not active),
@@ -144,9 +146,9 @@ def offer(upload: HubUpload) -> Markup:
     return components.rows(lines) + components.fold("The card", components.code(upload.card), key="hub-card")
 
 
-def push(upload: HubPush) -> Markup:
+def push(job: Job) -> Markup:
     """How an upload is doing, or where the model is now."""
-    job, made = upload.job, upload.result
+    made = job.result_as(PushResult) or PushResult()
     if job.failure:
         return components.problem_alert(job.failure)
     if not job.state.is_terminal:
