@@ -17,7 +17,8 @@ from jobs.fair_queue import FairQueue
 from jobs.repeating import RepeatingThread
 from ui.services.app import App
 from ui.services.demo.processes import Processes
-from ui.services.demo.shared import ChatSeats, Shared
+from ui.services.demo.shared import Shared
+from ui.services.results.chat import ChatSeats
 
 log = logging.getLogger(__name__)
 

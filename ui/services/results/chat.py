@@ -1,5 +1,6 @@
 """The one open chat: a trained model and its base side by side, loaded once for many questions."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,7 +12,6 @@ from backend.errors import NotInDemo
 from backend.hardware import container
 from backend.records.chat import ChatAnswer
 from backend.settings import Workspace
-from ui.services.demo.shared import ChatSeats
 
 
 class ChatTarget(NamedTuple):
@@ -40,6 +40,41 @@ def asked(question: str, instruction: str) -> list[dict[str, Any]]:
     """The messages of a question by itself, after the instruction if there is one."""
     system = [{"role": "system", "content": instruction}] if instruction.strip() else []
     return [*system, {"role": "user", "content": question}]
+
+
+class ChatSeats:
+    """limit: how many chats may have a model open at the same time. A new chat takes the seat of the one that has
+    been idle longest; an answer in progress is never ended."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sessions: list[ChatSession] = []  # the one that answered last comes last
+        self._lock = threading.RLock()  # reentrant: closing a chat calls `leave`
+
+    def take(self, session: "ChatSession") -> None:
+        """Takes a seat for a session that is about to open its model. Raises NotInDemo if all others answer."""
+        idle = None
+        with self._lock:
+            if session in self._sessions:
+                self._sessions.remove(session)
+            elif len(self._sessions) >= self._limit:
+                idle = next((other for other in self._sessions if not other.answering), None)
+                if idle is None:
+                    raise NotInDemo("All chats are busy.", "Others are being answered.", "Ask again in a moment.")
+                self._sessions.remove(idle)
+            self._sessions.append(session)
+        if idle:
+            idle.close()  # takes seconds, in which others take their seats
+
+    def answering(self) -> int:
+        """How many chats answer at this moment."""
+        with self._lock:
+            return sum(session.answering for session in self._sessions)
+
+    def leave(self, session: "ChatSession") -> None:
+        with self._lock:
+            if session in self._sessions:
+                self._sessions.remove(session)
 
 
 class ChatSession:

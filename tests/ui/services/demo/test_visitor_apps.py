@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -27,9 +26,8 @@ from tests.jobs.conftest import FOREVER, until
 from tests.workers import end_workers
 from ui.services.app import App
 from ui.services.demo import visitor_apps
-from ui.services.demo.shared import ChatSeats
 from ui.services.demo.visitor_apps import VisitorApps
-from ui.services.results.chat import ChatSession
+from ui.services.results.chat import ChatSeats, ChatSession
 
 pytestmark = pytest.mark.usefixtures("noop_kind")
 Made = Callable[..., VisitorApps]
@@ -282,34 +280,29 @@ def test_after_a_restart_what_waits_is_queued_again(make: Made) -> None:
     assert after.app(visitor).runner.job(job).state.is_active
 
 
-@dataclass(eq=False)
-class Chat:
-    answering: bool = False
-    closed: int = 0
-
-    def close(self) -> None:
-        self.closed += 1
+def chat(answering: bool = False) -> Any:
+    return Mock(answering=answering)
 
 
 def test_the_seat_of_who_was_idle_longest_is_taken() -> None:
-    seats, (first, second, third) = ChatSeats(2), (Chat(), Chat(), Chat())
-    for chat in (first, second, first, third):
-        seats.take(chat)
-    assert [first.closed, second.closed, third.closed] == [0, 1, 0]
+    seats, (first, second, third) = ChatSeats(2), (chat(), chat(), chat())
+    for each in (first, second, first, third):
+        seats.take(each)
+    assert [first.close.call_count, second.close.call_count, third.close.call_count] == [0, 1, 0]
 
 
 def test_an_answer_in_progress_is_never_ended() -> None:
-    seats, (busy, idle, third) = ChatSeats(2), (Chat(answering=True), Chat(), Chat())
-    for chat in (busy, idle, third):
-        seats.take(chat)
-    assert (busy.closed, idle.closed) == (0, 1)
+    seats, (busy, idle, third) = ChatSeats(2), (chat(answering=True), chat(), chat())
+    for each in (busy, idle, third):
+        seats.take(each)
+    assert (busy.close.call_count, idle.close.call_count) == (0, 1)
     third.answering = True
     with pytest.raises(NotInDemo):
         seats.take(idle)
-    assert (busy.closed, third.closed) == (0, 0)
+    assert (busy.close.call_count, third.close.call_count) == (0, 0)
     seats.leave(busy)
     seats.take(idle)
-    assert busy.closed == 0, "it made room"
+    assert busy.close.call_count == 0, "it made room"
 
 
 def test_answers_share_the_cores_that_the_page_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +312,7 @@ def test_answers_share_the_cores_that_the_page_leaves(tmp_path: Path, monkeypatc
     seats.take(visitor)
     for answering, cores in ((0, 7), (3, 2)):
         for _ in range(answering):
-            seats.take(Chat(answering=True))
+            seats.take(chat(answering=True))
         assert visitor.cores() == cores
     at_home = ChatSession(workspace, lambda: training[0])
     assert at_home.cores() == 8
