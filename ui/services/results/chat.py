@@ -29,11 +29,13 @@ class Loading(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The text in a pane so far. finish: "" while it is written, then "end", "length" or "stopped"."""
+    """The text in a pane so far. finish: "" while it is written, then "end", "length" or "stopped". how: a sentence on
+    how the answers to the pieces of a document were put together."""
 
     pane: str
     text: str
     finish: str
+    how: str = ""
 
 
 def asked(question: str, instruction: str) -> list[dict[str, Any]]:

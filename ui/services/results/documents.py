@@ -26,16 +26,7 @@ class Piece(NamedTuple):
     title: str
 
 
-class Whole(NamedTuple):
-    """The answers of a pane put together, and how: a sentence."""
-
-    pane: str
-    text: str
-    finish: str
-    how: str
-
-
-Part = Loading | Piece | Answer | Whole
+Part = Loading | Piece | Answer
 
 
 class DocumentService:
@@ -90,14 +81,14 @@ def _pieces(path: Path, spec: RunSpec, messages: list[dict[str, Any]], answer: i
     return split(read_document(path), tokenizer, spec.settings, length, messages, answer)
 
 
-def _whole(pane: str, answers: list[Answer]) -> Whole:
+def _whole(pane: str, answers: list[Answer]) -> Answer:
     begun = [answer.text for answer in answers if answer.text or answer.finish != "stopped"]
     if not begun:
-        return Whole(pane, "", "stopped", "")
+        return Answer(pane, "", "stopped")
     combined = combine(begun, "auto")
     finishes = {answer.finish for answer in answers}
     finish = next((reason for reason in ("stopped", "length") if reason in finishes), "end")
-    return Whole(pane, combined.text, finish, sentence(combined))
+    return Answer(pane, combined.text, finish, sentence(combined))
 
 
 def sentence(combined: Combined) -> str:

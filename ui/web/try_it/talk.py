@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ui.services.results.chat import Answer, Loading
-from ui.services.results.documents import Part, Piece, Whole
+from ui.services.results.documents import Part, Piece
 
 PANES = ("base", "tuned")
 TURNS_STORED = 40  # by the browser
@@ -43,12 +43,11 @@ class Turn:
                 self.loading = part.phase
             case Piece():
                 self.piece = part.title
-            case Answer() | Whole():
+            case Answer():
                 self.loading = ""
                 setattr(self, part.pane, part.text[:LONGEST_ANSWER])
                 if part.finish:
                     self.finish[part.pane] = part.finish
-                if isinstance(part, Whole):
                     cut = f"{_CUT} " if len(part.text) > LONGEST_ANSWER else ""
                     self.how[part.pane] = f"{cut}{part.how}".strip()
 

@@ -12,7 +12,7 @@ from backend.settings import Workspace
 from jobs.runner import Runner
 from tests.ui.services.results.test_chat_session import MODEL, FakeChat
 from ui.services.results.chat import Answer, ChatSession, ChatTarget, Loading
-from ui.services.results.documents import DocumentService, Part, Piece, Whole
+from ui.services.results.documents import DocumentService, Part, Piece
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
@@ -66,12 +66,12 @@ def test_it_is_shown_as_it_goes_below_the_pieces_before(models: Models) -> None:
     assert [part.title for part in found if isinstance(part, Piece)] == [f"Piece {n} of 3" for n in (1, 2, 3)]
     texts = [part.text for part in found if isinstance(part, Answer) and part.pane == "tuned"]
     assert texts[2] == "TUNED SAY IT\n\nONE\n\nTUN"
-    assert all(part.finish == "" for part in found if isinstance(part, Answer))
+    assert all(part.finish == "" for part in found[:-2] if isinstance(part, Answer))
     base, tuned = found[-2:]
-    assert isinstance(tuned, Whole)
+    assert isinstance(tuned, Answer)
     assert (tuned.pane, tuned.finish) == ("tuned", "end")
     assert tuned.text == "\n\n".join(f"TUNED SAY IT\n\n{word}" for word in ("ONE", "TWO", "THREE"))
-    assert isinstance(base, Whole)
+    assert isinstance(base, Answer)
     assert base.text.startswith("BASE")
 
 
@@ -80,7 +80,7 @@ def test_a_stop_ends_it_and_leaves_the_answers_so_far() -> None:
     found = parts(models)
     assert len(models.asked) == 2
     tuned = found[-1]
-    assert isinstance(tuned, Whole)
+    assert isinstance(tuned, Answer)
     assert (tuned.finish, tuned.text) == ("stopped", "TUNED SAY IT\n\nONE\n\nTUN")
 
 
@@ -98,11 +98,11 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
             session.stop()
     assert not session.answering
     assert [part for part in found if isinstance(part, Piece)] == [Piece("Piece 1 of 3"), Piece("Piece 2 of 3")]
-    assert found[-1] == Whole("tuned", "own", "stopped", "")
+    assert found[-1] == Answer("tuned", "own", "stopped")
 
 
 def test_one_piece_needs_no_combining(models: Models) -> None:
     tuned = parts(models, Path("one"))[-1]
     assert len(models.asked) == 1
-    assert isinstance(tuned, Whole)
+    assert isinstance(tuned, Answer)
     assert (tuned.text, tuned.how) == ("TUNED SAY IT\n\nONE", "")

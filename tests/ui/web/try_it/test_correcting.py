@@ -14,7 +14,7 @@ from tests.ui.fake_records import ASKED, DATA, ORDER, report
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.made_up_workspace import ROWS
 from ui.records.data import Correction
-from ui.services.results.documents import Whole
+from ui.services.results.chat import Answer
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it import correcting
@@ -181,7 +181,7 @@ def test_a_text_that_the_page_would_not_accept_is_left_out(name: str, most: int)
 def test_long_and_endless_answers_are_stored() -> None:
     new = Turn("What is it about?", document="letters.txt")
     for pane, text in (("base", "Short."), ("tuned", "x" * (LONGEST_ANSWER + 1))):
-        new.add_part(Whole(pane, text, "end", "Joined."))
+        new.add_part(Answer(pane, text, "end", "Joined."))
     (stored,) = turns_with("run-1", stored_talk("run-1", [new]))
     assert stored.tuned == "x" * LONGEST_ANSWER
     assert (stored.how["base"], "100,000" in stored.how["tuned"]) == ("Joined.", True)
