@@ -36,7 +36,6 @@ from ui.cli.options import (
     positive,
     reading_options,
     require_answers,
-    rows_to_read,
 )
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
@@ -196,9 +195,7 @@ def checked_files(
     reading: options of ReadOptions, by name
     split: of a dataset of the hub
     """
-    reading = dict(reading or {})
-    reading |= rows_to_read(paths, reading.get("rows"))
-    with opened(paths, workspace, split, reading.get("rows", 0)) as (path, name):
+    with opened(paths, workspace, reading or {}, split) as (path, name, reading):
         dataset = load(path, name=name, options=ReadOptions(**reading))
     validation_set = load_validation(validation, validation.name, reading) if validation else None
     if validation_set:

@@ -109,17 +109,20 @@ def asking_for_columns() -> Iterator[None]:
 
 
 @contextmanager
-def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int = 0) -> Iterator[tuple[Path, str]]:
-    """The examples as one file, and their name; see `asking_for_columns`. Raises BadUsage, BadInput, MissingPart.
+def opened(
+    sources: Sequence[Path], workspace: Workspace, reading: dict[str, Any], split: str
+) -> Iterator[tuple[Path, str, dict[str, Any]]]:
+    """The examples as one file, their name, and how to read them; see `asking_for_columns`. Raises BadUsage, BadInput,
+    MissingPart.
 
     sources: files and folders, or one dataset of the hub as "hf:OWNER/NAME"
+    reading: the options that were typed, by name; a dataset of the hub also needs the number of its rows
     split: of a dataset of the hub
-    rows: of a dataset of the hub; 0 for the usual number
     """
     typed = [path.as_posix() for path in sources if str(path).startswith(hub.PREFIX)]  # Windows turns the slash
     if not typed:
         with asking_for_columns(), as_one_file(sources) as path:
-            yield path, name_of(sources)
+            yield path, name_of(sources), reading
         return
     if len(sources) > 1:
         raise BadUsage("A dataset of the hub can't be read together with other examples.", "", "Name it alone.")
@@ -127,15 +130,10 @@ def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int 
     part = listing.split(split)
     licence = f"license: {listing.licence}" if listing.licence else "its card states no license"
     say(f"{listing.id}, commit {listing.commit[:8]}, {part.name}: {fmt.bytes_of(part.bytes)}; {licence}.")
-    file = hub.download(listing, part, rows or hub.ROWS, workspace.cache)
+    reading = {"rows": ROWS, **reading}
+    file = hub.download(listing, part, reading["rows"], workspace.cache)
     with asking_for_columns(), as_one_file(file) as path:
-        yield path, listing.name_of(part)
-
-
-def rows_to_read(sources: Sequence[Path], rows: int | None) -> dict[str, int]:
-    """The option `rows` where it was typed, or where a dataset of the hub needs one."""
-    from_hub = any(str(source).startswith(hub.PREFIX) for source in sources)
-    return {"rows": rows or hub.ROWS} if rows or from_hub else {}
+        yield path, listing.name_of(part), reading
 
 
 def _typed(mapping: Mapping[str, str]) -> str:
@@ -156,6 +154,6 @@ def require_answers(checked: CheckedDataset) -> None:
 
 def imported(app: App, options: argparse.Namespace) -> str:
     """Stores the examples of --data and returns their id."""
-    reading = reading_options(options) | rows_to_read(options.data, options.rows)
-    with opened(options.data, app.workspace, options.split or "", options.rows or 0) as (path, name):
+    typed = reading_options(options)
+    with opened(options.data, app.workspace, typed, options.split or "") as (path, name, reading):
         return app.datasets.add(path, name, reading)
