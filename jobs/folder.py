@@ -49,16 +49,11 @@ class JobFolder:
     id = cached_property[str](lambda self: self.path.name)
     events = cached_property[Path](lambda self: self.path / "events.jsonl")
     log = cached_property[Path](lambda self: self.path / "log.txt")
+    stop = cached_property[Path](lambda self: self.path / "stop")
 
     @property
     def stop_requested(self) -> bool:
-        return (self.path / "stop").exists()
-
-    def request_stop(self) -> None:
-        (self.path / "stop").touch()
-
-    def clear_stop(self) -> None:
-        (self.path / "stop").unlink(missing_ok=True)
+        return self.stop.exists()
 
     def activity(self) -> tuple[FileVersion | None, ...]:
         """Differs whenever the worker has written its status or an event."""

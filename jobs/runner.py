@@ -152,7 +152,7 @@ class Runner:
                     if free:
                         folder.write_status(folder.status().ended_as(State.STOPPED))
                         return
-            folder.request_stop()
+            folder.stop.touch()
 
     def stop_unfinished(self, kind: str, parent: str) -> None:
         """Stop the jobs of a kind that were made from one parent, as far as they have not ended."""
@@ -173,7 +173,7 @@ class Runner:
             with folder.claim(_EXIT_TIMEOUT) as free:
                 if not free:
                     raise RunProblem("This run can't be resumed yet.", "Its last process is still running.")
-                folder.clear_stop()
+                folder.stop.unlink(missing_ok=True)
                 folder.write_status(folder.status().next_attempt(store.last_place(self.workspace)))
         self._thread.wake.set()
         return folder.job()

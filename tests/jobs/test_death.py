@@ -192,7 +192,7 @@ def test_another_process_of_that_id_lives(workspace: Workspace, decoy: psutil.Pr
     else:
         kill(runner, job_id)
     folder.write_status(folder.status().changed(pid=decoy.pid, pid_created=created))
-    folder.request_stop()
+    folder.stop.touch()
     for _ in range(3):
         runner.tick()
     assert decoy.is_running()

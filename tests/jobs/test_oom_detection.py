@@ -101,7 +101,7 @@ def test_kills_before_reset_oom_count_are_ignored(runner: Runner, counter: Path)
 def test_a_new_runner_knows_of_a_kill_for_memory_too(runner: Runner, counter: Path) -> None:
     """The app that started the worker is gone, and a stop was requested, so there is no retry."""
     job_id = at_work(runner)
-    folder_of(runner, job_id).request_stop()
+    folder_of(runner, job_id).stop.touch()
     kill(runner, job_id)
     counter.write_text("oom_kill 3\n")
     job = Runner(runner.workspace).job(job_id)

@@ -74,7 +74,7 @@ def test_jobs_are_listed_newest_first_and_by_kind_and_parent(runner: Runner) -> 
 
 def test_a_job_stopped_before_it_starts_does_no_work(runner: Runner) -> None:
     job_id = runner.submit("noop", {}, "")
-    folder_of(runner, job_id).request_stop()
+    folder_of(runner, job_id).stop.touch()
     assert finish(runner, job_id).state is State.STOPPED
     assert steps(runner, job_id) == []
 

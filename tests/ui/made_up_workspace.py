@@ -96,7 +96,7 @@ def copy(template: Path, root: Path) -> None:
 def end(workspace: Workspace, run_id: str, state: State, **changes: Any) -> None:
     """Makes a run be in this state, at step 74 of 81; with a model if it completed or was stopped."""
     folder, now = JobFolder(workspace.run_folder(run_id)), time.time()
-    folder.clear_stop()
+    folder.stop.unlink(missing_ok=True)
     about: dict[str, Any] = {
         "started": now - 240,
         "progress": Progress(phase="Training", done=74, total=81, seconds_left=80),
