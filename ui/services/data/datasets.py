@@ -166,9 +166,10 @@ class DatasetService:
     def preview(self, choice: Choice) -> Preview:
         """The selected example as the planned run uses it. Raises BadInput when it can't be shown."""
         checked, tokenizer = self.selected(choice), self._models.tokenizer(choice.model_id)
-        lengths = self.lengths(choice) if tokenizer else UNLIMITED
-        why_not = "" if tokenizer else self._models.why_not_ready(choice.model_id)
-        return preview.preview(self._store, checked, choice.row, tokenizer, lengths, why_not)
+        example = preview.find(checked, choice.row)
+        if tokenizer is None:
+            raise BadInput("The tokens can't be shown yet.", self._models.why_not_ready(choice.model_id))
+        return preview.preview(self._store, checked.id, example, tokenizer, self.lengths(choice))
 
     def step(self, choice: Choice, direction: int) -> int:
         """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""

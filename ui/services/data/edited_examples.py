@@ -27,7 +27,7 @@ def to_edit(checked: CheckedDataset, number: int) -> Row:
     original = rows[number]
     if len(full_text(original)) > LONGEST:
         raise BadInput("This example is too long to edit here.", "", "Change it in your file, and add it again.")
-    fixed = next((row for row in checked.dataset.rows if row.row == number), original)
+    fixed = checked.now.get(number, original)
     return replace(fixed, messages=[*_only(original.messages, True), *_only(fixed.messages, False)])
 
 

@@ -20,27 +20,10 @@ _MAX_CHARACTERS = 8000  # of one text in a preview
 
 
 def preview(
-    store: DatasetStore,
-    checked: CheckedDataset,
-    row: int,
-    tokenizer: ChatTokenizer | None,
-    lengths: LengthLimits,
-    why_not: str,
+    store: DatasetStore, data_id: str, example: Row, tokenizer: ChatTokenizer, lengths: LengthLimits
 ) -> Preview:
-    """The example with this row number, within the length limits of the planned run. Raises BadInput when there is no
-    such example, when it was removed, and when there is no tokenizer.
-
-    tokenizer: of the model; None if it is not here yet
-    why_not: why there is no tokenizer
-    """
-    rows = checked.dataset.rows
-    at = bisect_left(rows, row, key=_number)
-    if at == len(rows) or rows[at].row != row:
-        raise _not_there(checked, row)
-    if tokenizer is None:
-        raise BadInput("The tokens can't be shown yet.", why_not)
-    example = rows[at]
-    pieces = store.compute(checked.id, partial(_pieces, example, tokenizer, lengths), len(full_text(example)))
+    """What is learned of an example within the length limits of the planned run."""
+    pieces = store.compute(data_id, partial(_pieces, example, tokenizer, lengths), len(full_text(example)))
     if example.text is not None:
         note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
         return _shortened(Preview([], pieces, note, example.file))
@@ -76,18 +59,21 @@ def _shortened(preview: Preview) -> Preview:
     )
 
 
-def _not_there(checked: CheckedDataset, row: int) -> BadInput:
+def find(checked: CheckedDataset, row: int) -> Row:
+    """The example with this row number after the fixes. Raises BadInput when there is none, and why."""
+    if example := checked.now.get(row):
+        return example
     last = checked.original.highest
     if not last:
-        return BadInput("There is no example yet.", "", "Write the first one.")
+        raise BadInput("There is no example yet.", "", "Write the first one.")
     if not 1 <= row <= last:
-        return BadInput(f"There is no example {row:,}.", f"The last one is {last:,}.", "Choose another number.")
+        raise BadInput(f"There is no example {row:,}.", f"The last one is {last:,}.", "Choose another number.")
     existing = {example.row for example in checked.original.rows}.union(problem.row for problem in checked.unread)
     if row not in existing:
-        return BadInput(f"You deleted example {row:,}.", "", "Choose another number, or undo your edits.")
+        raise BadInput(f"You deleted example {row:,}.", "", "Choose another number, or undo your edits.")
     dropped = {change.kind for change in checked.fixed.changes if change.row == row and not change.after}
     why = [problem.message for problem in checked.report.problems if problem.row == row and problem.kind in dropped]
-    return BadInput(f"Example {row:,} is not used.", why[-1] if why else "", "Choose another number.")
+    raise BadInput(f"Example {row:,} is not used.", why[-1] if why else "", "Choose another number.")
 
 
 def step(checked: CheckedDataset, row: int, direction: int) -> int:
