@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui.records.runs import RunInfo
 from ui.services.app import App
 from ui.services.results.trained_models import DELETED
 from ui.services.selection import Choice
@@ -40,10 +41,14 @@ def run_line(app: App, choice: Choice) -> Markup:
     return components.run_line(app.runs.info(choice.run_id)) if choice.run_id else components.EMPTY
 
 
+def offered(app: App, choice: Choice) -> list[RunInfo]:
+    """The runs that have a model; none where the open run has one."""
+    return app.results.ready_to_try() if no_model(app, choice) else []
+
+
 def offer(app: App, choice: Choice) -> Markup:
-    """The runs that have a model, each with a button that opens it; empty where the open run has one."""
-    ready = app.results.ready_to_try() if no_model(app, choice) else []
-    if not ready:
+    """The offered runs, each with a button that opens it."""
+    if not (ready := offered(app, choice)):
         return components.EMPTY
     lines = (
         Markup("<li>{}{}</li>").format(
@@ -55,11 +60,6 @@ def offer(app: App, choice: Choice) -> Markup:
     stays = "The run above is not affected. You can find it under My models." if choice.run_id else ""
     models = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
     return components.card("Models ready to use", models, lead=stays)
-
-
-def offered(app: App, choice: Choice) -> Any:
-    """The ids of the runs that `offer` lists, for a tab's signature."""
-    return [run.id for run in app.results.ready_to_try()] if no_model(app, choice) else []
 
 
 def listen(
