@@ -12,7 +12,6 @@ from backend.hosting.policy import Feature
 from backend.records.exports import PushResult
 from backend.records.units import MIB
 from jobs.records import Job
-from ui.records.models import TokenStatus
 from ui.records.share import HubUpload
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -70,7 +69,7 @@ class HubCard:
             self.form: gr.update(choices=[(TITLES[form], form) for form in forms], visible=bool(forms)),
             self.look: gr.update(interactive=bool(forms) and not active),
             self.stop: gr.update(visible=active),
-            self.token: token(self.app.downloads.token()),
+            self.token: download_card.token(self.app.downloads.token(), "Write"),
             self.pushes: components.join(map(push, uploads))
             + (components.EMPTY if forms else components.text(NO_EXPORT, "small")),
         }
@@ -98,7 +97,7 @@ class HubCard:
         do, value = clicked(event)
         if do in ("token", "forget-token"):
             download_card.act(self.app, do, value)
-        return {self.token: token(self.app.downloads.token())}
+        return {self.token: download_card.token(self.app.downloads.token(), "Write")}
 
     def _look_up(self, inputs: Inputs) -> Updates:
         run_id, name = self._state.choice(inputs).run_id, str(inputs[self.repo] or "")
@@ -117,17 +116,6 @@ class HubCard:
         form, private = self._form_of(inputs), not inputs[self.public]
         self.app.hub_pushes.start(choice.run_id, form, repo, private=private, agreed=seen)
         return {**self.show(choice), **self._without_offer()}
-
-
-def token(has: TokenStatus) -> Markup:
-    """Where the access token is, never the token itself, or a field for it."""
-    if has.source:
-        return components.text(fmt.PLACES[has.source], "small") + download_card.other_token(has)
-    if has.why_not:
-        return components.text(has.why_not, "small")
-    settings = components.external_link(download_card.TOKENS, "your settings")
-    how = Markup("<p>Create an access token of the type “Write” in {} and paste it here.</p>").format(settings)
-    return how + download_card.paste(has)
 
 
 def offer(upload: HubUpload) -> Markup:

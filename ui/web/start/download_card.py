@@ -83,17 +83,23 @@ def access(model: Entry, has: TokenStatus) -> Markup:
     steps = [
         Markup(
             "Open {} on Hugging Face, sign in and accept its license, {}. It may take a while until you get access."
-        ).format(page, model.licence.partition(" (")[0])
+        ).format(page, model.licence.partition(" (")[0]),
+        token(has, "Read"),
     ]
-    if has.source:
-        steps.append(Markup("{}{}").format(fmt.PLACES[has.source], other_token(has)))
-    else:
-        settings = components.external_link(TOKENS, "your settings")
-        steps.append(Markup("Create an access token of the type “Read” in {} and copy it.").format(settings))
-        steps.append(Markup("Paste it here.{}").format(paste(has)))
     items = components.join(Markup("<li>{}</li>").format(step) for step in steps)
     heading = components.text("Its makers ask you to request access first:", "asked-first")
     return Markup('{}<ol class="access">{}</ol>').format(heading, items)
+
+
+def token(has: TokenStatus, kind: str) -> Markup:
+    """Where the access token is, never the token itself, or a field for one of this kind."""
+    if has.source:
+        return components.text(fmt.PLACES[has.source], "small") + other_token(has)
+    if has.why_not:
+        return components.text(has.why_not, "small")
+    settings = components.external_link(TOKENS, "your settings")
+    how = Markup("<p>Create an access token of the type “{}” in {} and paste it here.</p>").format(kind, settings)
+    return how + paste(has)
 
 
 def other_token(has: TokenStatus) -> Markup:

@@ -22,7 +22,8 @@ from ui.records.models import TokenStatus
 from ui.records.share import ExportStatus
 from ui.services.selection import Choice
 from ui.web.page import Page
-from ui.web.share import endpoint_card, hub_card, views
+from ui.web.share import endpoint_card, views
+from ui.web.start import download_card
 
 SIZES = (
     GgufFile(kind="F16", bytes=259 * MIB, same_choice=1.0, places=300),
@@ -115,13 +116,13 @@ def test_addresses_keys_and_tokens_are_shown_only_where_they_belong() -> None:
     assert '"k-123"' in page
     assert "download=" in shown
     assert endpoint_card.web_form("http://127.0.0.1:8080/v1", "orders", "").count("<a ") == 0
-    asked = hub_card.token(TokenStatus("", "keyring"))
+    asked = download_card.token(TokenStatus("", "keyring"), "Write")
     assert 'type="password"' in asked
     assert "value=" not in asked
-    kept = hub_card.token(TokenStatus("keyring", "keyring"))
+    kept = download_card.token(TokenStatus("keyring", "keyring"), "Write")
     assert "password" not in kept.replace("where passwords are kept", "")
     assert 'data-do="forget-token"' in kept
-    assert "<form" not in hub_card.token(TokenStatus("", "", "Not on a shared server."))
+    assert "<form" not in download_card.token(TokenStatus("", "", "Not on a shared server."), "Write")
 
 
 def test_a_typed_token_is_saved_as_the_command_line_saves_it(

@@ -58,9 +58,9 @@ class TestDownload:
 
 
 class TestAccess:
-    def test_a_gated_model_takes_three_steps(self) -> None:
+    def test_a_gated_model_takes_two_steps(self) -> None:
         html = card()
-        assert html.count("<li>") == 3
+        assert html.count("<li>") == 2
         assert f'<a href="https://huggingface.co/{GATED.id}" target="_blank" rel="noopener noreferrer">' in html
         assert "Llama 3.2 Community" in html
         assert 'href="https://huggingface.co/settings/tokens"' in html
