@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.routes import templates
-from jinja2 import BaseLoader, Environment
+from jinja2 import BaseLoader, FunctionLoader
 from starlette.middleware import Middleware
 
 from backend.files.json_file import read_json
@@ -49,8 +49,8 @@ def launch_arguments(
     door: of a demo
     key: without which nobody gets the page; "" for none
     """
-    if (pages := templates.env.loader) and not isinstance(pages, _WithScript):
-        templates.env.loader = _WithScript(pages)
+    if (pages := templates.env.loader) and not isinstance(pages, FunctionLoader):
+        templates.env.loader = _with_script(pages)
     # Each script has a scope of its own. It runs before gradio draws the page, which a module would not.
     scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []
@@ -94,14 +94,13 @@ def theme() -> gr.themes.Base:
     return look
 
 
-class _WithScript(BaseLoader):
+def _with_script(pages: BaseLoader) -> FunctionLoader:
     """Gradio's pages with our script at the beginning of their head."""
 
-    def __init__(self, pages: BaseLoader) -> None:
-        self._pages = pages
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
-        source, file, is_current = self._pages.get_source(environment, template)
+    def load(name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, file, is_current = pages.get_source(templates.env, name)
         script = f"<script>(() => {{\n{FIRST_SCRIPT.read_text('utf-8')}}})();</script>"
         before, head, after = source.partition("<head>")
         return f"{before}{head}{{% raw %}}{script}{{% endraw %}}{after}", file, is_current
+
+    return FunctionLoader(load)
