@@ -30,6 +30,7 @@ class Context:
         self.status = status
         self._job = folder
         self._log = EventLog(folder.events, status.attempt)
+        self.close = self._log.close
         self._lock = threading.Lock()
         self._written = 0.0
         self._ends = 0.0  # when all will be done, as last reported
@@ -87,10 +88,3 @@ class Context:
         """Whether a stop was requested. Takes microseconds; once True, always True."""
         self.stopping = self.stopping or self._job.stop_requested
         return self.stopping
-
-    def close(self) -> None:
-        """Flush the events to the disk. Raises OSError."""
-        try:
-            self._log.sync()
-        finally:
-            self._log.close()

@@ -47,7 +47,11 @@ class EventLog:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """Flush the events to the disk."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._descriptor)
 
 
 def read_events(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
