@@ -160,7 +160,7 @@ class App:
             choice = choice.replace(run_id="")
         if choice.compared_run and not self.runs.is_readable(choice.compared_run):
             choice = choice.replace(compared_run="")
-        if choice.parent and not self.results.has_model_now(choice.parent):
+        if choice.parent and not self.results.has_model(choice.parent):
             choice = choice.replace(parent="", from_base=False)
         if choice.model_id and not self.models.exists(choice.model_id):
             choice = choice.replace(model_id="")

@@ -239,7 +239,7 @@ def _finished(app: App, choice: Choice) -> list[str]:
         "start": bool(choice.task or choice.data_id or state),
         "data": app.datasets.is_ready(choice) or bool(learned),
     }
-    if state in ("completed", "stopped") and app.results.has_model(choice.run_id):
+    if app.results.has_model(choice.run_id):
         taken = any(made.job.state.value == "completed" for made in app.results.exports(choice.run_id))
         steps |= {"train": True, "try": choice.run_id in app.chat.tried or taken, "share": taken}
     return [name for name, done in steps.items() if done]

@@ -49,20 +49,16 @@ class ResultService:
     # Models
 
     def has_model(self, run_id: str) -> bool:
-        """Whether a run completed or was stopped, and saved its model."""
-        ended = self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED)
-        return ended and self._folder(run_id).is_dir()
-
-    def has_model_now(self, run_id: str) -> bool:
-        """As `has_model`; False also for a run that does not exist or is damaged."""
+        """Whether a run completed or was stopped, and saved its model; not where it does not exist or is damaged."""
         with suppress(ApprenticeError):
-            return self.has_model(run_id)
+            ended = self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED)
+            return ended and self._folder(run_id).is_dir()
         return False
 
     def ready_to_try(self) -> list[RunInfo]:
         """The runs with a model, the latest three, last ended first."""
         jobs = sorted(self._runs.jobs(), key=lambda job: job.ended or 0.0, reverse=True)
-        return list(islice((self._runs.info(job.id) for job in jobs if self.has_model_now(job.id)), _MAX_READY))
+        return list(islice((self._runs.info(job.id) for job in jobs if self.has_model(job.id)), _MAX_READY))
 
     def model_folder(self, run_id: str) -> Path:
         """The folder of the adapter or model that a run saved. Raises RunProblem before there is one and after."""

@@ -30,10 +30,9 @@ def no_model(app: App, choice: Choice) -> str:
     """Why there is no model to try or share; "" when there is one."""
     if not choice.run_id:
         return "Train a model first, in step 3, or open one of your models."
-    state = app.runs.state(choice.run_id)
-    if state and app.results.has_model(choice.run_id):
+    if app.results.has_model(choice.run_id):
         return ""
-    return _ENDED.get(state, "Wait until its training is done, or stop it.")
+    return _ENDED.get(app.runs.state(choice.run_id), "Wait until its training is done, or stop it.")
 
 
 def run_line(app: App, choice: Choice) -> Markup:
