@@ -76,10 +76,12 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--shape", metavar="SHAPE", help="what each row is, such as text or messages")
 
 
-def reading_options_typed(options: argparse.Namespace) -> list[str]:
-    """The options of `add_reading_options` that were typed, such as "--rows"."""
+def refuse_reading_options(options: argparse.Namespace, where: str, instead: str) -> None:
+    """Raises BadUsage for options of `add_reading_options`, which a run's own examples can't be read with."""
     names = {"columns": "--column", **{name: f"--{name.replace('_', '-')}" for name in (*_READING, "split")}}
-    return [option for name, option in names.items() if getattr(options, name)]
+    if typed := [option for name, option in names.items() if getattr(options, name)]:
+        why = "A run keeps its examples as they were read when it was trained."
+        raise BadUsage(f"{', '.join(typed)} can't be used {where}.", why, f"Remove it, or {instead}.")
 
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from ui.cli.options import (
     add_validation_option,
     imported,
     positive,
-    reading_options_typed,
+    refuse_reading_options,
 )
 from ui.cli.output import INTERRUPTED, AddCommand, Answer, say, write
 from ui.services.app import App
@@ -161,9 +161,8 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
         raise BadUsage("Name a RUN, or a file with --data.", "", f"See: {PROGRAM} evaluate --help")
     if options.run and (options.model or options.validation):
         raise BadUsage("--model and --validation are for --data only.", "A run has its own.", "Remove them.")
-    if options.run and (typed := reading_options_typed(options)):
-        why = "A run keeps its examples as they were read when it was trained."
-        raise BadUsage(f"{', '.join(typed)} can't be used with a RUN.", why, "Remove it, or use --data.")
+    if options.run:
+        refuse_reading_options(options, "with a RUN", "use --data")
     if options.data and options.baselines:
         raise BadUsage("--baselines is for a RUN only.", "With --data, prompts are always tried.", "Remove it.")
     facts = read_document(options.facts) if options.facts else ""

@@ -18,7 +18,7 @@ from ui.cli.options import (
     add_reading_options,
     add_validation_option,
     imported,
-    reading_options_typed,
+    refuse_reading_options,
     require_answers,
 )
 from ui.cli.output import AddCommand, Answer, say
@@ -64,9 +64,8 @@ def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
             raise BadUsage("Train needs --data FILE, or --continue RUN.", "", HELP)
         if options.from_base:
             raise BadUsage("--from-base needs --continue RUN.", "", HELP)
-    elif not options.data and (typed := reading_options_typed(options)):
-        why = "A run keeps its examples as they were read when it was trained."
-        raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Remove it, or add --data FILE.")
+    elif not options.data:
+        refuse_reading_options(options, "without --data", "add --data FILE")
     app = App(workspace)
     run_id = _start(app, options)
     say(f"Run {run_id}. Ctrl-C stops and saves.")
