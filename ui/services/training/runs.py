@@ -41,7 +41,6 @@ class RunService:
         self._workspace, self._runner, self._models = workspace, runner, models
         self.folder = runner.folder
         self._curves: dict[str, Curve] = {}
-        self._speeds: dict[str, float | None] = {}
         self._held_out: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -194,9 +193,5 @@ class RunService:
         """The least tokens per second to expect: measured in the dry run, else computed; None when unknown."""
         if measured := self.curve(run_id).dry_runs:
             return measured[-1].tokens_per_second / training_plan.SPREAD
-        if run_id not in self._speeds:
-            rates = self._models.rates()
-            if rates is None:
-                return None
-            self._speeds[run_id] = training_plan.expected_speed(spec, self._models.hardware(), rates)
-        return self._speeds[run_id]
+        rates = self._models.rates()
+        return training_plan.expected_speed(spec, self._models.hardware(), rates) if rates else None
