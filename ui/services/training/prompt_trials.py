@@ -44,20 +44,16 @@ class PromptTrialService:
         checked, split = self._examples(choice)
         return checked.blocked or ("" if self._questions(checked, split) else NO_QUESTIONS)
 
-    def questions(self, choice: Choice) -> int:
-        """How many questions it would ask; waits until the examples are checked."""
-        return self._questions(*self._examples(choice))
-
-    def expected_seconds(self, choice: Choice) -> tuple[float, float] | None:
-        """The least and the most seconds that it would take, computed; None where this computer's speed with the
-        model is not known. Waits until the examples are checked."""
+    def ahead(self, choice: Choice) -> tuple[int, tuple[float, float] | None]:
+        """How many questions it would ask, and the least and the most seconds that it would take, computed; None where
+        this computer's speed with the model is not known. Waits until the examples are checked."""
         checked, split = self._examples(choice)
         settings, entry = self._datasets.settings(choice), self._models.entry(choice.model_id)
-        examples = prompt_trial.examples_read(self._questions(checked, split))
-        hardware, rates = self._models.hardware(), self._models.rates()
+        questions = self._questions(checked, split)
+        examples, hardware, rates = prompt_trial.examples_read(questions), self._models.hardware(), self._models.rates()
         seconds = training_plan.seconds_for(examples, checked, entry, settings, hardware, rates)
         first = base_file.seconds_to_make(self._workspace, self._models.reference(choice.model_id).path)
-        return (seconds[0] + first, seconds[1] + first) if seconds else None
+        return questions, (seconds[0] + first, seconds[1] + first) if seconds else None
 
     @staticmethod
     def _questions(checked: CheckedDataset, split: Split) -> int:

@@ -47,8 +47,7 @@ class PromptCard:
         try:
             why_not = trials.why_not(choice)
             if job is None or job.state.value != "completed":
-                questions = 0 if why_not else trials.questions(choice)
-                seconds = None if why_not else trials.expected_seconds(choice)
+                questions, seconds = (0, None) if why_not else trials.ahead(choice)
                 problem = evaluation_card.failure(job, "The trial", "Try the prompts again.")
                 return self._shown(before(questions, problem, seconds), why_not)
             report, current = trials.report(job.id), trials.is_current(job, choice)

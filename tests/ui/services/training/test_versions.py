@@ -233,20 +233,20 @@ def test_it_asks_the_questions_that_a_training_would_set_aside(app: App, choice:
     trial = app.runner.folder(app.prompt_trials.start(choice))
     settings = app.datasets.settings(choice)
     run = app.runner.folder(app.planning.start(choice.data_id, "", settings))
-    assert len(judging_items(trial)) == app.prompt_trials.questions(choice)
+    assert len(judging_items(trial)) == app.prompt_trials.ahead(choice)[0]
     assert (judging_items(trial), training_items(trial)) == (judging_items(run), training_items(run))
 
 
 def test_its_time_follows_from_the_measured_speed(app: App, choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert app.prompt_trials.expected_seconds(choice) is None, "nothing was measured yet"
+    assert app.prompt_trials.ahead(choice)[1] is None, "nothing was measured yet"
     slow, fast = (
         Rates(rate16=rate, rate32=rate, bandwidth=1e11, launch=0.0, spread=1.25, basis="measured")
         for rate in (1e11, 1e12)
     )
     monkeypatch.setattr(app.models, "rates", lambda: slow)
-    least, most = app.prompt_trials.expected_seconds(choice) or (0, 0)
+    least, most = app.prompt_trials.ahead(choice)[1] or (0, 0)
     monkeypatch.setattr(app.models, "rates", lambda: fast)
-    assert 0 < (app.prompt_trials.expected_seconds(choice) or (0, 0))[1] < least < most
+    assert 0 < (app.prompt_trials.ahead(choice)[1] or (0, 0))[1] < least < most
 
 
 def test_a_second_trial_replaces_the_first(app: App, choice: Choice) -> None:

@@ -326,7 +326,7 @@ def test_a_click_tries_prompts_and_the_tick_shows_the_result(app: MadeUpApp, pag
     app.fix()
     store_speed(app.workspace)
     shown = page.tabs[tab].show(CHOICE)
-    assert f"{app.prompt_trials.questions(CHOICE)} questions" in shown[card.card]
+    assert f"{app.prompt_trials.ahead(CHOICE)[0]} questions" in shown[card.card]
     assert re.search(r"\d (s|min)", shown[card.card])
     assert shown[card.begin]["interactive"]
     before = page.signature_of(tab, CHOICE)
