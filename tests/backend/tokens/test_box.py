@@ -179,19 +179,19 @@ def test_the_bundled_model_needs_no_box_but_any_change_of_its_files(bundled_mode
         assert type(ChatTokenizer.load(folder)) is BoxedTokenizer
 
 
+ROWS = [Row(1, 1, CHAT), Row(2, 2, text="A <|im_end|> tale. " * 30), Row(3, 3, [{"role": "nobody", "content": ""}])]
+
+
 def uses(tokenizer: PlainTokenizer) -> list[Any]:
     """What every method of a tokenizer says."""
-    rows = [
-        Row(1, 1, CHAT), Row(2, 2, text="A <|im_end|> tale. " * 30), Row(3, 3, [{"role": "nobody", "content": ""}]),
-    ]  # fmt: skip
     limits = LengthLimits(20)
     say: list[Any] = [
         lambda: tokenizer.render(CHAT, None, True), lambda: tokenizer.encode(CHAT),
         lambda: tokenizer.prompt_ids(CHAT[:2]), lambda: tokenizer.opening(),
         lambda: tokenizer.decode(tokenizer.prompt_ids(CHAT[:2]), False),
         lambda: tokenizer.count(["Hello", "Äh"]), lambda: tokenizer.pieces(CHAT, None, 30),
-        lambda: tokenizer.document_pieces(rows[1], limits),
-        lambda: [str(row) if isinstance(row, ApprenticeError) else row for row in tokenizer.encode_rows(rows)],
+        lambda: tokenizer.document_pieces(ROWS[1], limits),
+        lambda: [str(row) if isinstance(row, ApprenticeError) else row for row in tokenizer.encode_rows(ROWS)],
         *(partial(getattr, tokenizer, name) for name in FACTS),
     ]  # fmt: skip
 
@@ -205,24 +205,20 @@ def uses(tokenizer: PlainTokenizer) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", CATALOGUE[::4])
-def test_a_box_says_what_the_same_files_say_here(name: str, bundled_model: Path, tmp_path: Path) -> None:
+def test_a_box_says_what_the_same_files_say_here(
+    name: str, bundled_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here, tokenizer = tokenizer_for(name, bundled_model)
     folder = save(tmp_path / "model", tokenizer, here.chat_template)
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"chat_template": here.chat_template, **here.special_tokens}), "utf-8"
     )
     boxed = ChatTokenizer.load(folder)
-    assert type(boxed) is BoxedTokenizer
+    assert type(boxed) is type(here.boxed) is BoxedTokenizer
     assert uses(boxed) == uses(here)
-
-
-def test_after_many_rows_a_box_counts_the_same(bundled_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.tokens.token_counts.MANY", 1)
-    tokenizer, rows = ChatTokenizer.load(bundled_model), [Row(1, 1, CHAT), Row(2, 2, text="Äh, 日本 <|im_end|>")]
-    counter = TokenCounter(tokenizer)
-    assert [*counter.count(rows[:1]), *counter.count(rows)[1:]] == tokenizer.count_rows(rows)
-    assert not isinstance(tokenizer, BoxedTokenizer)
-    assert isinstance(tokenizer.boxed, BoxedTokenizer)
+    monkeypatch.setattr("backend.tokens.token_counts.MANY", 0)
+    monkeypatch.setattr(here, "count_rows", None)
+    assert TokenCounter(here).count(ROWS[:2]) == boxed.count_rows(ROWS[:2]), "further rows of a long file"
 
 
 def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.read.load import Limits, ReadOptions, load
 from backend.errors import BadInput
 from backend.records.reading import RowFault
@@ -73,36 +74,12 @@ def test_every_broken_row_is_reported_and_hides_no_other() -> None:
     assert found(load_text('{"messages": [}\n{"messages": ]}\n')) == [(1, 1, "bad_json"), (2, 2, "bad_json")]
 
 
-@pytest.mark.parametrize(
-    ("text", "problems"),
-    [
-        ('[{"question": "a", "answer": "b"}', [(1, 2, "bad_json")]),
-        ('[{"question": "a", "answer": "b"},\n]', []),
-        ('[{"question": "a", "answer": "b"},\n{"question": "a" "answer": "b"},\n]', [(2, 2, "bad_json")]),
-        ('[{"question": "a", "answer": "b"},\n{"question": "c', [(2, 2, "bad_json"), (2, 3, "bad_json")]),
-        ('[{"question": "a", "answer": "b"},,{"question": "c", "answer": "b"}]', [(1, 2, "bad_json")]),
-        ('[{"question": "a", "answer": "b"}] tail', [(1, 2, "bad_json")]),
-        ('[{"question": "a", "answer": "b"} x]', [(1, 2, "bad_json")]),
-        ('{"rows": [{"question": "a", "answer": "b"}, {"question": "c, "answer": "d"}]}', [(1, 2, "bad_json")]),
-    ],
-)
+@pytest.mark.parametrize(("text", "problems"), cases("json_lines", "broken_lists"))
 def test_a_broken_list_is_reported(text: str, problems: list[Any]) -> None:
-    assert found(load_text(text)) == problems
+    assert [[*problem] for problem in found(load_text(text))] == problems
 
 
-@pytest.mark.parametrize(
-    ("indent", "before", "after", "lost"),
-    [
-        (1, "},", "}", 0),  # the comma between two examples
-        (None, "},", "}", 0),
-        (1, '"q3?",', '"q3?"', 1),
-        (None, '"q3?",', '"q3?"', 1),
-        (1, '"q3?",', '"q3?,', 1),
-        (1, '"a3"', '"a3', 1),
-        (None, '"a3"', '"a3', 1),
-        (1, '"a3"\n },', '"a3', 1),
-    ],
-)
+@pytest.mark.parametrize(("indent", "before", "after", "lost"), cases("json_lines", "slips"))
 def test_one_slip_in_a_list_costs_one_example(indent: int | None, before: str, after: str, lost: int) -> None:
     rows = [{"question": f"q{i}?", "answer": f"a{i}"} for i in range(8)]
     good = json.dumps(rows, indent=indent)
@@ -186,7 +163,10 @@ def as_json(value: Any) -> str:
 def test_every_line_is_a_row_or_a_problem(texts: list[str]) -> None:
     content = "\n".join([GOOD, *texts])
     expected = [n for n, line in enumerate(content.encode("utf-8", "surrogatepass").split(b"\n"), 1) if line.strip()]
-    data = load_text(content)
+    try:
+        data = load_text(content)
+    except WhoToImitate:
+        data = load_text(content, options=ReadOptions(imitate=("*",)))
     seen = {row.line for row in data.rows} | {p.line for p in data.problems if p.row}
     assert sorted(seen | {part.line for part in data.source.passed}) == expected
     if not data.source.passed:  # what could be a chat is one only if the person says so
