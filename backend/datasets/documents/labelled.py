@@ -69,11 +69,8 @@ def after_label(pattern: re.Pattern[str], text: str) -> str | None:
 
 
 Records = list[tuple[int, dict[str, Any]]]
-_SEPARATOR = re.compile(
-    r"\s*([-=*_#~]{3,}|([#*_][#*_ ]*)?(conversation|dialog(ue)?|chat|example|gespräch)\s*#?\d+([.:*_ ]*[.:*_])?)\s*$",
-    re.IGNORECASE,
-)
-RULE = re.compile(r"\s*(?:[-=*_#~/]\s?){3,}")  # divides, and is no text
+_SEPARATOR = re.compile(r"\s*([#*_][#*_ ]*)?(conversation|dialog(ue)?|chat|example|gespräch)\s*#?\d+[.:*_\s]*$", re.I)
+RULE = re.compile(r"\s*(?:(?:[-=*_#~/–—─━]\s?){3,}|[⸺⸻]\s*)")  # divides, and is no text
 _RULED, _RULED_END = re.compile(r"\s*[-=*_~]{3,}\w"), re.compile(r"\s*[-=*_~]{3,}$")  # "----Question 5:----"
 _SURE, _LEAST = 0.8, 0.5  # shares of the labels that are properly paired
 _SAMPLE = 2_000  # blocks, enough to know the labels
@@ -176,7 +173,7 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     # Headings are inside the messages of a chat whose labels have lines of their own.
     headed = any(label.kind == "question" and not label.blocks[0].text for label in labels)
     for block in blocks:
-        if _SEPARATOR.match(block.text):
+        if RULE.fullmatch(block.text) or _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
             continue
         if (label := _labelled(family, block)) and label[0].ruled >= ruled:

@@ -148,14 +148,15 @@ def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
             continue
         alike = set(heads)
         classed = cue.startswith((_CLASS, f"{_TAGGED}<"))
-        if share >= _SURE or classed:  # those that don't ask are titles where no answer follows
-            ends = zip(heads, [*heads[1:], len(blocks)], strict=True)
+        if share >= _SURE or classed or [_count(blocks[at]) for at in heads] == [*range(1, len(heads) + 1)]:
+            ends = zip(heads, [*heads[1:], len(blocks)], strict=True)  # those without an answer are titles
             questions = [at for at, end in ends if asks(blocks[at].text) or end > at + 1]
         elsewhere = sum(blocks[at].gap for at in sure if cue not in cues[at])
         certain = share >= _SURE and asks(blocks[questions[0]].text) and elsewhere <= (1 - _SURE) * len(questions)
         certain &= not classed  # one of them may have another class, such as that of an open one
         pairs = _pairs(blocks, questions, alike, certain, cue.removesuffix(_AFTER_GAP))
-        candidates.append((len(questions), share, pairs))
+        above = next(n for n, at in enumerate(questions) if asks(blocks[at].text))  # they may be an introduction
+        candidates.append((len(questions) - above, share, pairs))
     return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
@@ -211,7 +212,7 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
     used: set[int] = set()
     inside, above = list[Block](), list[Block]()  # above: the first lines of a question
     bold = next((at for at in range(questions[0], len(blocks)) if blocks[at].bold and at not in heads), 0)
-    first = blocks[questions[0]]
+    first, titles = blocks[questions[0]], _titles(blocks, questions)
     introduced = blocks[bold - 1].text.endswith((":", "："))
     if bold > questions[-1] + 1 and _is_title(blocks[bold]) and not (introduced or first.bold or first.level):
         heads = {*heads, bold}  # no other answer has one: it begins what follows the last
@@ -229,6 +230,7 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
             continue
         if len(answer) > 1 and end in heads and end != following and answer[-1].text.endswith((":", "：")):
             answer = answer[: -2 if len(answer) > 2 and _is_title(answer[-2]) else -1]  # they lead to what is below
+        answer, sure = (answer[:-1], False) if end - 1 in titles else (answer, sure)
         used.update(range(start - len(above), start + 1 + len(answer)))
         last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
         if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(_ENDS):
@@ -246,6 +248,14 @@ def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], s
     outside = [block for place, block in enumerate(blocks) if place not in used]
     sure = sure and characters(outside) <= _OUTSIDE * characters(blocks) and missing <= 0.1 * len(questions)
     return Pairs(records, sure, outside, cue, inside)
+
+
+def _titles(blocks: Sequence[Block], questions: Sequence[int]) -> set[int]:
+    """What stands alone above the next number of a list and may be the title of what is below, where few do."""
+    pairs = ((a, b) for a, b in pairwise(questions) if b > a + 2 and 0 < _count(blocks[a]) == _count(blocks[b]) - 1)
+    alone = [b - 1 for a, b in pairs if blocks[b - 1].gap and not any(block.gap for block in blocks[a + 1 : b - 1])]
+    titles = {at for at in alone if _is_title(blocks[at]) and not _ITEM.match(blocks[at].text)}
+    return titles if 2 * len(titles) <= len(questions) else set()
 
 
 def _count(block: Block) -> int:
