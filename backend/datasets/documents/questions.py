@@ -15,6 +15,7 @@ from backend.datasets.documents.quiz import find_quiz, pick_crossed
 
 # The Greek question mark looks like a semicolon, and often is one.
 _ASKED = re.compile(r"[^\n]{0,299}[?？؟⁇](?:\s?[+＋−▾▼⌄×:：])?|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]")
+_ASKS_FIRST = re.compile(r"[^\n]{0,299}?[?？؟⁇](?=\s+\S)")  # and says more behind it
 _UNFOLDS = re.compile(r"(?<=[?？؟⁇])\s?[+＋−▾▼⌄×:：]\Z")  # with which a web page shows the answer, or a colon
 _ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
 _LONGEST = 300  # characters of a question
@@ -142,19 +143,19 @@ def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
     candidates = []
     for cue in dict.fromkeys(cue for at in sure for cue in cues[at]):
         heads = [at for at, has in enumerate(cues) if cue in has]
-        questions = [at for at in heads if asks(blocks[at].text)]
+        asked = [at for at in heads if asks(blocks[at].text)]
+        questions = [at for at in heads if asks(blocks[at].text) or _ASKS_FIRST.match(blocks[at].text)]
         share = len(questions) / len(heads)
-        if len(questions) < (3 if cue in _PLACES else 2) or share < _UNSURE:
+        if len(asked) < (3 if cue in _PLACES else 2) or share < _UNSURE:
             continue
-        alike = set(heads)
         classed = cue.startswith((_CLASS, f"{_TAGGED}<"))
         if share >= _SURE or classed or [_count(blocks[at]) for at in heads] == [*range(1, len(heads) + 1)]:
             ends = zip(heads, [*heads[1:], len(blocks)], strict=True)  # those without an answer are titles
             questions = [at for at, end in ends if asks(blocks[at].text) or end > at + 1]
         elsewhere = sum(blocks[at].gap for at in sure if cue not in cues[at])
-        certain = share >= _SURE and asks(blocks[questions[0]].text) and elsewhere <= (1 - _SURE) * len(questions)
-        certain &= not classed  # one of them may have another class, such as that of an open one
-        pairs = _pairs(blocks, questions, alike, certain, cue.removesuffix(_AFTER_GAP))
+        certain = len(asked) >= _SURE * len(heads) and questions[0] in asked
+        certain &= elsewhere <= (1 - _SURE) * len(questions) and not classed  # an open one may have another class
+        pairs = _pairs(blocks, questions, set(heads), certain, cue.removesuffix(_AFTER_GAP))
         above = next(n for n, at in enumerate(questions) if asks(blocks[at].text))  # they may be an introduction
         candidates.append((len(questions) - above, share, pairs))
     return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
