@@ -62,7 +62,7 @@ def gguf_files(
     workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress
 ) -> Iterator[tuple[Path, Path | None]]:
     """The base model as a GGUF file, and while the block runs, the adapter in `tuned` as one. Raises MissingPart,
-    NotEnough, ExportFailed, UnsupportedModel, Unsupported."""
+    NotEnough, ExportFailed, UnsupportedModel, Unsupported, WorkspaceProblem."""
     model_folder.check(model)
     file = base_file(workspace, model, progress)
     progress("Loading the model")

@@ -35,16 +35,16 @@ def open_server(
     workspace: Workspace, model: Path, tuned: Path | None, name: str, key: str, progress: ReportProgress
 ) -> tuple[LlamaServer, Served]:
     """A server for the model in the folder `model` with what was trained in `tuned`, under `name`. Raises MissingPart,
-    NotEnough, ExportFailed, UnsupportedModel, Unsupported, BadModel, and ChatFailed where it would not answer as the
+    NotEnough, ExportFailed, UnsupportedModel, Unsupported, and ChatFailed where it would not answer as the
     engines here, or the model computes invalid numbers."""
     if not fits_llama_cpp(tuned):
         raise ChatFailed("llama.cpp's server can't run this model here.")
     if model == bundled.folder(workspace):
         bundled.ensure(workspace, progress)
-    tokenizer, ends = trained_tokenizer(model, tuned)
-    front = Front(name, key, tokenizer.chat_template)
     with gguf_files(workspace, model, tuned, progress) as (file, adapter):
         facts = Facts(file)
+        tokenizer, ends = trained_tokenizer(model, tuned)
+        front = Front(name, key, tokenizer.chat_template)
 
         def opened(slots: int) -> LlamaServer:
             tokens = context_length(facts.trained_context, facts.bytes_per_token, slots)

@@ -63,16 +63,15 @@ def _answers(context: JobContext, run_id: str, questions: list[str]) -> list[Ans
     prompts = [models.prompt_ids([*system, {"role": "user", "content": question}], ()) for question in questions]
     asked = [n for n, ids in enumerate(prompts) if questions[n] and len(ids) + LONGEST <= models.context_length]
     so_far = AnswersSoFar(context.folder / _SO_FAR, None, None, None, start.digest(learned), **models.decides)
-    answers, began = [Answer("", ended=True)] * len(questions), time.monotonic()
+    once, began = sorted({questions[n]: n for n in reversed(asked)}.values()), time.monotonic()
 
     def answered(done: int) -> None:
-        left = (time.monotonic() - began) / done * (len(asked) - done) if done else None
-        progress("Answering", done, len(asked), left)
+        left = (time.monotonic() - began) / done * (len(once) - done) if done else None
+        progress("Answering", done, len(once), left)
 
-    given = so_far.ask(models, TUNED, [prompts[n] for n in asked], LONGEST, answered, at_once=_AT_ONCE)
-    for n, answer in zip(asked, given, strict=True):
-        answers[n] = answer
-    return answers
+    given = so_far.ask(models, TUNED, [prompts[n] for n in once], LONGEST, answered, at_once=_AT_ONCE)
+    answers = {questions[n]: answer for n, answer in zip(once, given, strict=True)}
+    return [answers.get(question, Answer("", ended=True)) for question in questions]
 
 
 def write(context: JobContext, spec: AnswersSpec, table: Table, answers: list[Answer]) -> AnsweredTable:

@@ -42,6 +42,7 @@ _MORE = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_in
 
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # torch's names of those of safetensors
 _NAMES = {theirs: ours for ours, theirs in DTYPES.items()}
+_CHUNK = 16 * MIB  # bytes
 
 Report = Callable[[int, int], None]
 
@@ -240,8 +241,6 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
 
     edits: by the name of the tensor
     report: called before each tensor with the bytes done, and of all; what it raises ends the work"""
-    import numpy
-
     files = model_folder.weight_files(source)
     total, done, size = sum(file.stat().st_size for file in files), 0, 0
     places: dict[str, str] = {}
@@ -252,17 +251,16 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
             dtype = _NAMES[edits[name].dtype]
             entries[name] = dtype, tensors[name].numbers * SIZES[dtype]
         order = sorted(entries, key=lambda name: (-SIZES.get(entries[name][0], 1), name))  # aligned
-        with disk_errors(), (out / file.name).open("wb") as new:
+        with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
             placed = {name: (entries[name][0], tensors[name].shape, entries[name][1]) for name in order}
             size += safetensors_files.write(new, placed, about)
             for name in order:
                 report(done, total)
-                begin, length = tensors[name].begin, tensors[name].end - tensors[name].begin
                 if name in edits:
                     _write_edited(new, file, name, edits[name], entries[name][1])
                 else:
-                    new.write(numpy.memmap(file, numpy.uint8, "r", begin, length).data)
-                done += length
+                    _copy(old, new, tensors[name])
+                done += tensors[name].end - tensors[name].begin
         places |= dict.fromkeys(tensors, file.name)
     if (source / model_folder.INDEX).is_file():
         index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
@@ -278,3 +276,14 @@ def _write_edited(new: BinaryIO, file: Path, name: str, edit: Edit, length: int)
     if str(made.dtype) != f"torch.{edit.dtype}" or made.numel() * made.element_size() != length:
         raise ValueError(f"{name} became {made.dtype}, {tuple(made.shape)}")
     new.write(made.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _copy(old: BinaryIO, new: BinaryIO, tensor: Stored) -> None:
+    old.seek(tensor.begin)
+    left = tensor.end - tensor.begin
+    while left:
+        chunk = old.read(min(_CHUNK, left))
+        if not chunk:
+            raise EOFError("the file is shorter than its header says")
+        new.write(chunk)
+        left -= len(chunk)

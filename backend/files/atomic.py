@@ -74,7 +74,7 @@ def replace_file(source: Path, target: Path) -> None:
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """An empty folder beside `target`, which takes its place when the block succeeds and is deleted otherwise. Raises
-    OSError; `target` then stays as it was."""
+    OSError; `target` then stays as it was, unless it could not be replaced."""
     unfinished = target.with_name(f"{UNFINISHED}{target.name}")
     delete_folder(unfinished)
     unfinished.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A box: a child process in which one foreign tokenizer and chat template run, within limits. Both are programs by
+"""A box: a child process in which one tokenizer and chat template run, within limits. Nearly all are programs by
 strangers. One step of theirs in C may never end or take all the memory, and nothing in the process that runs it can
 interrupt it: so the parent looks at the child's memory and processor time while it waits."""
 

@@ -1,4 +1,5 @@
-"""The process in which foreign templates and tokenizers run: `python -m backend.tokens.box_child`, started by box.py.
+"""The process in which foreign templates and tokenizers run, and those for a long file, started by box.py:
+`python -m backend.tokens.box_child`.
 
 The first message holds a tokenizer ("" for a template alone), a chat template and the special tokens; every other one
 names something to do, with its arguments. Whatever fails, failures of the tokenizers package that are no Exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -77,16 +78,24 @@ class TokenCounter:
     def count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
         """Each row's token count, or the reason why the model's template rejects the row."""
         new = [row for row in rows if id(row) not in self._known]
-        encoder = self._encoder if len(self._known) < MANY else self._encoder.boxed
-        for row, count in zip(new, encoder.count_rows(new), strict=True):
+        for row, count in zip(new, self._count(new), strict=True):
             self._known[id(row)] = row, count
         pairs = [row for row in new if row.rejected]
-        for row, rejected in zip(pairs, encoder.count_rows([rejected_side(row) for row in pairs]), strict=True):
+        for row, rejected in zip(pairs, self._count([rejected_side(row) for row in pairs]), strict=True):
             chosen = self._known[id(row)][1]
             if isinstance(chosen, TokenCount):
                 both = replace(chosen, rejected=rejected) if isinstance(rejected, TokenCount) else rejected
                 self._known[id(row)] = row, both
         return [self._known[id(row)][1] for row in rows]
+
+    def _count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
+        """Of a long file in a box, but here what the box can't do within its limits."""
+        with suppress(ApprenticeError):
+            box = self._encoder if len(self._known) < MANY else self._encoder.boxed
+            if box is not self._encoder:
+                counts = zip(rows, box.count_rows(rows), strict=True)
+                return [c if isinstance(c, TokenCount) else self._encoder.count_rows([row])[0] for row, c in counts]
+        return self._encoder.count_rows(rows)
 
     def keep_only(self, rows: Sequence[Row]) -> None:
         """Forgets the counts of all other rows."""

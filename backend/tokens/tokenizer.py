@@ -1,5 +1,5 @@
-"""A model's tokenizer and chat template: the bundled model's in this process, any other's in a box. What they do is
-in plain_tokenizer.py, for both."""
+"""A model's tokenizer and chat template: the bundled model's in this process, any other's in a box, as are the rows of
+a long file. What they do is in plain_tokenizer.py, for both."""
 
 from __future__ import annotations
 

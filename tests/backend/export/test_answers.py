@@ -58,6 +58,7 @@ def work(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> W
     answers.table_file(job).parent.mkdir(parents=True)
     lines = [
         "id,question", *(f"{n},{question}" for n, question in enumerate(QUESTIONS)), "40,", f"41,{'long ' * 300}?",
+        f"42,{QUESTIONS[1]}",
     ]  # fmt: skip
     answers.table_file(job).write_text("\n".join(lines), "utf-8")
     made = Work(job, answers.AnswersSpec(run="run-1", column="question", name="Anfragen Mai.csv").model_dump())
@@ -78,11 +79,12 @@ def test_every_row_is_answered_once_also_after_a_stop(work: Work, monkeypatch: p
     work.ends_after, work.stop_at = 10**9, None
     result = answers.run(work)
     assert stub.asked == QUESTIONS, "each once, in order"
-    assert (result["rows"], result["unanswered"], result["file"]) == (42, 2, "anfragen-mai-answers.csv")
+    assert (result["rows"], result["unanswered"], result["file"]) == (43, 2, "anfragen-mai-answers.csv")
     with (work.workspace.exports / "answer-1" / result["file"]).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
-    assert [row["answer"] for row in rows] == [*(f"re: {question}" for question in QUESTIONS), "", ""]
-    assert [row["id"] for row in rows] == [str(n) for n in range(42)]
+    told = [f"re: {question}" for question in QUESTIONS]
+    assert [row["answer"] for row in rows] == [*told, "", "", told[1]]
+    assert [row["id"] for row in rows] == [str(n) for n in range(43)]
 
 
 def test_another_models_answers_are_not_continued(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,6 +221,13 @@ def test_a_box_says_what_the_same_files_say_here(
     assert TokenCounter(here).count(ROWS[:2]) == boxed.count_rows(ROWS[:2]), "further rows of a long file"
 
 
+def test_a_long_file_is_counted_here_where_a_box_fails(bundled_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.tokens.token_counts.MANY", 0)
+    monkeypatch.setattr(BoxedTokenizer, "count_rows", lambda _, rows: [BadInput("Too much.", "", "") for _ in rows])
+    tokenizer = ChatTokenizer.load(bundled_model)
+    assert TokenCounter(tokenizer).count(ROWS[:2]) == tokenizer.count_rows(ROWS[:2])
+
+
 def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", words("Hello"))
     one, other = ChatTokenizer.load(folder), ChatTokenizer.load(folder)
