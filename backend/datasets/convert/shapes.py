@@ -32,7 +32,8 @@ UNSURE, PEOPLE = frozenset(_TABLES["unsure"]), frozenset(_TABLES["people"])
 # Words of the columns of a help desk's tickets, and of what somebody asked in them.
 DESK, ASKED = frozenset(_TABLES["desk"]), frozenset(_TABLES["asked"])
 RIGHT = frozenset(_TABLES["right"])  # names of a column that says which of several options is right
-LEVELS = frozenset(_TABLES["levels"])  # words of the names of columns whose numbers are of no option
+LEVELS = frozenset(_TABLES["levels"])  # words of the names of columns whose letters or numbers are of no option
+KEYS = frozenset(_TABLES["keys"])  # words of the names of columns that choose an option, if there are options
 ROLES = ("user", "assistant", "system", "tool")  # no set: a role in a file may be any value, even an unhashable one
 ALIASES: dict[str, str] = {name: role for role, names in _TABLES["aliases"].items() for name in names}  # of roles
 SPEAKERS = {**{role: role for role in ROLES}, **ALIASES}

@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.datasets.convert.guess_columns import likely_question
 from backend.datasets.convert.mapping import Plan, make_plan
-from backend.datasets.convert.shapes import LEVELS, NAMES, RIGHT, Columns, plain_name
+from backend.datasets.convert.shapes import KEYS, LEVELS, NAMES, RIGHT, Columns, plain_name
 from backend.datasets.read.file import OpenSource, each_object
 from backend.errors import BadInput
 from backend.files.json_file import value_of
@@ -19,7 +19,7 @@ from backend.records.reading import ReadOptions
 _MARKED = re.compile(r"\(?([A-Ha-h])\s?[).:](.+)", re.DOTALL)  # "a) text"
 _KEY = re.compile(r"""[\s\[\]"'(),.;:A-H0-9]+""")  # "B", "2", "A, C" or a list
 _FEWEST, _MOST, _LONGEST, _MOSTLY = 3, 9, 20, 0.9  # rows and options; options; characters of a key; of the rows
-_KEYS = frozenset((*NAMES["answer"], *RIGHT, "key"))  # words of its name
+_KEYS = frozenset((*NAMES["answer"], *RIGHT, *KEYS))  # words of its name
 _Key = tuple[Sequence[str], str, str, bool]  # options, the key, from what it may count, whether its name says so
 
 
@@ -29,25 +29,27 @@ def read_keyed(opened: OpenSource, options: ReadOptions) -> None:
     records = [value for _, value in opened.sample() if isinstance(value, dict)]
     if opened.plan or not (found := find_keys(records)):
         return
-    listed, key, bases, known = found[0]
+    listed, key, _, known = found[0]
     with suppress(BadInput):  # it would ask
         plan = make_plan(opened.sample(), ReadOptions())
         if not plan.guessed and plan.mapping.get("answer") not in (key, *(listed if known else ())):
             return
     rest = dict.fromkeys(name for record in records for name in record if name not in (*listed, key))
     if question := likely_question(records, [*rest]):
-        answer, *other = _answers(records[0], found[:1])
+        answer, *other = _answers(records[0], found[:1] if known else found[:2])
         beside = Columns(rest.keys() - {question}).find("context", "system")
         mapping = {"question": question, "answer": answer, **beside}
-        opened.plan = Plan("question_answer", mapping, fixed=True, guessed=True, rival="".join(other))
+        opened.plan = Plan("question_answer", mapping, fixed=True, guessed=True, rival=(other or [""])[0])
         opened.records = each_object(opened.records, lambda _, row: [{**_answers(row, found), **row}])
-        if bases and not (known or key.startswith("column ") or options.mapping):
-            why = f"The column {key!r} may choose the right option: its numbers fit, but its name doesn't say so."
+        if not (known or key.startswith("column ") or options.mapping):
+            why = f"The column {key!r} may choose the right option: it fits, but its name doesn't say so."
+            why += "".join(f" The column {name!r} fits, too." for _, name, _, _ in found[1:])
             opened.notes.append(("doubtful_column", why, "Choose another column if the first answers are wrong."))
 
 
 def find_keys(records: Sequence[dict[str, Any]]) -> list[_Key]:
-    """Each key, the likeliest first: one by its name, one of letters, one that is not the same in every row."""
+    """Each key, the likeliest first: one by its name, one of no level, one of letters. The same in every row it must be
+    one by its name."""
     names, found = [*dict.fromkeys(name for record in records for name in record)], dict[str, tuple[Any, _Key]]()
     ended = (name for name in names if re.search(r"[A-Ha-h0-9]\Z", name) and not name.startswith("column "))
     alike = ([*own] for _, own in groupby(sorted(ended, key=lambda name: (name[:-1], name)), lambda name: name[:-1]))
@@ -55,16 +57,16 @@ def find_keys(records: Sequence[dict[str, Any]]) -> list[_Key]:
     for at, key in enumerate(names if len(records) >= _FEWEST else ()):
         keys = [record.get(key) for record in records]
         different, words = {*map(str, keys)}, re.split("[_.]", plain_name(key))
-        known, unnamed = not _KEYS.isdisjoint(words), key.startswith("column ")
-        before = (names[at - n : at] for n in range(_FEWEST, min(at, _MOST + 1)) if unnamed)
+        known, level = not _KEYS.isdisjoint(words), not LEVELS.isdisjoint(words)
+        before = (names[at - n : at] for n in range(_FEWEST, min(at, _MOST + 1)) if key.startswith("column "))
         before = (own for own in before if _list_options(records, own))
         for listed in (*groups, *before) if max(map(len, different)) <= _LONGEST else ():
             rows = [_options(record, listed) for record in records]
             fits = {b: sum(map(bool, map(_right_option, rows, keys, [b] * len(rows)))) for b in ("", "1", "0")}
             top, ids = max(fits.values()), not max(map(len, rows)) - 2 < len(different) < len(rows)
             bases = "" if fits[""] == top else "".join(base for base in "10" if fits[base] == top)
-            none = ids or not LEVELS.isdisjoint(words) if bases else unnamed and len(different) == 1
-            likely = (known, not bases, len(different) > 1, top)
+            none = len(different) == 1 or (bases and (ids or level))
+            likely = (known, len(different) > 1, not level, not bases, top)
             better = top >= _MOSTLY * len(rows) and key not in listed and (key not in found or likely > found[key][0])
             if better and (known or not none):
                 found[key] = (likely, (listed, key, bases, known))
