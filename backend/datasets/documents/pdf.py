@@ -20,6 +20,8 @@ from backend.errors import BadInput
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
 _NEARBY, _ROOM = 20, 2.0  # lines that show how long one can be; times the size of letters, of the end of a full one
+_AT_EDGE = 3  # lines that show where those of a text end
+_ENDS = (*".?!:…。！？؟।",)  # of sentences
 _LONG = 60  # characters of a line that a small letter goes on with
 _PAGED = re.compile(r"[ .·․…‥⋯]{4}\d+$")  # in a table of contents
 _REPEATED = 0.5  # share of the pages that have a header or footer
@@ -199,13 +201,20 @@ def _mark(line: _Line) -> str:
 
 def _is_wrapped(lines: list[_Line], at: int) -> bool:
     """Whether a line goes on in the next one: in mid-sentence, beside it, or since the next word had no place, as lines
-    nearby show that begin at the same edge. Lines of a list, a poem or an address are shorter."""
+    nearby show that begin at the same edge. Lines of a list, a poem or an address are shorter; below a question that is
+    written out stands its answer, and the end of a sentence is no sign of a full line where all lines end with one."""
     line, below, left = lines[at], lines[at + 1], lines[at].parts[0][0]
     inside = len(line.text) >= _LONG and line.text[-1].isalnum() and below.text[:1].islower()
     beside = abs(line.top - below.top) < _LEVEL or line.right < left  # the latter is written from right to left
-    nearby = (other for other in lines[max(0, at - _NEARBY) : at + _NEARBY] if abs(other.parts[0][0] - left) < _LEVEL)
+    nearby, room = lines[max(0, at - _NEARBY) : at + _NEARBY], _ROOM * line.size
+    rights = sorted(other.right for other in nearby if abs(other.parts[0][0] - left) < _LEVEL)
+    alike = [right for right in rights[:-1] if right > rights[-2] - room]  # without one longer line, such as a footer
+    edge = alike[-1] if len(alike) >= max(_AT_EDGE, len(rights) / 3) else rights[-1]
     word = (below.right - below.parts[0][0]) * len(below.text.split(" ", 1)[0]) / max(len(below.text), 1)
-    full = max(other.right for other in nearby) < line.right + word + _ROOM * line.size
+    going_on = sum(other.right > edge - room and not other.text.endswith(_ENDS) for other in nearby)
+    answered = line.text.endswith(("?", "？", "؟")) and not below.text[:1].islower()
+    ends = answered or (line.text.endswith(_ENDS) and going_on < _AT_EDGE)
+    full = edge < line.right + word + room and not ends
     return inside or beside or (full and not _PAGED.search(line.text))
 
 
