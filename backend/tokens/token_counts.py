@@ -90,7 +90,7 @@ class TokenCounter:
 
     def _count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
         """Of a long file in a box, but here what the box can't do within its limits."""
-        with suppress(ApprenticeError):
+        with suppress(ApprenticeError, OSError):
             box = self._encoder if len(self._known) < MANY else self._encoder.boxed
             if box is not self._encoder:
                 counts = zip(rows, box.count_rows(rows), strict=True)

@@ -9,8 +9,8 @@ from backend.datasets.documents.markup import read_html
 
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,30}\b[^<>]*>", re.IGNORECASE)  # [^<>]: no sign is passed over twice
 _SLACK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
-# Garbled letters that end in what looks like a space, and would be lost where spaces are stripped: Ã, U+00A0 for à.
-whole_letters = partial(re.compile(r"Ã\xa0|[\xc2-\xdf][\x85\xa0](?!\S)").sub, lambda m: m[0].encode("latin-1").decode())
+# A garbled letter that ends in what looks like a space, and would be lost where spaces are stripped; not MANHÃ.
+whole_letters = partial(re.compile(r"(?<![A-ZÀ-Þ])Ã\xa0").sub, "à")
 
 
 def has_tags(text: str) -> bool:

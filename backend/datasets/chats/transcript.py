@@ -104,7 +104,7 @@ def turns_in(cell: str, whole: bool = False, unsure: bool = False) -> list[tuple
 def is_log(names: list[str]) -> bool:
     """Whether a program writes what these say: one is the level of its messages, or most begin with one."""
     begins = [name.casefold().split()[0] in _LEVELS for name in {*names} if name]
-    return 2 * sum(begins) > len(begins) or any(name.casefold() in _LEVELS for name in names)
+    return 2 * sum(begins) > len(begins) or any(name.isupper() and name.casefold() in _LEVELS for name in names)
 
 
 def _are_people(names: list[str]) -> bool:

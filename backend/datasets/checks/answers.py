@@ -82,8 +82,6 @@ def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems of rows with the same question, unless their answers mean the same; notes where all may be good answers:
     where more than numbers differ, and none denies the other."""
     rows = rows if not asks_for(CHOICE, question(rows[0])) else []  # any of several is right
-    if {(question(row).isupper(), last_answer(row).isupper()) for row in rows} == {(True, True), (False, False)}:
-        rows = [row for row in rows if not question(row).isupper()]  # a label in capitals may have other words
     answered = [row for row in rows if question(row).strip() and last_answer(row).strip()]
     meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
     counts = Counter(gist(last_answer(row)) for row in answered)

@@ -178,7 +178,7 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
             continue
         if (label := _labelled(family, block)) and label[0].ruled >= ruled:
             parts += label
-        elif block.level and parts and parts[-1].kind == "question" and parts[-1].blocks[0].level == block.level:
+        elif block.level and parts and _goes_on(parts[-1], block):
             parts[-1].blocks.append(replace(block, gap=False))  # the question's next line
         elif block.level and not headed and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
@@ -190,6 +190,12 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     if any(a.kind == "question" and b.kind == "end" for a, b in pairwise(parts)):  # rules between all messages
         parts = [part for part in parts if part.kind != "end"]
     return outside, parts
+
+
+def _goes_on(part: _Part, block: Block) -> bool:
+    """Whether a heading is the next line of a question that is one, too."""
+    alike = part.kind == "question" and part.blocks[0].level == block.level
+    return alike and not part.blocks[-1].text.endswith(("?", "？", "؟"))
 
 
 def _labelled(family: Family, block: Block) -> list[_Part]:

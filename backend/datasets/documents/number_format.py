@@ -12,7 +12,7 @@ _CODE = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|_.|\*.')
 _NUMBER = re.compile(r"[#0?][#0?,]*(?:\.(?P<decimals>[#0?]+))?")
 _REGIONAL = ("mm-dd-yy", "m/d/yy h:mm", "general", "@", "[$-f800]", "[$-f400]")
 _DATE_CODES = re.compile(r"AM/PM|A/P|y+|m+|d+|h+|s+(?:\.0+)?|.", re.IGNORECASE | re.DOTALL)
-_ESCAPED = re.compile(r"_x(000[9AD]|(?!00[01]|D[89A-F])[0-9A-F]{4})_", re.IGNORECASE)  # no control character
+_ESCAPED = re.compile(r"_x(000[9AD]|005F)_", re.IGNORECASE)  # what Excel writes for a tab, the ends of a line, and _
 _FIRST_LITERAL = 0xE100  # characters for private use stand in for quoted texts
 _FIELDS = {"y": "year", "m": "month", "d": "day", "h": "hour", "s": "second"}
 

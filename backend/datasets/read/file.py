@@ -128,10 +128,13 @@ class OpenSource:
     chat: ChatFormat | None = None
     format: str = ""
     plan: Plan | None = None  # the likely one, of which the user is asked
+    _sampled: tuple[Iterator[list[Record]] | None, list[Record]] = field(default=(None, []), init=False)
 
     def sample(self) -> list[Record]:
         """The first records, enough to detect their shape, and later ones that differ in a column that is the same in
         these, as where a table is sorted by it. They stay in `records`."""
+        if self.records is self._sampled[0]:
+            return self._sampled[1]
         batches: list[list[Record]] = []
         count = readable = 0
         for batch in self.records:
@@ -153,6 +156,7 @@ class OpenSource:
             if not same or count >= _SORTED:
                 break
         self.records = chain(batches, self.records)
+        self._sampled = self.records, sample
         return sample
 
     def is_chosen(self, options: ReadOptions) -> bool:

@@ -17,8 +17,8 @@ from backend.records.rows import PassedOver
 _FEED = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.DOTALL)
 _ITEM = re.compile(r"<(item|entry)(?:\s[^<>]*)?(?<!/)>")
 _FIELD = re.compile(r"<([\w:]+)(?:\s[^<>]*)?(?<!/)>")
-_FLAGS = r"(?:#,(?P<flags>.*)\n(?:(?:#|msgctxt).*\n){0,9})?"
-_MESSAGE = re.compile(rf'^{_FLAGS}(?P<key>msgid|msgid_plural|msgstr(?:\[(?P<n>\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
+_MESSAGE = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
+_FUZZY = re.compile(r"^#,.*\bfuzzy\b", re.MULTILINE)
 _QUOTED = re.compile(r'"(.*)"')
 _IS_LATEX = re.compile(r"(?:\s|%.*\n)*\\(?:documentclass|documentstyle|begin\{document\})")
 _LATEX = [(re.compile(pattern), to) for pattern, to in read_json(Path(__file__).with_suffix(".json"))["latex"]]
@@ -45,16 +45,17 @@ def _elements(text: str, tag: re.Pattern[str]) -> Iterator[tuple[int, str, str]]
 
 
 def _open_translations(file: File) -> OpenSource:
-    text, line, before = file.whole_text(), 1, 0
+    text, line, before, end = file.whole_text(), 1, 0, 0
     records, passed, sources, fuzzy = list[Record](), list[PassedOver](), list[str](), False
     for match in _MESSAGE.finditer(text):
-        message = "".join(_QUOTED.findall(match[4])).replace("\\n", "\n").replace('\\"', '"')
-        if match["key"] == "msgid":
-            sources, fuzzy = [message], "fuzzy" in (match["flags"] or "")
-        elif match["key"] == "msgid_plural":
+        message = "".join(_QUOTED.findall(match[3])).replace("\\n", "\n").replace('\\"', '"')
+        above, end = text[end : match.start()], match.end()
+        if match[1] == "msgid":
+            sources, fuzzy = [message], _FUZZY.search(above) is not None
+        elif match[1] == "msgid_plural":
             sources.append(message)
         elif sources and sources[0]:  # else the header
-            source = sources[min(int(match["n"] or 0), len(sources) - 1)]
+            source = sources[min(int(match[2] or 0), len(sources) - 1)]
             line, before = line + text.count("\n", before, match.start()), match.start()
             if message and not fuzzy:
                 records.append((line, {"source text": source, "target text": message}))
