@@ -23,10 +23,9 @@ QUOTED = 200  # characters of a message that is in no example
 EMPTY = "message without text or written by a program"
 UNWANTED = "message marked as internal, deleted or written by a program"
 BRANCH = "message of another version of a reply"
-_INTERNAL, _PROGRAMS = frozenset(WORDS["internal"]), tuple(WORDS["ends_of_programs"])
+_INTERNAL, _PROGRAMS = frozenset(WORDS["internal"]), frozenset(WORDS["programs"])
 NOTICES = frozenset(WORDS["notices"])  # of WhatsApp, which carry no mark
-# <Media omitted>   IMG-20231231-WA0001.jpg (file attached)
-_NOTICE = re.compile(r"<[^\s<>=/\"@:]{2,30} [^<>\n=/\"@:]{2,40}>|\S{0,40}\d{8}\S{0,40}\.\w{2,4} \([^()\n]{4,30}\)")
+_FILE = re.compile(r"\w{3}-\d{8}-WA\d{4}\.\w{2,4} \([^()\n]{4,30}\)")  # IMG-20231231-WA0001.jpg (file attached)
 _DATES = 500  # looked at for the order of day and month
 
 
@@ -87,6 +86,11 @@ class _Reader:
             if name is not None:
                 shown = " ".join(str(name)[:_LONGEST_NAME].split())
                 self._names.setdefault(str(key if key is not None else name)[:_LONGEST_NAME].strip(), shown)
+        self._programs: set[str] = set()
+        authors = {self._author(entry) for entry in messages}
+        programs = {author for author in authors if plain_name(author) in _PROGRAMS}
+        if len(authors - programs - {"", "system", "tool"}) > 1:  # else it is one of the two sides
+            self._programs = programs
 
     def add(self, group: list[_Found]) -> None:
         chat = self._chat
@@ -131,7 +135,7 @@ class _Reader:
         author = clean.meta(str(key)) if self._chat.markup == "meta" else str(key)
         author = " ".join(author[:_LONGEST_NAME].split())
         author = self._chat.roles.get(author.lower(), self._names.get(author, author))
-        return "" if author.lower().endswith(_PROGRAMS) else author
+        return "" if author in self._programs else author
 
     def _text(self, message: dict[str, Any]) -> str:
         said = (self._chat.joint.join(filter(None, map(_piece, find(message, path)))) for path in self._chat.text)
@@ -155,7 +159,7 @@ def _own_words(text: str) -> str:
     words, _, note = text.rpartition("<")
     text = words.rstrip() if words and note.strip(" .>\n").lower() in NOTICES else text
     only = text.strip(" .\n\u200e")
-    return "" if only.strip("<>").lower() in NOTICES or _NOTICE.fullmatch(only) else text
+    return "" if only.strip("<>").lower() in NOTICES or _FILE.fullmatch(only) else text
 
 
 def says_internal(column: str, value: Any) -> bool:
