@@ -24,9 +24,7 @@ _AT_EDGE = 3  # lines that show where those of a text end
 _ENDS = (*".?!:…。！？؟।",)  # of sentences
 _LONG = 60  # characters of a line that a small letter goes on with
 _PAGED = re.compile(r"[ .·․…‥⋯]{4}\d+$")  # in a table of contents
-_REPEATED = 0.5  # share of the pages that have a header or footer
 _BEGINS = re.compile(r"[(（]?\d{1,3}(?:[.)]\s|[．）、])|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # number, item, label
-_WIDE = 1.0  # times the size of letters, of a gap between two columns
 _LEVEL = 2.0  # points by which lines on one level, and cells of one column, may differ
 _ROWS = 3  # that a table has at least
 _APART = 1.25  # times the smallest distance of lines, between rows
@@ -88,9 +86,9 @@ def _page_lines(page: Any, number: int) -> list[_Line]:
 
 
 def _parts(text: Any, shown: str, first: int, size: float) -> tuple[tuple[float, str], ...]:
-    """The parts of a line between wide gaps."""
+    """The parts of a line between gaps that are wider than the size of its letters, as between two columns."""
     spaces = [at for at, sign in enumerate(shown) if sign == " " and 0 < at < len(shown) - 1]
-    wide = [at for at in spaces if _origin(text, first + at + 1)[0] - _right(text, first + at - 1) > _WIDE * size]
+    wide = [at for at in spaces if _origin(text, first + at + 1)[0] - _right(text, first + at - 1) > size]
     cut = zip([0, *(at + 1 for at in wide)], [*wide, len(shown)], strict=True)
     return tuple((_origin(text, first + begin)[0], shown[begin:end].translate(_SIGNS).strip()) for begin, end in cut)
 
@@ -191,7 +189,7 @@ def _without_margins(lines: list[_Line]) -> list[_Line]:
     if len(pages) < 3:
         return lines
     edges = {(line.page, _mark(line)) for on_page in pages for line in [*on_page[:2], *on_page[2:][-2:]]}
-    often = {mark for mark, count in Counter(mark for _, mark in edges).items() if count > _REPEATED * len(pages)}
+    often = {mark for mark, count in Counter(mark for _, mark in edges).items() if 2 * count > len(pages)}
     return [line for line in lines if _mark(line) not in often or (line.page, _mark(line)) not in edges]
 
 
@@ -201,8 +199,7 @@ def _mark(line: _Line) -> str:
 
 def _is_wrapped(lines: list[_Line], at: int) -> bool:
     """Whether a line goes on in the next one: in mid-sentence, beside it, or since the next word had no place, as lines
-    nearby show that begin at the same edge. Lines of a list, a poem or an address are shorter; below a question that is
-    written out stands its answer, and the end of a sentence is no sign of a full line where all lines end with one."""
+    nearby show that begin at the same edge. Lines of a list, a poem or an address are shorter."""
     line, below, left = lines[at], lines[at + 1], lines[at].parts[0][0]
     inside = len(line.text) >= _LONG and line.text[-1].isalnum() and below.text[:1].islower()
     beside = abs(line.top - below.top) < _LEVEL or line.right < left  # the latter is written from right to left
@@ -213,9 +210,8 @@ def _is_wrapped(lines: list[_Line], at: int) -> bool:
     word = (below.right - below.parts[0][0]) * len(below.text.split(" ", 1)[0]) / max(len(below.text), 1)
     going_on = sum(other.right > edge - room and not other.text.endswith(_ENDS) for other in nearby)
     answered = line.text.endswith(("?", "？", "؟")) and not below.text[:1].islower()
-    ends = answered or (line.text.endswith(_ENDS) and going_on < _AT_EDGE)
-    full = edge < line.right + word + room and not ends
-    return inside or beside or (full and not _PAGED.search(line.text))
+    full = edge < line.right + word + room and (going_on >= _AT_EDGE or not line.text.endswith(_ENDS))
+    return inside or beside or (full and not answered and not _PAGED.search(line.text))
 
 
 def _paragraphs(lines: list[_Line]) -> list[Block]:

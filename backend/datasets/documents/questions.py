@@ -74,9 +74,10 @@ def _contents(blocks: Sequence[Block]) -> range:
     found, lines = list[int](), 0
     for at, (name, block) in enumerate(zip(names, blocks, strict=True)):
         left[name] -= 1
-        if _PAGED.search(block.text) or (name and left[name] > 0 and asked[at]):
+        listing = not block.rows or any(asks(cell) for _, cells in block.rows for cell in cells)  # prices are none
+        if (listing and _PAGED.search(block.text)) or (name and left[name] > 0 and asked[at]):
             found.append(at)
-            lines += 1 + block.text.count("\n")  # a page of it may be a table
+            lines += len(_PAGED.findall(block.text)) or 1
         elif asks(block.text):
             break
     of_all = range(found[0], found[-1] + 1) if lines >= _LISTED else range(0)

@@ -9,6 +9,7 @@ from backend.datasets.chats.transcript import turns_in
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Block, Document, Rows, joined
+from backend.datasets.documents.passages import sentences
 from backend.datasets.documents.questions import Pairs, asked_inside, asks, find_pairs, find_repeated
 from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import Note, OpenSource
@@ -66,7 +67,7 @@ def one_text(text: str, options: ReadOptions) -> OpenSource:
 
 def _listed(text: str) -> list[str]:
     """The lines of a text that have the same form, where they are many and differ, as those of a list do, or look like
-    what somebody says but may be a program's."""
+    what somebody says but may be a program's; or those that ask, whose answers may stand elsewhere."""
     lines = [line for line in map(str.strip, text.split("\n")) if line]
     forms: dict[tuple[int, int], list[str]] = {}
     for line in lines:
@@ -76,7 +77,10 @@ def _listed(text: str) -> list[str]:
     if len(most) >= max(_MANY, len(lines) / 4) and 2 * len({*most}) > len(most):
         return most
     turns = [] if turns_in(text, whole=True) else [f"{name}: {words}" for _, name, words in turns_in(text, unsure=True)]
-    return turns if len(turns) >= max(_FEW, len(lines) / 4) else []
+    if len(turns) >= max(_FEW, len(lines) / 4):
+        return turns
+    asked = [line for line in lines if line[0] not in "-–—" and asks(line) and len(sentences(line)) == 1]
+    return asked if len(asked) >= max(_SHOWN, len(lines) / 20) else []
 
 
 def find_examples(document: Document, options: ReadOptions) -> OpenSource | None:
