@@ -9,9 +9,9 @@ from backend.datasets.checks.report import FIELDS
 from backend.datasets.convert.convert import check_size, convert
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.guess_columns import asked_about, in_doubt
-from backend.datasets.convert.mapping import Plan, make_plan
+from backend.datasets.convert.mapping import NoExamples, Plan, make_plan
 from backend.datasets.convert.messages import WEIGHT_KEYS
-from backend.datasets.convert.shapes import plain_name
+from backend.datasets.convert.shapes import listed, plain_name
 from backend.datasets.read.encoding import Encoding, NotUtf8
 from backend.datasets.read.file import File, OpenSource
 from backend.errors import BadInput
@@ -129,7 +129,13 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
     sample = opened.sample()
     if not sample:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
-    plan = make_plan(sample, options) if options.shape or options.mapping or not opened.plan else opened.plan
+    try:
+        plan = make_plan(sample, options) if options.shape or options.mapping or not opened.plan else opened.plan
+    except NoExamples as error:
+        if others := [sheet for sheet in opened.details.sheets if sheet != opened.details.sheet]:
+            error.why += f" Only the sheet {opened.details.sheet!r} was looked at. If the examples are in another, save"
+            error.why += f" that one as a file of its own (on the command line: --sheet NAME): {listed(others)}."
+        raise
     records = [value for _, value in sample if isinstance(value, dict)]
     beside = asked_about(records, [*plan.mapping.values()])
     collector = _Collector(plan, options.limits, file.encoding.settled, beside)
