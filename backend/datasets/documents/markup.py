@@ -181,7 +181,9 @@ def read_html(text: str) -> Document:
     reader.close()
     if stated := [pair for data in reader.data for pair in _faq_page(data)]:
         rows = [(1, [_plain(question), _plain(answer)]) for question, answer in stated]
-        document = Document()
+        said = " ".join(" ".join(" ".join(cells).split()) for _, cells in rows)
+        shown = [block.text for block in reader.document.blocks if " ".join(block.text.split()) not in said]
+        document = Document(asides=[("text of the page, whose data for search engines was read", one) for one in shown])
         document.add_table([(1, ["question", "answer"]), *rows])
         return document
     return reader.document
