@@ -6,9 +6,11 @@ Whatever may carry meaning counts: "-5" is not "5", "C#" not "C", "$5" not "€5
 import re
 import unicodedata
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 
 from backend.records.rows import Row
 
+QUESTION_MARKS = ("?", "？", "؟")
 Groups = list[list[int]]  # positions in a list of rows; each group and the groups in rising order
 Key = Callable[[Row, "Callable[[str], Hashable]"], Hashable]  # the part of a row to compare; None matches no row
 
@@ -17,6 +19,8 @@ _ENDS = f"{_STARTS}.,;:?!…。．、，！？；：｡､؟؛،।॥"
 _RAISED = re.compile("([²³¹⁰-⁹₀-₉]+)")
 _LOWER = bytes(range(256)).lower()
 _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
+# A garbled letter that ends in what looks like a space, and would be lost where spaces are stripped; not MANHÃ.
+whole_letters = partial(re.compile(r"(?<![A-ZÀ-Þ])Ã\xa0").sub, "à")
 
 
 def normalize(text: str) -> str:

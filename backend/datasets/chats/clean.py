@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from html import unescape
 
 from backend.datasets.documents.markup import read_html
 
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,30}\b[^<>]*>", re.IGNORECASE)  # [^<>]: no sign is passed over twice
 _SLACK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
-# A garbled letter that ends in what looks like a space, and would be lost where spaces are stripped; not MANHÃ.
-whole_letters = partial(re.compile(r"(?<![A-ZÀ-Þ])Ã\xa0").sub, "à")
 
 
 def has_tags(text: str) -> bool:

@@ -13,8 +13,9 @@ from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import plain_name
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
+from backend.text.normalize import whole_letters
 
-_MARKUP: dict[str, Callable[[str], str]] = {"": clean.whole_letters, "html": clean.html, "meta": clean.meta}
+_MARKUP: dict[str, Callable[[str], str]] = {"": whole_letters, "html": clean.html, "meta": clean.meta}
 _LONGEST_NAME = 200  # characters
 WHOEVER_OPENED = "whoever opened it"  # instead of a name, which nothing says
 _KIND = re.compile(r"t\d_")

@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from backend.datasets.checks.language import FUNCTION_WORDS, QUESTION_WORDS
 from backend.datasets.checks.patterns import WORD_LISTS, any_of, pattern
-from backend.text.normalize import compatible
+from backend.text.normalize import QUESTION_MARKS, compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
 BOILERPLATE = 0.15  # of the texts, and more than MIN_BOILERPLATE of them
@@ -109,7 +109,7 @@ def contradict(asked: str, one: str, other: str) -> bool:
     begins = [_CLAUSE_ENDS.split(text.strip(), maxsplit=1)[0] for text in (one, other)]
     denied = [_DENIED.search(clause) is not None for clause in begins]
     (_, no, _), (_, yes, said) = sorted(zip(denied, begins, (one, other), strict=True), reverse=True)
-    closed = asked.rstrip().endswith(("?", "？", "؟")) and QUESTION_WORDS.isdisjoint(_words(asked))
+    closed = asked.rstrip().endswith(QUESTION_MARKS) and QUESTION_WORDS.isdisjoint(_words(asked))
     if not closed or all(denied) or not any(denied):
         return False
     without = _WITH_DENIAL.sub(" ", _DENIED.sub(" ", no))

@@ -52,8 +52,8 @@ def damaged() -> BadInput:
 
 
 def document_kind(archive: zipfile.ZipFile) -> str:
-    """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files. Raises BadInput for a
-    document of another kind."""
+    """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files. Raises BadInput for a document of
+    another kind."""
     names = set(archive.namelist())
     if kind := next((kind for part, kind in _PARTS if part in names), ""):
         return kind

@@ -12,6 +12,7 @@ from typing import Any
 
 from backend.datasets.documents.blocks import Block, characters, joined
 from backend.files.json_file import read_json
+from backend.text.normalize import QUESTION_MARKS
 
 # "pairs" and "turns" (speakers): each a question and an answer, with the other spellings after a bar.
 _WORDS: dict[str, list[tuple[str, str]]] = read_json(Path(__file__).with_name("labels.json"))
@@ -195,7 +196,7 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
 def _goes_on(part: _Part, block: Block) -> bool:
     """Whether a heading is the next line of a question that is one, too."""
     alike = part.kind == "question" and part.blocks[0].level == block.level
-    return alike and not part.blocks[-1].text.endswith(("?", "？", "؟"))
+    return alike and not part.blocks[-1].text.endswith(QUESTION_MARKS)
 
 
 def _labelled(family: Family, block: Block) -> list[_Part]:

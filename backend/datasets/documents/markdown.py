@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from backend.datasets.documents.blocks import Block, Document
+from backend.text.normalize import QUESTION_MARKS
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -90,7 +91,7 @@ def _line(number: int, text: str, level: int, gap: bool, plain: bool, split: boo
     bold, rest = match["bold"], match["rest"].strip()
     if not rest:
         return [Block(number, bold.strip(), level, True, gap)]
-    if bold.rstrip().endswith(("?", "？", "؟")) or (split and not rest.startswith(":") and bold[-1] not in ":：."):
+    if bold.rstrip().endswith(QUESTION_MARKS) or (split and not rest.startswith(":") and bold[-1] not in ":：."):
         return [Block(number, bold.strip(), level, True, gap), Block(number, rest, gap=False)]
     return [Block(number, text, level, gap=gap)]
 

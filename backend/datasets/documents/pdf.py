@@ -16,6 +16,7 @@ import pypdfium2.raw as pdfium
 
 from backend.datasets.documents.blocks import Block, Document, Rows
 from backend.errors import BadInput
+from backend.text.normalize import QUESTION_MARKS
 
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
@@ -209,7 +210,7 @@ def _is_wrapped(lines: list[_Line], at: int) -> bool:
     edge = alike[-1] if len(alike) >= max(_AT_EDGE, len(rights) / 3) else rights[-1]
     word = (below.right - below.parts[0][0]) * len(below.text.split(" ", 1)[0]) / max(len(below.text), 1)
     going_on = sum(other.right > edge - room and not other.text.endswith(_ENDS) for other in nearby)
-    answered = line.text.endswith(("?", "？", "؟")) and not below.text[:1].islower()
+    answered = line.text.endswith(QUESTION_MARKS) and not below.text[:1].islower()
     full = edge < line.right + word + room and (going_on >= _AT_EDGE or not line.text.endswith(_ENDS))
     return inside or beside or (full and not answered and not _PAGED.search(line.text))
 

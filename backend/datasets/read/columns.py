@@ -18,6 +18,7 @@ from backend.datasets.read.header import known_columns
 from backend.datasets.read.keyed import find_keys
 from backend.files.json_file import value_of
 from backend.records.reading import ReadOptions, RowFault
+from backend.text.normalize import QUESTION_MARKS
 
 _FEW = 4  # texts, or words
 _DEPTH = 6  # objects in objects
@@ -177,7 +178,7 @@ def _by_turns(rows: Iterator[Record], column: str) -> Iterator[list[Record]]:
 
 def alternates(texts: Sequence[str]) -> bool:
     """Whether texts are questions and answers in turn."""
-    asks = [text.rstrip().endswith(("?", "？", "؟")) for text in texts]
+    asks = [text.rstrip().endswith(QUESTION_MARKS) for text in texts]
     return len(asks) >= _FEW and sum(asks[::2]) >= 0.8 * len(asks[::2]) and sum(asks[1::2]) <= 0.2 * len(asks[1::2])
 
 

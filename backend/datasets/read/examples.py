@@ -19,6 +19,7 @@ from backend.files.json_file import read_json
 from backend.records.reading import ReadOptions
 from backend.records.rows import FileDetails, PassedOver
 from backend.text.excerpt import excerpt
+from backend.text.normalize import QUESTION_MARKS
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
@@ -208,7 +209,7 @@ def _option_lists(pairs: Pairs) -> Note | None:
 def _is_answer(record: dict[str, Any]) -> bool:
     """Whether a record has a question, and an answer that neither asks something nor ends in a colon."""
     answer = record.get("question", "-") and record.get("answer", "-").rstrip()
-    return answer != "" and not answer.endswith((":", "：", "?", "？", "؟"))
+    return answer != "" and not answer.endswith((":", "：", *QUESTION_MARKS))
 
 
 def _named(blocks: Sequence[Block]) -> str:

@@ -7,7 +7,6 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
-from backend.datasets.chats.clean import whole_letters
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan
@@ -20,6 +19,7 @@ from backend.errors import BadInput
 from backend.records.reading import ZIP_ERRORS, ReadOptions, RowFault
 from backend.records.rows import FileDetails, PassedOver
 from backend.records.units import MIB, format_size
+from backend.text.normalize import whole_letters
 
 Made = TypeVar("Made")
 Note = tuple[str, str, str]  # kind, message, fix

@@ -8,6 +8,7 @@ from statistics import mean
 
 from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.datasets.convert.shapes import NAMES, Columns, plain_name
+from backend.text.normalize import QUESTION_MARKS
 
 LOOKED_AT = 60  # rows
 _DEEPEST = 30  # rows above which a header is looked for
@@ -17,7 +18,6 @@ _NUMBER = re.compile(r"[\s\d.,:/+%€$£¥()-]*\d[\s\d.,:/+%€$£¥()TZ-]*")
 _FEW = 3  # rows; with fewer there is nothing to compare
 _UNLIKE, _OF_ALL = 2.0, 0.7  # of names, which are that unlike the rows below, or unlike most of a few
 _AS_OTHERS, _IS_NUMBER = -2.0, "number"
-_ASKS = ("?", "？", "؟")
 KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _LANGUAGES = {name.casefold() for pair in LANGUAGE_NAMES.items() for name in pair}
 
@@ -97,10 +97,10 @@ def _differs(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:
     if len(dict(columns)) < len(columns) or len(data) < 2:
         return False
     words = [[*map(_kind, texts)] for cell, texts in columns if texts and _kind(cell) != _IS_NUMBER]
-    asked = [texts for cell, texts in columns if cell.endswith(_ASKS)]
+    asked = [texts for cell, texts in columns if cell.endswith(QUESTION_MARKS)]
     asks = len(asked) >= max(2, len(columns) - 1)
     return any(kinds.count(_IS_NUMBER) >= 0.8 * len(kinds) for kinds in words) or (
-        asks and any(sum(text.endswith(_ASKS) for text in texts) < 0.3 * len(data) for texts in asked)
+        asks and any(sum(text.endswith(QUESTION_MARKS) for text in texts) < 0.3 * len(data) for texts in asked)
     )
 
 
