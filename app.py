@@ -14,7 +14,9 @@ from ui.cli.output import Answer
 
 
 def serve(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    """Opens the page. Here alone the command line meets the page; its other commands need no gradio."""
+    """Opens the page. Here alone the command line meets the page; its other commands
+    need no gradio.
+    """
     from ui.web.serve import serve as open_page
 
     simulated = load_hardware(options.hardware) if options.hardware else None

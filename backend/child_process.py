@@ -1,8 +1,8 @@
 """Child processes that never outlive this one, whatever they are doing when it ends.
 
-A watchdog (watchdog.py), one for each process that starts children, waits for the end of a pipe that its parent holds
-open. The system closes the pipe on every platform when the parent ends, even by SIGKILL, and the watchdog then kills
-the children.
+A watchdog (watchdog.py), one for each process that starts children, waits for the end
+of a pipe that its parent holds open. The system closes the pipe on every platform when
+the parent ends, even by SIGKILL, and the watchdog then kills the children.
 
     start, run, kill    in the parent
     end_with_us         for a process that was started otherwise
@@ -33,7 +33,9 @@ from backend.settings import PROJECT_ROOT, child_environment
 
 _POLL = 0.5  # seconds
 _LOOK = 0.05  # seconds
-_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is for the parent, whose end ends the child
+_NO_WINDOW = getattr(
+    subprocess, "CREATE_NO_WINDOW", 0
+)  # Windows; Ctrl-C is for the parent, whose end ends the child
 _starting = threading.Lock()
 _mark = secrets.token_hex(8)
 _to_watchdog: int | None = None  # the end of its pipe that this process holds open
@@ -42,8 +44,9 @@ _looking: threading.Thread | None = None
 
 
 def memory_used(process: psutil.Process) -> int:
-    """Bytes that a process uses; on Windows at least those it has reserved, because the system trims what is
-    resident. Mapped files are resident only."""
+    """Bytes that a process uses; on Windows at least those it has reserved, because the
+    system trims what is resident. Mapped files are resident only.
+    """
     memory = process.memory_info()
     return int(max(memory.rss, getattr(memory, "private", 0)))
 
@@ -58,10 +61,14 @@ class _Child(subprocess.Popen[bytes]):
 
 
 def start(
-    arguments: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
-    """Starts Python with `arguments` in the project's folder; it ends with this process. environment: variables to
-    add to `child_environment`. options: of subprocess.Popen."""
+    """Starts Python with `arguments` in the project's folder; it ends with this
+    process. environment: variables to add to `child_environment`. options: of
+    subprocess.Popen.
+    """
     end_with_us()
     child = _Child(
         [sys.executable, *arguments],
@@ -76,7 +83,9 @@ def start(
 
 
 def end_with_us(pid: int = 0) -> None:
-    """Has the process `pid` killed when this one ends, however it ends. 0: only makes sure of a watchdog."""
+    """Has the process `pid` killed when this one ends, however it ends. 0: only makes
+    sure of a watchdog.
+    """
     global _to_watchdog
     with _starting:
         for _ in range(2):  # a watchdog that somebody has killed is replaced
@@ -96,8 +105,13 @@ def _start_watchdog() -> int:
         stdin=read,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # Without the mark of this process's own parent, whose watchdog would kill this one before it has done its work.
-        env={name: value for name, value in os.environ.items() if name != watchdog.VARIABLE},
+        # Without the mark of this process's own parent, whose watchdog would kill this
+        # one before it has done its work.
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if name != watchdog.VARIABLE
+        },
         start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
         creationflags=_NO_WINDOW,
     ).returncode = 0  # nobody waits for it
@@ -106,8 +120,10 @@ def _start_watchdog() -> int:
 
 
 def _forget() -> None:
-    """In a fork: it gets a watchdog of its own, with another mark, which would else kill the parent's children too.
-    The parent's thread, which looks at them, is not there either."""
+    """In a fork: it gets a watchdog of its own, with another mark, which would else
+    kill the parent's children too. The parent's thread, which looks at them, is not
+    there either.
+    """
     global _starting, _mark, _to_watchdog, _looking
     if _to_watchdog is not None:
         os.close(_to_watchdog)
@@ -130,8 +146,10 @@ def run(
 
     arguments: as after `python`
     environment: variables besides those of a child without secrets
-    timeout: seconds after which the child is killed, and subprocess.TimeoutExpired raised
-    poll: called twice a second meanwhile; the child is killed when it raises something"""
+    timeout: seconds after which the child is killed, and subprocess.TimeoutExpired
+        raised
+    poll: called twice a second meanwhile; the child is killed when it raises something
+    """
     with tempfile.TemporaryFile() as output:
         child = start(arguments, environment, stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -142,7 +160,9 @@ def run(
         return code, output.read().decode("utf-8", "replace")
 
 
-def _wait(child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[[], None]) -> int:
+def _wait(
+    child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[[], None]
+) -> int:
     began = time.monotonic()
     while True:
         try:
@@ -163,9 +183,11 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 
 
 class Watch:
-    """In the parent: kills a child that goes past its limits, until `close`. memory: bytes that it may use. seconds:
-    that it may take. processor_seconds: of all cores together, from now on. poll: called with every look; the child
-    is killed when it returns a reason. why: the limit that it passed, or the reason; "" meanwhile"""
+    """In the parent: kills a child that goes past its limits, until `close`. memory:
+    bytes that it may use. seconds: that it may take. processor_seconds: of all cores
+    together, from now on. poll: called with every look; the child is killed when it
+    returns a reason. why: the limit that it passed, or the reason; "" meanwhile
+    """
 
     def __init__(
         self,
@@ -177,8 +199,14 @@ class Watch:
     ) -> None:
         global _looking
         self._child, self._memory, self._poll = child, memory, poll
-        self._until, self._processor_seconds = time.monotonic() + seconds, processor_seconds
-        self._limits = f"{seconds:.0f} seconds", f"{processor_seconds:.0f} seconds of processor time"
+        self._until, self._processor_seconds = (
+            time.monotonic() + seconds,
+            processor_seconds,
+        )
+        self._limits = (
+            f"{seconds:.0f} seconds",
+            f"{processor_seconds:.0f} seconds of processor time",
+        )
         self._process: psutil.Process | None = None
         self.why = ""
         with _starting:
@@ -211,8 +239,9 @@ class Watch:
 
 
 def _look() -> None:
-    """One thread looks at all children while there are any: to start one for each request to a box would take longer
-    than a short request."""
+    """One thread looks at all children while there are any: to start one for each
+    request to a box would take longer than a short request.
+    """
     global _looking
     while True:
         time.sleep(_LOOK)
@@ -227,22 +256,29 @@ def _look() -> None:
 
 
 def receive(received: Callable[[bytes], None]) -> None:
-    """In the child: calls `received`, in a thread, with each line that the parent writes, and ends this process at
-    once when the parent closes its end."""
+    """In the child: calls `received`, in a thread, with each line that the parent
+    writes, and ends this process at once when the parent closes its end.
+    """
     threading.Thread(target=_read, args=(received,), daemon=True).start()
 
 
 def _read(received: Callable[[bytes], None]) -> None:
     rest = b""
-    while part := os.read(0, 1 << 16):  # not sys.stdin: its lock, held here, would abort the interpreter's own end
+    while part := os.read(
+        0, 1 << 16
+    ):  # not sys.stdin: its lock, held here, would abort the interpreter's own end
         *lines, rest = (rest + part).split(b"\n")
         for line in lines:
             received(line)
-    os._exit(0)  # without cleaning up, which could wait for the very call that is to be cut short
+    os._exit(
+        0
+    )  # without cleaning up, which could wait for the very call that is to be cut short
 
 
 def for_answers() -> BinaryIO:
-    """In the child: where its answers go. What a library prints goes to standard error, and Ctrl-C to the parent."""
+    """In the child: where its answers go. What a library prints goes to standard error,
+    and Ctrl-C to the parent.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -250,8 +286,9 @@ def for_answers() -> BinaryIO:
 
 
 def limit_memory(most: int) -> None:
-    """In the child: refuse it more than `most` bytes of addresses. Windows and macOS have no such limit; there only
-    the parent's watch of the memory in use holds."""
+    """In the child: refuse it more than `most` bytes of addresses. Windows and macOS
+    have no such limit; there only the parent's watch of the memory in use holds.
+    """
     if sys.platform == "linux":
         import resource
 

@@ -1,4 +1,5 @@
-"""The error family. Each error says what happened, why, and what to do next, in plain words.
+"""The error family. Each error says what happened, why, and what to do next, in plain
+words.
 
     ApprenticeError
     ├── BadInput          a file, a row or typed text is invalid
@@ -32,8 +33,9 @@ class Stopped(Exception):
 
 
 class ApprenticeError(Exception):
-    """An error to show to a person. what: what happened. why: the cause. next: what the person can do now. Full
-    sentences; why and next may be ""."""
+    """An error to show to a person. what: what happened. why: the cause. next: what the
+    person can do now. Full sentences; why and next may be "".
+    """
 
     def __init__(self, what: str, why: str = "", next: str = "") -> None:  # noqa: A002
         super().__init__(what)
@@ -49,7 +51,12 @@ class ApprenticeError(Exception):
 
     def to_dict(self) -> dict[str, str]:
         """The error as JSON: {"error": class name, "what", "why", "next"}."""
-        return {"error": type(self).__name__, "what": self.what, "why": self.why, "next": self.next}
+        return {
+            "error": type(self).__name__,
+            "what": self.what,
+            "why": self.why,
+            "next": self.next,
+        }
 
 
 class BadInput(ApprenticeError):
@@ -69,7 +76,9 @@ class MissingPart(ApprenticeError):
 
 
 class UnusableGpu(ApprenticeError):
-    """There is a GPU that training should use and can't; training does not fall back to the processor."""
+    """There is a GPU that training should use and can't; training does not fall back to
+    the processor.
+    """
 
 
 class NotEnough(ApprenticeError):
@@ -77,11 +86,15 @@ class NotEnough(ApprenticeError):
 
 
 class OutOfMemory(NotEnough):
-    """Memory ran out; the work may fit if it uses less, so another attempt is worthwhile."""
+    """Memory ran out; the work may fit if it uses less, so another attempt is
+    worthwhile.
+    """
 
 
 class DoesNotFit(NotEnough):
-    """The run does not fit, even with the smallest settings: the person has to decide what to change."""
+    """The run does not fit, even with the smallest settings: the person has to decide
+    what to change.
+    """
 
 
 class WorkspaceProblem(ApprenticeError):
@@ -130,6 +143,8 @@ _OUT_OF_MEMORY = (
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` means that memory ran out, of a GPU or the computer."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    if isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno == errno.ENOMEM
+    ):
         return True
     return any(text in str(error).lower() for text in _OUT_OF_MEMORY)

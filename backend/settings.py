@@ -1,4 +1,6 @@
-"""The workspace and its folders on disk, ids for what is stored there, and secrets in the environment."""
+"""The workspace and its folders on disk, ids for what is stored there, and secrets in
+the environment.
+"""
 
 import os
 import secrets
@@ -18,11 +20,14 @@ HOME_VARIABLE = "APPRENTICE_HOME"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = PROJECT_ROOT / "static" / "samples"
 TEMPLATES = PROJECT_ROOT / "static" / "templates"
-PROGRAM = "start.bat" if os.name == "nt" else "./start.sh"  # what people type before a command
+PROGRAM = (
+    "start.bat" if os.name == "nt" else "./start.sh"
+)  # what people type before a command
 
 _LONGEST_NAME = 255  # of a file, on every usual file system
-# The environment variables that child processes get, by full names and by prefixes: where things are, languages, and
-# settings of Python, of the libraries that compute, and of their drivers.
+# The environment variables that child processes get, by full names and by prefixes:
+# where things are, languages, and settings of Python, of the libraries that compute,
+# and of their drivers.
 _CHILDREN_GET = {
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "LANG", "LANGUAGE", "TMPDIR", "TMP", "TEMP", "PWD",
     "CC", "CXX", "VIRTUAL_ENV", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS", "DISPLAY", "LD_LIBRARY_PATH",
@@ -38,25 +43,40 @@ _CHILDREN_GET_FAMILIES = (
     "NUMEXPR_", "DNNL_", "ONEDNN_", "GGML_", "LLAMA_",
 )  # fmt: skip
 _ZERO_GPU = "SPACES_ZERO_GPU"
-_SECRET_WORDS = {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASS", "PASSWD", "CREDENTIALS", "PAT", "AUTH"}
+_SECRET_WORDS = {
+    "TOKEN",
+    "KEY",
+    "APIKEY",
+    "SECRET",
+    "SECRETS",
+    "PASS",
+    "PASSWD",
+    "CREDENTIALS",
+    "PAT",
+    "AUTH",
+}
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
-# Secrets that a person typed, kept for as long as this process runs: environment variable to value. A worker that is
-# allowed a secret gets it in that variable.
+# Secrets that a person typed, kept for as long as this process runs: environment
+# variable to value. A worker that is allowed a secret gets it in that variable.
 secrets_in_memory: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder with everything that a person makes here. Create it with `Workspace.open`."""
+    """The folder with everything that a person makes here. Create it with
+    `Workspace.open`.
+    """
 
     root: Path
 
     @classmethod
     def open(cls, root: Path | None = None) -> Self:
-        """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data folder; created if missing. What
-        this process writes from then on is for its owner only. Raises WorkspaceProblem when it can't be created or
-        written, but not for a full disk: something must be deleted there."""
+        """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data
+        folder; created if missing. What this process writes from then on is for its
+        owner only. Raises WorkspaceProblem when it can't be created or written, but not
+        for a full disk: something must be deleted there.
+        """
         workspace = cls((root or default_root()).expanduser().resolve())
         write_privately()
         try:
@@ -83,11 +103,20 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         return (self.runs, self.models, self.datasets, self.exports, self.cache)
 
-    runs = cached_property[Path](lambda self: self.root / "runs")  # a folder for each job, as jobs/store.py says
-    models = cached_property[Path](lambda self: self.root / "models")  # unpacked and downloaded ones, a folder each
-    datasets = cached_property[Path](lambda self: self.root / "datasets")  # imported ones, a folder each
-    exports = cached_property[Path](lambda self: self.root / "exports")  # finished ones, which the page may serve
-    # What can be deleted at any time, such as measurements of this computer, and compiled code.
+    runs = cached_property[Path](
+        lambda self: self.root / "runs"
+    )  # a folder for each job, as jobs/store.py says
+    models = cached_property[Path](
+        lambda self: self.root / "models"
+    )  # unpacked and downloaded ones, a folder each
+    datasets = cached_property[Path](
+        lambda self: self.root / "datasets"
+    )  # imported ones, a folder each
+    exports = cached_property[Path](
+        lambda self: self.root / "exports"
+    )  # finished ones, which the page may serve
+    # What can be deleted at any time, such as measurements of this computer, and
+    # compiled code.
     cache = cached_property[Path](lambda self: self.root / "cache")
     # Uploaded files, until the page has read them; emptied when the app starts.
     uploads = cached_property[Path](lambda self: self.cache / "uploads")
@@ -98,8 +127,10 @@ class Workspace:
 
 
 def default_root() -> Path:
-    """$APPRENTICE_HOME, else the user's data folder for this system. On a Space of Hugging Face, where the home may be
-    read-only, /var/tmp/apprentice: gradio may serve files of /tmp."""
+    """$APPRENTICE_HOME, else the user's data folder for this system. On a Space of
+    Hugging Face, where the home may be read-only, /var/tmp/apprentice: gradio may serve
+    files of /tmp.
+    """
     from platformdirs import user_data_path
 
     if home := os.environ.get(HOME_VARIABLE):
@@ -110,23 +141,39 @@ def default_root() -> Path:
 
 
 def is_secret(name: str) -> bool:
-    """Whether an environment variable is named like a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, PGPASSWORD, GH_PAT."""
-    return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(name.upper().split("_"))
+    """Whether an environment variable is named like a secret: HF_TOKEN,
+    AWS_SECRET_ACCESS_KEY, PGPASSWORD, GH_PAT.
+    """
+    return "PASSWORD" in name.upper() or not _SECRET_WORDS.isdisjoint(
+        name.upper().split("_")
+    )
 
 
 def secret(name: str) -> str:
-    """The secret in this environment variable, else the one in memory; "" if there is none."""
+    """The secret in this environment variable, else the one in memory; "" if there is
+    none.
+    """
     return os.environ.get(name, "").strip() or secrets_in_memory.get(name, "")
 
 
 def new_id() -> str:
-    """A new id that sorts by time and can't be guessed: "20261124-143012-k3f9ab2c" (UTC)."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + "".join(secrets.choice(_ID_ALPHABET) for _ in range(8))
+    """A new id that sorts by time and can't be guessed: "20261124-143012-k3f9ab2c"
+    (UTC).
+    """
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + "".join(
+        secrets.choice(_ID_ALPHABET) for _ in range(8)
+    )
 
 
 def on_zero_gpu() -> bool:
-    """Whether this is a Space on ZeroGPU, whose GPU is not for our processes, whatever the driver says."""
-    return os.environ.get(_ZERO_GPU, "").lower() in ("1", "t", "true")  # the way the package `spaces` reads it
+    """Whether this is a Space on ZeroGPU, whose GPU is not for our processes, whatever
+    the driver says.
+    """
+    return os.environ.get(_ZERO_GPU, "").lower() in (
+        "1",
+        "t",
+        "true",
+    )  # the way the package `spaces` reads it
 
 
 def on_colab() -> bool:
@@ -135,12 +182,15 @@ def on_colab() -> bool:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment for a child process: part of this one's, and the path to our packages. A secret may have any
-    name, so only variables that are known to be needed go along, and of these none that is named like a secret."""
+    """The environment for a child process: part of this one's, and the path to our
+    packages. A secret may have any name, so only variables that are known to be needed
+    go along, and of these none that is named like a secret.
+    """
     needed = {
         name: value
         for name, value in os.environ.items()
-        if name.upper() in _CHILDREN_GET or name.upper().startswith(_CHILDREN_GET_FAMILIES)
+        if name.upper() in _CHILDREN_GET
+        or name.upper().startswith(_CHILDREN_GET_FAMILIES)
     }
     environment = {name: value for name, value in needed.items() if not is_secret(name)}
     paths = [str(PROJECT_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
@@ -148,12 +198,22 @@ def child_environment() -> dict[str, str]:
 
 
 def child_path(parent: Path, name: str) -> Path:
-    """`parent / name`, for an id or the folder name of a model. Raises WorkspaceProblem unless `name` is a single plain
-    path component that stays inside `parent`, links included."""
-    plain = 0 < len(name) <= _LONGEST_NAME and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)
+    """`parent / name`, for an id or the folder name of a model. Raises WorkspaceProblem
+    unless `name` is a single plain path component that stays inside `parent`, links
+    included.
+    """
+    plain = 0 < len(name) <= _LONGEST_NAME and all(
+        c.isascii() and (c.isalnum() or c in "-_.") for c in name
+    )
     path = parent / name
-    may_lead_outside = plain and (sys.platform == "win32" or path.is_symlink())  # a junction of Windows is no symlink
+    may_lead_outside = plain and (
+        sys.platform == "win32" or path.is_symlink()
+    )  # a junction of Windows is no symlink
     outside = may_lead_outside and not path.resolve().is_relative_to(parent.resolve())
     if not plain or name[0] == "." or outside:
-        raise WorkspaceProblem(f"Nothing here has the id {name[:80]!r}.", "", "Look at the list of your models.")
+        raise WorkspaceProblem(
+            f"Nothing here has the id {name[:80]!r}.",
+            "",
+            "Look at the list of your models.",
+        )
     return path

@@ -1,4 +1,6 @@
-"""The protocols through which the code of a job uses the runner, and the disk space it needs."""
+"""The protocols through which the code of a job uses the runner, and the disk space it
+needs.
+"""
 
 import shutil
 from dataclasses import dataclass
@@ -22,7 +24,12 @@ class Work(Protocol):
 
     def emit(self, event: Event) -> None: ...
     def progress(
-        self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
+        self,
+        phase: str,
+        done: int = 0,
+        total: int = 0,
+        seconds_left: float | None = None,
+        detail: str = "",
     ) -> None: ...
     def alive(self) -> None: ...
     def should_stop(self) -> bool: ...
@@ -42,7 +49,13 @@ class Report:
 
     context: JobContext
 
-    def __call__(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+    def __call__(
+        self,
+        phase: str,
+        done: int = 0,
+        total: int = 0,
+        seconds_left: float | None = None,
+    ) -> None:
         self.poll()
         self.context.progress(phase, done, total, seconds_left)
 
@@ -52,7 +65,10 @@ class Report:
 
 
 def require_disk(
-    folder: Path, needed: float, what: str = "", advice: str = "Free some disk space, then try again."
+    folder: Path,
+    needed: float,
+    what: str = "",
+    advice: str = "Free some disk space, then try again.",
 ) -> None:
     """Raises NotEnough if the disk of `folder` has less than `needed` bytes free.
 

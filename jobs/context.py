@@ -17,9 +17,11 @@ _SECONDS_WITHOUT_ACTIVITY = 5.0
 
 
 class Context:
-    """The work's access to its job. folder: the job's folder. spec: as submitted. short_of_memory: the last
-    attempt ran out of memory, so this one must use less. The work calls `should_stop` at every step; when it returns
-    True, the work saves and returns."""
+    """The work's access to its job. folder: the job's folder. spec: as submitted.
+    short_of_memory: the last attempt ran out of memory, so this one must use less. The
+    work calls `should_stop` at every step; when it returns True, the work saves and
+    returns.
+    """
 
     def __init__(self, folder: JobFolder, workspace: Workspace, status: Status) -> None:
         self.folder = folder.path
@@ -46,14 +48,21 @@ class Context:
             self._log.append(event)
 
     def progress(
-        self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
+        self,
+        phase: str,
+        done: int = 0,
+        total: int = 0,
+        seconds_left: float | None = None,
+        detail: str = "",
     ) -> None:
-        """Report progress; written when the phase changes, else at most twice a second. Raises OSError.
+        """Report progress; written when the phase changes, else at most twice a second.
+        Raises OSError.
 
         phase: what is being done, for people
         done: how much of `total`, in any unit
         total: 0 if it is unknown
-        seconds_left: until all of it is done; None if it is unknown: then the last estimate counts down
+        seconds_left: until all of it is done; None if it is unknown: then the last
+            estimate counts down
         """
         with self._lock:
             before, now = self.status.progress, time.monotonic()
@@ -61,25 +70,41 @@ class Context:
                 self._ends = now + seconds_left
             elif self._ends > now:
                 seconds_left = self._ends - now
-            progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left, detail=detail)
+            progress = Progress(
+                phase=phase,
+                done=done,
+                total=total,
+                seconds_left=seconds_left,
+                detail=detail,
+            )
             self.status = self.status.changed(progress=progress)
-            if before is None or before.phase != phase or now - self._written >= _SECONDS_BETWEEN_WRITES:
+            if (
+                before is None
+                or before.phase != phase
+                or now - self._written >= _SECONDS_BETWEEN_WRITES
+            ):
                 self._write()
 
     def alive(self) -> None:
-        """Show activity during a long operation; a stopping worker that shows none is killed. Writes the status again
-        if nothing was written for five seconds. Raises OSError."""
+        """Show activity during a long operation; a stopping worker that shows none is
+        killed. Writes the status again if nothing was written for five seconds. Raises
+        OSError.
+        """
         with self._lock:
             if time.monotonic() - self._written >= _SECONDS_WITHOUT_ACTIVITY:
                 self._write()
 
     def reset_oom_count(self) -> None:
-        """Ignore what the system has killed for memory so far: the work goes on without it. Raises OSError."""
+        """Ignore what the system has killed for memory so far: the work goes on without
+        it. Raises OSError.
+        """
         with self._lock:
             self._write()
 
     def _write(self) -> None:
-        """Kills counted until now were not of this process, so only later ones can explain its death."""
+        """Kills counted until now were not of this process, so only later ones can
+        explain its death.
+        """
         self.status = self.status.changed(memory=snapshot())
         self._job.write_status(self.status)
         self._written = time.monotonic()

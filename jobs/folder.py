@@ -42,7 +42,9 @@ DAMAGED = Failure(
 
 @dataclass(frozen=True)
 class JobFolder:
-    """Reading raises RunProblem when the folder is gone, WorkspaceProblem when it is damaged."""
+    """Reading raises RunProblem when the folder is gone, WorkspaceProblem when it is
+    damaged.
+    """
 
     path: Path
 
@@ -66,7 +68,9 @@ class JobFolder:
             if not self.path.is_dir():
                 raise no_such_run(self.id) from None
             raise WorkspaceProblem(
-                f"The run {self.id} is damaged.", "Its file job.json can't be read.", "You can only delete it."
+                f"The run {self.id} is damaged.",
+                "Its file job.json can't be read.",
+                "You can only delete it.",
             ) from error
 
     def spec(self) -> dict[str, Any]:
@@ -74,7 +78,9 @@ class JobFolder:
             return read_json(self.path / "spec.json")
         except (OSError, ValueError) as error:
             raise WorkspaceProblem(
-                f"The run {self.id} is damaged.", "Its file spec.json can't be read.", "Start a new run."
+                f"The run {self.id} is damaged.",
+                "Its file spec.json can't be read.",
+                "Start a new run.",
             ) from error
 
     def status(self) -> Status:
@@ -96,15 +102,23 @@ class JobFolder:
 
     def reserve_disk_space(self) -> None:
         """Occupy a little disk space for the last status. Raises OSError."""
-        descriptor = os.open(self.path / "reserve", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(
+            self.path / "reserve", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+        )
         try:
             write_all(descriptor, bytes(_RESERVE_BYTES))
         finally:
             os.close(descriptor)
 
     def state(self, status: Status) -> State:
-        """The state in `status`, or STOPPING if a stop was requested while the job is active."""
-        return State.STOPPING if status.state.is_active and self.stop_requested else status.state
+        """The state in `status`, or STOPPING if a stop was requested while the job is
+        active.
+        """
+        return (
+            State.STOPPING
+            if status.state.is_active and self.stop_requested
+            else status.state
+        )
 
     def job(self) -> Job:
         identity, status = self.identity(), self.status()
@@ -124,7 +138,9 @@ class JobFolder:
 
     @contextmanager
     def claim(self, timeout: float = 0.0) -> Iterator[bool]:
-        """Hold the lock for the block; yields False if a worker still has it after `timeout` seconds."""
+        """Hold the lock for the block; yields False if a worker still has it after
+        `timeout` seconds.
+        """
         free = False
         with ExitStack() as held:
             with suppress(Timeout):
@@ -134,11 +150,19 @@ class JobFolder:
 
 
 def no_such_run(job_id: str) -> RunProblem:
-    return RunProblem(f"There is no run with the id {job_id[:80]!r}.", "", "Choose one from the list of your runs.")
+    return RunProblem(
+        f"There is no run with the id {job_id[:80]!r}.",
+        "",
+        "Choose one from the list of your runs.",
+    )
 
 
 def unreadable(error: OSError | ApprenticeError) -> WorkspaceProblem:
     if isinstance(error, WorkspaceProblem):
         return error
-    why, what_next = disk_words(error) if isinstance(error, OSError) else (str(error), "")
-    return WorkspaceProblem("The run's folder can't be read or written.", why, what_next)
+    why, what_next = (
+        disk_words(error) if isinstance(error, OSError) else (str(error), "")
+    )
+    return WorkspaceProblem(
+        "The run's folder can't be read or written.", why, what_next
+    )

@@ -1,8 +1,11 @@
-"""Whether the system killed a worker because memory ran out: Linux's counters, and the free memory near the end.
+"""Whether the system killed a worker because memory ran out: Linux's counters, and the
+free memory near the end.
 
-Linux counts the processes that it killed for memory in each control group (cgroup v2: `oom_kill` in memory.events;
-v1: in memory.oom_control) and on the whole machine (`oom_kill` in /proc/vmstat). Other systems count nothing; there
-the free memory when the worker last wrote its status is a hint."""
+Linux counts the processes that it killed for memory in each control group (cgroup v2:
+`oom_kill` in memory.events; v1: in memory.oom_control) and on the whole machine
+(`oom_kill` in /proc/vmstat). Other systems count nothing; there the free memory when
+the worker last wrote its status is a hint.
+"""
 
 import re
 from pathlib import Path
@@ -19,8 +22,10 @@ SHORT = 0.05  # share of the memory; with less than this free the computer was a
 
 
 class MemorySnapshot(StoredRecord):
-    """counter: the file with the counter, "" if there is none. count: its value when the worker started. free: the
-    share of the computer's memory that was free when the worker last wrote its status."""
+    """counter: the file with the counter, "" if there is none. count: its value when
+    the worker started. free: the share of the computer's memory that was free when the
+    worker last wrote its status.
+    """
 
     counter: str = ""
     count: int = 0
@@ -28,7 +33,9 @@ class MemorySnapshot(StoredRecord):
 
 
 def snapshot() -> MemorySnapshot:
-    """The counter of this process's control group, or else of the machine, and the free memory."""
+    """The counter of this process's control group, or else of the machine, and the free
+    memory.
+    """
     memory = psutil.virtual_memory()
     free = float(round(memory.available / max(1, memory.total), 4))
     for path in [*_group_files(), _MACHINE]:
@@ -39,7 +46,9 @@ def snapshot() -> MemorySnapshot:
 
 
 def ran_out(before: MemorySnapshot) -> bool | None:
-    """Whether the system has killed a process for memory since `before`; None if it does not count."""
+    """Whether the system has killed a process for memory since `before`; None if it
+    does not count.
+    """
     now = _count(Path(before.counter)) if before.counter else None
     return None if now is None or now < before.count else now > before.count
 

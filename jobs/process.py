@@ -9,16 +9,25 @@ from contextlib import suppress
 
 import psutil
 
-from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_environment, secret
+from backend.settings import (
+    HOME_VARIABLE,
+    PROJECT_ROOT,
+    Workspace,
+    child_environment,
+    secret,
+)
 from jobs.folder import JobFolder
 from jobs.registry import JOB_TYPES
 
 WORKER = (sys.executable, "-m", "jobs.worker")
 _CREATION_TOLERANCE = 1.0  # seconds
 
-# On Windows: a console of its own, so that neither Ctrl-C nor closing the window reaches it, but an invisible one.
-# Without any (DETACHED_PROCESS) its children would open windows.
-_OWN_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+# On Windows: a console of its own, so that neither Ctrl-C nor closing the window
+# reaches it, but an invisible one. Without any (DETACHED_PROCESS) its children would
+# open windows.
+_OWN_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
+    subprocess, "CREATE_NEW_PROCESS_GROUP", 0
+)
 
 # By job and attempt: the workers that this process started, for any Runner.
 _children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
@@ -37,7 +46,9 @@ def environment(workspace: Workspace, secrets: Sequence[str] = ()) -> dict[str, 
 
 
 def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
-    """Start the worker of a job, detached: it outlives this process and its terminal. Raises OSError."""
+    """Start the worker of a job, detached: it outlives this process and its terminal.
+    Raises OSError.
+    """
     with folder.log.open("ab") as log:
         _children[folder.id, attempt] = subprocess.Popen(
             [*WORKER, folder.id],
@@ -52,7 +63,9 @@ def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
 
 
 def exit_code(job_id: str, attempt: int, timeout: float = 0.0) -> int | None:
-    """The exit code of an attempt's worker; None if it still runs after `timeout` seconds or was not started here."""
+    """The exit code of an attempt's worker; None if it still runs after `timeout`
+    seconds or was not started here.
+    """
     child = _children.get((job_id, attempt))
     if child and timeout:
         with suppress(subprocess.TimeoutExpired):
@@ -74,8 +87,10 @@ def forget(job_id: str) -> None:
 
 
 def kill(pid: int, created: float) -> bool:
-    """Kill process `pid` and its group, if it is the one created at `created` (seconds since 1970). Call it only
-    while the worker holds the job's lock. Returns False if it is another process."""
+    """Kill process `pid` and its group, if it is the one created at `created` (seconds
+    since 1970). Call it only while the worker holds the job's lock. Returns False if it
+    is another process.
+    """
     try:
         if pid < 2 or pid == os.getpid():
             return False

@@ -10,13 +10,16 @@ from backend.records.base import StoredRecord
 from backend.records.events import LoggedEvent
 
 R = TypeVar("R", bound=StoredRecord)
-Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1970; any date that can be shown
+Seconds = Annotated[
+    float, Field(ge=0, le=1e11, allow_inf_nan=False)
+]  # since 1970; any date that can be shown
 
 
 class State(StrEnum):
-    """The state of a job. queued, starting, running, then completed or failed; stopping, then stopped, after a
-    request; interrupted if its process died. Stopped, failed and interrupted jobs can be resumed: they are queued
-    again as a new attempt."""
+    """The state of a job. queued, starting, running, then completed or failed;
+    stopping, then stopped, after a request; interrupted if its process died. Stopped,
+    failed and interrupted jobs can be resumed: they are queued again as a new attempt.
+    """
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -43,7 +46,9 @@ class State(StrEnum):
 
 
 class Progress(StoredRecord):
-    """phase: in plain words. done, total: steps, MiB and the like; total is 0 if unknown. detail: more about it."""
+    """phase: in plain words. done, total: steps, MiB and the like; total is 0 if
+    unknown. detail: more about it.
+    """
 
     phase: str
     done: int = 0
@@ -53,8 +58,9 @@ class Progress(StoredRecord):
 
 
 class Failure(StoredRecord):
-    """Why a job failed: what happened, why, and what to do next, in plain words. error: the class in
-    `backend.errors`, "" if it was none."""
+    """Why a job failed: what happened, why, and what to do next, in plain words. error:
+    the class in `backend.errors`, "" if it was none.
+    """
 
     what: str
     why: str = ""
@@ -63,8 +69,10 @@ class Failure(StoredRecord):
 
 
 class EventBatch(NamedTuple):
-    """The result of `Runner.events`. position: pass it as `after` next time. reset: `events` starts from the
-    beginning, so it replaces the events you have; otherwise append them."""
+    """The result of `Runner.events`. position: pass it as `after` next time. reset:
+    `events` starts from the beginning, so it replaces the events you have; otherwise
+    append them.
+    """
 
     events: list[LoggedEvent]
     position: int
@@ -81,9 +89,10 @@ class Identity(StoredRecord):
 
 
 class JobStatus(StoredRecord):
-    """Where a job stands. Times in seconds since 1970; started and ended are those of the latest attempt. earlier:
-    seconds that the attempts before it took together, None where that is unknown. queued: its place in the queue; the
-    smallest starts first."""
+    """Where a job stands. Times in seconds since 1970; started and ended are those of
+    the latest attempt. earlier: seconds that the attempts before it took together, None
+    where that is unknown. queued: its place in the queue; the smallest starts first.
+    """
 
     state: State
     attempt: int = 1
@@ -103,7 +112,9 @@ class Job(Identity, JobStatus):
     stop_requested: bool = False
 
     def result_as(self, record: type[R]) -> R | None:
-        """What the job reported; an empty record before it has completed, None for a damaged or too old result."""
+        """What the job reported; an empty record before it has completed, None for a
+        damaged or too old result.
+        """
         with suppress(ValidationError):
             return record.model_validate(self.result)
         return None

@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-Lane = Literal["training", "light", "network", "serving"]  # one job at a time runs in each
+Lane = Literal[
+    "training", "light", "network", "serving"
+]  # one job at a time runs in each
 BeforeStart = Callable[[Lane], None]
 
 
 class JobType(NamedTuple):
-    """work: "package.module:function", imported only in the worker. follow_up: the kind and name of a job to queue
-    when this one completes, and the "package.module:function" that gets the context and the result and returns that
-    job's spec, or None for no such job. can_use_less_memory: whether another attempt, after memory ran out, uses less
-    of it. secrets: environment variables that the worker gets although they are secret."""
+    """work: "package.module:function", imported only in the worker. follow_up: the kind
+    and name of a job to queue when this one completes, and the
+    "package.module:function" that gets the context and the result and returns that
+    job's spec, or None for no such job. can_use_less_memory: whether another attempt,
+    after memory ran out, uses less of it. secrets: environment variables that the
+    worker gets although they are secret.
+    """
 
     work: str
     lane: Lane
@@ -36,7 +41,9 @@ JOB_TYPES: dict[str, JobType] = {
     "answer": JobType("backend.export.answers:run", "training"),
     "evaluate": JobType("backend.evaluation.job:run", "training"),
     "try_prompts": JobType("backend.evaluation.prompt_trial:run", "training"),
-    "download": JobType("backend.models.download:run", "network", secrets=_NETWORK_SECRETS),
+    "download": JobType(
+        "backend.models.download:run", "network", secrets=_NETWORK_SECRETS
+    ),
     "push": JobType("backend.export.hub_push:run", "network", secrets=_NETWORK_SECRETS),
     "serve": JobType("backend.serving.job:run", "serving"),
     "prepare": JobType("backend.models.bundled:run", "training"),

@@ -10,7 +10,9 @@ log = logging.getLogger(__name__)
 
 
 class RepeatingThread:
-    """Calls `action` every so many seconds, whatever it raises, and sooner once `wake` is set."""
+    """Calls `action` every so many seconds, whatever it raises, and sooner once `wake`
+    is set.
+    """
 
     def __init__(self, name: str, action: Callable[[], None], seconds: float) -> None:
         self.wake = threading.Event()
@@ -22,7 +24,9 @@ class RepeatingThread:
         """Repeat until `close`."""
         if self._thread is None:
             self._closing.clear()
-            self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+            self._thread = threading.Thread(
+                target=self._loop, name=self._name, daemon=True
+            )
             self._thread.start()
 
     def close(self) -> None:

@@ -1,6 +1,8 @@
-"""The runner: the page's and the command line's access to jobs, and the tick that starts and watches them. Several
-runners (a second window, the command line) may share a workspace. Whatever changes a job's state happens under one
-lock file; whether a worker lives is decided by its own lock, never by a process id."""
+"""The runner: the page's and the command line's access to jobs, and the tick that
+starts and watches them. Several runners (a second window, the command line) may share a
+workspace. Whatever changes a job's state happens under one lock file; whether a worker
+lives is decided by its own lock, never by a process id.
+"""
 
 import shutil
 import threading
@@ -30,19 +32,23 @@ TICK = 0.5  # seconds between two ticks of the thread
 
 
 class Runner:
-    """The jobs of a workspace. stop_deadline: seconds that a worker may show no activity after a stop before it is
-    killed. start_deadline: seconds that it may take to acquire its lock. admit: called with the kind and spec of a
-    job about to be queued or resumed, and the jobs so far. The job is queued inside the context that it returns, one
-    job at a time; entering that may refuse it. before_start: called with the lane of a job before its worker
-    starts. Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when
-    the workspace can't be read or written."""
+    """The jobs of a workspace. stop_deadline: seconds that a worker may show no
+    activity after a stop before it is killed. start_deadline: seconds that it may take
+    to acquire its lock. admit: called with the kind and spec of a job about to be
+    queued or resumed, and the jobs so far. The job is queued inside the context that it
+    returns, one job at a time; entering that may refuse it. before_start: called with
+    the lane of a job before its worker starts. Methods raise RunProblem for an unknown
+    id or a wrong state, WorkspaceProblem for a malformed id and when the workspace
+    can't be read or written.
+    """
 
     def __init__(
         self,
         workspace: Workspace,
         stop_deadline: float = 300.0,
         start_deadline: float = 60.0,
-        admit: Callable[[str, Spec, list[Job]], AbstractContextManager[None]] | None = None,
+        admit: Callable[[str, Spec, list[Job]], AbstractContextManager[None]]
+        | None = None,
         before_start: BeforeStart | None = None,
     ) -> None:
         self.workspace = workspace
@@ -62,7 +68,9 @@ class Runner:
         return self._find(job_id).job()
 
     def jobs(self, kind: str | None = None, parent: str | None = None) -> list[Job]:
-        """The jobs, newest first; of one kind, or made from one parent. Damaged ones are in `damaged`."""
+        """The jobs, newest first; of one kind, or made from one parent. Damaged ones
+        are in `damaged`.
+        """
         jobs = []
         for folder in store.folders(self.workspace):
             with suppress(ApprenticeError):
@@ -72,7 +80,9 @@ class Runner:
         return sorted(jobs, key=lambda job: (job.created, job.id), reverse=True)
 
     def damaged(self) -> list[str]:
-        """The ids of the jobs whose job.json or status.json can't be read, newest first. They can be deleted."""
+        """The ids of the jobs whose job.json or status.json can't be read, newest
+        first. They can be deleted.
+        """
         damaged = []
         for folder in store.folders(self.workspace):
             try:
@@ -96,10 +106,16 @@ class Runner:
     # Changing
 
     def submit(
-        self, kind: str, spec: Spec, name: str, parent: str | None = None, prepare: Prepare | None = None
+        self,
+        kind: str,
+        spec: Spec,
+        name: str,
+        parent: str | None = None,
+        prepare: Prepare | None = None,
     ) -> str:
-        """Queue a job and return its id. Raises RunProblem for an unknown kind or parent, WorkspaceProblem when the
-        folder can't be written, and whatever `prepare` raises; then nothing is left behind.
+        """Queue a job and return its id. Raises RunProblem for an unknown kind or
+        parent, WorkspaceProblem when the folder can't be written, and whatever
+        `prepare` raises; then nothing is left behind.
 
         kind: of JOB_TYPES
         spec: what to do, as the kind's function reads it; becomes spec.json
@@ -107,7 +123,11 @@ class Runner:
         prepare: gets the folder and fills data/ in it before others see it
         """
         if kind not in JOB_TYPES:
-            raise RunProblem(f"There is no job of kind {kind[:60]!r}.", "", f"The kinds are: {', '.join(JOB_TYPES)}.")
+            raise RunProblem(
+                f"There is no job of kind {kind[:60]!r}.",
+                "",
+                f"The kinds are: {', '.join(JOB_TYPES)}.",
+            )
         if parent is not None:
             self._find(parent)
         identity = Identity(kind=kind, name=name, parent=parent, created=time.time())
@@ -117,17 +137,26 @@ class Runner:
         return folder.id
 
     def add_completed(
-        self, kind: str, spec: Spec, name: str, result: dict[str, Any], prepare: Prepare, parent: str | None = None
+        self,
+        kind: str,
+        spec: Spec,
+        name: str,
+        result: dict[str, Any],
+        prepare: Prepare,
+        parent: str | None = None,
     ) -> str:
-        """Add a job that was completed elsewhere, and return its id; the arguments are those of `submit`. Raises
-        WorkspaceProblem when the folder can't be written, and what `prepare` raises; then nothing is left behind.
+        """Add a job that was completed elsewhere, and return its id; the arguments are
+        those of `submit`. Raises WorkspaceProblem when the folder can't be written, and
+        what `prepare` raises; then nothing is left behind.
 
         result: as the kind's function returns it
         """
         now = time.time()
         identity = Identity(kind=kind, name=name, created=now, parent=parent)
         started = now if parent else None  # after its parent had ended
-        status = Status(state=State.COMPLETED, queued=now, started=started, ended=now, result=result)
+        status = Status(
+            state=State.COMPLETED, queued=now, started=started, ended=now, result=result
+        )
         return store.create(self.workspace, identity, spec, prepare, ended=status).id
 
     @contextmanager
@@ -140,13 +169,18 @@ class Runner:
             yield
 
     def stop(self, job_id: str) -> None:
-        """Ask a job to save and end; a queued one is stopped at once. Asking twice is fine."""
+        """Ask a job to save and end; a queued one is stopped at once. Asking twice is
+        fine.
+        """
         folder = self._find(job_id)
         self._await_exit(folder)
         with self.scheduler.locked():
             state = self._supervisor.reconcile(folder).state
             if state.is_terminal:
-                raise RunProblem(f"This run can't be stopped: it is {state}.", "It has already ended.")
+                raise RunProblem(
+                    f"This run can't be stopped: it is {state}.",
+                    "It has already ended.",
+                )
             if state is State.QUEUED:
                 with folder.claim(_EXIT_TIMEOUT) as free:
                     if free:
@@ -155,31 +189,49 @@ class Runner:
             folder.stop.touch()
 
     def stop_unfinished(self, kind: str, parent: str) -> None:
-        """Stop the jobs of a kind that were made from one parent, as far as they have not ended."""
+        """Stop the jobs of a kind that were made from one parent, as far as they have
+        not ended.
+        """
         for job in self.jobs(kind, parent):
             if not job.state.is_terminal:
                 with suppress(RunProblem):  # it has just ended by itself
                     self.stop(job.id)
 
     def resume(self, job_id: str) -> Job:
-        """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
+        """Queue a stopped, failed or interrupted job again, as a new attempt of the
+        same run.
+        """
         folder = self._find(job_id)
         self._await_exit(folder)
-        with self._admitted(folder.identity().kind, folder.spec()), self.scheduler.locked():
+        with (
+            self._admitted(folder.identity().kind, folder.spec()),
+            self.scheduler.locked(),
+        ):
             state = self._supervisor.reconcile(folder).state
             if not state.can_resume:
-                why = "It is complete." if state is State.COMPLETED else "It has not ended yet."
+                why = (
+                    "It is complete."
+                    if state is State.COMPLETED
+                    else "It has not ended yet."
+                )
                 raise RunProblem(f"This run can't be resumed: it is {state}.", why)
             with folder.claim(_EXIT_TIMEOUT) as free:
                 if not free:
-                    raise RunProblem("This run can't be resumed yet.", "Its last process is still running.")
+                    raise RunProblem(
+                        "This run can't be resumed yet.",
+                        "Its last process is still running.",
+                    )
                 folder.stop.unlink(missing_ok=True)
-                folder.write_status(folder.status().next_attempt(store.last_place(self.workspace)))
+                folder.write_status(
+                    folder.status().next_attempt(store.last_place(self.workspace))
+                )
         self._thread.wake.set()
         return folder.job()
 
     def delete(self, job_id: str) -> None:
-        """Delete a job, the jobs made from it, and their exports. Refused while one of them is queued or active."""
+        """Delete a job, the jobs made from it, and their exports. Refused while one of
+        them is queued or active.
+        """
         folder = self._find(job_id)
         for member in store.with_descendants(folder, self.workspace):
             self._await_exit(member)  # Windows renames no folder whose log.txt is open
@@ -189,14 +241,27 @@ class Runner:
                 try:
                     member.identity()
                     state = self._supervisor.reconcile(member).state
-                except WorkspaceProblem:  # a damaged one can't start: it runs while a worker lives
+                except (
+                    WorkspaceProblem
+                ):  # a damaged one can't start: it runs while a worker lives
                     with member.claim() as free:
                         state = State.INTERRUPTED if free else State.RUNNING
                 if not state.is_terminal:
-                    what_next = "Try again in a moment." if state is State.STOPPING else "Stop it first."
-                    raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", what_next)
+                    what_next = (
+                        "Try again in a moment."
+                        if state is State.STOPPING
+                        else "Stop it first."
+                    )
+                    raise RunProblem(
+                        "This run can't be deleted yet.",
+                        f"{member.id} is {state}.",
+                        what_next,
+                    )
             hidden = [store.hide(member) for member in family]
-        for path in [*hidden, *(child_path(self.workspace.exports, member.id) for member in family)]:
+        for path in [
+            *hidden,
+            *(child_path(self.workspace.exports, member.id) for member in family),
+        ]:
             shutil.rmtree(path, ignore_errors=True)
 
     def wait(
@@ -243,14 +308,18 @@ class Runner:
         self._thread.start()
 
     def has_news(self) -> bool:
-        """Whether a job was submitted or resumed since the last call; for a runner whose thread was not started."""
+        """Whether a job was submitted or resumed since the last call; for a runner
+        whose thread was not started.
+        """
         if not self._thread.wake.is_set():
             return False
         self._thread.wake.clear()  # what is submitted from here on is seen by the look that follows, or is news again
         return True
 
     def _await_exit(self, folder: JobFolder) -> None:
-        """Wait until the worker of an ended job has exited; without the lock, which the queue needs meanwhile."""
+        """Wait until the worker of an ended job has exited; without the lock, which the
+        queue needs meanwhile.
+        """
         with suppress(ApprenticeError, OSError):  # told by the look under the lock
             if (status := folder.status()).state.is_terminal:
                 with folder.claim(_EXIT_TIMEOUT):

@@ -1,4 +1,6 @@
-"""Decides which jobs run: reconciles them with their workers and starts the next ones, under one lock file."""
+"""Decides which jobs run: reconciles them with their workers and starts the next ones,
+under one lock file.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -34,18 +36,32 @@ class Unfinished(NamedTuple):
 
 
 class Scheduler:
-    """The queue of a workspace, in the order of submission; one job at a time runs in each lane. problems: by job id,
-    why its folder can't be read or written. before_start: called with a job's lane before its worker starts."""
+    """The queue of a workspace, in the order of submission; one job at a time runs in
+    each lane. problems: by job id, why its folder can't be read or written.
+    before_start: called with a job's lane before its worker starts.
+    """
 
-    def __init__(self, workspace: Workspace, supervisor: Supervisor, before_start: BeforeStart | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        supervisor: Supervisor,
+        before_start: BeforeStart | None = None,
+    ) -> None:
         self.problems: dict[str, WorkspaceProblem] = {}
-        self._workspace, self._supervisor, self._before_start = workspace, supervisor, before_start
+        self._workspace, self._supervisor, self._before_start = (
+            workspace,
+            supervisor,
+            before_start,
+        )
         self._lock = FileLock(workspace.root / "jobs.lock")
-        self._finished: dict[str, FileVersion | None] = {}  # by id, the status.json that said so
+        self._finished: dict[
+            str, FileVersion | None
+        ] = {}  # by id, the status.json that said so
 
     def tick(self) -> None:
-        """Notice which workers ended, kill those that do not stop, start the next jobs: one at a time in each lane.
-        Does nothing while another runner holds the lock."""
+        """Notice which workers ended, kill those that do not stop, start the next jobs:
+        one at a time in each lane. Does nothing while another runner holds the lock.
+        """
         with suppress(Busy), self.locked(timeout=0):
             unfinished = self.reconcile()
             busy = {job.lane for job in unfinished if job.state.is_active}
@@ -55,8 +71,10 @@ class Scheduler:
         process.reap()
 
     def reconcile(self) -> list[Unfinished]:
-        """All queued and active jobs in the order of the queue, once it is written which workers have died. After a
-        job has ended its files are not read again until its status.json changes."""
+        """All queued and active jobs in the order of the queue, once it is written
+        which workers have died. After a job has ended its files are not read again
+        until its status.json changes.
+        """
         unfinished, finished = [], {}
         for job_id, version in store.status_versions(self._workspace):
             if job_id in self._finished and self._finished[job_id] == version:
@@ -68,7 +86,9 @@ class Scheduler:
                 if status.state.is_terminal:
                     finished[job_id] = version
                 elif lane := _lane(folder, status.state):
-                    unfinished.append(Unfinished(status.queued, job_id, lane, status.state))
+                    unfinished.append(
+                        Unfinished(status.queued, job_id, lane, status.state)
+                    )
         self._finished = finished
         return sorted(unfinished)
 
@@ -78,9 +98,13 @@ class Scheduler:
             return self.reconcile()
 
     def start_queued(self, job: Unfinished) -> bool:
-        """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""
+        """Start one job, if it still waits; returns whether its lane is taken now.
+        Raises Busy.
+        """
         with self.locked(timeout=0):
-            queued = {other.id for other in self.reconcile() if other.state is State.QUEUED}
+            queued = {
+                other.id for other in self.reconcile() if other.state is State.QUEUED
+            }
             started = job.id in queued and self._start(job)
         process.reap()
         return started
@@ -100,17 +124,27 @@ class Scheduler:
         try:
             yield
         except Exception as error:
-            expected = error if isinstance(error, OSError | ApprenticeError) else OSError(str(error))
+            expected = (
+                error
+                if isinstance(error, OSError | ApprenticeError)
+                else OSError(str(error))
+            )
             if job_id not in self.problems:
-                log.warning("%s can't be read or written: %s", job_id, expected, exc_info=expected is not error)
+                log.warning(
+                    "%s can't be read or written: %s",
+                    job_id,
+                    expected,
+                    exc_info=expected is not error,
+                )
             self.problems[job_id] = unreadable(expected)
         else:
             self.problems.pop(job_id, None)
 
     @contextmanager
     def locked(self, timeout: float = 20.0) -> Iterator[None]:
-        """Hold the workspace's lock for the block. Raises Busy if another runner holds it for `timeout` seconds,
-        WorkspaceProblem on an OSError in the block."""
+        """Hold the workspace's lock for the block. Raises Busy if another runner holds
+        it for `timeout` seconds, WorkspaceProblem on an OSError in the block.
+        """
         try:
             with self._lock.acquire(timeout=timeout):
                 yield
@@ -119,12 +153,15 @@ class Scheduler:
             raise Busy(what, "", "Try again in a moment.") from None
         except OSError as error:
             log.warning("the workspace can't be written: %r", error)
-            raise WorkspaceProblem("The workspace can't be written.", *disk_words(error)) from error
+            raise WorkspaceProblem(
+                "The workspace can't be written.", *disk_words(error)
+            ) from error
 
 
 def _lane(folder: JobFolder, state: State) -> Lane | None:
-    """The lane of a job; None for an unknown kind. Raises WorkspaceProblem for a damaged job that can't start. A
-    damaged one that already runs may be a training run."""
+    """The lane of a job; None for an unknown kind. Raises WorkspaceProblem for a
+    damaged job that can't start. A damaged one that already runs may be a training run.
+    """
     try:
         job_type = JOB_TYPES.get(folder.identity().kind)
     except WorkspaceProblem:

@@ -34,9 +34,13 @@ _LOCK = ".lock"
 
 
 def find(workspace: Workspace, job_id: str) -> JobFolder:
-    """The folder of a job. Raises RunProblem for an unknown id, WorkspaceProblem for a malformed one."""
+    """The folder of a job. Raises RunProblem for an unknown id, WorkspaceProblem for a
+    malformed one.
+    """
     folder = JobFolder(workspace.run_folder(job_id))
-    if not os.path.isdir(folder.path):  # unlike Path.is_dir, False for a name too long for the disk
+    if not os.path.isdir(
+        folder.path
+    ):  # unlike Path.is_dir, False for a name too long for the disk
         raise no_such_run(job_id)
     return folder
 
@@ -47,13 +51,22 @@ def folders(workspace: Workspace) -> list[JobFolder]:
 
 
 def status_versions(workspace: Workspace) -> list[tuple[str, FileVersion | None]]:
-    """Each job's id, with the version of its status.json. Quick: every tick asks for all of them."""
-    return [(entry.name, file_version(f"{entry.path}/status.json")) for entry in _entries(workspace)]
+    """Each job's id, with the version of its status.json. Quick: every tick asks for
+    all of them.
+    """
+    return [
+        (entry.name, file_version(f"{entry.path}/status.json"))
+        for entry in _entries(workspace)
+    ]
 
 
 def _entries(workspace: Workspace) -> list[os.DirEntry[str]]:
     with os.scandir(workspace.runs) as entries:
-        return [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)]
+        return [
+            entry
+            for entry in entries
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+        ]
 
 
 def create(
@@ -64,8 +77,9 @@ def create(
     queued: float | None = None,
     ended: Status | None = None,
 ) -> JobFolder:
-    """Create the folder of a queued job; it appears complete, in one step. After an error nothing is left behind.
-    Raises WorkspaceProblem when the folder can't be written, and whatever else `prepare` raises.
+    """Create the folder of a queued job; it appears complete, in one step. After an
+    error nothing is left behind. Raises WorkspaceProblem when the folder can't be
+    written, and whatever else `prepare` raises.
 
     identity: becomes job.json
     spec: becomes spec.json
@@ -74,7 +88,9 @@ def create(
     ended: the status of a job that is not to be done, because another computer did it
     """
     job_id = new_id()
-    status = ended or Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
+    status = ended or Status(
+        state=State.QUEUED, queued=last_place(workspace) if queued is None else queued
+    )
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)
     held = _being_made(staging)
     try:
@@ -94,7 +110,9 @@ def create(
             shutil.rmtree(path, ignore_errors=True)
         if isinstance(error, OSError):
             log.warning("a run could not be written: %r", error)
-            raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
+            raise WorkspaceProblem(
+                "The run could not be written to disk.", *disk_words(error)
+            ) from error
         raise
     finally:
         _let_go(held)
@@ -113,7 +131,9 @@ def _let_go(lock: FileLock) -> None:
 
 
 def last_place(workspace: Workspace) -> float:
-    """The place of a job that joins the queue now: the time, unless the clock was set back, and behind all others."""
+    """The place of a job that joins the queue now: the time, unless the clock was set
+    back, and behind all others.
+    """
     places = [time.time()]
     for folder in folders(workspace):
         with suppress(ApprenticeError):
@@ -131,12 +151,18 @@ def with_descendants(folder: JobFolder, workspace: Workspace) -> list[JobFolder]
             parents[other.id] = other.identity().parent
     family = [folder.id]
     for member in family:
-        family += [other for other, parent in parents.items() if parent == member and other not in family]
+        family += [
+            other
+            for other, parent in parents.items()
+            if parent == member and other not in family
+        ]
     return [JobFolder(workspace.run_folder(member)) for member in family]
 
 
 def hide(folder: JobFolder) -> Path:
-    """Make a folder disappear in one step; the caller then deletes the returned path. Raises OSError."""
+    """Make a folder disappear in one step; the caller then deletes the returned path.
+    Raises OSError.
+    """
     hidden = folder.path.with_name(DELETED + folder.id)
     replace_file(folder.path, hidden)
     return hidden
@@ -146,7 +172,10 @@ def delete_leftovers(workspace: Workspace) -> None:
     """Delete what an interrupted submission or deletion left behind."""
     for path in workspace.runs.glob(f"{DELETED}*"):
         shutil.rmtree(path, ignore_errors=True)
-    for path in {path.with_name(path.name.removesuffix(_LOCK)) for path in workspace.runs.glob(f"{NEW}*")}:
+    for path in {
+        path.with_name(path.name.removesuffix(_LOCK))
+        for path in workspace.runs.glob(f"{NEW}*")
+    }:
         lock = _being_made(path)
         with suppress(OSError, Timeout):  # another process is making it
             lock.acquire(timeout=0)

@@ -24,14 +24,25 @@ _RESUME = "Start it again: a training run continues from its last checkpoint."
 
 
 def _unexpected(why: str, **more: str) -> Failure:
-    return Failure(**{"what": "The run stopped unexpectedly and reported no error.", "next": _RESUME, **more}, why=why)
+    return Failure(
+        **{
+            "what": "The run stopped unexpectedly and reported no error.",
+            "next": _RESUME,
+            **more,
+        },
+        why=why,
+    )
 
 
 KILLED = _unexpected(
     "Its process was killed or the computer shut down. This system does not record whether memory ran out."
 )
-DIED = _unexpected("Its process ended without writing why. The end of log.txt in its folder may say more.")
-KILLED_NOT_BY_OOM = _unexpected("Its process was killed or the computer shut down. It was not out of memory.")
+DIED = _unexpected(
+    "Its process ended without writing why. The end of log.txt in its folder may say more."
+)
+KILLED_NOT_BY_OOM = _unexpected(
+    "Its process was killed or the computer shut down. It was not out of memory."
+)
 OUT_OF_MEMORY = Failure(
     what="The computer ran out of memory.",
     why="The system ended the run's process to free memory.",
@@ -45,7 +56,8 @@ PROBABLY_OUT_OF_MEMORY = _unexpected(
     error=OutOfMemory.__name__,
 )
 STOP_TIMED_OUT = _unexpected(
-    "Its progress since its last checkpoint is lost.", what="The run did not stop in time and was killed."
+    "Its progress since its last checkpoint is lost.",
+    what="The run did not stop in time and was killed.",
 )
 NEVER_STARTED = Failure(
     what="The run could not be started.",
@@ -55,8 +67,9 @@ NEVER_STARTED = Failure(
 
 
 class Supervisor:
-    """stop, start: the deadlines of a worker, in seconds. Call the methods only under the runner's lock. They raise
-    OSError when a folder can't be read or written."""
+    """stop, start: the deadlines of a worker, in seconds. Call the methods only under
+    the runner's lock. They raise OSError when a folder can't be read or written.
+    """
 
     def __init__(self, workspace: Workspace, stop: float, start: float) -> None:
         self._workspace = workspace
@@ -66,12 +79,19 @@ class Supervisor:
         self._unfinished: set[str] = set()  # as last seen
 
     def reconcile(self, folder: JobFolder) -> Status:
-        """The job's current status; if its worker has died, how it ended is written first. A worker that wrote its
-        last status but still holds its lock counts as stopping."""
+        """The job's current status; if its worker has died, how it ended is written
+        first. A worker that wrote its last status but still holds its lock counts as
+        stopping.
+        """
         status = folder.status()
-        ended_long_ago = status.state.is_terminal and abs(time.time() - (status.ended or 0.0)) > _EXIT_MAX
+        ended_long_ago = (
+            status.state.is_terminal
+            and abs(time.time() - (status.ended or 0.0)) > _EXIT_MAX
+        )
         if folder.id not in self._unfinished and ended_long_ago:
-            return status  # without trying its lock, which takes longer than all the rest
+            return (
+                status  # without trying its lock, which takes longer than all the rest
+            )
         status = self._reconcile(folder)
         if status.state.is_terminal:
             self._unfinished.discard(folder.id)
@@ -84,13 +104,22 @@ class Supervisor:
             status = folder.status()
             if not free:
                 self._kill_if_overdue(folder, status)
-                state = State.STOPPING if status.state.is_terminal else folder.state(status)
+                state = (
+                    State.STOPPING if status.state.is_terminal else folder.state(status)
+                )
                 return status.changed(state=state)
             if not status.state.is_active:
                 process.forget(folder.id)
-                self._since = {key: since for key, since in self._since.items() if key[0] != folder.id}
+                self._since = {
+                    key: since
+                    for key, since in self._since.items()
+                    if key[0] != folder.id
+                }
                 return status
-            starts = status.pid is None and process.exit_code(folder.id, status.attempt) is None
+            starts = (
+                status.pid is None
+                and process.exit_code(folder.id, status.attempt) is None
+            )
             if starts and not self._is_past("start", folder, status):
                 return status.changed(state=folder.state(status))
             status = self._after_death(folder, status)
@@ -99,7 +128,9 @@ class Supervisor:
             return status
 
     def launch(self, folder: JobFolder) -> State:
-        """Start the worker of a queued job: STARTING, FAILED, or QUEUED if its last worker has not gone yet."""
+        """Start the worker of a queued job: STARTING, FAILED, or QUEUED if its last
+        worker has not gone yet.
+        """
         with folder.claim() as free:
             status = folder.status()
             if not free:
@@ -126,28 +157,48 @@ class Supervisor:
             self._killed.add((folder.id, status.attempt))
 
     def _after_death(self, folder: JobFolder, status: Status) -> Status:
-        """How an attempt ended whose worker died, or the next attempt if memory ran out."""
+        """How an attempt ended whose worker died, or the next attempt if memory ran
+        out.
+        """
         if (folder.id, status.attempt) in self._killed:
             return status.ended_as(State.INTERRUPTED, STOP_TIMED_OUT)
-        if status.pid is None and (process.exit_code(folder.id, status.attempt) or 0) >= 0:
+        if (
+            status.pid is None
+            and (process.exit_code(folder.id, status.attempt) or 0) >= 0
+        ):
             return status.ended_as(State.FAILED, NEVER_STARTED)
         exit_code = process.exit_code(folder.id, status.attempt, _REAPED)
-        if sys.platform != "win32" and exit_code not in (None, -_SIGKILL):  # Windows has no signals to tell it by
+        if sys.platform != "win32" and exit_code not in (
+            None,
+            -_SIGKILL,
+        ):  # Windows has no signals to tell it by
             return status.ended_as(State.INTERRUPTED, DIED)
         ran_out = oom_detection.ran_out(status.memory)
         free = status.memory.free  # when the worker last wrote its status
-        if ran_out or (ran_out is None and free is not None and free < oom_detection.SHORT):
+        if ran_out or (
+            ran_out is None and free is not None and free < oom_detection.SHORT
+        ):
             job_type = None
             with suppress(ApprenticeError):  # damaged
                 job_type = JOB_TYPES.get(folder.identity().kind)
-            retry = job_type and job_type.can_use_less_memory and not folder.stop_requested
+            retry = (
+                job_type and job_type.can_use_less_memory and not folder.stop_requested
+            )
             failure = OUT_OF_MEMORY if ran_out else PROBABLY_OUT_OF_MEMORY
-            return (status.retry_with_less_memory() if retry else None) or status.ended_as(State.INTERRUPTED, failure)
-        return status.ended_as(State.INTERRUPTED, KILLED if ran_out is None else KILLED_NOT_BY_OOM)
+            return (
+                status.retry_with_less_memory() if retry else None
+            ) or status.ended_as(State.INTERRUPTED, failure)
+        return status.ended_as(
+            State.INTERRUPTED, KILLED if ran_out is None else KILLED_NOT_BY_OOM
+        )
 
-    def _is_past(self, deadline: str, folder: JobFolder, status: Status, activity: object = None) -> bool:
-        """Whether the deadline has passed since the first call with this `activity`. File times are only compared for
-        equality, so a clock that is changed does no harm."""
+    def _is_past(
+        self, deadline: str, folder: JobFolder, status: Status, activity: object = None
+    ) -> bool:
+        """Whether the deadline has passed since the first call with this `activity`.
+        File times are only compared for equality, so a clock that is changed does no
+        harm.
+        """
         key, now = (folder.id, status.attempt, deadline), time.monotonic()
         if key not in self._since or self._since[key][0] != activity:
             self._since[key] = activity, now

@@ -1,5 +1,7 @@
-"""The worker: `python -m jobs.worker JOB_ID` does the work of one job, in the workspace $APPRENTICE_HOME. It holds
-the job's lock until its process exits; meanwhile only it writes the job's status."""
+"""The worker: `python -m jobs.worker JOB_ID` does the work of one job, in the workspace
+$APPRENTICE_HOME. It holds the job's lock until its process exits; meanwhile only it
+writes the job's status.
+"""
 
 import importlib
 import logging
@@ -27,7 +29,9 @@ from jobs.status import Status
 
 log = logging.getLogger("jobs.worker")
 
-LOCK_TIMEOUT = 10.0  # seconds; a runner holds the lock for a moment when it checks the job
+LOCK_TIMEOUT = (
+    10.0  # seconds; a runner holds the lock for a moment when it checks the job
+)
 FINAL_WRITE_TRIES, FINAL_WRITE_PAUSE = 5, 1.0  # seconds
 DONE, FAILED, USAGE, NOTHING_TO_DO = 0, 1, 2, 3
 _NICENESS = 10  # of this session, against those of the page and other programs
@@ -60,19 +64,25 @@ def main(arguments: list[str]) -> int:
 
 def set_up_logging() -> None:
     """Log to log.txt, but no fetched addresses: a signed one is as good as a password."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def attempt(folder: JobFolder, workspace: Workspace) -> int:
-    """Do one attempt of a starting job whose lock this process holds; returns the exit code."""
+    """Do one attempt of a starting job whose lock this process holds; returns the exit
+    code.
+    """
     status = folder.status()
     if status.state is not State.STARTING or status.pid is not None:
         log.info("nothing to do: the job is %s", status.state)
         return NOTHING_TO_DO
     log.info("attempt %s of %s", status.attempt, folder.id)
     me = psutil.Process()
-    status = status.changed(pid=me.pid, pid_created=me.create_time(), memory=oom_detection.snapshot())
+    status = status.changed(
+        pid=me.pid, pid_created=me.create_time(), memory=oom_detection.snapshot()
+    )
     context = None
     try:
         folder.write_status(status)
@@ -81,16 +91,29 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
         final = _work(folder, context)
     except (Exception, SystemExit) as error:
         log.exception("attempt %s failed", status.attempt)
-        final = status_after_error(error, context.status if context else status, stop_requested=folder.stop_requested)
+        final = status_after_error(
+            error,
+            context.status if context else status,
+            stop_requested=folder.stop_requested,
+        )
     log.info("attempt %s: %s", final.attempt, final.state)
-    return DONE if _write_final_status(folder, final) and final.state is not State.FAILED else FAILED
+    return (
+        DONE
+        if _write_final_status(folder, final) and final.state is not State.FAILED
+        else FAILED
+    )
 
 
-def status_after_error(error: BaseException, status: Status, *, stop_requested: bool) -> Status:
-    """The last status of the attempt that `error` ended, or the next attempt's if memory ran out and using less may
-    help. status: as last written."""
+def status_after_error(
+    error: BaseException, status: Status, *, stop_requested: bool
+) -> Status:
+    """The last status of the attempt that `error` ended, or the next attempt's if
+    memory ran out and using less may help. status: as last written.
+    """
     retry = isinstance(error, OutOfMemory) and not stop_requested
-    return (status.retry_with_less_memory() if retry else None) or status.ended_as(State.FAILED, failure_of(error))
+    return (status.retry_with_less_memory() if retry else None) or status.ended_as(
+        State.FAILED, failure_of(error)
+    )
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -112,7 +135,9 @@ def failure_of(error: BaseException) -> Failure:
         )
     if isinstance(error, OSError):
         why, way_out = disk_words(error)[0], "Check the disk, then resume the run."
-        return Failure(what="A file could not be read or written.", why=why, next=way_out)
+        return Failure(
+            what="A file could not be read or written.", why=why, next=way_out
+        )
     if isinstance(error, ImportError):
         return Failure(
             what=f"A required library can't be loaded: {error.name or 'unknown'}.",
@@ -127,7 +152,9 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _write_final_status(folder: JobFolder, final: Status) -> bool:
-    """Write the last status, retrying for a while: without it the job would count as interrupted."""
+    """Write the last status, retrying for a while: without it the job would count as
+    interrupted.
+    """
     for _ in range(FINAL_WRITE_TRIES):
         try:
             folder.write_status(final)
@@ -159,9 +186,13 @@ def _work(folder: JobFolder, context: Context) -> Status:
     return context.status.ended_as(state, result=result or {})
 
 
-def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any]) -> None:
-    """Queue the job that follows a completed one of this kind, if any; its failure is not this job's. It counts as
-    queued when this one was, and so goes before other jobs that wait."""
+def queue_follow_up(
+    folder: JobFolder, context: Context, result: dict[str, Any]
+) -> None:
+    """Queue the job that follows a completed one of this kind, if any; its failure is
+    not this job's. It counts as queued when this one was, and so goes before other jobs
+    that wait.
+    """
     follow_up = JOB_TYPES[folder.identity().kind].follow_up
     if follow_up is None:
         return
@@ -169,8 +200,12 @@ def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any])
     try:
         spec = _function(function)(context, result)
         if spec is not None:
-            identity = Identity(kind=kind, name=name, parent=folder.id, created=time.time())
-            store.create(context.workspace, identity, spec, queued=folder.status().queued)
+            identity = Identity(
+                kind=kind, name=name, parent=folder.id, created=time.time()
+            )
+            store.create(
+                context.workspace, identity, spec, queued=folder.status().queued
+            )
     except Exception:
         log.exception("the job %s could not be queued", kind)
 
@@ -181,8 +216,11 @@ def _function(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    # Other programs go first: Linux shares the processor out between sessions before it looks at the niceness of
-    # their processes (sched(7), "autogroup"). With APPRENTICE_NICENESS=0 tests don't wait for each other.
+    # Other programs go first: Linux shares the processor out between sessions before it
+    # looks at the niceness of their processes (sched(7), "autogroup"). With
+    # APPRENTICE_NICENESS=0 tests don't wait for each other.
     with suppress(OSError):  # no such system, or it is off
-        Path("/proc/self/autogroup").write_text(os.environ.get("APPRENTICE_NICENESS", str(_NICENESS)), "ascii")
+        Path("/proc/self/autogroup").write_text(
+            os.environ.get("APPRENTICE_NICENESS", str(_NICENESS)), "ascii"
+        )
     sys.exit(main(sys.argv[1:]))

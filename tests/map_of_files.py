@@ -20,7 +20,11 @@ Made by `.venv/bin/python -m tests.map_of_files` from the first sentences of the
 
 def first_sentence(path: Path) -> str:
     """Of a file's docstring, in one line; "" without one."""
-    text = " ".join((ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n\n")[0].split())
+    text = " ".join(
+        (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "")
+        .split("\n\n")[0]
+        .split()
+    )
     return re.split(r"(?<=[.?!]) (?=[A-Z`])", text)[0]
 
 
@@ -30,13 +34,24 @@ def text() -> str:
     for top in ("backend", "jobs", "ui"):
         for path in sorted((PROJECT_ROOT / top).rglob("*.py")):
             if path.name != "__init__.py":
-                packages[path.parent].append(f"| `{path.name}` | {first_sentence(path).replace('|', chr(92) + '|')} |")
+                packages[path.parent].append(
+                    f"| `{path.name}` | {first_sentence(path).replace('|', chr(92) + '|')} |"
+                )
     parts = [_HEAD]
     for folder, lines in sorted(packages.items()):
         head = first_sentence(folder / "__init__.py")
         parts.append(
             "\n".join(
-                [f"## {folder.relative_to(PROJECT_ROOT).as_posix()}/", "", head, "", "| | |", "|---|---|", *lines, ""]
+                [
+                    f"## {folder.relative_to(PROJECT_ROOT).as_posix()}/",
+                    "",
+                    head,
+                    "",
+                    "| | |",
+                    "|---|---|",
+                    *lines,
+                    "",
+                ]
             )
         )
     return "\n".join(parts)

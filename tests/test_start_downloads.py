@@ -1,4 +1,6 @@
-"""Real downloads by start.py's pip, from a server on loopback that cuts every connection."""
+"""Real downloads by start.py's pip, from a server on loopback that cuts every
+connection.
+"""
 
 import hashlib
 import io
@@ -40,8 +42,10 @@ def wheel(name: str = "big_wheel", size: int = 200_000) -> bytes:
 
 @contextmanager
 def index(data: bytes, most: int) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    """A package index with one wheel, which is also a proxy for any server. It sends at most so many bytes of the
-    wheel per connection. Yields its address, and the path and first byte of every request."""
+    """A package index with one wheel, which is also a proxy for any server. It sends at
+    most so many bytes of the wheel per connection. Yields its address, and the path and
+    first byte of every request.
+    """
     requests: list[tuple[str, int]] = []
     page = f'<a href="/big_wheel-1.0-py3-none-any.whl#sha256={hashlib.sha256(data).hexdigest()}">big_wheel-1.0</a>'
 
@@ -54,12 +58,18 @@ def index(data: bytes, most: int) -> Iterator[tuple[str, list[tuple[str, int]]]]
             body = data[first:] if is_wheel else page.encode()
             self.send_response(206 if part else 200)
             if part:
-                self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
-            self.send_header("Content-Type", "application/zip" if is_wheel else "text/html")
+                self.send_header(
+                    "Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}"
+                )
+            self.send_header(
+                "Content-Type", "application/zip" if is_wheel else "text/html"
+            )
             self.send_header("Content-Length", str(len(body)))
             self.send_header("ETag", '"same"')
             self.end_headers()
-            self.wfile.write(body[:most] if is_wheel else body)  # then the connection ends
+            self.wfile.write(
+                body[:most] if is_wheel else body
+            )  # then the connection ends
 
         def log_message(self, *_: object) -> None:
             pass
@@ -78,7 +88,11 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for packages; pip knows only what the test tells it."""
     if Version(metadata.version("pip")) < Version("25.2"):
         pytest.skip("start.py updates pip at the next installation")
-    for name in [name for name in os.environ if name.upper().startswith("PIP_") or name.lower().endswith("_proxy")]:
+    for name in [
+        name
+        for name in os.environ
+        if name.upper().startswith("PIP_") or name.lower().endswith("_proxy")
+    ]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
@@ -86,7 +100,9 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "packages"
 
 
-def test_a_download_continues_where_the_connection_was_cut(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_continues_where_the_connection_was_cut(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = wheel()
     with index(data, PIECE) as (url, requests):
         monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple")
@@ -97,16 +113,22 @@ def test_a_download_continues_where_the_connection_was_cut(target: Path, monkeyp
     assert not [*target.rglob("*.pyc")], "Python compiles what is used"
 
 
-def test_a_proxy_and_a_mirror_are_those_of_pips_variables(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_and_a_mirror_are_those_of_pips_variables(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with index(wheel(), PIECE) as (url, requests):
         monkeypatch.setenv("PIP_PROXY", url)
         monkeypatch.setenv("PIP_INDEX_URL", "http://mirror.example/simple")
         monkeypatch.setenv("PIP_TRUSTED_HOST", "mirror.example")
         assert start.pip("--target", str(target), "big_wheel", check=False)
-    assert {path.partition("/simple")[0].partition("/big")[0] for path, _ in requests} == {"http://mirror.example"}
+    assert {
+        path.partition("/simple")[0].partition("/big")[0] for path, _ in requests
+    } == {"http://mirror.example"}
 
 
-def test_a_server_that_never_sends_ends_the_installation(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_sends_ends_the_installation(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(start, "RESUMPTIONS", "2")
     with index(wheel(), 0) as (url, requests):
         monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple")

@@ -1,4 +1,6 @@
-"""The program keeps Windows' rules for files, and the imitation of these rules refuses what Windows would."""
+"""The program keeps Windows' rules for files, and the imitation of these rules refuses
+what Windows would.
+"""
 
 import ast
 import json
@@ -59,19 +61,28 @@ _NUMBERS = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="imitated on Linux")
 @pytest.mark.parametrize("of_program", [True, False])
-def test_the_imitation_refuses_what_windows_would(of_program: bool, tmp_path: Path) -> None:
+def test_the_imitation_refuses_what_windows_would(
+    of_program: bool, tmp_path: Path
+) -> None:
     log, place = tmp_path / "log", tmp_path / "place"
     place.mkdir()
     file = PROJECT_ROOT / ("backend" if of_program else "tests") / "imitated.py"
     program = f"exec(compile({_TRIES!r}, {os.fspath(file)!r}, 'exec'))"
     environment = {**os.environ, **windows_rules.environment(log)}
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=place, env=environment, capture_output=True, text=True, check=of_program
+        [sys.executable, "-c", program],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=of_program,
     )
     found = dict(json.loads(line) for line in ended.stdout.splitlines())
     if of_program:
         assert found == _NUMBERS
-        assert len(log.read_text("utf-8").splitlines()) == len([number for number in _NUMBERS.values() if number])
+        assert len(log.read_text("utf-8").splitlines()) == len(
+            [number for number in _NUMBERS.values() if number]
+        )
     else:
         assert set(found.values()) == {0}
         assert not log.exists()
@@ -87,14 +98,36 @@ with tempfile.NamedTemporaryFile() as held, contextlib.suppress(OSError):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="imitated on Linux")
 @pytest.mark.parametrize("breaks", [False, True])
-def test_a_breach_fails_the_run_even_if_its_error_was_caught(breaks: bool, tmp_path: Path) -> None:
+def test_a_breach_fails_the_run_even_if_its_error_was_caught(
+    breaks: bool, tmp_path: Path
+) -> None:
     file = os.fspath(PROJECT_ROOT / "backend/imitated.py")
     test = tmp_path / "test_it.py"
-    test.write_text(f"def test_it(): exec(compile({_CAUGHT!r}, {file!r}, 'exec'), {{'breaks': {breaks}}})", "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.windows_rules", "-p", "no:cacheprovider", str(test)]
-    ours = (windows_rules.rules.VARIABLE, "PYTEST_")  # of this run, which may be a worker's
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    ended = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True)
+    test.write_text(
+        f"def test_it(): exec(compile({_CAUGHT!r}, {file!r}, 'exec'), {{'breaks': {breaks}}})",
+        "utf-8",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.windows_rules",
+        "-p",
+        "no:cacheprovider",
+        str(test),
+    ]
+    ours = (
+        windows_rules.rules.VARIABLE,
+        "PYTEST_",
+    )  # of this run, which may be a worker's
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(ours)
+    }
+    ended = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True
+    )
     assert "[100%]" in ended.stdout
     assert ended.returncode == breaks, ended.stdout
     assert ("backend/imitated.py:5 <module>: in use" in ended.stdout) == breaks
@@ -121,6 +154,8 @@ def _names_encoding(call: ast.Call) -> bool:
     if first is not None:
         return len(call.args) > first
     if ast.unparse(call.func) == "open":
-        modes = call.args[1:2] or [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+        modes = call.args[1:2] or [
+            keyword.value for keyword in call.keywords if keyword.arg == "mode"
+        ]
         return any("b" in ast.unparse(mode) for mode in modes)
     return True

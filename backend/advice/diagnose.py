@@ -1,9 +1,12 @@
-"""Judges the loss curve of a run: a health light, one sentence, and the one change to try.
+"""Judges the loss curve of a run: a health light, one sentence, and the one change to
+try.
 
-A verdict is about the loss and nothing else: whether the model is any good, a falling loss does not tell.
-The rules come from the guide (spikes: halve the learning rate; hardly any change after 100 steps: multiply it by 1.5)
-and from common mistakes: data that the model knows already, copies among the validation examples, a busy computer.
-The thresholds are ours, set so that the recorded curves in the tests get the verdict that a person would give.
+A verdict is about the loss and nothing else: whether the model is any good, a falling
+loss does not tell.
+The rules come from the guide (spikes: halve the learning rate; hardly any change after
+100 steps: multiply it by 1.5) and from common mistakes: data that the model knows
+already, copies among the validation examples, a busy computer. The thresholds are ours,
+set so that the recorded curves in the tests get the verdict that a person would give.
 """
 
 import math
@@ -23,11 +26,16 @@ _WAITING = 0.25  # share of the time that passes between steps
 
 
 def diagnose(
-    steps: Sequence[StepEvent], evals: Sequence[EvalEvent], settings: TrainSettings, expected: float | None = None
+    steps: Sequence[StepEvent],
+    evals: Sequence[EvalEvent],
+    settings: TrainSettings,
+    expected: float | None = None,
 ) -> Verdict:
     """The most serious finding about a run so far, from its events in order.
 
-    expected: the least tokens per second to expect, by this machine's measured speed; None if it was not measured"""
+    expected: the least tokens per second to expect, by this machine's measured speed;
+        None if it was not measured
+    """
     run = LossRules(steps, evals, settings)
     if not all(map(math.isfinite, [*run.losses, *run.validation])):
         return run.not_finite()
@@ -58,7 +66,11 @@ def _waiting(steps: Sequence[StepEvent]) -> Verdict | None:
 def _slow(steps: Sequence[StepEvent], expected: float | None) -> Verdict | None:
     if not expected:
         return None
-    speeds = [event.tokens_per_second for event in steps[-RECENT:] if event.tokens_per_second is not None]
+    speeds = [
+        event.tokens_per_second
+        for event in steps[-RECENT:]
+        if event.tokens_per_second is not None
+    ]
     if not speeds or median(speeds) >= expected * _SLOW:
         return None
     return verdict("slow", speed=median(speeds), expected=expected)

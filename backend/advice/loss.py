@@ -1,5 +1,6 @@
-"""The one training loss that the whole app reports: a median of the last steps, how a loss is written, and why one is
-not a number."""
+"""The one training loss that the whole app reports: a median of the last steps, how a
+loss is written, and why one is not a number.
+"""
 
 import math
 from collections.abc import Sequence
@@ -12,14 +13,16 @@ RECENT = 10  # steps in the median, at most
 
 
 def window(steps: int) -> int:
-    """How many of `steps` steps the median covers: a third, RECENT at most. The loss of a single step is noisy, and
-    in a short run the first steps are long out of date."""
+    """How many of `steps` steps the median covers: a third, RECENT at most. The loss of
+    a single step is noisy, and in a short run the first steps are long out of date.
+    """
     return min(RECENT, max(1, steps // 3))
 
 
 def current_loss(losses: Sequence[float], at: int | None = None) -> float:
-    """The median of the last `window` of `at` losses (default: all); NaN if there is none or the last one is not
-    finite."""
+    """The median of the last `window` of `at` losses (default: all); NaN if there is
+    none or the last one is not finite.
+    """
     at = len(losses) if at is None else at
     latest = losses[at - window(at) : at]
     finite = [loss for loss in latest if math.isfinite(loss)]
@@ -40,8 +43,9 @@ class Cause(NamedTuple):
 
 
 def why_not_finite(learned: bool, precision: str, rate: float) -> Cause:
-    """Why a loss is no longer a finite number. learned: whether any weight was changed before. precision: of the
-    arithmetic. rate: the learning rate."""
+    """Why a loss is no longer a finite number. learned: whether any weight was changed
+    before. precision: of the arithmetic. rate: the learning rate.
+    """
     half = Cause(
         f"The learning rate of {format_decimal(rate)} is probably too high for this data.",
         f"Train again with half the learning rate ({format_decimal(rate / 2)}).",
@@ -51,9 +55,15 @@ def why_not_finite(learned: bool, precision: str, rate: float) -> Cause:
         overflow = "This GPU computes in fp16, in which a number above 65,504 overflows"
         other = "choose a model of another family, such as Qwen or Llama, or set precision to fp32, if memory allows."
         if not learned:
-            return Cause(f"{overflow}; this model's numbers grow larger.", f"Instead, {other}", {"precision": "fp32"})
+            return Cause(
+                f"{overflow}; this model's numbers grow larger.",
+                f"Instead, {other}",
+                {"precision": "fp32"},
+            )
         also = "A learning rate that is too high leads there too."
-        return Cause(f"{overflow}. {also}", f"{half.next} If that fails too, {other}", half.retry)
+        return Cause(
+            f"{overflow}. {also}", f"{half.next} If that fails too, {other}", half.retry
+        )
     if not learned:
         return Cause(
             "It was not a number before anything was learned: the model is at fault, not the learning rate.",

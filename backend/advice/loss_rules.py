@@ -1,4 +1,5 @@
-"""The rules about a run's loss curve, for `diagnose`: each returns a verdict, or None if it does not apply.
+"""The rules about a run's loss curve, for `diagnose`: each returns a verdict, or None
+if it does not apply.
 
 loss_rules.json has the light, the title and the sentences of each.
 """
@@ -25,14 +26,18 @@ _RISE = 0.03  # the share by which a validation loss has to rise to count as ris
 _KNOWN = 0.1  # nats; with a first loss below this there is nothing left to learn
 _PERFECT = 0.03  # nats; a first validation loss below this is too good to be true
 _FIRST_EPOCHS = 1.0  # the first validation has to come within these
-_STILL_HIGH = 0.6  # of the first losses; a loss that settles above this has settled early
+_STILL_HIGH = (
+    0.6  # of the first losses; a loss that settles above this has settled early
+)
 _CHANCE = 0.6  # share of pairs ranked correctly; guessing gives half
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind: which rule applied. title and what: the finding; next: what to do, "" if nothing. retry: the settings to
-    change for another try; None if no change would help."""
+    """kind: which rule applied. title and what: the finding; next: what to do, "" if
+    nothing. retry: the settings to change for another try; None if no change would
+    help.
+    """
 
     kind: str
     light: Literal["good", "watch", "bad"]
@@ -42,7 +47,9 @@ class Verdict:
     retry: dict[str, Any] | None = None
 
 
-def verdict(kind: str, retry: dict[str, Any] | None = None, **values: object) -> Verdict:
+def verdict(
+    kind: str, retry: dict[str, Any] | None = None, **values: object
+) -> Verdict:
     """The verdict of this kind, with these values in its texts."""
     light, *texts = _TEXTS[kind]
     title, what, then = (text.format(**values) for text in texts)
@@ -52,7 +59,12 @@ def verdict(kind: str, retry: dict[str, Any] | None = None, **values: object) ->
 class LossRules:
     """The losses of a run, and a method for each rule."""
 
-    def __init__(self, steps: Sequence[StepEvent], evals: Sequence[EvalEvent], settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        steps: Sequence[StepEvent],
+        evals: Sequence[EvalEvent],
+        settings: TrainSettings,
+    ) -> None:
         self.steps, self.evals, self.settings = steps, evals, settings
         self.losses = [event.loss for event in steps]
         self.validation = [event.loss for event in evals]
@@ -63,13 +75,26 @@ class LossRules:
 
     def not_finite(self) -> Verdict:
         which = "validation" if all(map(math.isfinite, self.losses)) else "training"
-        learned = len(self.steps) > (which == "training")  # a step's loss is that before it learns
-        cause = why_not_finite(learned, self.settings.precision, self.settings.learning_rate)
+        learned = len(self.steps) > (
+            which == "training"
+        )  # a step's loss is that before it learns
+        cause = why_not_finite(
+            learned, self.settings.precision, self.settings.learning_rate
+        )
         steps = max(0, len(self.steps) - 1)
-        return verdict("not_finite", cause.retry, steps=steps, which=which, why=cause.why, next=cause.next)
+        return verdict(
+            "not_finite",
+            cause.retry,
+            steps=steps,
+            which=which,
+            why=cause.why,
+            next=cause.next,
+        )
 
     def known_already(self) -> Verdict | None:
-        before = self.validation[0] if self.validated_before else median(self.losses[:3])
+        before = (
+            self.validation[0] if self.validated_before else median(self.losses[:3])
+        )
         if before >= _KNOWN:
             return None
         when = f"validation loss was {format_loss(before)} before training"
@@ -78,25 +103,42 @@ class LossRules:
         return verdict("known_already", when=when)
 
     def unsteady(self) -> Verdict | None:
-        """A loss that rises and stays up, or spikes. Not where the validation loss still falls: batches of short and
-        of long examples differ."""
+        """A loss that rises and stays up, or spikes. Not where the validation loss
+        still falls: batches of short and of long examples differ.
+        """
         losses = self.losses
         if len(self.validation) > 2 and self.validation[-1] == min(self.validation):
             return None
         stride = max(1, len(losses) // 1000)
-        lowest = min(median(losses[i : i + RECENT]) for i in range(0, max(1, len(losses) - RECENT + 1), stride))
+        lowest = min(
+            median(losses[i : i + RECENT])
+            for i in range(0, max(1, len(losses) - RECENT + 1), stride)
+        )
         if self.now > max(lowest * _DIVERGED, lowest + _SPIKE_NATS):
-            return verdict("rising", self.half_rate, lowest=format_loss(lowest), now=format_loss(self.now))
+            return verdict(
+                "rising",
+                self.half_rate,
+                lowest=format_loss(lowest),
+                now=format_loss(self.now),
+            )
         spikes = sum(_is_spike(losses, i) for i in range(5, len(losses)))
-        return None if spikes < max(2, len(losses) // 100) else verdict("spikes", self.half_rate, spikes=spikes)
+        return (
+            None
+            if spikes < max(2, len(losses) // 100)
+            else verdict("spikes", self.half_rate, spikes=spikes)
+        )
 
     def no_generalization(self) -> Verdict | None:
-        """The training loss fell, but in at least three validations the loss never fell below its start."""
+        """The training loss fell, but in at least three validations the loss never fell
+        below its start.
+        """
         if len(self.validation) < 4 or not self.validated_before or not self._fell():
             return None
         if min(self.validation[1:]) < self.validation[0] * (1 - _FALL):
             return None
-        return verdict("no_generalization", self.half_rate, validation=self._validation_sentence())
+        return verdict(
+            "no_generalization", self.half_rate, validation=self._validation_sentence()
+        )
 
     def overfitting(self) -> Verdict | None:
         """The last two validation losses are above the lowest one."""
@@ -104,30 +146,57 @@ class LossRules:
         if len(losses) < 3:
             return None
         best = min(range(len(losses)), key=lambda i: losses[i])
-        if len(losses) - best <= 2 or min(losses[best + 1 :]) < losses[best] * (1 + _RISE):
+        if len(losses) - best <= 2 or min(losses[best + 1 :]) < losses[best] * (
+            1 + _RISE
+        ):
             return None
         at = self.evals[best].step
         epochs = max(1.0, float(math.ceil(self._epoch(at, otherwise=1.0))))
-        retry = {"num_train_epochs": epochs} if epochs < self.settings.num_train_epochs else None
-        return verdict("overfitting", retry, lowest=format_loss(losses[best]), at=at, latest=format_loss(losses[-1]))
+        retry = (
+            {"num_train_epochs": epochs}
+            if epochs < self.settings.num_train_epochs
+            else None
+        )
+        return verdict(
+            "overfitting",
+            retry,
+            lowest=format_loss(losses[best]),
+            at=at,
+            latest=format_loss(losses[-1]),
+        )
 
     def too_good(self) -> Verdict | None:
-        """Perfect on validation examples within the first epoch: they may be copies of training examples."""
-        if self.settings.trainer == "dpo" or len(self.validation) < 2 or not self.validated_before:
+        """Perfect on validation examples within the first epoch: they may be copies of
+        training examples.
+        """
+        if (
+            self.settings.trainer == "dpo"
+            or len(self.validation) < 2
+            or not self.validated_before
+        ):
             return None
         at = self.evals[1].step
         epoch = self._epoch(at, otherwise=math.inf)
         if self.validation[1] >= _PERFECT or epoch > _FIRST_EPOCHS:
             return None
-        return verdict("too_good", epochs=f"{epoch:.1f}", loss=format_loss(self.validation[1]), at=at)
+        return verdict(
+            "too_good",
+            epochs=f"{epoch:.1f}",
+            loss=format_loss(self.validation[1]),
+            at=at,
+        )
 
     def flat(self) -> Verdict | None:
         if len(self.losses) < FLAT_AFTER or self._fell():
             return None
-        return verdict("flat", self.higher_rate, steps=len(self.losses), now=format_loss(self.now))
+        return verdict(
+            "flat", self.higher_rate, steps=len(self.losses), now=format_loss(self.now)
+        )
 
     def early_plateau(self) -> Verdict | None:
-        """The loss fell a little, then stayed. Only steps with a high learning rate count: every run ends slowly."""
+        """The loss fell a little, then stayed. Only steps with a high learning rate
+        count: every run ends slowly.
+        """
         peak = self.settings.learning_rate
         rates = ((event.loss, event.learning_rate) for event in self.steps)
         high = [loss for loss, rate in rates if rate is None or rate >= peak / 2]
@@ -136,11 +205,17 @@ class LossRules:
         first, middle = median(high[:5]), median(high[len(high) // 2 :][:RECENT])
         if self.now < first * _STILL_HIGH or self.now < middle * (1 - _FALL):
             return None
-        losses = {"first": format_loss(first), "middle": format_loss(middle), "now": format_loss(self.now)}
+        losses = {
+            "first": format_loss(first),
+            "middle": format_loss(middle),
+            "now": format_loss(self.now),
+        }
         return verdict("early_plateau", self.higher_rate, **losses)
 
     def falling(self) -> Verdict:
-        """Nothing is wrong. For pairs (DPO), also how many validation pairs are ranked correctly."""
+        """Nothing is wrong. For pairs (DPO), also how many validation pairs are ranked
+        correctly.
+        """
         if not self._fell():
             return verdict("not_yet", now=format_loss(self.now))
         title = "The loss is falling as it should"
@@ -153,11 +228,20 @@ class LossRules:
         if share is None:
             return verdict("falling", title=title, what=f"{fell}.")
         what = f"{fell}; in {share:.0%} of the pairs that it has not seen, the good answer is now the likelier one."
-        return verdict("falling" if share >= _CHANCE else "pairs_by_chance", title=title, what=what)
+        return verdict(
+            "falling" if share >= _CHANCE else "pairs_by_chance", title=title, what=what
+        )
 
     def _validation_sentence(self) -> str:
-        when = "before training" if self.validated_before else f"at step {self.evals[0].step}"
-        first, latest = format_loss(self.validation[0]), format_loss(self.validation[-1])
+        when = (
+            "before training"
+            if self.validated_before
+            else f"at step {self.evals[0].step}"
+        )
+        first, latest = (
+            format_loss(self.validation[0]),
+            format_loss(self.validation[-1]),
+        )
         lowest = ""
         if self._past_lowest():
             at = min(range(len(self.validation)), key=lambda i: self.validation[i])
@@ -176,7 +260,9 @@ class LossRules:
         return self.now < median(self.losses[:5]) * (1 - _FALL)
 
     def _epoch(self, step: int, otherwise: float) -> float:
-        return next((event.epoch for event in self.steps if event.step == step), otherwise)
+        return next(
+            (event.epoch for event in self.steps if event.step == step), otherwise
+        )
 
 
 def _is_spike(losses: Sequence[float], index: int) -> bool:

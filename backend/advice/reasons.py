@@ -33,11 +33,17 @@ def traits(entry: Entry, data: Data) -> list[str]:
     """Notes on a model, to read before choosing it for this data."""
     lines = [entry.note] if entry.note else []
     if data.language and entry.languages and data.language not in entry.languages:
-        lines.append("It does not know the language of the examples well, so it needs many more of them.")
+        lines.append(
+            "It does not know the language of the examples well, so it needs many more of them."
+        )
     if data.longest is not None and data.longest > entry.context_length:
-        lines.append(f"It reads at most {entry.context_length:,} tokens; the longest example has {data.longest:,}.")
+        lines.append(
+            f"It reads at most {entry.context_length:,} tokens; the longest example has {data.longest:,}."
+        )
     if entry.replaced_by:
-        lines.append(f"Its makers have a newer model of about this size: {catalogue.find(entry.replaced_by).name}.")
+        lines.append(
+            f"Its makers have a newer model of about this size: {catalogue.find(entry.replaced_by).name}."
+        )
     if entry.commercial_use is False:
         lines.append("Its license does not allow commercial use.")
     if entry.gated:
@@ -46,11 +52,15 @@ def traits(entry: Entry, data: Data) -> list[str]:
 
 
 def published_results(entry: Entry) -> str:
-    """A sentence with the model's result in the newest published comparison, or one that says there is none."""
+    """A sentence with the model's result in the newest published comparison, or one
+    that says there is none.
+    """
     if not entry.evidence:
         return "We know of no published comparison of how well it does after training."
     newest = entry.evidence[0]
-    compared = f"In a published comparison of {newest.models} models on {newest.tasks} tasks"
+    compared = (
+        f"In a published comparison of {newest.models} models on {newest.tasks} tasks"
+    )
     if newest.place is None:
         return f"{compared}, it was not among the best {newest.places} after training."
     return f"{compared}, it came {ordinal(newest.place)} after training."
@@ -58,7 +68,11 @@ def published_results(entry: Entry) -> str:
 
 def ordinal(place: int) -> str:
     """1 -> "1st", 12 -> "12th"."""
-    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    ending = (
+        "th"
+        if place % 100 in (11, 12, 13)
+        else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    )
     return f"{place}{ending}"
 
 
@@ -89,8 +103,14 @@ def why_recommended(
     sensible = is_sensible(entry, hardware, seconds)
     lines = [_why_this_size(entry, hardware) if sensible else too_large(hardware)]
     if seconds is not None:
-        of = "" if data.tokens is not None else f" on {data.rows or TYPICAL_ROWS} short examples"
-        lines.append(f"Training it{of} takes about {format_rough(seconds)} on this processor.")
+        of = (
+            ""
+            if data.tokens is not None
+            else f" on {data.rows or TYPICAL_ROWS} short examples"
+        )
+        lines.append(
+            f"Training it{of} takes about {format_rough(seconds)} on this processor."
+        )
     if data.task not in (None, "other") and data.task in entry.good_for:
         lines.append(_TASK_SENTENCES[data.task])
     lines.append(published_results(entry))
@@ -98,7 +118,9 @@ def why_recommended(
         place = slower.evidence[0].place
         better = f"came {ordinal(place)}" if place else "did better"
         times = f"{slower.parameters / entry.parameters:.0f} times"
-        lines.append(f"{slower.name} {better} and fits too, but its training takes about {times} as long.")
+        lines.append(
+            f"{slower.name} {better} and fits too, but its training takes about {times} as long."
+        )
     if fit.badge == "tight":
         lines.append("Memory is tight: close other programs before you start.")
     if available is not None:
@@ -121,16 +143,22 @@ def _why_this_size(entry: Entry, hardware: Hardware) -> str:
     return "Without a GPU, only a small model trains in a reasonable time."
 
 
-def _nothing_fits(entry: Entry, chosen: ChosenSettings, hardware: Hardware) -> tuple[str, ...]:
+def _nothing_fits(
+    entry: Entry, chosen: ChosenSettings, hardware: Hardware
+) -> tuple[str, ...]:
     needs, has = chosen.estimate.fit.needs_mib, chosen.estimate.fit.has_mib
     gpu = nvidia_gpu(hardware)
     total = gpu.memory_total_mib if gpu else hardware.memory_total_mib
     required, usable = format_sizes(needs, has)
-    lines = [f"No model fits now. The smallest, {entry.name}, needs {required}; {usable} can be used."]
+    lines = [
+        f"No model fits now. The smallest, {entry.name}, needs {required}; {usable} can be used."
+    ]
     if needs <= total:
         lines.append(f"Close other programs to free {format_size(needs - has)} more.")
     else:
-        lines.append(f"It would fit on a computer with {format_size(needs * 1.3)} of memory or more.")
+        lines.append(
+            f"It would fit on a computer with {format_size(needs * 1.3)} of memory or more."
+        )
     if chosen.settings.max_length > 256:
         lines.append("Shorter examples also need less memory.")
     return tuple(lines)

@@ -1,8 +1,10 @@
-"""Recommends a model for this machine, task and data, and lists the others by how well they fit.
+"""Recommends a model for this machine, task and data, and lists the others by how well
+they fit.
 
-Sizes by GPU follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, 2 to 3.8 B on a T4 and up to 3.8 B on a
-laptop with 8 GB. On a processor training may take half an hour, computed from its measured speed. Within these limits
-`ranking` decides, mostly by published results. Every choice is checked with the memory estimate.
+Sizes by GPU follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, 2 to 3.8 B
+on a T4 and up to 3.8 B on a laptop with 8 GB. On a processor training may take half an
+hour, computed from its measured speed. Within these limits `ranking` decides, mostly by
+published results. Every choice is checked with the memory estimate.
 """
 
 import math
@@ -35,8 +37,10 @@ from backend.records.units import format_sizes
 
 
 class Option(Record):
-    """A model and what it needs on this machine. startable: whether it can be trained now, after a download if need
-    be. time: of training it on all examples, None while they or the machine's speed are unknown."""
+    """A model and what it needs on this machine. startable: whether it can be trained
+    now, after a download if need be. time: of training it on all examples, None while
+    they or the machine's speed are unknown.
+    """
 
     model: Entry
     settings: TrainSettings
@@ -54,7 +58,9 @@ class Option(Record):
         return self.estimate.fit.badge
 
     def to_json(self) -> dict[str, Any]:
-        """{"model", "fit", "startable", "settings", "estimate", "time", "expected_rank", "reasons"}."""
+        """{"model", "fit", "startable", "settings", "estimate", "time",
+        "expected_rank", "reasons"}.
+        """
         rank = ranking.expected_rank(self.model)
         return {
             "model": self.model.model_dump(mode="json"),
@@ -69,11 +75,14 @@ class Option(Record):
 
 
 class Recommendation(Option):
-    """The recommended model. why: setting name to the reason for its value. full: full fine-tuning, if anything fits.
-    least_mib: the memory it needs at the least, in smaller batches. assumed: the length in tokens that the numbers
-    are for while there are no examples, else None. seconds: about how long training takes on a processor whose speed
-    was measured, without examples for those of `typical`. second: a model with better published results that fits and
-    is a little larger than the guide's for this GPU."""
+    """The recommended model. why: setting name to the reason for its value. full: full
+    fine-tuning, if anything fits. least_mib: the memory it needs at the least, in
+    smaller batches. assumed: the length in tokens that the numbers are for while there
+    are no examples, else None. seconds: about how long training takes on a processor
+    whose speed was measured, without examples for those of `typical`. second: a model
+    with better published results that fits and is a little larger than the guide's for
+    this GPU.
+    """
 
     why: dict[str, str]
     hardware: Hardware
@@ -85,7 +94,9 @@ class Recommendation(Option):
     second: Entry | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The keys of `recommend --json`; `reasons` holds those for the model, then those for the settings."""
+        """The keys of `recommend --json`; `reasons` holds those for the model, then
+        those for the settings.
+        """
         return {
             **super().to_json(),
             "hardware": self.hardware.model_dump(mode="json"),
@@ -109,14 +120,18 @@ def recommend(
     rates: Rates | None = None,
     compare: bool = True,
 ) -> Recommendation:
-    """The model and settings for `hardware`, and the others by how well they fit. Raises BadInput for an unknown id.
+    """The model and settings for `hardware`, and the others by how well they fit.
+    Raises BadInput for an unknown id.
 
     available: the ids of the models that are here, if no other can be downloaded
     model_id: the model to use, instead of the best
-    compare: list the other models too, which takes seconds"""
+    compare: list the other models too, which takes seconds
+    """
     rank = partial(ranking.sort_key, hardware=hardware, data=data, available=available)
     entries = sorted(catalogue.entries(), key=rank, reverse=True)
-    seconds_of = cache(partial(processor_seconds, hardware=hardware, data=data, rates=rates))
+    seconds_of = cache(
+        partial(processor_seconds, hardware=hardware, data=data, rates=rates)
+    )
     requested = catalogue.find(model_id) if isinstance(model_id, str) else model_id
     entry = requested or _choose(entries, hardware, data, available, rates, seconds_of)
     chosen = choose_settings(entry, hardware, data, rates)
@@ -124,26 +139,49 @@ def recommend(
     if seconds is not None and data.tokens is not None and chosen.estimate.time:
         seconds = chosen.estimate.time.seconds
     larger = ranking.better_but_larger(entry, hardware, data)
-    better = next((other for other in larger if least_memory(other, hardware, data).estimate.fit.badge == "yes"), None)
+    better = next(
+        (
+            other
+            for other in larger
+            if least_memory(other, hardware, data).estimate.fit.badge == "yes"
+        ),
+        None,
+    )
     gpu = nvidia_gpu(hardware) is not None
-    # A model that fits and is expected to do better, but is not recommended because it is slow.
+    # A model that fits and is expected to do better, but is not recommended because it
+    # is slow.
     quick = better and ranking.in_time(seconds_of(better))
     slower = None if gpu or quick else better
     others = [other for other in entries if compare and other != entry]
-    compared = sorted(others, key=lambda other: rank(other, seconds=seconds_of(other)), reverse=True)
+    compared = sorted(
+        others, key=lambda other: rank(other, seconds=seconds_of(other)), reverse=True
+    )
 
     def order(option: Option) -> tuple[int, bool, bool]:
         slow = not is_sensible(option.model, hardware, seconds_of(option.model))
         return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
-    startable = (other for other in entries if compare and not (obstacle(other, hardware, available) or other.gated))
-    full = (needs for other in startable if (needs := full_fine_tuning(other, hardware, data)))
-    options = [_option(other, hardware, data, available, rates, seconds_of(other)) for other in compared]
+    startable = (
+        other
+        for other in entries
+        if compare and not (obstacle(other, hardware, available) or other.gated)
+    )
+    full = (
+        needs
+        for other in startable
+        if (needs := full_fine_tuning(other, hardware, data))
+    )
+    options = [
+        _option(other, hardware, data, available, rates, seconds_of(other))
+        for other in compared
+    ]
     return Recommendation(
         model=entry,
         settings=chosen.settings,
         estimate=chosen.estimate,
-        reasons=why_recommended(entry, chosen, hardware, data, available, slower, seconds),
+        reasons=why_recommended(
+            entry, chosen, hardware, data, available, slower, seconds
+        ),
         startable=obstacle(entry, hardware, available) == "",
         time=None if data.tokens is None else chosen.estimate.time,
         why=chosen.why,
@@ -165,19 +203,39 @@ def _choose(
     rates: Rates | None,
     seconds_of: Callable[[Entry], float | None],
 ) -> Entry:
-    """The best that clearly fits, else the smallest. entries: the best first, before time on a processor is known."""
+    """The best that clearly fits, else the smallest. entries: the best first, before
+    time on a processor is known.
+    """
     startable = [entry for entry in entries if not obstacle(entry, hardware, available)]
-    sensible = [entry for entry in startable if is_sensible(entry, hardware, seconds_of(entry))]
-    sensible.sort(key=lambda entry: ranking.sort_key(entry, hardware, data, available, seconds_of(entry)), reverse=True)
+    sensible = [
+        entry for entry in startable if is_sensible(entry, hardware, seconds_of(entry))
+    ]
+    sensible.sort(
+        key=lambda entry: ranking.sort_key(
+            entry, hardware, data, available, seconds_of(entry)
+        ),
+        reverse=True,
+    )
     sensible = sensible or [catalogue.default()]
     room = free(hardware)
     light = (entry for entry in sensible if weights_mib(entry, hardware) < room)
-    fitting = (entry for entry in light if least_memory(entry, hardware, data, rates).estimate.fit.badge == "yes")
-    return next(fitting, None) or min(sensible, key=lambda entry: weights_mib(entry, hardware))
+    fitting = (
+        entry
+        for entry in light
+        if least_memory(entry, hardware, data, rates).estimate.fit.badge == "yes"
+    )
+    return next(fitting, None) or min(
+        sensible, key=lambda entry: weights_mib(entry, hardware)
+    )
 
 
 def _option(
-    entry: Entry, hardware: Hardware, data: Data, available: Available, rates: Rates | None, seconds: float | None
+    entry: Entry,
+    hardware: Hardware,
+    data: Data,
+    available: Available,
+    rates: Rates | None,
+    seconds: float | None,
 ) -> Option:
     smallest = least_memory(entry, hardware, data, rates)
     missing = obstacle(entry, hardware, available)

@@ -1,8 +1,10 @@
-"""Chooses the settings for one model, machine and dataset by the guide's rules, each with its reason.
+"""Chooses the settings for one model, machine and dataset by the guide's rules, each
+with its reason.
 
-Measured on the bundled model (135 M parameters, 200 rows, a processor): adapters on all linear layers at 5e-4 gave 40
-of 40 validation answers exactly, attention only at 2e-4 gave 30 of 40. Larger models use the guide's values.
-docs/recipes.md has what the answers of the bundled model scored after the guide's epochs and after more steps.
+Measured on the bundled model (135 M parameters, 200 rows, a processor): adapters on all
+linear layers at 5e-4 gave 40 of 40 validation answers exactly, attention only at 2e-4
+gave 30 of 40. Larger models use the guide's values. docs/recipes.md has what the
+answers of the bundled model scored after the guide's epochs and after more steps.
 """
 
 import math
@@ -17,7 +19,14 @@ from backend.files.json_file import read_json
 from backend.models.catalogue import Entry, Task
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
-from backend.records.specs import ASKING_TOKENS, GENERAL_TOKENS, Method, Precision, Trainer, TrainSettings
+from backend.records.specs import (
+    ASKING_TOKENS,
+    GENERAL_TOKENS,
+    Method,
+    Precision,
+    Trainer,
+    TrainSettings,
+)
 from backend.records.units import MIB, format_decimal, format_sizes
 
 _REASONS: dict[str, str] = read_json(Path(__file__).with_suffix(".json"))
@@ -27,9 +36,14 @@ KEEP_GENERAL = 0.2  # docs/recipes.md
 LONG = 8192  # tokens; longer rows often fail on home computers (the guide)
 WINDOW = 4096
 _WINDOW_PER_OVERLAP = 8  # the guide's ratio: 512 of 4,096 tokens
-ASSUMED_TOKENS = 512  # of the longest example, about 380 words, while there are no examples yet
+ASSUMED_TOKENS = (
+    512  # of the longest example, about 380 words, while there are no examples yet
+)
 FULL_TUNING_MIB = 44_000  # a GPU sold as "48 GB"
-_DPO_RATE, _DPO_RATE_SMALL = 1e-5, 5e-5  # ten times TRL's default, which is for full fine-tuning
+_DPO_RATE, _DPO_RATE_SMALL = (
+    1e-5,
+    5e-5,
+)  # ten times TRL's default, which is for full fine-tuning
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
 _GUIDE_EPOCHS = 3  # for about 500 examples
 _GUIDE_MOST_EPOCHS = 5  # more risk overfitting, says the guide
@@ -38,9 +52,11 @@ _MOST_EPOCHS = 20  # of a handful of examples
 
 
 class Data(Record):
-    """The known facts about the examples; None where unknown. train_rows: as trained, where documents are divided.
-    longest: tokens of the longest row. documents: plain texts, of which long ones are split into windows. tokens: of
-    all rows. learned_share: the part of them that the loss is computed for. language: ISO 639-1."""
+    """The known facts about the examples; None where unknown. train_rows: as trained,
+    where documents are divided. longest: tokens of the longest row. documents: plain
+    texts, of which long ones are split into windows. tokens: of all rows.
+    learned_share: the part of them that the loss is computed for. language: ISO 639-1.
+    """
 
     task: Task | None = None
     rows: int | None = None
@@ -57,7 +73,9 @@ NOTHING_KNOWN = Data()
 
 
 class ChosenSettings(Record):
-    """Settings, the memory and time they need on this machine, and the reason for each (setting name to sentence)."""
+    """Settings, the memory and time they need on this machine, and the reason for each
+    (setting name to sentence).
+    """
 
     settings: TrainSettings
     estimate: Estimate
@@ -65,50 +83,82 @@ class ChosenSettings(Record):
 
 
 def words_in(tokens: int) -> int:
-    """The approximate number of English words in so many tokens (three words to four tokens), rounded to tens."""
+    """The approximate number of English words in so many tokens (three words to four
+    tokens), rounded to tens.
+    """
     return round(tokens * 0.075) * 10
 
 
 def precision_for(hardware: Hardware) -> Precision:
-    """bf16 where it is native (compute capability 8 and up, Apple, some processors), fp16 on older GPUs."""
+    """bf16 where it is native (compute capability 8 and up, Apple, some processors),
+    fp16 on older GPUs.
+    """
     gpu = nvidia_gpu(hardware)
     if gpu is not None:
-        return "bf16" if gpu.compute_capability is None or gpu.compute_capability >= (8, 0) else "fp16"
+        return (
+            "bf16"
+            if gpu.compute_capability is None or gpu.compute_capability >= (8, 0)
+            else "fp16"
+        )
     return "bf16" if hardware.unified_memory or hardware.cpu.bf16 else "fp32"
 
 
-def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
-    """The best settings: the largest batch that fits; memory is saved only if needed. If nothing fits, the settings
-    that need the least memory, with a fit of "no"."""
+def choose_settings(
+    entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None
+) -> ChosenSettings:
+    """The best settings: the largest batch that fits; memory is saved only if needed.
+    If nothing fits, the settings that need the least memory, with a fit of "no".
+    """
     why: dict[str, str] = {}
     base = _base(entry, hardware, data, why)
     by_method = (base.changed(method=method) for method in _methods(hardware))
-    for chosen in chain.from_iterable(_from_largest(each, entry, hardware, data, rates) for each in by_method):
+    for chosen in chain.from_iterable(
+        _from_largest(each, entry, hardware, data, rates) for each in by_method
+    ):
         needs = _needs(entry, chosen, hardware, data, rates)
         if needs.fit.badge in ("yes", "unknown"):
             break
-    return ChosenSettings(settings=chosen, estimate=needs, why=_explain(why, chosen, needs, hardware))
+    return ChosenSettings(
+        settings=chosen, estimate=needs, why=_explain(why, chosen, needs, hardware)
+    )
 
 
-def least_memory(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
-    """The settings that need the least memory, found quickly: can the model be trained here at all? Lengths are
-    rounded up to a power of two, so that a change of the data rarely needs a new simulation."""
+def least_memory(
+    entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None
+) -> ChosenSettings:
+    """The settings that need the least memory, found quickly: can the model be trained
+    here at all? Lengths are rounded up to a power of two, so that a change of the data
+    rarely needs a new simulation.
+    """
     if data.longest is not None:
-        data = data.model_copy(update={"longest": 1 << (data.longest - 1).bit_length(), "learned_share": None})
-    settings = _smallest(_base(entry, hardware, data, {}).changed(method=_methods(hardware)[-1]))
+        data = data.model_copy(
+            update={
+                "longest": 1 << (data.longest - 1).bit_length(),
+                "learned_share": None,
+            }
+        )
+    settings = _smallest(
+        _base(entry, hardware, data, {}).changed(method=_methods(hardware)[-1])
+    )
     needs = _needs(entry, settings, hardware, data, rates, quick=True)
     return ChosenSettings(settings=settings, estimate=needs, why={})
 
 
 def weights_mib(entry: Entry, hardware: Hardware) -> float:
-    """MiB of the weights in the smallest form possible here: a lower limit for training."""
+    """MiB of the weights in the smallest form possible here: a lower limit for
+    training.
+    """
     architecture = entry.architecture
     linear_bytes = 0.5 if "qlora" in _methods(hardware) else 2
-    return (architecture.linear_params * linear_bytes + architecture.embedding_params * 2) / MIB
+    return (
+        architecture.linear_params * linear_bytes + architecture.embedding_params * 2
+    ) / MIB
 
 
 def full_fine_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
-    """An estimate of full fine-tuning; None unless there is a GPU with 48 GB or more that can hold it (the guide)."""
+    """An estimate of full fine-tuning; None unless there is a GPU with 48 GB or more
+    that can hold it (the guide).
+    """
     gpu = nvidia_gpu(hardware)
     if gpu is None or gpu.memory_total_mib < FULL_TUNING_MIB:
         return None
@@ -118,7 +168,9 @@ def full_fine_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate |
     return _needs(entry, settings, hardware, data, None, quick=True)
 
 
-def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> TrainSettings:
+def _base(
+    entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]
+) -> TrainSettings:
     many = data.rows is not None and data.rows > MANY_ROWS
     small = entry.parameters < SMALL_MODEL
     rank, batch = (16, 16) if many else (8, 8)
@@ -126,25 +178,51 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     windows: dict[str, Any] = {}
     if data.documents and data.longest is not None and data.longest > length:
         windows["window_overlap"] = length // _WINDOW_PER_OVERLAP
-        why["window_overlap"] = "Each piece starts with the last eighth of the one before, so no context is lost."
+        why["window_overlap"] = (
+            "Each piece starts with the last eighth of the one before, so no context is lost."
+        )
     measured = small and data.trainer == "sft"
-    epochs, why["num_train_epochs"] = _epochs(data.rows, data.train_rows, batch, measured=measured)
+    epochs, why["num_train_epochs"] = _epochs(
+        data.rows, data.train_rows, batch, measured=measured
+    )
     if data.rows is not None and data.rows * FRACTION < AT_LEAST:
         few = round(AT_LEAST / FRACTION)
-        why["validation_fraction"] = _REASONS["validation_fraction"].format(few=few, least=AT_LEAST)
-    examples = f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
-    why["lora_rank"] = f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
-    why["per_device_train_batch_size"] = f"Each step uses {batch} examples; 8 to 16 is the usual range."
+        why["validation_fraction"] = _REASONS["validation_fraction"].format(
+            few=few, least=AT_LEAST
+        )
+    examples = (
+        f"{data.rows} examples" if data.rows is not None else "up to 1,000 examples"
+    )
+    why["lora_rank"] = (
+        f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
+    )
+    why["per_device_train_batch_size"] = (
+        f"Each step uses {batch} examples; 8 to 16 is the usual range."
+    )
     if small:
-        why["target_modules"] = "Adapters on all linear layers: a model this small needs them to learn a format."
-        rate, why["learning_rate"] = 5e-4, "5e-4 gave the best results on a model of this size."
+        why["target_modules"] = (
+            "Adapters on all linear layers: a model this small needs them to learn a format."
+        )
+        rate, why["learning_rate"] = (
+            5e-4,
+            "5e-4 gave the best results on a model of this size.",
+        )
     else:
-        why["target_modules"] = f"The layers that are usually trained in {entry.family} models."
-        rate, why["learning_rate"] = 2e-4, "2e-4 is the usual starting point for adapters."
+        why["target_modules"] = (
+            f"The layers that are usually trained in {entry.family} models."
+        )
+        rate, why["learning_rate"] = (
+            2e-4,
+            "2e-4 is the usual starting point for adapters.",
+        )
     if data.trainer == "dpo":
         rate = _DPO_RATE_SMALL if small else _DPO_RATE
-        why["learning_rate"] = f"{format_decimal(rate)}: learning from comparisons needs much smaller steps."
-        why["beta"] = "0.1 is the usual value; it keeps the model close to the base model."
+        why["learning_rate"] = (
+            f"{format_decimal(rate)}: learning from comparisons needs much smaller steps."
+        )
+        why["beta"] = (
+            "0.1 is the usual value; it keeps the model close to the base model."
+        )
     keeps = data.trainer == "sft"
     if keeps:
         why["keep_general"] = _REASONS["keep_general"]
@@ -163,10 +241,14 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     )
 
 
-def _epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) -> tuple[float, str]:
-    """The number of epochs, with its reason. rows: how many examples there are, if known. train: rows as trained, of
-    which a document has many; None for the examples that are not set aside. batch: rows for each step. measured:
-    whether docs/recipes.md was measured on a model of this size and kind of training."""
+def _epochs(
+    rows: int | None, train: int | None, batch: int, *, measured: bool
+) -> tuple[float, str]:
+    """The number of epochs, with its reason. rows: how many examples there are, if
+    known. train: rows as trained, of which a document has many; None for the examples
+    that are not set aside. batch: rows for each step. measured: whether docs/recipes.md
+    was measured on a model of this size and kind of training.
+    """
     if rows is None:
         until = "Three passes over the examples (epochs), the guide's number, until the examples are known."
         return _GUIDE_EPOCHS, until
@@ -179,23 +261,38 @@ def _epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) 
     steps = math.ceil(max(1, train) / batch)
     wanted = max(_GUIDE_EPOCHS, math.ceil(_LEAST_STEPS / steps))
     if wanted == _GUIDE_EPOCHS:
-        return _GUIDE_EPOCHS, "Three passes over the examples (epochs), the guide's number."
+        return (
+            _GUIDE_EPOCHS,
+            "Three passes over the examples (epochs), the guide's number.",
+        )
     guide = f"The guide's {_GUIDE_EPOCHS} passes (epochs) would be only {_GUIDE_EPOCHS * steps} steps"
     if not measured:
         most = min(_GUIDE_MOST_EPOCHS, wanted)
-        return most, f"{guide}; {most} are its most. More was not measured on a run like this one."
+        return (
+            most,
+            f"{guide}; {most} are its most. More was not measured on a run like this one.",
+        )
     passes = min(_MOST_EPOCHS, wanted)
-    reason = _REASONS["epochs_come_nearer" if passes * steps < _LEAST_STEPS else "epochs_are_enough"]
-    return passes, reason.format(guide=guide, passes=passes, steps=passes * steps, least=_LEAST_STEPS)
+    reason = _REASONS[
+        "epochs_come_nearer" if passes * steps < _LEAST_STEPS else "epochs_are_enough"
+    ]
+    return passes, reason.format(
+        guide=guide, passes=passes, steps=passes * steps, least=_LEAST_STEPS
+    )
 
 
 def _length(entry: Entry, data: Data) -> tuple[int, str]:
     window = min(WINDOW, entry.context_length)
     if data.documents and data.longest is not None and data.longest > window:
-        return window, f"Long documents are split into overlapping pieces of {window:,} tokens."
+        return (
+            window,
+            f"Long documents are split into overlapping pieces of {window:,} tokens.",
+        )
     if data.longest is None:
         words = words_in(ASSUMED_TOKENS)
-        return ASSUMED_TOKENS, _REASONS["length_assumed"].format(tokens=ASSUMED_TOKENS, words=words)
+        return ASSUMED_TOKENS, _REASONS["length_assumed"].format(
+            tokens=ASSUMED_TOKENS, words=words
+        )
     needed = -(-max(16, data.longest) // 64) * 64
     if needed <= min(LONG, entry.context_length):
         return needed, f"The longest example has {data.longest:,} tokens."
@@ -203,23 +300,36 @@ def _length(entry: Entry, data: Data) -> tuple[int, str]:
 
 
 def _methods(hardware: Hardware) -> tuple[Method, ...]:
-    """The methods, most memory first. 4-bit weights need bitsandbytes, which does not support Apple GPUs."""
+    """The methods, most memory first. 4-bit weights need bitsandbytes, which does not
+    support Apple GPUs.
+    """
     return ("lora",) if hardware.unified_memory else ("lora", "qlora")
 
 
 def _from_largest(
-    base: TrainSettings, entry: Entry, hardware: Hardware, data: Data, rates: Rates | None
+    base: TrainSettings,
+    entry: Entry,
+    hardware: Hardware,
+    data: Data,
+    rates: Rates | None,
 ) -> Iterator[TrainSettings]:
-    """The guide's order: smaller batches, then checkpointing, then at most 1,024 tokens. Ends with the smallest."""
+    """The guide's order: smaller batches, then checkpointing, then at most 1,024
+    tokens. Ends with the smallest.
+    """
     smallest = _smallest(base)
-    if base.method == "lora" and nvidia_gpu(hardware):  # the guide uses 4 bits unless 16 leave half of a GPU free
+    if base.method == "lora" and nvidia_gpu(
+        hardware
+    ):  # the guide uses 4 bits unless 16 leave half of a GPU free
         least = _needs(entry, smallest, hardware, data, rates, quick=True).fit
         if 2 * least.needs_mib > least.has_mib:
             return
     short = smallest.changed(max_length=min(1024, smallest.max_length))
     if data.documents:
         short = short.changed(window_overlap=short.max_length // _WINDOW_PER_OVERLAP)
-    if _needs(entry, smallest, hardware, data, rates).fit.badge not in ("yes", "unknown"):
+    if _needs(entry, smallest, hardware, data, rates).fit.badge not in (
+        "yes",
+        "unknown",
+    ):
         yield smallest
         if short != smallest:
             yield short
@@ -228,56 +338,96 @@ def _from_largest(
     for checkpointing in (False, True):
         micro = batch
         while micro >= 1:
-            parts = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": batch // micro}
+            parts = {
+                "per_device_train_batch_size": micro,
+                "gradient_accumulation_steps": batch // micro,
+            }
             yield base.changed(**parts, gradient_checkpointing=checkpointing)
             micro //= 2
-            if not checkpointing and micro < 4 and (nvidia_gpu(hardware) or hardware.unified_memory):
+            if (
+                not checkpointing
+                and micro < 4
+                and (nvidia_gpu(hardware) or hardware.unified_memory)
+            ):
                 break  # on a GPU, checkpointing is faster than one or two rows at a time
 
 
 def _smallest(settings: TrainSettings) -> TrainSettings:
-    batch = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": settings.effective_batch}
+    batch = {
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": settings.effective_batch,
+    }
     return settings.changed(**batch, gradient_checkpointing=True)
 
 
 def _needs(
-    entry: Entry, settings: TrainSettings, hardware: Hardware, data: Data, rates: Rates | None, quick: bool = False
+    entry: Entry,
+    settings: TrainSettings,
+    hardware: Hardware,
+    data: Data,
+    rates: Rates | None,
+    quick: bool = False,
 ) -> Estimate:
-    plan = plan_from(settings, precision_for(hardware), longest=data.longest, learned_share=data.learned_share)
+    plan = plan_from(
+        settings,
+        precision_for(hardware),
+        longest=data.longest,
+        learned_share=data.learned_share,
+    )
     tokens = trained_tokens(entry, data, settings)
-    return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
+    return estimate(
+        entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick
+    )
 
 
 def trained_tokens(entry: Entry, data: Data, settings: TrainSettings) -> float | None:
-    """Tokens that training with `settings` reads in all epochs, general rows included, and those of asking the base
-    model for them; None where unknown."""
+    """Tokens that training with `settings` reads in all epochs, general rows included,
+    and those of asking the base model for them; None where unknown.
+    """
     if data.tokens is None:
         return None
     rows = data.train_rows or data.rows or 1
     train = rows if data.train_rows else split_sizes(rows)[0]
     general = settings.general_rows(train)
     asking = 0 if entry.bundled else general * ASKING_TOKENS
-    return (data.tokens * train / rows + general * GENERAL_TOKENS) * settings.num_train_epochs + asking
+    return (
+        data.tokens * train / rows + general * GENERAL_TOKENS
+    ) * settings.num_train_epochs + asking
 
 
-def _explain(why: dict[str, str], settings: TrainSettings, needed: Estimate, hardware: Hardware) -> dict[str, str]:
+def _explain(
+    why: dict[str, str], settings: TrainSettings, needed: Estimate, hardware: Hardware
+) -> dict[str, str]:
     why = dict(why)
     needs, has = format_sizes(needed.fit.needs_mib, needed.fit.has_mib)
     where = "the GPU" if needed.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
         least = "at least " if needed.fit.badge == "unknown" else ""
-        why["method"] = f"QLoRA: the model is in 4-bit, so that training fits {where} ({least}{needs} of {has})."
+        why["method"] = (
+            f"QLoRA: the model is in 4-bit, so that training fits {where} ({least}{needs} of {has})."
+        )
     else:
-        why["method"] = "LoRA: small adapters are trained; the model itself does not change."
-    micro, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+        why["method"] = (
+            "LoRA: small adapters are trained; the model itself does not change."
+        )
+    micro, steps = (
+        settings.per_device_train_batch_size,
+        settings.gradient_accumulation_steps,
+    )
     if steps > 1:
-        why["gradient_accumulation_steps"] = f"{micro} at a time, {steps} times per step: what fits in memory."
+        why["gradient_accumulation_steps"] = (
+            f"{micro} at a time, {steps} times per step: what fits in memory."
+        )
     if settings.gradient_checkpointing:
-        why["gradient_checkpointing"] = "On: it saves memory, but makes training about a fifth slower."
+        why["gradient_checkpointing"] = (
+            "On: it saves memory, but makes training about a fifth slower."
+        )
     elif needed.fit.badge == "unknown":
         why["gradient_checkpointing"] = "Off, unless a dry run finds too little memory."
     else:
-        why["gradient_checkpointing"] = "Off: there is enough memory, and training is faster without it."
+        why["gradient_checkpointing"] = (
+            "Off: there is enough memory, and training is faster without it."
+        )
     why["precision"] = {
         "bf16": "bf16: 16-bit numbers with a wide range.",
         "fp16": "fp16: this GPU does not support bf16.",

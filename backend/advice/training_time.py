@@ -2,50 +2,89 @@
 
 from typing import Any
 
-from backend.advice.settings import ChosenSettings, Data, least_memory, precision_for, trained_tokens
+from backend.advice.settings import (
+    ChosenSettings,
+    Data,
+    least_memory,
+    precision_for,
+    trained_tokens,
+)
 from backend.estimate import Rates, Time, plan_from
 from backend.estimate.speed import time
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, nvidia_gpu
 
-TYPICAL_ROWS, TYPICAL_TOKENS = 60, 100  # examples, and tokens of each: assumed until there are examples
+TYPICAL_ROWS, TYPICAL_TOKENS = (
+    60,
+    100,
+)  # examples, and tokens of each: assumed until there are examples
 
 
 def typical(data: Data) -> Data:
-    """`data`, where examples whose number or length is unknown count as `TYPICAL_ROWS` short ones."""
+    """`data`, where examples whose number or length is unknown count as `TYPICAL_ROWS`
+    short ones.
+    """
     if data.tokens is not None:
         return data
     rows = data.rows or TYPICAL_ROWS
-    short = {"rows": rows, "tokens": rows * TYPICAL_TOKENS, "longest": 2 * TYPICAL_TOKENS, "learned_share": 0.5}
+    short = {
+        "rows": rows,
+        "tokens": rows * TYPICAL_TOKENS,
+        "longest": 2 * TYPICAL_TOKENS,
+        "learned_share": 0.5,
+    }
     return data.model_copy(update=short)
 
 
 def expected_time(
-    entry: Entry, least: ChosenSettings, hardware: Hardware, data: Data, rates: Rates | None
+    entry: Entry,
+    least: ChosenSettings,
+    hardware: Hardware,
+    data: Data,
+    rates: Rates | None,
 ) -> Time | None:
-    """About the time of training `entry` on all examples; None while they or the machine's speed are unknown. The
-    settings are assumed from the memory that the `least` leave free: `choose_settings` would take three times as
-    long as the whole rest of the comparison. For all models that fit on seven machines, the time was 0.6 to 1.4 times
-    that of the chosen settings."""
+    """About the time of training `entry` on all examples; None while they or the
+    machine's speed are unknown. The settings are assumed from the memory that the
+    `least` leave free: `choose_settings` would take three times as long as the whole
+    rest of the comparison. For all models that fit on seven machines, the time was 0.6
+    to 1.4 times that of the chosen settings.
+    """
     settings = least.settings.changed(**_assumed(least, hardware))
-    plan = plan_from(settings, precision_for(hardware), longest=data.longest, learned_share=data.learned_share)
+    plan = plan_from(
+        settings,
+        precision_for(hardware),
+        longest=data.longest,
+        learned_share=data.learned_share,
+    )
     tokens = trained_tokens(entry, data, settings)
-    return None if tokens is None else time(entry.architecture, plan, hardware, tokens, rates)
+    return (
+        None
+        if tokens is None
+        else time(entry.architecture, plan, hardware, tokens, rates)
+    )
 
 
-def processor_seconds(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None) -> float | None:
-    """About the seconds of training `entry` on a processor, without examples for those of `typical`. None on a GPU,
-    where the speed is unknown, and for models whose work is not modeled."""
+def processor_seconds(
+    entry: Entry, hardware: Hardware, data: Data, rates: Rates | None
+) -> float | None:
+    """About the seconds of training `entry` on a processor, without examples for those
+    of `typical`. None on a GPU, where the speed is unknown, and for models whose work
+    is not modeled.
+    """
     if rates is None or nvidia_gpu(hardware) or hardware.unified_memory:
         return None
     data = typical(data)
-    expected = expected_time(entry, least_memory(entry, hardware, data, rates), hardware, data, rates)
+    expected = expected_time(
+        entry, least_memory(entry, hardware, data, rates), hardware, data, rates
+    )
     return expected.seconds if expected else None
 
 
 def _assumed(smallest: ChosenSettings, hardware: Hardware) -> dict[str, Any]:
-    """Whole batches without checkpointing where half of the memory would stay free; else with checkpointing on a GPU,
-    two rows at a time on a processor. Weights in 16 bits where they need no more memory or half stays free."""
+    """Whole batches without checkpointing where half of the memory would stay free;
+    else with checkpointing on a GPU, two rows at a time on a processor. Weights in 16
+    bits where they need no more memory or half stays free.
+    """
     whole, fit = smallest.settings.effective_batch, smallest.estimate.fit
     gpu, ample = nvidia_gpu(hardware) is not None, 2 * fit.needs_mib <= fit.has_mib
     micro = whole if ample or gpu else 2

@@ -1,4 +1,6 @@
-"""Greedy answers to many conversations at once: as one by one, in a fraction of the time."""
+"""Greedy answers to many conversations at once: as one by one, in a fraction of the
+time.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +35,22 @@ def answer_all(
     while groups:
         group = groups.pop(0)
         try:
-            _answer(model, {number: prompts[number] for number in group}, end_ids, limits, answers, each, enough)
+            _answer(
+                model,
+                {number: prompts[number] for number in group},
+                end_ids,
+                limits,
+                answers,
+                each,
+                enough,
+            )
             continue
         except (RuntimeError, MemoryError) as error:
             if len(group) == 1 or not is_out_of_memory(error):
                 raise
-            log.warning("out of memory with %s answers at a time: %s", len(group), error)
+            log.warning(
+                "out of memory with %s answers at a time: %s", len(group), error
+            )
         release(model.device.type)  # after the error, which holds the tensors
         half = len(group) // 2
         groups[:0] = group[:half], group[half:]
@@ -46,7 +58,9 @@ def answer_all(
 
 
 def _groups(prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Numbers of prompts that are answered together: of similar length, so that little is padded."""
+    """Numbers of prompts that are answered together: of similar length, so that little
+    is padded.
+    """
     group: list[int] = []
     for number in sorted(range(len(prompts)), key=lambda number: -len(prompts[number])):
         longest = len(prompts[group[0]]) if group else 0
@@ -78,7 +92,12 @@ def _answer(
     while numbers:
         with torch.inference_mode():
             out = model(
-                input_ids=ids, attention_mask=mask, position_ids=places, cache=cache, use_cache=True, logits_to_keep=1
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=places,
+                cache=cache,
+                use_cache=True,
+                logits_to_keep=1,
             )
         cache, going = out.cache, []
         likeliest, chosen = out.logits[:, -1].float().max(-1)
@@ -88,24 +107,38 @@ def _answer(
             ended = token in end_ids
             if not ended:
                 written[number].append(token)
-            if ended or len(written[number]) >= limits[number] or enough(number, written[number]):
+            if (
+                ended
+                or len(written[number]) >= limits[number]
+                or enough(number, written[number])
+            ):
                 answers[number] = Answered(tuple(written[number]), ended)
             else:
                 going.append(place)
         each(len(answers))
         if len(going) < len(numbers):
             keep = torch.tensor(going, dtype=torch.long, device=mask.device)
-            numbers, mask, places = [numbers[place] for place in going], mask[keep], places[keep]
+            numbers, mask, places = (
+                [numbers[place] for place in going],
+                mask[keep],
+                places[keep],
+            )
             if going:
                 cache.batch_select_indices(keep)
         if going:
-            ids = torch.tensor([[written[number][-1]] for number in numbers], device=mask.device)
+            ids = torch.tensor(
+                [[written[number][-1]] for number in numbers], device=mask.device
+            )
             mask = torch.cat([mask, mask.new_ones(len(numbers), 1)], dim=-1)
             places = places[:, -1:] + 1
 
 
-def _padded(rows: Sequence[Sequence[int]], device: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows as one tensor, filled up on their left, and which of its places are theirs."""
+def _padded(
+    rows: Sequence[Sequence[int]], device: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows as one tensor, filled up on their left, and which of its places are
+    theirs.
+    """
     import torch
 
     width = max(map(len, rows))

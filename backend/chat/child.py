@@ -1,5 +1,6 @@
-"""The parent's side of the chat process: starts it, exchanges messages over two pipes, ends it. The process ends by
-itself when its parent does, because its stdin then ends."""
+"""The parent's side of the chat process: starts it, exchanges messages over two pipes,
+ends it. The process ends by itself when its parent does, because its stdin then ends.
+"""
 
 import json
 import logging
@@ -28,7 +29,12 @@ class ChatChild:
         }
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("wb") as chat_log:
-            self._child = start(["-m", "backend.chat.server"], environment, stdout=subprocess.PIPE, stderr=chat_log)
+            self._child = start(
+                ["-m", "backend.chat.server"],
+                environment,
+                stdout=subprocess.PIPE,
+                stderr=chat_log,
+            )
         self._writing = threading.Lock()
         self._replies: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -48,14 +54,18 @@ class ChatChild:
             raise self._gone() from error
 
     def receive(self, timeout: float | None = None) -> dict[str, Any]:
-        """The next reply. Raises ChatFailed when the child has ended, queue.Empty after `timeout` seconds."""
+        """The next reply. Raises ChatFailed when the child has ended, queue.Empty after
+        `timeout` seconds.
+        """
         message = self._replies.get(timeout=timeout)
         if message is None:
             raise self._gone()
         return message
 
     def end(self) -> None:
-        """Close its stdin, which ends it; kill it if it is still alive after five seconds."""
+        """Close its stdin, which ends it; kill it if it is still alive after five
+        seconds.
+        """
         assert self._child.stdin is not None
         try:
             self._child.stdin.close()

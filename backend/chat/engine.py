@@ -1,5 +1,6 @@
-"""Shared by the two engines (torch and llama.cpp): sampling, streaming text, scores of known answers, and the check
-that the base model is unchanged."""
+"""Shared by the two engines (torch and llama.cpp): sampling, streaming text, scores of
+known answers, and the check that the base model is unchanged.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +15,34 @@ from backend.records.chat import AnswerScore, EngineReport
 
 BASE, TUNED = "base", "tuned"  # the two panes
 Opened = TypeVar("Opened")
-Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
+Finish = Literal[
+    "end", "length", "stopped"
+]  # ended by the model, cut at the limit, stopped by the person
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
 Prompts = Sequence[list[int]]  # token ids
-Each = Callable[[int], None]  # gets the number of finished answers; what it raises ends the work
-Enough = Callable[[int, Sequence[int]], bool]  # whether the tokens so far of the answer to a prompt say enough
+Each = Callable[
+    [int], None
+]  # gets the number of finished answers; what it raises ends the work
+Enough = Callable[
+    [int, Sequence[int]], bool
+]  # whether the tokens so far of the answer to a prompt say enough
 Tools = Sequence[Mapping[str, Any]]  # descriptions of functions
 _SHARE = 0.25  # of the free memory, for what the contexts of llama.cpp remember
 _LEAST = 2048  # tokens of a context
 _LONGEST_LOOP = 40  # tokens
-# Nats between two tokens up to which rounding decides: 13 of 17 that sound files of a little trained model chose.
+# Nats between two tokens up to which rounding decides: 13 of 17 that sound files of a
+# little trained model chose.
 NEAR_TIE = 0.2
 PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"},)
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is sampled. temperature 0 is greedy: always the likeliest token, so always the same answer.
-    grammar: that the answer fits, in GBNF or a JSON schema, "" for none; only llama.cpp holds an answer to it."""
+    """How an answer is sampled. temperature 0 is greedy: always the likeliest token, so
+    always the same answer. grammar: that the answer fits, in GBNF or a JSON schema, ""
+    for none; only llama.cpp holds an answer to it.
+    """
 
     max_new_tokens: int = 512
     temperature: float = 0.0
@@ -41,7 +51,9 @@ class Sampling:
     grammar: str = ""
 
     def within(self, prompt_tokens: int, context_length: int) -> Sampling:
-        """These settings, limited to the tokens that the context has left. Raises BadInput if none are left."""
+        """These settings, limited to the tokens that the context has left. Raises
+        BadInput if none are left.
+        """
         left = context_length - prompt_tokens
         if left < 1:
             raise BadInput(
@@ -54,14 +66,18 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Answered:
-    """The token ids of an answer without its end token. ended: whether the model ended it by itself."""
+    """The token ids of an answer without its end token. ended: whether the model ended
+    it by itself.
+    """
 
     ids: tuple[int, ...]
     ended: bool
 
 
 def looping(number: int, ids: Sequence[int]) -> bool:
-    """Whether an answer says `Enough` because it ends in a loop: the same tokens three times and more, 40 at least."""
+    """Whether an answer says `Enough` because it ends in a loop: the same tokens three
+    times and more, 40 at least.
+    """
     return any(
         ids[-1] == ids[-1 - size] and ids[size - length :] == ids[-length:-size]
         for size in range(1, _LONGEST_LOOP + 1)
@@ -75,19 +91,26 @@ class Engine(Protocol):
     panes: tuple[str, ...]
     context_length: int
     report: EngineReport
-    tokens_read: dict[str, int]  # of each pane's latest prompt; the rest was in memory from the turns before
+    tokens_read: dict[
+        str, int
+    ]  # of each pane's latest prompt; the rest was in memory from the turns before
     _tokenizer: Tokenizer
 
     def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
-        """The token ids of the conversation; tools: that the model may call. Raises BadInput if the chat template
-        rejects it."""
-        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
+        """The token ids of the conversation; tools: that the model may call. Raises
+        BadInput if the chat template rejects it.
+        """
+        return self._tokenizer.prompt_ids(
+            [dict(message) for message in messages], tools
+        )
 
     def text_stream(self) -> TextStream:
         return TextStream(self._tokenizer.decode, self._tokenizer.opening_text)
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
-        """The answer, token by token, without its end token; the generator returns how it ended."""
+        """The answer, token by token, without its end token; the generator returns how
+        it ended.
+        """
         ...
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
@@ -95,18 +118,29 @@ class Engine(Protocol):
         ...
 
     def answer_all(
-        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping, form: str = ""
+        self,
+        pane: str,
+        prompts: Prompts,
+        limits: Sequence[int],
+        each: Each,
+        enough: Enough = looping,
+        form: str = "",
     ) -> list[Answered]:
         """The greedy answers to many prompts (token ids) at once.
 
         limits: the most tokens of each answer
-        each: called with the number of finished answers every few tokens; what it raises ends the work
-        enough: gets the number of a prompt and its answer so far, which may be cut once this is true
-        form: see `Sampling.grammar`; no answer in one is cut"""
+        each: called with the number of finished answers every few tokens; what it
+            raises ends the work
+        enough: gets the number of a prompt and its answer so far, which may be cut once
+            this is true
+        form: see `Sampling.grammar`; no answer in one is cut
+        """
         ...
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
-        """The sum of -ln p of those `labels` that are not -100, each after the `ids` before its position."""
+        """The sum of -ln p of those `labels` that are not -100, each after the `ids`
+        before its position.
+        """
         ...
 
     def use_threads(self, threads: int) -> None: ...
@@ -123,8 +157,10 @@ class Tokenizer(Protocol):
 
 
 class TextStream:
-    """Converts a stream of tokens to text, in complete characters only: one may take several tokens. decode: token
-    ids to text, with U+FFFD for an incomplete character. opening: see `without_opening`."""
+    """Converts a stream of tokens to text, in complete characters only: one may take
+    several tokens. decode: token ids to text, with U+FFFD for an incomplete character.
+    opening: see `without_opening`.
+    """
 
     def __init__(self, decode: Callable[[list[int]], str], opening: str = "") -> None:
         self._decode, self._opening = decode, opening
@@ -154,7 +190,9 @@ class TextStream:
 
 
 def without_opening(text: str, opening: str) -> str:
-    """An answer, or its beginning, without the empty thought that the template of a model writes before each."""
+    """An answer, or its beginning, without the empty thought that the template of a
+    model writes before each.
+    """
     return "" if opening.startswith(text) else text.removeprefix(opening)
 
 
@@ -169,7 +207,9 @@ def require_number(largest: float | None) -> None:
 
 
 def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
-    """`Engine.score` for one row. logits: a numpy array, (at least as many tokens as labels, vocabulary)."""
+    """`Engine.score` for one row. logits: a numpy array, (at least as many tokens as
+    labels, vocabulary).
+    """
     import numpy
 
     learned = [i for i, label in enumerate(labels) if i > 0 and label >= 0]
@@ -178,16 +218,24 @@ def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
     log_sum = peak[:, 0] + numpy.log(numpy.exp(rows - peak).sum(axis=-1))
     nll = log_sum - rows[numpy.arange(len(learned)), [labels[i] for i in learned]]
     near = [numpy.flatnonzero(row >= row.max() - NEAR_TIE).tolist() for row in rows]
-    return AnswerScore(nll=float(nll.mean()) if learned else 0.0, top=rows.argmax(axis=-1).tolist(), near=near)
+    return AnswerScore(
+        nll=float(nll.mean()) if learned else 0.0,
+        top=rows.argmax(axis=-1).tolist(),
+        near=near,
+    )
 
 
-def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> str:
-    """Check that the base pane is the base model and the tuned one is not, by the logits for `PROBE` (numpy arrays).
-    Returns the result in a sentence. Raises ChatFailed.
+def check_panes(
+    before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = ""
+) -> str:
+    """Check that the base pane is the base model and the tuned one is not, by the
+    logits for `PROBE` (numpy arrays). Returns the result in a sentence. Raises
+    ChatFailed.
 
     before: of the base alone
     unchanged: of the base with the tuned model loaded too
-    compared: what they are, if not all logits"""
+    compared: what they are, if not all logits
+    """
     import numpy
 
     if not all(numpy.array_equal(before, other) for other in unchanged):
@@ -210,18 +258,28 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str
 
 def common_prefix(left: Sequence[int] | str, right: Sequence[int] | str) -> int:
     """The number of equal tokens, or letters, at the start."""
-    return next((i for i, (a, b) in enumerate(zip_longest(left, right)) if a != b), len(left))
+    return next(
+        (i for i, (a, b) in enumerate(zip_longest(left, right)) if a != b), len(left)
+    )
 
 
 def tokens_that_fit(bytes_per_token: int) -> int:
-    """How many tokens contexts can remember in the memory that they may take; 0 if unknown."""
+    """How many tokens contexts can remember in the memory that they may take; 0 if
+    unknown.
+    """
     import psutil
 
-    return int(psutil.virtual_memory().available * _SHARE / bytes_per_token) if bytes_per_token else 0
+    return (
+        int(psutil.virtual_memory().available * _SHARE / bytes_per_token)
+        if bytes_per_token
+        else 0
+    )
 
 
 def fewer_until_it_fits(open_for: Callable[[int], Opened], count: int) -> Opened:
-    """`open_for` as many conversations as memory allows, `count` at most. Raises ChatFailed if not even one fits."""
+    """`open_for` as many conversations as memory allows, `count` at most. Raises
+    ChatFailed if not even one fits.
+    """
     while True:
         try:
             return open_for(count)
@@ -232,6 +290,8 @@ def fewer_until_it_fits(open_for: Callable[[int], Opened], count: int) -> Opened
 
 
 def context_length(trained: int, bytes_per_token: int, contexts: int) -> int:
-    """Tokens for each of `contexts`. trained: how many the model was trained to read, 0 if unknown."""
+    """Tokens for each of `contexts`. trained: how many the model was trained to read, 0
+    if unknown.
+    """
     fits = tokens_that_fit(bytes_per_token) // contexts
     return min(trained or _LEAST, max(_LEAST, fits - fits % 256))

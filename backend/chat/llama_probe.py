@@ -1,6 +1,7 @@
 """Finds out whether llama.cpp can hold a model, by trying it in a child process.
 
-A model that llama.cpp can't take may end the process that tries, and one that has used torch can't use llama.cpp.
+A model that llama.cpp can't take may end the process that tries, and one that has used
+torch can't use llama.cpp.
 
     holds               in the parent
     python -m ...       the child: WORKSPACE MODEL [TUNED ...]; exit code 0 if it holds them all
@@ -26,20 +27,38 @@ _DOES_NOT_FIT = 3  # an exit code
 _PHASE = "Loading the models"
 
 
-def holds(workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Callable[[str, int, int], None]) -> bool:
-    """Whether llama.cpp answers with a model and with what was trained on it. The model is converted first if need be,
-    which takes a while.
+def holds(
+    workspace: Workspace,
+    model: Path,
+    tuned: Sequence[Path],
+    progress: Callable[[str, int, int], None],
+) -> bool:
+    """Whether llama.cpp answers with a model and with what was trained on it. The model
+    is converted first if need be, which takes a while.
 
     model: the folder of the base model
     tuned: the folders with what was trained
-    progress: called twice a second; what it raises ends the child"""
-    if not has_llama_cpp() or not all((folder / "adapter_config.json").is_file() for folder in tuned):
+    progress: called twice a second; what it raises ends the child
+    """
+    if not has_llama_cpp() or not all(
+        (folder / "adapter_config.json").is_file() for folder in tuned
+    ):
         return False
-    phase = _PHASE if model.is_dir() and base_file.path(workspace, model).is_file() else base_file.PHASE
+    phase = (
+        _PHASE
+        if model.is_dir() and base_file.path(workspace, model).is_file()
+        else base_file.PHASE
+    )
     paths = [str(path) for path in (workspace.root, model, *tuned)]
-    code, printed = child_process.run(["-m", __spec__.name, *paths], poll=partial(progress, phase, 0, 0))
+    code, printed = child_process.run(
+        ["-m", __spec__.name, *paths], poll=partial(progress, phase, 0, 0)
+    )
     if code:
-        log.warning("transformers answers: llama.cpp can't hold the model (%s): %s", code, printed[-4000:])
+        log.warning(
+            "transformers answers: llama.cpp can't hold the model (%s): %s",
+            code,
+            printed[-4000:],
+        )
     return code == 0
 
 

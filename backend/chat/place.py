@@ -11,21 +11,28 @@ _WITH_ANSWER = 1.3  # times the weights: a model and its answers
 
 
 class Place(NamedTuple):
-    """Where a model answers. device: "cuda", "mps" or "cpu". packed: with its linear weights in 4-bit."""
+    """Where a model answers. device: "cuda", "mps" or "cpu". packed: with its linear
+    weights in 4-bit.
+    """
 
     device: str
     packed: bool = False
 
 
 def place(model: Path, tuned: Path | None) -> Place:
-    """Where the model in a folder answers, and the one in `tuned` beside it. What was trained on 4-bit weights
-    answers on them where there is a GPU of NVIDIA, and elsewhere where memory is short; a base model alone where a
-    GPU holds nothing more. Raises NotEnough."""
+    """Where the model in a folder answers, and the one in `tuned` beside it. What was
+    trained on 4-bit weights answers on them where there is a GPU of NVIDIA, and
+    elsewhere where memory is short; a base model alone where a GPU holds nothing more.
+    Raises NotEnough.
+    """
     import psutil
 
     whole = model_folder.weight_bytes(model) * _WITH_ANSWER
     packed = whole * four_bit.SHARE
-    can_pack, trained_packed = four_bit.is_possible(), bool(tuned and four_bit.trained_in_4_bit(tuned))
+    can_pack, trained_packed = (
+        four_bit.is_possible(),
+        bool(tuned and four_bit.trained_in_4_bit(tuned)),
+    )
     for device, free in _gpus():
         packs = device == "cuda" and can_pack and free > packed
         if packs and (trained_packed or (tuned is None and free <= whole)):
@@ -53,6 +60,10 @@ def _gpus() -> list[tuple[str, int]]:
     if torch.cuda.is_available():
         return [("cuda", int(torch.cuda.mem_get_info()[0]))]
     if torch.backends.mps.is_available():
-        limit = int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
-        return [("mps", min(limit, int(psutil.virtual_memory().available)))]  # it has no memory of its own
+        limit = int(torch.mps.recommended_max_memory()) - int(
+            torch.mps.driver_allocated_memory()
+        )
+        return [
+            ("mps", min(limit, int(psutil.virtual_memory().available)))
+        ]  # it has no memory of its own
     return []

@@ -1,4 +1,6 @@
-"""Reading and checking in background threads, with progress, cancellation and the error of a failed task."""
+"""Reading and checking in background threads, with progress, cancellation and the error
+of a failed task.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _LOOK = 0.1  # seconds between two looks at whether somebody who waits has cance
 
 
 class ProgressListener:
-    """Receives the progress of reading and checking. This one ignores everything and never cancels."""
+    """Receives the progress of reading and checking. This one ignores everything and
+    never cancels.
+    """
 
     def start_phase(self, phase: str) -> Callable[[float], None]:
         """Starts a phase; returns a callback for its progress, 0 to 1."""
@@ -37,7 +41,9 @@ NO_PROGRESS = ProgressListener()
 
 @contextmanager
 def held(lock: threading.Lock, listener: ProgressListener) -> Iterator[None]:
-    """Holds the lock. Raises Cancelled when the listener cancels while another holds it."""
+    """Holds the lock. Raises Cancelled when the listener cancels while another holds
+    it.
+    """
     if not lock.acquire(blocking=False):
         listener.start_phase("Waiting for its turn")
         while not lock.acquire(timeout=_LOOK):
@@ -51,13 +57,19 @@ def held(lock: threading.Lock, listener: ProgressListener) -> Iterator[None]:
 
 def still_read() -> NotYet:
     """Instead of what takes too long for somebody who waits."""
-    return NotYet("These examples are still being read.", "", "Wait a few seconds, then try again.")
+    return NotYet(
+        "These examples are still being read.",
+        "",
+        "Wait a few seconds, then try again.",
+    )
 
 
 class BackgroundTask(ProgressListener):
-    """One function in its own thread; its return value is dropped. phase, fraction: the current phase and its
-    progress, 0 to 1. first: the first rows, while it runs. error: what ended it; None while it runs, after success
-    and after cancelling. changed: when it began, or ended, by the monotonic clock."""
+    """One function in its own thread; its return value is dropped. phase, fraction: the
+    current phase and its progress, 0 to 1. first: the first rows, while it runs. error:
+    what ended it; None while it runs, after success and after cancelling. changed: when
+    it began, or ended, by the monotonic clock.
+    """
 
     def __init__(self, name: str, do: Callable[[BackgroundTask], Any]) -> None:
         self.name, self.phase, self.fraction = name, "", 0.0
@@ -65,7 +77,9 @@ class BackgroundTask(ProgressListener):
         self.error: Exception | None = None
         self._cancel, self._ended = threading.Event(), threading.Event()
         self.changed = monotonic()
-        threading.Thread(target=self._run, args=(do,), name="reading", daemon=True).start()
+        threading.Thread(
+            target=self._run, args=(do,), name="reading", daemon=True
+        ).start()
 
     def _run(self, do: Callable[[BackgroundTask], Any]) -> None:
         try:
@@ -101,13 +115,19 @@ class BackgroundTask(ProgressListener):
         return self._ended.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Waits for the task to end, until so many seconds after it began; returns whether it has ended."""
-        left = None if seconds is None else max(0.0, self.changed + seconds - monotonic())
+        """Waits for the task to end, until so many seconds after it began; returns
+        whether it has ended.
+        """
+        left = (
+            None if seconds is None else max(0.0, self.changed + seconds - monotonic())
+        )
         return self._ended.wait(left)
 
 
 class BackgroundTasks:
-    """The tasks of one app by key; starting a key that is already running returns the running task."""
+    """The tasks of one app by key; starting a key that is already running returns the
+    running task.
+    """
 
     def __init__(self) -> None:
         self._tasks: OrderedDict[Hashable, BackgroundTask] = OrderedDict()
@@ -116,7 +136,9 @@ class BackgroundTasks:
     def get(self, key: Hashable) -> BackgroundTask | None:
         return self._tasks.get(key)
 
-    def start(self, key: Hashable, name: str, do: Callable[[BackgroundTask], Any]) -> BackgroundTask:
+    def start(
+        self, key: Hashable, name: str, do: Callable[[BackgroundTask], Any]
+    ) -> BackgroundTask:
         """The task under `key`, started unless it is running."""
         with self._lock:
             task = self._tasks.get(key)
@@ -133,10 +155,16 @@ class BackgroundTasks:
             return [key for key, task in self._tasks.items() if not task.ended]
 
     def of(self, data_id: str) -> list[BackgroundTask]:
-        """The tasks of a dataset: those whose key is `data_id`, or a tuple that starts with it."""
+        """The tasks of a dataset: those whose key is `data_id`, or a tuple that starts
+        with it.
+        """
         with self._lock:
             tasks = list(self._tasks.items())
-        return [task for key, task in tasks if data_id == (key[0] if isinstance(key, tuple) else key)]
+        return [
+            task
+            for key, task in tasks
+            if data_id == (key[0] if isinstance(key, tuple) else key)
+        ]
 
     def cancel_all(self) -> None:
         for task in list(self._tasks.values()):

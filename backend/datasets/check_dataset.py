@@ -14,7 +14,12 @@ from backend.datasets.checks import tokens as token_checks
 from backend.datasets.checks.duplicates import Duplicates
 from backend.datasets.checks.issues import issue_title, numbered, problem
 from backend.datasets.checks.personal_data import PERSONAL
-from backend.datasets.checks.report import DuplicateRows, Report, SplitRows, ValidationFile
+from backend.datasets.checks.report import (
+    DuplicateRows,
+    Report,
+    SplitRows,
+    ValidationFile,
+)
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.split import Split, split, split_with
 from backend.gc_pause import without_gc
@@ -25,7 +30,9 @@ from backend.text.normalize import Groups
 from backend.tokens.token_counts import TokenCounter
 
 _SLICE = 512  # rows checked between two looks at `cancelled`
-_COUNTED = 2048  # rows tokenized at a time; with fewer, each waits for the checks too often
+_COUNTED = (
+    2048  # rows tokenized at a time; with fewer, each waits for the checks too often
+)
 _FEW, _PART = 5, 0.02  # examples; more of the file are no accidents
 _MANY_PERSONAL = "An office's may stay; replace those of people, which a model can repeat to anybody."
 
@@ -59,8 +66,14 @@ def check(
     beside = ThreadPoolExecutor(1)  # tokenizing leaves Python free for the other checks
     try:
         batches = [rows[at : at + _COUNTED] for at in range(0, len(rows), _COUNTED)]
-        counted = [beside.submit(counter.count, batch) for batch in batches] if counter else []
-        problems += row_problems(rows, control_markers, lambda done: tick(0.3 * done / len(rows)))
+        counted = (
+            [beside.submit(counter.count, batch) for batch in batches]
+            if counter
+            else []
+        )
+        problems += row_problems(
+            rows, control_markers, lambda done: tick(0.3 * done / len(rows))
+        )
         problems += answer_checks.find(rows)
         good = without_errors(rows, problems)
         tick(0.4)
@@ -85,7 +98,13 @@ def check(
         usable=len(good),
         problems=problems,
         duplicates=compared.repeated,
-        split=SplitRows(len(parts.train), parts.set_aside, len(parts.leaked), parts.sentence, len(parts.judging)),
+        split=SplitRows(
+            len(parts.train),
+            parts.set_aside,
+            len(parts.leaked),
+            parts.sentence,
+            len(parts.judging),
+        ),
         tokens=totals,
         validation=validation.report if validation else None,
         together=compared.together if len(good) == len(rows) else None,
@@ -93,9 +112,13 @@ def check(
 
 
 def row_problems(
-    rows: Sequence[Row], control_markers: Iterable[str] = (), tick: Callable[[int], None] = lambda done: None
+    rows: Sequence[Row],
+    control_markers: Iterable[str] = (),
+    tick: Callable[[int], None] = lambda done: None,
 ) -> Iterator[Problem]:
-    """Problems in the turns and the texts of each row. control_markers: the model's; tick: receives the rows done."""
+    """Problems in the turns and the texts of each row. control_markers: the model's;
+    tick: receives the rows done.
+    """
     faults = content_checks.text_faults(control_markers)
     least, in_texts = {each.kind: each.at_least for each in faults}, list[Problem]()
     for start in range(0, len(rows), _SLICE):
@@ -108,8 +131,16 @@ def row_problems(
         of_kind[each.kind].append(each)
     for kind, listed in of_kind.items():
         if kind in PERSONAL and len(listed) > max(_FEW, _PART * len(rows)):
-            where = f"in {len(listed):,} examples ({numbered([one.row for one in listed])})"
-            yield problem(None, kind, f"{issue_title(kind)}: {where}. {_MANY_PERSONAL}", listed[0].quote, "warning")
+            where = (
+                f"in {len(listed):,} examples ({numbered([one.row for one in listed])})"
+            )
+            yield problem(
+                None,
+                kind,
+                f"{issue_title(kind)}: {where}. {_MANY_PERSONAL}",
+                listed[0].quote,
+                "warning",
+            )
         elif len(listed) >= least[kind]:
             yield from listed
     yield from dataset_checks.system_messages(rows)
@@ -123,7 +154,9 @@ def without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What is found by comparing the usable rows with each other. problems: of single rows, and of the whole file."""
+    """What is found by comparing the usable rows with each other. problems: of single
+    rows, and of the whole file.
+    """
 
     problems: list[Problem]
     repeated: DuplicateRows
@@ -131,9 +164,14 @@ class _Compared:
     together: Groups
 
 
-def _compared(rows: list[Row], languages: Sequence[str] | None, validation: ValidationFile | None) -> _Compared:
+def _compared(
+    rows: list[Row], languages: Sequence[str] | None, validation: ValidationFile | None
+) -> _Compared:
     repeated = duplicates.find(rows)
-    exact, copies = (sum(len(group) - 1 for group in groups) for groups in (repeated.exact, repeated.copies))
+    exact, copies = (
+        sum(len(group) - 1 for group in groups)
+        for groups in (repeated.exact, repeated.copies)
+    )
     numbers = [[rows[i].row for i in group] for group in repeated.copies]
     counts = DuplicateRows(exact, copies - exact, len(rows) - copies, numbers)
     problems = list(dataset_checks.find(rows, languages))
@@ -152,20 +190,36 @@ def _split(
     everything = [*rows, *validation.rows]
     groups = duplicates.find(everything)
     parts = split_with(rows, validation.rows, groups.together)
-    problems, report = list(_leaks(everything, groups, parts.leaked, len(rows))), validation.report
+    problems, report = (
+        list(_leaks(everything, groups, parts.leaked, len(rows))),
+        validation.report,
+    )
     if lines := sorted({p.line for p in report.problems if p.severity == "error"}):
         message = f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used"
-        problems.insert(0, problem(None, "test_rows_left_out", f"{message}: lines {numbered(lines)}."))
+        problems.insert(
+            0,
+            problem(None, "test_rows_left_out", f"{message}: lines {numbered(lines)}."),
+        )
     return parts, groups.together, problems
 
 
-def _leaks(rows: Sequence[Row], duplicates: Duplicates, leaked: Mapping[int, int], first: int) -> Iterator[Problem]:
+def _leaks(
+    rows: Sequence[Row], duplicates: Duplicates, leaked: Mapping[int, int], first: int
+) -> Iterator[Problem]:
     """first: the position in `rows` where the validation file starts."""
-    exact, near = ({i: group for group in groups for i in group} for groups in (duplicates.exact, duplicates.groups))
+    exact, near = (
+        {i: group for group in groups for i in group}
+        for groups in (duplicates.exact, duplicates.groups)
+    )
     for row, twin in leaked.items():
-        alike = (("is the same as", exact.get(row)), ("is almost the same as", near.get(row)))
+        alike = (
+            ("is the same as", exact.get(row)),
+            ("is almost the same as", near.get(row)),
+        )
         ways = (*alike, ("asks the same question as", [twin]))
-        what, same = next((what, rows[i]) for what, group in ways for i in group or () if i >= first)
+        what, same = next(
+            (what, rows[i]) for what, group in ways for i in group or () if i >= first
+        )
         where = f"example {same.row} ({same.place}) of your validation file"
         message = f"This example {what} {where}, so it will be excluded from training."
         yield problem(rows[row], "leak", message)

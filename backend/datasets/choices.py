@@ -1,5 +1,6 @@
-"""What a person chooses for a stored dataset: which fixes are applied, and a validation file instead of a part of the
-examples. Choices come from a browser, so they are checked before they are stored.
+"""What a person chooses for a stored dataset: which fixes are applied, and a validation
+file instead of a part of the examples. Choices come from a browser, so they are checked
+before they are stored.
 """
 
 from contextlib import suppress
@@ -17,16 +18,24 @@ from backend.settings import child_path, new_id
 
 
 class FixChoices:
-    """The fixes of the datasets in a store. Every method raises BadInput for what can't be done, changing nothing."""
+    """The fixes of the datasets in a store. Every method raises BadInput for what can't
+    be done, changing nothing.
+    """
 
     def __init__(self, store: DatasetStore) -> None:
         self._store = store
 
     def accept(self, data_id: str, kind: str, rows: RowChoice) -> None:
-        """Accepts the fix of one kind of problem for more rows; "all" skips rows that were refused one by one."""
+        """Accepts the fix of one kind of problem for more rows; "all" skips rows that
+        were refused one by one.
+        """
         self._validate(data_id, kind, rows)
-        if kind not in FIXABLE and kind not in {p.kind for p in unread(self._store.original(data_id))}:
-            raise BadInput("This can't be fixed here.", "", "Correct the file, then add it again.")
+        if kind not in FIXABLE and kind not in {
+            p.kind for p in unread(self._store.original(data_id))
+        }:
+            raise BadInput(
+                "This can't be fixed here.", "", "Correct the file, then add it again."
+            )
         self._store.info.update(data_id, lambda info: info.accept(kind, rows))
 
     def refuse(self, data_id: str, kind: str, rows: RowChoice = "all") -> None:
@@ -41,9 +50,17 @@ class FixChoices:
     def _validate(self, data_id: str, kind: str, rows: RowChoice) -> None:
         """Raises BadInput for an unknown kind or row."""
         original = self._store.original(data_id)
-        exists = kind in ISSUE_TYPES or kind in WHOLE_FILE_FIXES or any(kind == p.kind for p in original.problems)
-        if not exists or (rows != "all" and not all(1 <= row <= original.highest for row in rows)):
-            raise BadInput("There is no such problem in these examples.", "", "Reload the page.")
+        exists = (
+            kind in ISSUE_TYPES
+            or kind in WHOLE_FILE_FIXES
+            or any(kind == p.kind for p in original.problems)
+        )
+        if not exists or (
+            rows != "all" and not all(1 <= row <= original.highest for row in rows)
+        ):
+            raise BadInput(
+                "There is no such problem in these examples.", "", "Reload the page."
+            )
 
 
 class ValidationFiles:
@@ -52,16 +69,31 @@ class ValidationFiles:
     def __init__(self, store: DatasetStore) -> None:
         self._store = store
 
-    def set(self, data_id: str, path: Path, name: str, listener: ProgressListener = NO_PROGRESS) -> None:
-        """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit; Cancelled."""
+    def set(
+        self,
+        data_id: str,
+        path: Path,
+        name: str,
+        listener: ProgressListener = NO_PROGRESS,
+    ) -> None:
+        """Stores a copy of a validation file. Raises BadInput, changing nothing, when
+        it does not fit; Cancelled.
+        """
         before = self._store.info.read(data_id)
         file = f"validation-{new_id()}"
         copy = self._store.folder(data_id) / file
         with saving("The validation file", lambda: copy.unlink(missing_ok=True)):
-            store_copy(path, copy)  # before it is read: an upload may be deleted meanwhile
-            new = self._store.files.new_validation(copy, name, before.read_options, listener)
+            store_copy(
+                path, copy
+            )  # before it is read: an upload may be deleted meanwhile
+            new = self._store.files.new_validation(
+                copy, name, before.read_options, listener
+            )
             require_compatible(new, self._store.original(data_id, listener))
-            self._store.info.update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
+            self._store.info.update(
+                data_id,
+                lambda info: replace(info, validation={"name": name, "file": file}),
+            )
         self._delete(data_id, before)
 
     def clear(self, data_id: str) -> None:
@@ -73,4 +105,6 @@ class ValidationFiles:
     def _delete(self, data_id: str, info: DatasetInfo) -> None:
         if info.validation:
             with suppress(OSError):  # nothing refers to it any more
-                child_path(self._store.folder(data_id), info.validation["file"]).unlink(missing_ok=True)
+                child_path(self._store.folder(data_id), info.validation["file"]).unlink(
+                    missing_ok=True
+                )

@@ -1,7 +1,9 @@
-"""Edits that a person made to the examples: rows changed, deleted or added, and the instruction of all of them.
+"""Edits that a person made to the examples: rows changed, deleted or added, and the
+instruction of all of them.
 
-They apply in order to the rows as read, before any check or fix. Rows keep their numbers: that of a deleted row is
-not used again, and added rows count on after the last one of the file.
+They apply in order to the rows as read, before any check or fix. Rows keep their
+numbers: that of a deleted row is not used again, and added rows count on after the last
+one of the file.
 """
 
 import hashlib
@@ -23,9 +25,11 @@ Kind = Literal["add", "replace", "delete", "instruction"]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One edit. row: the number of the replaced or deleted row. example: the replaced or added row; its number and
-    line are not used. more: rows added with it. instruction: the system message for every conversation, "" to remove
-    it. run_id: the run whose answer was corrected, "" for an edit by hand."""
+    """One edit. row: the number of the replaced or deleted row. example: the replaced
+    or added row; its number and line are not used. more: rows added with it.
+    instruction: the system message for every conversation, "" to remove it. run_id: the
+    run whose answer was corrected, "" for an edit by hand.
+    """
 
     kind: Kind
     row: int = 0
@@ -37,23 +41,43 @@ class Edit:
     @property
     def origin(self) -> str:
         """Where the edit comes from, in words."""
-        return f"corrected answer of run {self.run_id}" if self.run_id else "edited by hand"
+        return (
+            f"corrected answer of run {self.run_id}"
+            if self.run_id
+            else "edited by hand"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The edit as it is stored."""
         names = ("kind", "row", "instruction", "run_id", "origin")
-        stored = {**{name: getattr(self, name) for name in names}, "example": _stored(self.example)}
-        return {**stored, "more": [_stored(row) for row in self.more]} if self.more else stored
+        stored = {
+            **{name: getattr(self, name) for name in names},
+            "example": _stored(self.example),
+        }
+        return (
+            {**stored, "more": [_stored(row) for row in self.more]}
+            if self.more
+            else stored
+        )
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The stored edit. Raises KeyError, TypeError or ValueError for a damaged one."""
         example = stored["example"]
-        if stored["kind"] not in get_args(Kind) or (example is None) != (stored["kind"] in ("delete", "instruction")):
+        if stored["kind"] not in get_args(Kind) or (example is None) != (
+            stored["kind"] in ("delete", "instruction")
+        ):
             raise ValueError("not an edit")
         row = None if example is None else Row(0, 0, **example)
         more = tuple(Row(0, 0, **other) for other in stored.get("more", ()))
-        return cls(stored["kind"], int(stored["row"]), row, more, str(stored["instruction"]), str(stored["run_id"]))
+        return cls(
+            stored["kind"],
+            int(stored["row"]),
+            row,
+            more,
+            str(stored["instruction"]),
+            str(stored["run_id"]),
+        )
 
 
 def _stored(row: Row | None) -> dict[str, Any] | None:
@@ -62,16 +86,23 @@ def _stored(row: Row | None) -> dict[str, Any] | None:
 
 
 def apply(dataset: Dataset, edits: Sequence[Edit], newest: str) -> Dataset:
-    """`dataset` with the edits. newest: the id of the last one, which stands for all of them. Its `source.sha256`
-    differs from that of the file, so that whatever was computed for other rows is not taken for these."""
+    """`dataset` with the edits. newest: the id of the last one, which stands for all of
+    them. Its `source.sha256` differs from that of the file, so that whatever was
+    computed for other rows is not taken for these.
+    """
     if not edits:
         return dataset
     editing = _Editing(dataset)
     for edit in edits:
         editing.run(edit)
-    rows, source = [editing.rows[number] for number in sorted(editing.rows)], dataset.source
+    rows, source = (
+        [editing.rows[number] for number in sorted(editing.rows)],
+        dataset.source,
+    )
     problems = [p for p in dataset.problems if p.row not in editing.changed]
-    unread = {p.row for p in problems if p.severity == "error" and p.row} - editing.rows.keys()
+    unread = {
+        p.row for p in problems if p.severity == "error" and p.row
+    } - editing.rows.keys()
     sha256 = hashlib.sha256(f"{source.sha256} {newest}".encode()).hexdigest()
     kinds = tuple(edit.kind for edit in edits for _ in (edit, *edit.more))
     return Dataset(
@@ -79,19 +110,27 @@ def apply(dataset: Dataset, edits: Sequence[Edit], newest: str) -> Dataset:
         rows,
         problems,
         len(rows) + len(unread),
-        {number: value for number, value in dataset.originals.items() if number not in editing.changed},
+        {
+            number: value
+            for number, value in dataset.originals.items()
+            if number not in editing.changed
+        },
         editing.last,
     )
 
 
 class _Editing:
-    """The rows between two edits. changed: numbers of replaced and deleted ones. last: the highest number so far."""
+    """The rows between two edits. changed: numbers of replaced and deleted ones. last:
+    the highest number so far.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         self.rows = {row.row: row for row in dataset.rows}
         self.changed: set[int] = set()
         self.last = dataset.highest
-        self._lines = {p.row: p.line for p in dataset.problems} | {row.row: row.line for row in dataset.rows}
+        self._lines = {p.row: p.line for p in dataset.problems} | {
+            row.row: row.line for row in dataset.rows
+        }
         self._last_line = max(self._lines.values(), default=0)
 
     def run(self, edit: Edit) -> None:
@@ -104,13 +143,20 @@ class _Editing:
         elif edit.kind == "replace" and edit.example:
             before = self.rows.get(edit.row)
             origin = "corrected" if edit.run_id else before.origin if before else "file"
-            self._put(edit.row, self._lines.get(edit.row, edit.row), edit.example, origin)
+            self._put(
+                edit.row, self._lines.get(edit.row, edit.row), edit.example, origin
+            )
             self.changed.add(edit.row)
         elif edit.example:
             for example in (edit.example, *edit.more):
                 self.last += 1
                 self._last_line += 1
-                self._put(self.last, self._last_line, example, "corrected" if edit.run_id else "added")
+                self._put(
+                    self.last,
+                    self._last_line,
+                    example,
+                    "corrected" if edit.run_id else "added",
+                )
                 self._lines[self.last] = self._last_line
 
     def _put(self, number: int, line: int, example: Row, origin: Origin) -> None:
@@ -118,7 +164,9 @@ class _Editing:
 
 
 def with_instruction(row: Row, text: str) -> Row:
-    """The row with this system message in place of its own; "": without one. A document stays as it is."""
+    """The row with this system message in place of its own; "": without one. A document
+    stays as it is.
+    """
     if row.text is not None:
         return row
     bare = without_system(row)
@@ -126,14 +174,21 @@ def with_instruction(row: Row, text: str) -> Row:
 
 
 def summary(kinds: Sequence[str]) -> str:
-    """The version of edited examples in words: "Version 3: 2 examples added, 1 changed."; "" without edits."""
+    """The version of edited examples in words: "Version 3: 2 examples added, 1
+    changed."; "" without edits.
+    """
     counts = Counter(kinds)
     verbs = {"add": "added", "replace": "changed", "delete": "deleted"}
     parts = [f"{counts[kind]:,} {verb}" for kind, verb in verbs.items() if counts[kind]]
     if parts:
-        parts[0] = parts[0].replace(" ", " example " if parts[0].startswith("1 ") else " examples ")
+        parts[0] = parts[0].replace(
+            " ", " example " if parts[0].startswith("1 ") else " examples "
+        )
     if number := counts["instruction"]:
-        parts.append("instruction changed " + {1: "once", 2: "twice"}.get(number, f"{number} times"))
+        parts.append(
+            "instruction changed "
+            + {1: "once", 2: "twice"}.get(number, f"{number} times")
+        )
     return f"Version {len(kinds)}: {', '.join(parts)}." if kinds else ""
 
 
@@ -154,13 +209,20 @@ class StoredEdits:
     def read(self, data_id: str, ids: Iterable[str]) -> list[Edit]:
         """The edits with these ids. Raises WorkspaceProblem for a damaged file."""
         try:
-            return [Edit.from_json(read_json(self._path(data_id, edit_id))) for edit_id in ids]
+            return [
+                Edit.from_json(read_json(self._path(data_id, edit_id)))
+                for edit_id in ids
+            ]
         except (OSError, KeyError, TypeError, ValueError) as error:
             what = "An edit of these examples can't be read."
-            raise WorkspaceProblem(what, f"{error}", "Undo it, or add the file again.") from error
+            raise WorkspaceProblem(
+                what, f"{error}", "Undo it, or add the file again."
+            ) from error
 
     def delete(self, data_id: str, ids: Iterable[str]) -> None:
-        """Deletes edits that the dataset's info no longer lists; one that can't be deleted does no harm."""
+        """Deletes edits that the dataset's info no longer lists; one that can't be
+        deleted does no harm.
+        """
         for edit_id in ids:
             with suppress(OSError):
                 self._path(data_id, edit_id).unlink(missing_ok=True)

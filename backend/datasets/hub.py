@@ -1,6 +1,7 @@
 """Datasets on the Hugging Face Hub: what there is to choose, and the files of a choice.
 
-Only tables are downloaded (Parquet, JSON, CSV), of one commit, and never any program code.
+Only tables are downloaded (Parquet, JSON, CSV), of one commit, and never any program
+code.
 """
 
 import hashlib
@@ -34,7 +35,9 @@ _DISK_RESERVE = 500 * MIB  # stays free
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A dataset at one commit. licence: as the card states it, else "". gated: its makers approve each download."""
+    """A dataset at one commit. licence: as the card states it, else "". gated: its
+    makers approve each download.
+    """
 
     id: str
     commit: str
@@ -43,11 +46,19 @@ class HubDataset:
     splits: tuple[HubSplit, ...]
 
     def split(self, name: str) -> HubSplit:
-        """The split of this name; "": "train", else the first. Raises BadInput when there is none."""
+        """The split of this name; "": "train", else the first. Raises BadInput when
+        there is none.
+        """
         named = {split.name: split for split in self.splits}
-        usual = next((title for title in named if title.rpartition("/")[2] == "train"), self.splits[0].name)
+        usual = next(
+            (title for title in named if title.rpartition("/")[2] == "train"),
+            self.splits[0].name,
+        )
         if (name or usual) not in named:
-            raise BadInput(f"{self.id} has no split {name[:60]!r}.", f"It has {', '.join(named)[:300]}.")
+            raise BadInput(
+                f"{self.id} has no split {name[:60]!r}.",
+                f"It has {', '.join(named)[:300]}.",
+            )
         return named[name or usual]
 
     def name_of(self, split: HubSplit) -> str:
@@ -62,15 +73,20 @@ def is_named(text: str) -> bool:
 
 
 def look_up(typed: str) -> HubDataset:
-    """The dataset with its splits. Raises BadInput for a malformed name, MissingPart when the hub can't be reached,
-    does not have the dataset, or it has no tables."""
+    """The dataset with its splits. Raises BadInput for a malformed name, MissingPart
+    when the hub can't be reached, does not have the dataset, or it has no tables.
+    """
     name = valid_name(typed, "dataset")
     with Repository(name, name, gated=False, noun="dataset") as hub:
         listing = hub.listing()
         splits = tuple(hub_splits.splits(listing.card, listing.files))
         if not splits:
-            raise hub.unavailable("It has no tables in Parquet, JSON or CSV. Its code is never downloaded or run.")
-    return HubDataset(name, listing.commit, listing.licence, bool(listing.facts.get("gated")), splits)
+            raise hub.unavailable(
+                "It has no tables in Parquet, JSON or CSV. Its code is never downloaded or run."
+            )
+    return HubDataset(
+        name, listing.commit, listing.licence, bool(listing.facts.get("gated")), splits
+    )
 
 
 def download(
@@ -81,11 +97,13 @@ def download(
     progress: Callable[[float], None] = lambda fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[Path]:
-    """Downloads as many of the split's files as hold so many rows. Raises MissingPart, BadInput when they are too
-    large, NotEnough when the disk is too small, Cancelled once `cancelled` returns True.
+    """Downloads as many of the split's files as hold so many rows. Raises MissingPart,
+    BadInput when they are too large, NotEnough when the disk is too small, Cancelled
+    once `cancelled` returns True.
 
     cache: a folder; what it has already is not downloaded again
-    progress: receives the fraction downloaded, 0 to 1"""
+    progress: receives the fraction downloaded, 0 to 1
+    """
     folder, whole, done = cache / "hub" / dataset.commit, max(split.bytes, 1), 0
     paths: list[Path] = []
     have = size = 0
@@ -99,14 +117,22 @@ def download(
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with Repository(dataset.id, dataset.id, dataset.gated, "dataset") as hub, FileLock(folder / ".lock"):
+        with (
+            Repository(dataset.id, dataset.id, dataset.gated, "dataset") as hub,
+            FileLock(folder / ".lock"),
+        ):
             for file in split.files:
                 if have >= rows:
                     break
                 report()
                 size += file.size
-                digest = hashlib.sha256(f"{dataset.id}/{file.name}".encode()).hexdigest()
-                path = folder / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
+                digest = hashlib.sha256(
+                    f"{dataset.id}/{file.name}".encode()
+                ).hexdigest()
+                path = (
+                    folder
+                    / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
+                )
                 if size > Limits().file_bytes:  # with the files before it
                     raise too_large(f"This part of {dataset.id}", size, Limits())
                 if not path.exists():
@@ -115,17 +141,26 @@ def download(
                 paths.append(path)
                 have += _rows_in(path, rows - have)
     except OSError as error:
-        raise WorkspaceProblem("The dataset could not be saved.", *disk_words(error)) from error
+        raise WorkspaceProblem(
+            "The dataset could not be saved.", *disk_words(error)
+        ) from error
     return paths
 
 
 def _rows_in(path: Path, most: int) -> int:
-    """How many rows a file holds, or `most` if more; 0 for one that can't be read, which reading it reports."""
+    """How many rows a file holds, or `most` if more; 0 for one that can't be read,
+    which reading it reports.
+    """
     options = ReadOptions(shape="question_answer")  # it need not look like examples
 
     def count(file: File) -> int:
-        return sum(1 for _ in islice(chain.from_iterable(open_file(file).records), most))
+        return sum(
+            1 for _ in islice(chain.from_iterable(open_file(file).records), most)
+        )
 
-    with suppress(BadInput, ManyFiles), open_path(path, options.limits, None, None) as source:
+    with (
+        suppress(BadInput, ManyFiles),
+        open_path(path, options.limits, None, None) as source,
+    ):
         return decoded(source, path.name, options, count)
     return 0

@@ -30,12 +30,22 @@ Value = TypeVar("Value")
 
 
 class Run(Protocol):
-    """Where the file at `path` is read or checked: what `do` returns. In this process it gets the listener."""
+    """Where the file at `path` is read or checked: what `do` returns. In this process
+    it gets the listener.
+    """
 
-    def __call__(self, listener: ProgressListener, do: Callable[[ProgressListener], Value], path: Path, /) -> Value: ...
+    def __call__(
+        self,
+        listener: ProgressListener,
+        do: Callable[[ProgressListener], Value],
+        path: Path,
+        /,
+    ) -> Value: ...
 
 
-def run_here(listener: ProgressListener, do: Callable[[ProgressListener], Value], path: Path) -> Value:
+def run_here(
+    listener: ProgressListener, do: Callable[[ProgressListener], Value], path: Path
+) -> Value:
     return do(listener)
 
 
@@ -45,7 +55,9 @@ def without_progress(do: Callable[[], Value], _listener: ProgressListener) -> Va
 
 
 class RecentCache(Generic[Value]):
-    """The newest values, at most MAX_ENTRIES with MAX_ROWS rows together; the newest stays whatever its size."""
+    """The newest values, at most MAX_ENTRIES with MAX_ROWS rows together; the newest
+    stays whatever its size.
+    """
 
     def __init__(self) -> None:
         self._values: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
@@ -74,45 +86,73 @@ class RecentCache(Generic[Value]):
 
 
 class StoredFiles:
-    """The files in the folders of datasets: each has a "source", and some a validation file."""
+    """The files in the folders of datasets: each has a "source", and some a validation
+    file.
+    """
 
     def __init__(self, root: Path, limits: Limits, run: Run) -> None:
         self._root, self.limits, self.run = root, limits, run
         self._cache: RecentCache[Dataset] = RecentCache()
         self._materials: RecentCache[list[Passage]] = RecentCache()
 
-    def source(self, data_id: str, name: str, options: Options, listener: ProgressListener) -> Dataset:
+    def source(
+        self, data_id: str, name: str, options: Options, listener: ProgressListener
+    ) -> Dataset:
         """The rows of a dataset before any fix. Raises BadInput, Cancelled."""
         key = (data_id, options_key(options))
         if (dataset := self._cache.get(key)) is None:
             path = child_path(self._root, data_id) / "source"
-            dataset = self.run(listener, partial(read_source, path, name, options, self.limits), path)
+            dataset = self.run(
+                listener, partial(read_source, path, name, options, self.limits), path
+            )
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
     def material(
-        self, data_id: str, name: str, options: Options, file: str = "source", listener: ProgressListener = NO_PROGRESS
+        self,
+        data_id: str,
+        name: str,
+        options: Options,
+        file: str = "source",
+        listener: ProgressListener = NO_PROGRESS,
     ) -> list[Passage]:
         """The passages of a text or a table to make examples from. Raises BadInput."""
         key = (data_id, file, options_key(options))
         if (material := self._materials.get(key)) is None:
             path = child_path(self._root, data_id) / file
-            read = partial(read_material, path, name, self.limits, options.get("encoding"))
+            read = partial(
+                read_material, path, name, self.limits, options.get("encoding")
+            )
             material = self.run(listener, partial(without_progress, read), path)
             self._materials.put(key, material, len(material))
         return material
 
-    def validation(self, data_id: str, name: str, file: str, options: Options, listener: ProgressListener) -> Dataset:
+    def validation(
+        self,
+        data_id: str,
+        name: str,
+        file: str,
+        options: Options,
+        listener: ProgressListener,
+    ) -> Dataset:
         """The rows of a dataset's validation file. Raises BadInput, Cancelled."""
         key = (data_id, file, options_key(options))
         if (dataset := self._cache.get(key)) is None:
-            dataset = self.new_validation(child_path(self._root / data_id, file), name, options, listener)
+            dataset = self.new_validation(
+                child_path(self._root / data_id, file), name, options, listener
+            )
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
-    def new_validation(self, path: Path, name: str, options: Options, listener: ProgressListener) -> Dataset:
-        """The rows of a validation file, which need not be stored. Raises BadInput, Cancelled."""
-        return self.run(listener, partial(load_validation, path, name, options, self.limits), path)
+    def new_validation(
+        self, path: Path, name: str, options: Options, listener: ProgressListener
+    ) -> Dataset:
+        """The rows of a validation file, which need not be stored. Raises BadInput,
+        Cancelled.
+        """
+        return self.run(
+            listener, partial(load_validation, path, name, options, self.limits), path
+        )
 
     def discard(self, data_id: str | None = None) -> None:
         """Drops everything of one dataset from memory; of all, if None."""
@@ -121,7 +161,11 @@ class StoredFiles:
 
 
 def read_source(
-    path: Path, name: str, options: Options, limits: Limits, listener: ProgressListener = NO_PROGRESS
+    path: Path,
+    name: str,
+    options: Options,
+    limits: Limits,
+    listener: ProgressListener = NO_PROGRESS,
 ) -> Dataset:
     """The rows of a dataset's file. Raises BadInput, Cancelled."""
     return load(
@@ -135,15 +179,27 @@ def read_source(
 
 
 def load_validation(
-    path: Path, name: str, options: Options, limits: Limits = USUAL, listener: ProgressListener = NO_PROGRESS
+    path: Path,
+    name: str,
+    options: Options,
+    limits: Limits = USUAL,
+    listener: ProgressListener = NO_PROGRESS,
 ) -> Dataset:
-    """A validation file, with the columns or people chosen for the examples if it has them. Raises BadInput."""
-    columns = {field: options[field] for field in ("shape", "mapping", "imitate") if field in options}
+    """A validation file, with the columns or people chosen for the examples if it has
+    them. Raises BadInput.
+    """
+    columns = {
+        field: options[field]
+        for field in ("shape", "mapping", "imitate")
+        if field in options
+    }
     with suppress(BadInput):
         return read_source(path, name, columns, limits, listener)
     try:
         return read_source(path, name, {}, limits, listener)
-    except BadInput as error:  # nothing asks for its columns or people: it has to fit the examples
+    except (
+        BadInput
+    ) as error:  # nothing asks for its columns or people: it has to fit the examples
         choose = "Choose a file like your examples, with the same columns or people, or none."
         then = choose if isinstance(error, (NoExamples, WhoToImitate)) else error.next
         what = f"{excerpt(name, width=60)} can't be used as the validation file."

@@ -1,14 +1,18 @@
-"""Simulates PyTorch's caching allocator for GPU memory: a process reserves more than its tensors use.
+"""Simulates PyTorch's caching allocator for GPU memory: a process reserves more than
+its tensors use.
 
-`nvidia-smi` shows the memory that the allocator has reserved, not what the tensors need; the difference can reach a
-third. The rules are those of c10/cuda/CUDACachingAllocator.cpp (PyTorch 2.10 to 2.14, default settings): sizes round
-up to 512 bytes; requests up to 1 MiB come from 2 MiB segments, below 10 MiB from 20 MiB segments, larger ones from
-their own segment, rounded up to 2 MiB; a request gets the smallest free block that fits (among equal ones, the one at
-the lowest address) and leaves the rest as a free block; adjacent free blocks are merged; segments are never freed.
+`nvidia-smi` shows the memory that the allocator has reserved, not what the tensors
+need; the difference can reach a third. The rules are those of
+c10/cuda/CUDACachingAllocator.cpp (PyTorch 2.10 to 2.14, default settings): sizes round
+up to 512 bytes; requests up to 1 MiB come from 2 MiB segments, below 10 MiB from 20 MiB
+segments, larger ones from their own segment, rounded up to 2 MiB; a request gets the
+smallest free block that fits (among equal ones, the one at the lowest address) and
+leaves the rest as a free block; adjacent free blocks are merged; segments are never
+freed.
 
-Addresses: the driver places each new segment below the earlier ones. With this order the simulation reproduces the
-reserved memory of the unquantized runs in tests/data/measured_vram_t4.json within 0.2%; the other order is off by up
-to 9%.
+Addresses: the driver places each new segment below the earlier ones. With this order
+the simulation reproduces the reserved memory of the unquantized runs in
+tests/data/measured_vram_t4.json within 0.2%; the other order is off by up to 9%.
 """
 
 from bisect import bisect_left, insort
@@ -26,8 +30,9 @@ _MAPPED = 32 * MIB
 
 
 class Block:
-    """A part of a segment, in use or free; `before` and `after` are its neighbors in the segment. Segment numbers
-    decrease in order of creation, like their addresses."""
+    """A part of a segment, in use or free; `before` and `after` are its neighbors in
+    the segment. Segment numbers decrease in order of creation, like their addresses.
+    """
 
     __slots__ = ("after", "before", "free", "offset", "segment", "size")
 
@@ -49,16 +54,22 @@ class _Pool:
         insort(self._blocks, (block.size, block.segment, block.offset, block))
 
     def remove(self, block: Block) -> None:
-        del self._blocks[bisect_left(self._blocks, (block.size, block.segment, block.offset))]
+        del self._blocks[
+            bisect_left(self._blocks, (block.size, block.segment, block.offset))
+        ]
 
     def best_fit(self, size: int) -> Block | None:
-        """Remove and return the smallest block of at least `size`; among equal ones, that at the lowest address."""
+        """Remove and return the smallest block of at least `size`; among equal ones,
+        that at the lowest address.
+        """
         index = bisect_left(self._blocks, (size,))
         return self._blocks.pop(index)[3] if index < len(self._blocks) else None
 
 
 class Allocator:
-    """Counts bytes `allocated` (in use) and `reserved` (on the GPU), and the peak of each."""
+    """Counts bytes `allocated` (in use) and `reserved` (on the GPU), and the peak of
+    each.
+    """
 
     def __init__(self) -> None:
         self.allocated = self.peak_allocated = 0
@@ -82,7 +93,9 @@ class Allocator:
     def release(self, block: Block) -> None:
         """Free a block, and merge it with free neighbors."""
         self.allocated -= block.size
-        pool = self._small if block.segment % 2 == 1 else self._large  # see `_new_segment`
+        pool = (
+            self._small if block.segment % 2 == 1 else self._large
+        )  # see `_new_segment`
         before, after = block.before, block.after
         if before is not None and before.free:
             pool.remove(before)
@@ -101,12 +114,18 @@ class Allocator:
         pool.add(block)
 
     def _new_segment(self, size: int) -> Block:
-        large = _LARGE_SEGMENT if size < _OWN_SEGMENT else -(-size // _SEGMENT_ROUND) * _SEGMENT_ROUND
+        large = (
+            _LARGE_SEGMENT
+            if size < _OWN_SEGMENT
+            else -(-size // _SEGMENT_ROUND) * _SEGMENT_ROUND
+        )
         whole, kind = (_SMALL_SEGMENT, 1) if size <= _SMALL else (large, 0)
         self._segments += 1
         self.reserved += whole
         self.peak_reserved = max(self.peak_reserved, self.reserved)
-        return Block(-2 * self._segments - kind, 0, whole)  # odd numbers: small segments
+        return Block(
+            -2 * self._segments - kind, 0, whole
+        )  # odd numbers: small segments
 
     @staticmethod
     def _split(block: Block, size: int, pool: _Pool) -> None:
@@ -121,9 +140,10 @@ class Allocator:
 
 
 class Heap:
-    """Counts what `Allocator` counts (of `reserved` only the peak) for main memory, by the rules of glibc's malloc
-    (mallopt(3), M_MMAP_THRESHOLD). Blocks over 32 MiB go back to the system when they are freed; smaller ones stay
-    with the process."""
+    """Counts what `Allocator` counts (of `reserved` only the peak) for main memory, by
+    the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD). Blocks over 32 MiB go
+    back to the system when they are freed; smaller ones stay with the process.
+    """
 
     def __init__(self) -> None:
         self.allocated = self.peak_allocated = self.peak_reserved = 0

@@ -1,20 +1,26 @@
-"""Attention on a `Tape`, by implementation: the tensors that are saved, and those of the gradient.
+"""Attention on a `Tape`, by implementation: the tensors that are saved, and those of
+the gradient.
 
-Sources: transformers' `eager_attention_forward` and sdpa_attention.py; ATen/native/cuda/SoftMax.cu (the fused
-half-to-float softmax, and the product that its gradient computes first); ATen/native/transformers/cuda/attention.cu
-and attention_backward.cu for the memory-efficient kernel; Dao, FlashAttention-2 (2023) for the flash kernel.
+Sources: transformers' `eager_attention_forward` and sdpa_attention.py;
+ATen/native/cuda/SoftMax.cu (the fused half-to-float softmax, and the product that its
+gradient computes first); ATen/native/transformers/cuda/attention.cu and
+attention_backward.cu for the memory-efficient kernel; Dao, FlashAttention-2 (2023) for
+the flash kernel.
 """
 
 from backend.estimate.operations import FLOAT, cast, copy, repeat, scale
 from backend.estimate.tape import Tape, Tensor
 
 
-def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int) -> tuple[Tensor, Tensor]:
-    """The output and the attention weights (which transformers also returns). q, k and v are transposed, so that a
-    batch of more than one row has to be made contiguous.
+def eager(
+    tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int
+) -> tuple[Tensor, Tensor]:
+    """The output and the attention weights (which transformers also returns). q, k and
+    v are transposed, so that a batch of more than one row has to be made contiguous.
 
     groups: query heads for each head of keys and values
-    scores: numbers in the score matrices"""
+    scores: numbers in the score matrices
+    """
     given, many = q.width, batch > 1
     k, v = (repeat(tape, k, groups), repeat(tape, v, groups)) if groups > 1 else (k, v)
     k_turned = copy(tape, k) if many and groups == 1 else k
@@ -27,14 +33,23 @@ def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, 
     return copy(tape, out, back=many), weights
 
 
-def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool) -> Tensor:
-    """Attention without score matrices: `sdpa`'s memory-efficient kernel, or FlashAttention-2 (`flash`), which
-    supports `groups`: query heads for each head of keys and values."""
+def fused(
+    tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool
+) -> Tensor:
+    """Attention without score matrices: `sdpa`'s memory-efficient kernel, or
+    FlashAttention-2 (`flash`), which supports `groups`: query heads for each head of
+    keys and values.
+    """
     if groups > 1 and not flash:
         k, v = repeat(tape, k, groups), repeat(tape, v, groups)
     out = tape.new(q.count, q.width)
     counts = q.count, k.count, v.count
-    return tape.record(out, [q, k, v], [q, k, v, out], lambda g: [tape.new(count, g.width) for count in counts])
+    return tape.record(
+        out,
+        [q, k, v],
+        [q, k, v, out],
+        lambda g: [tape.new(count, g.width) for count in counts],
+    )
 
 
 def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:

@@ -1,8 +1,10 @@
-"""The operations of a transformer on a `Tape`: the tensors that each creates and saves, and those of its gradient.
+"""The operations of a transformer on a `Tape`: the tensors that each creates and saves,
+and those of its gradient.
 
-They follow torch/csrc/autograd (derivatives.yaml), bitsandbytes/autograd/_functions.py (MatMul4Bit) and, on a GPU,
-ATen/native/cuda (SoftMax.cu, transformers/attention.cu). Values per token or head (means, log-sums) are left out:
-they are thousands of times smaller than a layer's input.
+They follow torch/csrc/autograd (derivatives.yaml), bitsandbytes/autograd/_functions.py
+(MatMul4Bit) and, on a GPU, ATen/native/cuda (SoftMax.cu, transformers/attention.cu).
+Values per token or head (means, log-sums) are left out: they are thousands of times
+smaller than a layer's input.
 """
 
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ FLOAT = 4  # bytes
 
 @dataclass
 class Weight:
-    """A matrix of `outputs` x `inputs`, `width` bytes per number; frozen, 4-bit (`packed`) or trained (`tensor`
-    set)."""
+    """A matrix of `outputs` x `inputs`, `width` bytes per number; frozen, 4-bit
+    (`packed`) or trained (`tensor` set).
+    """
 
     outputs: int
     inputs: int
@@ -38,17 +41,25 @@ def cast(tape: Tape, x: Tensor, width: int) -> Tensor:
     if x.width == width:
         return x
     back = x.width
-    return tape.record(tape.new(x.count, width), [x], [], lambda g: [tape.new(g.count, back)])
+    return tape.record(
+        tape.new(x.count, width), [x], [], lambda g: [tape.new(g.count, back)]
+    )
 
 
 def copy(tape: Tape, x: Tensor, back: bool = False) -> Tensor:
-    """A contiguous copy, such as of a transposed tensor. back: the gradient is copied too."""
+    """A contiguous copy, such as of a transposed tensor. back: the gradient is copied
+    too.
+    """
     return tape.record(tape.new(x.count, x.width), [x], [], _passing(tape, back))
 
 
 def view(tape: Tape, x: Tensor, back: bool) -> Tensor:
     """Another view of the same memory. back: the gradient is copied."""
-    return tape.record(Tensor(x.storage, x.count, x.width), [x], [], _passing(tape, back)) if back else x
+    return (
+        tape.record(Tensor(x.storage, x.count, x.width), [x], [], _passing(tape, back))
+        if back
+        else x
+    )
 
 
 def _passing(tape: Tape, copied: bool) -> Backward:
@@ -56,18 +67,27 @@ def _passing(tape: Tape, copied: bool) -> Backward:
 
 
 def repeat(tape: Tape, x: Tensor, times: int) -> Tensor:
-    """Repeats key or value heads for the query heads of their group; the gradient is their sum."""
+    """Repeats key or value heads for the query heads of their group; the gradient is
+    their sum.
+    """
     size = x.count
-    return tape.record(tape.new(x.count * times, x.width), [x], [], lambda g: [tape.new(size, g.width)])
+    return tape.record(
+        tape.new(x.count * times, x.width), [x], [], lambda g: [tape.new(size, g.width)]
+    )
 
 
 def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
-    """a + b, in the wider of the two types; the gradient is passed on, cast if necessary."""
+    """a + b, in the wider of the two types; the gradient is passed on, cast if
+    necessary.
+    """
     wide = max(a.width, b.width)
     widths = [(tensor.width, tensor.node is not None) for tensor in (a, b)]
 
     def backward(g: Tensor) -> list[Tensor | None]:
-        return [(g if width == g.width else tape.new(g.count, width)) if needed else None for width, needed in widths]
+        return [
+            (g if width == g.width else tape.new(g.count, width)) if needed else None
+            for width, needed in widths
+        ]
 
     return tape.record(tape.new(a.count, wide), [a, b], [], backward)
 
@@ -89,27 +109,36 @@ def sigmoid(tape: Tape, x: Tensor) -> Tensor:
 
 
 def part(tape: Tape, x: Tensor, parts: int, whole: bool) -> Tensor:
-    """A view of one of the equal `parts` of x. The part with `whole` set creates the gradient of x."""
+    """A view of one of the equal `parts` of x. The part with `whole` set creates the
+    gradient of x.
+    """
     count, width = x.count, x.width
     out = Tensor(x.storage, count // parts, width)
-    return tape.record(out, [x], [], lambda g: [tape.new(count, width) if whole else None])
+    return tape.record(
+        out, [x], [], lambda g: [tape.new(count, width) if whole else None]
+    )
 
 
 def _pointwise(tape: Tape, x: Tensor, needed: Tensor | None) -> Tensor:
-    return tape.record((x.count, x.width), [x], [needed], lambda g: [tape.new(g.count, g.width)])
+    return tape.record(
+        (x.count, x.width), [x], [needed], lambda g: [tape.new(g.count, g.width)]
+    )
 
 
 def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     """a * b, element-wise, in the wider of the two types."""
     widths = a.width, b.width
     out = tape.new(a.count, max(widths))
-    return tape.record(out, [a, b], [a, b], lambda g: [tape.new(g.count, width) for width in widths])
+    return tape.record(
+        out, [a, b], [a, b], lambda g: [tape.new(g.count, width) for width in widths]
+    )
 
 
 def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """LFM2's gated short convolution (modeling_lfm2.py): C * conv(B * h) for x = (B, C, h) side by side. The parts
-    are views of x. The product is saved for the convolution, and its result for the gate. The gradient of x is
-    assembled from those of its parts."""
+    """LFM2's gated short convolution (modeling_lfm2.py): C * conv(B * h) for x = (B, C,
+    h) side by side. The parts are views of x. The product is saved for the convolution,
+    and its result for the gate. The gradient of x is assembled from those of its parts.
+    """
     count, width = x.count // 3, x.width
     product = tape.new(count, width)
     convolved = tape.new(count, width)
@@ -131,9 +160,15 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 
 def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
-    """RMSNorm as in transformers: in fp32, back to x's width, times the weight (`wide`: before the cast)."""
+    """RMSNorm as in transformers: in fp32, back to x's width, times the weight (`wide`:
+    before the cast).
+    """
     normal = _normalize(tape, cast(tape, x, FLOAT))
-    weighted = partial(apply_weight, tape, weight=weight) if weight.learns else partial(scale, tape)
+    weighted = (
+        partial(apply_weight, tape, weight=weight)
+        if weight.learns
+        else partial(scale, tape)
+    )
     if wide:
         return cast(tape, weighted(normal), x.width)
     return weighted(cast(tape, normal, x.width))
@@ -159,7 +194,9 @@ def _normalize(tape: Tape, x: Tensor) -> Tensor:
     return tape.record((x.count, FLOAT), [x, root], [x], of_scaling)
 
 
-def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None) -> Tensor:
+def apply_weight(
+    tape: Tape, x: Tensor, weight: Weight, width: int | None = None
+) -> Tensor:
     """x times a trainable vector. width: of the result; None for x's."""
     given = x.width
 
@@ -170,7 +207,9 @@ def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None
         del product
         return [cast(tape, of_x, given), of_weight]
 
-    return tape.record((x.count, width or given), [x, weight.tensor], [x, None], backward)
+    return tape.record(
+        (x.count, width or given), [x, weight.tensor], [x, None], backward
+    )
 
 
 def rotate(tape: Tape, x: Tensor) -> Tensor:
@@ -227,8 +266,9 @@ def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 
 def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
-    """`linear` under autocast with an fp32 weight: input and weight are cast to `width` first. The copy of the weight
-    stays until the backward pass has used it."""
+    """`linear` under autocast with an fp32 weight: input and weight are cast to `width`
+    first. The copy of the weight stays until the backward pass has used it.
+    """
     x = cast(tape, x, width)
     narrow = tape.new(weight.count, width)
     out = x.count // weight.inputs * weight.outputs
@@ -244,8 +284,12 @@ def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
     return tape.record((out, width), [weight.tensor, x], [x, narrow], backward)
 
 
-def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
-    """A frozen linear layer fused with its adapter (backend/training/fused_lora.py): one output, one gradient."""
+def linear_adapted(
+    tape: Tape, x: Tensor, weight: Weight, first: Weight, second: Weight
+) -> Tensor:
+    """A frozen linear layer fused with its adapter (backend/training/fused_lora.py):
+    one output, one gradient.
+    """
     rows = x.count // weight.inputs
     narrow = tape.new(rows * first.outputs, x.width)
     out = tape.new(rows * weight.outputs, x.width)
@@ -253,7 +297,10 @@ def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second:
 
     def backward(g: Tensor) -> list[Tensor | None]:
         through = tape.new(rows * first.outputs, g.width)
-        for_first, for_second = tape.new(first.count, FLOAT), tape.new(second.count, FLOAT)
+        for_first, for_second = (
+            tape.new(first.count, FLOAT),
+            tape.new(second.count, FLOAT),
+        )
         of_x = tape.new(into, g.width) if needs else None
         del through
         return [for_first, for_second, of_x]

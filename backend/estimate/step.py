@@ -1,7 +1,7 @@
 """Simulates training steps and finds the peak memory, by part.
 
-Two steps are needed: the optimizer's state exists only from the end of the first step, and its position in memory
-decides how much of the rest stays usable.
+Two steps are needed: the optimizer's state exists only from the end of the first step,
+and its position in memory decides how much of the rest stays usable.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,19 @@ Target = Literal["gpu", "hopper", "processor"]
 
 # cuBLAS allocates 8 MiB + 128 KiB for each thread that multiplies, forward and backward
 # (ATen/cuda/CublasHandlePool.cpp: `:4096:2:16:8`); on Hopper and newer 32 MiB.
-_WORKSPACE: dict[Target, int] = {"gpu": 8 * MIB + 128 * 1024, "hopper": 32 * MIB, "processor": 0}
-_LOSS_VALUES: dict[Target, int] = {"gpu": 1 << 26, "hopper": 1 << 26, "processor": 1 << 20}  # backend/training/loss.py
-_EIGHT_BIT_BLOCK = 256  # bitsandbytes has one fp32 scale per 256 numbers of 8-bit state,
+_WORKSPACE: dict[Target, int] = {
+    "gpu": 8 * MIB + 128 * 1024,
+    "hopper": 32 * MIB,
+    "processor": 0,
+}
+_LOSS_VALUES: dict[Target, int] = {
+    "gpu": 1 << 26,
+    "hopper": 1 << 26,
+    "processor": 1 << 20,
+}  # backend/training/loss.py
+_EIGHT_BIT_BLOCK = (
+    256  # bitsandbytes has one fp32 scale per 256 numbers of 8-bit state,
+)
 _EIGHT_BIT_FROM = 4096  # and 32-bit state for smaller tensors
 
 
@@ -37,13 +47,22 @@ class Peak:
 
 @lru_cache(maxsize=2048)
 def written(architecture: Architecture, plan: Plan) -> int:
-    """Bytes of all tensors that one step creates: a measure of its memory traffic. All layers of a type create the
-    same, so it is computed from steps with two layers and one more of each type."""
+    """Bytes of all tensors that one step creates: a measure of its memory traffic. All
+    layers of a type create the same, so it is computed from steps with two layers and
+    one more of each type.
+    """
 
     def with_layers(attention: int, other: int) -> int:
-        indices = None if architecture.attention_layers is None else tuple(range(attention))
+        indices = (
+            None if architecture.attention_layers is None else tuple(range(attention))
+        )
         layers = {"num_layers": attention + other, "attention_layers": indices}
-        decoder = Decoder(architecture.model_copy(update=layers), plan, Meter(Heap()), _LOSS_VALUES["gpu"])
+        decoder = Decoder(
+            architecture.model_copy(update=layers),
+            plan,
+            Meter(Heap()),
+            _LOSS_VALUES["gpu"],
+        )
         before = decoder.meter.written
         workspaces = [_workspace(decoder, "gpu")]
         loss, kept = decoder.forward()
@@ -59,10 +78,18 @@ def written(architecture: Architecture, plan: Plan) -> int:
 
 
 @lru_cache(maxsize=2048)
-def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quick: bool = False) -> Peak:
+def peak(
+    architecture: Architecture,
+    plan: Plan,
+    *,
+    target: Target = "gpu",
+    quick: bool = False,
+) -> Peak:
     """The peak memory of training, without the CUDA context.
 
-    quick: simulate one step, with the optimizer's state from the start; only `reserved` differs, mostly within 1%"""
+    quick: simulate one step, with the optimizer's state from the start; only `reserved`
+        differs, mostly within 1%
+    """
     meter = Meter(Heap() if target == "processor" else Allocator())
     decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[target])
     state = _state(decoder) if quick else []
@@ -76,18 +103,26 @@ def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quic
         _step(decoder)
         del loss, kept
     del state, workspaces
-    return Peak(meter.allocator.peak_reserved, meter.allocator.peak_allocated, meter.parts)
+    return Peak(
+        meter.allocator.peak_reserved, meter.allocator.peak_allocated, meter.parts
+    )
 
 
 def _state(decoder: Decoder) -> list[Tensor]:
     full = decoder.plan.method == "full"  # then the embeddings come first
     learning = enumerate(decoder.weights.learning)
-    return [moment for at, tensor in learning for moment in _moments(decoder, tensor, full and at == 0)]
+    return [
+        moment
+        for at, tensor in learning
+        for moment in _moments(decoder, tensor, full and at == 0)
+    ]
 
 
 def _moments(decoder: Decoder, tensor: Tensor, embeddings: bool) -> list[Tensor]:
-    """AdamW's two moments of a parameter: of the same width, or in 8 bits with a scale per block (bitsandbytes), but
-    for embeddings, of which transformers keeps them in 32 bits."""
+    """AdamW's two moments of a parameter: of the same width, or in 8 bits with a scale
+    per block (bitsandbytes), but for embeddings, of which transformers keeps them in 32
+    bits.
+    """
     tape, count = decoder.tape, tensor.count
     with tape.meter.purpose("optimizer"):
         if decoder.plan.optimizer == "adamw":
@@ -95,15 +130,22 @@ def _moments(decoder: Decoder, tensor: Tensor, embeddings: bool) -> list[Tensor]
         if count < _EIGHT_BIT_FROM or embeddings:
             return [tape.new(count, FLOAT) for _ in range(2)]
         scales = -(-count // _EIGHT_BIT_BLOCK)
-        return [tape.new(*size) for _ in range(2) for size in ((count, 1), (scales, FLOAT))]
+        return [
+            tape.new(*size) for _ in range(2) for size in ((count, 1), (scales, FLOAT))
+        ]
 
 
 def _step(decoder: Decoder) -> None:
-    """The optimizer's step, which without fusion takes the root of every second moment (torch._foreach_sqrt)."""
+    """The optimizer's step, which without fusion takes the root of every second moment
+    (torch._foreach_sqrt).
+    """
     tape, plan = decoder.tape, decoder.plan
     if plan.full_logits and plan.optimizer == "adamw":
         with tape.meter.purpose("optimizer"):
-            roots = [tape.new(tensor.count, tensor.width) for tensor in decoder.weights.learning]
+            roots = [
+                tape.new(tensor.count, tensor.width)
+                for tensor in decoder.weights.learning
+            ]
             del roots
     for tensor in decoder.weights.learning:
         assert isinstance(tensor.node, Leaf)

@@ -1,11 +1,15 @@
-"""Tensors with a size but no content, and PyTorch's autograd for them: what is saved, and for how long.
+"""Tensors with a size but no content, and PyTorch's autograd for them: what is saved,
+and for how long.
 
-A training step written with them allocates and frees memory in PyTorch's order. A tensor's memory is freed when
-Python drops the last reference to it, as in PyTorch itself.
+A training step written with them allocates and frees memory in PyTorch's order. A
+tensor's memory is freed when Python drops the last reference to it, as in PyTorch
+itself.
 
-The rules are those of torch/csrc/autograd (engine.cpp: of the ready nodes, the newest runs first; a first gradient is
-taken over, a second one is added) and of torch/utils/checkpoint.py (`use_reentrant=False`: saved tensors are dropped
-in the forward pass; the first one that is needed runs the block again, up to the last saved tensor).
+The rules are those of torch/csrc/autograd (engine.cpp: of the ready nodes, the newest
+runs first; a first gradient is taken over, a second one is added) and of
+torch/utils/checkpoint.py (`use_reentrant=False`: saved tensors are dropped in the
+forward pass; the first one that is needed runs the block again, up to the last saved
+tensor).
 """
 
 from __future__ import annotations
@@ -21,13 +25,15 @@ from typing import TypeAlias
 from backend.estimate.allocator import Allocator, Block, Heap
 
 Backward = Callable[["Tensor"], "list[Tensor | None]"]
-# The memory of a tensor saved for the backward pass, or how a checkpointed block computes it again.
+# The memory of a tensor saved for the backward pass, or how a checkpointed block
+# computes it again.
 Saved: TypeAlias = "Storage | partial[Storage | None] | None"
 
 
 class Meter:
-    """An allocator that also tracks what the bytes are for; `parts` has them by name at the peak. written: bytes of
-    all tensors created, a measure of the memory traffic."""
+    """An allocator that also tracks what the bytes are for; `parts` has them by name at
+    the peak. written: bytes of all tensors created, a measure of the memory traffic.
+    """
 
     def __init__(self, allocator: Allocator | Heap) -> None:
         self.allocator = allocator
@@ -78,11 +84,15 @@ class Storage:
 
 
 class Tensor:
-    """`count` numbers of `width` bytes each; `node` computes its gradient, None if it needs none."""
+    """`count` numbers of `width` bytes each; `node` computes its gradient, None if it
+    needs none.
+    """
 
     __slots__ = ("count", "node", "storage", "width")
 
-    def __init__(self, storage: Storage, count: int, width: int, node: Node | None = None) -> None:
+    def __init__(
+        self, storage: Storage, count: int, width: int, node: Node | None = None
+    ) -> None:
         self.storage, self.count, self.width, self.node = storage, count, width, node
 
 
@@ -91,15 +101,30 @@ class Node:
 
     __slots__ = ("after", "backward", "order", "part", "saved")
 
-    def __init__(self, order: float, after: list[Node | None], saved: list[Saved], backward: Backward, part: str):
-        self.order, self.after, self.saved, self.backward, self.part = order, after, saved, backward, part
+    def __init__(
+        self,
+        order: float,
+        after: list[Node | None],
+        saved: list[Saved],
+        backward: Backward,
+        part: str,
+    ):
+        self.order, self.after, self.saved, self.backward, self.part = (
+            order,
+            after,
+            saved,
+            backward,
+            part,
+        )
 
     def __lt__(self, other: Node) -> bool:
         return self.order > other.order
 
 
 class Leaf(Node):
-    """The end of a gradient, which stays there: a trained parameter, or the input of the first layer."""
+    """The end of a gradient, which stays there: a trained parameter, or the input of
+    the first layer.
+    """
 
     __slots__ = ("gradient", "of")
 
@@ -120,9 +145,13 @@ class _AllSaved(Exception):
 
 
 class Checkpoint:
-    """A block of layers whose saved tensors are dropped and computed again (gradient checkpointing)."""
+    """A block of layers whose saved tensors are dropped and computed again (gradient
+    checkpointing).
+    """
 
-    def __init__(self, tape: Tape, block: Callable[[Tensor], Tensor], argument: Tensor) -> None:
+    def __init__(
+        self, tape: Tape, block: Callable[[Tensor], Tensor], argument: Tensor
+    ) -> None:
         self.tape, self._block, self._argument = tape, block, argument
         self.saves = 0
         self._again: dict[int, Storage | None] | None = None
@@ -159,7 +188,9 @@ class Tape:
         return tensor
 
     def save(self, tensor: Tensor | None) -> Saved:
-        """Save `tensor` for the backward pass; None stands for one that needs no extra memory (a weight)."""
+        """Save `tensor` for the backward pass; None stands for one that needs no extra
+        memory (a weight).
+        """
         storage = None if tensor is None else tensor.storage
         if self._dropping is not None:
             self._dropping.saves += 1
@@ -176,21 +207,28 @@ class Tape:
         needed: Sequence[Tensor | None],
         backward: Backward,
     ) -> Tensor:
-        """Record that `out` was computed from `inputs`, if one of them needs a gradient or there are none; returns it.
+        """Record that `out` was computed from `inputs`, if one of them needs a gradient
+        or there are none; returns it.
 
-        out: also its count and width, if it is created once the tensors that it needs were saved
+        out: also its count and width, if it is created once the tensors that it needs
+            were saved
         needed: the tensors that are saved
-        backward: returns a gradient for each of the inputs"""
+        backward: returns a gradient for each of the inputs
+        """
         after = [tensor.node if tensor is not None else None for tensor in inputs]
         records = any(after) or not inputs
         saved = [self.save(tensor) for tensor in needed] if records else []
         result = self.new(*out) if isinstance(out, tuple) else out
         if records:
-            result.node = Node(next(self._order), after, saved, backward, self.meter.part)
+            result.node = Node(
+                next(self._order), after, saved, backward, self.meter.part
+            )
         return result
 
     def checkpoint(self, block: Callable[[Tensor], Tensor], argument: Tensor) -> Tensor:
-        """`block(argument)`; its saved tensors are dropped, and computed again when they are needed."""
+        """`block(argument)`; its saved tensors are dropped, and computed again when
+        they are needed.
+        """
         self._dropping = Checkpoint(self, block, argument)
         try:
             return block(argument)
@@ -215,12 +253,16 @@ class Tape:
             self._run(heapq.heappop(ready), gradients, ready)
         self.meter.part = outer
 
-    def _run(self, node: Node, gradients: dict[Node, Tensor], ready: list[Node]) -> None:
+    def _run(
+        self, node: Node, gradients: dict[Node, Tensor], ready: list[Node]
+    ) -> None:
         if isinstance(node, Leaf):
             node.keep(gradients.pop(node))
             return
         self.meter.part = node.part
-        saved = [entry() if isinstance(entry, partial) else entry for entry in node.saved]
+        saved = [
+            entry() if isinstance(entry, partial) else entry for entry in node.saved
+        ]
         results = node.backward(gradients.pop(node))
         node.saved = []
         del saved

@@ -1,4 +1,6 @@
-"""Asking an evaluation's questions: each system answers every held-out item, and its answers are scored."""
+"""Asking an evaluation's questions: each system answers every held-out item, and its
+answers are scored.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,21 +14,31 @@ from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure, may_follow
 from backend.evaluation.models import Answer, Models, Progress
-from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
+from backend.evaluation.prompts import (
+    Conversation,
+    NearestExamples,
+    accepted,
+    instructions,
+    with_instruction,
+)
 from backend.records.evaluation import BASE, TUNED
 from backend.text.conversation import said
 
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
-_BEGUN = 32  # tokens of a base model's answer, after which it is clear that it is no JSON
+_BEGUN = (
+    32  # tokens of a base model's answer, after which it is clear that it is no JSON
+)
 
 Conversations = Sequence[Conversation]
 
 
 @dataclass(frozen=True)
 class System:
-    """The answers of one system, with each item's score on the main measure. losses: of the expected answers, where
-    the measure needs them or the engine computes them in one pass."""
+    """The answers of one system, with each item's score on the main measure. losses: of
+    the expected answers, where the measure needs them or the engine computes them in
+    one pass.
+    """
 
     answers: list[Answer]
     scores: list[float]
@@ -36,9 +48,11 @@ class System:
 
 @dataclass
 class Asking:
-    """The questions of one evaluation: `items`, without those that are too long for the model to read and answer.
-    train: items of the training rows, from which prompts are made. so_far: answers that need not be asked again.
-    skipped: how many items were too long. Raises BadInput when there are no items."""
+    """The questions of one evaluation: `items`, without those that are too long for the
+    model to read and answer. train: items of the training rows, from which prompts are
+    made. so_far: answers that need not be asked again. skipped: how many items were too
+    long. Raises BadInput when there are no items.
+    """
 
     models: Models
     items: Sequence[Item]
@@ -56,10 +70,16 @@ class Asking:
         pairs = all(item.rejected for item in self.items)
         answers = [item.expected for item in (*self.train, *self.items)]
         self.measure = Measure("preference") if pairs else choose_measure(answers)
-        written = [self.models.text_ids(item.answer) for item in (*self.train, *self.items)]
+        written = [
+            self.models.text_ids(item.answer) for item in (*self.train, *self.items)
+        ]
         self.limit = min(_LONGEST, 16 + 2 * max(map(len, written)))
-        repetitive = any(looping(0, ids[:end]) for ids in written for end in range(len(ids) + 1))
-        self._enough: Enough = (lambda number, ids: False) if repetitive else looping  # a right one is never cut
+        repetitive = any(
+            looping(0, ids[:end]) for ids in written for end in range(len(ids) + 1)
+        )
+        self._enough: Enough = (
+            (lambda number, ids: False) if repetitive else looping
+        )  # a right one is never cut
         given = len(self.items)
         self.items = [item for item in self.items if self._can_read(item)]
         self.skipped = given - len(self.items)
@@ -73,30 +93,48 @@ class Asking:
 
     def base(self) -> System:
         """The base model as it is."""
-        return self._system(BASE, [list(item.messages) for item in self.items], "Asking the base model")
+        return self._system(
+            BASE, [list(item.messages) for item in self.items], "Asking the base model"
+        )
 
     def tuned(self) -> System:
         """The trained model."""
-        return self._system(TUNED, [list(item.messages) for item in self.items], "Asking your model")
+        return self._system(
+            TUNED, [list(item.messages) for item in self.items], "Asking your model"
+        )
 
     def right_in_form(self, tuned: System, form: str) -> int | None:
-        """How many answers of the trained model are right when they are held to `form`, a JSON schema: those that are
-        right without it, and more. None where it can't be measured in one pass."""
+        """How many answers of the trained model are right when they are held to `form`,
+        a JSON schema: those that are right without it, and more. None where it can't be
+        measured in one pass.
+        """
         if self.measure.name != "json" or self.models.all_at_once or not form:
             return None
-        wrong = [item for item, score in zip(self.items, tuned.scores, strict=True) if score < 1]
+        wrong = [
+            item
+            for item, score in zip(self.items, tuned.scores, strict=True)
+            if score < 1
+        ]
         prompts = [[*self.prompt(item), *self.models.opening()] for item in wrong]
         phase = "Asking your model in the form of your answers"
         try:
             answers = self.models.answer(
-                TUNED, prompts, self.limit, lambda done: self.progress(phase, done, len(wrong)), form=form
+                TUNED,
+                prompts,
+                self.limit,
+                lambda done: self.progress(phase, done, len(wrong)),
+                form=form,
             )
         except ChatFailed:  # the engine refuses this form; all else of the check holds
             return None
-        return len(self.items) - sum(score < 1 for score in self._scores(wrong, answers))
+        return len(self.items) - sum(
+            score < 1 for score in self._scores(wrong, answers)
+        )
 
     def best_prompt(self) -> System:
-        """The base with the instruction that does best on training items, which do not judge."""
+        """The base with the instruction that does best on training items, which do not
+        judge.
+        """
         some = self.train[:: max(1, len(self.train) // CHOSEN_ON)][:CHOSEN_ON]
         scored: list[tuple[float, str]] = []
         for instruction in instructions(self.train, self.measure):
@@ -105,16 +143,24 @@ class Asking:
             scored.append((fmean(self._scores(some, answers)), instruction))
         best = max(scored, key=lambda pair: pair[0])[1]
         conversations = [with_instruction(item, best) for item in self.items]
-        return self._system(BASE, conversations, "Asking the base model with the best prompt", best)
+        return self._system(
+            BASE, conversations, "Asking the base model with the best prompt", best
+        )
 
     def few_shot(self) -> System:
         """The base with as many of the nearest training examples in its prompt as fit."""
-        return self._system(BASE, self._with_examples, "Asking the base model with examples", "")
+        return self._system(
+            BASE, self._with_examples, "Asking the base model with examples", ""
+        )
 
     def has_tried_prompts(self) -> bool:
-        """Whether the answers of `few_shot` are known, as after a trial of prompts on the same examples."""
+        """Whether the answers of `few_shot` are known, as after a trial of prompts on
+        the same examples.
+        """
         prompts = map(self.prompt, self.items, self._with_examples)
-        return all(self.so_far.get(BASE, prompt, self._limit(BASE)) for prompt in prompts)
+        return all(
+            self.so_far.get(BASE, prompt, self._limit(BASE)) for prompt in prompts
+        )
 
     @cached_property
     def _with_examples(self) -> Conversations:
@@ -124,7 +170,9 @@ class Asking:
     def facts(self, facts: Facts) -> System:
         """The base with the passages in its prompt that match each question best."""
         conversations = [facts.conversation(item, self._fits) for item in self.items]
-        return self._system(BASE, conversations, "Asking the base model with your facts", "")
+        return self._system(
+            BASE, conversations, "Asking the base model with your facts", ""
+        )
 
     def _fits(self, conversation: Conversation) -> bool:
         """Whether the model can read the conversation and still answer."""
@@ -135,29 +183,64 @@ class Asking:
         return len(prompt) <= self.models.context_length - self.limit
 
     def prompt(self, item: Item, conversation: Conversation | None = None) -> list[int]:
-        """The token ids of a question, or of `conversation` with its tools, in the form that the model's template
-        accepts. Raises BadInput for neither."""
-        return accepted(conversation or list(item.messages), partial(self.models.prompt_ids, tools=item.tools))
+        """The token ids of a question, or of `conversation` with its tools, in the form
+        that the model's template accepts. Raises BadInput for neither.
+        """
+        return accepted(
+            conversation or list(item.messages),
+            partial(self.models.prompt_ids, tools=item.tools),
+        )
 
     def _can_read(self, item: Item) -> bool:
         prompt = self.prompt(item)
-        answers = [self.models.tokens(said(answer)) for answer in (item.expected, item.rejected) if answer]
+        answers = [
+            self.models.tokens(said(answer))
+            for answer in (item.expected, item.rejected)
+            if answer
+        ]
         return len(prompt) + max(answers) < self.models.context_length
 
-    def _system(self, pane: str, conversations: Conversations, phase: str, instruction: str | None = None) -> System:
+    def _system(
+        self,
+        pane: str,
+        conversations: Conversations,
+        phase: str,
+        instruction: str | None = None,
+    ) -> System:
         answers = self._ask(pane, self.items, conversations, phase)
         preference = self.measure.name == "preference"
         measured = instruction is None and (preference or self.models.all_at_once)
-        losses = [self.models.loss(pane, item) for item in self.items] if measured else []
+        losses = (
+            [self.models.loss(pane, item) for item in self.items] if measured else []
+        )
         if preference:
-            worse = [replace(item, expected=item.rejected) for item in self.items if item.rejected]
-            pairs = zip(losses, worse, strict=True)  # won where the better answer is the likelier one, per token
-            return System(answers, [float(better < self.models.loss(pane, item)) for better, item in pairs], losses)
+            worse = [
+                replace(item, expected=item.rejected)
+                for item in self.items
+                if item.rejected
+            ]
+            pairs = zip(
+                losses, worse, strict=True
+            )  # won where the better answer is the likelier one, per token
+            return System(
+                answers,
+                [
+                    float(better < self.models.loss(pane, item))
+                    for better, item in pairs
+                ],
+                losses,
+            )
         return System(answers, self._scores(self.items, answers), losses, instruction)
 
-    def _ask(self, pane: str, items: Sequence[Item], conversations: Conversations, phase: str) -> list[Answer]:
+    def _ask(
+        self, pane: str, items: Sequence[Item], conversations: Conversations, phase: str
+    ) -> list[Answer]:
         prompts = list(map(self.prompt, items, conversations))
-        asked = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
+        asked = [
+            number
+            for number, prompt in enumerate(prompts)
+            if len(prompt) < self.models.context_length
+        ]
         answers: dict[int, Answer] = {}
 
         def answered(done: int) -> None:
@@ -165,20 +248,45 @@ class Asking:
 
         for limit in dict.fromkeys((self._limit(pane), self.limit)):
             some = [prompts[number] for number in asked]
-            answers |= zip(asked, self.so_far.ask(self.models, pane, some, limit, answered, self._enough), strict=True)
-            asked = [n for n in asked if not answers[n].ended and may_follow(items[n].expected, answers[n].text)]
-        return [answers.get(number, Answer("", False)) for number in range(len(prompts))]
+            answers |= zip(
+                asked,
+                self.so_far.ask(self.models, pane, some, limit, answered, self._enough),
+                strict=True,
+            )
+            asked = [
+                n
+                for n in asked
+                if not answers[n].ended
+                and may_follow(items[n].expected, answers[n].text)
+            ]
+        return [
+            answers.get(number, Answer("", False)) for number in range(len(prompts))
+        ]
 
     def _limit(self, pane: str) -> int:
-        """The tokens that an answer may have at first; more where `limit` allows it, and it may yet be right."""
-        return min(self.limit, _BEGUN) if pane == BASE and self.measure.name == "json" else self.limit
+        """The tokens that an answer may have at first; more where `limit` allows it,
+        and it may yet be right.
+        """
+        return (
+            min(self.limit, _BEGUN)
+            if pane == BASE and self.measure.name == "json"
+            else self.limit
+        )
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
-        return [self.score(item, answer.text) for item, answer in zip(items, answers, strict=True)]
+        return [
+            self.score(item, answer.text)
+            for item, answer in zip(items, answers, strict=True)
+        ]
 
     def score(self, item: Item, answer: str) -> float:
-        """The main measure's score of an answer. Tool calls may also stand in it exactly as the model's chat template
-        writes them, which not every template does in JSON."""
-        if item.expected.get("tool_calls") and answer.split() == self.models.written(item).split():
+        """The main measure's score of an answer. Tool calls may also stand in it
+        exactly as the model's chat template writes them, which not every template does
+        in JSON.
+        """
+        if (
+            item.expected.get("tool_calls")
+            and answer.split() == self.models.written(item).split()
+        ):
             return 1.0
         return self.measure.score(item.expected, answer)

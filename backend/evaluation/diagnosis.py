@@ -1,4 +1,6 @@
-"""Faults in a model's answers, recognized by measurement, with the likely cause, and what to do next."""
+"""Faults in a model's answers, recognized by measurement, with the likely cause, and
+what to do next.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,8 +18,13 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.text import signs
 from backend.text.normalize import normalize
 
-Kind = Literal["loops", "gibberish", "same_answer", "repeats_question", "never_ends", "memorized"]
-OFTEN, FEWEST = 0.2, 3  # a fault in so large a share of the clusters, and in so many, is reported
+Kind = Literal[
+    "loops", "gibberish", "same_answer", "repeats_question", "never_ends", "memorized"
+]
+OFTEN, FEWEST = (
+    0.2,
+    3,
+)  # a fault in so large a share of the clusters, and in so many, is reported
 _SAME = 0.5  # of the answers are the same
 GIBBERISH = 6.0  # nats a token of an answer, as the base model reads it; fluent text has 1 to 4, chance 10 and more
 UNUSUAL = 3.0  # nats a token by which it must exceed the expected answers
@@ -26,7 +33,13 @@ _MOST_EPOCHS = 100.0
 
 _TEXTS = read_json(Path(__file__).with_suffix(".json"))
 _WORDS: dict[str, str] = _TEXTS["faults"]
-_TOO_BRIEF = ("loops", "same_answer", "repeats_question", "never_ends", "train_longer")  # perhaps
+_TOO_BRIEF = (
+    "loops",
+    "same_answer",
+    "repeats_question",
+    "never_ends",
+    "train_longer",
+)  # perhaps
 _FALL = 0.02  # of the best validation loss before, by which the last one is lower while it is still falling
 _GOOD = 0.9  # a score from which on a model is simply used
 _SURELY = 0.7  # the least that its interval reaches down to: nine right answers of nine
@@ -40,60 +53,99 @@ def findings(
     wrong: Sequence[bool],
     strange: Sequence[bool],
 ) -> list[Finding]:
-    """The faults of a model's answers (`texts`), the most telling first. All but `train` are in the order of `items`.
+    """The faults of a model's answers (`texts`), the most telling first. All but
+    `train` are in the order of `items`.
 
     train: items whose answers might be recited
     ended: whether each answer ended, or was cut only because the right one is as long
     wrong: which answers are not right: a right one is never called a fault
-    strange: which answers are gibberish"""
+    strange: which answers are gibberish
+    """
     possible = {normalize(item.answer) for item in items}
-    learned = {normalize(item.answer): item.answer for item in train if normalize(item.answer) not in possible}
+    learned = {
+        normalize(item.answer): item.answer
+        for item in train
+        if normalize(item.answer) not in possible
+    }
     everything = range(len(items))
     shown: dict[Kind, list[int]] = {
         "loops": [n for n in everything if wrong[n] and signs.repeats(texts[n])],
         "gibberish": [n for n in everything if strange[n]],
         "same_answer": _same(items, texts, wrong),
-        "repeats_question": [n for n in everything if wrong[n] and _repeats(items[n], texts[n])],
+        "repeats_question": [
+            n for n in everything if wrong[n] and _repeats(items[n], texts[n])
+        ],
         "never_ends": [n for n in everything if wrong[n] and not ended[n]],
-        "memorized": [n for n in everything if wrong[n] and normalize(texts[n]) in learned],
+        "memorized": [
+            n for n in everything if wrong[n] and normalize(texts[n]) in learned
+        ],
     }
     least = max(FEWEST, OFTEN * len({item.cluster for item in items}))
     faults = []
     for kind, numbers in shown.items():
         if len({items[n].cluster for n in numbers}) >= least:
-            recited = {"example": learned[normalize(texts[numbers[0]])]} if kind == "memorized" else {}
-            faults.append(Finding(kind=kind, share=len(numbers) / len(items), **recited))
+            recited = (
+                {"example": learned[normalize(texts[numbers[0]])]}
+                if kind == "memorized"
+                else {}
+            )
+            faults.append(
+                Finding(kind=kind, share=len(numbers) / len(items), **recited)
+            )
     return faults
 
 
 def validation_losses(run_folder: Path) -> list[float]:
-    """The losses after training began, in order of their steps; [] where there are none, or they can't be read."""
+    """The losses after training began, in order of their steps; [] where there are
+    none, or they can't be read.
+    """
     with suppress(OSError):
         events = read_valid(run_folder / "events.jsonl")
-        # A run that was stopped is evaluated when it resumes, once more if it was killed before its next step.
-        losses = {event.step: event.loss for event in events if isinstance(event, EvalEvent) and event.step > 0}
+        # A run that was stopped is evaluated when it resumes, once more if it was
+        # killed before its next step.
+        losses = {
+            event.step: event.loss
+            for event in events
+            if isinstance(event, EvalEvent) and event.step > 0
+        }
         return [losses[step] for step in sorted(losses)]
     return []
 
 
 def still_falling(losses: Sequence[float]) -> bool | None:
-    """Whether the validation loss was still falling at the end; None where there are too few losses to tell."""
+    """Whether the validation loss was still falling at the end; None where there are
+    too few losses to tell.
+    """
     return losses[-1] < (1 - _FALL) * min(losses[:-1]) if len(losses) > 1 else None
 
 
 def sentence(kind: str, falling: bool | None = None) -> str:
-    """The finding in plain words, with its likely cause and what to do. falling: see `still_falling`."""
+    """The finding in plain words, with its likely cause and what to do. falling: see
+    `still_falling`.
+    """
     cause = "unknown" if falling is None else "falling" if falling else "not_falling"
-    return f"{_WORDS[kind]} {_TEXTS['causes'][cause]}" if kind in _TOO_BRIEF else _WORDS[kind]
+    return (
+        f"{_WORDS[kind]} {_TEXTS['causes'][cause]}"
+        if kind in _TOO_BRIEF
+        else _WORDS[kind]
+    )
 
 
-def change(kind: str, settings: TrainSettings, falling: bool | None = None) -> dict[str, float]:
-    """The one setting to change after a finding or a verdict of "worse"; {} where no setting helps."""
+def change(
+    kind: str, settings: TrainSettings, falling: bool | None = None
+) -> dict[str, float]:
+    """The one setting to change after a finding or a verdict of "worse"; {} where no
+    setting helps.
+    """
     if kind in ("gibberish", "worse"):
         return {"learning_rate": settings.learning_rate / 2}
     if kind in _TOO_BRIEF and falling is not False:
         more = min(_MOST_EPOCHS, 2 * settings.num_train_epochs)
-        return {"num_train_epochs": more} if more > settings.num_train_epochs and settings.max_steps < 0 else {}
+        return (
+            {"num_train_epochs": more}
+            if more > settings.num_train_epochs and settings.max_steps < 0
+            else {}
+        )
     if kind == "cut_short":
         return {"max_steps": -1}
     if kind == "keep_general":
@@ -103,8 +155,12 @@ def change(kind: str, settings: TrainSettings, falling: bool | None = None) -> d
     return {}
 
 
-def _same(items: Sequence[Item], texts: Sequence[str], wrong: Sequence[bool]) -> list[int]:
-    """The items that get the most frequent answer, where it is far more frequent than it should be."""
+def _same(
+    items: Sequence[Item], texts: Sequence[str], wrong: Sequence[bool]
+) -> list[int]:
+    """The items that get the most frequent answer, where it is far more frequent than
+    it should be.
+    """
     text, count = Counter(map(normalize, texts)).most_common(1)[0]
     expected = max(Counter(normalize(item.answer) for item in items).values())
     if count < _SAME * len(items) or count < 2 * expected:
@@ -114,19 +170,33 @@ def _same(items: Sequence[Item], texts: Sequence[str], wrong: Sequence[bool]) ->
 
 def _repeats(item: Item, text: str) -> bool:
     question, answer = normalize(item.question), normalize(text)
-    return bool(question) and answer.startswith(question) and not normalize(item.answer).startswith(question)
+    return (
+        bool(question)
+        and answer.startswith(question)
+        and not normalize(item.answer).startswith(question)
+    )
 
 
 def cut_short(run: RunSpec, steps: int) -> str:
-    """That a maximum of steps ended a run after `steps`, before its last epoch, in a sentence; "" where none did."""
+    """That a maximum of steps ended a run after `steps`, before its last epoch, in a
+    sentence; "" where none did.
+    """
     rows, most = run.data.train_rows, run.settings.max_steps
     planned = run.settings.planned_steps(rows + run.settings.general_rows(rows))
     is_cut = 0 <= most <= steps < planned  # early stopping may have ended it before
-    return f"Training was cut short after {steps} of {planned} steps, because that was its maximum. " if is_cut else ""
+    return (
+        f"Training was cut short after {steps} of {planned} steps, because that was its maximum. "
+        if is_cut
+        else ""
+    )
 
 
 def with_next_step(
-    report: EvaluationReport, falling: bool | None = None, *, stopped: bool = False, cut: str = ""
+    report: EvaluationReport,
+    falling: bool | None = None,
+    *,
+    stopped: bool = False,
+    cut: str = "",
 ) -> EvaluationReport:
     """The report with its next step, in a sentence and as a code.
 
@@ -152,22 +222,37 @@ def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str
     if report.against_facts == "as_good":
         return "facts_do_it", _TEXTS["next"]["facts_do_it"]
     if verdict == "no_difference_shown":
-        # a few right answers do not show that the base model surely answers nearly all questions correctly
+        # a few right answers do not show that the base model surely answers nearly all
+        # questions correctly
         judged = not report.graded and report.main_measure != "preference"
         if judged and base.score >= _GOOD and base.interval[0] >= _SURELY:
             return "base_does_it", _TEXTS["next"]["base_does_it"]
         least, count = report.least_provable_gain, report.clusters
-        if count < FEWEST_CLUSTERS or (not report.graded and (least is None or least > 0.5)):
+        if count < FEWEST_CLUSTERS or (
+            not report.graded and (least is None or least > 0.5)
+        ):
             few = f"{count} examples are too few to prove much: add examples, so that more are set aside."
             return "set_more_aside", few
         return "train_longer", sentence("train_longer", falling)
-    if report.general.keep_general == 0 and report.general.verdict in ("mostly_kept", "lost"):
+    if report.general.keep_general == 0 and report.general.verdict in (
+        "mostly_kept",
+        "lost",
+    ):
         return "keep_general", _TEXTS["next"]["keep_general"]
     if report.main_measure == "perplexity":
-        return "use_it", "Use it: try it, then share it. More texts of this kind make it better still."
+        return (
+            "use_it",
+            "Use it: try it, then share it. More texts of this kind make it better still.",
+        )
     if tuned.score >= _GOOD and not report.graded:
         return "use_it", "Use it: try your own questions, then share it."
     if tuned.fields:
         name, share = min(tuned.fields.items(), key=lambda field: field[1])
-        return "add_examples", f"Most mistakes are in “{name}” ({share:.0%} right): add examples that show it."
-    return "add_examples", "Look at its worst answers, and add examples like those questions."
+        return (
+            "add_examples",
+            f"Most mistakes are in “{name}” ({share:.0%} right): add examples that show it.",
+        )
+    return (
+        "add_examples",
+        "Look at its worst answers, and add examples like those questions.",
+    )

@@ -1,4 +1,6 @@
-"""Facts in the prompt instead of training (retrieval): the passages of a text that match a question best."""
+"""Facts in the prompt instead of training (retrieval): the passages of a text that
+match a question best.
+"""
 
 import re
 from collections.abc import Callable
@@ -16,8 +18,9 @@ _MOST = 4  # passages in a prompt
 
 
 def passages(text: str) -> list[str]:
-    """The paragraphs of `text`, each below the last heading; long ones are divided between lines or sentences. A
-    heading without a paragraph is a passage by itself."""
+    """The paragraphs of `text`, each below the last heading; long ones are divided
+    between lines or sentences. A heading without a paragraph is a passage by itself.
+    """
     divided: list[str] = []
     heading, is_alone = "", False
     for block in re.split(r"\n\s*\n", text):
@@ -55,19 +58,33 @@ class Facts:
             raise BadInput("The facts are too long.", why, "Use a part of them.")
         self.passages = passages(text)
         if not self.passages:
-            raise BadInput("There are no facts.", "The text is empty.", "Write some, or choose another file.")
+            raise BadInput(
+                "There are no facts.",
+                "The text is empty.",
+                "Write some, or choose another file.",
+            )
         self._search = WordSearch(self.passages)
 
     def best(self, question: str, most: int = _MOST) -> list[str]:
         """At most `most` passages that share words with `question`, the best first."""
-        return [self.passages[number] for number, score in self._search.best(question, most) if score > 0]
+        return [
+            self.passages[number]
+            for number, score in self._search.best(question, most)
+            if score > 0
+        ]
 
-    def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
+    def conversation(
+        self, item: Item, fits: Callable[[Conversation], bool]
+    ) -> Conversation:
         """`item` with as many of its best passages before it as `fits` allows."""
-        own = "\n\n".join(content(dict(m)) for m in item.messages if m["role"] == "system")
+        own = "\n\n".join(
+            content(dict(m)) for m in item.messages if m["role"] == "system"
+        )
         best = self.best(item.question)
         while best:
-            system = "\n\n".join([*([own] if own else []), "Answer from these facts:", *best])
+            system = "\n\n".join(
+                [*([own] if own else []), "Answer from these facts:", *best]
+            )
             conversation = with_instruction(item, system)
             if fits(conversation):
                 return conversation
@@ -76,17 +93,23 @@ class Facts:
 
 
 def write_facts(job_folder: Path, text: str) -> None:
-    """Stores a text of facts with a job that is being made. Raises BadInput for an empty one, OSError."""
+    """Stores a text of facts with a job that is being made. Raises BadInput for an
+    empty one, OSError.
+    """
     Facts(text)
     (job_folder / "data").mkdir(parents=True, exist_ok=True)
     (job_folder / "data" / FILE).write_text(text, "utf-8")
 
 
 def read_facts(job_folder: Path) -> Facts | None:
-    """The facts of a job; None where it has none. Raises BadInput when they can't be read."""
+    """The facts of a job; None where it has none. Raises BadInput when they can't be
+    read.
+    """
     try:
         return Facts((job_folder / "data" / FILE).read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise BadInput("The facts can't be read.", str(error), "Start again with the same text.") from error
+        raise BadInput(
+            "The facts can't be read.", str(error), "Start again with the same text."
+        ) from error

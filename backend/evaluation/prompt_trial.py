@@ -1,6 +1,8 @@
-"""The job "try_prompts": how far does the base model get with a good prompt, before anything is trained? The job's
-own folder holds the examples, laid out as in a run's. It writes the report into REPORT; its answers lie beside the
-dataset (answers_so_far.py), where a later evaluation finds them."""
+"""The job "try_prompts": how far does the base model get with a good prompt, before
+anything is trained? The job's own folder holds the examples, laid out as in a run's. It
+writes the report into REPORT; its answers lie beside the dataset (answers_so_far.py),
+where a later evaluation finds them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +18,14 @@ from backend.evaluation.verdict import compare
 from backend.files.json_file import write_json
 from backend.hardware.process import prepare_process
 from backend.records.base import Record
-from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TrialOutcome, TrialReport
+from backend.records.evaluation import (
+    BASE,
+    FACTS,
+    FEW_SHOT,
+    PROMPT,
+    TrialOutcome,
+    TrialReport,
+)
 from backend.records.specs import ModelRef
 from backend.work import JobContext, Report
 
@@ -30,8 +39,10 @@ _NEXT: dict[TrialOutcome, str] = {
 
 
 class PromptTrialSpec(Record):
-    """A base model to try on the examples, and perhaps facts, in the job's folder. items: how many questions at most.
-    data: the id of their dataset. examples: their fingerprint."""
+    """A base model to try on the examples, and perhaps facts, in the job's folder.
+    items: how many questions at most. data: the id of their dataset. examples: their
+    fingerprint.
+    """
 
     model: ModelRef
     data: str
@@ -40,9 +51,13 @@ class PromptTrialSpec(Record):
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Tries prompts, and returns the report without its answers. Raises BadSetting for a wrong spec, RunProblem,
-    MissingPart, BadInput without examples, ChatFailed, Stopped."""
-    spec = PromptTrialSpec.requested(context.spec, "This can't be tried.", "Choose it again.")
+    """Tries prompts, and returns the report without its answers. Raises BadSetting for
+    a wrong spec, RunProblem, MissingPart, BadInput without examples, ChatFailed,
+    Stopped.
+    """
+    spec = PromptTrialSpec.requested(
+        context.spec, "This can't be tried.", "Choose it again."
+    )
     prepare_process()
     progress, workspace = Report(context), context.workspace
     engine = choose_engine(workspace, spec.model.path, [], progress)
@@ -58,18 +73,30 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def examples_read(questions: int) -> float:
-    """How many average examples a trial with so many questions reads and answers, at most. Each question is answered
-    and its expected answer read by the base as it is (2 examples), answered with the best instruction, which shows up
-    to 3 examples (4), and with up to 8 examples (9); each of about 7 instructions is tried on up to 8 training rows."""
+    """How many average examples a trial with so many questions reads and answers, at
+    most. Each question is answered and its expected answer read by the base as it is (2
+    examples), answered with the best instruction, which shows up to 3 examples (4), and
+    with up to 8 examples (9); each of about 7 instructions is tried on up to 8 training
+    rows.
+    """
     return 15.0 * questions + 4 * 7 * CHOSEN_ON
 
 
 def try_prompts(asking: Asking, facts: Facts | None = None) -> dict[str, System]:
-    """The base as it is, with the best instruction, with examples, and with facts. Raises BadInput without training
-    rows."""
+    """The base as it is, with the best instruction, with examples, and with facts.
+    Raises BadInput without training rows.
+    """
     if not asking.train:
-        raise BadInput("There are no examples to write a prompt from.", "All of them were set aside.", "Add some.")
-    systems = {BASE: asking.base(), PROMPT: asking.best_prompt(), FEW_SHOT: asking.few_shot()}
+        raise BadInput(
+            "There are no examples to write a prompt from.",
+            "All of them were set aside.",
+            "Add some.",
+        )
+    systems = {
+        BASE: asking.base(),
+        PROMPT: asking.best_prompt(),
+        FEW_SHOT: asking.few_shot(),
+    }
     return {**systems, FACTS: asking.facts(facts)} if facts else systems
 
 
@@ -77,10 +104,18 @@ def trial_report(asking: Asking, systems: Mapping[str, System]) -> TrialReport:
     """How well the base model does with each kind of prompt."""
     scores = {name: system.scores for name, system in systems.items()}
     graded = asking.measure.graded
-    comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in systems if name != BASE]
+    comparisons = [
+        compare(name, BASE, scores, asking.clusters, graded=graded)
+        for name in systems
+        if name != BASE
+    ]
     measured = describe(asking, systems, comparisons)
     best = max(systems, key=lambda name: measured.systems[name].score)
     reached = measured.systems[best].interval[0] >= GOOD
-    kind: TrialOutcome = "train" if not reached else "read_answers" if graded else "prompt_may_do"
+    kind: TrialOutcome = (
+        "train" if not reached else "read_answers" if graded else "prompt_may_do"
+    )
     answers = all_answers(asking, systems, best)
-    return TrialReport(**vars(measured), best=best, next=_NEXT[kind], next_kind=kind, answers=answers)
+    return TrialReport(
+        **vars(measured), best=best, next=_NEXT[kind], next_kind=kind, answers=answers
+    )

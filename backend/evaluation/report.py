@@ -1,4 +1,6 @@
-"""The parts of a report that every kind of evaluation has: how much was asked, each system's scores, every answer."""
+"""The parts of a report that every kind of evaluation has: how much was asked, each
+system's scores, every answer.
+"""
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean
@@ -14,7 +16,9 @@ from backend.text.normalize import normalize
 REPORT = "evaluation.json"  # in the job's folder
 
 
-def describe(asking: Asking, systems: Mapping[str, System], comparisons: Iterable[Comparison]) -> Measured:
+def describe(
+    asking: Asking, systems: Mapping[str, System], comparisons: Iterable[Comparison]
+) -> Measured:
     """How the systems were measured, and a summary of each."""
     graded, clusters = asking.measure.graded, len(set(asking.clusters))
     return Measured(
@@ -33,9 +37,13 @@ def describe(asking: Asking, systems: Mapping[str, System], comparisons: Iterabl
 def _score(asking: Asking, system: System) -> SystemScore:
     texts = [answer.text for answer in system.answers]
     learned = {normalize(item.answer) for item in asking.train}
-    mean, low, high = mean_score(system.scores, asking.clusters, graded=asking.measure.graded)
+    mean, low, high = mean_score(
+        system.scores, asking.clusters, graded=asking.measure.graded
+    )
     more: dict[str, object] = {}
-    if asking.measure.name != "label":  # a label is always an answer of the training rows
+    if (
+        asking.measure.name != "label"
+    ):  # a label is always an answer of the training rows
         more["copied"] = fmean(normalize(text) in learned for text in texts)
     if asking.measure.name == "json":
         more["parsed"] = fmean(map(measures.is_json, texts))
@@ -45,7 +53,9 @@ def _score(asking: Asking, system: System) -> SystemScore:
                 right.setdefault(name, []).append(ok)
         more["fields"] = {name: fmean(answers) for name, answers in right.items()}
     if asking.measure.name == "label":
-        pairs = [(item.answer, text) for item, text in zip(asking.items, texts, strict=True)]
+        pairs = [
+            (item.answer, text) for item, text in zip(asking.items, texts, strict=True)
+        ]
         more["confusion"] = measures.confusion(pairs, asking.measure.labels)
     if asking.measure.name == "chrf":
         more["voice"] = voice.count([item.answer for item in asking.train], texts)
@@ -64,13 +74,19 @@ def _score(asking: Asking, system: System) -> SystemScore:
     return score.model_copy(update=more)
 
 
-def all_answers(asking: Asking, systems: Mapping[str, System], judged: str) -> tuple[ReportedAnswer, ...]:
-    """Every item with the answer of each system, the worst of the system `judged` first."""
+def all_answers(
+    asking: Asking, systems: Mapping[str, System], judged: str
+) -> tuple[ReportedAnswer, ...]:
+    """Every item with the answer of each system, the worst of the system `judged`
+    first.
+    """
     answers = [
         ReportedAnswer(
             question=item.question,
             expected=item.answer,
-            texts={name: system.answers[number].text for name, system in systems.items()},
+            texts={
+                name: system.answers[number].text for name, system in systems.items()
+            },
             scores={name: system.scores[number] for name, system in systems.items()},
             cluster=item.cluster,
         )

@@ -1,7 +1,7 @@
 """A zip file from an untrusted source, accepted only as Apprentice writes it.
 
-It holds plain files with plain names in one folder, and whatever is read is compared with the manifest. Raises BadInput
-for anything else.
+It holds plain files with plain names in one folder, and whatever is read is compared
+with the manifest. Raises BadInput for anything else.
 """
 
 import hashlib
@@ -25,12 +25,25 @@ from backend.text.strict_json import check_size
 _MOST_FILES = 1000
 _LARGEST_TEXT = 64 * MIB  # bytes of JSON, which is read into memory
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
-_MAY_RUN_CODE = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz"}
+_MAY_RUN_CODE = {
+    ".bin",
+    ".pt",
+    ".pth",
+    ".pkl",
+    ".pickle",
+    ".ckpt",
+    ".joblib",
+    ".dill",
+    ".npy",
+    ".npz",
+}
 
 
 class CheckedZip:
-    """An opened zip file. top: the name of the folder at its top; listed: the SHA-256 of each file in its manifest.
-    Files are named by their paths below the folder at the top."""
+    """An opened zip file. top: the name of the folder at its top; listed: the SHA-256
+    of each file in its manifest. Files are named by their paths below the folder at the
+    top.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, size: int, holds: str) -> None:
         self._archive = archive
@@ -49,16 +62,23 @@ class CheckedZip:
         return text
 
     def extract(self, name: str, target: Path) -> None:
-        """Writes a file to `target`, which must not exist. JSON is checked, but for a tokenizer, which a box reads."""
+        """Writes a file to `target`, which must not exist. JSON is checked, but for a
+        tokenizer, which a box reads.
+        """
         if name.endswith(".json") and not name.endswith("/tokenizer.json"):
             self.read(name)
         try:
-            with self._archive.open(f"{self.top}/{name}") as source, target.open("xb") as file:
+            with (
+                self._archive.open(f"{self.top}/{name}") as source,
+                target.open("xb") as file,
+            ):
                 shutil.copyfileobj(source, file, MIB)
         except ZIP_ERRORS as error:
             raise refusal(f"{self.top}/{name} is damaged.") from error
         if manifest.digest(target) != self.listed[name]:
-            raise refusal(f"{self.top}/{name} is damaged: its checksum (SHA-256) is not the one in {manifest.NAME}.")
+            raise refusal(
+                f"{self.top}/{name} is damaged: its checksum (SHA-256) is not the one in {manifest.NAME}."
+            )
 
 
 @contextmanager
@@ -73,22 +93,30 @@ def opened(path: Path, holds: str) -> Iterator[CheckedZip]:
 
 
 def _check_entries(archive: zipfile.ZipFile, size: int, holds: str) -> str:
-    """The name of the only folder at the top. Raises BadInput for what Apprentice would not have written."""
+    """The name of the only folder at the top. Raises BadInput for what Apprentice would
+    not have written.
+    """
     entries = [entry for entry in archive.infolist() if not of_system(entry.filename)]
     names = [entry.orig_filename for entry in entries]
     tops = {name.partition("/")[0] for name in names}
     if len(tops) != 1 or f"{next(iter(tops))}/{holds}" not in names:
-        raise refusal("It is not a file “Everything in one file” made by this version of Apprentice.")
+        raise refusal(
+            "It is not a file “Everything in one file” made by this version of Apprentice."
+        )
     if not 0 < len(entries) <= _MOST_FILES:
         raise refusal(f"It holds {len(entries):,} files.")
     for entry, name in zip(entries, names, strict=True):
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if entry.filename != name or not all(map(_NAME.fullmatch, name.split("/"))):
-            raise refusal(f"It holds a file with a path that Apprentice does not write: {name[:80]!r}.")
+            raise refusal(
+                f"It holds a file with a path that Apprentice does not write: {name[:80]!r}."
+            )
         if kind not in (0, stat.S_IFREG):
             raise refusal(f"{name} is not a plain file but a link or the like.")
         if PurePosixPath(name).suffix.lower() in _MAY_RUN_CODE:
-            raise refusal(f"{name} is of a kind that may run program code when it is read.")
+            raise refusal(
+                f"{name} is of a kind that may run program code when it is read."
+            )
         if entry.compress_type != zipfile.ZIP_STORED:
             raise refusal(f"{name} is compressed.")
     if len({name.lower() for name in names}) != len(names):
@@ -99,19 +127,25 @@ def _check_entries(archive: zipfile.ZipFile, size: int, holds: str) -> str:
 
 
 def _manifest(archive: zipfile.ZipFile, top: str) -> dict[str, str]:
-    """The SHA-256 of each file, by its name below the folder at the top. Raises BadInput if one is missing."""
+    """The SHA-256 of each file, by its name below the folder at the top. Raises
+    BadInput if one is missing.
+    """
     try:
         files = json.loads(_read(archive, f"{top}/{manifest.NAME}"))["files"]
         listed = {str(name): str(values["sha256"]) for name, values in files.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise refusal(f"Its {manifest.NAME} is missing or damaged.") from error
-    if missing := sorted({f"{top}/{name}" for name in listed}.difference(archive.namelist())):
+    if missing := sorted(
+        {f"{top}/{name}" for name in listed}.difference(archive.namelist())
+    ):
         raise refusal(f"{missing[0][:100]} is missing.")
     return listed
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> str:
-    """The text of JSON. Without NUL, so that a reader of the bytes does not take them for UTF-16."""
+    """The text of JSON. Without NUL, so that a reader of the bytes does not take them
+    for UTF-16.
+    """
     if archive.getinfo(name).file_size > _LARGEST_TEXT:
         raise refusal(f"{name} is too large.")
     try:

@@ -1,7 +1,9 @@
-"""The job "push": an exported model in the person's own Hugging Face account, private unless they say otherwise.
+"""The job "push": an exported model in the person's own Hugging Face account, private
+unless they say otherwise.
 
-What is uploaded lies in the job's data/upload until the job ends: the export's files (unpacked, or as links where the
-disk has them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
+What is uploaded lies in the job's data/upload until the job ends: the export's files
+(unpacked, or as links where the disk has them) and a card. huggingface_hub resumes by
+itself: what the hub has already is not sent again.
 """
 
 import os
@@ -29,7 +31,10 @@ FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "page")
 CARD = "README.md"
 _GGUF_FILES = {".gguf", ".Modelfile", ".txt", ".json"}
 _WHAT = "The model was not uploaded."
-_WHY = {401: "The token is not valid.", 403: "The token lacks the permission: it needs write access."}
+_WHY = {
+    401: "The token is not valid.",
+    403: "The token lacks the permission: it needs write access.",
+}
 _POLL = 0.2  # seconds
 
 
@@ -54,35 +59,52 @@ def check_repo(repo: str) -> str:
 
 
 def export_for(form: Form) -> str:
-    """How the name of the export begins of which this form is made: "gguf:" stands for all GGUF types."""
+    """How the name of the export begins of which this form is made: "gguf:" stands for
+    all GGUF types.
+    """
     return "gguf:" if form == "gguf" else form
 
 
 def sources(form: Form, exported: Path) -> list[Path]:
-    """What an upload is made of: GGUF files with the texts about them, or a zip file with a folder in it."""
+    """What an upload is made of: GGUF files with the texts about them, or a zip file
+    with a folder in it.
+    """
     if form == "gguf":
-        return [file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES]
-    return sorted(exported.glob(f"*-{page_to_give.WEBSITE if form == 'page' else form}.zip"))
+        return [
+            file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES
+        ]
+    return sorted(
+        exported.glob(f"*-{page_to_give.WEBSITE if form == 'page' else form}.zip")
+    )
 
 
 def listed(sources: list[Path]) -> dict[str, int]:
-    """The files to upload and the bytes of each, by their names there, without the card, which is replaced."""
+    """The files to upload and the bytes of each, by their names there, without the
+    card, which is replaced.
+    """
     sizes: dict[str, int] = {}
     for source in sources:
         if source.suffix == ".zip":
             with zipfile.ZipFile(source) as archive:
-                sizes |= {entry.filename.partition("/")[2]: entry.file_size for entry in archive.infolist()}
+                sizes |= {
+                    entry.filename.partition("/")[2]: entry.file_size
+                    for entry in archive.infolist()
+                }
         else:
             sizes[source.name] = source.stat().st_size
     return {name: size for name, size in sizes.items() if name != CARD}
 
 
 def prepare(job_folder: Path, sources: list[Path], card: str) -> Path:
-    """Put the files into a job's folder, with the model's card; returns their folder. Raises NotEnough, OSError."""
+    """Put the files into a job's folder, with the model's card; returns their folder.
+    Raises NotEnough, OSError.
+    """
     upload = job_folder / "data" / "upload"
     for source in sources:
         if source.suffix == ".zip":
-            require_disk(job_folder, source.stat().st_size, "to unpack the files")  # weights hardly shrink in a zip
+            require_disk(
+                job_folder, source.stat().st_size, "to unpack the files"
+            )  # weights hardly shrink in a zip
             shutil.unpack_archive(source, upload.parent)
             replace_file(upload.parent / source.stem, upload)
         else:
@@ -97,7 +119,9 @@ def forget(job_folder: Path) -> None:
 
 
 def link(file: Path, target: Path) -> None:
-    """Put a file at `target`, too, without taking more room where the disk can do that. Raises OSError."""
+    """Put a file at `target`, too, without taking more room where the disk can do that.
+    Raises OSError.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(file, target)
@@ -106,8 +130,10 @@ def link(file: Path, target: Path) -> None:
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Upload what lies in data/upload. Returns a `PushResult` as JSON. Raises BadSetting, MissingPart without a token,
-    BadInput without files, RunProblem with the hub's reason, Stopped."""
+    """Upload what lies in data/upload. Returns a `PushResult` as JSON. Raises
+    BadSetting, MissingPart without a token, BadInput without files, RunProblem with the
+    hub's reason, Stopped.
+    """
     try:
         return _run(context).to_json()
     finally:
@@ -129,7 +155,8 @@ def _run(context: JobContext) -> PushResult:
         except Exception as error:  # raised in the worker's own thread
             ended.append(error)
 
-    # The client can't be interrupted, so it works in a thread that ends with the process.
+    # The client can't be interrupted, so it works in a thread that ends with the
+    # process.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     while thread.is_alive():
@@ -143,8 +170,9 @@ def _run(context: JobContext) -> PushResult:
 
 
 def upload(folder: Path, spec: PushSpec) -> PushResult:
-    """Create the repository if it is missing, and upload a folder. `private` of the result is what the hub says of
-    it, where it existed already. Raises as `run`."""
+    """Create the repository if it is missing, and upload a folder. `private` of the
+    result is what the hub says of it, where it existed already. Raises as `run`.
+    """
     from huggingface_hub import HfApi
 
     hub = HfApi(token=token())
@@ -153,7 +181,11 @@ def upload(folder: Path, spec: PushSpec) -> PushResult:
     with _plain_errors():
         repo = check_repo(spec.repo)
         repo = repo if "/" in repo else f"{hub.whoami()['name']}/{repo}"
-        url = str(hub.create_repo(repo, private=spec.private, repo_type=kind, exist_ok=True, space_sdk=sdk))
+        url = str(
+            hub.create_repo(
+                repo, private=spec.private, repo_type=kind, exist_ok=True, space_sdk=sdk
+            )
+        )
         private = bool(hub.repo_info(repo, repo_type=kind).private)
         if spec.private and not private:
             raise RunProblem(
@@ -161,7 +193,12 @@ def upload(folder: Path, spec: PushSpec) -> PushResult:
                 f"{repo} exists already and is public: anyone could read it.",
                 "Choose another name, make it private there, or agree to a public model.",
             )
-        hub.upload_folder(repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Upload with Apprentice")
+        hub.upload_folder(
+            repo_id=repo,
+            repo_type=kind,
+            folder_path=folder,
+            commit_message="Upload with Apprentice",
+        )
     return PushResult(url=url, repo=repo, private=private)
 
 
@@ -181,15 +218,23 @@ def _plain_errors() -> Iterator[None]:
         why = _WHY.get(status, f"The hub returned error {status}.")
         raise RunProblem(_WHAT, why, "Fix that, then try again.") from error
     except (httpx2.HTTPError, OfflineModeIsEnabled, OSError) as error:
-        raise RunProblem(_WHAT, "Hugging Face can't be reached.", "Check the internet connection.") from error
+        raise RunProblem(
+            _WHAT, "Hugging Face can't be reached.", "Check the internet connection."
+        ) from error
 
 
 def token() -> str:
     """The person's access token. Raises MissingPart if there is none."""
-    return hub_token.require("To upload a model you need an account there, and a token with write access.")
+    return hub_token.require(
+        "To upload a model you need an account there, and a token with write access."
+    )
 
 
 def require_some(files: Iterable[str], form: Form) -> None:
     """Raises BadInput if there is nothing to upload."""
     if not list(files):
-        raise BadInput(f"There are no files to upload as {form}.", "They were deleted.", "Make the export again.")
+        raise BadInput(
+            f"There are no files to upload as {form}.",
+            "They were deleted.",
+            "Make the export again.",
+        )

@@ -1,7 +1,8 @@
 """Puts an exported GGUF file into a program of this computer, Ollama or LM Studio.
 
-Nothing that is there is overwritten: where a name is taken, a number follows it. No shell takes part, and what a person
-typed becomes neither a command nor a path: names are those of the export's files.
+Nothing that is there is overwritten: where a name is taken, a number follows it. No
+shell takes part, and what a person typed becomes neither a command nor a path: names
+are those of the export's files.
 """
 
 import os
@@ -32,21 +33,31 @@ def ollama() -> str | None:
 
 def lm_studio_models() -> Path | None:
     """LM Studio's folder of models, None where it was never started."""
-    folders = (Path.home() / ".lmstudio" / "models", Path.home() / ".cache" / "lm-studio" / "models")
+    folders = (
+        Path.home() / ".lmstudio" / "models",
+        Path.home() / ".cache" / "lm-studio" / "models",
+    )
     return next(filter(Path.is_dir, folders), None)
 
 
 def add_to_ollama(file: Path) -> str:
-    """Add a GGUF file with the Modelfile beside it; returns the model's name there. Raises MissingPart, RunProblem."""
+    """Add a GGUF file with the Modelfile beside it; returns the model's name there.
+    Raises MissingPart, RunProblem.
+    """
     with _adding:
         _, *rows = _ask_ollama(file.parent, "list").splitlines()
-        name = _free_name(file.stem.lower(), {re.sub(":latest$", "", row.split()[0]) for row in rows if row.strip()})
+        name = _free_name(
+            file.stem.lower(),
+            {re.sub(":latest$", "", row.split()[0]) for row in rows if row.strip()},
+        )
         _ask_ollama(file.parent, "create", name, "-f", f"{file.stem}.Modelfile")
     return name
 
 
 def _ask_ollama(folder: Path, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name.startswith("OLLAMA_")}
+    environment = {
+        name: value for name, value in os.environ.items() if name.startswith("OLLAMA_")
+    }
     try:
         done = subprocess.run(
             [ollama() or "ollama", *arguments],
@@ -59,19 +70,27 @@ def _ask_ollama(folder: Path, *arguments: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         why = "It could not be started, or took too long."
-        raise MissingPart("Ollama did not take the model.", why, "Start Ollama, then try again.") from error
+        raise MissingPart(
+            "Ollama did not take the model.", why, "Start Ollama, then try again."
+        ) from error
     printed = done.stdout.decode("utf-8", "replace").strip() or "nothing"
     if done.returncode != 0:
         why = f"It reports: {printed.splitlines()[-1][:200]}."
-        raise RunProblem("Ollama did not take the model.", why, "Start Ollama, then try again.")
+        raise RunProblem(
+            "Ollama did not take the model.", why, "Start Ollama, then try again."
+        )
     return printed
 
 
 def add_to_lm_studio(file: Path) -> str:
-    """Add a GGUF file; returns the model's name there. Raises MissingPart, WorkspaceProblem."""
+    """Add a GGUF file; returns the model's name there. Raises MissingPart,
+    WorkspaceProblem.
+    """
     models = lm_studio_models()
     if models is None:
-        raise MissingPart("LM Studio is no longer on this computer.", "", "Install it again.")
+        raise MissingPart(
+            "LM Studio is no longer on this computer.", "", "Install it again."
+        )
     place = models / "apprentice"
     try:
         with _adding, ExitStack() as undo:
@@ -84,9 +103,15 @@ def add_to_lm_studio(file: Path) -> str:
             replace_file(part, part.with_suffix(""))
             undo.pop_all()
     except OSError as error:
-        raise WorkspaceProblem("The model could not be added to LM Studio.", *disk_words(error)) from error
+        raise WorkspaceProblem(
+            "The model could not be added to LM Studio.", *disk_words(error)
+        ) from error
     return name
 
 
 def _free_name(name: str, taken: Container[str]) -> str:
-    return next(free for free in (name if n == 1 else f"{name}-{n}" for n in count(1)) if free not in taken)
+    return next(
+        free
+        for free in (name if n == 1 else f"{name}-{n}" for n in count(1))
+        if free not in taken
+    )

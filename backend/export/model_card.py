@@ -1,6 +1,8 @@
-"""The README.md in an export: what the model is, how it was trained, how to use it, what it scored, its limits.
+"""The README.md in an export: what the model is, how it was trained, how to use it,
+what it scored, its limits.
 
-The examples are described and not quoted, except for the instruction, without which the model can't be used.
+The examples are described and not quoted, except for the instruction, without which the
+model can't be used.
 """
 
 import json
@@ -24,12 +26,17 @@ _WHAT = {
     "merged": "A fine-tuned copy of",
     "gguf": "GGUF files of a fine-tuned copy of",
 }
-_ON_HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # licenses that the hub knows by name
+_ON_HUB = {
+    "Apache-2.0": "apache-2.0",
+    "MIT": "mit",
+}  # licenses that the hub knows by name
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation's result on `items` held-out examples, in words. systems: (name, score, its 95% interval)."""
+    """An evaluation's result on `items` held-out examples, in words. systems: (name,
+    score, its 95% interval).
+    """
 
     verdict: str
     measure: str
@@ -45,15 +52,21 @@ def card(
     evaluation: Evaluation | None = None,
     checks: Sequence[Check] = (),
 ) -> str:
-    """The model card of an "adapter", a "merged" model or "gguf" files: Markdown with the header that the Hugging
-    Face Hub reads. The run's name, which a person typed, is escaped to a single line; `name` is a plain file name."""
+    """The model card of an "adapter", a "merged" model or "gguf" files: Markdown with
+    the header that the Hugging Face Hub reads. The run's name, which a person typed, is
+    escaped to a single line; `name` is a plain file name.
+    """
     licence = _licence(run.model.id)
     header = {
         "base_model": run.model.id,
         "base_model_relation": _RELATION[form],
         "library_name": _LIBRARY[form],
         "pipeline_tag": "text-generation",
-        "tags": ["full" if run.settings.method == "full" else "lora", run.settings.trainer, "apprentice"],
+        "tags": [
+            "full" if run.settings.method == "full" else "lora",
+            run.settings.trainer,
+            "apprentice",
+        ],
     }
     if licence:
         header["license"] = _ON_HUB.get(licence, "other")
@@ -61,7 +74,11 @@ def card(
             header["license_name"] = licence
     lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
     settings, data = run.settings, run.data
-    goal = "answers (SFT)" if settings.trainer == "sft" else f"better and worse answers (DPO, beta {settings.beta:g})"
+    goal = (
+        "answers (SFT)"
+        if settings.trainer == "sft"
+        else f"better and worse answers (DPO, beta {settings.beta:g})"
+    )
     note = _NOTE if instruction else ""
     rows = settings.general_rows(data.train_rows)
     general = "everyday questions with the base model's own answers"
@@ -116,8 +133,13 @@ def _use(run: RunSpec, form: str, instruction: str) -> str:
     if form == "gguf":
         shown = textwrap.indent(f"{instruction}\n", "    ") if instruction else ""
         return f"{shown}The steps for LM Studio, Ollama, llama.cpp and Jan are in the text file next to the model.\n"
-    renamed = {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
-    code = textwrap.indent(snippets.with_transformers(form, run.model.id, instruction, renamed=renamed), "    ")
+    renamed = (
+        {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
+    )
+    code = textwrap.indent(
+        snippets.with_transformers(form, run.model.id, instruction, renamed=renamed),
+        "    ",
+    )
     return (
         f"{code}\nThe tokenizer files in this folder contain the chat template and the end token that the model was "
         "trained with.\n"
@@ -128,8 +150,13 @@ def scores(evaluation: Evaluation | None) -> str:
     """The result of an evaluation as a section in Markdown; "" without one."""
     if evaluation is None:
         return ""
-    rows = "\n".join(f"| {name} | {score} | {interval} |" for name, score, interval in evaluation.systems)
-    measure = f"; right means that it {evaluation.measure}" if evaluation.measure else ""
+    rows = "\n".join(
+        f"| {name} | {score} | {interval} |"
+        for name, score, interval in evaluation.systems
+    )
+    measure = (
+        f"; right means that it {evaluation.measure}" if evaluation.measure else ""
+    )
     return (
         f"## Scores\n\nOn {evaluation.items} examples that it had not seen{measure}.\n\n"
         f"| | Score | 95% interval |\n|---|---|---|\n{rows}\n\n{evaluation.verdict}\n\n"
@@ -140,7 +167,9 @@ def _checks(checks: Sequence[Check]) -> str:
     if not checks:
         return ""
     marks = {True: "passed", None: "no verdict", False: "failed"}
-    lines = "".join(f"- {marks[check.ok]}: {_one_line(check.sentence, 400)}\n" for check in checks)
+    lines = "".join(
+        f"- {marks[check.ok]}: {_one_line(check.sentence, 400)}\n" for check in checks
+    )
     return f"## Checks of these files\n\n{lines}\n"
 
 
@@ -148,7 +177,11 @@ def _method(settings: TrainSettings) -> str:
     if settings.method == "full":
         return "all weights"
     targets = ", ".join(settings.target_modules)
-    variants = [name for name, used in (("rsLoRA", settings.use_rslora), ("DoRA", settings.use_dora)) if used]
+    variants = [
+        name
+        for name, used in (("rsLoRA", settings.use_rslora), ("DoRA", settings.use_dora))
+        if used
+    ]
     method = " with ".join([settings.method, *variants])
     return f"{method}, rank {settings.lora_rank}, alpha {settings.lora_alpha}, on {targets}"
 

@@ -1,4 +1,6 @@
-"""Python that uses an exported folder with transformers, peft, or through an OpenAI-compatible server."""
+"""Python that uses an exported folder with transformers, peft, or through an
+OpenAI-compatible server.
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,29 +12,41 @@ _TEMPLATES = PROJECT_ROOT / "static" / "snippets"
 
 
 def _filled(template: str, **values: str) -> str:
-    return Template((_TEMPLATES / f"{template}.txt").read_text("utf-8")).substitute(values)
+    return Template((_TEMPLATES / f"{template}.txt").read_text("utf-8")).substitute(
+        values
+    )
 
 
 def with_transformers(
-    form: str, base: str, instruction: str = "", folder: str = ".", renamed: Mapping[str, str] | None = None
+    form: str,
+    base: str,
+    instruction: str = "",
+    folder: str = ".",
+    renamed: Mapping[str, str] | None = None,
 ) -> str:
     """Answers one question with what was exported to `folder`.
 
     form: "merged" for a model, or "adapter"
     base: the id of the model on which an adapter is
-    renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py)"""
+    renamed: the `key_mapping` of a model of which only the language part is loaded
+        (models/causal_lm.py)
+    """
     loaded = json.dumps(base) if form == "adapter" else "folder"
     names, first = "AutoModelForCausalLM, AutoTokenizer", ""
     if renamed:
         names, first = f"AutoConfig, {names}", _filled("part", base=loaded)
         loaded += f", config=part, key_mapping={json.dumps(dict(renamed))}"
-    start = _filled(form, folder=json.dumps(folder), names=names, first=first, loaded=loaded)
+    start = _filled(
+        form, folder=json.dumps(folder), names=names, first=first, loaded=loaded
+    )
     return f"{start}\n{_messages(instruction)}{_filled('answer')}"
 
 
 def with_openai(url: str, key: str, model: str, instruction: str = "") -> str:
     """Asks a server with OpenAI's Python package."""
-    return _filled("openai", messages=_messages(instruction), **_as_json(url, key, model))
+    return _filled(
+        "openai", messages=_messages(instruction), **_as_json(url, key, model)
+    )
 
 
 def _messages(instruction: str) -> str:

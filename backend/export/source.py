@@ -1,4 +1,6 @@
-"""What an export is made of: a run, what it learned, and the examples to check the files with."""
+"""What an export is made of: a run, what it learned, and the examples to check the
+files with.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +44,11 @@ class ExportSpec(Record):
         values = {name: value for name, value in spec.items() if name != "base"}
         requested = cls.requested(values, "The export can't be made.")
         if jobs_for(requested.to) != [requested.to]:
-            raise BadSetting("These formats are not made together.", "", "Choose GGUF types only, or another format.")
+            raise BadSetting(
+                "These formats are not made together.",
+                "",
+                "Choose GGUF types only, or another format.",
+            )
         return requested
 
 
@@ -56,12 +62,16 @@ class Source:
     learned: Path  # the folder with its result: the adapter, or the complete model where all weights were trained
     instruction: str  # the system message that most examples carry, "" for none
     prompts: list[Messages]  # validation conversations to answer
-    rows: list[dict[str, list[int]]]  # {input_ids, labels} to compare probabilities on, shortened; [] if not needed
+    rows: list[
+        dict[str, list[int]]
+    ]  # {input_ids, labels} to compare probabilities on, shortened; [] if not needed
     requested: ExportSpec
 
     @cached_property
     def system_message(self) -> str:
-        """What every chat needs: the instruction, or else the template's own, which some programs leave out."""
+        """What every chat needs: the instruction, or else the template's own, which
+        some programs leave out.
+        """
         return self.instruction or self.tokenizer.default_instruction
 
     @cached_property
@@ -84,17 +94,30 @@ class Source:
             folder=folder,
             learned=local.learned(folder, run.settings.method),
             instruction=usual_instruction(folder),
-            prompts=[list(prompt) for prompt in run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK],
+            prompts=[list(prompt) for prompt in run.data.held_out_prompts[:_PROMPTS]]
+            or [_FALLBACK],
             rows=rows,
             requested=requested,
         )
 
 
 def _shortened(row: TokenRow) -> dict[str, list[int]]:
-    """The start of a row; where nothing in it is learned, as after a long prompt, the first token and the end."""
-    ids, labels, learned = row.input_ids.tolist(), row.labels.tolist(), (row.labels != IGNORED).nonzero()[0].tolist()
-    labels = [label if at in learned[:_LEARNED] else IGNORED for at, label in enumerate(labels)]
+    """The start of a row; where nothing in it is learned, as after a long prompt, the
+    first token and the end.
+    """
+    ids, labels, learned = (
+        row.input_ids.tolist(),
+        row.labels.tolist(),
+        (row.labels != IGNORED).nonzero()[0].tolist(),
+    )
+    labels = [
+        label if at in learned[:_LEARNED] else IGNORED
+        for at, label in enumerate(labels)
+    ]
     if len(ids) > _LONGEST and all(label == IGNORED for label in labels[:_LONGEST]):
         end = 1 - _LONGEST
-        return {"input_ids": [*ids[:1], *ids[end:]], "labels": [*labels[:1], *labels[end:]]}
+        return {
+            "input_ids": [*ids[:1], *ids[end:]],
+            "labels": [*labels[:1], *labels[end:]],
+        }
     return {"input_ids": ids[:_LONGEST], "labels": labels[:_LONGEST]}

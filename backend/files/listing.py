@@ -1,4 +1,6 @@
-"""The files of a folder, which of them a system made for itself, and the text of one that may be missing."""
+"""The files of a folder, which of them a system made for itself, and the text of one
+that may be missing.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +22,14 @@ def text_of(file: Path) -> str:
 
 
 def of_system(name: str) -> bool:
-    """Whether macOS or Windows made the file for itself, such as __MACOSX/._faq.csv. name: its path, with /."""
+    """Whether macOS or Windows made the file for itself, such as __MACOSX/._faq.csv.
+    name: its path, with /.
+    """
     return any(part.lower() in _OF_SYSTEMS for part in name.split("/"))
 
 
 def is_hidden(name: str) -> bool:
-    """Whether it is such a file, or one whose name, or a folder's above it, begins with a dot."""
+    """Whether it is such a file, or one whose name, or a folder's above it, begins with
+    a dot.
+    """
     return of_system(name) or any(part.startswith(".") for part in name.split("/"))

@@ -1,4 +1,6 @@
-"""MANIFEST.json lists the files of a finished folder. It is written last, so that incomplete folders are noticed."""
+"""MANIFEST.json lists the files of a finished folder. It is written last, so that
+incomplete folders are noticed.
+"""
 
 import hashlib
 import json
@@ -14,7 +16,9 @@ NAME = "MANIFEST.json"
 
 
 def digest(path: Path, each: Callable[[], None] = lambda: None) -> str:
-    """The SHA-256 of a file in hexadecimal. each: called after every MiB; it may raise to stop."""
+    """The SHA-256 of a file in hexadecimal. each: called after every MiB; it may raise
+    to stop.
+    """
     sha = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -23,14 +27,23 @@ def digest(path: Path, each: Callable[[], None] = lambda: None) -> str:
     return sha.hexdigest()
 
 
-def write(folder: Path, about: dict[str, Any], each: Callable[[], None] = lambda: None) -> None:
-    """Write the manifest: `about`, and size (bytes) and SHA-256 of every file in `folder`. each: see `digest`."""
+def write(
+    folder: Path, about: dict[str, Any], each: Callable[[], None] = lambda: None
+) -> None:
+    """Write the manifest: `about`, and size (bytes) and SHA-256 of every file in
+    `folder`. each: see `digest`.
+    """
     files = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path, each)}
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": digest(path, each),
+        }
         for path in files_in(folder)
         if path != folder / NAME  # of an attempt that was killed
     }
-    (folder / NAME).write_text(json.dumps({**about, "files": files}, indent=2) + "\n", "utf-8")
+    (folder / NAME).write_text(
+        json.dumps({**about, "files": files}, indent=2) + "\n", "utf-8"
+    )
 
 
 def read(folder: Path) -> Mapping[str, Any] | None:
@@ -47,14 +60,21 @@ def read(folder: Path) -> Mapping[str, Any] | None:
 def _parsed(path: Path, _modified: int, _size: int) -> Mapping[str, Any] | None:
     """Pages ask for the same manifest many times a second."""
     manifest = loads(path.read_text("utf-8"))
-    return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
+    return (
+        manifest
+        if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict)
+        else None
+    )
 
 
 def holds(folder: Path, *, content: bool = False, **about: object) -> bool:
-    """Whether every listed file exists in its full size; with `content`, also with the same SHA-256. about: what the
-    manifest has to say besides."""
+    """Whether every listed file exists in its full size; with `content`, also with the
+    same SHA-256. about: what the manifest has to say besides.
+    """
     manifest = read(folder)
-    if manifest is None or any(manifest.get(name) != value for name, value in about.items()):
+    if manifest is None or any(
+        manifest.get(name) != value for name, value in about.items()
+    ):
         return False
     for name, listed in manifest["files"].items():
         path = folder / name

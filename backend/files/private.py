@@ -1,4 +1,6 @@
-"""Who may read what is written: only its owner what lies in a workspace, everybody what was exported elsewhere."""
+"""Who may read what is written: only its owner what lies in a workspace, everybody what
+was exported elsewhere.
+"""
 
 import os
 import stat
@@ -22,7 +24,9 @@ def make_private(path: Path) -> None:
 
 
 def make_readable(path: Path) -> None:
-    """Let everybody read a file, or a folder with all that is in it, as programs usually write them."""
+    """Let everybody read a file, or a folder with all that is in it, as programs
+    usually write them.
+    """
     for file in [path, *(path.rglob("*") if path.is_dir() else ())]:
         with suppress(OSError):
             file.chmod(0o755 if file.is_dir() else 0o644)

@@ -23,8 +23,10 @@ _DISK = 0.6  # times the weights, which are in 16 bits
 
 
 def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Path:
-    """The GGUF file of the model in the folder `model`; converts it first where it is new or has changed. Raises
-    MissingPart, NotEnough, ExportFailed, and UnsupportedModel for one that llama.cpp does not support."""
+    """The GGUF file of the model in the folder `model`; converts it first where it is
+    new or has changed. Raises MissingPart, NotEnough, ExportFailed, and
+    UnsupportedModel for one that llama.cpp does not support.
+    """
     file = path(workspace, model)
     folder = file.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,11 +36,15 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
             return file
         if unsupported.is_file():
             raise UnsupportedModel("llama.cpp does not support this model.", "", "")
-        _delete(folder, model)  # of an earlier version of the model, or left over from a conversion that was killed
+        _delete(
+            folder, model
+        )  # of an earlier version of the model, or left over from a conversion that was killed
         require_disk(folder, _DISK * model_folder.weight_bytes(model))
         progress(PHASE, 0, 1)
         try:
-            with tempfile.TemporaryDirectory(prefix=f"{_key(model)}-making-", dir=folder) as work:
+            with tempfile.TemporaryDirectory(
+                prefix=f"{_key(model)}-making-", dir=folder
+            ) as work:
                 made = Path(work) / file.name
                 convert.convert(model, made, kind=KIND)
                 replace_file(made, file)
@@ -54,7 +60,9 @@ def path(workspace: Workspace, model: Path) -> Path:
 
 
 def seconds_to_make(workspace: Workspace, model: Path) -> float:
-    """About how long `base_file` takes for the model in the folder `model`; 0 where it has nothing to convert."""
+    """About how long `base_file` takes for the model in the folder `model`; 0 where it
+    has nothing to convert.
+    """
     file = path(workspace, model)
     if file.is_file() or file.with_suffix(".unsupported").is_file():
         return 0.0
@@ -62,8 +70,10 @@ def seconds_to_make(workspace: Workspace, model: Path) -> float:
 
 
 def delete(workspace: Workspace, model: Path) -> float:
-    """Deletes the GGUF file of the model in the folder `model`, if there is one. Returns the MiB that became free.
-    Raises BadInput while the file is being made; OSError."""
+    """Deletes the GGUF file of the model in the folder `model`, if there is one.
+    Returns the MiB that became free. Raises BadInput while the file is being made;
+    OSError.
+    """
     folder = _folder(workspace)
     if not folder.is_dir():
         return 0.0
@@ -71,14 +81,22 @@ def delete(workspace: Workspace, model: Path) -> float:
         with _lock(folder, model, timeout=0):
             return _delete(folder, model)
     except Timeout as error:
-        raise BadInput("This model is being prepared for answers.", "", "Wait a moment, then try again.") from error
+        raise BadInput(
+            "This model is being prepared for answers.",
+            "",
+            "Wait a moment, then try again.",
+        ) from error
 
 
 def _delete(folder: Path, model: Path) -> float:
-    """Deletes whatever was made of the model, and returns its MiB. The model's lock must be held."""
+    """Deletes whatever was made of the model, and returns its MiB. The model's lock
+    must be held.
+    """
     size = 0
     for path in folder.glob(f"{_key(model)}-*"):
-        size += sum(file.stat().st_size for file in (path, *path.glob("*")) if file.is_file())
+        size += sum(
+            file.stat().st_size for file in (path, *path.glob("*")) if file.is_file()
+        )
         delete_folder(path) if path.is_dir() else path.unlink()
     return size / MIB
 
@@ -92,8 +110,9 @@ def _lock(folder: Path, model: Path, timeout: float = -1) -> FileLock:
 
 
 def key(model: Path) -> str:
-    """Names the model in the folder `model` as it is now: differs from that of any other model or version, judging by
-    the names, sizes and times of its files."""
+    """Names the model in the folder `model` as it is now: differs from that of any
+    other model or version, judging by the names, sizes and times of its files.
+    """
     sha = hashlib.sha256()
     for file in sorted(model.iterdir()):
         if file.is_file() and file.suffix in (".safetensors", ".json", ".jinja"):
@@ -103,5 +122,7 @@ def key(model: Path) -> str:
 
 
 def _key(model: Path) -> str:
-    """Names the model in the folder `model`, whatever its version: always 16 hexadecimal digits."""
+    """Names the model in the folder `model`, whatever its version: always 16
+    hexadecimal digits.
+    """
     return hashlib.sha256(str(model.resolve()).encode()).hexdigest()[:16]

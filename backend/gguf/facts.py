@@ -5,9 +5,17 @@ from typing import Any
 
 from backend.models import gguf_header
 
-# Tokenizers before which llama.cpp puts a start token unless the file says otherwise: `add_bos` in llama-vocab.cpp.
-_BOS_MODELS, _BOS_PRE = {"llama"}, {"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "tekken"}
-_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # types of tokens: `TokenType` of the package gguf
+# Tokenizers before which llama.cpp puts a start token unless the file says otherwise:
+# `add_bos` in llama-vocab.cpp.
+_BOS_MODELS, _BOS_PRE = (
+    {"llama"},
+    {"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "tekken"},
+)
+_UNKNOWN, _CONTROL, _USER_DEFINED = (
+    2,
+    3,
+    4,
+)  # types of tokens: `TokenType` of the package gguf
 _KEY_OR_VALUE = 2  # bytes of one number that a context remembers
 
 
@@ -28,13 +36,26 @@ class Facts:
 
     @property
     def bytes_per_token(self) -> int:
-        """An upper bound for the bytes of context per token (keys and values); 0 if unknown."""
+        """An upper bound for the bytes of context per token (keys and values); 0 if
+        unknown.
+        """
         heads = _most(self._of_model("attention.head_count"))
         usual = int(self._of_model("embedding_length") or 0) // heads if heads else 0
-        lengths = (self._of_model(f"attention.{name}_length") or usual for name in ("key", "value"))
-        layers, stated = int(self._of_model("block_count") or 0), self._of_model("attention.head_count_kv")
+        lengths = (
+            self._of_model(f"attention.{name}_length") or usual
+            for name in ("key", "value")
+        )
+        layers, stated = (
+            int(self._of_model("block_count") or 0),
+            self._of_model("attention.head_count_kv"),
+        )
         # Of the layer with the most: hybrid models have some without keys and values.
-        return _KEY_OR_VALUE * sum(map(int, lengths)) * (heads if stated is None else _most(stated)) * layers
+        return (
+            _KEY_OR_VALUE
+            * sum(map(int, lengths))
+            * (heads if stated is None else _most(stated))
+            * layers
+        )
 
     @property
     def adds_bos(self) -> bool:
@@ -42,7 +63,10 @@ class Facts:
         stated = self.value("tokenizer.ggml.add_bos_token")
         if stated is not None:
             return bool(stated)
-        return self.value("tokenizer.ggml.model") in _BOS_MODELS or self.value("tokenizer.ggml.pre") in _BOS_PRE
+        return (
+            self.value("tokenizer.ggml.model") in _BOS_MODELS
+            or self.value("tokenizer.ggml.pre") in _BOS_PRE
+        )
 
     @property
     def template(self) -> str:
@@ -62,12 +86,20 @@ class Facts:
     @property
     def markers(self) -> list[str]:
         """The texts that become one token wherever they stand."""
-        return [text for text, kind in self._tokens() if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED)]
+        return [
+            text
+            for text, kind in self._tokens()
+            if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED)
+        ]
 
     @property
     def silent_ids(self) -> set[int]:
         """The tokens that have no text in an answer."""
-        return {number for number, (_, kind) in enumerate(self._tokens()) if kind in (_UNKNOWN, _CONTROL)}
+        return {
+            number
+            for number, (_, kind) in enumerate(self._tokens())
+            if kind in (_UNKNOWN, _CONTROL)
+        }
 
     def _tokens(self) -> list[tuple[str, int]]:
         names = ("tokens", "token_type")
@@ -80,4 +112,6 @@ class Facts:
 
 def _most(value: Any) -> int:
     """A number, or the largest of a list of one for each layer."""
-    return max(map(int, value), default=0) if isinstance(value, list) else int(value or 0)
+    return (
+        max(map(int, value), default=0) if isinstance(value, list) else int(value or 0)
+    )

@@ -27,7 +27,9 @@ def has_quantizer() -> bool:
 
 
 def require_quantizer(what: str = "This GGUF file can't be made here yet.") -> None:
-    """Raises MissingPart, with instructions, without llama-cpp-python. what: can't be done without it."""
+    """Raises MissingPart, with instructions, without llama-cpp-python. what: can't be
+    done without it.
+    """
     if not has_quantizer():
         why = "This needs llama-cpp-python, which is not installed: there was no ready-made build for this computer."
         raise MissingPart(what, why, HOW_TO_COMPILE)

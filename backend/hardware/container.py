@@ -1,4 +1,6 @@
-"""The cores and memory that this process may use, within the limits of a container (Linux control groups 1 and 2)."""
+"""The cores and memory that this process may use, within the limits of a container
+(Linux control groups 1 and 2).
+"""
 
 import os
 import re
@@ -14,14 +16,18 @@ _UNLIMITED = 1 << 60  # version 1 uses a number near 2^63 for "no limit"
 
 
 class Limit(NamedTuple):
-    """Bytes that the container may use, and those in use (without the file cache, which the system can drop)."""
+    """Bytes that the container may use, and those in use (without the file cache, which
+    the system can drop).
+    """
 
     total: int
     used: int
 
 
 def cores() -> int:
-    """Processor cores that this process may use, by its affinity and the container's quota."""
+    """Processor cores that this process may use, by its affinity and the container's
+    quota.
+    """
     try:
         allowed = len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
@@ -33,10 +39,20 @@ def cores() -> int:
 def memory() -> Limit | None:
     """The container's memory limit; None if there is none."""
     for folder in _folders("memory"):
-        total = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
+        total = _number(folder / "memory.max") or _number(
+            folder / "memory.limit_in_bytes"
+        )
         if total is not None and total < _UNLIMITED:
-            used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
-            cache = re.search(r"^(?:total_)?inactive_file +(\d+)", text_of(folder / "memory.stat"), re.MULTILINE)
+            used = (
+                _number(folder / "memory.current")
+                or _number(folder / "memory.usage_in_bytes")
+                or 0
+            )
+            cache = re.search(
+                r"^(?:total_)?inactive_file +(\d+)",
+                text_of(folder / "memory.stat"),
+                re.MULTILINE,
+            )
             return Limit(total, max(0, used - (int(cache[1]) if cache else 0)))
     return None
 
@@ -59,7 +75,10 @@ def _quota() -> float | None:
         parts = text_of(folder / "cpu.max").split()
         if len(parts) == 2 and parts[0].isdigit() and int(parts[1]) > 0:
             return int(parts[0]) / int(parts[1])
-        quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+        quota, period = (
+            _number(folder / "cpu.cfs_quota_us"),
+            _number(folder / "cpu.cfs_period_us"),
+        )
         if quota and period and quota > 0:
             return quota / period
     return None
@@ -73,7 +92,14 @@ def _folders(controller: str) -> list[Path]:
         if names == "" or controller in names.split(","):
             base = _ROOT if names == "" else _ROOT / controller
             inner = base / group.lstrip("/")
-            folders += [inner, *(parent for parent in inner.parents if base in (parent, *parent.parents))]
+            folders += [
+                inner,
+                *(
+                    parent
+                    for parent in inner.parents
+                    if base in (parent, *parent.parents)
+                ),
+            ]
     return [*folders, _ROOT, _ROOT / controller]
 
 

@@ -1,7 +1,10 @@
-"""Which GPU this machine trains on, or why none: the one answer that doctor, the page, the plan and training share.
+"""Which GPU this machine trains on, or why none: the one answer that doctor, the page,
+the plan and training share.
 
-It follows from the GPUs and the driver (NVML), the installed torch, and CUDA_VISIBLE_DEVICES, where a person may
-have chosen. Numbers there are those of `nvidia-smi`; -1 chooses the processor."""
+It follows from the GPUs and the driver (NVML), the installed torch, and
+CUDA_VISIBLE_DEVICES, where a person may have chosen. Numbers there are those of
+`nvidia-smi`; -1 chooses the processor.
+"""
 
 import importlib.util
 import os
@@ -20,27 +23,41 @@ from backend.settings import PROGRAM
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
-_NONE = ("", HIDDEN, "NoDevFiles", "none", "void")  # the values with which people and schedulers hide all GPUs
+_NONE = (
+    "",
+    HIDDEN,
+    "NoDevFiles",
+    "none",
+    "void",
+)  # the values with which people and schedulers hide all GPUs
 _USE_PROCESSOR = f"To train on the processor all the same, set the environment variable {VARIABLE} to {HIDDEN}."
 
 
 class GpuChoice(NamedTuple):
-    """devices: those that torch can use and the person did not hide; the first is the one that trains."""
+    """devices: those that torch can use and the person did not hide; the first is the
+    one that trains.
+    """
 
     devices: tuple[Device, ...] = ()
     problems: tuple[MachineProblem, ...] = ()
 
 
 def choose_gpu(nvidia: NvidiaGpus, cuda: str | None, visible: str | None) -> GpuChoice:
-    """The GPUs to use. cuda: the CUDA version of the installed torch, "" for none, None without torch. visible: the
-    value of CUDA_VISIBLE_DEVICES, None if it is not set."""
+    """The GPUs to use. cuda: the CUDA version of the installed torch, "" for none, None
+    without torch. visible: the value of CUDA_VISIBLE_DEVICES, None if it is not set.
+    """
     hidden = visible is not None and visible.strip() in _NONE
     if not nvidia.devices:
         if hidden:
             return GpuChoice(problems=tuple(nvidia.problems))
         return GpuChoice(
             problems=tuple(
-                problem.model_copy(update={"blocks_training": True, "next": f"{problem.next} {_USE_PROCESSOR}"})
+                problem.model_copy(
+                    update={
+                        "blocks_training": True,
+                        "next": f"{problem.next} {_USE_PROCESSOR}",
+                    }
+                )
                 for problem in nvidia.problems
             )
         )
@@ -49,15 +66,22 @@ def choose_gpu(nvidia: NvidiaGpus, cuda: str | None, visible: str | None) -> Gpu
         devices = visible_devices(devices, visible)
         if not devices:
             return GpuChoice(problems=(*problems, _hidden(nvidia.devices, visible)))
-    usable = tuple(device for device in devices if cuda and _can_use(device, cuda, nvidia.cuda))
+    usable = tuple(
+        device for device in devices if cuda and _can_use(device, cuda, nvidia.cuda)
+    )
     if not usable and cuda is not None:  # without torch there is a problem of its own
         problems.append(_unusable(devices, nvidia, cuda))
     elif usable:
         why = "The installed PyTorch has no code for a GPU of its generation."
         unused = [device.gpu.name for device in devices if device not in usable]
-        problems += [MachineProblem(what=f"{name} is not used.", why=why) for name in unused]
+        problems += [
+            MachineProblem(what=f"{name} is not used.", why=why) for name in unused
+        ]
     order = best_first(device.gpu for device in usable)
-    return GpuChoice(tuple(sorted(usable, key=lambda device: order.index(device.gpu))), tuple(problems))
+    return GpuChoice(
+        tuple(sorted(usable, key=lambda device: order.index(device.gpu))),
+        tuple(problems),
+    )
 
 
 def read_choice() -> tuple[NvidiaGpus, GpuChoice]:
@@ -67,8 +91,9 @@ def read_choice() -> tuple[NvidiaGpus, GpuChoice]:
 
 
 def built_for() -> str | None:
-    """The CUDA version that the installed torch was built for, by its files, "" for a build without CUDA, None if torch
-    is not installed."""
+    """The CUDA version that the installed torch was built for, by its files, "" for a
+    build without CUDA, None if torch is not installed.
+    """
     try:
         spec = importlib.util.find_spec("torch")
     except (ImportError, ValueError):
@@ -98,13 +123,19 @@ def require_usable_gpu() -> None:
 
 
 def visible_devices(devices: Sequence[Device], visible: str) -> tuple[Device, ...]:
-    """The devices that CUDA_VISIBLE_DEVICES names, in its order, up to the first name that it does not know, as CUDA
-    reads it. A number is that of `nvidia-smi`; of a divided GPU it means the first part."""
+    """The devices that CUDA_VISIBLE_DEVICES names, in its order, up to the first name
+    that it does not know, as CUDA reads it. A number is that of `nvidia-smi`; of a
+    divided GPU it means the first part.
+    """
     chosen: list[Device] = []
     for name in (part.strip() for part in visible.split(",")):
         if not name:
             break
-        named = [device for device in devices if device.uuid.startswith(name) or str(device.gpu.index) == name]
+        named = [
+            device
+            for device in devices
+            if device.uuid.startswith(name) or str(device.gpu.index) == name
+        ]
         if not named:
             break
         chosen += [device for device in named[:1] if device not in chosen]
@@ -112,28 +143,48 @@ def visible_devices(devices: Sequence[Device], visible: str) -> tuple[Device, ..
 
 
 def _can_use(device: Device, cuda: str, supported: int) -> bool:
-    """Whether a torch for this CUDA version runs on the GPU. supported: see `NvidiaGpus.cuda`."""
+    """Whether a torch for this CUDA version runs on the GPU. supported: see
+    `NvidiaGpus.cuda`.
+    """
     capability = device.gpu.compute_capability
     supports = supported == 0 or int(cuda.split(".")[0]) <= supported // 1000
-    return supports and (capability is None or builds.has_code(cuda, capability) is not False)
+    return supports and (
+        capability is None or builds.has_code(cuda, capability) is not False
+    )
 
 
-def _unusable(devices: Sequence[Device], nvidia: NvidiaGpus, cuda: str) -> MachineProblem:
-    """The problem with GPUs of which torch can use none: another build helps, or a newer driver, or nothing."""
-    newest = max(devices, key=lambda device: device.gpu.compute_capability or (0, 0)).gpu
+def _unusable(
+    devices: Sequence[Device], nvidia: NvidiaGpus, cuda: str
+) -> MachineProblem:
+    """The problem with GPUs of which torch can use none: another build helps, or a
+    newer driver, or nothing.
+    """
+    newest = max(
+        devices, key=lambda device: device.gpu.compute_capability or (0, 0)
+    ).gpu
     machine = builds.Machine(
-        platform.system(), processor(), True, newest.compute_capability, version_of(nvidia.driver), jetson=is_jetson()
+        platform.system(),
+        processor(),
+        True,
+        newest.compute_capability,
+        version_of(nvidia.driver),
+        jetson=is_jetson(),
     )
     row = builds.row_for(machine)
     if not row.cuda:
         next_ = row.advice if row.falls_back else f"{row.advice} {_USE_PROCESSOR}"
         return MachineProblem(
-            what=f"PyTorch can't use {newest.name}.", why=row.why, next=next_, blocks_training=not row.falls_back
+            what=f"PyTorch can't use {newest.name}.",
+            why=row.why,
+            next=next_,
+            blocks_training=not row.falls_back,
         )
     if not cuda:
         why = "It was built for the processor only."
     elif builds.has_code(cuda, newest.compute_capability or (8, 0)) is False:
-        why = f"It was built for CUDA {cuda} and has no code for a GPU of its generation."
+        why = (
+            f"It was built for CUDA {cuda} and has no code for a GPU of its generation."
+        )
     else:
         why = f"It was built for CUDA {cuda}, which needs a newer driver than this one ({nvidia.driver})."
     again = f"Start Apprentice again with {PROGRAM}: it installs the PyTorch that fits."

@@ -1,8 +1,10 @@
-"""The memory of the GPU that this process computes on, as its driver counts it, and where a GPU never runs out.
+"""The memory of the GPU that this process computes on, as its driver counts it, and
+where a GPU never runs out.
 
-Windows' driver moves a full GPU's memory into the computer's instead of failing, also for Linux inside it (WSL;
-microsoft/WSL issues 10452 and 11050): everything then works, ten times slower. torch fails in time if it is given a
-limit."""
+Windows' driver moves a full GPU's memory into the computer's instead of failing, also
+for Linux inside it (WSL; microsoft/WSL issues 10452 and 11050): everything then works,
+ten times slower. torch fails in time if it is given a limit.
+"""
 
 import logging
 import os
@@ -22,8 +24,10 @@ def spills() -> bool:
 
 
 def stay_in_memory(kind: str) -> None:
-    """Makes torch run out of memory where otherwise the computer would become slow: where a GPU spills, and on a Mac,
-    which would write memory to the disk. kind: "cuda", "mps" or "cpu", on which this process computes."""
+    """Makes torch run out of memory where otherwise the computer would become slow:
+    where a GPU spills, and on a Mac, which would write memory to the disk. kind:
+    "cuda", "mps" or "cpu", on which this process computes.
+    """
     import psutil
     import torch
 
@@ -34,10 +38,14 @@ def stay_in_memory(kind: str) -> None:
         free = free_mib(str(card.uuid))
         free = torch.cuda.mem_get_info()[0] // MIB if free is None else free
         held = torch.cuda.memory_reserved()  # by another model in this process
-        torch.cuda.set_per_process_memory_fraction(min(1.0, (free * MIB + held) / card.total_memory))
+        torch.cuda.set_per_process_memory_fraction(
+            min(1.0, (free * MIB + held) / card.total_memory)
+        )
     elif kind == "mps":
         most = torch.mps.recommended_max_memory()
-        torch.mps.set_per_process_memory_fraction(min(1.0, psutil.virtual_memory().available / most))
+        torch.mps.set_per_process_memory_fraction(
+            min(1.0, psutil.virtual_memory().available / most)
+        )
 
 
 def release(kind: str) -> None:
@@ -54,17 +62,27 @@ def release(kind: str) -> None:
 
 
 def free_mib(uuid: str) -> int | None:
-    """MiB free on a GPU; None if the driver does not say. uuid: as torch gives it, without "GPU-"."""
+    """MiB free on a GPU; None if the driver does not say. uuid: as torch gives it,
+    without "GPU-".
+    """
     return _ask(uuid, lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).free // MIB)
 
 
 def used_by_this_process_mib(uuid: str) -> int | None:
-    """MiB of a GPU that this process holds, its CUDA context included; None where the driver does not say, as on
-    Windows and in most containers."""
+    """MiB of a GPU that this process holds, its CUDA context included; None where the
+    driver does not say, as on Windows and in most containers.
+    """
 
     def used(nvml: Any, gpu: Any) -> int | None:
-        ours = (each for each in nvml.nvmlDeviceGetComputeRunningProcesses(gpu) if each.pid == os.getpid())
-        return next((int(each.usedGpuMemory // MIB) for each in ours if each.usedGpuMemory), None)
+        ours = (
+            each
+            for each in nvml.nvmlDeviceGetComputeRunningProcesses(gpu)
+            if each.pid == os.getpid()
+        )
+        return next(
+            (int(each.usedGpuMemory // MIB) for each in ours if each.usedGpuMemory),
+            None,
+        )
 
     return _ask(uuid, used)
 

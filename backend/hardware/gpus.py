@@ -1,4 +1,6 @@
-"""NVIDIA GPUs, read through NVML, the driver's library. A broken driver is reported, never raised."""
+"""NVIDIA GPUs, read through NVML, the driver's library. A broken driver is reported,
+never raised.
+"""
 
 import logging
 import os
@@ -32,8 +34,10 @@ class Device(NamedTuple):
 
 @dataclass
 class NvidiaGpus:
-    """The GPUs, the other programs that use their memory, and problems with the driver. driver: its version, "" if
-    unknown. cuda: the newest CUDA that it supports, in thousands (13020 is 13.2), 0 if unknown."""
+    """The GPUs, the other programs that use their memory, and problems with the driver.
+    driver: its version, "" if unknown. cuda: the newest CUDA that it supports, in
+    thousands (13020 is 13.2), 0 if unknown.
+    """
 
     devices: tuple[Device, ...] = ()
     users: list[MemoryUser] = field(default_factory=list)
@@ -43,7 +47,9 @@ class NvidiaGpus:
 
 
 def read_nvidia() -> NvidiaGpus:
-    """The NVIDIA GPUs of this machine. A missing driver is not a problem: then there is no GPU."""
+    """The NVIDIA GPUs of this machine. A missing driver is not a problem: then there is
+    no GPU.
+    """
     if on_zero_gpu():
         return NvidiaGpus()
     try:
@@ -83,7 +89,10 @@ def _read(pynvml: Any) -> NvidiaGpus:
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             slices = _slices(pynvml, handle)
-            own = [_device(pynvml, part, index, handle) for part in (slices if slices is not None else [handle])]
+            own = [
+                _device(pynvml, part, index, handle)
+                for part in (slices if slices is not None else [handle])
+            ]
             used_by = _used_by(pynvml, handle)
         except Exception as error:
             gpus.problems.append(_driver_problem(error, index))
@@ -96,18 +105,26 @@ def _read(pynvml: Any) -> NvidiaGpus:
             way_out = "Make an instance with `nvidia-smi mig -cgi`, or turn MIG off with `nvidia-smi -mig 0`."
             gpus.problems.append(MachineProblem(what=what, why=why, next=way_out))
         else:
-            gpus.users += [MemoryUser(own[0].gpu.name, _program(pid), mib) for pid, mib in used_by.items()]
+            gpus.users += [
+                MemoryUser(own[0].gpu.name, _program(pid), mib)
+                for pid, mib in used_by.items()
+            ]
     gpus.devices = tuple(devices)
     return gpus
 
 
 def _slices(pynvml: Any, handle: Any) -> list[Any] | None:
-    """The slices of a GPU that is divided (MIG), of which a process can use one; None if it is not divided."""
+    """The slices of a GPU that is divided (MIG), of which a process can use one; None
+    if it is not divided.
+    """
     mode = _try(pynvml, "nvmlDeviceGetMigMode", handle, default=(0, 0))
     if not mode[0]:
         return None
     count = int(_try(pynvml, "nvmlDeviceGetMaxMigDeviceCount", handle, default=0))
-    parts = [_try(pynvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, i, default=None) for i in range(count)]
+    parts = [
+        _try(pynvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, i, default=None)
+        for i in range(count)
+    ]
     return [part for part in parts if part is not None]
 
 
@@ -120,7 +137,9 @@ def _device(pynvml: Any, handle: Any, index: int, whole: Any) -> Device:
         vendor="nvidia",
         memory_total_mib=total,
         memory_free_mib=free,
-        compute_capability=(int(capability[0]), int(capability[1])) if capability else None,
+        compute_capability=(int(capability[0]), int(capability[1]))
+        if capability
+        else None,
         index=index,
         shares_memory=shared,
     )
@@ -128,7 +147,9 @@ def _device(pynvml: Any, handle: Any, index: int, whole: Any) -> Device:
 
 
 def _memory(pynvml: Any, handle: Any) -> tuple[int, int, bool]:
-    """MiB in total and free, and whether it is the computer's: then NVML knows no memory of the GPU."""
+    """MiB in total and free, and whether it is the computer's: then NVML knows no
+    memory of the GPU.
+    """
     try:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         if memory.total:
@@ -145,22 +166,34 @@ def _used_by(pynvml: Any, handle: Any) -> dict[int, int]:
         *_try(pynvml, "nvmlDeviceGetComputeRunningProcesses", handle, default=[]),
         *_try(pynvml, "nvmlDeviceGetGraphicsRunningProcesses", handle, default=[]),
     ]
-    return {process.pid: (process.usedGpuMemory or 0) // MIB for process in processes if process.pid != os.getpid()}
+    return {
+        process.pid: (process.usedGpuMemory or 0) // MIB
+        for process in processes
+        if process.pid != os.getpid()
+    }
 
 
 def _program(pid: int) -> str:
-    """The program's name as the system's tools show it; unknown if it runs outside of this container."""
+    """The program's name as the system's tools show it; unknown if it runs outside of
+    this container.
+    """
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return "a training run of this app" if "jobs.worker" in process.cmdline() else process.name()
+        return (
+            "a training run of this app"
+            if "jobs.worker" in process.cmdline()
+            else process.name()
+        )
     except psutil.Error:
         return f"a program (process {pid})"
 
 
 def _try(pynvml: Any, name: str, *arguments: Any, default: Any) -> Any:
-    """The result of an NVML call; `default` where the driver, or this version of pynvml, does not support it."""
+    """The result of an NVML call; `default` where the driver, or this version of
+    pynvml, does not support it.
+    """
     try:
         return getattr(pynvml, name)(*arguments)
     except Exception:

@@ -1,14 +1,17 @@
-"""The computer stays awake while a block runs, and goes back to its own settings when this process ends, however.
+"""The computer stays awake while a block runs, and goes back to its own settings when
+this process ends, however.
 
     Linux     systemd-inhibit
     macOS     caffeinate
     Windows   SetThreadExecutionState, for this thread
 
-Both commands run a `cat`, which ends when this process closes its standard input or is killed. Nothing here overrides
-the lid of a laptop.
+Both commands run a `cat`, which ends when this process closes its standard input or is
+killed. Nothing here overrides the lid of a laptop.
 
-Not wakepy: on Linux version 1.0.0 asks only the desktop's services on the session bus. It was tried: it keeps nothing
-awake on XFCE, under Sway or i3, or in a session without such a bus, where systemd-inhibit does."""
+Not wakepy: on Linux version 1.0.0 asks only the desktop's services on the session bus.
+It was tried: it keeps nothing awake on XFCE, under Sway or i3, or in a session without
+such a bus, where systemd-inhibit does.
+"""
 
 import ctypes
 import logging
@@ -25,16 +28,25 @@ from backend.settings import child_environment
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 5.0  # seconds to wait for systemd-inhibit, which may have to start a service first
-_LINUX = ("systemd-inhibit", "--what=sleep:idle", "--mode=block", "--who=Apprentice", "--why=A model is being trained")
+_PATIENCE = (
+    5.0  # seconds to wait for systemd-inhibit, which may have to start a service first
+)
+_LINUX = (
+    "systemd-inhibit",
+    "--what=sleep:idle",
+    "--mode=block",
+    "--who=Apprentice",
+    "--why=A model is being trained",
+)
 _MACOS = ("caffeinate", "-i")
 _CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001  # ES_* of winbase.h
 
 
 @contextmanager
 def keep_awake(platform: str = sys.platform) -> Iterator[bool]:
-    """Keeps the computer awake inside the block; gives whether that worked. Raises nothing of its own. platform: as
-    in sys.platform."""
+    """Keeps the computer awake inside the block; gives whether that worked. Raises
+    nothing of its own. platform: as in sys.platform.
+    """
     if platform == "win32":
         awake = _set_execution_state(_CONTINUOUS | _SYSTEM_REQUIRED)
         try:
@@ -80,12 +92,16 @@ def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes] | None:
     if _echoes(child):
         return child
     child_process.kill(child)
-    log.info("%s can't keep the computer awake (exit code %s)", program, child.returncode)
+    log.info(
+        "%s can't keep the computer awake (exit code %s)", program, child.returncode
+    )
     return None
 
 
 def _echoes(child: subprocess.Popen[bytes]) -> bool:
-    """Whether `cat` sends a line back: both commands start it only once the computer is kept awake."""
+    """Whether `cat` sends a line back: both commands start it only once the computer is
+    kept awake.
+    """
     assert child.stdin is not None
     assert child.stdout is not None
     try:

@@ -1,6 +1,7 @@
-"""Permissions and limits for visitors of the page: everything at home, little in a shared demo. The command line
-always has the policy for home. On a Hugging Face Space the demo policy applies automatically and can't be switched
-off."""
+"""Permissions and limits for visitors of the page: everything at home, little in a
+shared demo. The command line always has the policy for home. On a Hugging Face Space
+the demo policy applies automatically and can't be switched off.
+"""
 
 import math
 import os
@@ -15,36 +16,70 @@ DEMO_VARIABLE = "APPRENTICE_DEMO"
 
 
 class Feature(Enum):
-    """A feature that a policy can switch off: a sentence that says so, and how to do it at home."""
+    """A feature that a policy can switch off: a sentence that says so, and how to do it
+    at home.
+    """
 
-    DOWNLOAD = "Other models can't be downloaded in this demo.", "choose the model on Start and download it"
+    DOWNLOAD = (
+        "Other models can't be downloaded in this demo.",
+        "choose the model on Start and download it",
+    )
     DELETE_MODEL = "Models can't be deleted in this demo.", "delete it on Start"
-    HUB_DATA = "Datasets from the Hugging Face hub can't be downloaded in this demo.", "paste its name on Data"
+    HUB_DATA = (
+        "Datasets from the Hugging Face hub can't be downloaded in this demo.",
+        "paste its name on Data",
+    )
     TOKEN = "This demo doesn't accept access tokens.", f"type {PROGRAM} models --token"
-    PUSH = "This demo can't upload models to Hugging Face.", "open Share and choose to upload it"
-    ANSWER_TABLE = "This demo doesn't answer spreadsheets.", "open Share and upload one there"
-    ADD = "This demo can't add models to programs of yours.", "open Share and press the button at the file"
-    SERVE = "This demo doesn't open endpoints for other programs.", "open Share and press Start there"
-    IMPORT_MODEL = "This demo doesn't import models from other computers.", "add the zip file on My models"
-    MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"
+    PUSH = (
+        "This demo can't upload models to Hugging Face.",
+        "open Share and choose to upload it",
+    )
+    ANSWER_TABLE = (
+        "This demo doesn't answer spreadsheets.",
+        "open Share and upload one there",
+    )
+    ADD = (
+        "This demo can't add models to programs of yours.",
+        "open Share and press the button at the file",
+    )
+    SERVE = (
+        "This demo doesn't open endpoints for other programs.",
+        "open Share and press Start there",
+    )
+    IMPORT_MODEL = (
+        "This demo doesn't import models from other computers.",
+        "add the zip file on My models",
+    )
+    MEASURE = (
+        "The speed of this computer isn't measured again in a demo.",
+        "press the same button",
+    )
 
     @property
     def refusal(self) -> NotInDemo:
         """Why a demo has this switched off and how to do it at home."""
         what, at_home = self.value
-        return NotInDemo(what, "Many people share this server.", f"On your own computer you can: {at_home}.")
+        return NotInDemo(
+            what,
+            "Many people share this server.",
+            f"On your own computer you can: {at_home}.",
+        )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a visitor may use, and all of them together. Sizes in MiB, times in seconds.
+    """How much a visitor may use, and all of them together. Sizes in MiB, times in
+    seconds.
 
-    unpacked: of a packed file. parsing: memory for parsing a document. imports: of one visitor at the same time.
-    rows: of a dataset. tokens: that a run sees, all epochs together. training: seconds that it may take.
-    waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors. chats: answered at the same
-    time. visitors: workspaces, and as many more of people who signed in. disk: of all workspaces; visitor_disk: of
-    one; visitor_folders: datasets and jobs of one; uploads: of files just uploaded; visitor_uploads: of one visitor.
-    lifetime: since the last visit."""
+    unpacked: of a packed file. parsing: memory for parsing a document. imports: of one
+    visitor at the same time. rows: of a dataset. tokens: that a run sees, all epochs
+    together. training: seconds that it may take.
+    waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors.
+    chats: answered at the same time. visitors: workspaces, and as many more of people
+    who signed in. disk: of all workspaces; visitor_disk: of one; visitor_folders:
+    datasets and jobs of one; uploads: of files just uploaded; visitor_uploads: of one
+    visitor. lifetime: since the last visit.
+    """
 
     upload: float = 1024.0
     unpacked: float = 1024.0
@@ -106,7 +141,8 @@ DEMO = Policy(
 
 
 def chosen(environment: Mapping[str, str] = os.environ) -> Policy:
-    """The policy for the page: DEMO on a Hugging Face Space, which sets SPACE_ID or SYSTEM, or with APPRENTICE_DEMO=1;
-    else HOME."""
+    """The policy for the page: DEMO on a Hugging Face Space, which sets SPACE_ID or
+    SYSTEM, or with APPRENTICE_DEMO=1; else HOME.
+    """
     on_a_space = environment.get("SPACE_ID") or environment.get("SYSTEM") == "spaces"
     return DEMO if environment.get(DEMO_VARIABLE) == "1" or on_a_space else HOME

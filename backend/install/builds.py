@@ -24,9 +24,11 @@ Version = tuple[int, ...]
 
 
 class Machine(NamedTuple):
-    """Facts that the choice depends on. capability: of the newest NVIDIA GPU. driver: its version, () if unknown.
-    os_version: of macOS. amd: the name of an AMD GPU with memory of its own. jetson: an NVIDIA Jetson board. rosetta:
-    a Python for Intel processors on a Mac with an Apple processor."""
+    """Facts that the choice depends on. capability: of the newest NVIDIA GPU. driver:
+    its version, () if unknown. os_version: of macOS. amd: the name of an AMD GPU with
+    memory of its own. jetson: an NVIDIA Jetson board. rosetta: a Python for Intel
+    processors on a Mac with an Apple processor.
+    """
 
     system: str
     processor: str = "x86_64"
@@ -41,12 +43,15 @@ class Machine(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A kind of machine and the build for it. build: the name of an index of PyTorch's, "PyPI", or "" if there is no
-    build and the app can't run. below: the first version of torch without this build. cuda: how the CUDA version of a
-    fitting build begins, "" for one without CUDA. From `system` to `needs`: what must hold; "", () and None stand for
-    anything, and versions are [least, below). keep: whether any installed build is as good. falls_back: whether the
-    processor trains in place of a GPU; else training waits until the advice was followed. why: the reason. advice:
-    what the person should know or do. source: of the fact."""
+    """A kind of machine and the build for it. build: the name of an index of PyTorch's,
+    "PyPI", or "" if there is no build and the app can't run. below: the first version
+    of torch without this build. cuda: how the CUDA version of a fitting build begins,
+    "" for one without CUDA. From `system` to `needs`: what must hold; "", () and None
+    stand for anything, and versions are [least, below). keep: whether any installed
+    build is as good. falls_back: whether the processor trains in place of a GPU; else
+    training waits until the advice was followed. why: the reason. advice: what the
+    person should know or do. source: of the fact.
+    """
 
     what: str
     build: str
@@ -67,8 +72,12 @@ class Row(NamedTuple):
 
     @property
     def torch(self) -> str:
-        """The requirement: versions that have this build, up to those that the tests have seen."""
-        return "torch>=2.10,<" + ".".join(map(str, min(self.below, first_untested_torch())))
+        """The requirement: versions that have this build, up to those that the tests
+        have seen.
+        """
+        return "torch>=2.10,<" + ".".join(
+            map(str, min(self.below, first_untested_torch()))
+        )
 
 
 def _frozen(value: Any) -> Any:
@@ -76,22 +85,32 @@ def _frozen(value: Any) -> Any:
 
 
 _ROWS = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
-TABLE = tuple(Row(**{name: _frozen(value) for name, value in row.items()}) for row in _ROWS)
+TABLE = tuple(
+    Row(**{name: _frozen(value) for name, value in row.items()}) for row in _ROWS
+)
 
-# For which GPUs the builds have code: CUDA's version to [least, below) of the capability (RELEASE.md). Builds with
-# CUDA 12.8 had Volta up to PyTorch 2.10.
-_CODE: dict[str, tuple[Version, Version]] = {"12.6": ((5, 0), (10, 0)), "12.8": ((7, 0), (13,)), "13.": ((7, 5), (13,))}
+# For which GPUs the builds have code: CUDA's version to [least, below) of the
+# capability (RELEASE.md). Builds with CUDA 12.8 had Volta up to PyTorch 2.10.
+_CODE: dict[str, tuple[Version, Version]] = {
+    "12.6": ((5, 0), (10, 0)),
+    "12.8": ((7, 0), (13,)),
+    "13.": ((7, 5), (13,)),
+}
 
 
 def row_for(machine: Machine) -> Row:
-    """The row of the table that applies. Raises LookupError for a system that PyTorch has no builds for."""
+    """The row of the table that applies. Raises LookupError for a system that PyTorch
+    has no builds for.
+    """
     if machine.system not in ("Linux", "Windows", "Darwin"):
         raise LookupError(machine.system)
     return next(row for row in TABLE if _applies(row, machine))
 
 
 def _applies(row: Row, machine: Machine) -> bool:
-    capability = machine.capability if machine.capability is not None else (8, 0)  # unknown: one of most people's
+    capability = (
+        machine.capability if machine.capability is not None else (8, 0)
+    )  # unknown: one of most people's
     return (
         row.system in ("", machine.system)
         and row.processor in ("", machine.processor)
@@ -109,18 +128,35 @@ def _within(version: Version, limits: tuple[Version, Version]) -> bool:
 
 
 def has_code(cuda: str, capability: Version) -> bool | None:
-    """Whether a build for this CUDA version has code for a GPU; None for a build that is not in the matrix."""
-    return next((_within(capability, limits) for name, limits in _CODE.items() if cuda.startswith(name)), None)
+    """Whether a build for this CUDA version has code for a GPU; None for a build that
+    is not in the matrix.
+    """
+    return next(
+        (
+            _within(capability, limits)
+            for name, limits in _CODE.items()
+            if cuda.startswith(name)
+        ),
+        None,
+    )
 
 
 def fits(row: Row, cuda: str | None) -> bool:
-    """Whether an installed build is right for the row. cuda: its CUDA version, "" for none, None if not installed."""
-    return cuda is not None and (row.keep or (cuda.startswith(row.cuda) if row.cuda else not cuda))
+    """Whether an installed build is right for the row. cuda: its CUDA version, "" for
+    none, None if not installed.
+    """
+    return cuda is not None and (
+        row.keep or (cuda.startswith(row.cuda) if row.cuda else not cuda)
+    )
 
 
 def pip_arguments(row: Row) -> list[str]:
     """The arguments with which `pip install` gets the row's build."""
-    return [row.torch] if row.build == "PyPI" else [row.torch, "--index-url", INDEX + row.build]
+    return (
+        [row.torch]
+        if row.build == "PyPI"
+        else [row.torch, "--index-url", INDEX + row.build]
+    )
 
 
 def command(row: Row, python: str) -> str:
@@ -132,12 +168,18 @@ def command(row: Row, python: str) -> str:
 
 def release_of(torch: Path) -> Version:
     """The major and minor version of the torch in this folder, () if there is none."""
-    match = re.search(r"^__version__[^=\n]*=\s*['\"](\d+)\.(\d+)", text_of(torch / "version.py"), re.MULTILINE)
+    match = re.search(
+        r"^__version__[^=\n]*=\s*['\"](\d+)\.(\d+)",
+        text_of(torch / "version.py"),
+        re.MULTILINE,
+    )
     return tuple(map(int, match.groups())) if match else ()
 
 
 def cuda_of(torch: Path) -> str | None:
-    """The CUDA version of the torch in this folder, "" for none, None if there is no torch."""
+    """The CUDA version of the torch in this folder, "" for none, None if there is no
+    torch.
+    """
     text = text_of(torch / "version.py")
     match = re.search(r"^cuda[^=\n]*=\s*['\"]([\d.]+)['\"]", text, re.MULTILINE)
     return match.group(1) if match else "" if text else None

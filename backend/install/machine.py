@@ -16,7 +16,9 @@ _AMD_GIB = 3  # an AMD GPU with less memory of its own is part of the processor
 _AMD_VENDOR = "0x1002"
 _DRM = Path("/sys/class/drm")
 _WSL_SMI = Path("/usr/lib/wsl/lib/nvidia-smi")
-_KERNEL_MODULE = Path("/proc/driver/nvidia/version")  # also in a container that was given no GPU
+_KERNEL_MODULE = Path(
+    "/proc/driver/nvidia/version"
+)  # also in a container that was given no GPU
 _KERNEL_DEVICE = Path("/dev/nvidiactl")
 _TEGRA = Path("/etc/nv_tegra_release")
 _DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"  # in Windows' registry
@@ -37,7 +39,8 @@ def this_machine() -> Machine:
         is_jetson(),
         system == "Darwin"
         and architecture == "x86_64"
-        and _run(["/usr/sbin/sysctl", "-n", "sysctl.proc_translated"])[0].strip() == "1",
+        and _run(["/usr/sbin/sysctl", "-n", "sysctl.proc_translated"])[0].strip()
+        == "1",
         sys.maxsize < 1 << 32,
     )
 
@@ -54,20 +57,34 @@ def is_jetson() -> bool:
 
 
 def _nvidia_smi() -> tuple[Version | None, Version | None]:
-    """The capability of the newest GPU (None if unknown) and the driver's version (() if it does not answer); the
-    driver is None without an NVIDIA GPU. Drivers before 510 do not know the question for the capability."""
-    program = shutil.which("nvidia-smi") or (str(_WSL_SMI) if _WSL_SMI.exists() else None)
+    """The capability of the newest GPU (None if unknown) and the driver's version (()
+    if it does not answer); the driver is None without an NVIDIA GPU. Drivers before 510
+    do not know the question for the capability.
+    """
+    program = shutil.which("nvidia-smi") or (
+        str(_WSL_SMI) if _WSL_SMI.exists() else None
+    )
     kernel = text_of(_KERNEL_MODULE) if _KERNEL_DEVICE.exists() else ""
     if program is None and not kernel:
         return None, None
     for fields in ("compute_cap,driver_version", "driver_version"):
-        text, ran = _run([program, f"--query-gpu={fields}", "--format=csv,noheader"]) if program else ("", False)
+        text, ran = (
+            _run([program, f"--query-gpu={fields}", "--format=csv,noheader"])
+            if program
+            else ("", False)
+        )
         if "no devices" in text.lower():
             return None, None
-        lines = [line.split(",") for line in text.splitlines() if ran and version_of(line.split(",")[-1])]
+        lines = [
+            line.split(",")
+            for line in text.splitlines()
+            if ran and version_of(line.split(",")[-1])
+        ]
         if lines:
             capabilities = [version_of(line[0]) for line in lines if len(line) == 2]
-            return max(filter(None, capabilities), default=None), version_of(lines[0][-1])
+            return max(filter(None, capabilities), default=None), version_of(
+                lines[0][-1]
+            )
     version = re.search(r"\s(\d{3}(?:\.\d+)+)\s", kernel)
     return None, version_of(version.group(1)) if version else ()
 
@@ -75,7 +92,9 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
 def _run(command: list[str]) -> tuple[str, bool]:
     """A program's standard output, and whether it succeeded."""
     with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=30)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=30
+        )
         return done.stdout, done.returncode == 0
     return "", False
 
@@ -83,7 +102,14 @@ def _run(command: list[str]) -> tuple[str, bool]:
 def _amd() -> str:
     """The name of an AMD GPU with memory of its own, "" if there is none."""
     cards = _cards_in_registry() if sys.platform == "win32" else _cards_in_sysfs()
-    return next((name for name, memory in cards if re.search("AMD|Radeon", name) and memory >= _AMD_GIB << 30), "")
+    return next(
+        (
+            name
+            for name, memory in cards
+            if re.search("AMD|Radeon", name) and memory >= _AMD_GIB << 30
+        ),
+        "",
+    )
 
 
 def _cards_in_sysfs() -> list[tuple[str, int]]:
@@ -104,9 +130,12 @@ def _cards_in_registry() -> list[tuple[str, int]]:
 
         for number in range(16):
             with suppress(OSError, ValueError, TypeError):
-                key = winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, f"{_DISPLAYS}\\{number:04}")
+                key = winreg.OpenKey(
+                    winreg.HKEY_LOCAL_MACHINE, f"{_DISPLAYS}\\{number:04}"
+                )
                 name, memory = (
-                    winreg.QueryValueEx(key, value)[0] for value in ("DriverDesc", "HardwareInformation.qwMemorySize")
+                    winreg.QueryValueEx(key, value)[0]
+                    for value in ("DriverDesc", "HardwareInformation.qwMemorySize")
                 )
                 cards.append((str(name), int(memory)))
     return cards

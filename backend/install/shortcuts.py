@@ -1,6 +1,8 @@
-"""Shortcuts to Apprentice, with its icon: on the desktop, and on Linux also in the menu of programs. Sources: the
-Desktop Entry Specification 1.5 of freedesktop.org; Windows Script Host's `CreateShortcut`; Apple's Bundle Programming
-Guide; the formats ICO and ICNS, both of which hold a PNG."""
+"""Shortcuts to Apprentice, with its icon: on the desktop, and on Linux also in the menu
+of programs. Sources: the Desktop Entry Specification 1.5 of freedesktop.org; Windows
+Script Host's `CreateShortcut`; Apple's Bundle Programming Guide; the formats ICO and
+ICNS, both of which hold a PNG.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from pathlib import Path
 _NAME = "Apprentice"
 _PNG = "static/icon.png"  # 256 x 256
 _POWERSHELL = r"System32\WindowsPowerShell\v1.0\powershell.exe"
-# The paths are variables, so that no character in them has a meaning here. Only Windows knows where its desktop is.
+# The paths are variables, so that no character in them has a meaning here. Only Windows
+# knows where its desktop is.
 _CREATE_SHORTCUT = """
 $desktop = [Environment]::GetFolderPath('Desktop')
 $link = (New-Object -ComObject WScript.Shell).CreateShortcut((Join-Path $desktop 'Apprentice.lnk'))
@@ -37,7 +40,9 @@ def write_desktop_file(project: Path) -> None:
 
 
 def desktop_entry(project: Path) -> str:
-    """The text of a .desktop file that starts the Apprentice in this checkout in a terminal."""
+    """The text of a .desktop file that starts the Apprentice in this checkout in a
+    terminal.
+    """
     program = str(project / "start.command")
     for special in '\\"`$':  # in a quoted argument
         program = program.replace(special, f"\\{special}")
@@ -51,11 +56,15 @@ def desktop_entry(project: Path) -> str:
         "Terminal": "true",
         "Categories": "Education;",
     }
-    return "[Desktop Entry]\n" + "".join(f"{key}={value}\n" for key, value in lines.items())
+    return "[Desktop Entry]\n" + "".join(
+        f"{key}={value}\n" for key, value in lines.items()
+    )
 
 
 def create(project: Path, data: Path) -> None:
-    """Puts a shortcut on the desktop. data: a folder for the icon. Raises OSError or SubprocessError if it can't."""
+    """Puts a shortcut on the desktop. data: a folder for the icon. Raises OSError or
+    SubprocessError if it can't.
+    """
     if sys.platform == "win32":
         _on_windows(project, data)
     elif sys.platform == "darwin":
@@ -65,10 +74,17 @@ def create(project: Path, data: Path) -> None:
 
 
 def _on_linux(project: Path) -> None:
-    places = [Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "applications"]
+    places = [
+        Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        / "applications"
+    ]
     places[0].mkdir(parents=True, exist_ok=True)
     program = shutil.which("xdg-user-dir")
-    asked = subprocess.run([program, "DESKTOP"], capture_output=True).stdout.strip() if program else b""
+    asked = (
+        subprocess.run([program, "DESKTOP"], capture_output=True).stdout.strip()
+        if program
+        else b""
+    )
     desktop = Path(os.fsdecode(asked) or Path.home() / "Desktop")
     if desktop.is_dir() and desktop != Path.home():
         places.append(desktop)
@@ -76,17 +92,33 @@ def _on_linux(project: Path) -> None:
         path = place / "apprentice.desktop"
         path.write_text(desktop_entry(project), "utf-8")
         path.chmod(0o755)
-        if place == desktop and (gio := shutil.which("gio")):  # else GNOME's desktop asks first
-            subprocess.run([gio, "set", str(path), "metadata::trusted", "true"], capture_output=True)
+        if place == desktop and (
+            gio := shutil.which("gio")
+        ):  # else GNOME's desktop asks first
+            subprocess.run(
+                [gio, "set", str(path), "metadata::trusted", "true"],
+                capture_output=True,
+            )
 
 
 def _on_windows(project: Path, data: Path) -> None:
     icon = data / "icon.ico"
     icon.write_bytes(as_ico((project / _PNG).read_bytes()))
-    variables = {"APPRENTICE_TARGET": str(project / "start.bat"), "APPRENTICE_ICON": str(icon)}
+    variables = {
+        "APPRENTICE_TARGET": str(project / "start.bat"),
+        "APPRENTICE_ICON": str(icon),
+    }
     powershell = str(Path(os.environ["SYSTEMROOT"]) / _POWERSHELL)
-    command = [powershell, "-NoProfile", "-NonInteractive", "-Command", _CREATE_SHORTCUT]
-    subprocess.run(command, env={**os.environ, **variables}, check=True, capture_output=True)
+    command = [
+        powershell,
+        "-NoProfile",
+        "-NonInteractive",
+        "-Command",
+        _CREATE_SHORTCUT,
+    ]
+    subprocess.run(
+        command, env={**os.environ, **variables}, check=True, capture_output=True
+    )
 
 
 def make_mac_application(project: Path, folder: Path) -> None:
@@ -95,9 +127,14 @@ def make_mac_application(project: Path, folder: Path) -> None:
     for name in ("MacOS", "Resources"):
         (contents / name).mkdir(parents=True, exist_ok=True)
     program = contents / "MacOS" / "apprentice"
-    program.write_text(f"#!/bin/sh\nexec open -a Terminal {shlex.quote(str(project / 'start.command'))}\n", "utf-8")
+    program.write_text(
+        f"#!/bin/sh\nexec open -a Terminal {shlex.quote(str(project / 'start.command'))}\n",
+        "utf-8",
+    )
     program.chmod(0o755)
-    (contents / "Resources" / "icon.icns").write_bytes(as_icns((project / _PNG).read_bytes()))
+    (contents / "Resources" / "icon.icns").write_bytes(
+        as_icns((project / _PNG).read_bytes())
+    )
     properties = {
         "CFBundleName": _NAME,
         "CFBundleIdentifier": "local.apprentice",
@@ -115,4 +152,10 @@ def as_ico(png: bytes) -> bytes:
 
 def as_icns(png: bytes) -> bytes:
     """A PNG of 256 x 256 pixels as an icon of macOS's."""
-    return b"icns" + struct.pack(">I", len(png) + 16) + b"ic08" + struct.pack(">I", len(png) + 8) + png
+    return (
+        b"icns"
+        + struct.pack(">I", len(png) + 16)
+        + b"ic08"
+        + struct.pack(">I", len(png) + 8)
+        + png
+    )

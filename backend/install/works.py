@@ -7,7 +7,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-# Loads every library of torch and runs the code that is chosen by the processor's abilities.
+# Loads every library of torch and runs the code that is chosen by the processor's
+# abilities.
 _PROGRAM = "import torch; x = torch.ones(64, 64); assert float((x @ x).sum()) == 64**3"
 
 _ILLEGAL_INSTRUCTION = 0xC000001D  # Windows' STATUS_ILLEGAL_INSTRUCTION
@@ -26,22 +27,40 @@ _OLD_PROCESSOR = (
 )
 # The words of an import that failed, in any language of the system.
 _CAUSES = (
-    (re.compile(r"WinError (126|127|1114)\b|Visual C\+\+ Redistributable|vcruntime140|msvcp140"), _RUNTIME),
-    (re.compile(r"newer than running OS|built for (macOS|newer macOS)|macOS \d+.* or later"), _OLD_MACOS),
+    (
+        re.compile(
+            r"WinError (126|127|1114)\b|Visual C\+\+ Redistributable|vcruntime140|msvcp140"
+        ),
+        _RUNTIME,
+    ),
+    (
+        re.compile(
+            r"newer than running OS|built for (macOS|newer macOS)|macOS \d+.* or later"
+        ),
+        _OLD_MACOS,
+    ),
 )
 
 
 def problem(python: Path) -> str:
-    """Imports torch in a process of its own; returns why that fails and what helps, "" if it works."""
+    """Imports torch in a process of its own; returns why that fails and what helps, ""
+    if it works.
+    """
     command = [str(python), "-I", "-X", "utf8", "-c", _PROGRAM]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace"
+    )
     return cause(done.returncode, done.stdout + done.stderr) if done.returncode else ""
 
 
 def cause(code: int, output: str) -> str:
-    """What an import of torch that failed means for the person. code: the process's exit code; a signal's number
-    below 0, or Windows' status. output: what it printed."""
+    """What an import of torch that failed means for the person. code: the process's
+    exit code; a signal's number below 0, or Windows' status. output: what it printed.
+    """
     if code == -signal.SIGILL or code & 0xFFFFFFFF == _ILLEGAL_INSTRUCTION:
         return _OLD_PROCESSOR
     meaning = next((text for pattern, text in _CAUSES if pattern.search(output)), "")
-    return meaning or f"PyTorch was installed, but it can't be loaded:\n{output[-1500:].strip() or f'exit code {code}'}"
+    return (
+        meaning
+        or f"PyTorch was installed, but it can't be loaded:\n{output[-1500:].strip() or f'exit code {code}'}"
+    )

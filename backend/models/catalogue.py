@@ -1,14 +1,21 @@
-"""The models that can be trained, described by catalogue.json, a folder or the Hugging Face cache.
+"""The models that can be trained, described by catalogue.json, a folder or the Hugging
+Face cache.
 
-Architecture numbers come from the models' own config.json (as repeated in litgpt/config.py, transformers' conversion
-scripts and other public projects); a test recounts the parameters. Download sizes are two bytes a parameter plus the
-tokenizer; for Qwen3.5 also its vision encoder and a head that is not loaded, for Qwen3 0.6B the head twice.
+Architecture numbers come from the models' own config.json (as repeated in
+litgpt/config.py, transformers' conversion scripts and other public projects); a test
+recounts the parameters. Download sizes are two bytes a parameter plus the tokenizer;
+for Qwen3.5 also its vision encoder and a head that is not loaded, for Qwen3 0.6B the
+head twice.
 
-Others can be looked up on the hub (download.py) or be in a folder. Popular ones are missing because
-- their template leaves nothing to learn: DeepSeek-R1-Distill ends the prompt inside a thought and drops thoughts from
-  answers (tests/backend/tokens/test_tokenizer.py); GLM-4 9B and Apertus 8B write no end token after an answer;
-- their memory is not modeled: Gemma 3 from 4B up, 3n and 4, Ministral 3, Falcon-H1, Nemotron-H, Granite 4.0 H;
-- they need code of their own (MiniCPM4), have no tokenizer.json (ERNIE 4.5 0.3B), or no template was at hand (Hunyuan).
+Others can be looked up on the hub (download.py) or be in a folder. Popular ones are
+missing because
+- their template leaves nothing to learn: DeepSeek-R1-Distill ends the prompt inside a
+  thought and drops thoughts from answers (tests/backend/tokens/test_tokenizer.py);
+  GLM-4 9B and Apertus 8B write no end token after an answer;
+- their memory is not modeled: Gemma 3 from 4B up, 3n and 4, Ministral 3, Falcon-H1,
+Nemotron-H, Granite 4.0 H;
+- they need code of their own (MiniCPM4), have no tokenizer.json (ERNIE 4.5 0.3B), or no
+template was at hand (Hunyuan).
 """
 
 from contextlib import suppress
@@ -39,13 +46,17 @@ _BY_HUB = {"licence", "commercial_use", "gated", "languages"}  # what only the h
 
 
 class Entry(Record):
-    """One model. id: on the Hugging Face Hub, or "local/..." for a folder. parameters: tied embeddings counted once.
-    context_length in tokens. lora_targets: the layers that the guide names for the family; all_linear_targets: all
-    linear layers of a block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it; ""
-    downloads the newest and records its commit. access: how to get a gated model. bundled: whether it comes with the
-    app. replaced_by: the newer model of its makers and about its size, if that is the better choice as far as is known.
-    evidence: its published results, the newest comparison first, which is the one that counts; () if there are none.
-    Of a model that the catalogue lacks, commercial_use and download_mib may be None and languages (): unknown."""
+    """One model. id: on the Hugging Face Hub, or "local/..." for a folder. parameters:
+    tied embeddings counted once. context_length in tokens. lora_targets: the layers
+    that the guide names for the family; all_linear_targets: all linear layers of a
+    block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects
+    pin it; "" downloads the newest and records its commit. access: how to get a gated
+    model. bundled: whether it comes with the app. replaced_by: the newer model of its
+    makers and about its size, if that is the better choice as far as is known.
+    evidence: its published results, the newest comparison first, which is the one that
+    counts; () if there are none. Of a model that the catalogue lacks, commercial_use
+    and download_mib may be None and languages (): unknown.
+    """
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     name: str
@@ -75,7 +86,10 @@ class Entry(Record):
 def entries() -> tuple[Entry, ...]:
     """Every model of the catalogue: the bundled one first, then by size."""
     published = evidence.published()
-    listed = [{**model, "evidence": published.get(model["id"], ())} for model in loads(_FILE.read_text("utf-8"))]
+    listed = [
+        {**model, "evidence": published.get(model["id"], ())}
+        for model in loads(_FILE.read_text("utf-8"))
+    ]
     return tuple(TypeAdapter(list[Entry]).validate_python(listed))
 
 
@@ -85,14 +99,18 @@ def default() -> Entry:
 
 
 def find(model_id: str) -> Entry:
-    """The catalogue's entry, by id or by the part after the slash. Raises BadInput naming the closest matches."""
+    """The catalogue's entry, by id or by the part after the slash. Raises BadInput
+    naming the closest matches.
+    """
     import difflib
 
     wanted = model_id.lower()
     for entry in entries():
         if wanted in (entry.id.lower(), entry.id.lower().partition("/")[2]):
             return entry
-    near = difflib.get_close_matches(model_id[:100], [entry.id for entry in entries()], n=3, cutoff=0.3)
+    near = difflib.get_close_matches(
+        model_id[:100], [entry.id for entry in entries()], n=3, cutoff=0.3
+    )
     raise BadInput(
         f"There is no model {model_id[:100]!r} in the catalogue.",
         f"The closest matches are {', '.join(near)}." if near else "",
@@ -101,8 +119,9 @@ def find(model_id: str) -> Entry:
 
 
 def find_or_read(workspace: Workspace, model_id: str) -> Entry:
-    """The catalogue's entry, else one read from the model's folder here, else what the hub said of it when it was
-    looked up. Raises as `find` and `from_folder`."""
+    """The catalogue's entry, else one read from the model's folder here, else what the
+    hub said of it when it was looked up. Raises as `find` and `from_folder`.
+    """
     try:
         return find(model_id)
     except BadInput:
@@ -116,7 +135,9 @@ def find_or_read(workspace: Workspace, model_id: str) -> Entry:
 
 
 def looked_up(workspace: Workspace) -> list[Entry]:
-    """The models of the hub that the catalogue lacks and that were looked up by their names."""
+    """The models of the hub that the catalogue lacks and that were looked up by their
+    names.
+    """
     models = []
     for file in sorted(workspace.models.glob(f".*{SAID}")):
         with suppress(OSError, ValueError):  # damaged, or just deleted
@@ -125,16 +146,20 @@ def looked_up(workspace: Workspace) -> list[Entry]:
 
 
 def from_folder(folder: Path, model_id: str = "", counted: int | None = None) -> Entry:
-    """An entry for the model in `folder`, read from its config.json. counted: its parameters, where its weights are not
-    here yet. Raises MissingPart when there is no model, WorkspaceProblem when it needs its own code, BadInput when
-    transformers does not load it as a language model."""
+    """An entry for the model in `folder`, read from its config.json. counted: its
+    parameters, where its weights are not here yet. Raises MissingPart when there is no
+    model, WorkspaceProblem when it needs its own code, BadInput when transformers does
+    not load it as a language model.
+    """
     if counted is None:
         model_folder.check(folder)
     attention, every_linear = targets_of(model_folder.model_type(folder))
     config = loads(text_of(folder / "config.json") or "{}")
     if reading.why_not_modeled(config):
         causal_lm.check(config, model_id or folder.name)
-        parameters, count, layers = causal_lm.blocks(folder) if counted is None else (counted, 1, {})
+        parameters, count, layers = (
+            causal_lm.blocks(folder) if counted is None else (counted, 1, {})
+        )
         architecture = reading.unmodeled(config, parameters, count, layers)
         attention, every_linear = causal_lm.targets(layers)
     else:
@@ -159,8 +184,19 @@ def from_folder(folder: Path, model_id: str = "", counted: int | None = None) ->
 
 
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
-_MIXING = ("q_proj", "k_proj", "v_proj", "in_proj", "out_proj")  # LFM2: attention and short convolutions
-_DELTA = (*ATTENTION, "in_proj_qkv", "in_proj_z", "out_proj")  # Qwen3.5: attention and gated delta nets
+_MIXING = (
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "in_proj",
+    "out_proj",
+)  # LFM2: attention and short convolutions
+_DELTA = (
+    *ATTENTION,
+    "in_proj_qkv",
+    "in_proj_z",
+    "out_proj",
+)  # Qwen3.5: attention and gated delta nets
 # By model_type: the linear layers of attention, and all linear layers of a block.
 _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "phi3": (_FUSED[:2], _FUSED),

@@ -1,7 +1,8 @@
-"""Which models transformers loads as a language model alone, read from its own list without importing it.
+"""Which models transformers loads as a language model alone, read from its own list
+without importing it.
 
-The memory of many of them is not modeled (`backend.estimate.reading`); what their blocks consist of is then read from
-the names and shapes of the tensors in their files.
+The memory of many of them is not modeled (`backend.estimate.reading`); what their
+blocks consist of is then read from the names and shapes of the tensors in their files.
 """
 
 import importlib.util
@@ -15,16 +16,27 @@ from backend.errors import BadInput
 from backend.files.json_file import read_if_json
 from backend.models import safetensors_files
 
-_LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
-# Of a language part among others: "model.language_model." as transformers 5 names it, or as older versions did.
-_EMBEDDINGS = re.compile(r"((?:\w+\.)*(?:language|text)_model\.(?:\w+\.)*)embed_tokens\.weight")
+_LISTS = {
+    "causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
+}
+# Of a language part among others: "model.language_model." as transformers 5 names it,
+# or as older versions did.
+_EMBEDDINGS = re.compile(
+    r"((?:\w+\.)*(?:language|text)_model\.(?:\w+\.)*)embed_tokens\.weight"
+)
 _IN_A_BLOCK = re.compile(r"(?=.*\.weight\Z)(?:.*?\.)?(\d+)\.(.+)\.weight")
-# Besides what is no linear layer, those that peft refuses because a state-space kernel reads their weights itself.
-_NOT_LINEAR = re.compile(r"experts|embed|norm|router|(^|\.)(gate|shared_expert_gate|(mamba|mixer)\.out_proj)$")
+# Besides what is no linear layer, those that peft refuses because a state-space kernel
+# reads their weights itself.
+_NOT_LINEAR = re.compile(
+    r"experts|embed|norm|router|(^|\.)(gate|shared_expert_gate|(mamba|mixer)\.out_proj)$"
+)
 
 
 def check(config: dict[str, Any], source: str) -> None:
-    """Raises BadInput when transformers does not load the model with this `config` as a causal language model."""
+    """Raises BadInput when transformers does not load the model with this `config` as a
+    causal language model.
+    """
     if is_divided(config):
         return
     kind = str(config.get("model_type", ""))
@@ -41,7 +53,11 @@ def check(config: dict[str, Any], source: str) -> None:
 
 
 def rejected(source: str, why: str) -> BadInput:
-    return BadInput(f"The model {source} can't be trained.", why, "Choose one from the catalogue, for example.")
+    return BadInput(
+        f"The model {source} can't be trained.",
+        why,
+        "Choose one from the catalogue, for example.",
+    )
 
 
 def is_divided(config: dict[str, Any]) -> bool:
@@ -56,58 +72,93 @@ def is_divided(config: dict[str, Any]) -> bool:
 
 
 def key_mapping(folder: Path) -> dict[str, str]:
-    """transformers' `key_mapping`, which names the weights of the language part of the model in `folder` as those of
-    a model without other parts; {} for a model that has none, or that transformers divides by itself. Raises BadInput
-    where the names of its weights don't show which are the language part's."""
+    """transformers' `key_mapping`, which names the weights of the language part of the
+    model in `folder` as those of a model without other parts; {} for a model that has
+    none, or that transformers divides by itself. Raises BadInput where the names of its
+    weights don't show which are the language part's.
+    """
     config = read_if_json(folder / "config.json")
     if not is_divided(config):
         return {}
     names = _shapes(folder)
-    inside = next((match[1] for name in names if (match := _EMBEDDINGS.fullmatch(name))), None)
+    inside = next(
+        (match[1] for name in names if (match := _EMBEDDINGS.fullmatch(name))), None
+    )
     if inside is None:
-        raise rejected(folder.name, "The names of its weights don't show which are its language part's.")
-    output = next((name for name in names if name.endswith("lm_head.weight")), "lm_head.weight")
-    renamed = {} if output == "lm_head.weight" else {f"^{re.escape(output)}": "lm_head.weight"}
+        raise rejected(
+            folder.name,
+            "The names of its weights don't show which are its language part's.",
+        )
+    output = next(
+        (name for name in names if name.endswith("lm_head.weight")), "lm_head.weight"
+    )
+    renamed = (
+        {}
+        if output == "lm_head.weight"
+        else {f"^{re.escape(output)}": "lm_head.weight"}
+    )
     return {**renamed, f"^{re.escape(inside)}": "model."}
 
 
 def own_name(name: str, mapping: dict[str, str]) -> str:
-    """The name of a weight in the language part alone. mapping: the model's `key_mapping`."""
-    return next((re.sub(old, new, name) for old, new in mapping.items() if re.match(old, name)), name)
+    """The name of a weight in the language part alone. mapping: the model's
+    `key_mapping`.
+    """
+    return next(
+        (re.sub(old, new, name) for old, new in mapping.items() if re.match(old, name)),
+        name,
+    )
 
 
 def load(folder: Path, **options: Any) -> Any:
-    """The language model in `folder` as transformers loads it, without other parts. options: of `from_pretrained`.
-    transformers has a class for the language part of many models, but loads the whole of some, unless it is given
-    that part's config and the names of its weights (5.24, `auto_factory.py` and `modeling_utils.py`). Raises BadInput
-    as `key_mapping`, and where weights are missing."""
+    """The language model in `folder` as transformers loads it, without other parts.
+    options: of `from_pretrained`. transformers has a class for the language part of
+    many models, but loads the whole of some, unless it is given that part's config and
+    the names of its weights (5.24, `auto_factory.py` and `modeling_utils.py`). Raises
+    BadInput as `key_mapping`, and where weights are missing.
+    """
     from transformers import AutoModelForCausalLM
 
     if mapping := key_mapping(folder):
         options |= {"config": config_of(folder), "key_mapping": mapping}
-    options |= {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
+    options |= {
+        "use_safetensors": True,
+        "local_files_only": True,
+        "output_loading_info": True,
+    }
     model, loading = AutoModelForCausalLM.from_pretrained(folder, **options)
-    if missing := sorted(loading["missing_keys"]):  # transformers would start with random ones
-        raise rejected(folder.name, f"{len(missing)} of its weights are missing, such as {missing[0]}.")
+    if missing := sorted(
+        loading["missing_keys"]
+    ):  # transformers would start with random ones
+        raise rejected(
+            folder.name,
+            f"{len(missing)} of its weights are missing, such as {missing[0]}.",
+        )
     return model
 
 
 def config_of(folder: Path) -> Any:
-    """transformers' config of the model in `folder`, of the language part where that is loaded alone."""
+    """transformers' config of the model in `folder`, of the language part where that is
+    loaded alone.
+    """
     from transformers import AutoConfig
 
     whole = AutoConfig.from_pretrained(folder, local_files_only=True)
     if not key_mapping(folder):
         return whole
     part = whole.get_text_config()
-    part.tie_word_embeddings = not any(name.endswith("lm_head.weight") for name in _shapes(folder))
+    part.tie_word_embeddings = not any(
+        name.endswith("lm_head.weight") for name in _shapes(folder)
+    )
     return part
 
 
 def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
-    """The parameters of the model in `folder`, the number of its blocks, and the linear layers of a block: their path
-    in it, such as "self_attn.q_proj", and their shape. Experts, which transformers joins in one tensor, are skipped,
-    and so is whatever is not the language part. Raises BadInput for a damaged file."""
+    """The parameters of the model in `folder`, the number of its blocks, and the linear
+    layers of a block: their path in it, such as "self_attn.q_proj", and their shape.
+    Experts, which transformers joins in one tensor, are skipped, and so is whatever is
+    not the language part. Raises BadInput for a damaged file.
+    """
     ours = re.compile("|".join(key_mapping(folder)) or "(?!.*vision)")
     parameters, last, layers = 0, -1, dict[str, tuple[int, int]]()
     for name, shape in _shapes(folder).items():
@@ -121,10 +172,14 @@ def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
     return parameters, last + 1, layers
 
 
-def targets(layers: dict[str, tuple[int, int]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def targets(
+    layers: dict[str, tuple[int, int]],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the linear layers of attention, and of all of them."""
     every = tuple(dict.fromkeys(path.rpartition(".")[2] for path in layers))
-    attention = tuple(dict.fromkeys(path.rpartition(".")[2] for path in layers if "att" in path))
+    attention = tuple(
+        dict.fromkeys(path.rpartition(".")[2] for path in layers if "att" in path)
+    )
     return attention or every, every
 
 
@@ -134,8 +189,12 @@ def classes(which: str = "causal") -> dict[str, str]:
     spec = importlib.util.find_spec("transformers")
     if spec is None or not spec.origin:
         return {}
-    text = (Path(spec.origin).parent / "models" / "auto" / "modeling_auto.py").read_text("utf-8")
-    listed = re.search(rf"^{_LISTS[which]} = OrderedDict\((.*?)^\)", text, re.MULTILINE | re.DOTALL)
+    text = (
+        Path(spec.origin).parent / "models" / "auto" / "modeling_auto.py"
+    ).read_text("utf-8")
+    listed = re.search(
+        rf"^{_LISTS[which]} = OrderedDict\((.*?)^\)", text, re.MULTILINE | re.DOTALL
+    )
     return dict(re.findall(r'\(\s*"([^"]+)",\s*"([^"]+)"', listed[1])) if listed else {}
 
 
@@ -143,5 +202,7 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     try:
         tensors = safetensors_files.read_all(sorted(folder.glob("*.safetensors")))
     except ValueError as error:
-        raise BadInput(f"The model {folder.name} is damaged.", f"{error}.", "Download it again.") from error
+        raise BadInput(
+            f"The model {folder.name} is damaged.", f"{error}.", "Download it again."
+        ) from error
     return {name: tensor.shape for name, tensor in tensors.items()}

@@ -17,12 +17,16 @@ SHARE = 0.4  # of the 16-bit weights: a quarter for the linear ones, the embeddi
 
 def is_possible() -> bool:
     """Whether this computer can load models in 4-bit."""
-    return sys.platform != "darwin" and importlib.util.find_spec("bitsandbytes") is not None
+    return (
+        sys.platform != "darwin"
+        and importlib.util.find_spec("bitsandbytes") is not None
+    )
 
 
 def options(compute: torch.dtype, device: str | int) -> dict[str, Any]:
-    """With which transformers loads a model on a device in NF4 with double quantization (QLoRA, Dettmers et al. 2023,
-    arXiv:2305.14314); products in `compute`."""
+    """With which transformers loads a model on a device in NF4 with double quantization
+    (QLoRA, Dettmers et al. 2023, arXiv:2305.14314); products in `compute`.
+    """
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -37,15 +41,27 @@ def options(compute: torch.dtype, device: str | int) -> dict[str, Any]:
 
 
 def compute_as_asked(model: Any) -> None:
-    """Keep bitsandbytes on a processor from repacking the weights of `model` for products in bf16: repacked ones give
-    no gradients, and other results than those of the training."""
+    """Keep bitsandbytes on a processor from repacking the weights of `model` for
+    products in bf16: repacked ones give no gradients, and other results than those of
+    the training.
+    """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
 
 
 def trained_in_4_bit(learned: Path) -> bool:
-    """Whether the run that saved the folder `learned` trained on 4-bit weights; False for any other folder."""
-    used, planned = (read_if_json(learned.parent.parent / name) for name in ("used.json", "spec.json"))
-    settings = (part for part in (used, planned.get("settings")) if isinstance(part, dict))
-    return next((bool(part["method"] == "qlora") for part in settings if "method" in part), False)
+    """Whether the run that saved the folder `learned` trained on 4-bit weights; False
+    for any other folder.
+    """
+    used, planned = (
+        read_if_json(learned.parent.parent / name)
+        for name in ("used.json", "spec.json")
+    )
+    settings = (
+        part for part in (used, planned.get("settings")) if isinstance(part, dict)
+    )
+    return next(
+        (bool(part["method"] == "qlora") for part in settings if "method" in part),
+        False,
+    )

@@ -1,5 +1,5 @@
-"""The metadata of a GGUF file and where its tensors are, read in one pass: the gguf package takes seconds to read a
-vocabulary.
+"""The metadata of a GGUF file and where its tensors are, read in one pass: the gguf
+package takes seconds to read a vocabulary.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 """
@@ -10,12 +10,16 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_NUMBERS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))  # codes of `struct` by type
+_NUMBERS = dict(
+    zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True)
+)  # codes of `struct` by type
 _STRING, _ARRAY = 8, 9  # types
 
 
 class Packed(NamedTuple):
-    """A tensor in a file. kind: of its numbers, by ggml's list. shape: rows first. begin: bytes from the start."""
+    """A tensor in a file. kind: of its numbers, by ggml's list. shape: rows first.
+    begin: bytes from the start.
+    """
 
     kind: int
     shape: tuple[int, ...]
@@ -27,11 +31,22 @@ class Packed(NamedTuple):
 
 
 def read(file: Path) -> tuple[dict[str, Any], dict[str, Packed]]:
-    """The values and the tensors in `file` by their names. Raises ValueError for a damaged file, OSError."""
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    """The values and the tensors in `file` by their names. Raises ValueError for a
+    damaged file, OSError.
+    """
+    with (
+        file.open("rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
         try:
             return _Reader(content).header()
-        except (struct.error, KeyError, TypeError, ZeroDivisionError, RecursionError) as error:
+        except (
+            struct.error,
+            KeyError,
+            TypeError,
+            ZeroDivisionError,
+            RecursionError,
+        ) as error:
             raise ValueError(f"{file.name} has no GGUF header") from error
 
 
@@ -51,7 +66,10 @@ class _Reader:
             packed[name] = Packed(self._number("I"), shape[::-1], self._number("Q"))
         aligned = int(about.get("general.alignment", 32))
         start = -(-self._at // aligned) * aligned
-        return about, {name: tensor._replace(begin=start + tensor.begin) for name, tensor in packed.items()}
+        return about, {
+            name: tensor._replace(begin=start + tensor.begin)
+            for name, tensor in packed.items()
+        }
 
     def _numbers(self, form: str) -> tuple[Any, ...]:
         read = struct.unpack_from("<" + form, self._content, self._at)

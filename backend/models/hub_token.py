@@ -1,6 +1,8 @@
-"""The person's access token for the Hugging Face Hub: where it is found, and where a typed one is saved.
+"""The person's access token for the Hugging Face Hub: where it is found, and where a
+typed one is saved.
 
-It is saved in the system's keyring or, if there is none, in this process's memory. It is never written to a file.
+It is saved in the system's keyring or, if there is none, in this process's memory. It
+is never written to a file.
 """
 
 import os
@@ -24,12 +26,16 @@ _SECURE = 1  # the priority from which the keyring library recommends a keyring;
 _SENDABLE = re.compile(r"[!-~]+")  # in an HTTP header
 _lookup = Lock()  # all threads of the page ask for the source
 _locked = False  # whether the keyring failed to open the last time
-_in_keyring: bool | None = None  # whether it had a token then; None before the first time
+_in_keyring: bool | None = (
+    None  # whether it had a token then; None before the first time
+)
 
 
 def find() -> str | None:
-    """The token from $HF_TOKEN, this process's memory, the system's keyring, or `hf auth login`, in this order. None
-    if there is no token. Raises BadInput for one that can't be sent."""
+    """The token from $HF_TOKEN, this process's memory, the system's keyring, or `hf
+    auth login`, in this order. None if there is no token. Raises BadInput for one that
+    can't be sent.
+    """
     token = next(filter(None, (look() for look in _SOURCES.values())), None)
     if token and not _SENDABLE.fullmatch(token):
         raise BadInput(
@@ -41,7 +47,9 @@ def find() -> str | None:
 
 
 def require(needs: str) -> str:
-    """The token. needs: a sentence on what the person's wish takes. Raises as `find`, and MissingPart without one."""
+    """The token. needs: a sentence on what the person's wish takes. Raises as `find`,
+    and MissingPart without one.
+    """
     if token := find():
         return token
     raise MissingPart(
@@ -52,8 +60,9 @@ def require(needs: str) -> str:
 
 
 def source() -> TokenSource:
-    """Where `find` gets the token from, "" if there is none. For the page, which asks often: the keyring is read only
-    once, because reading it may open a window."""
+    """Where `find` gets the token from, "" if there is none. For the page, which asks
+    often: the keyring is read only once, because reading it may open a window.
+    """
     with _lookup:
         for name, look in _SOURCES.items():
             cached = name == "keyring" and (_locked or _in_keyring is not None)
@@ -63,13 +72,17 @@ def source() -> TokenSource:
 
 
 def storage() -> TokenSource:
-    """Where `save` would put a token: "keyring", or "memory" if there is no secure keyring."""
+    """Where `save` would put a token: "keyring", or "memory" if there is no secure
+    keyring.
+    """
     return "memory" if _locked or _keyring() is None else "keyring"
 
 
 def save(typed: str) -> TokenSource:
-    """Save the token that the person typed, and return where: in memory if the keyring rejects it. Raises BadInput if
-    it is not a token, and while the environment variable overrides it."""
+    """Save the token that the person typed, and return where: in memory if the keyring
+    rejects it. Raises BadInput if it is not a token, and while the environment variable
+    overrides it.
+    """
     global _in_keyring
     token = typed.strip()
     if not _FORMAT.fullmatch(token):
@@ -96,8 +109,9 @@ def save(typed: str) -> TokenSource:
 
 
 def delete() -> None:
-    """Delete the token from memory and from the keyring. Raises BadInput if there is none or it is stored elsewhere,
-    MissingPart if the keyring does not open."""
+    """Delete the token from memory and from the keyring. Raises BadInput if there is
+    none or it is stored elsewhere, MissingPart if the keyring does not open.
+    """
     global _in_keyring
     import keyring
     from keyring.errors import NoKeyringError
@@ -122,7 +136,9 @@ def hf_home() -> Path:
 
 @contextmanager
 def _open_keyring(*let_through: type[Exception]) -> Iterator[None]:
-    """Wrap each use of the keyring: raises MissingPart for the many kinds of errors that keyrings raise."""
+    """Wrap each use of the keyring: raises MissingPart for the many kinds of errors
+    that keyrings raise.
+    """
     global _locked
     try:
         yield
@@ -139,12 +155,17 @@ def _open_keyring(*let_through: type[Exception]) -> Iterator[None]:
 
 
 def _keyring() -> Any:
-    """The keyring to write to, the best one if there are several; None if none is secure."""
+    """The keyring to write to, the best one if there are several; None if none is
+    secure.
+    """
     import keyring
 
     with suppress(MissingPart), _open_keyring():
         current = keyring.get_keyring()
-        best = max(getattr(current, "backends", None) or [current], key=lambda backend: backend.priority)
+        best = max(
+            getattr(current, "backends", None) or [current],
+            key=lambda backend: backend.priority,
+        )
         return best if best.priority >= _SECURE else None
     return None
 
@@ -165,7 +186,9 @@ def _from_login() -> str | None:
     return token if token and token.isascii() else None
 
 
-_SOURCES: dict[TokenSource, Callable[[], str | None]] = {  # the first one that has a token wins
+_SOURCES: dict[
+    TokenSource, Callable[[], str | None]
+] = {  # the first one that has a token wins
     "environment": lambda: os.environ.get(VARIABLE, "").strip(),
     "memory": lambda: secrets_in_memory.get(VARIABLE),
     "keyring": _from_keyring,

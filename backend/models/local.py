@@ -1,4 +1,6 @@
-"""Base models on this computer: which are installed, and in which folder. Light: reads no weights."""
+"""Base models on this computer: which are installed, and in which folder. Light: reads
+no weights.
+"""
 
 import hashlib
 import json
@@ -25,17 +27,27 @@ _LOCAL, _REGISTERED = "local/", "folders.json"
 
 
 def folder(workspace: Workspace, model_id: str) -> Path:
-    """The model's folder: a registered one (see `register_folder`), that in the workspace, or the current or else the
-    newest usable snapshot in the Hugging Face cache. If it is not installed, where it would be in the workspace."""
-    if is_local(model_id) and model_id in (registered := read_if_json(workspace.models / _REGISTERED)):
+    """The model's folder: a registered one (see `register_folder`), that in the
+    workspace, or the current or else the newest usable snapshot in the Hugging Face
+    cache. If it is not installed, where it would be in the workspace.
+    """
+    if is_local(model_id) and model_id in (
+        registered := read_if_json(workspace.models / _REGISTERED)
+    ):
         return Path(registered[model_id])
     ours = workspace_folder(workspace, model_id)
     if ours.is_dir():
         return ours
     cached = hub_cache() / f"models--{ours.name}"
-    current = cached / "snapshots" / (text_of(cached / "refs" / "main").strip() or "none")
-    newest = sorted(cached.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return next((snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), ours)
+    current = (
+        cached / "snapshots" / (text_of(cached / "refs" / "main").strip() or "none")
+    )
+    newest = sorted(
+        cached.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    return next(
+        (snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), ours
+    )
 
 
 def workspace_folder(workspace: Workspace, model_id: str) -> Path:
@@ -57,26 +69,44 @@ def is_ready(workspace: Workspace, model_id: str) -> bool:
 
 
 def downloaded(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
-    """The ids of the models that were downloaded, into the workspace or the Hugging Face cache. Only folders that
-    exist are looked into: the page asks for the whole catalogue many times a second."""
+    """The ids of the models that were downloaded, into the workspace or the Hugging
+    Face cache. Only folders that exist are looked into: the page asks for the whole
+    catalogue many times a second.
+    """
     present = set()
     for path in (workspace.models, hub_cache()):
         with suppress(OSError):  # no such folder
-            present |= {name.casefold().removeprefix("models--") for name in os.listdir(path)}  # some ignore the case
-    named = [model_id for model_id in model_ids if _folder_name(model_id).casefold() in present]
+            present |= {
+                name.casefold().removeprefix("models--") for name in os.listdir(path)
+            }  # some ignore the case
+    named = [
+        model_id
+        for model_id in model_ids
+        if _folder_name(model_id).casefold() in present
+    ]
     return {model_id for model_id in named if is_ready(workspace, model_id)}
 
 
 def register_folder(workspace: Workspace, path: Path) -> str:
-    """Remember a model in a folder anywhere on this computer, and return its id. The files stay where they are.
-    Raises MissingPart when the model is incomplete, or its tokenizer or chat template fails, WorkspaceProblem when it
-    needs its own code."""
+    """Remember a model in a folder anywhere on this computer, and return its id. The
+    files stay where they are. Raises MissingPart when the model is incomplete, or its
+    tokenizer or chat template fails, WorkspaceProblem when it needs its own code.
+    """
     path = path.resolve()
     model_folder.check(path)
     if not _is_usable(path):
-        raise MissingPart(f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save one, too.")
+        raise MissingPart(
+            f"The model in {path.name} can't be used.",
+            "It has no tokenizer.json.",
+            "Save one, too.",
+        )
     ChatTokenizer.load(path)
-    model_id = _LOCAL + safe_name(path.name) + "-" + hashlib.sha256(str(path).encode()).hexdigest()[:6]
+    model_id = (
+        _LOCAL
+        + safe_name(path.name)
+        + "-"
+        + hashlib.sha256(str(path).encode()).hexdigest()[:6]
+    )
     registered = {**read_if_json(workspace.models / _REGISTERED), model_id: str(path)}
     write_text(workspace.models / _REGISTERED, json.dumps(registered, indent=1))
     return model_id
@@ -89,7 +119,10 @@ def is_local(model_id: str) -> bool:
 
 def safe_name(name: str) -> str:
     """`name` with every character that an id can't contain replaced by a dash."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name) or "model"
+    return (
+        "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)
+        or "model"
+    )
 
 
 def hub_cache() -> Path:
@@ -107,7 +140,13 @@ def _is_usable(path: Path) -> bool:
 
 def size(workspace: Workspace, model_id: str) -> float:
     """Size of the model's files in MiB. Raises MissingPart when it is not installed."""
-    return sum(file.stat().st_size for file in files_in(reference(workspace, model_id).path)) / MIB
+    return (
+        sum(
+            file.stat().st_size
+            for file in files_in(reference(workspace, model_id).path)
+        )
+        / MIB
+    )
 
 
 def reference(workspace: Workspace, model_id: str) -> ModelRef:
@@ -130,30 +169,44 @@ def revision(path: Path) -> str:
 
 
 def relocate(spec: RunSpec, run_folder: Path) -> RunSpec:
-    """`spec` with the current path of its model, for a workspace that was moved or renamed with its models."""
+    """`spec` with the current path of its model, for a workspace that was moved or
+    renamed with its models.
+    """
     moved = run_folder.parent.parent / "models" / spec.model.path.name
     if spec.model.path.is_dir() or not moved.is_dir():
         return spec
-    return spec.model_copy(update={"model": spec.model.model_copy(update={"path": moved})})
+    return spec.model_copy(
+        update={"model": spec.model.model_copy(update={"path": moved})}
+    )
 
 
 def read_run(run_folder: Path) -> RunSpec:
-    """The spec of the training run in `run_folder`, see `relocate`. Raises RunProblem when there is none."""
+    """The spec of the training run in `run_folder`, see `relocate`. Raises RunProblem
+    when there is none.
+    """
     try:
         spec = read_record(RunSpec, run_folder / "spec.json")
     except (OSError, ValueError) as error:
-        raise RunProblem("This is not a training run.", "It has no readable spec.json.", "Choose another.") from error
+        raise RunProblem(
+            "This is not a training run.",
+            "It has no readable spec.json.",
+            "Choose another.",
+        ) from error
     return relocate(spec, run_folder)
 
 
 def learned(run_folder: Path, method: str) -> Path:
-    """The folder of what a run learned: an adapter, or all weights with the method "full"."""
+    """The folder of what a run learned: an adapter, or all weights with the method
+    "full".
+    """
     return run_folder / "result" / ("model" if method == "full" else "adapter")
 
 
 def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:
-    """The model's tokenizer, cached in memory; the bundled model need not be unpacked for it. Raises MissingPart when
-    the model is not installed, WorkspaceProblem when the bundled one's file is damaged."""
+    """The model's tokenizer, cached in memory; the bundled model need not be unpacked
+    for it. Raises MissingPart when the model is not installed, WorkspaceProblem when
+    the bundled one's file is damaged.
+    """
     if model_id == bundled.MODEL_ID and not bundled.is_ready(workspace):
         return bundled.tokenizer()
     path = reference(workspace, model_id).path

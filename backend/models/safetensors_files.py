@@ -1,6 +1,8 @@
-"""Which tensors safetensors files hold, and where, and rows of them as numpy arrays (also bfloat16), without torch.
+"""Which tensors safetensors files hold, and where, and rows of them as numpy arrays
+(also bfloat16), without torch.
 
-Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JSON header, the header, the tensors.
+Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JSON
+    header, the header, the tensors.
 """
 
 import json
@@ -18,7 +20,9 @@ SIZES = {"F32": 4, "F16": 2, "BF16": 2}  # bytes of a number
 
 
 class Stored(NamedTuple):
-    """A tensor in a file. dtype: as safetensors names it, such as "BF16". begin, end: bytes from the file's start."""
+    """A tensor in a file. dtype: as safetensors names it, such as "BF16". begin, end:
+    bytes from the file's start.
+    """
 
     file: Path
     dtype: str
@@ -32,7 +36,9 @@ class Stored(NamedTuple):
 
 
 def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
-    """The tensors in `file` by their names, and its metadata. Raises ValueError for a damaged file, OSError."""
+    """The tensors in `file` by their names, and its metadata. Raises ValueError for a
+    damaged file, OSError.
+    """
     try:
         with file.open("rb") as content:
             length = int.from_bytes(content.read(8), "little")
@@ -44,7 +50,12 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
         about = header.pop("__metadata__", None) or {}
         start = 8 + length
         return {
-            name: Stored(file, tensor["dtype"], tuple(tensor["shape"]), *(start + at for at in tensor["data_offsets"]))
+            name: Stored(
+                file,
+                tensor["dtype"],
+                tuple(tensor["shape"]),
+                *(start + at for at in tensor["data_offsets"]),
+            )
             for name, tensor in header.items()
         }, about
     except (ValueError, KeyError, TypeError, AttributeError, RowFault) as error:
@@ -56,12 +67,22 @@ def read_all(files: Iterable[Path]) -> dict[str, Stored]:
     return {name: tensor for file in files for name, tensor in read(file)[0].items()}
 
 
-def write(new: BinaryIO, tensors: Mapping[str, tuple[str, Sequence[int], int]], about: Mapping[str, Any]) -> int:
-    """Write the header of a file; the tensors must follow in this order. Returns their bytes. tensors: the dtype, the
-    shape and the bytes of each, by name. about: the file's metadata, besides its format."""
+def write(
+    new: BinaryIO,
+    tensors: Mapping[str, tuple[str, Sequence[int], int]],
+    about: Mapping[str, Any],
+) -> int:
+    """Write the header of a file; the tensors must follow in this order. Returns their
+    bytes. tensors: the dtype, the shape and the bytes of each, by name. about: the
+    file's metadata, besides its format.
+    """
     header, end = {"__metadata__": {"format": "pt", **about}}, 0
     for name, (dtype, shape, length) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": (end, end + length)}
+        header[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": (end, end + length),
+        }
         end += length
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -70,12 +91,16 @@ def write(new: BinaryIO, tensors: Mapping[str, tuple[str, Sequence[int], int]], 
 
 
 def values(tensor: Stored, rows: Any = slice(None)) -> Any:
-    """The numbers of a tensor, or of some of its rows, as float32. Raises ValueError for another type."""
+    """The numbers of a tensor, or of some of its rows, as float32. Raises ValueError
+    for another type.
+    """
     import numpy
 
     if tensor.dtype not in _TYPES:
         raise ValueError(f"{tensor.file.name} has a tensor of type {tensor.dtype}")
-    stored = numpy.memmap(tensor.file, _TYPES[tensor.dtype], "r", tensor.begin, tensor.shape)[rows]
+    stored = numpy.memmap(
+        tensor.file, _TYPES[tensor.dtype], "r", tensor.begin, tensor.shape
+    )[rows]
     if tensor.dtype == "BF16":
         return (stored.astype("<u4") << 16).view("<f4")
     return numpy.asarray(stored, "<f4")

@@ -18,13 +18,19 @@ _FILES_IN_MEMORY = 4096
 
 
 class Record(BaseModel):
-    """A frozen record that rejects unknown keys, so that a misspelled name is an error and never a silent default."""
+    """A frozen record that rejects unknown keys, so that a misspelled name is an error
+    and never a silent default.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def requested(cls, values: dict[str, Any], what: str, advice: str = "Try again.") -> Self:
-        """The record with these values. Raises BadSetting with `what`, the first reason and `advice`."""
+    def requested(
+        cls, values: dict[str, Any], what: str, advice: str = "Try again."
+    ) -> Self:
+        """The record with these values. Raises BadSetting with `what`, the first reason
+        and `advice`.
+        """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -32,20 +38,28 @@ class Record(BaseModel):
 
 
 class StoredRecord(Record):
-    """A record in a file of ours that an older or a newer version may have written: unknown keys are ignored."""
+    """A record in a file of ours that an older or a newer version may have written:
+    unknown keys are ignored.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     def to_json(self, exclude: Iterable[str] = ()) -> dict[str, Any]:
-        """The fields that were given, as JSON values; those that hold their defaults are not written."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(exclude))
+        """The fields that were given, as JSON values; those that hold their defaults
+        are not written.
+        """
+        return self.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, exclude=set(exclude)
+        )
 
 
 R = TypeVar("R", bound=Record)
 
 
 def file_version(path: str | Path) -> FileVersion | None:
-    """Differs whenever the file was written: its time, size and inode; None if it can't be read."""
+    """Differs whenever the file was written: its time, size and inode; None if it can't
+    be read.
+    """
     try:
         stat = os.stat(path)
     except OSError:
@@ -54,17 +68,25 @@ def file_version(path: str | Path) -> FileVersion | None:
 
 
 def read_given(path: Path, advice: str) -> dict[str, Any]:
-    """The JSON object in a file that a person named. Raises BadInput, with `advice` where it holds none."""
+    """The JSON object in a file that a person named. Raises BadInput, with `advice`
+    where it holds none.
+    """
     try:
         return read_json(path)
     except OSError as error:
-        raise BadInput(f"The file {path.name} can't be read.", disk_words(error)[0]) from error
+        raise BadInput(
+            f"The file {path.name} can't be read.", disk_words(error)[0]
+        ) from error
     except ValueError as error:
-        raise BadInput(f"The file {path.name} holds no JSON object.", "", advice) from error
+        raise BadInput(
+            f"The file {path.name} holds no JSON object.", "", advice
+        ) from error
 
 
 def read_record(record: type[R], path: Path) -> R:
-    """The record in a JSON file, from memory if the file has not changed. Raises OSError and ValueError."""
+    """The record in a JSON file, from memory if the file has not changed. Raises
+    OSError and ValueError.
+    """
     return cast(R, _parse(record, path, file_version(path)))
 
 

@@ -21,7 +21,9 @@ Span = tuple[int, int]  # characters of the rendered text, end excluded
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A row as text. learned: its learned spans, in order. skipped_turns: assistant turns that can't be learned."""
+    """A row as text. learned: its learned spans, in order. skipped_turns: assistant
+    turns that can't be learned.
+    """
 
     text: str
     learned: list[Span]
@@ -30,9 +32,11 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One row as the trainer receives it, in numbers of 32 bits. labels: the token's id where it is learned, else -100.
-    truncated: tokens beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected: for
-    a preference pair, the same conversation with the worse answer."""
+    """One row as the trainer receives it, in numbers of 32 bits. labels: the token's id
+    where it is learned, else -100. truncated: tokens beyond max_length were cut off.
+    skipped_turns: assistant turns that are not learned. rejected: for a preference
+    pair, the same conversation with the worse answer.
+    """
 
     input_ids: array[int]
     labels: array[int]
@@ -59,11 +63,17 @@ class Piece:
 
 
 def first_token(encoding: Encoding, at: int) -> int | None:
-    """The token that starts at character `at`; None unless one starts exactly there, after a character of another."""
+    """The token that starts at character `at`; None unless one starts exactly there,
+    after a character of another.
+    """
     if not at:
         return 0
     token = encoding.char_to_token(at)
-    if token is None or encoding.char_to_token(at - 1) is None or token_span(encoding, token)[0] != at:
+    if (
+        token is None
+        or encoding.char_to_token(at - 1) is None
+        or token_span(encoding, token)[0] != at
+    ):
         return None
     return token
 
@@ -76,12 +86,16 @@ def token_span(encoding: Encoding, token: int) -> Span:
 
 
 def fill_gaps(offsets: Sequence[Span], length: int) -> list[Span]:
-    """Spans without gaps: characters that a tokenizer's offsets leave out (a space before a word) go to the
-    token after them. length: characters of the text."""
+    """Spans without gaps: characters that a tokenizer's offsets leave out (a space
+    before a word) go to the
+    token after them. length: characters of the text.
+    """
     spans: list[Span] = []
     reached = 0
     for start, end in offsets:  # without min and max, which would take most of the time
-        spans.append((start if start < reached else reached, end if end > start else start))
+        spans.append(
+            (start if start < reached else reached, end if end > start else start)
+        )
         reached = end if end > reached else reached
     if spans:
         spans[-1] = (spans[-1][0], length)
@@ -109,7 +123,9 @@ def label_tokens(ids: list[int], spans: Sequence[Span], rendered: Rendered) -> E
 
 
 def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
-    """The spans of the messages' contents in the rendered text; contents not found in order are left out."""
+    """The spans of the messages' contents in the rendered text; contents not found in
+    order are left out.
+    """
     spans: list[Span] = []
     position = 0
     for message in messages:
@@ -122,14 +138,24 @@ def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
     return spans
 
 
-def group_pieces(text: str, spans: list[Span], labels: Sequence[int], content: list[Span], hidden: str) -> list[Piece]:
-    """Tokens grouped into learned, read (inside `content`) and template pieces, without the character `hidden`."""
+def group_pieces(
+    text: str,
+    spans: list[Span],
+    labels: Sequence[int],
+    content: list[Span],
+    hidden: str,
+) -> list[Piece]:
+    """Tokens grouped into learned, read (inside `content`) and template pieces, without
+    the character `hidden`.
+    """
 
     def kind_of(token: tuple[Span, int]) -> Kind:
         (start, end), label = token
         if label != IGNORED:
             return "learned"
-        return "read" if any(a <= start and end <= b for a, b in content) else "template"
+        return (
+            "read" if any(a <= start and end <= b for a, b in content) else "template"
+        )
 
     grouped: list[Piece] = []
     shown = 0

@@ -1,8 +1,10 @@
-"""The results of an evaluation and of a trial of prompts: what evaluation.json stores and `evaluate --json` prints.
+"""The results of an evaluation and of a trial of prompts: what evaluation.json stores
+and `evaluate --json` prints.
 
-A file may be damaged, so reading it checks all that the page relies on; one from another computer is checked more
-strictly (`from_elsewhere`). JSON has no infinity and no NaN: they are written as null, which reads as the infinity
-that the field can have, or as NaN in a loss or difference.
+A file may be damaged, so reading it checks all that the page relies on; one from
+another computer is checked more strictly (`from_elsewhere`). JSON has no infinity and
+no NaN: they are written as null, which reads as the infinity that the field can have,
+or as NaN in a loss or difference.
 """
 
 import math
@@ -23,10 +25,18 @@ from backend.records.base import StoredRecord
 from backend.records.events import Loss
 from backend.statistics import wilson_interval
 
-SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = "base", "prompt", "few_shot", "facts", "tuned"
+SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = (
+    "base",
+    "prompt",
+    "few_shot",
+    "facts",
+    "tuned",
+)
 PARENT = "parent"  # the previous version of the tuned model
 
-MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf", "perplexity"]
+MeasureName = Literal[
+    "preference", "tool_call", "json", "label", "exact", "chrf", "perplexity"
+]
 Verdict = Literal["better", "no_difference_shown", "worse"]
 AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
 GeneralOutcome = Literal["kept", "lost", "leaked"]
@@ -40,29 +50,40 @@ _LARGEST = 1e100  # finite also when multiplied by a count
 
 
 def _check_shown(value: float, info: ValidationInfo) -> float:
-    """`value`, which must be in the range that cards can show if it comes from another computer."""
+    """`value`, which must be in the range that cards can show if it comes from another
+    computer.
+    """
     if info.context and not 0 <= value <= _LARGEST:
         raise ValueError("a number that can't be shown")
     return value
 
 
 _SHOWN = AfterValidator(_check_shown)
-_FINITE = PlainSerializer(lambda value: value if math.isfinite(value) else None, return_type=float | None)
+_FINITE = PlainSerializer(
+    lambda value: value if math.isfinite(value) else None, return_type=float | None
+)
 _HIGHEST = BeforeValidator(lambda value: math.inf if value is None else value)
 _LOWEST = BeforeValidator(lambda value: -math.inf if value is None else value)
-_EDGE = AfterValidator(lambda value: value if abs(value) <= _LARGEST else math.copysign(math.inf, value))
+_EDGE = AfterValidator(
+    lambda value: value if abs(value) <= _LARGEST else math.copysign(math.inf, value)
+)
 
 SystemName = Annotated[str, Field(pattern=f"^({'|'.join(SYSTEMS)})$")]
 SystemOrParent = Annotated[str, Field(pattern=f"^({'|'.join((*SYSTEMS, PARENT))})$")]
 Count = Annotated[int, Field(ge=0, lt=1 << 31)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, _HIGHEST, Field(ge=0), _SHOWN, _FINITE]
-Bounds = tuple[Annotated[float, _LOWEST, _EDGE, _FINITE], Annotated[float, _HIGHEST, _EDGE, _FINITE]]
+Bounds = tuple[
+    Annotated[float, _LOWEST, _EDGE, _FINITE],
+    Annotated[float, _HIGHEST, _EDGE, _FINITE],
+]
 Nats = Annotated[Loss, _SHOWN, _FINITE]
 
 
 class VoiceCount(StoredRecord):
-    """How many answers are in the voice of the examples, and the worst fault of each of the others."""
+    """How many answers are in the voice of the examples, and the worst fault of each of
+    the others.
+    """
 
     in_voice: Count
     """How many answers are in it."""
@@ -73,7 +94,9 @@ class VoiceCount(StoredRecord):
 
 
 class SystemScore(StoredRecord):
-    """How one system did. Where JSON is expected, a base's answer that begins otherwise is cut after 32 tokens."""
+    """How one system did. Where JSON is expected, a base's answer that begins otherwise
+    is cut after 32 tokens.
+    """
 
     score: Score
     """The share of right answers, the mean likeness from 0 to 1, or the perplexity."""
@@ -151,7 +174,9 @@ class GeneralAnswer(StoredRecord):
 
 
 class GeneralCheck(StoredRecord):
-    """How much of the base model is left in the tuned one besides the task, see `evaluation.general`."""
+    """How much of the base model is left in the tuned one besides the task, see
+    `evaluation.general`.
+    """
 
     asked: Count = 0
     """How many general prompts."""
@@ -185,7 +210,9 @@ class GeneralCheck(StoredRecord):
         leaked = (self.leaked or 0) / max(1, self.asked)
         if not self.base_right:
             return "unknown"
-        if leaked > _MUCH_LEAKED or (self.dropped and self.kept < _MOST_KEPT * self.base_right):
+        if leaked > _MUCH_LEAKED or (
+            self.dropped and self.kept < _MOST_KEPT * self.base_right
+        ):
             return "lost"
         return "mostly_kept" if self.dropped or leaked > _SOME_LEAKED else "kept"
 
@@ -197,7 +224,9 @@ class GeneralCheck(StoredRecord):
 
 
 class ParentComparison(StoredRecord):
-    """What the comparison with the previous version rests on; all but `run` and `why_not` only if it was made."""
+    """What the comparison with the previous version rests on; all but `run` and
+    `why_not` only if it was made.
+    """
 
     run: str
     """The id of the previous version."""
@@ -220,7 +249,9 @@ class ParentComparison(StoredRecord):
 
 
 class ReportedAnswer(StoredRecord):
-    """A question with the answers of all systems. In JSON, these stand beside the question, each under its name."""
+    """A question with the answers of all systems. In JSON, these stand beside the
+    question, each under its name.
+    """
 
     question: str
     """Of a plain text, its beginning."""
@@ -245,7 +276,12 @@ class ReportedAnswer(StoredRecord):
     @classmethod
     def _nested(cls, values: Any) -> Any:
         if isinstance(values, dict) and "texts" not in values:
-            return {**values, "texts": {name: values[name] for name in (*SYSTEMS, PARENT) if name in values}}
+            return {
+                **values,
+                "texts": {
+                    name: values[name] for name in (*SYSTEMS, PARENT) if name in values
+                },
+            }
         return values
 
     @model_serializer(mode="wrap")
@@ -278,12 +314,16 @@ class Measured(StoredRecord):
 
     @property
     def graded(self) -> bool:
-        """Whether answers score a likeness or a perplexity, instead of being right or wrong."""
+        """Whether answers score a likeness or a perplexity, instead of being right or
+        wrong.
+        """
         return self.main_measure in ("chrf", "perplexity")
 
     @model_validator(mode="after")
     def _check_scores(self) -> Self:
-        if self.main_measure != "perplexity" and any(system.score > 1 for system in self.systems.values()):
+        if self.main_measure != "perplexity" and any(
+            system.score > 1 for system in self.systems.values()
+        ):
             raise ValueError("a score of more than 1")
         return self
 
@@ -302,7 +342,10 @@ class Answered(Measured):
     @model_validator(mode="after")
     def _check_answers(self) -> Self:
         names = self.systems.keys()
-        answered = all(answer.texts.keys() >= names <= answer.scores.keys() for answer in self.answers)
+        answered = all(
+            answer.texts.keys() >= names <= answer.scores.keys()
+            for answer in self.answers
+        )
         if not answered or self.judged not in names:
             raise ValueError("a system without answers or scores")
         return self
@@ -341,8 +384,12 @@ class EvaluationSummary(Measured):
             raise ValueError("a system is missing")
         if self.against_parent != "not_measured":
             systems = self.parent.systems if self.parent else {}
-            if not systems.keys() >= {TUNED, PARENT} or any(system.score > 1 for system in systems.values()):
-                raise ValueError("a comparison with the previous version without its scores")
+            if not systems.keys() >= {TUNED, PARENT} or any(
+                system.score > 1 for system in systems.values()
+            ):
+                raise ValueError(
+                    "a comparison with the previous version without its scores"
+                )
         return self
 
 
@@ -351,18 +398,31 @@ class EvaluationReport(EvaluationSummary, Answered):
 
     @classmethod
     def from_elsewhere(cls, text: str | bytes) -> Self:
-        """The report in a file from another computer: each value has its type and can be shown. Raises ValueError."""
-        return cls.model_validate_json(text, strict=True, context="elsewhere").elsewhere()
+        """The report in a file from another computer: each value has its type and can
+        be shown. Raises ValueError.
+        """
+        return cls.model_validate_json(
+            text, strict=True, context="elsewhere"
+        ).elsewhere()
 
     def elsewhere(self) -> Self:
-        """The report without what another computer can't use: the previous version, and settings to train again."""
+        """The report without what another computer can't use: the previous version, and
+        settings to train again.
+        """
         answers = tuple(answer.without(PARENT) for answer in self.answers)
-        changes: dict[str, object] = {"answers": answers, "comparisons": (), "parent": None, "retry": {}}
+        changes: dict[str, object] = {
+            "answers": answers,
+            "comparisons": (),
+            "parent": None,
+            "retry": {},
+        }
         return self.model_copy(update={**changes, "against_parent": "not_measured"})
 
 
 class TrialReport(Answered):
-    """How far the base model gets with prompts: evaluation.json of the job "try_prompts"."""
+    """How far the base model gets with prompts: evaluation.json of the job
+    "try_prompts".
+    """
 
     best: SystemName
     """The system with the highest score."""

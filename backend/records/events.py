@@ -1,7 +1,9 @@
-"""The events of a job: one frozen record for each kind, the same from the writer to the loss curve.
+"""The events of a job: one frozen record for each kind, the same from the writer to the
+loss curve.
 
-The fields are the keys of `data` in a line of events.jsonl; None is left out there. JSON has no NaN and no infinity:
-they are written as null, which reads as NaN in a loss and as None elsewhere.
+The fields are the keys of `data` in a line of events.jsonl; None is left out there.
+JSON has no NaN and no infinity: they are written as null, which reads as NaN in a loss
+and as None elsewhere.
 """
 
 import math
@@ -14,7 +16,9 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 
 from backend.records.rows import Message
 
-Loss = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+Loss = Annotated[
+    float, BeforeValidator(lambda value: math.nan if value is None else value)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class AtStep(Event):
-    """An event of one optimizer step; 0 is before training. An attempt that repeats the step replaces it."""
+    """An event of one optimizer step; 0 is before training. An attempt that repeats the
+    step replaces it.
+    """
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
 class StepEvent(AtStep):
-    """An optimizer step. loss: mean per learned token (DPO: per pair) of the examples, in nats. general_loss: that of
-    the base model's own answers, where some were trained, and mean_loss: of both. seconds: the step itself; waited:
-    between it and the one before. tokens_per_second: without padding. reward_accuracy, reward_margin: DPO only."""
+    """An optimizer step. loss: mean per learned token (DPO: per pair) of the examples,
+    in nats. general_loss: that of the base model's own answers, where some were
+    trained, and mean_loss: of both. seconds: the step itself; waited: between it and
+    the one before. tokens_per_second: without padding. reward_accuracy, reward_margin:
+    DPO only.
+    """
 
     kind = "step"
     loss: Loss
@@ -69,7 +78,9 @@ class EvalEvent(AtStep):
 
 @dataclass(frozen=True, slots=True)
 class SampleEvent(AtStep):
-    """The model's answer to a held-out prompt. expected: "" if unknown. seconds: of all answers of this step."""
+    """The model's answer to a held-out prompt. expected: "" if unknown. seconds: of all
+    answers of this step.
+    """
 
     kind = "sample"
     prompt: list[Message]
@@ -110,8 +121,10 @@ class AwakeEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class DryRunEvent(Event):
-    """Measurements from a few steps on the longest examples. max_length: tokens of each example with which they fit.
-    Memory in MiB at the peak, times in seconds: see `backend.training.measured.Measured`."""
+    """Measurements from a few steps on the longest examples. max_length: tokens of each
+    example with which they fit. Memory in MiB at the peak, times in seconds: see
+    `backend.training.measured.Measured`.
+    """
 
     kind = "dry_run"
     max_length: int
@@ -128,8 +141,10 @@ class DryRunEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class VerificationEvent(Event):
-    """The check after training. Tensors counted; base_checked: how much of the base was hashed, in words. Losses are
-    means per learned token over `rows` rows: of the trained model, and of what was saved, loaded again."""
+    """The check after training. Tensors counted; base_checked: how much of the base was
+    hashed, in words. Losses are means per learned token over `rows` rows: of the
+    trained model, and of what was saved, loaded again.
+    """
 
     kind = "verification"
     trainable_tensors: int
@@ -153,14 +168,18 @@ class DownloadedEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ResumedEvent(Event):
-    """A later attempt goes on at `first_step`: earlier events of this step and later ones no longer count."""
+    """A later attempt goes on at `first_step`: earlier events of this step and later
+    ones no longer count.
+    """
 
     kind = "resumed"
     first_step: int
 
 
 class LoggedEvent(NamedTuple):
-    """A line of events.jsonl. time: seconds since 1970. attempt: 1, then one more for each resume."""
+    """A line of events.jsonl. time: seconds since 1970. attempt: 1, then one more for
+    each resume.
+    """
 
     time: float
     attempt: int
@@ -171,8 +190,19 @@ _EVENTS = (
     StepEvent, EvalEvent, SampleEvent, CheckpointEvent, NoteEvent, AwakeEvent, DryRunEvent, VerificationEvent,
     DownloadedEvent, ResumedEvent,
 )  # fmt: skip
-_KINDS: dict[str, TypeAdapter[Any]] = {record.kind: TypeAdapter(record) for record in _EVENTS}
-_COUNTS = ("step", "first_step", "of", "mib", "max_length", "seconds", "waited", "tokens_per_second")
+_KINDS: dict[str, TypeAdapter[Any]] = {
+    record.kind: TypeAdapter(record) for record in _EVENTS
+}
+_COUNTS = (
+    "step",
+    "first_step",
+    "of",
+    "mib",
+    "max_length",
+    "seconds",
+    "waited",
+    "tokens_per_second",
+)
 _LARGEST = 1e15  # larger than any real value; the page can't draw infinity
 
 
@@ -184,8 +214,10 @@ class _Line(BaseModel):
 
 
 def parse(line: bytes) -> LoggedEvent | None:
-    """The event in a line of events.jsonl; None for a damaged line, an unknown kind, and data that no run reports,
-    such as infinity or a step before the first. Unknown keys are ignored: the file may come from another version."""
+    """The event in a line of events.jsonl; None for a damaged line, an unknown kind,
+    and data that no run reports, such as infinity or a step before the first. Unknown
+    keys are ignored: the file may come from another version.
+    """
     try:
         logged = _Line.model_validate_json(line)
         event = _KINDS[logged.kind].validate_python(logged.data)
@@ -202,21 +234,34 @@ def valid(events: Iterable[LoggedEvent]) -> list[LoggedEvent]:
     for logged in events:
         if isinstance(logged.event, ResumedEvent):
             first = logged.event.first_step
-            kept = [old for old in kept if not isinstance(old.event, AtStep) or old.event.step < first]
+            kept = [
+                old
+                for old in kept
+                if not isinstance(old.event, AtStep) or old.event.step < first
+            ]
         kept.append(logged)
     return kept
 
 
 def read_valid(file: Path) -> list[Event]:
     """The valid events in events.jsonl. Raises OSError."""
-    return [logged.event for logged in valid(filter(None, map(parse, file.read_bytes().splitlines())))]
+    return [
+        logged.event
+        for logged in valid(filter(None, map(parse, file.read_bytes().splitlines())))
+    ]
 
 
 def _is_possible(value: Any) -> bool:
     match value:
         case dict():
-            counts = (value[name] for name in _COUNTS if isinstance(value.get(name), int | float))
-            return all(map(_is_possible, value.values())) and not any(count < 0 for count in counts)
+            counts = (
+                value[name]
+                for name in _COUNTS
+                if isinstance(value.get(name), int | float)
+            )
+            return all(map(_is_possible, value.values())) and not any(
+                count < 0 for count in counts
+            )
         case list():
             return all(map(_is_possible, value))
         case str():

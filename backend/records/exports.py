@@ -1,7 +1,8 @@
-"""The result of an export: what its job stores, `export --json` prints, and CHECKS.json holds of it.
+"""The result of an export: what its job stores, `export --json` prints, and CHECKS.json
+holds of it.
 
-A file may come from an older version: what it lacks has its default. JSON has no infinity and no NaN: both are
-written as null, which reads as NaN.
+A file may come from an older version: what it lacks has its default. JSON has no
+infinity and no NaN: both are written as null, which reads as NaN.
 """
 
 import math
@@ -71,7 +72,9 @@ class MergeCheck(Check):
 
 
 class LossCheck(Check):
-    """What merging changed after QLoRA: mean loss at `places` positions of known answers (nats)."""
+    """What merging changed after QLoRA: mean loss at `places` positions of known
+    answers (nats).
+    """
 
     trained: Loss = math.nan
     """Of the model as trained, on its 4-bit base."""
@@ -242,12 +245,28 @@ class ExportResult(StoredRecord):
 
     def joined(self, other: Self) -> Self:
         """This and what was found since: a check that has failed once stays so."""
-        failed = {name for name in CHECK_FIELDS if getattr(getattr(self, name), "ok", None) is False}
-        return self.model_copy(update={name: getattr(other, name) for name in other.model_fields_set - failed})
+        failed = {
+            name
+            for name in CHECK_FIELDS
+            if getattr(getattr(self, name), "ok", None) is False
+        }
+        return self.model_copy(
+            update={
+                name: getattr(other, name) for name in other.model_fields_set - failed
+            }
+        )
 
     def all_checks(self) -> list[Check]:
         """Every check, in the order in which they are shown."""
-        checks = (self.parity, self.merge, self.loss, self.template, self.same, self.task, self.page)
+        checks = (
+            self.parity,
+            self.merge,
+            self.loss,
+            self.template,
+            self.same,
+            self.task,
+            self.page,
+        )
         return [*(check for check in checks if check), *self.smoke.values()]
 
 

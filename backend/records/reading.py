@@ -11,20 +11,35 @@ from backend.errors import BadInput
 from backend.records.units import GIB, MIB, format_size
 
 # What reading a damaged zip archive raises.
-ZIP_ERRORS = (BadZipFile, LargeZipFile, zlib.error, struct.error, UnicodeDecodeError, OSError, EOFError, RuntimeError)
+ZIP_ERRORS = (
+    BadZipFile,
+    LargeZipFile,
+    zlib.error,
+    struct.error,
+    UnicodeDecodeError,
+    OSError,
+    EOFError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that keep any file from exhausting the machine. A row over a row limit is a problem of that row. `rows`
-    and `stored_bytes` stop reading with a warning that says how many rows were skipped. Any other limit rejects the
-    file, `rows_allowed` as soon as one row more is read."""
+    """Limits that keep any file from exhausting the machine. A row over a row limit is
+    a problem of that row. `rows` and `stored_bytes` stop reading with a warning that
+    says how many rows were skipped. Any other limit rejects the file, `rows_allowed` as
+    soon as one row more is read.
+    """
 
     file_bytes: int = 2 * GIB
     expanded_bytes: int = 1 * GIB  # unpacked size of a gzip, Excel or Parquet file
-    expansion_ratio: int = 200  # unpacked to packed size, checked above `ratio_from_bytes`
+    expansion_ratio: int = (
+        200  # unpacked to packed size, checked above `ratio_from_bytes`
+    )
     parser_bytes: int = 2 * GIB  # memory that parsing a document may take
-    ratio_from_bytes: int = 32 * MIB  # smaller files do no harm, and repetitive data can pack 1000 to 1
+    ratio_from_bytes: int = (
+        32 * MIB
+    )  # smaller files do no harm, and repetitive data can pack 1000 to 1
     line_bytes: int = 32 * MIB  # one line, or one example of a JSON list
     field_chars: int = 8 * MIB  # one cell, or the content of one message
     row_chars: int = 16 * MIB  # all text of one example
@@ -33,19 +48,24 @@ class Limits:
     rows: int = 1_000_000
     rows_allowed: float = math.inf  # in a demo
     rows_before: int = 0  # in the other files of an archive, which count, too
-    stored_bytes: int = 384 * MIB  # text of all rows together; it takes about 2.3 times as much memory
+    stored_bytes: int = (
+        384 * MIB
+    )  # text of all rows together; it takes about 2.3 times as much memory
     problems: int = 100_000
     columns: int = 1_000
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The user's choices for reading a file; None leaves the choice to detection. encoding: a codec name such as
-    "cp1252". delimiter: one character. sheet: the name of an Excel sheet. shape: a key of `shapes.SHAPES`. mapping:
-    from the fields of that shape to columns of the file, such as {"question": "Frage", "answer": "Antwort"}. imitate:
-    the people in a chat whom the model learns to write like. join_cells: join texts of a table that a comma without
-    quotes divides. drop_cells: drop the cells that a table has no column for. pairs: in a chat, each answer ends an
-    example. rows: read only so many."""
+    """The user's choices for reading a file; None leaves the choice to detection.
+    encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name
+    of an Excel sheet. shape: a key of `shapes.SHAPES`. mapping: from the fields of that
+    shape to columns of the file, such as {"question": "Frage", "answer": "Antwort"}.
+    imitate: the people in a chat whom the model learns to write like. join_cells: join
+    texts of a table that a comma without quotes divides. drop_cells: drop the cells
+    that a table has no column for. pairs: in a chat, each answer ends an example. rows:
+    read only so many.
+    """
 
     encoding: str | None = None
     delimiter: str | None = None
@@ -65,7 +85,9 @@ class Cancelled(Exception):
 
 
 class RowFault(Exception):
-    """The reason why a row can't be used; `backend.datasets.read.load` turns it into a Problem with these fields."""
+    """The reason why a row can't be used; `backend.datasets.read.load` turns it into a
+    Problem with these fields.
+    """
 
     def __init__(self, kind: str, message: str, fix: str = "", quote: str = "") -> None:
         super().__init__(message)
@@ -74,12 +96,21 @@ class RowFault(Exception):
 
 def row_too_large(limit: int, unit: str) -> RowFault:
     """The fault of a row that is over a limit as a whole. unit: such as "bytes"."""
-    return RowFault("row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or remove it.")
+    return RowFault(
+        "row_too_large",
+        f"This example has more than {limit:,} {unit}.",
+        "Split it, or remove it.",
+    )
 
 
 def check_expansion(expanded: int, packed: int, limits: Limits) -> None:
-    """Raises BadInput when an archive unpacks to more than the limits allow. Sizes in bytes."""
-    bomb = expanded > limits.ratio_from_bytes and expanded > limits.expansion_ratio * max(packed, 1)
+    """Raises BadInput when an archive unpacks to more than the limits allow. Sizes in
+    bytes.
+    """
+    bomb = (
+        expanded > limits.ratio_from_bytes
+        and expanded > limits.expansion_ratio * max(packed, 1)
+    )
     if bomb or expanded > limits.expanded_bytes:
         raise BadInput(
             "This file unpacks to far more than is allowed.",

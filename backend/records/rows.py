@@ -1,12 +1,18 @@
-"""Records that the dataset packages exchange: a row, a problem, and a description of the file."""
+"""Records that the dataset packages exchange: a row, a problem, and a description of
+the file.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
-Message = dict[str, Any]  # {"role": ..., "content": ...}, "tool_calls" if there are any, "weight": 0 if only read
-Origin = Literal["file", "added", "corrected"]  # corrected: after a run answered wrongly
+Message = dict[
+    str, Any
+]  # {"role": ..., "content": ...}, "tool_calls" if there are any, "weight": 0 if only read
+Origin = Literal[
+    "file", "added", "corrected"
+]  # corrected: after a run answered wrongly
 
 
 def is_learned(message: Mapping[str, Any]) -> bool:
@@ -16,12 +22,16 @@ def is_learned(message: Mapping[str, Any]) -> bool:
 
 @dataclass(slots=True)
 class Row:
-    """One example in the canonical form. line: line in the source file, from 1 (for binary tables the row). row:
-    number among the rows, from 1. messages: the conversation. For a preference pair `messages` ends with the chosen
-    answer and `rejected` holds the rejected one. text: a plain document instead of a conversation. file: its name
-    where several were read together. passage: number of the passage of a text that it was made about, from 1; rows
-    of one passage stay together. made: how it was made of a text, in words. beside: what stands for the texts beside
-    it that are not used, such as options. Lines and numbers of added rows count on after the last one of the file."""
+    """One example in the canonical form. line: line in the source file, from 1 (for
+    binary tables the row). row: number among the rows, from 1. messages: the
+    conversation. For a preference pair `messages` ends with the chosen answer and
+    `rejected` holds the rejected one. text: a plain document instead of a conversation.
+    file: its name where several were read together. passage: number of the passage of a
+    text that it was made about, from 1; rows of one passage stay together. made: how it
+    was made of a text, in words. beside: what stands for the texts beside it that are
+    not used, such as options. Lines and numbers of added rows count on after the last
+    one of the file.
+    """
 
     line: int
     row: int
@@ -37,16 +47,20 @@ class Row:
 
     @property
     def place(self) -> str:
-        """Where it is, such as "line 3", or "faq.csv, line 3" where several files were read together."""
+        """Where it is, such as "line 3", or "faq.csv, line 3" where several files were
+        read together.
+        """
         return place(self.line, self.file)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of one row, or of the whole file (row 0), in plain words. An "error" keeps the row out of training; a
-    "warning" does not; a "note" is only worth a look: it counts as no problem, and buttons for all leave it. fix: what
-    accepting the fix would do, a sentence, or "" without a fix. quote: the text at fault, shortened, with invisible
-    characters escaped. file: as of a Row."""
+    """A problem of one row, or of the whole file (row 0), in plain words. An "error"
+    keeps the row out of training; a "warning" does not; a "note" is only worth a look:
+    it counts as no problem, and buttons for all leave it. fix: what accepting the fix
+    would do, a sentence, or "" without a fix. quote: the text at fault, shortened, with
+    invisible characters escaped. file: as of a Row.
+    """
 
     line: int
     row: int
@@ -64,8 +78,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A part of a file that is in no example. why: in words, such as "title". line, file: as of a Row; 0: not in a
-    line. text: shortened."""
+    """A part of a file that is in no example. why: in words, such as "title". line,
+    file: as of a Row; 0: not in a line. text: shortened.
+    """
 
     why: str
     text: str
@@ -101,11 +116,13 @@ class FileDetails:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A description of the file: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
-    "utf-8", `mapping` from our fields to the file's columns, `also` fields with the columns that have them in other
-    rows, `ignored` columns, the parts that were `passed` over, `sha256` of its bytes. Of examples that were edited,
-    `sha256` stands for the file and the edits, `file_sha256` for the file, and `edits` are their kinds
-    (datasets/edits.py)."""
+    """A description of the file: `format` such as "jsonl", `shape` such as "messages"
+    or "alpaca", `encoding` such as "utf-8", `mapping` from our fields to the file's
+    columns, `also` fields with the columns that have them in other rows, `ignored`
+    columns, the parts that were `passed` over, `sha256` of its bytes. Of examples that
+    were edited, `sha256` stands for the file and the edits, `file_sha256` for the file,
+    and `edits` are their kinds (datasets/edits.py).
+    """
 
     name: str
     format: str
@@ -123,20 +140,26 @@ class Source:
 
 @dataclass(slots=True)
 class Dataset:
-    """The contents of a file: its source, its readable rows, and the problems found while reading. last_number: the
-    highest number of a row, where edits added or deleted some; 0: the rows are numbered to the end."""
+    """The contents of a file: its source, its readable rows, and the problems found
+    while reading. last_number: the highest number of a row, where edits added or
+    deleted some; 0: the rows are numbered to the end.
+    """
 
     source: Source
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
     total_rows: int = 0  # rows in the file, including unreadable ones
-    originals: dict[int, Any] = field(default_factory=dict)  # the first rows as read, by row number, for display
+    originals: dict[int, Any] = field(
+        default_factory=dict
+    )  # the first rows as read, by row number, for display
     last_number: int = 0
 
     @property
     def highest(self) -> int:
         """The highest number that a row has or had."""
-        return self.last_number or max(self.total_rows, self.rows[-1].row if self.rows else 0)
+        return self.last_number or max(
+            self.total_rows, self.rows[-1].row if self.rows else 0
+        )
 
 
 def place(line: int, file: str) -> str:
@@ -150,5 +173,7 @@ def rejected_side(row: Row) -> Row:
 
 
 def shared_prompt(row: Row) -> Sequence[Message]:
-    """The messages before the two answers of a pair. Both answers have the same number of turns."""
+    """The messages before the two answers of a pair. Both answers have the same number
+    of turns.
+    """
     return row.messages[: max(0, len(row.messages) - len(row.rejected or ()))]

@@ -1,4 +1,6 @@
-"""Settings whose fields carry all the facts about them, and how what a person types becomes such settings."""
+"""Settings whose fields carry all the facts about them, and how what a person types
+becomes such settings.
+"""
 
 import difflib
 from collections.abc import Mapping
@@ -44,7 +46,11 @@ class Setting:
     @property
     def term(self) -> str:
         """The label inside a sentence: "learning rate", "LoRA rank"."""
-        return self.label[0].lower() + self.label[1:] if self.label.split()[0][1:].islower() else self.label
+        return (
+            self.label[0].lower() + self.label[1:]
+            if self.label.split()[0][1:].islower()
+            else self.label
+        )
 
 
 def setting(
@@ -62,9 +68,13 @@ def setting(
     script: bool = True,
     argument: bool = False,
 ) -> T:
-    """A field of `Settings` with its range (`gt`, `ge`, `le`) and its facts, each explained in `Setting`."""
+    """A field of `Settings` with its range (`gt`, `ge`, `le`) and its facts, each
+    explained in `Setting`.
+    """
     info = cast("FieldInfo", Field(default, gt=gt, ge=ge, le=le))
-    info.metadata.append(Setting(label, group, choices or {}, least, costs, shape, script, argument))
+    info.metadata.append(
+        Setting(label, group, choices or {}, least, costs, shape, script, argument)
+    )
     return cast("T", info)
 
 
@@ -80,13 +90,16 @@ class Settings(Record):
         facts = {}
         for name, info in cls.model_fields.items():
             (setting,) = (mark for mark in info.metadata if isinstance(mark, Setting))
-            facts[name] = replace(setting, help=" ".join((info.description or "").split()))
+            facts[name] = replace(
+                setting, help=" ".join((info.description or "").split())
+            )
         return facts
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from names and values; converts text as typed on the command line. Raises BadSetting naming the
-        setting; for an unknown one also the closest match."""
+        """Settings from names and values; converts text as typed on the command line.
+        Raises BadSetting naming the setting; for an unknown one also the closest match.
+        """
         for name in values:
             if name not in cls.model_fields:
                 near = difflib.get_close_matches(name[:60], cls.model_fields, n=1)
@@ -100,12 +113,16 @@ class Settings(Record):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else "a setting"
-            expected = cls.allowed_values(name) if name in cls.model_fields else first["msg"]
+            expected = (
+                cls.allowed_values(name) if name in cls.model_fields else first["msg"]
+            )
             raise _invalid(name, first.get("input"), expected) from error
 
     @classmethod
     def parse_new(cls, values: Mapping[str, Any]) -> Self:
-        """Like `parse`, but for new runs: also rejects values too small to learn anything."""
+        """Like `parse`, but for new runs: also rejects values too small to learn
+        anything.
+        """
         settings = cls.parse(values)
         for name, setting in cls.facts().items():
             if setting.least is not None and getattr(settings, name) < setting.least:
@@ -120,7 +137,11 @@ class Settings(Record):
     def options(cls, name: str) -> list[str]:
         """The words that a setting may be, by its type; none for numbers and lists."""
         annotation = cls.model_fields[name].annotation
-        parts = (option for part in (annotation, *get_args(annotation)) for option in get_args(part))
+        parts = (
+            option
+            for part in (annotation, *get_args(annotation))
+            for option in get_args(part)
+        )
         return [option for option in parts if isinstance(option, str)]
 
     @classmethod
@@ -132,11 +153,20 @@ class Settings(Record):
         if info.annotation not in (int, float):
             values = cls.options(name)
             return f"one of {', '.join(values)}" if values else "a list of names"
-        limits = {kind: getattr(mark, kind) for mark in info.metadata for kind in ("ge", "le") if hasattr(mark, kind)}
+        limits = {
+            kind: getattr(mark, kind)
+            for mark in info.metadata
+            for kind in ("ge", "le")
+            if hasattr(mark, kind)
+        }
         least = cls.facts()[name].least
         minimum = format_decimal(limits["ge"] if least is None else least)
         return f"{'a whole number' if info.annotation is int else 'a number'} from {minimum} to {limits['le']:,}"
 
 
 def _invalid(name: str, value: Any, expected: str) -> BadSetting:
-    return BadSetting(f"The setting {name} can't be {str(value)[:60]}.", f"It must be {expected}.", "Change it.")
+    return BadSetting(
+        f"The setting {name} can't be {str(value)[:60]}.",
+        f"It must be {expected}.",
+        "Change it.",
+    )

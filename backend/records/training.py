@@ -10,7 +10,9 @@ from backend.records.base import StoredRecord
 
 
 class TrainingResult(StoredRecord):
-    """What a run reports when it has ended. One that was stopped before its first step has only the first three."""
+    """What a run reports when it has ended. One that was stopped before its first step
+    has only the first three.
+    """
 
     state: Literal["completed", "stopped"] = "completed"
     """How it ended."""
@@ -53,8 +55,12 @@ class TrainingResult(StoredRecord):
 
 
 def result_of(run_folder: Path) -> TrainingResult:
-    """What a run reported when it ended; an empty result where it has reported none, or that is damaged."""
+    """What a run reported when it ended; an empty result where it has reported none, or
+    that is damaged.
+    """
     try:
-        return TrainingResult.model_validate(read_json(run_folder / "status.json").get("result") or {})
+        return TrainingResult.model_validate(
+            read_json(run_folder / "status.json").get("result") or {}
+        )
     except (OSError, ValueError):
         return TrainingResult()

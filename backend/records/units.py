@@ -4,13 +4,24 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 
 def format_size(mib: float | None) -> str:
-    """MiB of memory or disk: 320 -> "320 MB", 5222 -> "5.1 GB" (of 1024 MB each, as operating systems count)."""
+    """MiB of memory or disk: 320 -> "320 MB", 5222 -> "5.1 GB" (of 1024 MB each, as
+    operating systems count).
+    """
     return "unknown size" if mib is None else _format(mib, 0)
 
 
 def format_sizes(one: float, other: float) -> tuple[str, str]:
-    """Two sizes (MiB) that a sentence compares, with as many digits as tell them apart: ("1.18 GB", "1.21 GB")."""
-    more = next((digits for digits in range(10) if _format(one, digits) != _format(other, digits)), 0)
+    """Two sizes (MiB) that a sentence compares, with as many digits as tell them apart:
+    ("1.18 GB", "1.21 GB").
+    """
+    more = next(
+        (
+            digits
+            for digits in range(10)
+            if _format(one, digits) != _format(other, digits)
+        ),
+        0,
+    )
     return _format(one, more), _format(other, more)
 
 

@@ -1,4 +1,6 @@
-"""A run's name and the person's note about it: about.json in its folder. Unlike the run's spec, it may change."""
+"""A run's name and the person's note about it: about.json in its folder. Unlike the
+run's spec, it may change.
+"""
 
 from pathlib import Path
 
@@ -29,11 +31,19 @@ def read(run_folder: Path) -> About:
 def write(run_folder: Path, name: str | None = None, note: str | None = None) -> None:
     """Changes the name, the note or both; what is too long is cut. Raises OSError."""
     before = read(run_folder)
-    typed = before.name if name is None else " ".join(_printable(name).split())[:LONGEST_NAME]
-    noted = before.note if note is None else _printable(note, "\n").strip()[:LONGEST_NOTE]
+    typed = (
+        before.name
+        if name is None
+        else " ".join(_printable(name).split())[:LONGEST_NAME]
+    )
+    noted = (
+        before.note if note is None else _printable(note, "\n").strip()[:LONGEST_NOTE]
+    )
     write_json(run_folder / _FILE, About(name=typed, note=noted).model_dump())
 
 
 def _printable(text: str, also: str = "") -> str:
-    """The text with spaces for control characters, invisible ones that change how it is read, and half surrogates."""
+    """The text with spaces for control characters, invisible ones that change how it is
+    read, and half surrogates.
+    """
     return "".join(sign if sign.isprintable() or sign in also else " " for sign in text)

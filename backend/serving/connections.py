@@ -1,4 +1,6 @@
-"""Connections of the endpoint: few at a time, and none that only waits. uvicorn limits neither."""
+"""Connections of the endpoint: few at a time, and none that only waits. uvicorn limits
+neither.
+"""
 
 import asyncio
 from typing import Any
@@ -7,11 +9,15 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 MOST = 128
 _BUSY = object()
-PATIENCE = 10.0  # seconds until the head of a request must have arrived, and then its body
+PATIENCE = (
+    10.0  # seconds until the head of a request must have arrived, and then its body
+)
 
 
 class Impatient(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
-    """uvicorn's protocol, which also closes connections without a whole head of a request, and those beyond MOST."""
+    """uvicorn's protocol, which also closes connections without a whole head of a
+    request, and those beyond MOST.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -22,7 +28,9 @@ class Impatient(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
 
     def _look_later(self, transport: Any) -> None:
         idle = self.cycle is None or self.cycle.response_complete
-        asyncio.get_running_loop().call_later(PATIENCE, self._look, transport, self.cycle if idle else _BUSY)
+        asyncio.get_running_loop().call_later(
+            PATIENCE, self._look, transport, self.cycle if idle else _BUSY
+        )
 
     def _look(self, transport: Any, before: Any) -> None:
         """before: the last request that was answered before the last look."""

@@ -1,7 +1,9 @@
 """An OpenAI-compatible endpoint for one model: the guard before what answers.
 
-It knows the key, checks requests, and lets as many through as are answered at a time; others wait, and more are
-declined. Every request needs the key; only its SHA-256 is known here."""
+It knows the key, checks requests, and lets as many through as are answered at a time;
+others wait, and more are declined. Every request needs the key; only its SHA-256 is
+known here.
+"""
 
 import asyncio
 import hmac
@@ -38,7 +40,9 @@ _RETRY_AFTER = 5  # seconds
 
 @dataclass
 class Counts:
-    """An endpoint's counts since it started. tokens_per_second: of the latest answer. open: requests under way."""
+    """An endpoint's counts since it started. tokens_per_second: of the latest answer.
+    open: requests under way.
+    """
 
     requests: int = 0
     tokens: int = 0
@@ -47,8 +51,10 @@ class Counts:
 
 
 class Endpoint:
-    """The routes. answers: what answers, `slots` requests at a time, and able to do `able`. key_sha256: of the key that
-    every request needs. origins: of web pages that may ask, besides files on this computer."""
+    """The routes. answers: what answers, `slots` requests at a time, and able to do
+    `able`. key_sha256: of the key that every request needs. origins: of web pages that
+    may ask, besides files on this computer.
+    """
 
     def __init__(
         self,
@@ -60,7 +66,12 @@ class Endpoint:
     ) -> None:
         self.counts = Counts()
         unlimited = httpx.Timeout(None)  # an answer may take long
-        self._http = httpx.AsyncClient(transport=answers, base_url="http://model", timeout=unlimited, trust_env=False)
+        self._http = httpx.AsyncClient(
+            transport=answers,
+            base_url="http://model",
+            timeout=unlimited,
+            trust_env=False,
+        )
         self._able, self._key = able, key_sha256
         self._slots, self._turns = slots, asyncio.Semaphore(slots)
         self._created = int(time.time())
@@ -78,7 +89,11 @@ class Endpoint:
                 Route("/v1/models", self._models),
                 Route("/v1/models/{name:path}", self._models),
                 *(Route(path, self._ask, methods=["POST"]) for path in requests.PATHS),
-                Route("/{path:path}", lambda _: _error(404, nothing), methods=["GET", "POST"]),
+                Route(
+                    "/{path:path}",
+                    lambda _: _error(404, nothing),
+                    methods=["GET", "POST"],
+                ),
             ],
             middleware=[cors],
         )
@@ -86,10 +101,19 @@ class Endpoint:
     async def _models(self, request: Request) -> Response:
         if not self._knows_key(request):
             return _wrong_key()
-        model = {"id": self._able.name, "object": "model", "created": self._created, "owned_by": "apprentice"}
+        model = {
+            "id": self._able.name,
+            "object": "model",
+            "created": self._created,
+            "owned_by": "apprentice",
+        }
         name = request.path_params.get("name")
         if name not in (None, self._able.name):
-            return _error(404, f"There is no model {name} here, only {self._able.name}.", code="model_not_found")
+            return _error(
+                404,
+                f"There is no model {name} here, only {self._able.name}.",
+                code="model_not_found",
+            )
         return JSONResponse(model if name else {"object": "list", "data": [model]})
 
     async def _ask(self, request: Request) -> Response:
@@ -102,14 +126,23 @@ class Endpoint:
         except ClientDisconnect:
             return Response(status_code=499)
         except TimeoutError:
-            return _error(408, "The rest of the request did not arrive in time.", headers={"Connection": "close"})
+            return _error(
+                408,
+                "The rest of the request did not arrive in time.",
+                headers={"Connection": "close"},
+            )
         except BadField as error:
             return _error(400, str(error), param=error.field, code="unsupported_value")
         except BadInput as error:
             return _error(413 if error.what == _TOO_LARGE else 400, str(error))
         if self.counts.open >= self._slots + MAX_WAITING:
             message = "Too many questions are waiting. Ask again in a moment."
-            return _error(429, message, "rate_limit_error", headers={"Retry-After": str(_RETRY_AFTER)})
+            return _error(
+                429,
+                message,
+                "rate_limit_error",
+                headers={"Retry-After": str(_RETRY_AFTER)},
+            )
         self.counts.open += 1
         self.counts.requests += 1
         leaving = AsyncExitStack()
@@ -140,8 +173,12 @@ class Endpoint:
         document = json.loads(await reply.aread())
         if not reply.is_success:
             why = str(document.get("error", {}).get("message", document))
-            form = "response_format" in asked.body and ("schema" in why or "grammar" in why)
-            return _error(reply.status_code, why, param="response_format" if form else None)
+            form = "response_format" in asked.body and (
+                "schema" in why or "grammar" in why
+            )
+            return _error(
+                reply.status_code, why, param="response_format" if form else None
+            )
         self._count(document)
         _check_numbers(document, asked)
         _make_calls(document, asked.functions, {})
@@ -162,21 +199,40 @@ class Endpoint:
         except (ApprenticeError, httpx.HTTPError) as error:
             yield f"data: {bytes(_error(503, _sentence(error), 'server_error').body).decode()}\n\n"
 
-    async def _check_end(self, event: dict[str, Any], asked: Asked, said: dict[int, str]) -> None:
-        """Like `_check_numbers` for the end token of a streamed chat, which is not sent: one more is asked for."""
-        for choice in event.get("choices", []) if asked.path == requests.CHAT and self._able.whole else []:
+    async def _check_end(
+        self, event: dict[str, Any], asked: Asked, said: dict[int, str]
+    ) -> None:
+        """Like `_check_numbers` for the end token of a streamed chat, which is not
+        sent: one more is asked for.
+        """
+        for choice in (
+            event.get("choices", [])
+            if asked.path == requests.CHAT and self._able.whole
+            else []
+        ):
             number = choice.get("index", 0)
-            said[number] = said.get(number, "") + (choice.get("delta", {}).get("content") or "")
+            said[number] = said.get(number, "") + (
+                choice.get("delta", {}).get("content") or ""
+            )
             if choice.get("finish_reason") == "stop":
-                turns = [*asked.body["messages"], {"role": "assistant", "content": said[number]}]
+                turns = [
+                    *asked.body["messages"],
+                    {"role": "assistant", "content": said[number]},
+                ]
                 more = {"messages": turns, "max_tokens": 1, "n": 1, "stream": False}
                 reply = await self._http.post(asked.path, json={**asked.body, **more})
-                if not reply.is_client_error:  # as where the conversation is full: no token can follow
-                    _check_numbers(value_of(reply.raise_for_status().content, {}), asked)
+                if (
+                    not reply.is_client_error
+                ):  # as where the conversation is full: no token can follow
+                    _check_numbers(
+                        value_of(reply.raise_for_status().content, {}), asked
+                    )
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(key_hash(key.strip()), self._key)
+        return scheme.lower() == "bearer" and hmac.compare_digest(
+            key_hash(key.strip()), self._key
+        )
 
     def _leave(self) -> None:
         self.counts.open -= 1
@@ -184,16 +240,29 @@ class Endpoint:
     def _count(self, document: dict[str, Any]) -> None:
         usage = document.get("usage") or document.get("response", {}).get("usage") or {}
         timings = document.get("timings") or {}
-        tokens = usage.get("completion_tokens") or usage.get("output_tokens") or timings.get("predicted_n") or 0
+        tokens = (
+            usage.get("completion_tokens")
+            or usage.get("output_tokens")
+            or timings.get("predicted_n")
+            or 0
+        )
         self.counts.tokens += tokens
-        self.counts.tokens_per_second = timings.get("predicted_per_second") or self.counts.tokens_per_second
+        self.counts.tokens_per_second = (
+            timings.get("predicted_per_second") or self.counts.tokens_per_second
+        )
 
 
 class _Stream(StreamingResponse):
-    """Events as they come. leaving: closed however the response ends, also if no event was sent."""
+    """Events as they come. leaving: closed however the response ends, also if no event
+    was sent.
+    """
 
     def __init__(self, events: AsyncIterator[str], leaving: AsyncExitStack) -> None:
-        super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        super().__init__(
+            events,
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-cache"},
+        )
         self._leaving = leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -208,8 +277,12 @@ async def _closed(leaving: AsyncExitStack) -> None:
         await leaving.aclose()
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
-    """The result of `work`, which is cancelled once the client is gone; then raises ClientDisconnect."""
+async def _unless_gone(
+    request: Request, work: Coroutine[Any, Any, Response]
+) -> Response:
+    """The result of `work`, which is cancelled once the client is gone; then raises
+    ClientDisconnect.
+    """
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -228,7 +301,9 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) ->
 
 
 def _check_numbers(reply: dict[str, Any], asked: Asked) -> None:
-    """Raises ChatFailed if a token came of invalid numbers. Takes away probabilities for which nobody asked."""
+    """Raises ChatFailed if a token came of invalid numbers. Takes away probabilities
+    for which nobody asked.
+    """
     for choice in reply.get("choices", []):
         if probabilities := choice.get("logprobs"):
             require_numbers(probabilities["content"])
@@ -236,11 +311,18 @@ def _check_numbers(reply: dict[str, Any], asked: Asked) -> None:
                 choice["logprobs"] = None
 
 
-def _make_calls(reply: dict[str, Any], functions: Sequence[str], written: dict[int, str]) -> None:
-    """Turns answers, or pieces of them, into calls of a function. One of several is called by the last piece; where
-    that was cut off, the answer stays a text. written: the text so far by choice; these pieces are added."""
+def _make_calls(
+    reply: dict[str, Any], functions: Sequence[str], written: dict[int, str]
+) -> None:
+    """Turns answers, or pieces of them, into calls of a function. One of several is
+    called by the last piece; where that was cut off, the answer stays a text. written:
+    the text so far by choice; these pieces are added.
+    """
     for choice in reply.get("choices", []) if functions else []:
-        message, ended = choice.get("delta", choice.get("message")), choice.get("finish_reason")
+        message, ended = (
+            choice.get("delta", choice.get("message")),
+            choice.get("finish_reason"),
+        )
         content, number = message.pop("content", None), choice.get("index", 0)
         named = {} if number in written else {"name": functions[0]}
         written[number] = written.get(number, "") + (content or "")
@@ -249,13 +331,23 @@ def _make_calls(reply: dict[str, Any], functions: Sequence[str], written: dict[i
             if chosen is None:
                 message.update({"content": written[number]} if ended else {})
                 continue
-            named, content = {"name": chosen["name"]}, json.dumps(chosen["arguments"], ensure_ascii=False)
+            named, content = (
+                {"name": chosen["name"]},
+                json.dumps(chosen["arguments"], ensure_ascii=False),
+            )
         if ended == "stop":
             choice["finish_reason"] = "tool_calls"
         if content is not None or named:
             new = {"id": f"call_{secrets.token_hex(12)}"} if named else {}
-            call = {**new, "index": 0, "type": "function", "function": {**named, "arguments": content or ""}}
-            message.update(tool_calls=[call], **({"content": None} if "role" in message else {}))
+            call = {
+                **new,
+                "index": 0,
+                "type": "function",
+                "function": {**named, "arguments": content or ""},
+            }
+            message.update(
+                tool_calls=[call], **({"content": None} if "role" in message else {})
+            )
 
 
 _TOO_LARGE = "The request is too large."
@@ -267,13 +359,19 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise BadInput(_TOO_LARGE, f"It is larger than {format_size(MAX_BODY / MIB)}.", "Send a shorter text.")
+            raise BadInput(
+                _TOO_LARGE,
+                f"It is larger than {format_size(MAX_BODY / MIB)}.",
+                "Send a shorter text.",
+            )
     return body
 
 
 def _wrong_key() -> Response:
     message = "The key is missing or wrong. Send the one that the endpoint showed as it started, or start it again."
-    return _error(401, message, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+    return _error(
+        401, message, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"}
+    )
 
 
 def _sentence(error: Exception) -> str:

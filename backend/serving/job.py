@@ -1,4 +1,6 @@
-"""The job "serve": an endpoint for the model of a run, until it is stopped. It outlives the page."""
+"""The job "serve": an endpoint for the model of a run, until it is stopped. It outlives
+the page.
+"""
 
 import errno
 import logging
@@ -34,14 +36,17 @@ log = logging.getLogger(__name__)
 FIRST_PORT, PORTS = 8080, 20  # where no port is asked for, the first free one
 _TICK = 0.5  # seconds
 _LAST_ANSWERS = 3  # seconds that answers in progress may take after a stop
-# Seconds that uvicorn keeps an unused connection. Its own 5 are also those of httpx, whose next request then meets a
-# reset; `Impatient` closes the connection after 10 to 20.
+# Seconds that uvicorn keeps an unused connection. Its own 5 are also those of httpx,
+# whose next request then meets a reset; `Impatient` closes the connection after 10 to
+# 20.
 _KEPT = 60
 
 
 class ServeSpec(Record):
-    """Which run, under which name, and where. key_sha256: of the key that requests need. port: 0 for a free one.
-    origins: of web pages that may ask. in_form: whether answers keep to the form of the examples' answers."""
+    """Which run, under which name, and where. key_sha256: of the key that requests
+    need. port: 0 for a free one. origins: of web pages that may ask. in_form: whether
+    answers keep to the form of the examples' answers.
+    """
 
     run: str
     name: str
@@ -53,7 +58,9 @@ class ServeSpec(Record):
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Serve until the job is stopped. Raises BadSetting, RunProblem, MissingPart, ChatFailed."""
+    """Serve until the job is stopped. Raises BadSetting, RunProblem, MissingPart,
+    ChatFailed.
+    """
     import uvicorn
 
     from backend.serving.connections import Impatient
@@ -67,9 +74,18 @@ def run(context: JobContext) -> dict[str, Any]:
     bound = listen(spec.host, spec.port)
     host = f"[{spec.host}]" if ":" in spec.host else spec.host  # IPv6
     url = f"http://{host}:{bound.getsockname()[1]}/v1"
-    with bound, closing(Chat(context.workspace, log_file=context.folder / "chat.log")) as chat:
-        able = Abilities(spec.name, usual_instruction(run_folder), answer_form(run_folder) if spec.in_form else None)
-        answers, slots, able = _open(chat, trained.model.path, result, able, context.progress)
+    with (
+        bound,
+        closing(Chat(context.workspace, log_file=context.folder / "chat.log")) as chat,
+    ):
+        able = Abilities(
+            spec.name,
+            usual_instruction(run_folder),
+            answer_form(run_folder) if spec.in_form else None,
+        )
+        answers, slots, able = _open(
+            chat, trained.model.path, result, able, context.progress
+        )
         endpoint = Endpoint(answers, slots, able, spec.key_sha256, spec.origins)
         config = uvicorn.Config(
             endpoint.app, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS, lifespan="off",
@@ -87,7 +103,9 @@ def run(context: JobContext) -> dict[str, Any]:
 def _open(
     chat: Chat, model: Path, result: Path, able: Abilities, progress: ReportProgress
 ) -> tuple[httpx.AsyncBaseTransport, int, Abilities]:
-    """Who answers, how many requests at a time, and what they can do. Raises MissingPart, ChatFailed."""
+    """Who answers, how many requests at a time, and what they can do. Raises
+    MissingPart, ChatFailed.
+    """
     key = secrets.token_urlsafe()
     serve = partial(chat.serve, model, result, able.name, key)
     try:
@@ -95,14 +113,28 @@ def _open(
     except ApprenticeError as error:
         log.info("the engine of Try answers: %s", error)
         if able.schema:
-            raise BadSetting("Answers can't be kept to a form here.", str(error), "Start it without that.") from error
+            raise BadSetting(
+                "Answers can't be kept to a form here.",
+                str(error),
+                "Start it without that.",
+            ) from error
         chat.open(model, result, progress=progress)
-        return ChatAnswers(chat, TUNED if TUNED in chat.panes else BASE), 1, replace(able, whole=False)
+        return (
+            ChatAnswers(chat, TUNED if TUNED in chat.panes else BASE),
+            1,
+            replace(able, whole=False),
+        )
     can = served.model_dump(include={"tools", "skips_thought", "marks"})
     return ServerAnswers(serve, key), served.slots, replace(able, **can)
 
 
-def _watch(context: JobContext, thread: threading.Thread, server: Any, endpoint: Endpoint, url: str) -> None:
+def _watch(
+    context: JobContext,
+    thread: threading.Thread,
+    server: Any,
+    endpoint: Endpoint,
+    url: str,
+) -> None:
     """Writes the state while the server runs, and ends it when the job is stopped."""
     written: dict[str, Any] = {}
     while thread.is_alive():
@@ -125,9 +157,15 @@ def listen(host: str, port: int) -> socket.socket:
             return _bind(host, number)
         except (OSError, OverflowError) as error:
             in_use = getattr(error, "errno", None) == errno.EADDRINUSE
-            reason = "Another program uses it" if in_use else getattr(error, "strerror", None) or str(error)
+            reason = (
+                "Another program uses it"
+                if in_use
+                else getattr(error, "strerror", None) or str(error)
+            )
     where = f"Port {port} of {host[:60]}" if port else host[:60]
-    raise BadSetting(f"{where} can't be used.", f"{reason}.", "Choose another port or host.")
+    raise BadSetting(
+        f"{where} can't be used.", f"{reason}.", "Choose another port or host."
+    )
 
 
 def _bind(host: str, port: int) -> socket.socket:

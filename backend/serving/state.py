@@ -1,10 +1,13 @@
-"""What both sides of an endpoint share: where its address and its counts are, and its key. No heavy imports."""
+"""What both sides of an endpoint share: where its address and its counts are, and its
+key. No heavy imports.
+"""
 
 import hashlib
 import secrets
 
 LOOPBACK = "127.0.0.1"
-# In the job's folder, once the endpoint is ready: {url, requests, tokens, tokens_per_second, open}.
+# In the job's folder, once the endpoint is ready: {url, requests, tokens,
+# tokens_per_second, open}.
 STATE = "endpoint.json"
 
 

@@ -25,14 +25,23 @@ def content(message: Message) -> str:
 def said(message: Message) -> str:
     """The text of a message, and the names and arguments of its tool calls as JSON."""
     calls = message.get("tool_calls")
-    return "\n".join(filter(None, (content(message), calls_text(calls) if calls else "")))
+    return "\n".join(
+        filter(None, (content(message), calls_text(calls) if calls else ""))
+    )
 
 
 def calls_text(calls: Sequence[dict[str, Any]], indent: int | None = None) -> str:
-    """The calls of a message as a JSON text: their names and arguments (convert/tool_calls.py reads it)."""
+    """The calls of a message as a JSON text: their names and arguments
+    (convert/tool_calls.py reads it).
+    """
     functions = [call.get("function", call) for call in calls]
-    named = [{"name": function.get("name"), "arguments": function.get("arguments")} for function in functions]
-    return json.dumps(named[0] if len(named) == 1 else named, ensure_ascii=False, indent=indent)
+    named = [
+        {"name": function.get("name"), "arguments": function.get("arguments")}
+        for function in functions
+    ]
+    return json.dumps(
+        named[0] if len(named) == 1 else named, ensure_ascii=False, indent=indent
+    )
 
 
 def answers(row: Row) -> list[str]:
@@ -56,7 +65,9 @@ def question(row: Row) -> str:
 def opening(row: Row) -> str:
     """A text to recognize the row by: its first question, else its first message."""
     filled = [m for m in row.messages if content(m).strip()]
-    return row.text or next((content(m) for m in (*(m for m in filled if m["role"] == "user"), *filled)), "")
+    return row.text or next(
+        (content(m) for m in (*(m for m in filled if m["role"] == "user"), *filled)), ""
+    )
 
 
 def instruction(row: Row) -> str:
@@ -65,11 +76,17 @@ def instruction(row: Row) -> str:
 
 
 def full_text(row: Row, system: bool = True) -> str:
-    """All messages of a row, joined, or the text of a document. system: with the system messages."""
+    """All messages of a row, joined, or the text of a document. system: with the system
+    messages.
+    """
     return "\n".join(texts(row, system))
 
 
 def texts(row: Row, system: bool = False) -> list[str]:
-    """The text of each message of a row, or that of a document. system: with the system messages."""
+    """The text of each message of a row, or that of a document. system: with the system
+    messages.
+    """
     chat = [content(m) for m in row.messages if system or m["role"] not in SYSTEM]
-    return [*chat, *map(content, row.rejected or ())] if row.text is None else [row.text]
+    return (
+        [*chat, *map(content, row.rejected or ())] if row.text is None else [row.text]
+    )

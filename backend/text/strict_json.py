@@ -1,7 +1,9 @@
-"""Strict JSON: faults that other readers pass over silently are errors here, explained in plain words.
+"""Strict JSON: faults that other readers pass over silently are errors here, explained
+in plain words.
 
-Python's own reader with hooks for objects, numbers and constants, so that repeated keys, NaN and endless numbers are
-found; nesting and lone surrogates are checked separately.
+Python's own reader with hooks for objects, numbers and constants, so that repeated
+keys, NaN and endless numbers are found; nesting and lone surrogates are checked
+separately.
 """
 
 import json
@@ -14,12 +16,16 @@ from backend.records.reading import Limits, RowFault, row_too_large
 from backend.text.excerpt import excerpt
 
 MOST_PARTS = 1_000_000  # texts and brackets, each of which takes up to a hundred bytes
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # also a text without its end
+_TOKEN = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL
+)  # also a text without its end
 
 
 def parse(line: bytes, limits: Limits, first_line: int = 0) -> Any:
-    """The value of JSON in UTF-8. first_line: the line of the file where it starts, 0 for one line. Raises RowFault:
-    bad_json, bad_encoding, duplicate_key, not_a_number, number_too_long, too_deep, lone_surrogate, row_too_large."""
+    """The value of JSON in UTF-8. first_line: the line of the file where it starts, 0
+    for one line. Raises RowFault: bad_json, bad_encoding, duplicate_key, not_a_number,
+    number_too_long, too_deep, lone_surrogate, row_too_large.
+    """
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -57,11 +63,18 @@ def _decoder(max_digits: int) -> json.JSONDecoder:
         value = float(digits)
         return value if math.isfinite(value) else _no_number(digits)
 
-    return json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_int=number, parse_float=number)
+    return json.JSONDecoder(
+        object_pairs_hook=_unique,
+        parse_constant=_no_number,
+        parse_int=number,
+        parse_float=number,
+    )
 
 
 def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
-    if re.match(rb"\xed[\xa0-\xbf][\x80-\xbf]", line[error.start :]):  # a lone surrogate, encoded as if it were valid
+    if re.match(
+        rb"\xed[\xa0-\xbf][\x80-\xbf]", line[error.start :]
+    ):  # a lone surrogate, encoded as if it were valid
         try:
             text = line.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:  # there are other faults too
@@ -71,12 +84,18 @@ def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
         "bad_encoding",
         "This example contains letters that can't be read the way this file was saved (encoding).",
         "Save the file again as UTF-8, or choose its encoding.",
-        excerpt(line[max(0, error.start - 30) : error.start + 30].decode("utf-8", "backslashreplace")),
+        excerpt(
+            line[max(0, error.start - 30) : error.start + 30].decode(
+                "utf-8", "backslashreplace"
+            )
+        ),
     )
 
 
 def check_size(text: str, nesting: int = Limits.nesting) -> None:
-    """Raises RowFault for JSON whose values would take far more memory than the text: too_deep, row_too_large."""
+    """Raises RowFault for JSON whose values would take far more memory than the text:
+    too_deep, row_too_large.
+    """
     if text.count("[") + text.count("{") <= nesting and text.count(",") <= MOST_PARTS:
         return
     depth = 0
@@ -87,7 +106,10 @@ def check_size(text: str, nesting: int = Limits.nesting) -> None:
         if token in ("[", "{"):
             depth += 1
             if depth > nesting:
-                raise RowFault("too_deep", f"It holds lists inside lists, more than {nesting} levels deep (nesting).")
+                raise RowFault(
+                    "too_deep",
+                    f"It holds lists inside lists, more than {nesting} levels deep (nesting).",
+                )
         elif token in ("]", "}"):
             depth -= 1
 
@@ -117,7 +139,11 @@ def _no_number(word: str) -> Any:
 
 
 def _bad_json(error: json.JSONDecodeError, first_line: int) -> RowFault:
-    where = f"line {first_line + error.lineno - 1}, column {error.colno}" if first_line else f"column {error.colno}"
+    where = (
+        f"line {first_line + error.lineno - 1}, column {error.colno}"
+        if first_line
+        else f"column {error.colno}"
+    )
     return RowFault(
         "bad_json",
         f"This is not valid JSON: {_in_words(error)} at {where}.",

@@ -1,9 +1,11 @@
-"""The process in which foreign templates and tokenizers run, and those for a long file, started by box.py:
-`python -m backend.tokens.box_child`.
+"""The process in which foreign templates and tokenizers run, and those for a long file,
+started by box.py: `python -m backend.tokens.box_child`.
 
-The first message holds a tokenizer ("" for a template alone), a chat template and the special tokens; every other one
-names something to do, with its arguments. Whatever fails, failures of the tokenizers package that are no Exception
-included, is an answer too; what never ends, or takes too much memory, ends with this process."""
+The first message holds a tokenizer ("" for a template alone), a chat template and the
+special tokens; every other one names something to do, with its arguments. Whatever
+fails, failures of the tokenizers package that are no Exception included, is an answer
+too; what never ends, or takes too much memory, ends with this process.
+"""
 
 import gc
 import sys
@@ -36,7 +38,9 @@ class Worker:
         self.ids = b""  # of the latest rows
 
     def do(self, name: str, *arguments: Any) -> Any:
-        """A value that becomes JSON. name: "rows", or of a method or property of PlainTokenizer."""
+        """A value that becomes JSON. name: "rows", or of a method or property of
+        PlainTokenizer.
+        """
         if name == "document_pieces":
             text, lengths = arguments
             arguments = Row(0, 0, text=text), LengthLimits(*lengths)
@@ -45,11 +49,17 @@ class Worker:
 
     def try_once(self) -> None:
         """Uses both as any conversation does. A template may reject it, but not fail."""
-        for use in [self._render_answer] if self._only_template else [self._render_answer, self._encode_answer]:
+        for use in (
+            [self._render_answer]
+            if self._only_template
+            else [self._render_answer, self._encode_answer]
+        ):
             try:
                 use()
             except BadInput as error:
-                if error.__cause__ and not isinstance(error.__cause__, TemplateRejection):
+                if error.__cause__ and not isinstance(
+                    error.__cause__, TemplateRejection
+                ):
                     raise
 
     def _render_answer(self) -> None:
@@ -62,16 +72,24 @@ class Worker:
         self._tokenizer.opening()
 
     def rows(self, rows: Iterable[Sequence[Any]], with_ids: bool) -> Any:
-        """Of each row [text, messages, tools] its token count or an error; or, if wanted, in `ids` its ids and labels
-        instead of the learned runs."""
-        made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
+        """Of each row [text, messages, tools] its token count or an error; or, if
+        wanted, in `ids` its ids and labels instead of the learned runs.
+        """
+        made = [
+            Row(0, 0, messages or [], None, tools, text)
+            for text, messages, tools in rows
+        ]
         try:
-            encoded: Sequence[Encoded | BaseException] = self._tokenizer.encode_rows(made)
+            encoded: Sequence[Encoded | BaseException] = self._tokenizer.encode_rows(
+                made
+            )
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
         if with_ids:
             whole = (row for row in encoded if isinstance(row, Encoded))
-            self.ids = b"".join(part.tobytes() for row in whole for part in (row.input_ids, row.labels))
+            self.ids = b"".join(
+                part.tobytes() for row in whole for part in (row.input_ids, row.labels)
+            )
         return [
             [row.tokens, () if with_ids else TokenCount.of(row).runs, row.skipped_turns]
             if isinstance(row, Encoded)
@@ -116,7 +134,9 @@ def main(most: int) -> None:
                 value = worker.do(name, *arguments)
                 ids, worker.ids = worker.ids, b""
             answer = frames.pack(["done", value])
-        except BaseException as error:  # the tokenizers package panics with one that is no Exception
+        except (
+            BaseException
+        ) as error:  # the tokenizers package panics with one that is no Exception
             answer = frames.pack(["error", _error(error)])
         frames.write(out, answer, ids)
 

@@ -1,9 +1,12 @@
-"""Rendering a chat template as transformers does, in Jinja's immutable sandbox, without transformers.
+"""Rendering a chat template as transformers does, in Jinja's immutable sandbox, without
+transformers.
 
-A template comes with a model and is untrusted code (CVE-2024-34359): it never runs outside the sandbox. That limits
-neither time nor memory: any but the bundled model's runs in a box (box.py) too. The names a template may use
-(raise_exception, strftime_now, tojson, the generation tag, break and continue) are those that transformers 5.24
-provides in `apply_chat_template`; a test compares the two."""
+A template comes with a model and is untrusted code (CVE-2024-34359): it never runs
+outside the sandbox. That limits neither time nor memory: any but the bundled model's
+runs in a box (box.py) too. The names a template may use (raise_exception, strftime_now,
+tojson, the generation tag, break and continue) are those that transformers 5.24
+provides in `apply_chat_template`; a test compares the two.
+"""
 
 import datetime
 import json
@@ -24,7 +27,9 @@ log = logging.getLogger(__name__)
 
 
 class GenerationTag(Extension):
-    """{% generation %} … {% endgeneration %}: marks in some templates, which here only pass text through."""
+    """{% generation %} … {% endgeneration %}: marks in some templates, which here only
+    pass text through.
+    """
 
     tags = {"generation"}  # noqa: RUF012 (Jinja requires this name and form)
 
@@ -41,7 +46,9 @@ def _raise_exception(message: str) -> NoReturn:
     raise TemplateRejection(str(message))
 
 
-def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+def _tojson(
+    value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any
+) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
@@ -52,9 +59,13 @@ def _compiled(source: str) -> jinja2.Template:
     )
     environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
+    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(
+        form
+    )
     template = environment.from_string(source)
-    template.globals = dict(template.globals)  # copying the chain of them takes a third of a rendering
+    template.globals = dict(
+        template.globals
+    )  # copying the chain of them takes a third of a rendering
     return template
 
 
@@ -65,12 +76,13 @@ def render(
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
 ) -> str:
-    """The text that a chat template makes of a conversation. Raises BadInput, with the template's own message as the
-    reason, when it rejects the conversation or fails.
+    """The text that a chat template makes of a conversation. Raises BadInput, with the
+    template's own message as the reason, when it rejects the conversation or fails.
 
     chat_template: in Jinja
     special_tokens: bos_token, eos_token and the like, by name
-    add_generation_prompt: whether the text ends where the model's answer begins"""
+    add_generation_prompt: whether the text ends where the model's answer begins
+    """
     try:
         return _compiled(chat_template).render(
             messages=messages,
@@ -85,7 +97,9 @@ def render(
             f"It says: {str(rejection)[:200]}.",
             "Change the order or the roles of the messages, or choose another model.",
         ) from rejection
-    except Exception as error:  # a template is foreign code: any error in it counts as bad input
+    except (
+        Exception
+    ) as error:  # a template is foreign code: any error in it counts as bad input
         log.info("chat template failed", exc_info=True)
         raise BadInput(
             "This model's chat template could not turn the conversation into text.",

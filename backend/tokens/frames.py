@@ -1,4 +1,6 @@
-"""Messages between this process and a child: JSON, and bytes of what JSON would make slow."""
+"""Messages between this process and a child: JSON, and bytes of what JSON would make
+slow.
+"""
 
 import json
 import struct
@@ -15,12 +17,16 @@ class TooLong(ValueError):
 
 
 def pack(value: Any) -> bytes:
-    """`value` as JSON, which a message holds; records become lists of their fields. Lone surrogates survive."""
+    """`value` as JSON, which a message holds; records become lists of their fields.
+    Lone surrogates survive.
+    """
     return json.dumps(value, default=_plain).encode("ascii")
 
 
 def _plain(value: Any) -> Any:
-    if names := getattr(value, "__dataclass_fields__", None):  # at hand, unlike what `fields` makes of them
+    if names := getattr(
+        value, "__dataclass_fields__", None
+    ):  # at hand, unlike what `fields` makes of them
         return [getattr(value, name) for name in names]
     return dict(value) if isinstance(value, Mapping) else list(value)
 
@@ -33,7 +39,9 @@ def write(out: IO[bytes], text: bytes, more: bytes = b"") -> None:
 
 
 def read(source: IO[bytes], most: int = 1 << 62) -> tuple[Any, bytes]:
-    """The next message. Raises EOFError at the end, TooLong if it has more than `most` bytes, or another ValueError."""
+    """The next message. Raises EOFError at the end, TooLong if it has more than `most`
+    bytes, or another ValueError.
+    """
     head = source.read(_LENGTHS.size)
     if len(head) < _LENGTHS.size:
         raise EOFError

@@ -1,4 +1,6 @@
-"""Token counts of rows for one model. Each row is tokenized once; any length limit is applied to the count."""
+"""Token counts of rows for one model. Each row is tokenized once; any length limit is
+applied to the count.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class TargetModel:
-    """The model that a dataset is checked for. languages: ISO 639-1 codes of the languages it supports."""
+    """The model that a dataset is checked for. languages: ISO 639-1 codes of the
+    languages it supports.
+    """
 
     tokenizer: Encoder
     languages: tuple[str, ...] = ()
@@ -36,8 +40,10 @@ class TargetModel:
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
-    """The tokens of a whole row. runs: start and end of each run of learned tokens. rejected: for a preference pair,
-    the count of the same conversation with the rejected answer."""
+    """The tokens of a whole row. runs: start and end of each run of learned tokens.
+    rejected: for a preference pair, the count of the same conversation with the
+    rejected answer.
+    """
 
     tokens: int
     runs: tuple[Span, ...]
@@ -51,7 +57,9 @@ class TokenCount:
         is_learned = (np.asarray(encoded.labels, np.int32) != IGNORED).tobytes() + b"\0"
         runs: list[Span] = []
         end = 0
-        while (start := is_learned.find(1, end)) >= 0:  # several times as fast as numpy's diff
+        while (
+            start := is_learned.find(1, end)
+        ) >= 0:  # several times as fast as numpy's diff
             runs.append((start, end := is_learned.find(0, start)))
         return cls(encoded.tokens, tuple(runs), encoded.skipped_turns)
 
@@ -62,29 +70,43 @@ class TokenCount:
 
 
 class TokenCounter:
-    """Counts the tokens of rows and remembers the counts: the same Row object is never encoded twice."""
+    """Counts the tokens of rows and remembers the counts: the same Row object is never
+    encoded twice.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._known: dict[int, tuple[Row, TokenCount | ApprenticeError]] = {}  # holds the row, so its id stays taken
+        self._known: dict[
+            int, tuple[Row, TokenCount | ApprenticeError]
+        ] = {}  # holds the row, so its id stays taken
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._encoder,)  # in another process, the rows have other ids
+        return type(self), (
+            self._encoder,
+        )  # in another process, the rows have other ids
 
     @property
     def control_markers(self) -> tuple[str, ...]:
         return self._encoder.control_markers
 
     def count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
-        """Each row's token count, or the reason why the model's template rejects the row."""
+        """Each row's token count, or the reason why the model's template rejects the
+        row.
+        """
         new = [row for row in rows if id(row) not in self._known]
         for row, count in zip(new, self._count(new), strict=True):
             self._known[id(row)] = row, count
         pairs = [row for row in new if row.rejected]
-        for row, rejected in zip(pairs, self._count([rejected_side(row) for row in pairs]), strict=True):
+        for row, rejected in zip(
+            pairs, self._count([rejected_side(row) for row in pairs]), strict=True
+        ):
             chosen = self._known[id(row)][1]
             if isinstance(chosen, TokenCount):
-                both = replace(chosen, rejected=rejected) if isinstance(rejected, TokenCount) else rejected
+                both = (
+                    replace(chosen, rejected=rejected)
+                    if isinstance(rejected, TokenCount)
+                    else rejected
+                )
                 self._known[id(row)] = row, both
         return [self._known[id(row)][1] for row in rows]
 
@@ -94,9 +116,16 @@ class TokenCounter:
             box = self._encoder if len(self._known) < MANY else self._encoder.boxed
             if box is not self._encoder:
                 counts = zip(rows, box.count_rows(rows), strict=True)
-                return [c if isinstance(c, TokenCount) else self._encoder.count_rows([row])[0] for row, c in counts]
+                return [
+                    c
+                    if isinstance(c, TokenCount)
+                    else self._encoder.count_rows([row])[0]
+                    for row, c in counts
+                ]
         return self._encoder.count_rows(rows)
 
     def keep_only(self, rows: Sequence[Row]) -> None:
         """Forgets the counts of all other rows."""
-        self._known = {id(row): self._known[id(row)] for row in rows if id(row) in self._known}
+        self._known = {
+            id(row): self._known[id(row)] for row in rows if id(row) in self._known
+        }

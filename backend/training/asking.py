@@ -1,6 +1,9 @@
-"""`python -m backend.training.asking WORKSPACE SPEC`: asks a base model what a run will ask it, ahead of the run.
+"""`python -m backend.training.asking WORKSPACE SPEC`: asks a base model what a run will
+ask it, ahead of the run.
 
-What was answered is stored in the workspace's cache after every few prompts, so this process can be killed."""
+What was answered is stored in the workspace's cache after every few prompts, so this
+process can be killed.
+"""
 
 import sys
 import tempfile
@@ -23,10 +26,14 @@ _MEMORY = 3  # times the bytes of the weights, which may be computed with in twi
 
 
 def ask(workspace: Workspace, spec: RunSpec) -> None:
-    """Asks the base model until a run with this spec would have enough answers; does nothing where the memory that is
-    free now might not be enough. Raises what loading the model does."""
+    """Asks the base model until a run with this spec would have enough answers; does
+    nothing where the memory that is free now might not be enough. Raises what loading
+    the model does.
+    """
     folder = spec.model.path
-    if _MEMORY * model_folder.weight_bytes(folder) / MIB > available(hardware.probe(workspace.root).hardware):
+    if _MEMORY * model_folder.weight_bytes(folder) / MIB > available(
+        hardware.probe(workspace.root).hardware
+    ):
         return
     with tempfile.TemporaryDirectory() as temporary:
         (run_folder := Path(temporary)).joinpath("data").mkdir()

@@ -1,9 +1,13 @@
-"""LoRA layers with fewer passes over memory: one product with the base weight, and the adapter's added into it.
+"""LoRA layers with fewer passes over memory: one product with the base weight, and the
+adapter's added into it.
 
-peft's own forward allocates several tensors of the layer's output size where one suffices. This computes the same
-numbers: the adapter's products are in the base's precision, as under autocast, and its float32 weights get float32
-gradients. Used only for plain LoRA without dropout, on a plain linear layer or on one with 4-bit weights (QLoRA),
-whose products are in its own precision and whose weights backward unpacks again."""
+peft's own forward allocates several tensors of the layer's output size where one
+suffices. This computes the same numbers: the adapter's products are in the base's
+precision, as under autocast, and its float32 weights get float32 gradients. Used only
+for plain LoRA without dropout, on a plain linear layer or on one with 4-bit weights
+(QLoRA), whose products are in its own precision and whose weights backward unpacks
+again.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def fuse(model: Any) -> int:
-    """Replaces the forward of every suitable LoRA layer of `model`; returns their number."""
+    """Replaces the forward of every suitable LoRA layer of `model`; returns their
+    number.
+    """
     layers = [module for module in model.modules() if _is_suitable(module)]
     for layer in layers:
         layer.forward = partial(_forward, layer)
@@ -58,7 +64,9 @@ def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     state = getattr(base.weight, "quant_state", None)  # of 4-bit weights
     dtype = base.compute_dtype if state else base.weight.dtype
-    out: torch.Tensor = _function().apply(x, base.weight, base.bias, down, up, layer.scaling["default"], dtype, state)
+    out: torch.Tensor = _function().apply(
+        x, base.weight, base.bias, down, up, layer.scaling["default"], dtype, state
+    )
     return out.to(x.dtype) if state else out
 
 
@@ -67,8 +75,10 @@ def _function() -> Any:
     import torch
 
     class LoraLinear(torch.autograd.Function):
-        """x W' + b + s (x A') B' for x (..., in), W (out, in), A (rank, in), B (out, rank); W and b are frozen.
-        dtype: of the products. state: what W is unpacked with if it is in 4-bit, else None."""
+        """x W' + b + s (x A') B' for x (..., in), W (out, in), A (rank, in), B (out,
+        rank); W and b are frozen. dtype: of the products. state: what W is unpacked
+        with if it is in 4-bit, else None.
+        """
 
         @staticmethod
         def forward(
@@ -84,15 +94,24 @@ def _function() -> Any:
         ) -> torch.Tensor:
             flat = x.reshape(-1, x.shape[-1]).to(dtype)
             down, up = down.to(dtype), (up * scaling).to(dtype)
-            with torch.autocast(x.device.type, enabled=False):  # whose precision need not be that of 4-bit products
+            with torch.autocast(
+                x.device.type, enabled=False
+            ):  # whose precision need not be that of 4-bit products
                 narrow = flat @ down.t()
                 output = _product(flat, weight, bias, state).addmm_(narrow, up.t())
             ctx.save_for_backward(flat, weight, down, up, narrow)
-            ctx.scaling, ctx.shape, ctx.dtype, ctx.state = scaling, x.shape, x.dtype, state
+            ctx.scaling, ctx.shape, ctx.dtype, ctx.state = (
+                scaling,
+                x.shape,
+                x.dtype,
+                state,
+            )
             return output.view(*x.shape[:-1], -1)
 
         @staticmethod
-        def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        def backward(
+            ctx: Any, *upstream: torch.Tensor
+        ) -> tuple[torch.Tensor | None, ...]:
             flat, weight, down, up, narrow = ctx.saved_tensors
             grad = upstream[0].reshape(-1, upstream[0].shape[-1]).to(flat.dtype)
             grad_narrow = grad @ up
@@ -100,14 +119,18 @@ def _function() -> Any:
             for_up = (grad.t() @ narrow).float().mul_(ctx.scaling)
             for_x = None
             if ctx.needs_input_grad[0]:
-                for_x = (grad @ _unpacked(weight, ctx.state, grad.dtype)).addmm_(grad_narrow, down)
+                for_x = (grad @ _unpacked(weight, ctx.state, grad.dtype)).addmm_(
+                    grad_narrow, down
+                )
                 for_x = for_x.view(ctx.shape).to(ctx.dtype)
             return for_x, None, None, for_down, for_up, None, None, None
 
     return LoraLinear
 
 
-def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, state: Any) -> torch.Tensor:
+def _product(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, state: Any
+) -> torch.Tensor:
     """x W' + b. state: see `LoraLinear`."""
     import torch
 
@@ -116,7 +139,9 @@ def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, s
     import bitsandbytes
 
     bias = None if bias is None else bias.to(x.dtype)
-    output: torch.Tensor = bitsandbytes.matmul_4bit(x, weight, bias=bias, quant_state=state)
+    output: torch.Tensor = bitsandbytes.matmul_4bit(
+        x, weight, bias=bias, quant_state=state
+    )
     return output
 
 

@@ -1,8 +1,11 @@
-"""The job "train": first a dry run on the longest examples, then the run itself, with settings that fit.
+"""The job "train": first a dry run on the longest examples, then the run itself, with
+settings that fit.
 
-The dry run (dry_run.py) is a process of its own. If it runs out of memory, the out-of-memory ladder (oom.py) is tried
-rung by rung, with a note for each. Shorter examples are tried too but not used: the run then fails with the length
-that would fit. There is no dry run for a run that resumes from a checkpoint, which keeps its settings."""
+The dry run (dry_run.py) is a process of its own. If it runs out of memory, the
+out-of-memory ladder (oom.py) is tried rung by rung, with a note for each. Shorter
+examples are tried too but not used: the run then fails with the length that would fit.
+There is no dry run for a run that resumes from a checkpoint, which keeps its settings.
+"""
 
 import json
 import logging
@@ -45,8 +48,14 @@ PHASE = "Measuring your longest examples"
 _MEASURED = "measured.json"
 _POLL = 0.2  # seconds
 _TIMEOUT = 1800.0  # seconds for one dry run
-_OUT_OF_MEMORY_EXITS = (-9, -6)  # SIGKILL, by a system without memory, and SIGABRT, after a failed allocation
-_BUSY, _BUSY_AFTER = 0.2, 5.0  # of the processor, which others use; seconds until that is known
+_OUT_OF_MEMORY_EXITS = (
+    -9,
+    -6,
+)  # SIGKILL, by a system without memory, and SIGABRT, after a failed allocation
+_BUSY, _BUSY_AFTER = (
+    0.2,
+    5.0,
+)  # of the processor, which others use; seconds until that is known
 _NOT_MEASURED = (
     "The dry run on your longest examples ended without a result; see the file log.txt of this run. Training starts "
     "all the same, with memory and time computed instead of measured."
@@ -58,8 +67,10 @@ _DOES_NOT_FIT = (
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """The job "train": measures, then trains, while the computer is kept awake. Raises NotEnough when not even the
-    settings that need the least fit, and the errors of `backend.training.run`."""
+    """The job "train": measures, then trains, while the computer is kept awake. Raises
+    NotEnough when not even the settings that need the least fit, and the errors of
+    `backend.training.run`.
+    """
     with keep_awake() as awake:
         context.emit(AwakeEvent(awake))
         return _measure_and_train(context).to_json()
@@ -73,34 +84,50 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
     if (
         measured is None
         and not context.short_of_memory
-        and checkpoints.find(context.folder / "checkpoints", content=False).newest is None
+        and checkpoints.find(context.folder / "checkpoints", content=False).newest
+        is None
     ):
         show_one_gpu()  # the dry run and the run use the same one, whatever becomes free meanwhile
         measured = measure(context, relocate(spec, context.folder))
         if context.should_stop():
             return TrainingResult(state="stopped", steps=0, weights_changed=False)
         if measured:
-            rows = spec.data.train_rows + measured.settings.general_rows(spec.data.train_rows)
+            rows = spec.data.train_rows + measured.settings.general_rows(
+                spec.data.train_rows
+            )
             plan = schedule(rows, spec.data.validation_rows, measured.settings)
-            context.progress(PHASE, seconds_left=measured.seconds(plan.total, len(plan.evaluations)))
+            context.progress(
+                PHASE, seconds_left=measured.seconds(plan.total, len(plan.evaluations))
+            )
     result = training.run(context)
     used, peak = oom.spec_used(context.folder, spec), result.peak_memory_mib
     own_answers.store(context.workspace, context.folder, used)
-    if measured and peak > measured.memory_mib and used.settings == measured.settings:  # the dry run did not reach it
-        measurements.store(context.workspace, spec, measured.model_copy(update={"memory_mib": peak}))
-    numbers = measured.model_dump(mode="json", exclude={"settings"}) if measured else None
+    if (
+        measured and peak > measured.memory_mib and used.settings == measured.settings
+    ):  # the dry run did not reach it
+        measurements.store(
+            context.workspace, spec, measured.model_copy(update={"memory_mib": peak})
+        )
+    numbers = (
+        measured.model_dump(mode="json", exclude={"settings"}) if measured else None
+    )
     return result.model_copy(update={"measured": numbers})
 
 
 def measure(context: JobContext, spec: RunSpec) -> Measured | None:
-    """Measures the run with the first settings on the ladder that fit, and makes the run use them. None if the dry
-    run was stopped or failed. Raises DoesNotFit if only a shorter max_length (in the event) fits, and NotEnough if
-    nothing does."""
-    spec = spec.model_copy(update={"settings": oom.settings_used(context.folder, spec.settings)})
+    """Measures the run with the first settings on the ladder that fit, and makes the
+    run use them. None if the dry run was stopped or failed. Raises DoesNotFit if only a
+    shorter max_length (in the event) fits, and NotEnough if nothing does.
+    """
+    spec = spec.model_copy(
+        update={"settings": oom.settings_used(context.folder, spec.settings)}
+    )
     free = available(hardware.probe(context.workspace.root).hardware)
     measured = measurements.find(context.workspace, measurements.key_of(spec))
     if measured and measured.memory_mib <= free:
-        measured = measured.model_copy(update={"settings": spec.settings})  # the key leaves some out
+        measured = measured.model_copy(
+            update={"settings": spec.settings}
+        )  # the key leaves some out
     else:
         measured = _first_that_fits(context, spec)
     if measured is None:
@@ -120,15 +147,21 @@ def measure(context: JobContext, spec: RunSpec) -> Measured | None:
     return measured
 
 
-def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSettings, str]]:
-    """`settings`, then settings that need ever less memory, each with its sentence; shorter examples last. longest:
-    tokens of the longest row. Skips lengths that cut nothing, unless they make packs smaller."""
+def ladder(
+    settings: TrainSettings, longest: int
+) -> Iterator[tuple[TrainSettings, str]]:
+    """`settings`, then settings that need ever less memory, each with its sentence;
+    shorter examples last. longest: tokens of the longest row. Skips lengths that cut
+    nothing, unless they make packs smaller.
+    """
     planned = settings
     yield settings, ""
     while rung := oom.next_rung(planned, settings, can_quantize=four_bit.is_possible()):
         settings = settings.changed(**rung.changes)
         yield settings, rung.sentence
-    length = settings.max_length if settings.packing else min(settings.max_length, longest)
+    length = (
+        settings.max_length if settings.packing else min(settings.max_length, longest)
+    )
     while (length := length // 2) >= oom.MIN_LENGTH:
         yield settings.changed(max_length=length), ""
 
@@ -151,14 +184,23 @@ def _first_that_fits(context: JobContext, spec: RunSpec) -> Measured | None:
 
 
 def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
-    """The outcome of a dry run; None if it was stopped, timed out, or failed for another reason than memory."""
+    """The outcome of a dry run; None if it was stopped, timed out, or failed for
+    another reason than memory.
+    """
     folder = context.folder / FOLDER
     folder.mkdir(exist_ok=True)
     for name in (OUTCOME, TRYING):
         (folder / name).unlink(missing_ok=True)
     machine = hardware.probe(context.workspace.root).hardware
-    limit, on_processor = available(machine), nvidia_gpu(machine) is None and not machine.unified_memory
-    order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit, "on_processor": on_processor}
+    limit, on_processor = (
+        available(machine),
+        nvidia_gpu(machine) is None and not machine.unified_memory,
+    )
+    order = {
+        "spec": spec.model_dump(mode="json"),
+        "limit_mib": limit,
+        "on_processor": on_processor,
+    }
     (folder / ORDER).write_text(json.dumps(order), "utf-8")
     began, noted = time.monotonic(), not on_processor
     child = child_process.start(["-m", "backend.training.dry_run", str(context.folder)])
@@ -173,27 +215,39 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
             if nvidia_gpu(machine) is None and _used_mib(child) > limit:
                 return {"fits": False}
             context.alive()
-            if not noted and time.monotonic() > began + _BUSY_AFTER and (share := others.share()) > _BUSY:
+            if (
+                not noted
+                and time.monotonic() > began + _BUSY_AFTER
+                and (share := others.share()) > _BUSY
+            ):
                 noted = True
                 used = f"Other programs used {share:.0%} of its processor as training began: it takes longer with them."
                 context.emit(NoteEvent("This computer was busy", used))
-            context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))
+            context.progress(
+                PHASE, detail=_tried(folder / TRYING, time.monotonic() - began)
+            )
             time.sleep(_POLL)
     finally:
         child_process.kill(child)
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # left behind if it was killed while saving
+        shutil.rmtree(
+            folder / CHECKPOINTS, ignore_errors=True
+        )  # left behind if it was killed while saving
     return _outcome(folder / OUTCOME, child.returncode)
 
 
 def _tried(file: Path, seconds: float) -> str:
-    """The dry run's progress in words: what it is trying, for how long it has run, and the memory measured so far."""
+    """The dry run's progress in words: what it is trying, for how long it has run, and
+    the memory measured so far.
+    """
     now = read_if_json(file)
     if "peak_mib" not in now:
         return f"The model is being loaded ({seconds:.0f} s so far)."
     examples, tokens, peak = (now[name] for name in ("examples", "tokens", "peak_mib"))
     many = f"{examples} examples" if examples > 1 else "an example"
     memory = f"{format_size(peak)} of memory used at the peak"
-    return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {memory}."
+    return (
+        f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {memory}."
+    )
 
 
 def _used_mib(child: subprocess.Popen[bytes]) -> float:
@@ -203,7 +257,9 @@ def _used_mib(child: subprocess.Popen[bytes]) -> float:
 
 
 def _outcome(file: Path, code: int) -> dict[str, Any] | None:
-    """The outcome in `file`; code: the process's exit code. Raises its error, which the run would raise too."""
+    """The outcome in `file`; code: the process's exit code. Raises its error, which the
+    run would raise too.
+    """
     if not (outcome := read_if_json(file)):
         log.warning("the dry run ended with code %s", code)
         return {"fits": False} if code in _OUT_OF_MEMORY_EXITS else None

@@ -1,12 +1,17 @@
-"""The out-of-memory ladder: settings that need ever less memory, and the settings that a run really uses.
+"""The out-of-memory ladder: settings that need ever less memory, and the settings that
+a run really uses.
 
-    half the micro batch -> micro batch 1 and gradient checkpointing -> 4-bit base (QLoRA)
+    half the micro batch -> micro batch 1 and gradient checkpointing -> 4-bit base
+    (QLoRA)
 
-Offloading the optimizer's state is not a rung because it gains next to nothing: for an adapter it is 8 bytes per
-trained parameter (39 MB for rank 16 on all layers of SmolLM2-135M), and processors and Macs have only one memory. It
-matters only where all weights are trained, and is then chosen before the run.
+Offloading the optimizer's state is not a rung because it gains next to nothing: for an
+adapter it is 8 bytes per trained parameter (39 MB for rank 16 on all layers of
+SmolLM2-135M), and processors and Macs have only one memory. It matters only where all
+weights are trained, and is then chosen before the run.
 
-used.json in the run's folder holds the settings in use, once they differ from those in spec.json."""
+used.json in the run's folder holds the settings in use, once they differ from those in
+spec.json.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.errors import DoesNotFit, MissingPart, NotEnough, OutOfMemory, is_out_of_memory
+from backend.errors import (
+    DoesNotFit,
+    MissingPart,
+    NotEnough,
+    OutOfMemory,
+    is_out_of_memory,
+)
 from backend.files.atomic import write_text
 from backend.models import four_bit
 from backend.records.specs import RunSpec, TrainSettings
@@ -45,7 +56,9 @@ def settings_used(run_folder: Path, planned: TrainSettings) -> TrainSettings:
 
 def spec_used(run_folder: Path, spec: RunSpec) -> RunSpec:
     """`spec` with the settings that the run in `run_folder` uses now."""
-    return spec.model_copy(update={"settings": settings_used(run_folder, spec.settings)})
+    return spec.model_copy(
+        update={"settings": settings_used(run_folder, spec.settings)}
+    )
 
 
 def save_settings(run_folder: Path, used: TrainSettings) -> None:
@@ -54,8 +67,9 @@ def save_settings(run_folder: Path, used: TrainSettings) -> None:
 
 
 def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Rung:
-    """Goes one rung down the ladder and saves the new settings. longest: tokens of the longest example. Raises
-    DoesNotFit on the last rung, OSError."""
+    """Goes one rung down the ladder and saves the new settings. longest: tokens of the
+    longest example. Raises DoesNotFit on the last rung, OSError.
+    """
     used = settings_used(run_folder, planned)
     rung = next_rung(planned, used, can_quantize=four_bit.is_possible())
     if rung is None:
@@ -64,7 +78,9 @@ def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Rung:
     return rung
 
 
-def next_rung(planned: TrainSettings, used: TrainSettings, *, can_quantize: bool) -> Rung | None:
+def next_rung(
+    planned: TrainSettings, used: TrainSettings, *, can_quantize: bool
+) -> Rung | None:
     """The next rung; None after the last. Pure."""
     current = used.per_device_train_batch_size
     if current == planned.per_device_train_batch_size and current > 1:
@@ -74,23 +90,38 @@ def next_rung(planned: TrainSettings, used: TrainSettings, *, can_quantize: bool
         return Rung(changes, what)
     if current > 1 or not used.gradient_checkpointing:
         changes = {**with_micro_batch(used, 1), "gradient_checkpointing": True}
-        return Rung(changes, "It processes one example at a time and recomputes some values (slower, same result).")
-    if used.method == "lora" and can_quantize and used.trainer == "sft":  # DPO compares with the base as it is
-        return Rung({"method": "qlora"}, "The base model is stored in 4-bit from now on (QLoRA).")
+        return Rung(
+            changes,
+            "It processes one example at a time and recomputes some values (slower, same result).",
+        )
+    if (
+        used.method == "lora" and can_quantize and used.trainer == "sft"
+    ):  # DPO compares with the base as it is
+        return Rung(
+            {"method": "qlora"},
+            "The base model is stored in 4-bit from now on (QLoRA).",
+        )
     return None
 
 
 def with_micro_batch(settings: TrainSettings, most: int) -> dict[str, Any]:
-    """The changes for a micro batch of at most `most` with the same effective batch. Packing is turned off: a pack is
-    filled up to max_length in any case."""
+    """The changes for a micro batch of at most `most` with the same effective batch.
+    Packing is turned off: a pack is filled up to max_length in any case.
+    """
     batch = settings.effective_batch
     size = max(n for n in range(1, most + 1) if batch % n == 0)
-    return {"per_device_train_batch_size": size, "gradient_accumulation_steps": batch // size, "packing": False}
+    return {
+        "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": batch // size,
+        "packing": False,
+    }
 
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """A context that turns every out-of-memory error, of a GPU or the computer, into OutOfMemory."""
+    """A context that turns every out-of-memory error, of a GPU or the computer, into
+    OutOfMemory.
+    """
     try:
         yield
     except NotEnough:
@@ -121,14 +152,22 @@ def ladder_exhausted(longest: int) -> DoesNotFit:
 
 
 def half_length(longest: int) -> int | None:
-    """The maximum length (tokens) to offer if the longest example has `longest`; None if it would be too short."""
+    """The maximum length (tokens) to offer if the longest example has `longest`; None
+    if it would be too short.
+    """
     return longest // 2 if longest // 2 >= MIN_LENGTH else None
 
 
 def require_bitsandbytes(settings: TrainSettings) -> None:
-    """Raises MissingPart when the settings ask for 4-bit weights or 8-bit AdamW, and this computer has neither."""
+    """Raises MissingPart when the settings ask for 4-bit weights or 8-bit AdamW, and
+    this computer has neither.
+    """
     for asked, what, way_out in (
-        (settings.method == "qlora", "4-bit training (QLoRA)", "Choose the method lora."),
+        (
+            settings.method == "qlora",
+            "4-bit training (QLoRA)",
+            "Choose the method lora.",
+        ),
         (settings.optim != "adamw", "AdamW in 8 bits", "Set optim to adamw."),
     ):
         if asked and not four_bit.is_possible():

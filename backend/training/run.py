@@ -37,10 +37,12 @@ _VERIFICATION_ROWS = 16
 
 
 def run(context: Work) -> TrainingResult:
-    """Trains as `context.spec` (a RunSpec) describes, on the rows in `context.folder`, from its newest checkpoint,
-    else from the version that it continues, else from the base model. Writes result/adapter (result/model where all
-    weights are trained) with the best weights by validation loss. Raises UnusableGpu, TrainingFailed, OutOfMemory,
-    NotEnough, MissingPart, BadSetting, OSError (a full disk)."""
+    """Trains as `context.spec` (a RunSpec) describes, on the rows in `context.folder`,
+    from its newest checkpoint, else from the version that it continues, else from the
+    base model. Writes result/adapter (result/model where all weights are trained) with
+    the best weights by validation loss. Raises UnusableGpu, TrainingFailed,
+    OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
+    """
     require_usable_gpu()
     prepare_process()
     spec = relocate(RunSpec.model_validate(context.spec), context.folder)
@@ -58,14 +60,20 @@ def run(context: Work) -> TrainingResult:
     return outcome.model_copy(update={"settings_changed": changed})
 
 
-def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) -> TrainingResult:
+def _run(
+    context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows
+) -> TrainingResult:
     session, engine, net = set_up(context, spec, train, validation)
     before = verify.fingerprint(net, spec.model.path)
-    ready = spec.settings.trainer == "sft" or dpo.compute_reference_logprobs(session, net)
+    ready = spec.settings.trainer == "sft" or dpo.compute_reference_logprobs(
+        session, net
+    )
     engine.train_dataset = trainer.dataset(session.train)
     step = _train(session, engine, net) if ready else 0
     if not step:
-        return _summary(session, net, step)  # stopped before the first step: there is nothing to save
+        return _summary(
+            session, net, step
+        )  # stopped before the first step: there is nothing to save
     best = _restore_best(session, net, step)
     context.progress("Saving", seconds_left=0.0)  # also where it ended early
     target = learned(context.folder, spec.settings.method)
@@ -73,9 +81,13 @@ def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) 
     loss = partial(session.train_step.mean_loss, net, rows)
     with result.saved(net, spec.model.path, target) as folder:
         context.progress("Verifying")
-        verification = verify.verify(net, before, spec.model.path, folder, loss, len(rows))
+        verification = verify.verify(
+            net, before, spec.model.path, folder, loss, len(rows)
+        )
     context.emit(verification)
-    return _summary(session, net, step).model_copy(update={**best, "weights_changed": True})
+    return _summary(session, net, step).model_copy(
+        update={**best, "weights_changed": True}
+    )
 
 
 def set_up(
@@ -86,11 +98,13 @@ def set_up(
     session_of: Callable[..., TrainingSession] = TrainingSession,
     oom_retries: int = OOM_RETRIES,
 ) -> tuple[TrainingSession, Any, Any]:
-    """The session, its trainer and its model, ready for the first step. Raises TrainingFailed, MissingPart, BadSetting.
+    """The session, its trainer and its model, ready for the first step. Raises
+    TrainingFailed, MissingPart, BadSetting.
 
     spec: of the run, with the settings of this attempt
     session_of: creates the session from the arguments of `TrainingSession`
-    oom_retries: see `TrainStep`"""
+    oom_retries: see `TrainStep`
+    """
     settings = spec.settings
     check_packing(spec.model.path, settings)
     longest = max((row.longest for row in chain(train, validation)), default=0)
@@ -103,7 +117,9 @@ def set_up(
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
     if missing := " ".join(model.missing_kernels(net, place)):
         what = f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them."
-        way_out = f'On Linux, install them with: "{sys.executable}" -m pip install {missing}'
+        way_out = (
+            f'On Linux, install them with: "{sys.executable}" -m pip install {missing}'
+        )
         context.emit(NoteEvent("This model can be trained faster", what, way_out))
     answered = general_rows(context, spec, net, tokenizer, place)
     if not answered and settings.general_rows(len(train)) and not context.should_stop():
@@ -113,15 +129,24 @@ def set_up(
     train = train.with_general(answered)
     plan = schedule(len(train), len(validation), settings)
     _load_start(net, spec, context.folder)
-    collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))
+    collator = Collator(
+        tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config)
+    )
 
     def on_smaller_batch(title: str, what: str) -> None:
-        oom.save_settings(context.folder, settings.changed(**oom.with_micro_batch(settings, train_step.micro)))
+        oom.save_settings(
+            context.folder,
+            settings.changed(**oom.with_micro_batch(settings, train_step.micro)),
+        )
         context.emit(NoteEvent(title, what))
 
-    train_step = TrainStep(collator, place, settings, on_smaller_batch, context.alive, oom_retries)
+    train_step = TrainStep(
+        collator, place, settings, on_smaller_batch, context.alive, oom_retries
+    )
     tests = spread(validation, VALIDATION_ROWS)
-    session = session_of(context, spec, place, tokenizer, train, tests, plan, train_step)
+    session = session_of(
+        context, spec, place, tokenizer, train, tests, plan, train_step
+    )
     engine = trainer.build(net, session)
     model.prepare_trainable(net, place)
     fused_lora.fuse(net)
@@ -130,13 +155,22 @@ def set_up(
 
 
 def _load_start(net: Any, spec: RunSpec, run_folder: Path) -> None:
-    """Loads the weights that the run starts from, where it continues another one: the very ones that its spec names.
-    Raises TrainingFailed when its copy of them is missing, has changed, or does not fit."""
+    """Loads the weights that the run starts from, where it continues another one: the
+    very ones that its spec names. Raises TrainingFailed when its copy of them is
+    missing, has changed, or does not fit.
+    """
     if not start.continues(spec):
         return
-    what, way_out = "This run can't start.", "Train again: continue that version, or start from the base model."
+    what, way_out = (
+        "This run can't start.",
+        "Train again: continue that version, or start from the base model.",
+    )
     if not start.is_intact(spec, run_folder):
-        raise TrainingFailed(what, "Its copy of the version that it continues is missing or has changed.", way_out)
+        raise TrainingFailed(
+            what,
+            "Its copy of the version that it continues is missing or has changed.",
+            way_out,
+        )
     try:
         result.load(net, start.folder(run_folder))
     except (KeyError, RuntimeError) as error:
@@ -144,14 +178,20 @@ def _load_start(net: Any, spec: RunSpec, run_folder: Path) -> None:
         raise TrainingFailed(what, why, way_out) from error
 
 
-def verification_rows(train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> list[TokenRow]:
+def verification_rows(
+    train: Sequence[TokenRow], validation: Sequence[TokenRow]
+) -> list[TokenRow]:
     """The rows whose loss must not change by saving and loading."""
     return spread(validation or train, _VERIFICATION_ROWS)
 
 
 def spread(rows: Sequence[T], count: int) -> list[T]:
     """At most `count` of `rows`, evenly spread."""
-    return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
+    return (
+        [rows[i * len(rows) // count] for i in range(count)]
+        if len(rows) > count
+        else list(rows)
+    )
 
 
 def _train(session: TrainingSession, engine: Any, net: Any) -> int:
@@ -178,14 +218,20 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
     if session.out_of_patience and last < session.schedule.total:
         best = session.metrics.best_step
         what = f"The validation loss has not improved since step {best}, so training ended at step {last}."
-        session.work.emit(NoteEvent("Stopped early", f"{what} The model of step {best} is saved."))
+        session.work.emit(
+            NoteEvent("Stopped early", f"{what} The model of step {best} is saved.")
+        )
     return last
 
 
-def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, float | None]:
-    """Loads the best weights into `net`; returns their `best_step`, and the loss and step of their last evaluation. A
-    run stopped between two evaluations is not evaluated again: its last weights are used, with the loss of the
-    evaluation before (and its step), unless that was already worse than an earlier one."""
+def _restore_best(
+    session: TrainingSession, net: Any, step: int
+) -> dict[str, float | None]:
+    """Loads the best weights into `net`; returns their `best_step`, and the loss and
+    step of their last evaluation. A run stopped between two evaluations is not
+    evaluated again: its last weights are used, with the loss of the evaluation before
+    (and its step), unless that was already worse than an earlier one.
+    """
     metrics = session.metrics
     if metrics.stale and metrics.best_step is not None:
         best = checkpoints.path(session.checkpoints, metrics.best_step)
@@ -215,5 +261,7 @@ def _summary(session: TrainingSession, net: Any, step: int) -> TrainingResult:
         seconds=round(session.elapsed, 1),
         base_unchanged=True,
         precision=session.device.precision,
-        trainable_parameters=sum(parameter.numel() for parameter in model.trainable(net).values()),
+        trainable_parameters=sum(
+            parameter.numel() for parameter in model.trainable(net).values()
+        ),
     )

@@ -29,7 +29,10 @@ from backend.work import Work
 if TYPE_CHECKING:
     import torch
 
-STEP_PHASES = TRAINING, VALIDATING = "Training", "Validating"  # phases whose progress counts steps
+STEP_PHASES = TRAINING, VALIDATING = (
+    "Training",
+    "Validating",
+)  # phases whose progress counts steps
 VALIDATION_ROWS = 200  # rows in an evaluation, evenly spread, so that evaluating stays a small part of the run
 SAVE_EVERY = 300.0  # seconds between checkpoints where evaluations are further apart
 _NO_SAMPLES = (
@@ -41,8 +44,10 @@ _MAX_OVERFLOWS = 20  # fp16 steps in a row with an infinite gradient; the scaler
 
 @dataclass
 class TrainingSession:
-    """The parts of a run and its state. validation: the rows for evaluation, at most VALIDATION_ROWS.
-    checkpoint: where this attempt starts from, None at the start of the run."""
+    """The parts of a run and its state. validation: the rows for evaluation, at most
+    VALIDATION_ROWS.
+    checkpoint: where this attempt starts from, None at the start of the run.
+    """
 
     work: Work
     spec: RunSpec
@@ -55,11 +60,15 @@ class TrainingSession:
     metrics: Metrics = field(default_factory=Metrics)
     checkpoint: Path | None = None
     stopping: bool = False
-    _random_state: Path | None = None  # the checkpoint whose random state the next step begins with
+    _random_state: Path | None = (
+        None  # the checkpoint whose random state the next step begins with
+    )
     _step_tokens: tuple[int, int] = (0, 0)
     _general_tokens: int = 0  # learned tokens of general rows in the step
     _step_began: float = 0.0
-    _free_since: float | None = None  # when the work after a step ended, so that the next one could begin
+    _free_since: float | None = (
+        None  # when the work after a step ended, so that the next one could begin
+    )
     _waited: float = 0.0
     _saved: float = field(default_factory=time.monotonic)
     _began: float = field(default_factory=time.monotonic)
@@ -77,9 +86,14 @@ class TrainingSession:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the validation loss has not improved for `early_stopping_patience` evaluations."""
+        """Whether the validation loss has not improved for `early_stopping_patience`
+        evaluations.
+        """
         settings = self.spec.settings
-        return settings.early_stopping and self.metrics.stale >= settings.early_stopping_patience
+        return (
+            settings.early_stopping
+            and self.metrics.stale >= settings.early_stopping_patience
+        )
 
     @property
     def elapsed(self) -> float:
@@ -91,19 +105,31 @@ class TrainingSession:
         settings = self.spec.settings
         lengths = [row.longest for row in self.train]
         steps = range(self.steps_before, self.schedule.total)
-        return StepBatches(lengths, settings.effective_batch, settings.seed, steps, self.train.general)
+        return StepBatches(
+            lengths, settings.effective_batch, settings.seed, steps, self.train.general
+        )
 
     def compute_gradients(
-        self, model: Any, rows: Sequence[TokenRow], learn: Callable[[list[TokenRow], float], torch.Tensor]
+        self,
+        model: Any,
+        rows: Sequence[TokenRow],
+        learn: Callable[[list[TokenRow], float], torch.Tensor],
     ) -> torch.Tensor:
-        """Computes the gradients of one optimizer step; returns its loss. learn: see `TrainStep`."""
+        """Computes the gradients of one optimizer step; returns its loss. learn: see
+        `TrainStep`.
+        """
         sequences = sides(rows)
-        self._step_tokens = (sum(row.tokens for row in sequences), sum(row.learned for row in sequences))
+        self._step_tokens = (
+            sum(row.tokens for row in sequences),
+            sum(row.learned for row in sequences),
+        )
         self._general_tokens = sum(row.learned for row in rows if row.general)
         return self.train_step.compute_gradients(model, rows, learn)
 
     def restore(self, trainer: Any) -> None:
-        """Loads the optimizer's and the schedule's state of the checkpoint, if there is one."""
+        """Loads the optimizer's and the schedule's state of the checkpoint, if there is
+        one.
+        """
         if self.checkpoint:
             saved_state.load_optimizer(self.checkpoint, trainer)
             self._random_state = self.checkpoint
@@ -122,7 +148,9 @@ class TrainingSession:
         control.should_training_stop |= self.stopping or step >= self.schedule.total
 
     def evaluate_and_save(self, step: int, trainer: Any) -> None:
-        """Evaluates and saves where that is due after `step`. When stopping, it saves without an evaluation."""
+        """Evaluates and saves where that is due after `step`. When stopping, it saves
+        without an evaluation.
+        """
         evaluates = step in self.schedule.evaluations and not self.stopping
         if evaluates:
             self.evaluate(trainer.model, step)
@@ -130,12 +158,20 @@ class TrainingSession:
         if evaluates or waited or self.stopping or step == self.schedule.total:
             self.save(trainer, step)
 
-    def report_step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None:
-        """Reports and checks a step. Raises TrainingFailed when its loss or gradient norm is not finite. The loss
-        that is reported is that of the examples; the one of general rows stands beside it."""
+    def report_step(
+        self, step: int, loss: float, grad_norm: float, learning_rate: float
+    ) -> None:
+        """Reports and checks a step. Raises TrainingFailed when its loss or gradient
+        norm is not finite. The loss that is reported is that of the examples; the one
+        of general rows stands beside it.
+        """
         seconds = time.perf_counter() - self._step_began
         tokens, learned = self._step_tokens
-        general, general_loss, mean_loss = self._general_tokens, self.train_step.general_loss, loss
+        general, general_loss, mean_loss = (
+            self._general_tokens,
+            self.train_step.general_loss,
+            loss,
+        )
         if general_loss is not None and learned > general:
             loss = (loss * learned - general_loss * general) / (learned - general)
         self.work.emit(
@@ -156,7 +192,9 @@ class TrainingSession:
             )
         )
         self._check(step, loss, grad_norm)
-        self.metrics.add_step(loss, first_of_epoch=(step - 1) % self.schedule.steps_per_epoch == 0)
+        self.metrics.add_step(
+            loss, first_of_epoch=(step - 1) % self.schedule.steps_per_epoch == 0
+        )
         self.metrics.tokens += tokens
         self.metrics.learned_tokens += learned
         self.metrics.seconds += seconds
@@ -173,10 +211,16 @@ class TrainingSession:
         self.work.progress(VALIDATING, step, self.schedule.total)
         loss = self.train_step.mean_loss(model, self.validation)
         rewards = self.train_step.rewards
-        self.work.emit(EvalEvent(step, loss, rewards.get("reward_accuracy"), rewards.get("reward_margin")))
+        self.work.emit(
+            EvalEvent(
+                step, loss, rewards.get("reward_accuracy"), rewards.get("reward_margin")
+            )
+        )
         if not math.isfinite(loss):
             raise self._not_finite(step, learned=step > self._overflows)
-        self.metrics.add_evaluation(step, loss, rewards, chooses=self.spec.data.validation_chooses)
+        self.metrics.add_evaluation(
+            step, loss, rewards, chooses=self.spec.data.validation_chooses
+        )
         if self._sampling and not self.work.should_stop():
             self._sample(model, step)
         self.report_progress(step)
@@ -197,7 +241,14 @@ class TrainingSession:
         training = self.metrics.seconds * self.schedule.total / max(1, step)
         longest = time_limit(training, len(self.schedule.evaluations))
         try:
-            samples = sample_answers(model, self.tokenizer, self.device, self.spec.data, step, longest=longest)
+            samples = sample_answers(
+                model,
+                self.tokenizer,
+                self.device,
+                self.spec.data,
+                step,
+                longest=longest,
+            )
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -208,9 +259,15 @@ class TrainingSession:
             self.work.emit(sample)
 
     def _check(self, step: int, loss: float, grad_norm: float) -> None:
-        overflowed = self.device.precision == "fp16" and math.isfinite(loss) and not math.isfinite(grad_norm)
+        overflowed = (
+            self.device.precision == "fp16"
+            and math.isfinite(loss)
+            and not math.isfinite(grad_norm)
+        )
         if overflowed:
-            self._overflows += 1  # the scaler skips such a step and tries a smaller scale
+            self._overflows += (
+                1  # the scaler skips such a step and tries a smaller scale
+            )
             if self._overflows < _MAX_OVERFLOWS:
                 return
         elif math.isfinite(loss) and math.isfinite(grad_norm):
@@ -219,8 +276,14 @@ class TrainingSession:
         raise self._not_finite(step, learned=step - (not overflowed) > self._overflows)
 
     def _not_finite(self, step: int, learned: bool) -> TrainingFailed:
-        """learned: whether any weight has changed; an fp16 step that overflows changes nothing."""
-        cause = why_not_finite(learned, self.device.precision, self.spec.settings.learning_rate)
+        """learned: whether any weight has changed; an fp16 step that overflows changes
+        nothing.
+        """
+        cause = why_not_finite(
+            learned, self.device.precision, self.spec.settings.learning_rate
+        )
         return TrainingFailed(
-            f"Training failed at step {step}: the loss is no longer a finite number.", cause.why, cause.next
+            f"Training failed at step {step}: the loss is no longer a finite number.",
+            cause.why,
+            cause.next,
         )

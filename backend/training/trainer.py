@@ -1,4 +1,6 @@
-"""TRL's SFTTrainer runs the loop, the optimizer and its schedule; the rows, the loss and the checkpoints are ours."""
+"""TRL's SFTTrainer runs the loop, the optimizer and its schedule; the rows, the loss
+and the checkpoints are ours.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +16,44 @@ if TYPE_CHECKING:
 
 
 def build(model: Any, session: TrainingSession) -> Any:
-    """The trainer of a run. Its batches are all rows of an optimizer step. Overrides defaults that would be wrong
-    here: learning rate, activation checkpointing, precision, length, checkpoints (pickled, rotated by file times) and
-    reporting to other services."""
+    """The trainer of a run. Its batches are all rows of an optimizer step. Overrides
+    defaults that would be wrong here: learning rate, activation checkpointing,
+    precision, length, checkpoints (pickled, rotated by file times) and reporting to
+    other services.
+    """
     from transformers import AutoTokenizer, PrinterCallback, ProgressCallback
     from trl import SFTTrainer
 
     class SessionTrainer(SFTTrainer):  # type: ignore[misc]
-        loss_is_scaled_for_ga = True  # `compute_loss` divides by what the whole step learns
+        loss_is_scaled_for_ga = (
+            True  # `compute_loss` divides by what the whole step learns
+        )
 
         def get_train_dataloader(self) -> Any:
             from torch.utils.data import DataLoader
 
-            rows, steps = self.train_dataset.with_format("numpy"), session.step_batches()
+            rows, steps = (
+                self.train_dataset.with_format("numpy"),
+                session.step_batches(),
+            )
             return DataLoader(rows, batch_sampler=steps, collate_fn=_token_rows)
 
-        def training_step(self, model: Any, inputs: list[TokenRow], num_items_in_batch: Any = None) -> torch.Tensor:
-            """The gradients of a whole optimizer step: TRL's own step for each micro batch, so that one that runs
-            out of memory can be repeated in halves."""
-            return session.compute_gradients(self.model, inputs, partial(super().training_step, self.model))
+        def training_step(
+            self, model: Any, inputs: list[TokenRow], num_items_in_batch: Any = None
+        ) -> torch.Tensor:
+            """The gradients of a whole optimizer step: TRL's own step for each micro
+            batch, so that one that runs out of memory can be repeated in halves.
+            """
+            return session.compute_gradients(
+                self.model, inputs, partial(super().training_step, self.model)
+            )
 
         def compute_loss(
-            self, model: Any, inputs: Sequence[TokenRow], return_outputs: bool = False, num_items_in_batch: Any = None
+            self,
+            model: Any,
+            inputs: Sequence[TokenRow],
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
         ) -> torch.Tensor:
             return session.train_step.loss(model, inputs, num_items_in_batch)
 
@@ -45,7 +63,9 @@ def build(model: Any, session: TrainingSession) -> Any:
         train_dataset=dataset(session.train),
         data_collator=_token_rows,
         # required, though our rows are tokens already
-        processing_class=AutoTokenizer.from_pretrained(session.spec.model.path, local_files_only=True),
+        processing_class=AutoTokenizer.from_pretrained(
+            session.spec.model.path, local_files_only=True
+        ),
     )
     trainer.add_callback(_callback(session, trainer))
     for callback in (PrinterCallback, ProgressCallback):
@@ -57,15 +77,22 @@ def _arguments(session: TrainingSession) -> Any:
     from trl import SFTConfig
 
     settings, device = session.spec.settings, session.device
-    as_they_are = {name: getattr(settings, name) for name, setting in settings.facts().items() if setting.argument}
+    as_they_are = {
+        name: getattr(settings, name)
+        for name, setting in settings.facts().items()
+        if setting.argument
+    }
     schedule = settings.lr_scheduler_type
-    # transformers' 8-bit ones keep the state of embeddings in 32 bits; without an NVIDIA GPU there is nothing to page
+    # transformers' 8-bit ones keep the state of embeddings in 32 bits; without an
+    # NVIDIA GPU there is nothing to page
     paged = settings.optim == "paged_adamw_8bit" and device.kind == "cuda"
     in_8_bits = "paged_adamw_8bit" if paged else "adamw_bnb_8bit"
     return SFTConfig(
         output_dir=str(session.checkpoints),
         **as_they_are,
-        lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,  # "constant" ignores warmup
+        lr_scheduler_type="constant_with_warmup"
+        if schedule == "constant"
+        else schedule,  # "constant" ignores warmup
         warmup_steps=session.schedule.warmup(settings),
         max_steps=session.schedule.total,
         per_device_train_batch_size=settings.effective_batch,
@@ -103,8 +130,9 @@ def _token_rows(examples: Sequence[Mapping[str, Any]]) -> list[TokenRow]:
 
 
 def keep_precision_of_output(model: Any) -> None:
-    """Undoes the conversion of a model's output to float32 that comes with accelerate's scaler for fp16: our loss
-    converts a part of the logits at a time."""
+    """Undoes the conversion of a model's output to float32 that comes with accelerate's
+    scaler for fp16: our loss converts a part of the logits at a time.
+    """
     forward = model.__dict__.pop("_original_forward", None)
     if forward is not None:
         model.forward = forward
@@ -124,12 +152,18 @@ def _callback(session: TrainingSession, trainer: Any) -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             session.after_step(session.steps_before + state.global_step, control)
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any
+        ) -> None:
             if "grad_norm" in logs:  # not the summary after training
                 step = session.steps_before + state.global_step
-                session.report_step(step, logs["loss"], logs["grad_norm"], logs["learning_rate"])
+                session.report_step(
+                    step, logs["loss"], logs["grad_norm"], logs["learning_rate"]
+                )
                 session.evaluate_and_save(step, trainer)
-                control.should_training_stop = control.should_training_stop or session.out_of_patience
+                control.should_training_stop = (
+                    control.should_training_stop or session.out_of_patience
+                )
                 state.log_history.clear()  # events.jsonl has it
 
     return EachStep()

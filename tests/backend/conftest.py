@@ -1,4 +1,6 @@
-"""Fixtures that are made once: a tiny model, a random adapter for the bundled model, and GGUF files."""
+"""Fixtures that are made once: a tiny model, a random adapter for the bundled model,
+and GGUF files.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,9 +19,13 @@ from tests.conftest import MadeOnce
 
 @pytest.fixture(scope="package", autouse=True)
 def short_samples() -> Iterator[None]:
-    """What a model answers while it is trained, more slowly than all else if it never ends, is a few tokens long."""
+    """What a model answers while it is trained, more slowly than all else if it never
+    ends, is a few tokens long.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "sample_answers", partial(session.sample_answers, new_tokens=4))
+        patch.setattr(
+            session, "sample_answers", partial(session.sample_answers, new_tokens=4)
+        )
         yield
 
 
@@ -44,7 +50,9 @@ def shallow_f16(shallow_model: Path, made_once: MadeOnce) -> Path:
 @pytest.fixture(scope="session")
 def shallow_adapter(shallow_model: Path, made_once: MadeOnce) -> Path:
     """A random adapter for those layers."""
-    return made_once("shallow-adapter", lambda folder: make_adapter(folder, shallow_model))
+    return made_once(
+        "shallow-adapter", lambda folder: make_adapter(folder, shallow_model)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
-"""The chat templates of the catalogue's families, on the bundled model's tokenizer with their control tokens added.
+"""The chat templates of the catalogue's families, on the bundled model's tokenizer with
+their control tokens added.
 
-They come from the installed trl package (its README names the models) and from tests/data/chat_templates.
+They come from the installed trl package (its README names the models) and from
+tests/data/chat_templates.
 """
 
 import re
@@ -26,22 +28,35 @@ OF_FAMILY = {
 OWN = ("inst_style", "exaone_style", "tag_style")  # written by us for formats
 BUNDLED = "SmolLM2"  # the bundled model has its own template
 CATALOGUE = sorted({name for names in OF_FAMILY.values() for name in names})
-BEFORE = {"mistral_v0_3": " "}  # text that a template writes before an answer but not in its generation prompt
-MARKER = re.compile(r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>|\[\|[a-z]+\|\]|<｜[^｜ ]+｜>")
+BEFORE = {
+    "mistral_v0_3": " "
+}  # text that a template writes before an answer but not in its generation prompt
+MARKER = re.compile(
+    r"<\|[a-zA-Z_]+\|>|<[a-z]+_of_turn>|<\|turn>|<turn\|>|\[\|[a-z]+\|\]|<｜[^｜ ]+｜>"
+)
 
 
 def text_of(name: str) -> str:
     """The template `name`."""
     stored = STORED / f"{name}.jinja"
-    return (stored if stored.exists() else TEMPLATES / f"{name}.jinja").read_text("utf-8")
+    return (stored if stored.exists() else TEMPLATES / f"{name}.jinja").read_text(
+        "utf-8"
+    )
 
 
 @cache
 def tokenizer_for(name: str, model: Path) -> tuple[ChatTokenizer, Tokenizer]:
-    """The bundled model's tokenizer with the control tokens of the template `name` added."""
+    """The bundled model's tokenizer with the control tokens of the template `name`
+    added.
+    """
     source = text_of(name)
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     markers = sorted({*MARKER.findall(source), "<s>", "</s>", "<|endoftext|>"})
-    tokenizer.add_special_tokens([AddedToken(m, special=True, normalized=False) for m in markers])
-    specials = {"bos_token": "<s>", "eos_token": "<|endoftext|>" if name.startswith("phi") else "</s>"}
+    tokenizer.add_special_tokens(
+        [AddedToken(m, special=True, normalized=False) for m in markers]
+    )
+    specials = {
+        "bos_token": "<s>",
+        "eos_token": "<|endoftext|>" if name.startswith("phi") else "</s>",
+    }
     return ChatTokenizer(tokenizer, source, specials), tokenizer

@@ -1,4 +1,6 @@
-"""A keyring that the keyring library finds like a real one, storing its passwords in a file that a test can read."""
+"""A keyring that the keyring library finds like a real one, storing its passwords in a
+file that a test can read.
+"""
 
 import json
 import os
@@ -40,8 +42,14 @@ class Keyring(KeyringBackend):
 KeyringBackend._classes.discard(Keyring)  # type: ignore[attr-defined]  # hidden from other tests
 
 
-def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str = f"{__name__}.Keyring") -> Path:
-    """Make `backend` the system's keyring, here and in workers, with no token anywhere. Returns its file."""
+def install(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    backend: str = f"{__name__}.Keyring",
+) -> Path:
+    """Make `backend` the system's keyring, here and in workers, with no token anywhere.
+    Returns its file.
+    """
     file = tmp_path / "keyring.json"
     monkeypatch.setenv(FILE, str(file))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)

@@ -7,7 +7,9 @@ from backend.export import merge as merging
 from backend.records.exports import MergeCheck
 
 
-def merge(model: Path, trained: Path, out: Path, texts: Sequence[list[int]]) -> MergeCheck:
+def merge(
+    model: Path, trained: Path, out: Path, texts: Sequence[list[int]]
+) -> MergeCheck:
     """Saves the merged model in `out`; the check of it on `texts` (token ids)."""
     merging.write(model, trained, out)
     return merging.check(model, trained, out, texts)

@@ -1,4 +1,6 @@
-"""A random LoRA adapter for any Llama folder, and a finished run, as training would leave them; no torch."""
+"""A random LoRA adapter for any Llama folder, and a finished run, as training would
+leave them; no torch.
+"""
 
 import json
 import shutil
@@ -12,12 +14,20 @@ from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.token_rows import write_rows
 from backend.tokens.tokenizer import ChatTokenizer
 
-QUESTIONS = ["Where is order 4711?", "Please change 2 lamps to 3.", "Hi! I never got my rug."]
+QUESTIONS = [
+    "Where is order 4711?",
+    "Please change 2 lamps to 3.",
+    "Hi! I never got my rug.",
+]
 ANSWER = '{"intent":"track","order_id":"4711"}'
 
 
-def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 4, seed: int = 0) -> Path:
-    """An adapter on q_proj and v_proj of `model`. strength: standard deviation of B (0: no effect)."""
+def make_adapter(
+    folder: Path, model: Path, strength: float = 0.05, rank: int = 4, seed: int = 0
+) -> Path:
+    """An adapter on q_proj and v_proj of `model`. strength: standard deviation of B (0:
+    no effect).
+    """
     config = json.loads((model / "config.json").read_text("utf-8"))
     config = config.get("text_config", config)
     width, heads = config["hidden_size"], config["num_attention_heads"]
@@ -27,8 +37,12 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
     for layer in range(config["num_hidden_layers"]):
         for name, size in out.items():
             module = f"base_model.model.model.layers.{layer}.self_attn.{name}"
-            weights[f"{module}.lora_A.weight"] = draw.normal(0, width**-0.5, (rank, width)).astype(np.float32)
-            weights[f"{module}.lora_B.weight"] = draw.normal(0, strength, (size, rank)).astype(np.float32)
+            weights[f"{module}.lora_A.weight"] = draw.normal(
+                0, width**-0.5, (rank, width)
+            ).astype(np.float32)
+            weights[f"{module}.lora_B.weight"] = draw.normal(
+                0, strength, (size, rank)
+            ).astype(np.float32)
     folder.mkdir(parents=True)
     save_file(weights, folder / "adapter_model.safetensors")
     config_values = {
@@ -43,10 +57,17 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
     return folder
 
 
-def make_finished_run(folder: Path, model: Path, model_id: str, **settings: object) -> Path:
-    """A run folder as training leaves it, without the adapter: spec.json and a few rows. Returns result/adapter."""
+def make_finished_run(
+    folder: Path, model: Path, model_id: str, **settings: object
+) -> Path:
+    """A run folder as training leaves it, without the adapter: spec.json and a few
+    rows. Returns result/adapter.
+    """
     tokenizer = ChatTokenizer.load(model)
-    chats = [[{"role": "user", "content": q}, {"role": "assistant", "content": ANSWER}] for q in QUESTIONS]
+    chats = [
+        [{"role": "user", "content": q}, {"role": "assistant", "content": ANSWER}]
+        for q in QUESTIONS
+    ]
     rows = [tokenizer.encode(chat) for chat in chats]
     write_rows(folder, rows, rows)
     spec = RunSpec(

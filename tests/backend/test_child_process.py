@@ -1,4 +1,6 @@
-"""A child process ends with its parent, even a parent that is killed, whatever the child is doing."""
+"""A child process ends with its parent, even a parent that is killed, whatever the
+child is doing.
+"""
 
 import math
 import os
@@ -46,7 +48,9 @@ def report(): print(os.getpid(), flush=True)
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
-    """Whether the process has ended within `seconds`; a zombie, which nobody has collected yet, has."""
+    """Whether the process has ended within `seconds`; a zombie, which nobody has
+    collected yet, has.
+    """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:
@@ -59,7 +63,9 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
 
 
 def killed_parent(program: str, *arguments: str) -> int:
-    """Runs `program` until it prints the pid of its child, kills it, and returns that pid."""
+    """Runs `program` until it prints the pid of its child, kills it, and returns that
+    pid.
+    """
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-c", program, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
@@ -71,7 +77,8 @@ def killed_parent(program: str, *arguments: str) -> int:
 
 def test_a_child_ends_that_its_killed_parent_could_not_name_any_more() -> None:
     program = PARENT.replace(
-        "child = ", "child_process.end_with_us = lambda pid=0, tell=child_process.end_with_us: tell()\nchild = "
+        "child = ",
+        "child_process.end_with_us = lambda pid=0, tell=child_process.end_with_us: tell()\nchild = ",
     )
     assert gone(killed_parent(program, BEGINNING + BUSY["computing in Python"]))
 
@@ -123,7 +130,9 @@ def test_a_slow_child_is_killed_and_trimmed_memory_counts() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         child_process.run(["-c", "import time; time.sleep(600)"], timeout=0.2)
     assert time.monotonic() - began < 5
-    trimmed = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=1, private=1 << 30))
+    trimmed = SimpleNamespace(
+        memory_info=lambda: SimpleNamespace(rss=1, private=1 << 30)
+    )
     assert child_process.memory_used(cast(psutil.Process, trimmed)) == 1 << 30
     assert child_process.memory_used(psutil.Process()) > 1 << 20
 
@@ -146,7 +155,9 @@ time.sleep(600)
     child.stdout.close()
 
 
-def test_on_windows_no_child_opens_a_window_nor_gets_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_no_child_opens_a_window_nor_gets_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Python has these flags on Windows only; 0 elsewhere."""
     monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
     monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)

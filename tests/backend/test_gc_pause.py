@@ -24,13 +24,17 @@ def pause_twice() -> None:
         assert gc.isenabled()
 
 
-def test_new_objects_become_old(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_objects_become_old(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gc, "get_freeze_count", lambda: 0)
     pause_twice()
     assert calls == ["freeze", "unfreeze"] * 2
 
 
-def test_what_others_froze_stays_frozen_and_counts_once(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_others_froze_stays_frozen_and_counts_once(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Millions take a tenth of a second to count."""
     counted: list[int] = []
     monkeypatch.setattr(gc, "get_freeze_count", lambda: counted.append(1) or 1_000_000)

@@ -1,4 +1,6 @@
-"""Models that are no Llama: each is trained, stopped, resumed, asked and merged, whatever is known of its memory."""
+"""Models that are no Llama: each is trained, stopped, resumed, asked and merged,
+whatever is known of its memory.
+"""
 
 import subprocess
 import sys
@@ -38,7 +40,9 @@ class Trained(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=sorted(LAYERS))
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
     """A run of six steps that was stopped after the third and resumed."""
     folder = tmp_path_factory.mktemp(request.param)
     model = make_model(folder / "model", request.param)
@@ -52,26 +56,41 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def run(folder: Path, model: Path, entry: Entry) -> FakeWork:
     work = make_run(
-        folder, model, rows=24, validation=4, max_steps=6, lora_dropout=0.0, target_modules=entry.all_linear_targets
+        folder,
+        model,
+        rows=24,
+        validation=4,
+        max_steps=6,
+        lora_dropout=0.0,
+        target_modules=entry.all_linear_targets,
     )
-    more = [[{"role": "user", "content": "w1 w2 w3 w4"}], [{"role": "user", "content": "w5"}]]
+    more = [
+        [{"role": "user", "content": "w1 w2 w3 w4"}],
+        [{"role": "user", "content": "w5"}],
+    ]
     work.spec["data"]["held_out_prompts"] += more
     return work
 
 
 @pytest.mark.parametrize("kind", ["gemma3", "gemma4", "mistral3"])
-def test_a_language_part_alone_answers_as_in_the_whole_model(kind: str, tmp_path: Path) -> None:
+def test_a_language_part_alone_answers_as_in_the_whole_model(
+    kind: str, tmp_path: Path
+) -> None:
     import torch
     from transformers import AutoModelForImageTextToText
 
     model = make_model(tmp_path / "model", kind)
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     pictures = {"token_type_ids": torch.zeros_like(ids)} if kind == "gemma3" else {}
-    whole = AutoModelForImageTextToText.from_pretrained(model, dtype=torch.float32, local_files_only=True).eval()
+    whole = AutoModelForImageTextToText.from_pretrained(
+        model, dtype=torch.float32, local_files_only=True
+    ).eval()
     alone = model_folder.load(model, torch.float32)
     assert not [name for name, _ in alone.named_modules() if "vision" in name]
     with torch.inference_mode():
-        assert torch.equal(alone(input_ids=ids).logits, whole(input_ids=ids, **pictures).logits)
+        assert torch.equal(
+            alone(input_ids=ids).logits, whole(input_ids=ids, **pictures).logits
+        )
 
 
 def test_missing_weights_are_noticed(tmp_path: Path, tiny_model: Path) -> None:
@@ -88,43 +107,79 @@ def test_missing_weights_are_noticed(tmp_path: Path, tiny_model: Path) -> None:
         model_folder.load(tmp_path / "model", torch.float32)
 
 
-def test_all_weights_of_a_language_part_become_a_model_of_its_own(tmp_path: Path) -> None:
-    """Stored with the names of one: transformers would give them those in the whole model."""
+def test_all_weights_of_a_language_part_become_a_model_of_its_own(
+    tmp_path: Path,
+) -> None:
+    """Stored with the names of one: transformers would give them those in the whole
+    model.
+    """
     import torch
 
     model = make_model(tmp_path / "model", "mistral3")
-    work = make_run(tmp_path / "run", model, rows=8, validation=2, max_steps=2, method="full")
+    work = make_run(
+        tmp_path / "run", model, rows=8, validation=2, max_steps=2, method="full"
+    )
     assert training.run(work).state == "completed"
-    assert merge(model, learned(work.folder, "full"), tmp_path / "merged", [[4, 5, 6, 7]]).ok
-    assert type(model_folder.load(tmp_path / "merged", torch.float32)).__name__ == "Ministral3ForCausalLM"
+    assert merge(
+        model, learned(work.folder, "full"), tmp_path / "merged", [[4, 5, 6, 7]]
+    ).ok
+    assert (
+        type(model_folder.load(tmp_path / "merged", torch.float32)).__name__
+        == "Ministral3ForCausalLM"
+    )
 
 
 def adapter(work: FakeWork) -> Path:
     return learned(work.folder, "lora")
 
 
-def test_layers_size_and_memory_are_known_as_far_as_the_structure(trained: Trained) -> None:
+def test_layers_size_and_memory_are_known_as_far_as_the_structure(
+    trained: Trained,
+) -> None:
     assert set(trained.entry.all_linear_targets) == LAYERS[trained.kind]
     assert trained.entry.parameters > 10_000
     settings = RunSpec.model_validate(trained.work.spec).settings
-    found = estimate(trained.entry.architecture, plan_from(settings, "fp32"), Hardware())
+    found = estimate(
+        trained.entry.architecture, plan_from(settings, "fp32"), Hardware()
+    )
     assert (found.fit.badge == "unknown") == (trained.kind != "gemma3")
     assert found.fit.fits
     assert (found.memory.parts.keys() == {"weights"}) == (trained.kind != "gemma3")
 
 
 @pytest.mark.slow
-def test_the_command_line_trains_it_on_the_sample(trained: Trained, tmp_path: Path) -> None:
+def test_the_command_line_trains_it_on_the_sample(
+    trained: Trained, tmp_path: Path
+) -> None:
     data, model = SAMPLES / "orders.jsonl", trained.model
-    command = [sys.executable, "app.py", "train", "--data", str(data), "--model", str(model), "--set", "max_steps=3"]
+    command = [
+        sys.executable,
+        "app.py",
+        "train",
+        "--data",
+        str(data),
+        "--model",
+        str(model),
+        "--set",
+        "max_steps=3",
+    ]
     command += ["--no-evaluation", "--json", "--workspace", str(tmp_path)]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(
+        command,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     (folder,) = (tmp_path / "runs").iterdir()
     assert (learned(folder, "lora") / "adapter_model.safetensors").is_file()
 
 
-def test_a_resumed_run_is_the_same_as_an_uninterrupted_one(trained: Trained, tmp_path: Path) -> None:
+def test_a_resumed_run_is_the_same_as_an_uninterrupted_one(
+    trained: Trained, tmp_path: Path
+) -> None:
     whole = run(tmp_path / "whole", trained.model, trained.entry)
     result = training.run(whole)
     assert trained.result.state == result.state == "completed"
@@ -133,7 +188,9 @@ def test_a_resumed_run_is_the_same_as_an_uninterrupted_one(trained: Trained, tmp
     assert saved(trained.work) == saved(whole)
 
 
-def test_it_answers_and_its_merged_weights_answer_alike(trained: Trained, tmp_path: Path) -> None:
+def test_it_answers_and_its_merged_weights_answer_alike(
+    trained: Trained, tmp_path: Path
+) -> None:
     import torch
 
     engine = TorchEngine(trained.model, adapter(trained.work), dtype=torch.float32)
@@ -142,6 +199,12 @@ def test_it_answers_and_its_merged_weights_answer_alike(trained: Trained, tmp_pa
     assert merge(trained.model, adapter(trained.work), tmp_path / "merged", [text]).ok
     merged = TorchEngine(tmp_path / "merged", dtype=torch.float32)
     sampling = Sampling(max_new_tokens=8)
-    assert list(merged.tokens("base", question, sampling)) == list(engine.tokens("tuned", question, sampling))
-    assert merged.nats("base", text, text) == pytest.approx(engine.nats("tuned", text, text), rel=1e-3)
-    assert engine.nats("base", text, text) != pytest.approx(engine.nats("tuned", text, text), rel=1e-3)
+    assert list(merged.tokens("base", question, sampling)) == list(
+        engine.tokens("tuned", question, sampling)
+    )
+    assert merged.nats("base", text, text) == pytest.approx(
+        engine.nats("tuned", text, text), rel=1e-3
+    )
+    assert engine.nats("base", text, text) != pytest.approx(
+        engine.nats("tuned", text, text), rel=1e-3
+    )

@@ -1,4 +1,6 @@
-"""Where the workspace is, and the environment of child processes: what they need, and no secret."""
+"""Where the workspace is, and the environment of child processes: what they need, and
+no secret.
+"""
 
 import os
 import tempfile
@@ -10,7 +12,13 @@ import pytest
 from backend.chat.child import ChatChild
 from backend.errors import WorkspaceProblem
 from backend.files.private import make_readable
-from backend.settings import HOME_VARIABLE, Workspace, child_path, default_root, is_secret
+from backend.settings import (
+    HOME_VARIABLE,
+    Workspace,
+    child_path,
+    default_root,
+    is_secret,
+)
 
 SECRETS = [
     "HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "APPRENTICE_PASSWORD", "PGPASSWORD", "GH_PAT",
@@ -23,12 +31,17 @@ def test_a_secret_is_recognized_by_its_name(name: str) -> None:
     assert is_secret(name)
 
 
-@pytest.mark.parametrize("name", ["PATH", "PYTHONPATH", "HOME", "TOKENIZERS_PARALLELISM", "KEYBOARD", "XAUTHORITY"])
+@pytest.mark.parametrize(
+    "name",
+    ["PATH", "PYTHONPATH", "HOME", "TOKENIZERS_PARALLELISM", "KEYBOARD", "XAUTHORITY"],
+)
 def test_other_names_are_not_secrets(name: str) -> None:
     assert not is_secret(name)
 
 
-def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_chat_process_gets_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [*SECRETS, "MY_BANK_PIN", "DATABASE_URL", "HTTPS_PROXY"]:
         monkeypatch.setenv(name, "s3cr3t-value")
     monkeypatch.setenv("LANGUAGE", "en")
@@ -39,29 +52,42 @@ def test_the_chat_process_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.Mo
     finally:
         child.end()
     assert "s3cr3t-value" not in environment.values()
-    assert (environment["LANGUAGE"], environment["APPRENTICE_HOME"]) == ("en", str(workspace.root))
+    assert (environment["LANGUAGE"], environment["APPRENTICE_HOME"]) == (
+        "en",
+        str(workspace.root),
+    )
 
 
-def test_on_a_space_the_workspace_is_not_home_nor_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_space_the_workspace_is_not_home_nor_temporary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv(HOME_VARIABLE, raising=False)
     at_home = default_root()
     monkeypatch.setenv("SPACE_ID", "owner/demo")
     on_a_space = default_root()
     assert on_a_space != at_home
-    assert not any(on_a_space.is_relative_to(folder) for folder in (tmp_path, tempfile.gettempdir()))
+    assert not any(
+        on_a_space.is_relative_to(folder)
+        for folder in (tmp_path, tempfile.gettempdir())
+    )
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "bucket"))
     assert default_root() == tmp_path / "bucket"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "ä", "x" * 256, "x" * 100_000])
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "ä", "x" * 256, "x" * 100_000],
+)
 def test_only_a_plain_short_name_is_a_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(WorkspaceProblem):
         child_path(tmp_path, name)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="rights are kept otherwise there")
-def test_what_is_in_a_workspace_is_for_its_owner_only_also_where_it_existed(tmp_path: Path) -> None:
+def test_what_is_in_a_workspace_is_for_its_owner_only_also_where_it_existed(
+    tmp_path: Path,
+) -> None:
     root = tmp_path / "workspace"
     (root / "runs").mkdir(parents=True)
     for folder in (root, root / "runs"):
@@ -84,4 +110,6 @@ def test_what_was_exported_is_for_everybody(tmp_path: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / "adapter_model.safetensors").touch(0o600)
     make_readable(folder)
-    assert [oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())] == ["0o755", "0o644"]
+    assert [
+        oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())
+    ] == ["0o755", "0o644"]

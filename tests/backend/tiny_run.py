@@ -1,4 +1,6 @@
-"""A run folder with a tiny random Llama and a toy task: the whole training path takes a second or two."""
+"""A run folder with a tiny random Llama and a toy task: the whole training path takes a
+second or two.
+"""
 
 import json
 import random
@@ -26,21 +28,30 @@ TEMPLATE = (
 WORDS = [f"w{i}" for i in range(40)]
 SPECIALS = ["<pad>", "<|user|>", "<|assistant|>", "<|end|>"]
 
-_SHAPES = read_json(PROJECT_ROOT / "tests" / "data" / "tiny_models.json")  # by model_type
+_SHAPES = read_json(
+    PROJECT_ROOT / "tests" / "data" / "tiny_models.json"
+)  # by model_type
 
 
 def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
-    """A model of 2 layers and width 64 with random weights (seed 0), saved as safetensors with its tokenizer.
+    """A model of 2 layers and width 64 with random weights (seed 0), saved as
+    safetensors with its tokenizer.
 
-    kind: its model_type, one of _SHAPES. config: values of its configuration. Models with a `text_config` also have
-    eyes: they are saved whole.
+    kind: its model_type, one of _SHAPES. config: values of its configuration. Models
+    with a `text_config` also have eyes: they are saved whole.
     """
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers import (
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+    )
 
     words = [*SPECIALS, *WORDS]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens(SPECIALS)
     torch.manual_seed(0)
@@ -50,7 +61,9 @@ def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
         classes = AutoModelForImageTextToText
         text = {"vocab_size": len(words), **shape["text_config"]}
         shape = {"text_config": text, "vision_config": shape["vision_config"]}
-    model = classes.from_config(AutoConfig.for_model(kind, **shape), dtype=torch.float32)
+    model = classes.from_config(
+        AutoConfig.for_model(kind, **shape), dtype=torch.float32
+    )
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     about = {
@@ -68,14 +81,20 @@ def conversations(count: int, seed: int = 0) -> list[list[dict[str, str]]]:
     for _ in range(count):
         words = draw.sample(WORDS[:8], draw.randint(2, 6))
         answer = " ".join(reversed(words))
-        made.append([{"role": "user", "content": " ".join(words)}, {"role": "assistant", "content": answer}])
+        made.append(
+            [
+                {"role": "user", "content": " ".join(words)},
+                {"role": "assistant", "content": answer},
+            ]
+        )
     return made
 
 
 @dataclass
 class FakeWork:
-    """A job's context that records events and phases, and requests a stop after the step `stop_at`, or in the phase
-    with the words `stop_in`."""
+    """A job's context that records events and phases, and requests a stop after the
+    step `stop_at`, or in the phase with the words `stop_in`.
+    """
 
     folder: Path
     spec: dict[str, Any]
@@ -97,7 +116,12 @@ class FakeWork:
         self.events.append((event.kind, event.data()))
 
     def progress(
-        self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
+        self,
+        phase: str,
+        done: int = 0,
+        total: int = 0,
+        seconds_left: float | None = None,
+        detail: str = "",
     ) -> None:
         self.phases.append(phase)
         self.details += [detail] if detail else []
@@ -108,7 +132,9 @@ class FakeWork:
         self.heartbeats += 1
 
     def should_stop(self) -> bool:
-        """Called after each step, before it is reported: the current step is one more than the last reported."""
+        """Called after each step, before it is reported: the current step is one more
+        than the last reported.
+        """
         if self.stop_in:
             return any(self.stop_in in phase for phase in self.phases)
         return self.stop_at is not None and self._steps + 1 >= self.stop_at
@@ -123,7 +149,9 @@ class FakeWork:
         return {data["step"]: data["loss"] for data in self.events_of("step")}
 
 
-def make_run(folder: Path, model: Path, *, rows: int = 40, validation: int = 8, **settings: Any) -> FakeWork:
+def make_run(
+    folder: Path, model: Path, *, rows: int = 40, validation: int = 8, **settings: Any
+) -> FakeWork:
     """A run folder as the services create it, with the toy task."""
     tokenizer = ChatTokenizer.load(model)
     data = [tokenizer.encode(messages) for messages in conversations(rows + validation)]
@@ -134,7 +162,11 @@ def weights(folder: Path) -> dict[str, Any]:
     """The tensors of all files of weights in a folder, by name."""
     from safetensors.torch import load_file
 
-    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
+    return {
+        name: tensor
+        for file in folder.glob("*.safetensors")
+        for name, tensor in load_file(file).items()
+    }
 
 
 def saved(work: FakeWork) -> bytes:
@@ -150,11 +182,15 @@ def continue_from(first: FakeWork, work: FakeWork) -> None:
     start.copy(first.folder, saved, work.folder, weights)
     list_files(work.folder)
     name = first.folder.name
-    work.spec["descent"] = Descent(first=name, parent=name, version=2, weights=weights).model_dump()
+    work.spec["descent"] = Descent(
+        first=name, parent=name, version=2, weights=weights
+    ).model_dump()
 
 
 def pairs(count: int, seed: int = 0) -> list[Row]:
-    """The toy task as preference pairs: the worse answers have the same length and words that no question has."""
+    """The toy task as preference pairs: the worse answers have the same length and
+    words that no question has.
+    """
     made = []
     for number, (question, answer) in enumerate(conversations(count, seed), 1):
         other = {"role": "assistant", "content": answer["content"].replace("w", "w2")}
@@ -162,16 +198,29 @@ def pairs(count: int, seed: int = 0) -> list[Row]:
     return made
 
 
-def make_pairs_run(folder: Path, model: Path, *, rows: int = 24, validation: int = 8, **settings: Any) -> FakeWork:
+def make_pairs_run(
+    folder: Path, model: Path, *, rows: int = 24, validation: int = 8, **settings: Any
+) -> FakeWork:
     """A run folder with the toy task as preference pairs."""
     encoded = encode_pairs(ChatTokenizer.load(model), pairs(rows + validation))
     data = [row for row in encoded if isinstance(row, Encoded)]
     return run_of(folder, model, data[:rows], data[rows:], trainer="dpo", **settings)
 
 
-def run_of(folder: Path, model: Path, train: list[Encoded], validation: list[Encoded], **settings: Any) -> FakeWork:
+def run_of(
+    folder: Path,
+    model: Path,
+    train: list[Encoded],
+    validation: list[Encoded],
+    **settings: Any,
+) -> FakeWork:
     """A run folder with the given rows."""
-    chosen = {"precision": "fp32", "lora_dropout": 0.1, "learning_rate": 5e-3, **settings}
+    chosen = {
+        "precision": "fp32",
+        "lora_dropout": 0.1,
+        "learning_rate": 5e-3,
+        **settings,
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
     division.write(folder, [])

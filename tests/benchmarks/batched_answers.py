@@ -1,12 +1,15 @@
-"""Answering the held-out questions of an evaluation, against one plain `generate` call for each of them.
+"""Answering the held-out questions of an evaluation, against one plain `generate` call
+for each of them.
 
-Ours: `backend.chat.batch`, all questions together. Peer: transformers' `model.generate`, greedy, one question at a
-time, as its documentation shows. Both use one copy of the bundled model in fp32 and must give the same answers: the
-questions of the orders sample, at most LIMIT tokens each.
+Ours: `backend.chat.batch`, all questions together. Peer: transformers'
+`model.generate`, greedy, one question at a time, as its documentation shows. Both use
+one copy of the bundled model in fp32 and must give the same answers: the questions of
+the orders sample, at most LIMIT tokens each.
 
     python -m tests.benchmarks.batched_answers [--smoke]
 
-Goal: four times the answers a minute. The last line is JSON; `same` is the share of equal answers.
+Goal: four times the answers a minute. The last line is JSON; `same` is the share of
+    equal answers.
 """
 
 import json
@@ -31,21 +34,36 @@ def main(count: int, limit: int) -> None:
     from tests.linked_model import bundled_in
 
     with TemporaryDirectory() as folder:
-        engine = TorchEngine(bundled_in(Workspace.open(Path(folder))), dtype=torch.float32)
+        engine = TorchEngine(
+            bundled_in(Workspace.open(Path(folder))), dtype=torch.float32
+        )
         prompts = [engine.prompt_ids(question) for question in questions(count)]
         model, ends = engine.models["base"], engine.report.end_ids
         began = time.perf_counter()
-        ours = [list(one.ids) for one in answer_all(model, prompts, ends, [limit] * count)]
+        ours = [
+            list(one.ids) for one in answer_all(model, prompts, ends, [limit] * count)
+        ]
         half = time.perf_counter()
         peer = [generated(model, prompt, ends, limit) for prompt in prompts]
         ended = time.perf_counter()
     mine, theirs = count * 60 / (half - began), count * 60 / (ended - half)
     same = sum(a == b for a, b in zip(ours, peer, strict=True)) / count
-    print_result("batched_answers", "answers/min", round(mine, 1), round(theirs, 1), round(mine / theirs, 2), same=same)
+    print_result(
+        "batched_answers",
+        "answers/min",
+        round(mine, 1),
+        round(theirs, 1),
+        round(mine / theirs, 2),
+        same=same,
+    )
 
 
 def questions(count: int) -> list[list[dict[str, Any]]]:
-    lines = (Path(SAMPLES) / "orders.held_out.jsonl").read_text("utf-8").splitlines()[:count]
+    lines = (
+        (Path(SAMPLES) / "orders.held_out.jsonl")
+        .read_text("utf-8")
+        .splitlines()[:count]
+    )
     return [json.loads(line)["messages"][:-1] for line in lines]
 
 

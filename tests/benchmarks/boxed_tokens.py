@@ -1,9 +1,11 @@
-"""Counting the tokens of 100,000 chat rows, 512 at a time as the check of examples does, encoding them, as a training
-run does, and previewing one, with the tokenizer in a box against the same one in this process.
+"""Counting the tokens of 100,000 chat rows, 512 at a time as the check of examples
+does, encoding them, as a training run does, and previewing one, with the tokenizer in a
+box against the same one in this process.
 
-Both use the bundled model's files, with a comment added to the template so that it counts as foreign. Processor
-seconds of all processes count, because other programs disturb them least; the clock's are printed too. The two take
-turns, so that other programs disturb both alike.
+Both use the bundled model's files, with a comment added to the template so that it
+counts as foreign. Processor seconds of all processes count, because other programs
+disturb them least; the clock's are printed too. The two take turns, so that other
+programs disturb both alike.
 
     python -m tests.benchmarks.boxed_tokens [ROWS] [--smoke]
 """
@@ -34,7 +36,10 @@ def main(rows: int, runs: int) -> None:
     model = bundled.ensure(Workspace.open())
     words = Words(random.Random(0))
     made = [Row(number, number, row(words)) for number in range(rows)]
-    counted, encoded = ([made[at : at + turn] for at in range(0, rows, turn)] * runs for turn in (COUNTED, ENCODED))
+    counted, encoded = (
+        [made[at : at + turn] for at in range(0, rows, turn)] * runs
+        for turn in (COUNTED, ENCODED)
+    )
     previewed = [made[:PREVIEWS]] * 2 * runs
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -44,24 +49,48 @@ def main(rows: int, runs: int) -> None:
         (folder / "chat_template.jinja").write_text(template, "utf-8")
         boxed = ChatTokenizer.load(folder)
         plain = PlainTokenizer(
-            Tokenizer.from_file(str(folder / "tokenizer.json")), template, dict(boxed.special_tokens)
+            Tokenizer.from_file(str(folder / "tokenizer.json")),
+            template,
+            dict(boxed.special_tokens),
         )
         for way in (boxed, plain):
             way.count_rows(made[:ENCODED])
         found = {
-            "count": _taken(lambda way, some: way.count_rows(some), boxed, plain, counted),
-            "encode": _taken(lambda way, some: way.encode_rows(some), boxed, plain, encoded),
-            "preview": _taken(lambda way, some: [way.pieces(one.messages) for one in some], boxed, plain, previewed),
+            "count": _taken(
+                lambda way, some: way.count_rows(some), boxed, plain, counted
+            ),
+            "encode": _taken(
+                lambda way, some: way.encode_rows(some), boxed, plain, encoded
+            ),
+            "preview": _taken(
+                lambda way, some: [way.pieces(one.messages) for one in some],
+                boxed,
+                plain,
+                previewed,
+            ),
         }
     ratios = {}
     for name, ((clock, used), (clock_here, used_here)) in found.items():
-        print(f"{name}: {used:.2f} s of processors in a box, {used_here:.2f} here; {clock:.2f} and {clock_here:.2f} s")
-        ratios |= {f"{name}_ratio": used / used_here, f"{name}_clock_ratio": clock / clock_here}
+        print(
+            f"{name}: {used:.2f} s of processors in a box, {used_here:.2f} here; {clock:.2f} and {clock_here:.2f} s"
+        )
+        ratios |= {
+            f"{name}_ratio": used / used_here,
+            f"{name}_clock_ratio": clock / clock_here,
+        }
     (clock, used), (_, here) = found["count"]
     preview_ms = 1000 * found["preview"][0][0] / sum(map(len, previewed))
-    rounded = {name: round(value, 3) for name, value in {**ratios, "preview_ms": preview_ms}.items()}
+    rounded = {
+        name: round(value, 3)
+        for name, value in {**ratios, "preview_ms": preview_ms}.items()
+    }
     print_result(
-        "boxed_tokens", "processor seconds", round(used, 2), round(here, 2), rounded.pop("count_ratio"), **rounded
+        "boxed_tokens",
+        "processor seconds",
+        round(used, 2),
+        round(here, 2),
+        rounded.pop("count_ratio"),
+        **rounded,
     )
 
 
@@ -71,16 +100,27 @@ def _taken(
     plain: PlainTokenizer,
     turns: list[list[Row]],
 ) -> list[tuple[float, float]]:
-    """Of each way, seconds by the clock and of processors in this process and its children. Either begins in turn."""
+    """Of each way, seconds by the clock and of processors in this process and its
+    children. Either begins in turn.
+    """
     me = psutil.Process()
     processes = [me, *me.children()]
     taken = {boxed: (0.0, 0.0), plain: (0.0, 0.0)}
     for number, rows in enumerate(turns):
         for way in ((boxed, plain), (plain, boxed))[number % 2]:
-            before = time.perf_counter(), sum(sum(process.cpu_times()[:2]) for process in processes)
+            before = (
+                time.perf_counter(),
+                sum(sum(process.cpu_times()[:2]) for process in processes),
+            )
             work(way, rows)
-            clock, used = time.perf_counter(), sum(sum(process.cpu_times()[:2]) for process in processes)
-            taken[way] = taken[way][0] + clock - before[0], taken[way][1] + used - before[1]
+            clock, used = (
+                time.perf_counter(),
+                sum(sum(process.cpu_times()[:2]) for process in processes),
+            )
+            taken[way] = (
+                taken[way][0] + clock - before[0],
+                taken[way][1] + used - before[1],
+            )
     return list(taken.values())
 
 

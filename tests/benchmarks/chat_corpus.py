@@ -1,7 +1,7 @@
 """Writes a large chat file with planted faults at known lines, for the benchmarks.
 
-Texts are sentences of words drawn from a made-up vocabulary with the frequencies of real language (Zipf), so no two
-rows are similar by chance.
+Texts are sentences of words drawn from a made-up vocabulary with the frequencies of
+real language (Zipf), so no two rows are similar by chance.
 """
 
 import json
@@ -24,7 +24,9 @@ class Words:
         self.rng = rng
         found: dict[str, None] = {}
         while len(found) < size:
-            found["".join(rng.choices(_SYLLABLES, k=rng.choice((1, 2, 2, 3, 3, 4))))] = None
+            found[
+                "".join(rng.choices(_SYLLABLES, k=rng.choice((1, 2, 2, 3, 3, 4))))
+            ] = None
         self._words = list(found)
         self._weights = list(accumulate(1 / (rank + 3) for rank in range(size)))
 
@@ -79,12 +81,21 @@ FAULTS: dict[str, Callable[[Messages], Messages]] = {
 }  # fmt: skip
 
 
-def write(path: Path, rows: int, seed: int = 0, share: float = 0.05) -> set[tuple[int, str]]:
-    """Writes `rows` rows to `path` as JSON Lines, `share` of them with one planted fault each; returns the faults as
-    (line, kind)."""
+def write(
+    path: Path, rows: int, seed: int = 0, share: float = 0.05
+) -> set[tuple[int, str]]:
+    """Writes `rows` rows to `path` as JSON Lines, `share` of them with one planted
+    fault each; returns the faults as (line, kind).
+    """
     rng = random.Random(seed)
     words = Words(rng)
-    planted = dict(zip(rng.sample(range(1, rows + 1), int(rows * share)), cycle(FAULTS), strict=False))
+    planted = dict(
+        zip(
+            rng.sample(range(1, rows + 1), int(rows * share)),
+            cycle(FAULTS),
+            strict=False,
+        )
+    )
     with path.open("w", encoding="utf-8") as file:
         for line in range(1, rows + 1):
             messages = row(words)

@@ -1,7 +1,8 @@
-"""Checking 100,000 chat rows (about 85 MB, 5 % with one of 15 planted faults) against the usual alternatives.
+"""Checking 100,000 chat rows (about 85 MB, 5 % with one of 15 planted faults) against
+the usual alternatives.
 
-Each way runs in a fresh process, in turn, on the same file, and the best of RUNS counts, since other work on the
-machine only ever slows one down; imports are not timed.
+Each way runs in a fresh process, in turn, on the same file, and the best of RUNS
+counts, since other work on the machine only ever slows one down; imports are not timed.
   ours         reading the file and every check of a row and of the file except tokens and duplicates
   pydantic     `json` and a pydantic model for each row whose validators make the same checks: the same rules and
                patterns, row by row, without filtering blocks of texts first
@@ -46,7 +47,10 @@ def main(rows: int, runs: int) -> None:
         path = Path(folder) / "chats.jsonl"
         planted = chat_corpus.write(path, rows)
         size = path.stat().st_size / 1e6
-        print(f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(chat_corpus.FAULTS)} kinds", flush=True)
+        print(
+            f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(chat_corpus.FAULTS)} kinds",
+            flush=True,
+        )
         found = compare(WAYS, path, planted, runs, rows, min)
     seconds = {way: one.seconds for way, one in found.items()}
     print_result(
@@ -89,7 +93,11 @@ def models() -> Callable[[dict[str, Any]], list[str]]:
 
         @model_validator(mode="after")
         def has_text_or_calls(self) -> Message:
-            if self.role == "assistant" and not (self.content or "").strip() and not self.tool_calls:
+            if (
+                self.role == "assistant"
+                and not (self.content or "").strip()
+                and not self.tool_calls
+            ):
                 raise PydanticCustomError("empty_answer", "the answer is empty")
             return self
 
@@ -104,9 +112,13 @@ def models() -> Callable[[dict[str, Any]], list[str]]:
             if "assistant" not in roles:
                 raise PydanticCustomError("no_assistant", "there is no answer")
             if "system" in roles[1:]:
-                raise PydanticCustomError("system_not_first", "the system message is not first")
+                raise PydanticCustomError(
+                    "system_not_first", "the system message is not first"
+                )
             if roles[-1] != "assistant":
-                raise PydanticCustomError("ends_with_user", "there is no answer at the end")
+                raise PydanticCustomError(
+                    "ends_with_user", "there is no answer at the end"
+                )
             if any(a == b != "tool" for a, b in pairwise(roles)):
                 raise PydanticCustomError("same_role_twice", "the same speaker twice")
             return self
@@ -141,26 +153,45 @@ def with_datasets(path: Path) -> tuple[float, Found]:
 
     def of_row(example: dict[str, Any]) -> dict[str, list[str]]:
         messages = example["messages"]
-        kinds = [problem.kind for problem in structure_checks.find([Row(1, 1, messages)])]
+        kinds = [
+            problem.kind for problem in structure_checks.find([Row(1, 1, messages)])
+        ]
         return {"kinds": sorted({*kinds, *kinds_in_texts(messages)})}
 
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
-        data = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=cache)
+        data = datasets.load_dataset(
+            "json", data_files=str(path), split="train", cache_dir=cache
+        )
         checked = data.map(of_row)
-        found = {(i, kind) for i, kinds in enumerate(checked["kinds"], 1) for kind in kinds}
-        found |= _of(over_rows([Row(i, i, messages) for i, messages in enumerate(data["messages"], 1)]))
+        found = {
+            (i, kind) for i, kinds in enumerate(checked["kinds"], 1) for kind in kinds
+        }
+        found |= _of(
+            over_rows(
+                [Row(i, i, messages) for i, messages in enumerate(data["messages"], 1)]
+            )
+        )
         return time.perf_counter() - start, found
 
 
 def kinds_in_texts(messages: list[dict[str, Any]]) -> list[str]:
     """The kinds of faults in the texts of one row, searched one by one."""
-    kinds = [fault.kind for message in messages for fault in FAULTS if any(fault.matches(message["content"]))]
-    return kinds + ["repetition" for answer in answers(Row(1, 1, messages)) if repeated(answer)]
+    kinds = [
+        fault.kind
+        for message in messages
+        for fault in FAULTS
+        if any(fault.matches(message["content"]))
+    ]
+    return kinds + [
+        "repetition" for answer in answers(Row(1, 1, messages)) if repeated(answer)
+    ]
 
 
 def over_rows(rows: list[Row]) -> Iterator[Problem]:
-    """Checks that need more than one row: the same code for all ways, so that they find the same faults."""
+    """Checks that need more than one row: the same code for all ways, so that they find
+    the same faults.
+    """
     yield from dataset_checks.system_messages(rows)
     yield from answer_checks.conflicts(rows)
 

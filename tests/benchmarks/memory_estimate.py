@@ -1,19 +1,25 @@
-"""How close the memory estimate comes to measured memory, compared with a rule of thumb.
+"""How close the memory estimate comes to measured memory, compared with a rule of
+thumb.
 
-Ours: `backend.estimate` on 49 real training steps on a Tesla T4 (tests/data/measured_vram_t4.json, from fitcheck-llm
-0.3.1, MIT), against `process_mib`, the memory that nvidia-smi shows. Two numbers of the estimate come from these
-rows: the size of the CUDA context, which is the same in all of them (the lines "context from all but ..." show that
-reading it without one model family changes nothing for that family), and how far loading runs ahead of packing
-(backend/estimate/weights.py). The twelve rows of measured_vram_t4_held_out.json were set aside by their author.
+Ours: `backend.estimate` on 49 real training steps on a Tesla T4
+(tests/data/measured_vram_t4.json, from fitcheck-llm 0.3.1, MIT), against `process_mib`,
+the memory that nvidia-smi shows. Two numbers of the estimate come from these rows: the
+size of the CUDA context, which is the same in all of them (the lines "context from all
+but ..." show that reading it without one model family changes nothing for that family),
+and how far loading runs ahead of packing (backend/estimate/weights.py). The twelve rows
+of measured_vram_t4_held_out.json were set aside by their author.
 
-Peer: the table in LLaMA-Factory's README ("hardware requirement"), by the number of parameters alone: 16 GB for LoRA
-and 6 GB for 4-bit QLoRA on a 7 B model, scaled to other sizes.
+Peer: the table in LLaMA-Factory's README ("hardware requirement"), by the number of
+parameters alone: 16 GB for LoRA and 6 GB for 4-bit QLoRA on a 7 B model, scaled to
+other sizes.
 
-It also compares published peaks of other runs on a T4, as a check on models that are not in the rows.
+It also compares published peaks of other runs on a T4, as a check on models that are
+not in the rows.
 
     python -m tests.benchmarks.memory_estimate [--smoke]
 
-The last line is JSON: mean absolute errors in percent; ratio is peer / ours. --smoke: three rows only.
+The last line is JSON: mean absolute errors in percent; ratio is peer / ours. --smoke:
+    three rows only.
 """
 
 import json
@@ -30,7 +36,16 @@ from backend.records.machine import CONTEXT_T4, Gpu, Hardware
 from backend.records.specs import ATTENTION
 from tests.benchmarks.measuring import print_result
 
-T4 = Hardware(gpus=(Gpu(name="Tesla T4", memory_total_mib=15360, memory_free_mib=14912, compute_capability=(7, 5)),))
+T4 = Hardware(
+    gpus=(
+        Gpu(
+            name="Tesla T4",
+            memory_total_mib=15360,
+            memory_free_mib=14912,
+            compute_capability=(7, 5),
+        ),
+    )
+)
 MEASURED = Path(__file__).parents[1] / "data" / "measured_vram_t4.json"
 HELD_OUT = MEASURED.with_name("measured_vram_t4_held_out.json")
 PUBLISHED = {  # QLoRA, rank 16 on attention, one row of 1,024 tokens, fp16, checkpointing: MiB of the process
@@ -56,7 +71,9 @@ def plan_of(row: dict[str, Any]) -> Plan:
 
 
 def error(row: dict[str, Any]) -> float:
-    """Error of our estimate in percent of the measured memory of the process; negative if it is too low."""
+    """Error of our estimate in percent of the measured memory of the process; negative
+    if it is too low.
+    """
     predicted = memory(Architecture(**row["model_config"]), plan_of(row), T4).total_mib
     return float(100 * (predicted / row["measured"]["process_mib"] - 1))
 
@@ -67,7 +84,12 @@ def family(row: dict[str, Any]) -> str:
 
 def peer_error(row: dict[str, Any]) -> float:
     """The same for LLaMA-Factory's table."""
-    gigabytes = (6 if row["config"]["quantization"] == "nf4" else 16) / 7 * row["model_config"]["num_params"] / 1e9
+    gigabytes = (
+        (6 if row["config"]["quantization"] == "nf4" else 16)
+        / 7
+        * row["model_config"]["num_params"]
+        / 1e9
+    )
     return float(100 * (gigabytes * 1e9 / 2**20 / row["measured"]["process_mib"] - 1))
 
 
@@ -77,7 +99,12 @@ def published_errors(models: Sequence[str] = tuple(PUBLISHED)) -> dict[str, floa
         fp32_norms=True, full_logits=True,
     )  # fmt: skip
     return {
-        model: 100 * (memory(catalogue.find(model).architecture, plan, T4).total_mib / PUBLISHED[model] - 1)
+        model: 100
+        * (
+            memory(catalogue.find(model).architecture, plan, T4).total_mib
+            / PUBLISHED[model]
+            - 1
+        )
         for model in models
     }
 
@@ -90,19 +117,29 @@ def main(smoke: bool) -> None:
     peer_errors = [peer_error(row) for row in rows]
     print(f"{'model and settings':72} {'measured MiB':>12} {'ours %':>7} {'peer %':>7}")
     for row, ours, peer in zip(rows, errors, peer_errors, strict=True):
-        print(f"{row['id'][14:86]:72} {row['measured']['process_mib']:12.0f} {ours:7.1f} {peer:7.1f}")
+        print(
+            f"{row['id'][14:86]:72} {row['measured']['process_mib']:12.0f} {ours:7.1f} {peer:7.1f}"
+        )
     for name in sorted({family(row) for row in rows}):
-        others = [row["measured"]["cuda_context_mib"] for row in rows if family(row) != name]
+        others = [
+            row["measured"]["cuda_context_mib"] for row in rows if family(row) != name
+        ]
         context = mean(others) if others else CONTEXT_T4
         without = [one - 100 * (CONTEXT_T4 - context) / row["measured"]["process_mib"]
                    for row, one in zip(rows, errors, strict=True) if family(row) == name]  # fmt: skip
-        print(f"context from all but {name}: mean error {mean(map(abs, without)):.2f} %, worst {min(without):.1f} %")
+        print(
+            f"context from all but {name}: mean error {mean(map(abs, without)):.2f} %, worst {min(without):.1f} %"
+        )
     held_out = [error(row) for row in measured_rows(HELD_OUT)[: 2 if smoke else None]]
-    print(f"held out: mean error {mean(map(abs, held_out)):.2f} %, lowest {min(held_out):.1f} %")
+    print(
+        f"held out: mean error {mean(map(abs, held_out)):.2f} %, lowest {min(held_out):.1f} %"
+    )
     for model, one in published_errors(published).items():
         print(f"published: {model}: {one:+.1f} %")
     ours_mean, peer_mean = mean(map(abs, errors)), mean(map(abs, peer_errors))
-    print(f"mean error {ours_mean:.2f} %, lowest {min(errors):.1f} %, highest {max(errors):.1f} %")
+    print(
+        f"mean error {ours_mean:.2f} %, lowest {min(errors):.1f} %, highest {max(errors):.1f} %"
+    )
     figures = round(ours_mean, 2), round(peer_mean, 2), round(peer_mean / ours_mean, 1)
     unit = "mean absolute error in percent of the process's memory"
     print_result("memory_estimate", unit, *figures, most_under=round(min(errors), 2))

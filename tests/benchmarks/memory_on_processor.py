@@ -1,15 +1,19 @@
 """How close the memory estimate for the processor comes to real training there.
 
-Ours: `backend.estimate`, against the peak resident memory of real runs of three optimizer steps each, in a process of
-its own: of the bundled model in CONFIGURATIONS, and of a model of each type in the catalogue in OF_A_TYPE, which has
-random weights, and fewer and narrower layers than the real one. The memory of the programs was read from the first 14
-configurations of the bundled model; all others were measured afterwards and changed nothing. Peer: nobody publishes
-numbers for the processor, so a rule of thumb takes their place: four times the size of the weights, and the programs.
+Ours: `backend.estimate`, against the peak resident memory of real runs of three
+optimizer steps each, in a process of its own: of the bundled model in CONFIGURATIONS,
+and of a model of each type in the catalogue in OF_A_TYPE, which has random weights, and
+fewer and narrower layers than the real one. The memory of the programs was read from
+the first 14 configurations of the bundled model; all others were measured afterwards
+and changed nothing. Peer: nobody publishes numbers for the processor, so a rule of
+thumb takes their place: four times the size of the weights, and the programs.
 
-    python -m tests.benchmarks.memory_on_processor [NUMBER ...] [MODEL_TYPE ...] [--smoke]
+    python -m tests.benchmarks.memory_on_processor [NUMBER ...] [MODEL_TYPE ...]
+    [--smoke]
 
-All of it takes about sixteen minutes on two cores. The last line is JSON: mean absolute errors in percent, for the
-bundled model and for the `families`; ratio is peer / ours. --smoke: a short run of two tiny models instead.
+All of it takes about sixteen minutes on two cores. The last line is JSON: mean absolute
+errors in percent, for the bundled model and for the `families`; ratio is peer / ours.
+--smoke: a short run of two tiny models instead.
 """
 
 import random
@@ -53,8 +57,14 @@ SHAPE: dict[str, Any] = {
     "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 64, "max_position_embeddings": 4096,
     "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
-SMALL: dict[str, Any] = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2}
-FULL_EVERY_FOURTH = [kind for _ in range(2) for kind in (*["sliding_attention"] * 3, "full_attention")]
+SMALL: dict[str, Any] = {
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+}
+FULL_EVERY_FOURTH = [
+    kind for _ in range(2) for kind in (*["sliding_attention"] * 3, "full_attention")
+]
 MODEL_TYPES: dict[str, dict[str, Any]] = {
     "llama": {}, "qwen3": {}, "olmo2": {}, "olmo3": {"layer_types": FULL_EVERY_FOURTH, "sliding_window": 256},
     "exaone4": {"layer_types": FULL_EVERY_FOURTH, "sliding_window": 256}, "hunyuan_v1_dense": {}, "ernie4_5": {},
@@ -70,8 +80,9 @@ Errors = tuple[float, float]  # ours and the rule of thumb's, in percent
 
 
 def make(model_type: str, folder: Path, changes: dict[str, Any]) -> int:
-    """Saves a model with random weights, and a tokenizer; imports torch. Returns the number of parameters. changes:
-    to SHAPE."""
+    """Saves a model with random weights, and a tokenizer; imports torch. Returns the
+    number of parameters. changes: to SHAPE.
+    """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -79,7 +90,9 @@ def make(model_type: str, folder: Path, changes: dict[str, Any]) -> int:
     from tests.backend.tiny_run import make_model
 
     make_model(folder)
-    config = CONFIG_MAPPING[model_type](**{**SHAPE, **MODEL_TYPES[model_type], **changes})
+    config = CONFIG_MAPPING[model_type](
+        **{**SHAPE, **MODEL_TYPES[model_type], **changes}
+    )
     config.save_pretrained(folder)
     model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
     model.save_pretrained(folder)
@@ -98,21 +111,45 @@ def train(model: Path, settings: TrainSettings) -> dict[str, float]:
     draw = random.Random(0)
     rows = []
     for _ in range(settings.per_device_train_batch_size * STEPS):
-        ids = [draw.randrange(min(100, vocabulary // 2), vocabulary) for _ in range(settings.max_length)]
-        rows.append(Encoded(ids, [-100] * (settings.max_length - learned) + ids[-learned:]))
+        ids = [
+            draw.randrange(min(100, vocabulary // 2), vocabulary)
+            for _ in range(settings.max_length)
+        ]
+        rows.append(
+            Encoded(ids, [-100] * (settings.max_length - learned) + ids[-learned:])
+        )
     with tempfile.TemporaryDirectory() as folder:
-        result = training.run(run_of(Path(folder), model, rows, [], **settings.model_dump()))
-    return {"mib": result.peak_memory_mib, "tokens_per_second": result.tokens_per_second}
+        result = training.run(
+            run_of(Path(folder), model, rows, [], **settings.model_dump())
+        )
+    return {
+        "mib": result.peak_memory_mib,
+        "tokens_per_second": result.tokens_per_second,
+    }
 
 
-def errors(name: str, model: Path, architecture: Architecture, parameters: int = 0, **configuration: Any) -> Errors:
-    """Trains the model in this folder, and compares the peak with both estimates. parameters: as counted, if so."""
-    settings = TrainSettings.model_validate({"precision": "bf16", **configuration, "max_steps": STEPS})
+def errors(
+    name: str,
+    model: Path,
+    architecture: Architecture,
+    parameters: int = 0,
+    **configuration: Any,
+) -> Errors:
+    """Trains the model in this folder, and compares the peak with both estimates.
+    parameters: as counted, if so.
+    """
+    settings = TrainSettings.model_validate(
+        {"precision": "bf16", **configuration, "max_steps": STEPS}
+    )
     plan = plan_from(settings, "fp32" if settings.precision == "fp32" else "bf16")
-    expected = memory(architecture, plan.model_copy(update={"learned_share": LEARNED}), Hardware()).total_mib
+    expected = memory(
+        architecture, plan.model_copy(update={"learned_share": LEARNED}), Hardware()
+    ).total_mib
     rule_of_thumb = PROGRAMS_MIB + 4 * (parameters or architecture.params) * 2 / 2**20
     run = in_fresh_process(train, model, settings)
-    ours, peer = (100 * (estimate / run["mib"] - 1) for estimate in (expected, rule_of_thumb))
+    ours, peer = (
+        100 * (estimate / run["mib"] - 1) for estimate in (expected, rule_of_thumb)
+    )
     print(
         f"{name} {configuration}: measured {run['mib']:.0f} MiB, expected {expected:.0f} ({ours:+.1f} %), "
         f"{run['tokens_per_second']:.0f} tokens/s",
@@ -128,12 +165,28 @@ def bundled_model(numbers: list[int], smoke: bool) -> list[Errors]:
     with tempfile.TemporaryDirectory() as home:
         if smoke:
             model = make_model(Path(home) / "tiny")
-            return [errors("tiny", model, catalogue.from_folder(model).architecture, **SHORT)]
-        model, architecture = bundled.ensure(Workspace.open(Path(home))), catalogue.default().architecture
-        found = [errors("bundled", model, architecture, **CONFIGURATIONS[number]) for number in numbers]
-    unfitted = [abs(ours) for number, (ours, _) in zip(numbers, found, strict=True) if number >= FITTED]
+            return [
+                errors(
+                    "tiny", model, catalogue.from_folder(model).architecture, **SHORT
+                )
+            ]
+        model, architecture = (
+            bundled.ensure(Workspace.open(Path(home))),
+            catalogue.default().architecture,
+        )
+        found = [
+            errors("bundled", model, architecture, **CONFIGURATIONS[number])
+            for number in numbers
+        ]
+    unfitted = [
+        abs(ours)
+        for number, (ours, _) in zip(numbers, found, strict=True)
+        if number >= FITTED
+    ]
     if unfitted:
-        print(f"not fitted: mean error {mean(unfitted):.2f} %, worst {max(unfitted):.1f} %")
+        print(
+            f"not fitted: mean error {mean(unfitted):.2f} %, worst {max(unfitted):.1f} %"
+        )
     return found
 
 
@@ -143,26 +196,48 @@ def families(model_types: list[str], smoke: bool) -> list[Errors]:
     for model_type in model_types:
         with tempfile.TemporaryDirectory() as home:
             folder = Path(home) / "model"
-            parameters = in_fresh_process(make, model_type, folder, SMALL if smoke else {})
+            parameters = in_fresh_process(
+                make, model_type, folder, SMALL if smoke else {}
+            )
             entry = catalogue.from_folder(folder)
             targets = entry.all_linear_targets
             for configuration in (SHORT,) if smoke else OF_A_TYPE:
                 configuration = {**configuration, "target_modules": targets}
-                found.append(errors(model_type, folder, entry.architecture, parameters, **configuration))
+                found.append(
+                    errors(
+                        model_type,
+                        folder,
+                        entry.architecture,
+                        parameters,
+                        **configuration,
+                    )
+                )
     return found
 
 
 def summary(errors: list[Errors]) -> dict[str, float]:
     ours, peer = (mean(map(abs, column)) for column in zip(*errors, strict=True))
     worst = max(abs(error) for error, _ in errors)
-    return {"ours": round(ours, 2), "peer": round(peer, 2), "ratio": round(peer / ours, 1), "worst": round(worst, 1)}
+    return {
+        "ours": round(ours, 2),
+        "peer": round(peer, 2),
+        "ratio": round(peer / ours, 1),
+        "worst": round(worst, 1),
+    }
 
 
 def main(numbers: list[int], model_types: list[str], smoke: bool) -> None:
-    groups = {"bundled": bundled_model(numbers, smoke), "families": families(model_types, smoke)}
+    groups = {
+        "bundled": bundled_model(numbers, smoke),
+        "families": families(model_types, smoke),
+    }
     measured = {name: summary(errors) for name, errors in groups.items() if errors}
     figures: dict[str, Any] = {**next(iter(measured.values())), **measured}
-    print_result("memory_on_processor", "mean absolute error in percent of the process's peak memory", **figures)
+    print_result(
+        "memory_on_processor",
+        "mean absolute error in percent of the process's peak memory",
+        **figures,
+    )
 
 
 if __name__ == "__main__":
@@ -171,5 +246,8 @@ if __name__ == "__main__":
     numbers = [int(argument) for argument in typed if argument.isdecimal()]
     model_types = [argument for argument in typed if not argument.isdecimal()]
     if smoke or not typed:
-        numbers, model_types = list(range(len(CONFIGURATIONS))), list(MODEL_TYPES)[: 1 if smoke else None]
+        numbers, model_types = (
+            list(range(len(CONFIGURATIONS))),
+            list(MODEL_TYPES)[: 1 if smoke else None],
+        )
     main(numbers, model_types, smoke)

@@ -1,19 +1,24 @@
-"""Finding near-duplicates among 50,000 texts, 5 % of them edited copies, against datasketch's MinHash LSH.
+"""Finding near-duplicates among 50,000 texts, 5 % of them edited copies, against
+datasketch's MinHash LSH.
 
-A text has about 90 words; an edited copy has one to four words changed, added or removed, or different case and
-punctuation. The peer is datasketch as in its documentation (128 permutations, LSH at 0.7) on the same word pairs,
-hashed in one batch per text (`update_batch`). Our threshold is 0.75; the peer's LSH finds more of the edits at 0.7 than
-at 0.8, and its pairs are not verified, as is usual. Both start from the same strings. The ways take turns and the best
-of RUNS counts, since other work on the machine only ever slows one down.
+A text has about 90 words; an edited copy has one to four words changed, added or
+removed, or different case and punctuation. The peer is datasketch as in its
+documentation (128 permutations, LSH at 0.7) on the same word pairs, hashed in one batch
+per text (`update_batch`). Our threshold is 0.75; the peer's LSH finds more of the edits
+at 0.7 than at 0.8, and its pairs are not verified, as is usual. Both start from the
+same strings. The ways take turns and the best of RUNS counts, since other work on the
+machine only ever slows one down.
 
-datasketch is to be installed for it (pip install datasketch). It is none of the packages for the tests: it needs
-SciPy, which transformers imports where it is, in more than a second of each training.
+datasketch is to be installed for it (pip install datasketch). It is none of the
+packages for the tests: it needs SciPy, which transformers imports where it is, in more
+than a second of each training.
 
 A pair is right when it is a text and its edited copy. Recall is over the planted pairs.
 
     python -m tests.benchmarks.near_duplicates [TEXTS] [--smoke]
 
-Goals: recall no less than the peer, precision at least 0.99, and faster. The last line is JSON.
+Goals: recall no less than the peer, precision at least 0.99, and faster. The last line
+    is JSON.
 """
 
 import importlib.util
@@ -46,7 +51,9 @@ def main(count: int, runs: int) -> None:
         for name, (find, size) in ways.items():
             results[name] = max(results[name], measured(find, texts[:size], planted))
     for name, (speed, recall, precision) in results.items():
-        print(f"{name:21} {speed:9,.0f} texts/s  recall {recall:.3f}  precision {precision:.4f}")
+        print(
+            f"{name:21} {speed:9,.0f} texts/s  recall {recall:.3f}  precision {precision:.4f}"
+        )
     ours, peer = results["ours"], results.get("datasketch")
     figures = (round(peer[0]), round(ours[0] / peer[0], 1)) if peer else (None, None)
     more: dict[str, Any] = {} if peer else {"no_peer": "datasketch is not installed"}
@@ -91,7 +98,9 @@ def edited(text: str, words: Words) -> str:
     return " ".join(changed)
 
 
-def measured(find: Callable[[list[str]], Pairs], texts: list[str], planted: Pairs) -> tuple[float, float, float]:
+def measured(
+    find: Callable[[list[str]], Pairs], texts: list[str], planted: Pairs
+) -> tuple[float, float, float]:
     """Texts a second, recall and precision."""
     expected = {pair for pair in planted if pair[1] < len(texts)}
     start = time.perf_counter()
@@ -109,7 +118,9 @@ def datasketch_pairs(texts: list[str]) -> Pairs:
 
     def pairs_of(text: str) -> list[bytes]:
         found = word.findall(text.lower())
-        return [f"{a} {b}".encode() for a, b in zip(found, [*found[1:], ""], strict=False)]
+        return [
+            f"{a} {b}".encode() for a, b in zip(found, [*found[1:], ""], strict=False)
+        ]
 
     index = MinHashLSH(threshold=0.7, num_perm=128)
     found: Pairs = set()

@@ -1,10 +1,12 @@
-"""One timed run of Unsloth or of LLaMA-Factory's command line, for trainers.py. Run by the Python that has it.
+"""One timed run of Unsloth or of LLaMA-Factory's command line, for trainers.py. Run by
+the Python that has it.
 
     python other_trainers.py unsloth|llamafactory MODEL ROWS.jsonl FOLDER SETTINGS
 
-ROWS.jsonl has `input_ids`, `attention_mask` and `labels`. The last line is JSON: `steps`, a list of (wall clock,
-processor time, learned tokens, tokens) at the start of each step, `losses`, and `peak_mib` as torch reserves them on
-a GPU. Imports nothing from this project. LLaMA-Factory checkpoints by default.
+ROWS.jsonl has `input_ids`, `attention_mask` and `labels`. The last line is JSON:
+`steps`, a list of (wall clock, processor time, learned tokens, tokens) at the start of
+each step, `losses`, and `peak_mib` as torch reserves them on a GPU. Imports nothing
+from this project. LLaMA-Factory checkpoints by default.
 """
 
 import importlib.machinery
@@ -30,7 +32,9 @@ def started(inputs) -> tuple:
 def dataset(rows: Path):
     from datasets import Dataset
 
-    return Dataset.from_list([json.loads(line) for line in rows.read_text("utf-8").splitlines()])
+    return Dataset.from_list(
+        [json.loads(line) for line in rows.read_text("utf-8").splitlines()]
+    )
 
 
 def unsloth(model: str, rows: Path, folder: Path, settings: dict) -> tuple[list, list]:
@@ -41,7 +45,10 @@ def unsloth(model: str, rows: Path, folder: Path, settings: dict) -> tuple[list,
 
     times = []
     net, tokenizer = FastLanguageModel.from_pretrained(
-        model_name=model, max_seq_length=settings["length"], dtype=None, load_in_4bit=settings["four_bit"]
+        model_name=model,
+        max_seq_length=settings["length"],
+        dtype=None,
+        load_in_4bit=settings["four_bit"],
     )
     net = FastLanguageModel.get_peft_model(
         net, r=settings["rank"], lora_alpha=settings["alpha"], target_modules=LAYERS, lora_dropout=0, bias="none",
@@ -59,16 +66,26 @@ def unsloth(model: str, rows: Path, folder: Path, settings: dict) -> tuple[list,
         use_cpu=settings["use_cpu"], logging_steps=1, save_strategy="no", report_to="none", disable_tqdm=True,
         **{settings["half"]: True},
     )  # fmt: skip
-    trainer = Timed(model=net, processing_class=tokenizer, train_dataset=dataset(rows), args=arguments)
+    trainer = Timed(
+        model=net,
+        processing_class=tokenizer,
+        train_dataset=dataset(rows),
+        args=arguments,
+    )
     trainer.train()
     return times, [log["loss"] for log in trainer.state.log_history if "loss" in log]
 
 
-def llamafactory(model: str, rows: Path, folder: Path, settings: dict) -> tuple[list, list]:
+def llamafactory(
+    model: str, rows: Path, folder: Path, settings: dict
+) -> tuple[list, list]:
     """The steps and the losses."""
     try:
         import torchaudio  # noqa: F401
-    except (ImportError, OSError):  # it may have no build for this torch, and text does not need it
+    except (
+        ImportError,
+        OSError,
+    ):  # it may have no build for this torch, and text does not need it
         stand_in = types.ModuleType("torchaudio")
         stand_in.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
         sys.modules["torchaudio"] = stand_in
@@ -78,8 +95,12 @@ def llamafactory(model: str, rows: Path, folder: Path, settings: dict) -> tuple[
     from transformers import TrainerCallback
 
     folder.mkdir(parents=True)
-    DatasetDict({"train": dataset(rows)}).save_to_disk(folder / "tokens")  # as LLaMA-Factory stores them itself
-    (folder / "dataset_info.json").write_text(json.dumps({"rows": {"file_name": str(rows)}}))
+    DatasetDict({"train": dataset(rows)}).save_to_disk(
+        folder / "tokens"
+    )  # as LLaMA-Factory stores them itself
+    (folder / "dataset_info.json").write_text(
+        json.dumps({"rows": {"file_name": str(rows)}})
+    )
     times, losses = [], []
     training_step = CustomSeq2SeqTrainer.training_step
 

@@ -1,12 +1,14 @@
 """What an open page costs the server each second while nothing changes.
 
-Ours: the tick as it is, which answers with the signature of the open tab. Peer: the tick as it was, which answers
-with everything that the open tab shows (Train, with a run that is watched), through gradio's queue. Both go through
-the whole page, in one process. What counts is the median of the processor time, which other
-work on the computer leaves alone; it includes the side that asks. They take turns. Goal: 5 ms.
+Ours: the tick as it is, which answers with the signature of the open tab. Peer: the
+tick as it was, which answers with everything that the open tab shows (Train, with a run
+that is watched), through gradio's queue. Both go through the whole page, in one
+process. What counts is the median of the processor time, which other
+work on the computer leaves alone; it includes the side that asks. They take turns.
+Goal: 5 ms.
 
-In the browser: the processor time of all of Chromium's processes while the plan is open and nothing runs, in percent
-of a core; goal: below 1. The last lines are JSON.
+In the browser: the processor time of all of Chromium's processes while the plan is open
+and nothing runs, in percent of a core; goal: below 1. The last lines are JSON.
 
     python -m tests.benchmarks.page_tick [--smoke]
 """
@@ -36,7 +38,9 @@ WATCHED = 60.0  # seconds
 
 
 def main(ticks: int) -> None:
-    percent, requests = browser_share(WATCHED, SETTLING) if ticks == TICKS else browser_share(1, 1_000)
+    percent, requests = (
+        browser_share(WATCHED, SETTLING) if ticks == TICKS else browser_share(1, 1_000)
+    )
     found = {"percent of a core": round(percent, 2), "requests": requests}
     print(json.dumps({"benchmark": "page_tick_browser", **found}))
     ours, peer = asyncio.run(measured(ticks))
@@ -45,8 +49,9 @@ def main(ticks: int) -> None:
 
 
 def browser_share(seconds: float, settling: int) -> tuple[float, float]:
-    """Percent of a core that an idle plan takes in the browser, and its requests in five seconds. settling:
-    milliseconds before."""
+    """Percent of a core that an idle plan takes in the browser, and its requests in
+    five seconds. settling: milliseconds before.
+    """
     from playwright.sync_api import sync_playwright
 
     port, requests = free_port(), []
@@ -56,7 +61,9 @@ def browser_share(seconds: float, settling: int) -> tuple[float, float]:
         served(command, port, Path(folder, "log")) as url,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), args=list(FLAGS)
+        )
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(f"{url}/#train")
         page.locator("#start-training").wait_for()
@@ -64,7 +71,12 @@ def browser_share(seconds: float, settling: int) -> tuple[float, float]:
         system = browser.new_browser_cdp_session()
 
         def taken() -> float:
-            return float(sum(one["cpuTime"] for one in system.send("SystemInfo.getProcessInfo")["processInfo"]))
+            return float(
+                sum(
+                    one["cpuTime"]
+                    for one in system.send("SystemInfo.getProcessInfo")["processInfo"]
+                )
+            )
 
         page.on("request", lambda request: requests.append(request.url))
         before = taken()
@@ -81,9 +93,17 @@ async def measured(ticks: int) -> tuple[float, float]:
         made_up_workspace.write(template)
         app = MadeUpApp(template, Path(folder, "workspace"))
         async with page_in_process(app, app.workspace.exports) as http:
-            page = await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train")
-            question, shown = {"choice": asdict(page.choice), "tab": "train"}, page.listener("change", label=SIGNATURE)
-            asks = (lambda: http.post(pulse.PATH, json=question)), (lambda: page.ask(shown))
+            page = await PageClient.open(
+                http, Choice(data_id="data-1", run_id="run-b"), "train"
+            )
+            question, shown = (
+                {"choice": asdict(page.choice), "tab": "train"},
+                page.listener("change", label=SIGNATURE),
+            )
+            asks = (
+                (lambda: http.post(pulse.PATH, json=question)),
+                (lambda: page.ask(shown)),
+            )
             times = [[await seconds(ask()) for ask in asks] for _ in range(ticks)]
     return tuple(1000 * statistics.median(found) for found in zip(*times, strict=True))  # type: ignore[return-value]
 

@@ -1,20 +1,26 @@
-"""How long to train on few examples: what the answers score after the guide's three epochs, and after more steps.
+"""How long to train on few examples: what the answers score after the guide's three
+epochs, and after more steps.
 
-Four tasks (recipe_tasks.py), 30 to 240 examples and three seeds, on the bundled model with the settings that the
-app recommends for it, without early stopping. Each model answers HELD_OUT questions that it has not seen; a score is
-the share of right answers (classification, extraction) or the mean chrF (voice, rewriting). It also answers the
-general prompts of backend/evaluation/general.py: `kept` is the share that it still answers correctly of those that
-the base model does (without `leaked`: of 30 older ones), `leaked` the share of answers in the form of its task. The
-peer is the guide's recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean scores over everything
-measured without general answers.
+Four tasks (recipe_tasks.py), 30 to 240 examples and three seeds, on the bundled model
+with the settings that the app recommends for it, without early stopping. Each model
+answers HELD_OUT questions that it has not seen; a score is the share of right answers
+(classification, extraction) or the mean chrF (voice, rewriting). It also answers the
+general prompts of backend/evaluation/general.py: `kept` is the share that it still
+answers correctly of those that the base model does (without `leaked`: of 30 older
+ones), `leaked` the share of answers in the form of its task. The peer is the guide's
+recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean scores over
+everything measured without general answers.
 
-Every result is one line of FILE, and what FILE already has is not measured again; the tables of docs/recipes.md are
-printed from it, but that of a lower rate, which was measured once.
+Every result is one line of FILE, and what FILE already has is not measured again; the
+tables of docs/recipes.md are printed from it, but that of a lower rate, which was
+measured once.
 
-With KEEP_SIZES examples, a share KEEP of what is trained are also the base model's own answers. Such a result has
-"keep", and its steps are those of the examples: more are trained.
+With KEEP_SIZES examples, a share KEEP of what is trained are also the base model's own
+answers. Such a result has "keep", and its steps are those of the examples: more are
+trained.
 
---voices asks instead how three voices, trained as the app recommends, hold in both engines.
+--voices asks instead how three voices, trained as the app recommends, hold in both
+engines.
 
     python -m tests.benchmarks.recipes [FILE] [--seeds N] [--smoke | --voices]
 """
@@ -48,10 +54,17 @@ from tests.benchmarks.recipe_tasks import TASKS, conversations
 
 SIZES, SEEDS, HELD_OUT, BATCH = (60, 30, 120, 240), 3, 32, 8
 GUIDE_EPOCHS = 3.0
-STEPS = (60, 120)  # optimizer steps of the other recipes, where they are more than the guide's
+STEPS = (
+    60,
+    120,
+)  # optimizer steps of the other recipes, where they are more than the guide's
 RATE = 5e-4
 KEEP, KEEP_SIZES, VOICE_ROWS = 0.2, (60, 30, 120), 60
-VOICES = {"voice": "Rosie x", "captain": "Captain Ole", "stargazer": "yours, Juno"}  # how each is signed
+VOICES = {
+    "voice": "Rosie x",
+    "captain": "Captain Ole",
+    "stargazer": "yours, Juno",
+}  # how each is signed
 
 Result = dict[str, Any]
 
@@ -75,7 +88,10 @@ def plans(seeds: int) -> Iterable[Result]:
 def both(task: str, rows: int, steps: int) -> tuple[Result, Result]:
     """What is trained with general answers, and the same number of steps without."""
     same = {"task": task, "rows": rows}
-    return {**same, "steps": steps, "keep": KEEP}, {**same, "steps": with_general(steps)}
+    return {**same, "steps": steps, "keep": KEEP}, {
+        **same,
+        "steps": with_general(steps),
+    }
 
 
 def with_general(steps: int) -> int:
@@ -89,7 +105,9 @@ def is_of(result: Result, plan: Result) -> bool:
 
 
 def main(file: Path, seeds: int) -> None:
-    found = map(json.loads, file.read_text("utf-8").splitlines() if file.is_file() else [])
+    found = map(
+        json.loads, file.read_text("utf-8").splitlines() if file.is_file() else []
+    )
     done = [result for result in found if result.get("rate", RATE) == RATE]
     with tempfile.TemporaryDirectory() as temporary:
         model = model_in(Path(temporary), smoke=False)
@@ -114,11 +132,15 @@ def smoke() -> None:
             folder = Path(temporary) / str(steps)
             trained = fit(toys(16), steps, model, folder)
             done.append({**trained, **ask(toys(16), toys(4, 1), model, folder)})
-    print_summary([{"task": "toy", "rows": 16, "seed": 0, **one} for one in done], guide=1)
+    print_summary(
+        [{"task": "toy", "rows": 16, "seed": 0, **one} for one in done], guide=1
+    )
 
 
 def print_summary(results: Sequence[Result], guide: int | None = None) -> None:
-    """Prints the benchmark's result. guide: its steps, where they are not those of GUIDE_EPOCHS."""
+    """Prints the benchmark's result. guide: its steps, where they are not those of
+    GUIDE_EPOCHS.
+    """
     results = [result for result in results if "keep" not in result]
 
     def is_guide(result: Result) -> bool:
@@ -127,41 +149,71 @@ def print_summary(results: Sequence[Result], guide: int | None = None) -> None:
     most: dict[Any, Result] = {}
     for result in sorted(results, key=lambda one: int(one["steps"])):
         most[result["task"], result["rows"], result["seed"]] = result
-    ours, peer = fmean(one["score"] for one in most.values()), fmean(r["score"] for r in results if is_guide(r))
+    ours, peer = (
+        fmean(one["score"] for one in most.values()),
+        fmean(r["score"] for r in results if is_guide(r)),
+    )
     ratio = round(ours / peer, 2) if peer else 0.0
-    print_result("recipes", "mean score, 0 to 1", round(ours, 3), round(peer, 3), ratio, runs=len(results))
+    print_result(
+        "recipes",
+        "mean score, 0 to 1",
+        round(ours, 3),
+        round(peer, 3),
+        ratio,
+        runs=len(results),
+    )
 
 
 def table(results: Sequence[Result], value: str = "score") -> str:
-    """Markdown: the mean value of each task and size after the guide's steps, and after more."""
-    lines = ["| Task | Examples | " + " | ".join(["3 epochs", *(f"{steps} steps" for steps in STEPS)]) + " |"]
+    """Markdown: the mean value of each task and size after the guide's steps, and after
+    more.
+    """
+    lines = [
+        "| Task | Examples | "
+        + " | ".join(["3 epochs", *(f"{steps} steps" for steps in STEPS)])
+        + " |"
+    ]
     lines.append("|---" * (3 + len(STEPS)) + "|")
     for task in TASKS:
         for rows in sorted(SIZES):
             cells = []
             for steps in (guide_steps(rows), *STEPS):
                 wanted = {"task": task, "rows": rows, "steps": steps}
-                cells.append(_cell(results, wanted, value) if steps >= guide_steps(rows) else "")
+                cells.append(
+                    _cell(results, wanted, value) if steps >= guide_steps(rows) else ""
+                )
             if any(cells):
                 lines.append(f"| {task} | {rows} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def keep_table(results: Sequence[Result]) -> str:
-    """Markdown: scores, what was kept and what leaked, with and without general answers at equal steps."""
+    """Markdown: scores, what was kept and what leaked, with and without general answers
+    at equal steps.
+    """
     names = "Score", "Kept", "In the task's form"
-    lines = ["| Task | Examples | Steps | " + " | ".join(f"{name}, with | without" for name in names) + " |"]
+    lines = [
+        "| Task | Examples | Steps | "
+        + " | ".join(f"{name}, with | without" for name in names)
+        + " |"
+    ]
     lines.append("|---" * 9 + "|")
     for steps, task, rows in product(STEPS, TASKS, sorted(KEEP_SIZES)):
         values = product(("score", "kept", "leaked"), both(task, rows, steps))
         cells = [_cell(results, plan, value) for value, plan in values]
         if any(cells):
-            lines.append(f"| {task} | {rows} | {with_general(steps)} | " + " | ".join(cells) + " |")
+            lines.append(
+                f"| {task} | {rows} | {with_general(steps)} | "
+                + " | ".join(cells)
+                + " |"
+            )
     return "\n".join(lines)
 
 
 def _cell(results: Sequence[Result], wanted: Result, value: str) -> str:
-    found = [result[value] for result in results if is_of(result, wanted) and value in result]
+    found = [
+        result[value] for result in results if is_of(result, wanted) and value in result
+    ]
     if not found:
         return ""
     spread = f" ({min(found):.2f} to {max(found):.2f})" if len(found) > 1 else ""
@@ -174,7 +226,12 @@ def one(plan: Result, model: Path) -> Result:
     steps = with_general(plan["steps"]) if keep else plan["steps"]
     with tempfile.TemporaryDirectory() as temporary:
         trained = fit(train, steps, model, Path(temporary), plan["seed"], keep)
-        models = load(Workspace(Path(temporary)), torch_engine.NAME, model, Path(temporary) / "result" / "adapter")
+        models = load(
+            Workspace(Path(temporary)),
+            torch_engine.NAME,
+            model,
+            Path(temporary) / "result" / "adapter",
+        )
         return {**trained, **ask(train, held_out, models), "steps": plan["steps"]}
 
 
@@ -187,8 +244,10 @@ def fit(
     keep: float = 0.0,
     own: Mapping[str, str] | None = None,
 ) -> Result:
-    """Trains for so many steps, without choosing a checkpoint. keep: the share of the base model's own answers. own:
-    what these are, by prompt; None for those that come with the app."""
+    """Trains for so many steps, without choosing a checkpoint. keep: the share of the
+    base model's own answers. own: what these are, by prompt; None for those that come
+    with the app.
+    """
     tokenizer = ChatTokenizer.load(model)
     rows = [tokenizer.encode(messages) for messages in train]
     work = run_of(
@@ -203,13 +262,22 @@ def fit(
     return {"steps": steps, "seconds": round(time.perf_counter() - began, 1)}
 
 
-def ask(train: Sequence[Any], held_out: Sequence[Any], models: Models, so_far: AnswersSoFar | None = None) -> Result:
-    """Scores the answers of a trained model to the held-out questions and to the general ones. so_far: see
-    `general.check`."""
+def ask(
+    train: Sequence[Any],
+    held_out: Sequence[Any],
+    models: Models,
+    so_far: AnswersSoFar | None = None,
+) -> Result:
+    """Scores the answers of a trained model to the held-out questions and to the
+    general ones. so_far: see `general.check`.
+    """
     items = items_from(held_out)
     measure = choose_measure([messages[-1] for messages in [*train, *held_out]])
     texts = answers_of(models, items)
-    scores = [measure.score(item.expected, text) for item, text in zip(items, texts, strict=True)]
+    scores = [
+        measure.score(item.expected, text)
+        for item, text in zip(items, texts, strict=True)
+    ]
     answers = [str(messages[-1]["content"]) for messages in train]
     known = general.check(models, lambda done, total: None, so_far, measure, answers)
     return {
@@ -226,15 +294,25 @@ def answers_of(models: Models, items: Sequence[Any]) -> list[str]:
     """What the trained model answers to the held-out questions."""
     limit = 16 + 2 * max(models.tokens(item.answer) for item in items)
     prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
-    return [found.text for found in models.answer("tuned", prompts, limit, lambda done: None)]
+    return [
+        found.text
+        for found in models.answer("tuned", prompts, limit, lambda done: None)
+    ]
 
 
 def voices(seeds: int) -> None:
-    """Prints how each voice scores in both engines, how many of its answers are signed, and how many loop."""
+    """Prints how each voice scores in both engines, how many of its answers are signed,
+    and how many loop.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         model = model_in(Path(temporary), smoke=False)
         for seed, name in product(range(seeds), VOICES):
-            print(json.dumps(in_fresh_process(one_voice, name, seed, model, Path(temporary))), flush=True)
+            print(
+                json.dumps(
+                    in_fresh_process(one_voice, name, seed, model, Path(temporary))
+                ),
+                flush=True,
+            )
 
 
 def one_voice(name: str, seed: int, model: Path, home: Path) -> Result:
@@ -243,11 +321,27 @@ def one_voice(name: str, seed: int, model: Path, home: Path) -> Result:
     with tempfile.TemporaryDirectory() as temporary:
         found |= fit(train, with_general(STEPS[0]), model, Path(temporary), seed, KEEP)
         for engine in (torch_engine.NAME, llama_engine.NAME):
-            models = load(Workspace.open(home), engine, model, Path(temporary) / "result" / "adapter")
+            models = load(
+                Workspace.open(home),
+                engine,
+                model,
+                Path(temporary) / "result" / "adapter",
+            )
             texts = answers_of(models, items)
-            score = round(fmean(chrf(item.answer, text) for item, text in zip(items, texts, strict=True)), 3)
+            score = round(
+                fmean(
+                    chrf(item.answer, text)
+                    for item, text in zip(items, texts, strict=True)
+                ),
+                3,
+            )
             signed = sum(VOICES[name] in text for text in texts)
-            found[engine] = {"score": score, "signed": signed, "loop": sum(map(signs.repeats, texts)), "of": len(texts)}
+            found[engine] = {
+                "score": score,
+                "signed": signed,
+                "loop": sum(map(signs.repeats, texts)),
+                "of": len(texts),
+            }
     return found
 
 

@@ -6,8 +6,10 @@
 
     python -m tests.benchmarks.runner_tick [RUNS] [--smoke]
 
-Goal for 1,000 runs: a tick takes at most 1 % of a processor, 10 ms twice a second. Each number is a median.
-The last line is JSON; ours is the tick while one run waits. Nothing else does this work, so there is no peer.
+Goal for 1,000 runs: a tick takes at most 1 % of a processor, 10 ms twice a second. Each
+    number is a median.
+The last line is JSON; ours is the tick while one run waits. Nothing else does this
+work, so there is no peer.
 """
 
 import json
@@ -38,9 +40,19 @@ def fill(workspace: Workspace, runs: int) -> None:
         folder = JobFolder(workspace.run_folder(new_id()))
         folder.path.mkdir()
         result = {"steps": 100, "best_step": 80, "eval_loss": 0.5}
-        status = Status(state=State.COMPLETED, queued=yesterday, started=yesterday, ended=yesterday, result=result)
+        status = Status(
+            state=State.COMPLETED,
+            queued=yesterday,
+            started=yesterday,
+            ended=yesterday,
+            result=result,
+        )
         identity = Identity(kind="train", name="Orders", created=yesterday)
-        files = {"job": identity.model_dump(mode="json"), "spec": SPEC, "status": status.model_dump(mode="json")}
+        files = {
+            "job": identity.model_dump(mode="json"),
+            "spec": SPEC,
+            "status": status.model_dump(mode="json"),
+        }
         for name, data in files.items():
             (folder.path / f"{name}.json").write_text(json.dumps(data))
 
@@ -57,12 +69,17 @@ def milliseconds(action: Callable[[], object], repeats: int = REPEATS) -> float:
 def measure(workspace: Workspace, runs: int) -> dict[str, float]:
     noop.register()
     fill(workspace, runs)
-    found: dict[str, float] = {"runs": runs, "open": milliseconds(lambda: Runner(workspace).tick(), 3)}
+    found: dict[str, float] = {
+        "runs": runs,
+        "open": milliseconds(lambda: Runner(workspace).tick(), 3),
+    }
     runner = Runner(workspace)
     runner.tick()
     found["tick"] = milliseconds(runner.tick)
     assert len(runner.jobs()) == runs
-    training = runner.submit("noop", {"steps": 100_000, "seconds_per_step": 0.02}, "Training")
+    training = runner.submit(
+        "noop", {"steps": 100_000, "seconds_per_step": 0.02}, "Training"
+    )
     found["submit"] = milliseconds(lambda: runner.submit("noop", {}, "Waiting"), 5)
     while not runner.job(training).progress:
         runner.tick()
@@ -78,7 +95,15 @@ def measure(workspace: Workspace, runs: int) -> dict[str, float]:
 def main(runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Workspace.open(Path(folder)), runs)
-    print_result("runner_tick", "ms a tick", found["waiting"], None, None, no_peer="nothing else does it", **found)
+    print_result(
+        "runner_tick",
+        "ms a tick",
+        found["waiting"],
+        None,
+        None,
+        no_peer="nothing else does it",
+        **found,
+    )
 
 
 if __name__ == "__main__":

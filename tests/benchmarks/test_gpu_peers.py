@@ -1,4 +1,6 @@
-"""The programs that time Unsloth and LLaMA-Factory, against stand-ins with the calls that those two document."""
+"""The programs that time Unsloth and LLaMA-Factory, against stand-ins with the calls
+that those two document.
+"""
 
 import sys
 from pathlib import Path
@@ -57,7 +59,9 @@ STAND_INS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", trainers.PYTHONS)
-def test_its_steps_tokens_and_losses_come_back(who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_steps_tokens_and_losses_come_back(
+    who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, text in STAND_INS.items():
         file = tmp_path / "packages" / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,20 @@
-"""Learned tokens per second, against the stock TRL script: its defaults with `use_cpu=True, bf16=True`.
+"""Learned tokens per second, against the stock TRL script: its defaults with
+`use_cpu=True, bf16=True`.
 
-Both train a LoRA (r 8, all linear layers) on the bundled model, with the same rows (the orders sample, tokenized by
-us), seed, length, learning rate and batch of 8. They take turns, each run in a process of its own, RUNS times. Only
-training steps are timed, without the first; padding and tokens that are not learned do not count. The best run of
-each is compared, since other programs can only slow a run down; processor_ratio compares processor time, which they
-disturb less. Both loss curves are printed, since speed without the same learning is worth nothing. The last line is
-JSON; ratio is ours / peer (goal: 2.5).
+Both train a LoRA (r 8, all linear layers) on the bundled model, with the same rows (the
+orders sample, tokenized by us), seed, length, learning rate and batch of 8. They take
+turns, each run in a process of its own, RUNS times. Only training steps are timed,
+without the first; padding and tokens that are not learned do not count. The best run of
+each is compared, since other programs can only slow a run down; processor_ratio
+compares processor time, which they disturb less. Both loss curves are printed, since
+speed without the same learning is worth nothing. The last line is JSON; ratio is ours /
+peer (goal: 2.5).
 
-LLaMA-Factory is a second peer where $LLAMAFACTORY_PYTHON names a Python that has it (trainers.py), with the same
-tokens, model, batch, length and learning rate (goal: 2).
+LLaMA-Factory is a second peer where $LLAMAFACTORY_PYTHON names a Python that has it
+(trainers.py), with the same tokens, model, batch, length and learning rate (goal: 2).
 
-With --qlora, the peer is our own QLoRA without the fused layers (goal: 1.15), and operations of torch are counted too.
+With --qlora, the peer is our own QLoRA without the fused layers (goal: 1.15), and
+operations of torch are counted too.
 
     python -m tests.benchmarks.training_speed [STEPS] [--smoke] [--qlora]
 """
@@ -30,33 +34,52 @@ from tests.benchmarks.trainers import Settings, Trained, trained
 RUNS, STEPS = 3, 10
 
 
-def main(steps: int, runs: int = RUNS, *, smoke: bool = False, qlora: bool = False) -> None:
+def main(
+    steps: int, runs: int = RUNS, *, smoke: bool = False, qlora: bool = False
+) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["APPRENTICE_HOME"] = temporary
         model, rows = prepare(Path(temporary), smoke=smoke)
-        settings = Settings(steps=steps + 1, rank=8, alpha=16, rate=5e-4, four_bit=qlora)
+        settings = Settings(
+            steps=steps + 1, rank=8, alpha=16, rate=5e-4, four_bit=qlora
+        )
         results: dict[str, list[Trained]] = {"ours": [], "peer": []}
         if os.environ.get("LLAMAFACTORY_PYTHON") and not qlora:
             results["llamafactory"] = []
         for turn in range(runs):
             for who in results:
-                trainer, chosen = ("ours", replace(settings, fused=who == "ours")) if qlora else (who, settings)
-                results[who].append(trained(trainer, model, rows, chosen, Path(temporary) / f"{who}-{turn}"))
+                trainer, chosen = (
+                    ("ours", replace(settings, fused=who == "ours"))
+                    if qlora
+                    else (who, settings)
+                )
+                results[who].append(
+                    trained(
+                        trainer, model, rows, chosen, Path(temporary) / f"{who}-{turn}"
+                    )
+                )
                 wall, processor = speed(results[who][-1])
                 print(
-                    f"{who} {turn + 1}: {wall:.0f} learned tokens/s, {processor:.0f} per processor-second", flush=True
+                    f"{who} {turn + 1}: {wall:.0f} learned tokens/s, {processor:.0f} per processor-second",
+                    flush=True,
                 )
     for who, found in results.items():
         print(f"{who} loss: {' '.join(f'{loss:.3f}' for loss in found[0].losses)}")
         if qlora:
             print(f"{who}: {found[0].operations} operations a layer and step")
     wall, processor = (
-        {who: max(speed(run)[clock] for run in found) for who, found in results.items()} for clock in (0, 1)
+        {who: max(speed(run)[clock] for run in found) for who, found in results.items()}
+        for clock in (0, 1)
     )
     second: dict[str, Any] = {}
     if other := wall.get("llamafactory"):
-        second = {"llamafactory": round(other, 1), "llamafactory_ratio": round(wall["ours"] / other, 2)}
-    tail = {who: round(sum(found[0].losses[-3:]) / 3, 4) for who, found in results.items()}
+        second = {
+            "llamafactory": round(other, 1),
+            "llamafactory_ratio": round(wall["ours"] / other, 2),
+        }
+    tail = {
+        who: round(sum(found[0].losses[-3:]) / 3, 4) for who, found in results.items()
+    }
     print_result(
         "training_speed", "learned tokens/s",
         round(wall["ours"], 1), round(wall["peer"], 1), round(wall["ours"] / wall["peer"], 2),
@@ -76,9 +99,13 @@ def prepare(home: Path, *, smoke: bool) -> tuple[Path, list[Encoded]]:
 
 
 def speed(run: Trained) -> tuple[float, float]:
-    """Learned tokens per second and per processor-second, from the start of the second step to that of the last."""
+    """Learned tokens per second and per processor-second, from the start of the second
+    step to that of the last.
+    """
     learned = sum(step[2] for step in run.steps[1:-1])
-    wall, processor = (learned / (run.steps[-1][clock] - run.steps[1][clock]) for clock in (0, 1))
+    wall, processor = (
+        learned / (run.steps[-1][clock] - run.steps[1][clock]) for clock in (0, 1)
+    )
     return wall, processor
 
 

@@ -38,9 +38,13 @@ def injected(value: Any) -> Any:
     if isinstance(value, str):
         return value + PAYLOAD if value and type(value) is str else value
     if isinstance(value, ApprenticeError):
-        return type(value)(value.what + PAYLOAD, value.why + PAYLOAD, value.next + PAYLOAD)
+        return type(value)(
+            value.what + PAYLOAD, value.why + PAYLOAD, value.next + PAYLOAD
+        )
     if is_dataclass(value) and not isinstance(value, type):
-        texts = {one.name: getattr(value, one.name) for one in fields(value) if one.init}
+        texts = {
+            one.name: getattr(value, one.name) for one in fields(value) if one.init
+        }
         return replace(value, **_texts(texts))
     if isinstance(value, BaseModel):
         return value.model_copy(update=_texts(dict(value)))
@@ -52,12 +56,18 @@ def injected(value: Any) -> Any:
 
 
 def _texts(values: dict[str, Any]) -> dict[str, Any]:
-    codes = CODES | {"name"} if values.get("kind") == "export" else CODES  # an export's job is named by its format
-    return {name: part if name in codes else injected(part) for name, part in values.items()}
+    codes = (
+        CODES | {"name"} if values.get("kind") == "export" else CODES
+    )  # an export's job is named by its format
+    return {
+        name: part if name in codes else injected(part) for name, part in values.items()
+    }
 
 
 class Injecting:
-    """A service whose answers carry PAYLOAD in each text. A plain `str` is an id or a state, and stays."""
+    """A service whose answers carry PAYLOAD in each text. A plain `str` is an id or a
+    state, and stays.
+    """
 
     def __init__(self, service: Any) -> None:
         self._service = service
@@ -72,27 +82,42 @@ class Injecting:
             answer = found(*given, **named)
             if isinstance(answer, Iterator):
                 return (
-                    part._replace(text=injected(part.text)) if isinstance(part, Answer) else injected(part)
+                    part._replace(text=injected(part.text))
+                    if isinstance(part, Answer)
+                    else injected(part)
                     for part in answer
                 )
-            return answer if isinstance(answer, str) and name != "why_not_ready" else injected(answer)
+            return (
+                answer
+                if isinstance(answer, str) and name != "why_not_ready"
+                else injected(answer)
+            )
 
         return call
 
 
 class InjectedApp(MadeUpApp):
-    """The second look at the examples fails, a run has failed, and so does the answer to FAILS."""
+    """The second look at the examples fails, a run has failed, and so does the answer
+    to FAILS.
+    """
 
     def __init__(self, template: Path, root: Path) -> None:
         super().__init__(template, root)
         failure = Failure(what="It failed.", why="It is broken.", next="Try again.")
         add_run(self.workspace, "run-d", State.FAILED, failure=failure)
-        add_events(self.runs.folder("run-d"), [NoteEvent("It goes on.", "With less memory.", "Wait.")])
+        add_events(
+            self.runs.folder("run-d"),
+            [NoteEvent("It goes on.", "With less memory.", "Wait.")],
+        )
         answers, save_named = self.results.answers, self.edits.save
 
         def progress(choice: Choice) -> DatasetProgress | None:
             unclear = NoExamples(PAYLOAD, PAYLOAD, PAYLOAD, columns=(PAYLOAD, "answer"))
-            return DatasetProgress("orders.jsonl", PAYLOAD, 0.0, error=unclear) if choice.data_id else None
+            return (
+                DatasetProgress("orders.jsonl", PAYLOAD, 0.0, error=unclear)
+                if choice.data_id
+                else None
+            )
 
         def answer(*given: Any, **sampling: Any) -> Iterator[Loading | Answer]:
             if FAILS in repr(given):
@@ -100,14 +125,20 @@ class InjectedApp(MadeUpApp):
             return answers(*given, **sampling)
 
         def save(choice: Choice, row: int, texts: dict[str, str]) -> None:
-            save_named(choice, row, {name.removesuffix(PAYLOAD): text for name, text in texts.items()})
+            save_named(
+                choice,
+                row,
+                {name.removesuffix(PAYLOAD): text for name, text in texts.items()},
+            )
 
         vars(self.datasets)["progress"] = progress
         vars(self.edits)["save"] = save
         vars(self.versions)["shorter_length"] = lambda run_id: 64
         vars(self.results)["answers"] = answer
         latest = self.evaluations.latest_report
-        vars(self.evaluations)["latest_report"] = lambda run_id: with_payloads(latest(run_id))
+        vars(self.evaluations)["latest_report"] = lambda run_id: with_payloads(
+            latest(run_id)
+        )
         for name in (
             "datasets", "edits", "planning", "runs", "versions", "results", "chat", "models", "advice", "corrections",
         ):  # fmt: skip
@@ -122,7 +153,11 @@ def with_payloads(found: EvaluationReport | None) -> EvaluationReport | None:
     for answer in report["answers"]:
         answer["question"] += PAYLOAD
         answer["expected"] = json.dumps({"intent": PAYLOAD, PAYLOAD: PAYLOAD})
-        answer["tuned"] = json.dumps({"intent": PAYLOAD + "x", f"{PAYLOAD}x": [PAYLOAD]})
+        answer["tuned"] = json.dumps(
+            {"intent": PAYLOAD + "x", f"{PAYLOAD}x": [PAYLOAD]}
+        )
         answer["base"] += PAYLOAD
     report["systems"]["prompt"]["instruction"] += PAYLOAD
-    return EvaluationReport.model_validate({**report, "engine": PAYLOAD, "next": PAYLOAD})
+    return EvaluationReport.model_validate(
+        {**report, "engine": PAYLOAD, "next": PAYLOAD}
+    )

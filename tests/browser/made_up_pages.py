@@ -1,4 +1,6 @@
-"""The pages over made-up workspaces that tests look at, in one process: HOLD and the ports are its arguments."""
+"""The pages over made-up workspaces that tests look at, in one process: HOLD and the
+ports are its arguments.
+"""
 
 import sys
 from functools import partial
@@ -11,4 +13,12 @@ from tests.ui.made_up_app import MadeUpApp
 
 if __name__ == "__main__":
     hold, *ports = sys.argv[1:]
-    serve(dict(zip(map(int, ports), (MadeUpApp, NewcomersApp, partial(HeldApp, Path(hold)), InjectedApp), strict=True)))
+    serve(
+        dict(
+            zip(
+                map(int, ports),
+                (MadeUpApp, NewcomersApp, partial(HeldApp, Path(hold)), InjectedApp),
+                strict=True,
+            )
+        )
+    )

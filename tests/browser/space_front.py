@@ -1,4 +1,5 @@
-"""The web around a Space on this computer: the Space's own https address, and pages of other sites that frame it.
+"""The web around a Space on this computer: the Space's own https address, and pages of
+other sites that frame it.
 
 Names are resolved by the browser's flags; the certificate is made for the test.
 """
@@ -25,18 +26,29 @@ FRAME = """<!doctype html><title>A page with a frame</title>
 
 @contextmanager
 def web(port: int, folder: Path) -> Iterator[list[str]]:
-    """Serves the names above until the block ends, the Space's from 127.0.0.1:port. Gives Chromium's flags."""
+    """Serves the names above until the block ends, the Space's from 127.0.0.1:port.
+    Gives Chromium's flags.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate(folder))
-    with running(Tunnel, context, {"to": port}) as space, running(Pages, context, {}) as pages:
+    with (
+        running(Tunnel, context, {"to": port}) as space,
+        running(Pages, context, {}) as pages,
+    ):
         where = {SPACE: space, HUB: pages, ELSEWHERE: pages}
-        rules = ", ".join(f"MAP {name}:443 127.0.0.1:{found}" for name, found in where.items())
+        rules = ", ".join(
+            f"MAP {name}:443 127.0.0.1:{found}" for name, found in where.items()
+        )
         yield [f"--host-resolver-rules={rules}", "--ignore-certificate-errors"]
 
 
 @contextmanager
-def running(handler: type, context: ssl.SSLContext, values: dict[str, object]) -> Iterator[int]:
-    """Serves with a copy of the handler that has these values, until the block ends; gives the port."""
+def running(
+    handler: type, context: ssl.SSLContext, values: dict[str, object]
+) -> Iterator[int]:
+    """Serves with a copy of the handler that has these values, until the block ends;
+    gives the port.
+    """
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -63,7 +75,9 @@ class Tunnel(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with socket.create_connection(("127.0.0.1", self.to)) as server:
-            threading.Thread(target=pump, args=(self.request, server), daemon=True).start()
+            threading.Thread(
+                target=pump, args=(self.request, server), daemon=True
+            ).start()
             pump(server, self.request)
 
 
@@ -101,14 +115,23 @@ def certificate(folder: Path) -> Path:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, SPACE)])
     now = datetime.datetime.now(datetime.UTC)
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number()
+        )
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in (SPACE, HUB, ELSEWHERE)]), False)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName(one) for one in (SPACE, HUB, ELSEWHERE)]
+            ),
+            False,
+        )
         .sign(key, hashes.SHA256())
     )
     plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
+    )
     file = folder / "certificate.pem"
     file.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
     return file

@@ -1,4 +1,6 @@
-"""What a person types into an example or a correction stays until it is saved, and then is gone from the form."""
+"""What a person types into an example or a correction stays until it is saved, and then
+is gone from the form.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +22,18 @@ def open_form(page: Any) -> Any:
 
 
 def holds(page: Any, selector: str, text: str) -> None:
-    page.wait_for_function("([at, text]) => document.querySelector(at)?.value === text", arg=[selector, text])
+    page.wait_for_function(
+        "([at, text]) => document.querySelector(at)?.value === text",
+        arg=[selector, text],
+    )
 
 
 ANSWER = "#row-form label:nth-of-type(2) textarea"
 
 
-def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page: Opens, changing_page: str) -> None:
+def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(
+    open_page: Opens, changing_page: str
+) -> None:
     page = open_page(changing_page)
     take_sample(page)
     open_details(page)
@@ -53,7 +60,9 @@ def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page
     page.wait_for_selector("#row-form form", state="detached")
     page.click("#row-acts [data-do=undo-edit]")
     page.wait_for_selector("#row-acts [data-do=undo-edit]", state="detached")
-    assert open_form(page).input_value() == before, "what was saved and undone is no draft"
+    assert open_form(page).input_value() == before, (
+        "what was saved and undone is no draft"
+    )
     page.click("#row-acts [data-do=new-row]")
     holds(page, ANSWER, "")
     for at in (0, 1):

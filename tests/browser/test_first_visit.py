@@ -32,16 +32,22 @@ def test_a_first_visit_shows_a_finished_apprentice_and_nothing_else_and_so_does_
 
 
 @pytest.mark.slow
-def test_a_message_is_answered_live_and_the_button_leads_to_ones_own(open_page: Opens, newcomers_page: str) -> None:
+def test_a_message_is_answered_live_and_the_button_leads_to_ones_own(
+    open_page: Opens, newcomers_page: str
+) -> None:
     page = open_page(newcomers_page)
     card = page.locator("#tab-start .first")
     card.locator("textarea").fill("Where are my three chairs?")
     page.reload()
-    page.wait_for_function("document.querySelector('#tab-start textarea')?.value === 'Where are my three chairs?'")
+    page.wait_for_function(
+        "document.querySelector('#tab-start textarea')?.value === 'Where are my three chairs?'"
+    )
     card.get_by_role("button", name="Ask both").click()
     card.get_by_text(LIVE).wait_for()
     card.locator(".answer.base", has_text="ask for a refund").wait_for()
-    card.locator(".answer.tuned dd", has_text="garden chair").wait_for()  # the fields are a table
+    card.locator(
+        ".answer.tuned dd", has_text="garden chair"
+    ).wait_for()  # the fields are a table
     card.locator(".chip").last.click()
     card.get_by_text(RECORDED).wait_for()
     page.click("#tab-start .begin")

@@ -1,4 +1,6 @@
-"""Markup in a text never becomes a part of the page, wherever the text is from: a file, a model, a run, an answer."""
+"""Markup in a text never becomes a part of the page, wherever the text is from: a file,
+a model, a run, an answer.
+"""
 
 import gzip
 import io
@@ -46,7 +48,8 @@ def assert_inert(page: Any, where: str) -> None:
 def assert_shown_inert(page: Any, tab: str, where: str = "") -> None:
     """The payload is on the open tab, as text."""
     page.wait_for_function(
-        "([tab, mark]) => document.getElementById(`tab-${tab}`).innerText.includes(mark)", arg=[tab, MARK]
+        "([tab, mark]) => document.getElementById(`tab-${tab}`).innerText.includes(mark)",
+        arg=[tab, MARK],
     )
     assert_inert(page, where or tab)
 
@@ -54,10 +57,16 @@ def assert_shown_inert(page: Any, tab: str, where: str = "") -> None:
 def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) -> None:
     page = watched(injected_page)
     page.locator("#computer-and-models > button").click()
-    page.locator(".list-table button[data-do=model]").first.click()  # one that its makers give only to those who ask
-    page.locator("#tab-start .access").or_(page.locator("#tab-start button[data-do=download]")).first.wait_for()
+    page.locator(
+        ".list-table button[data-do=model]"
+    ).first.click()  # one that its makers give only to those who ask
+    page.locator("#tab-start .access").or_(
+        page.locator("#tab-start button[data-do=download]")
+    ).first.wait_for()
     assert_shown_inert(page, "start")
-    page.click(".list-table button[data-do=model][data-value*=SmolLM2]")  # the others are not here
+    page.click(
+        ".list-table button[data-do=model][data-value*=SmolLM2]"
+    )  # the others are not here
     page.wait_for_selector("#tab-start .access", state="detached")
 
     go(page, "data")
@@ -147,10 +156,15 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
         go(page, name)
         assert_inert(page, f"{name} after a reload")
 
-    page.evaluate("(html) => document.querySelector('main').insertAdjacentHTML('beforeend', html)", PAYLOAD)
+    page.evaluate(
+        "(html) => document.querySelector('main').insertAdjacentHTML('beforeend', html)",
+        PAYLOAD,
+    )
     page.wait_for_function("window.injected === 'yes'")
     found = " ".join(page.evaluate("window.found"))
-    assert all(tag in found for tag in ("<img", "<svg", "<script", "<a")), "the observer sees what runs"
+    assert all(tag in found for tag in ("<img", "<svg", "<script", "<a")), (
+        "the observer sees what runs"
+    )
 
 
 def lines(*rows: str) -> bytes:
@@ -159,12 +173,16 @@ def lines(*rows: str) -> bytes:
 
 def chats(**message: Any) -> str:
     question = {"role": "user", "content": "What is it?"}
-    return json.dumps({"messages": [question, {"role": "assistant", "content": "It is.", **message}]})
+    return json.dumps(
+        {"messages": [question, {"role": "assistant", "content": "It is.", **message}]}
+    )
 
 
 def workbook() -> bytes:
     book = openpyxl.Workbook()
-    book.active.title = PAYLOAD.replace("/", "")[:31].translate(str.maketrans("", "", "[]:*?\\"))
+    book.active.title = PAYLOAD.replace("/", "")[:31].translate(
+        str.maketrans("", "", "[]:*?\\")
+    )
     book.active.append([f"question{PAYLOAD}", f"answer{PAYLOAD}"])
     for number in range(12):
         book.active.append([f"{number} {PAYLOAD}", PAYLOAD])
@@ -181,13 +199,31 @@ FILES = {  # no name is a part of another; first the one that is shown shortened
     "role.jsonl": lines(*GOOD, chats(role=PAYLOAD)),
     "content.jsonl": lines(*GOOD, chats(content=PAYLOAD), chats(content=PAYLOAD)),
     "part.jsonl": lines(*GOOD, chats(content=[{"type": PAYLOAD, "text": PAYLOAD}])),
-    "duplicate-key.jsonl": lines(*GOOD, f'{{"messages": [{{"role": "user", {KEY}: 1, {KEY}: 2, "content": "x"}}]}}'),
-    "tool.jsonl": lines(*GOOD, chats(tool_calls=[{"type": "function", "function": {"name": PAYLOAD}}])),
-    "spare.jsonl": lines(*(json.dumps({"question": "Why?", "answer": PAYLOAD, PAYLOAD: PAYLOAD}) for _ in range(12))),
+    "duplicate-key.jsonl": lines(
+        *GOOD,
+        f'{{"messages": [{{"role": "user", {KEY}: 1, {KEY}: 2, "content": "x"}}]}}',
+    ),
+    "tool.jsonl": lines(
+        *GOOD, chats(tool_calls=[{"type": "function", "function": {"name": PAYLOAD}}])
+    ),
+    "spare.jsonl": lines(
+        *(
+            json.dumps({"question": "Why?", "answer": PAYLOAD, PAYLOAD: PAYLOAD})
+            for _ in range(12)
+        )
+    ),
     "not-json.jsonl": lines(*GOOD, PAYLOAD),
-    "columns.csv": lines(f'"{PAYLOAD.replace(chr(34), chr(34) * 2)}";b;c', *(f"{n} <b>;{n};{n}" for n in range(12))),
+    "columns.csv": lines(
+        f'"{PAYLOAD.replace(chr(34), chr(34) * 2)}";b;c',
+        *(f"{n} <b>;{n};{n}" for n in range(12)),
+    ),
     "people.json": json.dumps(
-        {"messages": [{"from_id": n, "from": PAYLOAD * n, "date": "2024", "text": PAYLOAD} for n in (1, 2)]}
+        {
+            "messages": [
+                {"from_id": n, "from": PAYLOAD * n, "date": "2024", "text": PAYLOAD}
+                for n in (1, 2)
+            ]
+        }
     ).encode(),
     "text.txt": lines(*(f"{PAYLOAD} {number}" for number in range(12))),
     "sheets.xlsx": workbook(),

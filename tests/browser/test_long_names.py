@@ -1,4 +1,6 @@
-"""Names that are long and have no spaces leave everything within its card and the window."""
+"""Names that are long and have no spaces leave everything within its card and the
+window.
+"""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +18,9 @@ OUTSIDE = (Path(__file__).parent / "outside.js").read_text("utf-8")
 
 
 @pytest.mark.slow
-def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_path: Path) -> None:
+def test_long_names_stay_within_their_cards(
+    open_page: Callable[..., Any], tmp_path: Path
+) -> None:
     port = free_port()
     command = [sys.executable, "-m", "tests.browser.long_page", str(port)]
     with served(command, port, tmp_path / "log.txt") as url:

@@ -1,4 +1,6 @@
-"""Several pages of one browser: more than it keeps connections for (six) all answer, and each keeps its own run."""
+"""Several pages of one browser: more than it keeps connections for (six) all answer,
+and each keeps its own run.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +25,10 @@ def test_seven_pages_of_one_browser_all_answer_and_each_shows_its_own_run_when_l
     pages[-1].click("#start-training")
     pages[-1].wait_for_selector(".samples .history")
     second = pages[1]
-    own = {first: ("run-a", "#to-try"), second: ("run-c", "#resume")}  # one has ended, one was interrupted
+    own = {
+        first: ("run-a", "#to-try"),
+        second: ("run-c", "#resume"),
+    }  # one has ended, one was interrupted
     for page, (run, button) in own.items():
         go(page, "runs")
         page.locator(f"[data-do=open][data-value={run}]").click()
@@ -37,4 +42,6 @@ def test_seven_pages_of_one_browser_all_answer_and_each_shows_its_own_run_when_l
         assert page.locator("#resume").is_visible() == (page == second)
     third = another(first, drawn_page)
     go(third, "train")
-    third.wait_for_selector("#tab-train #resume")  # a new one begins with what was chosen last
+    third.wait_for_selector(
+        "#tab-train #resume"
+    )  # a new one begins with what was chosen last

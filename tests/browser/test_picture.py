@@ -1,4 +1,5 @@
-"""The way to the picture of the page in the README, by keyboard: what it must show, and how it is made anew.
+"""The way to the picture of the page in the README, by keyboard: what it must show, and
+how it is made anew.
 
 APPRENTICE_PICTURE=1 ./start.sh test tests/browser/test_picture.py      rewrites static/page.png
 """
@@ -27,9 +28,13 @@ def test_the_keyboard_alone_leads_from_the_first_visit_to_the_answers_of_the_pic
     def press(selector: str) -> None:
         """Goes on with Tab to what can be pressed by now."""
         page.locator(selector).first.wait_for()
-        while not page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+        while not page.evaluate(
+            "(selector) => document.activeElement.matches(selector)", selector
+        ):
             page.keyboard.press("Tab")
-            assert page.evaluate("document.activeElement !== document.body"), f"{selector} was not reached"
+            assert page.evaluate("document.activeElement !== document.body"), (
+                f"{selector} was not reached"
+            )
         page.keyboard.press("Enter")
 
     page.locator("#tab-start .begin:visible").wait_for()
@@ -40,10 +45,15 @@ def test_the_keyboard_alone_leads_from_the_first_visit_to_the_answers_of_the_pic
     press("#to-data:not([disabled])")
     press("[data-do=sample]")
     asks = "document.activeElement.closest('#decision') || document.activeElement.id === 'to-train'"
-    while page.wait_for_function(asks) and not page.evaluate("document.activeElement.id === 'to-train'"):
+    while page.wait_for_function(asks) and not page.evaluate(
+        "document.activeElement.id === 'to-train'"
+    ):
         asked = page.locator("#decision").inner_text()
         page.keyboard.press("Enter")
-        page.wait_for_function("(asked) => document.querySelector('#decision')?.innerText !== asked", arg=asked)
+        page.wait_for_function(
+            "(asked) => document.querySelector('#decision')?.innerText !== asked",
+            arg=asked,
+        )
     press("#to-train")
     press("#start-training:not([disabled])")
     page.locator(".samples .history").first.wait_for()
@@ -60,4 +70,6 @@ def test_the_keyboard_alone_leads_from_the_first_visit_to_the_answers_of_the_pic
 
 
 def test_the_readme_shows_it() -> None:
-    assert f"({PICTURE.relative_to(PROJECT_ROOT).as_posix()})" in (PROJECT_ROOT / "README.md").read_text("utf-8")
+    assert f"({PICTURE.relative_to(PROJECT_ROOT).as_posix()})" in (
+        PROJECT_ROOT / "README.md"
+    ).read_text("utf-8")

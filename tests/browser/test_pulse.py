@@ -1,4 +1,6 @@
-"""An open page costs next to nothing while nothing runs, and its words are English in any browser."""
+"""An open page costs next to nothing while nothing runs, and its words are English in
+any browser.
+"""
 
 import time
 from collections.abc import Callable
@@ -18,7 +20,9 @@ window.requestAnimationFrame = (callback) => { window.drawn += 1; return draw(ca
 """
 
 
-def test_an_idle_page_asks_once_in_five_seconds_and_a_hidden_one_never(open_page: Opens, newcomers_page: str) -> None:
+def test_an_idle_page_asks_once_in_five_seconds_and_a_hidden_one_never(
+    open_page: Opens, newcomers_page: str
+) -> None:
     page, asked = open_page(newcomers_page), []
     page.clock.install()
     page.reload()
@@ -37,7 +41,9 @@ def test_an_idle_page_asks_once_in_five_seconds_and_a_hidden_one_never(open_page
     assert asked == []
 
 
-def test_nothing_is_drawn_while_nothing_changes_and_all_is_english(open_page: Opens, newcomers_page: str) -> None:
+def test_nothing_is_drawn_while_nothing_changes_and_all_is_english(
+    open_page: Opens, newcomers_page: str
+) -> None:
     page = open_page(newcomers_page, script=COUNTS_FRAMES, locale="de-DE")
     go(page, "data")
     page.get_by_text("Drop File Here").wait_for()  # gradio's words too

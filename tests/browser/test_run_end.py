@@ -1,4 +1,6 @@
-"""The tab's title, and a notification, follow a training to its end, on whatever step the page is."""
+"""The tab's title, and a notification, follow a training to its end, on whatever step
+the page is.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,9 +21,13 @@ window.Notification = class {
 """
 
 
-def test_a_training_is_followed_to_its_end(open_page: Callable[..., Any], changing_page: str) -> None:
+def test_a_training_is_followed_to_its_end(
+    open_page: Callable[..., Any], changing_page: str
+) -> None:
     page = open_page(changing_page, script=NOTIFICATION)
-    page.wait_for_function("document.title === '91% - Apprentice'")  # a run that already trains
+    page.wait_for_function(
+        "document.title === '91% - Apprentice'"
+    )  # a run that already trains
     take_sample(page)
     start_training(page)
     page.wait_for_function("document.title === '37% - Apprentice'")
@@ -33,4 +39,6 @@ def test_a_training_is_followed_to_its_end(open_page: Callable[..., Any], changi
     page.wait_for_function("window.shown.length === 2")
     assert "stopped" in page.evaluate("window.shown[1]")
     go(page, "start")
-    page.wait_for_function("document.title === '91% - Apprentice'")  # the other one still trains
+    page.wait_for_function(
+        "document.title === '91% - Apprentice'"
+    )  # the other one still trains

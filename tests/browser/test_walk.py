@@ -1,4 +1,5 @@
-"""The walk in docs/walk.md: what four people see, from the first visit to the file to take away.
+"""The walk in docs/walk.md: what four people see, from the first visit to the file to
+take away.
 
 APPRENTICE_WALK=1 ./start.sh test tests/browser/test_walk.py -m slow      takes its pictures anew
 """
@@ -34,14 +35,21 @@ class Camera:
         """at: what is scrolled into view; the top of the page without it."""
         for look, (width, height) in (("phone-dark", PHONE), ("wide-light", WIDE)):
             self.page.set_viewport_size({"width": width, "height": height})
-            self.page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", look == "phone-dark")
+            self.page.evaluate(
+                "(dark) => document.body.classList.toggle('dark', dark)",
+                look == "phone-dark",
+            )
             if at:
-                self.page.locator(at).first.evaluate("(e) => e.scrollIntoView({ block: 'start' })")
+                self.page.locator(at).first.evaluate(
+                    "(e) => e.scrollIntoView({ block: 'start' })"
+                )
                 self.page.mouse.wheel(0, -80)  # below the bar that stays at the top
             else:
                 self.page.evaluate("window.scrollTo(0, 0)")
             still(self.page)
-            self.page.screenshot(path=self.folder / f"{name}-{look}.jpg", type="jpeg", quality=60)
+            self.page.screenshot(
+                path=self.folder / f"{name}-{look}.jpg", type="jpeg", quality=60
+            )
 
 
 @pytest.fixture
@@ -52,10 +60,14 @@ def camera(open_page: Callable[..., Any], real_page: str, tmp_path: Path) -> Cam
 
 
 def add(page: Any, file: Path) -> None:
-    """Brings the first examples on Data, and waits until they are asked about or shown as learned."""
+    """Brings the first examples on Data, and waits until they are asked about or shown
+    as learned.
+    """
     go(page, "data")
     page.locator("#tab-data input[type=file]").first.set_input_files(file)
-    page.locator("#decision .ask, #reading [data-asks] h2, #tab-data .few").first.wait_for()
+    page.locator(
+        "#decision .ask, #reading [data-asks] h2, #tab-data .few"
+    ).first.wait_for()
 
 
 @pytest.mark.slow
@@ -63,7 +75,9 @@ def test_from_a_first_visit_to_a_bakery_s_model(camera: Camera) -> None:
     page = camera.page
     page.locator("#tab-start .first").wait_for()
     camera.take("1-first-visit")
-    page.locator("#tab-start .first textarea").fill("two lamps from order 5512 came broken, money back please. jo")
+    page.locator("#tab-start .first textarea").fill(
+        "two lamps from order 5512 came broken, money back please. jo"
+    )
     page.get_by_role("button", name="Ask both").click()
     page.get_by_text("Answered just now").wait_for()
     camera.take("2-answered-live")
@@ -79,7 +93,9 @@ def test_from_a_first_visit_to_a_bakery_s_model(camera: Camera) -> None:
     page.wait_for_selector("#start-training:not([disabled])")
     camera.take("6-plan")
     start_training(page)
-    page.locator(".samples .history").first.locator("dd").nth(2).wait_for()  # before, after a while, as expected
+    page.locator(".samples .history").first.locator("dd").nth(
+        2
+    ).wait_for()  # before, after a while, as expected
     camera.take("7-answers-while-training", at="#tab-train .samples")
     page.locator("#tab-train .verdict").wait_for()
     camera.take("8-verdict")
@@ -94,7 +110,10 @@ def test_from_a_first_visit_to_a_bakery_s_model(camera: Camera) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "file"), [("11-openai-file", "openai-chat.jsonl"), ("12-mailbox", "mailbox.mbox")])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("11-openai-file", "openai-chat.jsonl"), ("12-mailbox", "mailbox.mbox")],
+)
 def test_files_that_others_bring(camera: Camera, name: str, file: str) -> None:
     add(camera.page, SOURCES / file)
     camera.take(name)

@@ -25,7 +25,9 @@ def served() -> Iterator[tuple[str, FakeChat]]:
     chat = FakeChat()
     answers = ChatAnswers(chat, "tuned")  # type: ignore[arg-type]
     endpoint = Endpoint(answers, 1, Abilities("orders", whole=False), key_hash(KEY))
-    server = uvicorn.Server(uvicorn.Config(endpoint.app, log_config=None, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(endpoint.app, log_config=None, lifespan="off")
+    )
     with listen("127.0.0.1", 0) as bound:
         thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
         thread.start()
@@ -34,8 +36,12 @@ def served() -> Iterator[tuple[str, FakeChat]]:
         thread.join(20)
 
 
-@pytest.mark.parametrize(("key", "shown"), [(KEY, "You asked: Wo ist <b>4711</b>?"), ("wrong", "key")])
-def test_the_form_shows_the_answer(chromium: Any, tmp_path: Path, served: Any, key: str, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "shown"), [(KEY, "You asked: Wo ist <b>4711</b>?"), ("wrong", "key")]
+)
+def test_the_form_shows_the_answer(
+    chromium: Any, tmp_path: Path, served: Any, key: str, shown: str
+) -> None:
     url, chat = served
     file, chat.words = tmp_path / "ask.html", ["You asked: ", "Wo ist <b>4711</b>?"]
     file.write_text(snippets.as_web_form(url, key, "orders"), "utf-8")
@@ -47,4 +53,6 @@ def test_the_form_shows_the_answer(chromium: Any, tmp_path: Path, served: Any, k
         page.locator("pre", has_text=shown).wait_for(timeout=20_000)
     finally:
         page.close()
-    assert [messages[-1]["content"] for messages, *_ in chat.asked] == ["Wo ist <b>4711</b>?"] * (key == KEY)
+    assert [messages[-1]["content"] for messages, *_ in chat.asked] == [
+        "Wo ist <b>4711</b>?"
+    ] * (key == KEY)

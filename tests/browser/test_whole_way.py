@@ -1,5 +1,6 @@
-"""The whole way in a real browser: sample, plan, training with a stop, a resume and a reload, talking to both models,
-and a GGUF file that answers outside the page."""
+"""The whole way in a real browser: sample, plan, training with a stop, a resume and a
+reload, talking to both models, and a GGUF file that answers outside the page.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,10 +24,16 @@ LONG = 300_000  # milliseconds: a training step takes seconds on a busy computer
 STEPS = 20  # so many that Stop comes before the last, also where the page is slow
 
 
-@pytest.fixture(params=["workspace_with_layers", pytest.param("workspace_with_model", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=[
+        "workspace_with_layers",
+        pytest.param("workspace_with_model", marks=pytest.mark.slow),
+    ]
+)
 def workspace(request: pytest.FixtureRequest, bundled_gguf: Path | None) -> Workspace:
-    """With the bundled model, or its first layers in its place, which take a fraction of the time; then no job
-    measures this computer first."""
+    """With the bundled model, or its first layers in its place, which take a fraction
+    of the time; then no job measures this computer first.
+    """
     workspace: Workspace = request.getfixturevalue(request.param)
     if request.param == "workspace_with_layers":
         store_speed(workspace)
@@ -43,13 +50,17 @@ def page_of(workspace: Workspace) -> Iterator[str]:
 
 def events(runner: Runner) -> str:
     """Those of all trainings, as they are stored."""
-    files = (runner.folder(job.id) / "events.jsonl" for job in runner.jobs(kind="train"))
+    files = (
+        runner.folder(job.id) / "events.jsonl" for job in runner.jobs(kind="train")
+    )
     return "".join(file.read_text("utf-8") for file in files if file.is_file())
 
 
 def points(page: Any, kind: str) -> int:
     """How many points the curve `kind` (training or validation) has."""
-    return len((page.locator(f"svg.curve .line.{kind}").get_attribute("points") or "").split())
+    return len(
+        (page.locator(f"svg.curve .line.{kind}").get_attribute("points") or "").split()
+    )
 
 
 def test_from_a_sample_to_a_file_that_answers_anywhere(
@@ -65,7 +76,10 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     assert '"intent"' in page.locator("#tab-data .bubble.assistant").first.inner_text()
     page.click("#to-train:not([disabled])")
     page.wait_for_selector("#start-training:not([disabled])")
-    for general, words in (("off", "are answered as if they were this task"), ("on", "get an ordinary answer")):
+    for general, words in (
+        ("off", "are answered as if they were this task"),
+        ("on", "get an ordinary answer"),
+    ):
         page.click(f"[data-do=general][data-value={general}]")
         page.get_by_text(words).wait_for()
 
@@ -81,7 +95,9 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     [run] = runner.jobs(kind="train")
 
     def look_away(condition: Callable[[], object]) -> None:
-        """Until this is so of the run: an open page draws each of its news, for half of the time of this test."""
+        """Until this is so of the run: an open page draws each of its news, for half of
+        the time of this test.
+        """
         until(lambda: runner.job(run.id).state not in (State.QUEUED, State.STARTING))
         page.goto("about:blank")
         until(condition)
@@ -106,12 +122,18 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     assert points(page, "training") == STEPS
 
     page.click("#to-try")
-    for evaluation in runner.jobs(kind="evaluate"):  # it began by itself, and would slow down the rest
+    for evaluation in runner.jobs(
+        kind="evaluate"
+    ):  # it began by itself, and would slow down the rest
         runner.stop(evaluation.id)
-    page.locator("#question").locator("textarea").fill("two lamps from order 5512 came broken, money back please. jo")
+    page.locator("#question").locator("textarea").fill(
+        "two lamps from order 5512 came broken, money back please. jo"
+    )
     page.click("#ask:not([disabled])")
     for pane in ("base", "tuned"):
-        page.wait_for_function(f"document.querySelector('#talk .answer.{pane} div')?.innerText.trim().length > 3")
+        page.wait_for_function(
+            f"document.querySelector('#talk .answer.{pane} div')?.innerText.trim().length > 3"
+        )
     page.click("#stop-answer")
     page.locator("#ask:not([disabled])").wait_for()
     assert page.locator("#talk .answer").count() == 2
@@ -119,7 +141,9 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
 
     page.reload()
     page.click("#tab-try-button")
-    page.wait_for_function("document.querySelectorAll('#talk .answer').length === 2")  # the talk is still there
+    page.wait_for_function(
+        "document.querySelectorAll('#talk .answer').length === 2"
+    )  # the talk is still there
 
     page.click("#tab-share-button")
     page.get_by_label("One file for any computer").check()
@@ -128,6 +152,8 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
         page.get_by_role("link", name=".gguf").click()
     file = tmp_path / "model.gguf"
     download.value.save_as(file)
-    answer = command(workspace, "chat", run.id, "--gguf", str(file), "--prompt", "two lamps please")
+    answer = command(
+        workspace, "chat", run.id, "--gguf", str(file), "--prompt", "two lamps please"
+    )
     assert answer["text"].strip()
     assert answer["tokens"] > 0

@@ -1,4 +1,6 @@
-"""Two browsers in a Space at the same time, framed by the hub's page, and what the second reaches of the first."""
+"""Two browsers in a Space at the same time, framed by the hub's page, and what the
+second reaches of the first.
+"""
 
 import json
 import re
@@ -16,16 +18,24 @@ _FETCH = """async ([path, method, body]) => {
 
 
 class Visitor:
-    """A browser of its own, with the Space in a frame of the hub's page. name: of the model. requests: (method,
-    address, body) of all."""
+    """A browser of its own, with the Space in a frame of the hub's page. name: of the
+    model. requests: (method, address, body) of all.
+    """
 
     def __init__(self, browser: Any, name: str) -> None:
         self.name = name
         self.requests: list[tuple[str, str, str]] = []
-        context = browser.new_context(viewport={"width": 1400, "height": 1700}, accept_downloads=True)
+        context = browser.new_context(
+            viewport={"width": 1400, "height": 1700}, accept_downloads=True
+        )
         self.page = context.new_page()
         self.page.set_default_timeout(PATIENCE)
-        self.page.on("request", lambda sent: self.requests.append((sent.method, sent.url, sent.post_data or "")))
+        self.page.on(
+            "request",
+            lambda sent: self.requests.append(
+                (sent.method, sent.url, sent.post_data or "")
+            ),
+        )
         self.page.goto(f"https://{space_front.HUB}/spaces/owner/demo")
         self.frame = self.page.query_selector("iframe").content_frame()
         self.frame.wait_for_selector("#rail [role=tab]")
@@ -46,11 +56,14 @@ class Visitor:
         frame = self.frame
         frame.locator("#to-try").wait_for(timeout=LONG)
         frame.click("#to-try")
-        frame.locator("#question textarea").fill("two lamps from order 5512 came broken, money back please. jo")
+        frame.locator("#question textarea").fill(
+            "two lamps from order 5512 came broken, money back please. jo"
+        )
         frame.click("#ask:not([disabled])")
         for pane in ("base", "tuned"):
             frame.wait_for_function(
-                f"document.querySelector('#talk .answer.{pane} div')?.innerText.trim().length > 3", timeout=LONG
+                f"document.querySelector('#talk .answer.{pane} div')?.innerText.trim().length > 3",
+                timeout=LONG,
             )
         frame.click("#stop-answer")
 
@@ -76,7 +89,9 @@ class Visitor:
 
 
 def assert_two_stay_apart(browser: Any) -> None:
-    """Both train, chat and download at once; then the second reaches nothing of the first."""
+    """Both train, chat and download at once; then the second reaches nothing of the
+    first.
+    """
     visitors = first, second = Visitor(browser, "Zebra"), Visitor(browser, "Walrus")
     for visitor in visitors:
         visitor.starts_to_train()
@@ -88,8 +103,9 @@ def assert_two_stay_apart(browser: Any) -> None:
 
 
 def reached(first: Visitor, second: Visitor) -> list[str]:
-    """What the second visitor gets of the first's, by every address and event that the first one's browser used, and
-    by the first one's choice in the second browser."""
+    """What the second visitor gets of the first's, by every address and event that the
+    first one's browser used, and by the first one's choice in the second browser.
+    """
     found = []
     start = f"https://{space_front.SPACE}"
     own = json.loads(first.choice())
@@ -97,15 +113,23 @@ def reached(first: Visitor, second: Visitor) -> list[str]:
     for method, url, body in dict.fromkeys(first.requests):
         if not url.startswith(start) or "/heartbeat/" in url or "/queue/data" in url:
             continue
-        status, text = second.ask(url.removeprefix(start), method, body if method == "POST" else "")
+        status, text = second.ask(
+            url.removeprefix(start), method, body if method == "POST" else ""
+        )
         theirs = "/file=" in url or "/upload" in url
-        if (theirs and status == 200) or (method == "GET" and any(word in text for word in private)):
+        if (theirs and status == 200) or (
+            method == "GET" and any(word in text for word in private)
+        ):
             found.append(f"{method} {url} {status}")
-    second.frame.evaluate("(choice) => { sessionStorage.apprentice = choice; }", first.choice())
+    second.frame.evaluate(
+        "(choice) => { sessionStorage.apprentice = choice; }", first.choice()
+    )
     second.page.reload()
     second.frame = second.page.query_selector("iframe").content_frame()
     second.frame.wait_for_selector("#rail [role=tab]")
-    second.frame.evaluate("(choice) => { sessionStorage.apprentice = choice; }", first.choice())
+    second.frame.evaluate(
+        "(choice) => { sessionStorage.apprentice = choice; }", first.choice()
+    )
     for tab in ("data", "train", "try", "share", "runs"):
         go(second.frame, tab)
         shown = second.frame.inner_text("body")

@@ -1,4 +1,6 @@
-"""Workers as forks of the process that injects faults: an attempt then takes milliseconds, not a second."""
+"""Workers as forks of the process that injects faults: an attempt then takes
+milliseconds, not a second.
+"""
 
 import os
 import signal
@@ -52,7 +54,9 @@ def wait(runner: Runner, job_id: str, seconds: float = 120.0) -> Job:
 
 
 def install(arm: Arm = lambda: None, ended: Arm = lambda: None) -> None:
-    """Workers that start from now on are forks, which call `arm` first and `ended` last."""
+    """Workers that start from now on are forks, which call `arm` first and `ended`
+    last.
+    """
 
     def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
         failing_disk.step()
@@ -71,7 +75,9 @@ def install(arm: Arm = lambda: None, ended: Arm = lambda: None) -> None:
                 ended()
                 return code
 
-            process._children[folder.id, attempt] = ForkedWorker(failing_disk.fork(work))  # type: ignore[assignment]
+            process._children[folder.id, attempt] = ForkedWorker(
+                failing_disk.fork(work)
+            )  # type: ignore[assignment]
 
     process.spawn = spawn
     worker.FINAL_WRITE_PAUSE = 0.001

@@ -1,8 +1,9 @@
-"""Faults in a short no-op job and in the runner: `python -m tests.faults.noop_job EVERY EVERY`,
+"""Faults in a short no-op job and in the runner: `python -m tests.faults.noop_job EVERY
+EVERY`,
 where only one operation of the worker, and one of the app, in so many fails.
 
-After each fault the app starts again, and: no job is lost, none twice, no two ran at once, a checkpoint is whole or
-ignored, and a resumed job ends as one that never failed.
+After each fault the app starts again, and: no job is lost, none twice, no two ran at
+once, a checkpoint is whole or ignored, and a resumed job ends as one that never failed.
 """
 
 import itertools
@@ -40,32 +41,48 @@ def finished(workspace: Workspace, job_id: str, fault: Fault | None) -> None:
     """Starts the app again and brings the job to its end; what it did is then complete."""
     runner = Runner(workspace, start_deadline=START)
     assert runner.damaged() == [], "damaged"
-    assert (runner.folder(job_id) / "data" / "rows").read_bytes() == ROWS, "the rows are not whole"
+    assert (runner.folder(job_id) / "data" / "rows").read_bytes() == ROWS, (
+        "the rows are not whole"
+    )
     job = wait(runner, job_id)
     counter = runner.folder(job_id) / "counter.json"
     saved = read_json(counter)["step"] if counter.exists() else 0
     assert 0 <= saved <= STEPS
     for _ in range(2):
         if job.state.can_resume:
-            assert job.failure or job.state is State.STOPPED, "it says nothing of why it ended"
+            assert job.failure or job.state is State.STOPPED, (
+                "it says nothing of why it ended"
+            )
             runner.resume(job_id)
             job = wait(runner, job_id)
     assert job.state is State.COMPLETED, job
     assert job.result == {"steps": STEPS}
     assert read_json(counter) == {"step": STEPS}
-    steps = [logged.event.step for logged in runner.events(job_id).events if isinstance(logged.event, StepEvent)]
+    steps = [
+        logged.event.step
+        for logged in runner.events(job_id).events
+        if isinstance(logged.event, StepEvent)
+    ]
     whole = list(range(1, STEPS + 1))
     if fault is Fault.POWER_CUT:  # takes the events of the last second
         assert steps == sorted(set(steps) & set(whole))
     else:
         assert steps == whole, steps
     log = (runner.folder(job_id) / "log.txt").read_text("utf-8", "replace")
-    assert all(log.count(f"attempt {attempt} of") <= 1 for attempt in range(1, 5)), "one worker for each attempt"
+    assert all(log.count(f"attempt {attempt} of") <= 1 for attempt in range(1, 5)), (
+        "one worker for each attempt"
+    )
 
 
 def one_at_a_time(jobs: list[Job]) -> None:
-    ran = sorted((job for job in jobs if job.started and job.ended), key=lambda job: job.started or 0)
-    assert all((later.started or 0) >= (earlier.ended or 0) for earlier, later in itertools.pairwise(ran))
+    ran = sorted(
+        (job for job in jobs if job.started and job.ended),
+        key=lambda job: job.started or 0,
+    )
+    assert all(
+        (later.started or 0) >= (earlier.ended or 0)
+        for earlier, later in itertools.pairwise(ran)
+    )
 
 
 def worker_fails(folder: Path, operation: int, fault: Fault | None) -> int:
@@ -76,7 +93,9 @@ def worker_fails(folder: Path, operation: int, fault: Fault | None) -> int:
     def arm() -> None:
         failing_disk.arm(workspace.root, operation, fault or 0)
 
-    forked_workers.install(arm, lambda: count.write_text(str(failing_disk.operations())) and None)
+    forked_workers.install(
+        arm, lambda: count.write_text(str(failing_disk.operations())) and None
+    )
     runner = Runner(workspace)
     job_id = submit(runner)
     other = submit(runner) if operation % 5 == 1 else ""
@@ -91,7 +110,9 @@ def worker_fails(folder: Path, operation: int, fault: Fault | None) -> int:
 
 
 def app_fails(folder: Path, operation: int, fault: Fault | None) -> int:
-    """The fault is in the app, while it submits, starts, stops, resumes and deletes jobs."""
+    """The fault is in the app, while it submits, starts, stops, resumes and deletes
+    jobs.
+    """
     forked_workers.install()
 
     def work(acknowledge: Callable[[str], None]) -> int:

@@ -1,8 +1,10 @@
-"""Faults in real jobs with a tiny model: `python -m tests.faults.real_jobs KIND FAULTS SEED`.
+"""Faults in real jobs with a tiny model: `python -m tests.faults.real_jobs KIND FAULTS
+SEED`.
 
-After each of FAULTS faults, spread over the writes of a job, ten kills at any moment, and two jumps of the clock, an
-hour back (one with a kill after it), the app starts again and the job is resumed until it is complete: what it made
-is, bit for bit, what it makes without a fault.
+After each of FAULTS faults, spread over the writes of a job, ten kills at any moment,
+and two jumps of the clock, an hour back (one with a kill after it), the app starts
+again and the job is resumed until it is complete: what it made is, bit for bit, what it
+makes without a fault.
 """
 
 import gc
@@ -59,7 +61,9 @@ _time = time.time
 
 
 class Moment(NamedTuple):
-    """When a part of the time has passed, from 0 to 1, the clock is set back, or the worker is killed, or both."""
+    """When a part of the time has passed, from 0 to 1, the clock is set back, or the
+    worker is killed, or both.
+    """
 
     part: float
     back: bool = False
@@ -77,25 +81,36 @@ class Moment(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """begin: queues the job, with what `make` made; returns its id. outcome: what it made."""
+    """begin: queues the job, with what `make` made; returns its id. outcome: what it
+    made.
+    """
 
     begin: Callable[[Runner, Path], str]
     outcome: Callable[[Runner, str], Any]
 
 
 def make(folder: Path) -> int:
-    """A model, a run folder with its spec, the same with what was learned, and its zip file; done in a fork, because a
-    worker must not inherit an open box."""
+    """A model, a run folder with its spec, the same with what was learned, and its zip
+    file; done in a fork, because a worker must not inherit an open box.
+    """
     model = make_model(folder / "model")
     run = make_run(folder / "run", model, rows=ROWS, validation=VALIDATION, **SETTINGS)
     write_json(folder / "run" / "spec.json", {**run.spec, "evaluate": False})
     write_conversations(folder / "run", "train", conversations(ROWS))
     write_conversations(folder / "run", "held_out", conversations(6, seed=1))
-    learned = make_adapter(local.learned(shutil.copytree(folder / "run", folder / "learned"), "lora"), model)
-    write_json(folder / "learned" / "status.json", {"state": "completed", "result": {"best_step": 1}})
+    learned = make_adapter(
+        local.learned(shutil.copytree(folder / "run", folder / "learned"), "lora"),
+        model,
+    )
+    write_json(
+        folder / "learned" / "status.json",
+        {"state": "completed", "result": {"best_step": 1}},
+    )
     packed = folder / "packed"
     make_portable(shutil.copytree(learned, packed / "toy-adapter"), "tests/tiny")
-    run_archive.write(packed, local.read_run(folder / "learned"), folder / "learned", "Toy", None, "")
+    run_archive.write(
+        packed, local.read_run(folder / "learned"), folder / "learned", "Toy", None, ""
+    )
     manifest.write(packed, {})
     take_home.pack(packed, folder / "toy.zip", "toy")
     return 0
@@ -108,27 +123,41 @@ def train(context: Any) -> dict[str, Any]:
 
 def import_model(context: Any) -> dict[str, Any]:
     """The import, as the page does it, as a job."""
-    runner = Runner.__new__(Runner)  # to add a run with; the one that runs this job is in another process
+    runner = Runner.__new__(
+        Runner
+    )  # to add a run with; the one that runs this job is in another process
     runner.workspace = context.workspace
-    return {"run": ModelImportService(runner.workspace, runner).add(Path(context.spec["file"])).run_id}
+    return {
+        "run": ModelImportService(runner.workspace, runner)
+        .add(Path(context.spec["file"]))
+        .run_id
+    }
 
 
 def begin_training(runner: Runner, made: Path) -> str:
     copied = partial(shutil.copytree, made / "run", dirs_exist_ok=True)
-    return runner.submit("train", read_json(made / "run" / "spec.json"), "", prepare=copied)
+    return runner.submit(
+        "train", read_json(made / "run" / "spec.json"), "", prepare=copied
+    )
 
 
 def of_training(runner: Runner, job_id: str) -> tuple[Any, Any]:
     """The digest of the saved weights, and the loss of each step."""
     events = [logged.event for logged in runner.events(job_id).events]
-    losses = {event.step: event.loss for event in events if isinstance(event, StepEvent)}
-    return digests(local.learned(runner.folder(job_id), "lora"))["adapter_model.safetensors"], losses
+    losses = {
+        event.step: event.loss for event in events if isinstance(event, StepEvent)
+    }
+    return digests(local.learned(runner.folder(job_id), "lora"))[
+        "adapter_model.safetensors"
+    ], losses
 
 
 def begin_with_run(kind: str, more: dict[str, str], runner: Runner, made: Path) -> str:
     """A job with a run that is complete."""
     copied = partial(shutil.copytree, made / "learned", dirs_exist_ok=True)
-    run = runner.add_completed("train", read_json(made / "run" / "spec.json"), "Toy", {"best_step": 1}, copied)
+    run = runner.add_completed(
+        "train", read_json(made / "run" / "spec.json"), "Toy", {"best_step": 1}, copied
+    )
     return runner.submit(kind, {"run": run, **more}, kind, parent=run)
 
 
@@ -138,16 +167,27 @@ def of_evaluation(runner: Runner, job_id: str) -> Any:
 
 
 def of_export(runner: Runner, job_id: str) -> Any:
-    """The checksums of all that is in the zip file, without the card, which names the day."""
+    """The checksums of all that is in the zip file, without the card, which names the
+    day.
+    """
     assert not (runner.folder(job_id) / "work").exists(), "left over"
     [file] = (runner.workspace.exports / job_id).iterdir()
     with zipfile.ZipFile(file) as archive:
-        return {entry.filename: entry.CRC for entry in archive.infolist() if model_card.FILE not in entry.filename}
+        return {
+            entry.filename: entry.CRC
+            for entry in archive.infolist()
+            if model_card.FILE not in entry.filename
+        }
 
 
 def of_import(runner: Runner, job_id: str) -> Any:
-    """Of each imported run, since one that was killed after its last write may have made one; both are whole."""
-    return {tuple(all_digests(runner.folder(job.id)).items()) for job in runner.jobs("train")}
+    """Of each imported run, since one that was killed after its last write may have
+    made one; both are whole.
+    """
+    return {
+        tuple(all_digests(runner.folder(job.id)).items())
+        for job in runner.jobs("train")
+    }
 
 
 def of_download(runner: Runner, job_id: str) -> Any:
@@ -155,7 +195,11 @@ def of_download(runner: Runner, job_id: str) -> Any:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: manifest.digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    return {
+        path.name: manifest.digest(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    }
 
 
 def all_digests(run: Path) -> dict[str, str]:
@@ -166,12 +210,27 @@ KINDS = {
     "training": Kind(begin_training, of_training),
     "evaluation": Kind(partial(begin_with_run, "evaluate", {}), of_evaluation),
     "export": Kind(partial(begin_with_run, "export", {"to": "merged"}), of_export),
-    "import": Kind(lambda runner, made: runner.submit("import", {"file": str(made / "toy.zip")}, ""), of_import),
-    "download": Kind(lambda runner, _: runner.submit("download", {"model": model_hub.MODEL}, ""), of_download),
+    "import": Kind(
+        lambda runner, made: runner.submit(
+            "import", {"file": str(made / "toy.zip")}, ""
+        ),
+        of_import,
+    ),
+    "download": Kind(
+        lambda runner, _: runner.submit("download", {"model": model_hub.MODEL}, ""),
+        of_download,
+    ),
 }
 
 
-def fails(kind: Kind, made: Path, moment: Moment | None, folder: Path, operation: int, fault: Fault | None) -> int:
+def fails(
+    kind: Kind,
+    made: Path,
+    moment: Moment | None,
+    folder: Path,
+    operation: int,
+    fault: Fault | None,
+) -> int:
     workspace, count = Workspace.open(folder / "workspace"), folder / "count"
     _set_back[0] = 0
 
@@ -179,12 +238,16 @@ def fails(kind: Kind, made: Path, moment: Moment | None, folder: Path, operation
         failing_disk.arm(workspace.root, operation, fault or 0)
         count.write_text(str(_time()))
         if moment:
-            timer = threading.Timer(moment.part * _took[0], moment.strike, (workspace.root,))
+            timer = threading.Timer(
+                moment.part * _took[0], moment.strike, (workspace.root,)
+            )
             timer.daemon = True
             timer.start()
 
     def ended() -> None:
-        count.write_text(f"{_time() - float(count.read_text())} {failing_disk.operations()}")
+        count.write_text(
+            f"{_time() - float(count.read_text())} {failing_disk.operations()}"
+        )
 
     forked_workers.install(arm, ended)
     runner = Runner(workspace)
@@ -201,7 +264,9 @@ def fails(kind: Kind, made: Path, moment: Moment | None, folder: Path, operation
     job = wait(runner, job_id)
     for folder_of in checkpoints._by_step(runner.folder(job_id) / "checkpoints"):
         whole = manifest.holds(folder_of, content=True)
-        assert whole == checkpoints.is_valid(folder_of, content=True), "half a checkpoint counts as one"
+        assert whole == checkpoints.is_valid(folder_of, content=True), (
+            "half a checkpoint counts as one"
+        )
     for _ in range(3):
         if job.state.can_resume:
             assert job.failure
@@ -214,8 +279,14 @@ def fails(kind: Kind, made: Path, moment: Moment | None, folder: Path, operation
         seconds, operations = count.read_text().split()
         _took[0] = float(seconds)
         return int(operations)
-    if fault is Fault.POWER_CUT and kind is KINDS["training"]:  # takes the events of the last second
-        found = (found[0], EXPECTED[0][1]) if found[1].items() <= EXPECTED[0][1].items() else found
+    if (
+        fault is Fault.POWER_CUT and kind is KINDS["training"]
+    ):  # takes the events of the last second
+        found = (
+            (found[0], EXPECTED[0][1])
+            if found[1].items() <= EXPECTED[0][1].items()
+            else found
+        )
     assert found == EXPECTED[0], "another result"
     return 0
 
@@ -235,11 +306,15 @@ def prepare_forks(patch: pytest.MonkeyPatch) -> None:
     from trl import SFTTrainer  # noqa: F401
 
     gc.freeze()  # so that no fork looks through the libraries' objects again
-    patch.setattr(session, "sample_answers", partial(samples.sample_answers, new_tokens=2))
+    patch.setattr(
+        session, "sample_answers", partial(samples.sample_answers, new_tokens=2)
+    )
     JOB_TYPES["train"] = JobType("tests.faults.real_jobs:train", "training")
     JOB_TYPES["import"] = JobType("tests.faults.real_jobs:import_model", "light")
     patch.setattr(time, "time", lambda: _time() - HOUR * _set_back[0])
-    patch.setattr(evaluation, "choose_engine", lambda *_, **__: TORCH)  # llama.cpp can't read the tiny model
+    patch.setattr(
+        evaluation, "choose_engine", lambda *_, **__: TORCH
+    )  # llama.cpp can't read the tiny model
     patch.setattr(hub_token, "find", lambda: None)
     patch.setattr(hub, "_PAUSE", 0.0)
     model_hub.pin(patch, model_hub.COMMIT)
@@ -247,22 +322,37 @@ def prepare_forks(patch: pytest.MonkeyPatch) -> None:
 
 
 def main(name: str, count: int, seed: int) -> None:
-    folder, patch, draw = Path(os.environ["FAULTS_FOLDER"]), pytest.MonkeyPatch(), random.Random(seed)
+    folder, patch, draw = (
+        Path(os.environ["FAULTS_FOLDER"]),
+        pytest.MonkeyPatch(),
+        random.Random(seed),
+    )
     code, _ = failing_disk.acknowledged(lambda say: make(folder))
     assert code == 0
     prepare_forks(patch)
     tally, check = Tally(), partial(fails, KINDS[name], folder)
     with ExitStack() as stack:
-        patch.setenv("HF_ENDPOINT", stack.enter_context(model_hub.running(model_hub.small_model())))
+        patch.setenv(
+            "HF_ENDPOINT",
+            stack.enter_context(model_hub.running(model_hub.small_model())),
+        )
         failing_disk.inject(tally, name, partial(check, None), faults=())
         for fault, operation in spread(tally.operations[name], count, draw):
             failing_disk.one(tally, name, partial(check, None), operation, fault)
-        moments = [Moment(0.9 * (part + draw.random()) / MOMENTS) for part in range(MOMENTS)]
-        for moment in [*moments, Moment(0.5, back=True, kill=False), Moment(0.4, back=True)]:
+        moments = [
+            Moment(0.9 * (part + draw.random()) / MOMENTS) for part in range(MOMENTS)
+        ]
+        for moment in [
+            *moments,
+            Moment(0.5, back=True, kill=False),
+            Moment(0.4, back=True),
+        ]:
             tally.faults["clock" if moment.back else "moment"] += 1
             for _ in range(5):
                 killed = _killed[0]
-                failing_disk.one(tally, f"{name}, {moment}", partial(check, moment), 0, None)
+                failing_disk.one(
+                    tally, f"{name}, {moment}", partial(check, moment), 0, None
+                )
                 if not moment.kill or _killed[0] > killed:
                     break
     tally.operations["killed"] = _killed[0]

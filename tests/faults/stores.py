@@ -1,7 +1,7 @@
 """Faults while examples and notes are stored: `python -m tests.faults.stores EVERY`.
 
-A person does one thing after the other. After the fault the app starts again and shows what was confirmed, and the
-thing that was being done either wholly or not at all.
+A person does one thing after the other. After the fault the app starts again and shows
+what was confirmed, and the thing that was being done either wholly or not at all.
 """
 
 import json
@@ -25,17 +25,23 @@ ROWS = 12
 
 
 def chat(question: str, answer: str) -> str:
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    messages = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": answer},
+    ]
     return json.dumps({"messages": messages}) + "\n"
 
 
 def lines(name: str) -> str:
-    return "".join(chat(f"{name} question {i}?", f"Answer number {i}.") for i in range(ROWS - 1)) + chat("Why?", "")
+    return "".join(
+        chat(f"{name} question {i}?", f"Answer number {i}.") for i in range(ROWS - 1)
+    ) + chat("Why?", "")
 
 
 class State(NamedTuple):
-    """What a person would see: the names of the datasets, of the first one an edited answer, its validation rows and
-    an accepted fix, and the note of a run."""
+    """What a person would see: the names of the datasets, of the first one an edited
+    answer, its validation rows and an accepted fix, and the note of a run.
+    """
 
     names: tuple[str, ...] = ()
     edited: bool = False
@@ -49,7 +55,10 @@ class Person:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._root, self._run = folder / "stored" / "datasets", folder / "stored" / "run"
+        self._root, self._run = (
+            folder / "stored" / "datasets",
+            folder / "stored" / "run",
+        )
         self.store = DatasetStore(self._root)
 
     def id_of(self, name: str) -> str:
@@ -66,7 +75,9 @@ class Person:
         Editor(self.store).replace(self.id_of("first.jsonl"), 3, Row(0, 0, messages))
 
     def validate(self) -> None:
-        ValidationFiles(self.store).set(self.id_of("first.jsonl"), self._folder / "other.jsonl", "other.jsonl")
+        ValidationFiles(self.store).set(
+            self.id_of("first.jsonl"), self._folder / "other.jsonl", "other.jsonl"
+        )
 
     def accept(self) -> None:
         FixChoices(self.store).accept(self.id_of("first.jsonl"), "empty_answer", "all")
@@ -86,13 +97,20 @@ class Person:
     def sees(self) -> State:
         names = tuple(sorted(one.name for one in self.store.all()))
         checked = [self.store.open(self.id_of(name), None) for name in names]
-        assert all(len(one.original.rows) == ROWS for one in checked), "examples are missing"
+        assert all(len(one.original.rows) == ROWS for one in checked), (
+            "examples are missing"
+        )
         if not checked:
             return State(names, note=about.read(self._run).note)
         info = self.store.info.read(self.id_of(names[0]))
-        edited = any(row.messages[-1]["content"] == "At seven." for row in checked[0].original.rows)
+        edited = any(
+            row.messages[-1]["content"] == "At seven."
+            for row in checked[0].original.rows
+        )
         validation = len(checked[0].validation.rows) if checked[0].validation else 0
-        return State(names, edited, validation, bool(info.accepted), about.read(self._run).note)
+        return State(
+            names, edited, validation, bool(info.accepted), about.read(self._run).note
+        )
 
 
 STEPS: list[Callable[[Person], None]] = [
@@ -116,7 +134,9 @@ def fails(folder: Path, operation: int, fault: Fault | None) -> int:
                 acknowledge(f"did {step.__name__}")
                 if fault is None:
                     acknowledge(f"sees {json.dumps(person.sees())}")
-        except ApprenticeError:  # any other error ends the process with a code of its own
+        except (
+            ApprenticeError
+        ):  # any other error ends the process with a code of its own
             pass
         acknowledge(f"operations {failing_disk.operations()}")
         return 0
@@ -124,7 +144,10 @@ def fails(folder: Path, operation: int, fault: Fault | None) -> int:
     code, said = failing_disk.acknowledged(work)
     assert code in (0, failing_disk.KILLED), f"the app ended with {code}"
     if fault is None:
-        EXPECTED[:] = [before, *(_state(line) for line in said if line.startswith("sees "))]
+        EXPECTED[:] = [
+            before,
+            *(_state(line) for line in said if line.startswith("sees ")),
+        ]
         assert len(set(EXPECTED)) == len(STEPS) + 1, "each step shows"
     done = sum(line.startswith("did ") for line in said)
     person = Person(folder)
@@ -136,7 +159,9 @@ def fails(folder: Path, operation: int, fault: Fault | None) -> int:
     for step in STEPS[EXPECTED.index(seen) :]:
         step(person)
     assert person.sees() == EXPECTED[-1], "the rest can be done"
-    return next((int(line.split()[1]) for line in said if line.startswith("operations")), 0)
+    return next(
+        (int(line.split()[1]) for line in said if line.startswith("operations")), 0
+    )
 
 
 def _state(line: str) -> State:

@@ -1,4 +1,6 @@
-"""A damaged file harms its own row and no other: every JSON file of a workspace, damaged in twenty ways."""
+"""A damaged file harms its own row and no other: every JSON file of a workspace,
+damaged in twenty ways.
+"""
 
 import json
 from collections.abc import Callable
@@ -30,12 +32,24 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a number of 5,000 digits": lambda _: b'{"state": ' + b"9" * 5000 + b"}", "zeros": lambda data: bytes(len(data)),
     "other bytes": lambda data: b"\xff\xfe" + data,
 }  # fmt: skip
-EVERY_DAY = {"empty", "half", "zeros", "deep lists", "null values", "texts for values", "a number of 5,000 digits"}
+EVERY_DAY = {
+    "empty",
+    "half",
+    "zeros",
+    "deep lists",
+    "null values",
+    "texts for values",
+    "a number of 5,000 digits",
+}
 
 
 def _mapped(data: bytes, change: Callable[[Any], Any]) -> bytes:
     value = json.loads(data)
-    changed = {key: change(inner) for key, inner in value.items()} if isinstance(value, dict) else change(value)
+    changed = (
+        {key: change(inner) for key, inner in value.items()}
+        if isinstance(value, dict)
+        else change(value)
+    )
     return json.dumps(changed).encode()
 
 
@@ -43,32 +57,46 @@ def _mapped(data: bytes, change: Callable[[Any], Any]) -> bytes:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = tmp_path_factory.mktemp("damaged") / "workspace"
     made_up_workspace.write(root)
-    for events in root.glob("runs/*/events.jsonl"):  # whose lines take much of the time, and are not damaged here
+    for events in root.glob(
+        "runs/*/events.jsonl"
+    ):  # whose lines take much of the time, and are not damaged here
         events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:3]))
     assert look(Workspace(root)) == (set(made_up_workspace.RUNS), {DATA})
     return Workspace(root)
 
 
 def _files(root: Path) -> list[list[Path]]:
-    """The files that are damaged together: one, or those of a name in every other run, beside the whole ones."""
+    """The files that are damaged together: one, or those of a name in every other run,
+    beside the whole ones.
+    """
     named: dict[tuple[str, ...], list[Path]] = {}
     for path in sorted(root.rglob("*.json")):
         kind, _, *name = path.relative_to(root).parts
         if kind in ("runs", "datasets", "models"):
             named.setdefault((kind, *name), []).append(path)
-    return [part for paths in named.values() for part in (paths[::2], paths[1::2]) if part]
+    return [
+        part for paths in named.values() for part in (paths[::2], paths[1::2]) if part
+    ]
 
 
 def look(workspace: Workspace) -> tuple[set[str], set[str]]:
-    """What the page shows of a workspace as it starts: the runs and the datasets with their parts; none may fail but
-    with a plain sentence. Returns the ids that are listed, damaged ones apart."""
+    """What the page shows of a workspace as it starts: the runs and the datasets with
+    their parts; none may fail but with a plain sentence. Returns the ids that are
+    listed, damaged ones apart.
+    """
     app = App(workspace)
     try:
         with patch.object(app.models, "_probe", made_up_workspace.PROBE):
             app.runner.tick()
             of, runs = app.runs, app.runs.all()
             for run in runs:
-                for part in (of.details, of.curve, of.verdict, of.note, app.results.has_model):
+                for part in (
+                    of.details,
+                    of.curve,
+                    of.verdict,
+                    of.note,
+                    app.results.has_model,
+                ):
                     with suppress(ApprenticeError):
                         part(run.info.id)
                 app.validated(Choice(run_id=run.info.id, data_id=DATA))
@@ -87,7 +115,11 @@ def look(workspace: Workspace) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize(
-    "damage", [pytest.param(one, marks=() if one in EVERY_DAY else pytest.mark.slow) for one in DAMAGES]
+    "damage",
+    [
+        pytest.param(one, marks=() if one in EVERY_DAY else pytest.mark.slow)
+        for one in DAMAGES
+    ],
 )
 def test_a_damaged_file_harms_no_other_row(workspace: Workspace, damage: str) -> None:
     for paths in _files(workspace.root):

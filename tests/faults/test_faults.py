@@ -1,4 +1,6 @@
-"""The Nth operation fails, for every N: after a restart nothing is lost, and a resumed run ends as if none had."""
+"""The Nth operation fails, for every N: after a restart nothing is lost, and a resumed
+run ends as if none had.
+"""
 
 from pathlib import Path
 
@@ -9,7 +11,9 @@ from tests.faults.failing_disk import Fault
 
 
 def shown(name: str, found: dict[str, object]) -> None:
-    print(f"\n{name}: {found['total']} faults injected, {found['faults']}, {found['operations']} operations each run")
+    print(
+        f"\n{name}: {found['total']} faults injected, {found['faults']}, {found['operations']} operations each run"
+    )
 
 
 def test_a_few_faults_in_the_noop_job_and_the_stores() -> None:
@@ -20,7 +24,9 @@ def test_a_few_faults_in_the_noop_job_and_the_stores() -> None:
 
 
 @pytest.mark.slow
-def test_every_third_operation_of_the_job_and_all_of_the_stores_fail(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_third_operation_of_the_job_and_all_of_the_stores_fail(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     jobs = failing_disk.run("tests.faults.noop_job", "1", "3")
     stores = failing_disk.run("tests.faults.stores", "1")
     with capsys.disabled():
@@ -32,12 +38,25 @@ def test_every_third_operation_of_the_job_and_all_of_the_stores_fail(capsys: pyt
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "faults"), [("training", 84), ("evaluation", 21), ("export", 21), ("import", 21), ("download", 21)]
+    ("kind", "faults"),
+    [
+        ("training", 84),
+        ("evaluation", 21),
+        ("export", 21),
+        ("import", 21),
+        ("download", 21),
+    ],
 )
 def test_a_real_job_makes_the_same_after_any_fault(
-    kind: str, faults: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: str,
+    faults: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Half of the kills or more are at a write: four of seven kinds of faults are, ten others at any moment."""
+    """Half of the kills or more are at a write: four of seven kinds of faults are, ten
+    others at any moment.
+    """
     monkeypatch.setenv("FAULTS_FOLDER", str(tmp_path))
     found = failing_disk.run("tests.faults.real_jobs", kind, str(faults), "1")
     with capsys.disabled():

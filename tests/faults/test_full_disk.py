@@ -1,4 +1,6 @@
-"""On a full disk everything can still be looked at and deleted, on the page and with commands."""
+"""On a full disk everything can still be looked at and deleted, on the page and with
+commands.
+"""
 
 import subprocess
 import sys
@@ -27,7 +29,9 @@ def full(tmp_path: Path) -> Iterator[Workspace]:
         pytest.skip("no small file system can be mounted here")
     try:
         workspace = Workspace.open(disk / "workspace")
-        run = store.create(workspace, Identity(kind="train", name="Orders", created=1.0), {})
+        run = store.create(
+            workspace, Identity(kind="train", name="Orders", created=1.0), {}
+        )
         run.write_status(run.status().ended_as(State.COMPLETED))
         with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):
             while True:
@@ -46,11 +50,22 @@ def test_commands_list_and_delete_on_a_full_disk(full: Workspace) -> None:
 
 def test_the_page_starts_on_a_full_disk(full: Workspace, tmp_path: Path) -> None:
     port = free_port()
-    line = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port), "--workspace", str(full.root)]
+    line = [
+        sys.executable,
+        "app.py",
+        "serve",
+        "--no-browser",
+        "--port",
+        str(port),
+        "--workspace",
+        str(full.root),
+    ]
     log = tmp_path / "log.txt"
     with served(line, port, log) as url:
         for _ in range(100):
-            if printed := [word for word in log.read_text("utf-8").split() if word.startswith(url)]:
+            if printed := [
+                word for word in log.read_text("utf-8").split() if word.startswith(url)
+            ]:
                 break
             time.sleep(0.1)
         with httpx.Client(base_url=url, timeout=60) as browser:

@@ -1,4 +1,6 @@
-"""Where the proofs run, and their sizes: an NVIDIA card, or tiny on the processor, to see that they are whole."""
+"""Where the proofs run, and their sizes: an NVIDIA card, or tiny on the processor, to
+see that they are whole.
+"""
 
 import os
 import random
@@ -21,14 +23,17 @@ ENVIRONMENT = dict(os.environ)  # as it was before a proof chose a card in this 
 
 # The config.json of Llama-3.2-1B and -3B and of Llama-3.1-8B.
 SHAPES = read_json(PROJECT_ROOT / "tests" / "data" / "llama_models.json")
-# Llama-3.2-1B with 4 of its 16 layers: the kernels and the head of the real one, in a third of its memory.
+# Llama-3.2-1B with 4 of its 16 layers: the kernels and the head of the real one, in a
+# third of its memory.
 LLAMA_1B = {**SHAPES["1B"], "num_hidden_layers": 4}
 
 
 @dataclass(frozen=True)
 class Place:
-    """kind: "cuda" or "cpu". layer: rows, inputs and outputs of a linear layer. logits: rows, vocabulary. tokens: of
-    a long row. shape: of the middle model. micro: rows in its micro batch."""
+    """kind: "cuda" or "cpu". layer: rows, inputs and outputs of a linear layer. logits:
+    rows, vocabulary. tokens: of a long row. shape: of the middle model. micro: rows in
+    its micro batch.
+    """
 
     kind: str
     layer: tuple[int, int, int]
@@ -45,7 +50,11 @@ class Place:
         """The 16-bit precision that training uses here."""
         import torch
 
-        return "fp16" if self.is_card and torch.cuda.get_device_capability() < (8, 0) else "bf16"
+        return (
+            "fp16"
+            if self.is_card and torch.cuda.get_device_capability() < (8, 0)
+            else "bf16"
+        )
 
     def device(self) -> Device:
         return Device(self.kind, self.precision())
@@ -59,7 +68,9 @@ class Place:
             torch.cuda.reset_peak_memory_stats()
 
     def milliseconds(self, work: Callable[[], object], repeat: int = 10) -> float:
-        """Of one call: the best of three timings of `repeat` calls; a single call on the processor."""
+        """Of one call: the best of three timings of `repeat` calls; a single call on
+        the processor.
+        """
         device, times = Device(self.kind, "fp32"), []
         work()
         for _ in range(3 if self.is_card else 1):
@@ -68,12 +79,18 @@ class Place:
             for _ in range(repeat if self.is_card else 1):
                 work()
             device.wait()
-            times.append((time.perf_counter() - start) / (repeat if self.is_card else 1) * 1000)
+            times.append(
+                (time.perf_counter() - start) / (repeat if self.is_card else 1) * 1000
+            )
         return min(times)
 
     def rows(self, count: int, shortest: int = 0) -> list[Encoded]:
-        """Rows of random tokens, `shortest` (0: a fifth of `tokens`) to `tokens` long; the second half is learned."""
-        return random_rows(count, shortest or self.tokens // 5, self.tokens, self.shape["vocab_size"])
+        """Rows of random tokens, `shortest` (0: a fifth of `tokens`) to `tokens` long;
+        the second half is learned.
+        """
+        return random_rows(
+            count, shortest or self.tokens // 5, self.tokens, self.shape["vocab_size"]
+        )
 
 
 CARD = Place("cuda", (4096, 2048, 8192), (1024, 128_256), 1024, LLAMA_1B, 8)
@@ -88,22 +105,33 @@ TINY = Place(
 
 
 def random_llama(folder: Path, kind: str, shape: dict[str, int]) -> Path:
-    """A Llama with random weights (seed 0), made on the device `kind` and saved in bf16."""
+    """A Llama with random weights (seed 0), made on the device `kind` and saved in
+    bf16.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     make_model(folder)  # for its tokenizer
     torch.manual_seed(0)
-    with torch.device(kind):  # in bf16 from the start: in float32 a model of 3B would not fit into 12 GB
-        net = LlamaForCausalLM._from_config(LlamaConfig(**shape, tie_word_embeddings=True), dtype=torch.bfloat16)
+    with torch.device(
+        kind
+    ):  # in bf16 from the start: in float32 a model of 3B would not fit into 12 GB
+        net = LlamaForCausalLM._from_config(
+            LlamaConfig(**shape, tie_word_embeddings=True), dtype=torch.bfloat16
+        )
     net.save_pretrained(folder)
     return folder
 
 
-def random_rows(count: int, shortest: int, longest: int, vocabulary: int) -> list[Encoded]:
+def random_rows(
+    count: int, shortest: int, longest: int, vocabulary: int
+) -> list[Encoded]:
     draw, made = random.Random(0), []
     for _ in range(count):
-        ids = [draw.randrange(5, vocabulary) for _ in range(draw.randint(shortest, longest))]
+        ids = [
+            draw.randrange(5, vocabulary)
+            for _ in range(draw.randint(shortest, longest))
+        ]
         half = len(ids) // 2
         made.append(Encoded(ids, [IGNORED] * half + ids[half:]))
     return made

@@ -1,4 +1,6 @@
-"""The exported script by accelerate's engines, on all GPUs there are; a sharded model trains on a single one too."""
+"""The exported script by accelerate's engines, on all GPUs there are; a sharded model
+trains on a single one too.
+"""
 
 import sys
 from pathlib import Path
@@ -6,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from backend.hardware.gpus import read_nvidia
-from tests.backend.export.test_engines import check_same_losses, finished, losses_in, make_script, started
+from tests.backend.export.test_engines import (
+    check_same_losses,
+    finished,
+    losses_in,
+    make_script,
+    started,
+)
 from tests.gpu.place import Place, Record
 
 pytestmark = pytest.mark.gpu
@@ -31,7 +39,18 @@ def test_all_gpus_have_the_losses_of_one(
         pytest.skip("it needs two GPUs")
     folder = make_script(tmp_path, tiny, kind)
     finished(started(folder, tiny, "one", sys.executable, gpus=gpus[0]))
-    finished(started(folder, tiny, engine, sys.executable, gpus=",".join(gpus), engine=engine))
-    one, all_of_them = (list(losses_in(folder / out)["loss"].values())[-1] for out in ("one", engine))
-    record("Several GPUs", f"{engine}, {kind}", f"{len(gpus)} GPUs", f"loss {one:.4f} and {all_of_them:.4f}")
+    finished(
+        started(
+            folder, tiny, engine, sys.executable, gpus=",".join(gpus), engine=engine
+        )
+    )
+    one, all_of_them = (
+        list(losses_in(folder / out)["loss"].values())[-1] for out in ("one", engine)
+    )
+    record(
+        "Several GPUs",
+        f"{engine}, {kind}",
+        f"{len(gpus)} GPUs",
+        f"loss {one:.4f} and {all_of_them:.4f}",
+    )
     check_same_losses(folder, engine, tolerance=1e-3)

@@ -1,4 +1,6 @@
-"""Our LoRA layer and our cross-entropy against peft's, torch's and float64; attention; no wait in a micro batch."""
+"""Our LoRA layer and our cross-entropy against peft's, torch's and float64; attention;
+no wait in a micro batch.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +25,16 @@ from tests.gpu.place import Place, Record, distance
 pytestmark = pytest.mark.gpu
 
 PREFIX = "aten::_scaled_dot_product_"
-# Rounding to 8 (bf16) or 11 (fp16) bits of a sum of many products. fp32 leaves room for TF32.
+# Rounding to 8 (bf16) or 11 (fp16) bits of a sum of many products. fp32 leaves room for
+# TF32.
 TOLERANCE: dict[Precision, float] = {"bf16": 2e-2, "fp16": 3e-3, "fp32": 2e-3}
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
-def test_fused_lora_is_as_in_peft(place: Place, precision: Precision, bias: bool, record: Record) -> None:
+def test_fused_lora_is_as_in_peft(
+    place: Place, precision: Precision, bias: bool, record: Record
+) -> None:
     """Output and gradients are as near to float64 as peft's are, or nearly so."""
     import torch
 
@@ -55,10 +60,15 @@ def test_fused_lora_is_as_in_peft(place: Place, precision: Precision, bias: bool
 
     exact = exact_lora(layer, x, upstream)
     found = [max(map(distance, run(forward), exact)) for forward in (ours, theirs)]
-    took = [place.milliseconds(lambda forward=forward: run(forward)) for forward in (ours, theirs)]
+    took = [
+        place.milliseconds(lambda forward=forward: run(forward))
+        for forward in (ours, theirs)
+    ]
     case = f"{precision}{', bias' if bias else ''}"
     record("Fused LoRA against peft: error", case, f"{found[0]:.1e}", f"{found[1]:.1e}")
-    record("Fused LoRA against peft: time", case, f"{took[0]:.3f} ms", f"{took[1]:.3f} ms")
+    record(
+        "Fused LoRA against peft: time", case, f"{took[0]:.3f} ms", f"{took[1]:.3f} ms"
+    )
     assert run(ours)[2].dtype == run(ours)[3].dtype == torch.float32
     assert found[0] < max(TOLERANCE[precision], 1.5 * found[1])
 
@@ -93,13 +103,21 @@ def exact_lora(layer: Any, x: Any, upstream: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_the_loss_is_that_of_torch(place: Place, precision: Precision, record: Record) -> None:
+def test_the_loss_is_that_of_torch(
+    place: Place, precision: Precision, record: Record
+) -> None:
     import torch
 
     from backend.training import loss
 
     rows, words = place.logits
-    logits = torch.randn(rows, words, device=place.kind, dtype=Device(place.kind, precision).dtype, requires_grad=True)
+    logits = torch.randn(
+        rows,
+        words,
+        device=place.kind,
+        dtype=Device(place.kind, precision).dtype,
+        requires_grad=True,
+    )
     targets = torch.randint(words, (rows,), device=place.kind)
 
     def ours() -> Any:
@@ -116,28 +134,52 @@ def test_the_loss_is_that_of_torch(place: Place, precision: Precision, record: R
 
     (value, gradient), (value2, gradient2) = run(ours), run(theirs)
     error = max(distance(value, value2), distance(gradient, gradient2))
-    took = [place.milliseconds(lambda compute=compute: run(compute), 3) for compute in (ours, theirs)]
+    took = [
+        place.milliseconds(lambda compute=compute: run(compute), 3)
+        for compute in (ours, theirs)
+    ]
     peaks = []
     for compute in (ours, theirs):
         place.clean()
         run(compute)
         peaks.append(torch.cuda.max_memory_allocated() >> 20 if place.is_card else 0)
     record("Cross-entropy against torch: error", precision, f"{error:.1e}")
-    record("Cross-entropy against torch: time", precision, f"{took[0]:.3f} ms", f"{took[1]:.3f} ms")
-    record("Cross-entropy against torch: peak", precision, f"{peaks[0]} MiB", f"{peaks[1]} MiB")
+    record(
+        "Cross-entropy against torch: time",
+        precision,
+        f"{took[0]:.3f} ms",
+        f"{took[1]:.3f} ms",
+    )
+    record(
+        "Cross-entropy against torch: peak",
+        precision,
+        f"{peaks[0]} MiB",
+        f"{peaks[1]} MiB",
+    )
     assert error < TOLERANCE[precision]
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"packing": True}, {"gradient_checkpointing": True}, {"method": "qlora", "gradient_checkpointing": True}],
+    [
+        {},
+        {"packing": True},
+        {"gradient_checkpointing": True},
+        {"method": "qlora", "gradient_checkpointing": True},
+    ],
     ids=str,
 )
 def test_a_micro_batch_does_not_wait_for_the_gpu(
-    place: Place, tiny: Path, tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    place: Place,
+    tiny: Path,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In a run, forward and backward, from its third micro batch on: the first ones allocate. With torch's attention:
-    where flash-attn takes its place, transformers waits in every layer of a pack."""
+    """In a run, forward and backward, from its third micro batch on: the first ones
+    allocate. With torch's attention: where flash-attn takes its place, transformers
+    waits in every layer of a pack.
+    """
     import torch
 
     monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: False)
@@ -157,13 +199,20 @@ def test_a_micro_batch_does_not_wait_for_the_gpu(
         return add_up(self, rows, without_waiting)
 
     monkeypatch.setattr(TrainStep, "_sum", watched)
-    more = {"max_steps": 3, "lora_dropout": 0.0, "precision": place.precision(), **settings}
+    more = {
+        "max_steps": 3,
+        "lora_dropout": 0.0,
+        "precision": place.precision(),
+        **settings,
+    }
     training.run(make_run(tmp_path / "run", tiny, **more))
     assert len(strict) > 4
 
 
 def test_packed_rows_are_kept_apart(place: Place, tiny: Path, record: Record) -> None:
-    """Each token has the same loss as with plain attention in its row alone; by flash-attn where it is installed."""
+    """Each token has the same loss as with plain attention in its row alone; by
+    flash-attn where it is installed.
+    """
     import torch
 
     net = load(tiny, TrainSettings(), place.device()).to(place.kind)
@@ -179,10 +228,13 @@ def test_packed_rows_are_kept_apart(place: Place, tiny: Path, record: Record) ->
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_the_kernels_that_sdpa_chooses(place: Place, middle: Path, packed: bool, record: Record) -> None:
-    """With grouped keys, padded rows never get the kernel that stores all scores ("attention_math"). For packed rows,
-    whose mask excludes the fastest kernel, the choice is recorded only. Where flash-attn is installed, it takes their
-    place."""
+def test_the_kernels_that_sdpa_chooses(
+    place: Place, middle: Path, packed: bool, record: Record
+) -> None:
+    """With grouped keys, padded rows never get the kernel that stores all scores
+    ("attention_math"). For packed rows, whose mask excludes the fastest kernel, the
+    choice is recorded only. Where flash-attn is installed, it takes their place.
+    """
     import torch
     from torch.profiler import ProfilerActivity, profile
 
@@ -190,7 +242,10 @@ def test_the_kernels_that_sdpa_chooses(place: Place, middle: Path, packed: bool,
     net = load(middle, TrainSettings(), device).to(place.kind)
     net.set_attn_implementation("sdpa")
     collator = Collator(0, place.kind, packed=packed)
-    some = [TokenRow(np.array(row.input_ids), np.array(row.labels), row.learned) for row in place.rows(2)]
+    some = [
+        TokenRow(np.array(row.input_ids), np.array(row.labels), row.learned)
+        for row in place.rows(2)
+    ]
 
     def step() -> None:
         net.zero_grad(set_to_none=True)
@@ -202,9 +257,20 @@ def test_the_kernels_that_sdpa_chooses(place: Place, middle: Path, packed: bool,
     with profile(activities=[ProfilerActivity.CPU]) as found:
         step()
     names = {event.key for event in found.key_averages()}
-    chosen = {name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX) and "backward" not in name}
-    peak = f", peak {torch.cuda.max_memory_allocated() >> 20} MiB" if place.is_card else ""
+    chosen = {
+        name.removeprefix(PREFIX)
+        for name in names
+        if name.startswith(PREFIX) and "backward" not in name
+    }
+    peak = (
+        f", peak {torch.cuda.max_memory_allocated() >> 20} MiB" if place.is_card else ""
+    )
     case = f"{device.precision}, {'packed' if packed else 'padded'}"
-    record("Kernels that sdpa chooses", case, ", ".join(sorted(chosen)), f"{took:.1f} ms a step{peak}")
+    record(
+        "Kernels that sdpa chooses",
+        case,
+        ", ".join(sorted(chosen)),
+        f"{took:.1f} ms a step{peak}",
+    )
     assert chosen
     assert packed or not any("math" in name for name in chosen)

@@ -22,7 +22,9 @@ E = TypeVar("E", bound=Event)
 FOREVER = {"steps": 3000, "seconds_per_step": 0.02}
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0, pause: float = 0.01) -> None:
+def until(
+    condition: Callable[[], object], seconds: float = 30.0, pause: float = 0.01
+) -> None:
     """Wait for something that must happen; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -32,7 +34,11 @@ def until(condition: Callable[[], object], seconds: float = 30.0, pause: float =
 
 def events(runner: Runner, job_id: str, kind: type[E]) -> list[E]:
     """The valid events of one kind."""
-    return [logged.event for logged in runner.events(job_id).events if isinstance(logged.event, kind)]
+    return [
+        logged.event
+        for logged in runner.events(job_id).events
+        if isinstance(logged.event, kind)
+    ]
 
 
 def steps(runner: Runner, job_id: str) -> list[int]:
@@ -82,7 +88,9 @@ def _noop(noop_kind: None) -> None:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    workspace = Workspace.open(tmp_path / "Jürgens Übungen für 東京")  # a name as people give to folders
+    workspace = Workspace.open(
+        tmp_path / "Jürgens Übungen für 東京"
+    )  # a name as people give to folders
     yield workspace
     end_workers(workspace)
 
@@ -99,6 +107,8 @@ def worker_that(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def install(code: str) -> None:
         first = "import sys\nfrom tests.jobs import noop\nnoop.register()\n"
         last = "\nfrom jobs import worker\nsys.exit(worker.main(sys.argv[1:]))"
-        monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", first + code + last))
+        monkeypatch.setattr(
+            process, "WORKER", (sys.executable, "-c", first + code + last)
+        )
 
     return install

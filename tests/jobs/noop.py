@@ -1,6 +1,8 @@
-"""A kind of job for testing the runner: counts steps, saves its counter, and continues from there.
+"""A kind of job for testing the runner: counts steps, saves its counter, and continues
+from there.
 
-`python -m tests.jobs.noop JOB_ID` is the worker that knows this kind; `register` makes a process submit and start it.
+`python -m tests.jobs.noop JOB_ID` is the worker that knows this kind; `register` makes
+a process submit and start it.
 """
 
 import os
@@ -13,7 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.files.json_file import read_json, write_json
-from backend.records.events import CheckpointEvent, DownloadedEvent, NoteEvent, StepEvent
+from backend.records.events import (
+    CheckpointEvent,
+    DownloadedEvent,
+    NoteEvent,
+    StepEvent,
+)
 from jobs import process
 from jobs.context import Context
 from jobs.registry import JOB_TYPES, JobType
@@ -24,17 +31,20 @@ _SECONDS_PER_PART = 0.05  # of a slow save
 
 
 def register() -> None:
-    """Teach the kind "noop" to this process and to the workers that it starts, for as long as it lives."""
+    """Teach the kind "noop" to this process and to the workers that it starts, for as
+    long as it lives.
+    """
     JOB_TYPES["noop"] = NOOP
     process.WORKER = WORKER
 
 
 class Spec(BaseModel):
-    """checkpoint_every: steps between two saves. seconds_to_save: time of the last save after a stop, with events.
+    """checkpoint_every: steps between two saves. seconds_to_save: time of the last save
+    after a stop, with events.
 
-    In the first attempt only: fail_at, break_at and crash_at are the step at which it raises an ApprenticeError, has
-    a bug, or its process dies; deaf makes it ignore a stop. At exhaust_at it runs out of memory, in each of the first
-    exhausted_attempts.
+    In the first attempt only: fail_at, break_at and crash_at are the step at which it
+    raises an ApprenticeError, has a bug, or its process dies; deaf makes it ignore a
+    stop. At exhaust_at it runs out of memory, in each of the first exhausted_attempts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,11 +62,15 @@ class Spec(BaseModel):
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Count to `steps`; returns {"steps": the last one}. Raises BadSetting for a wrong spec."""
+    """Count to `steps`; returns {"steps": the last one}. Raises BadSetting for a wrong
+    spec.
+    """
     try:
         spec = Spec.model_validate(context.spec)
     except ValidationError as error:
-        raise BadSetting("The noop job's settings are invalid.", str(error.errors()[0]["msg"])) from error
+        raise BadSetting(
+            "The noop job's settings are invalid.", str(error.errors()[0]["msg"])
+        ) from error
     counter = context.folder / "counter.json"
     step = saved = read_json(counter)["step"] if counter.exists() else 0
     first = context.status.attempt == 1
@@ -72,10 +86,19 @@ def run(context: Context) -> dict[str, Any]:
         step += 1
         if first:
             _misbehave(spec, step)
-        if step == spec.exhaust_at and context.status.attempt <= spec.exhausted_attempts:
-            raise OutOfMemory("The noop job ran out of memory.", f"It was asked to at step {step}.", "Resume it.")
+        if (
+            step == spec.exhaust_at
+            and context.status.attempt <= spec.exhausted_attempts
+        ):
+            raise OutOfMemory(
+                "The noop job ran out of memory.",
+                f"It was asked to at step {step}.",
+                "Resume it.",
+            )
         context.emit(StepEvent(step, 1 / step))
-        context.progress("Counting", step, spec.steps, (spec.steps - step) * spec.seconds_per_step)
+        context.progress(
+            "Counting", step, spec.steps, (spec.steps - step) * spec.seconds_per_step
+        )
         if step % spec.checkpoint_every == 0:
             write_json(counter, {"step": step})
             context.emit(CheckpointEvent(step))
@@ -88,7 +111,11 @@ def run(context: Context) -> dict[str, Any]:
 
 def _misbehave(spec: Spec, step: int) -> None:
     if step == spec.fail_at:
-        raise TrainingFailed("The noop job failed.", f"It was asked to fail at step {step}.", "Resume it.")
+        raise TrainingFailed(
+            "The noop job failed.",
+            f"It was asked to fail at step {step}.",
+            "Resume it.",
+        )
     if step == spec.break_at:
         raise ZeroDivisionError(f"asked to break at step {step}")
     if step == spec.crash_at:

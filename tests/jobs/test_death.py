@@ -16,15 +16,30 @@ from jobs import process, supervisor
 from jobs.records import State
 from jobs.runner import Runner
 from jobs.supervisor import NEVER_STARTED, STOP_TIMED_OUT
-from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, kill, status_of, steps, until
+from tests.jobs.conftest import (
+    FOREVER,
+    counting,
+    finish,
+    folder_of,
+    is_free,
+    kill,
+    status_of,
+    steps,
+    until,
+)
 
 
 @pytest.mark.parametrize("app_restarts", [False, True])
 def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
-    runner: Runner, worker_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, app_restarts: bool
+    runner: Runner,
+    worker_that: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    app_restarts: bool,
 ) -> None:
     command = process.WORKER
-    worker_that("from jobs import worker; import time; worker._function = lambda name: time.sleep(600)")
+    worker_that(
+        "from jobs import worker; import time; worker._function = lambda name: time.sleep(600)"
+    )
     job_id = runner.submit("noop", {"steps": 2}, "")
     runner.tick()
     until(lambda: status_of(runner, job_id).pid)
@@ -38,7 +53,9 @@ def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
     assert finish(runner, job_id).state is State.COMPLETED
 
 
-def test_a_worker_without_a_lock_is_a_failed_start(runner: Runner, worker_that: Callable[[str], None]) -> None:
+def test_a_worker_without_a_lock_is_a_failed_start(
+    runner: Runner, worker_that: Callable[[str], None]
+) -> None:
     worker_that("print('no such library'); sys.exit(127)")
     job_id = runner.submit("noop", {}, "")
     job = finish(runner, job_id)
@@ -52,7 +69,9 @@ def test_a_worker_that_misses_the_start_deadline_is_a_failed_start_and_then_does
 ) -> None:
     runner = Runner(workspace, start_deadline=0.1)
     gate = workspace.cache / "gate"
-    worker_that(f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)")
+    worker_that(
+        f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    )
     job_id = runner.submit("noop", {}, "")
     assert finish(runner, job_id).state is State.FAILED
     gate.touch()
@@ -61,7 +80,9 @@ def test_a_worker_that_misses_the_start_deadline_is_a_failed_start_and_then_does
     assert steps(runner, job_id) == []
 
 
-def test_a_worker_that_cannot_be_spawned_stops_no_other(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_be_spawned_stops_no_other(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(process, "WORKER", ("/there/is/no/python",))
         job_id = runner.submit("noop", {}, "")
@@ -72,7 +93,9 @@ def test_a_worker_that_cannot_be_spawned_stops_no_other(runner: Runner, monkeypa
     assert finish(runner, runner.submit("noop", {}, "")).state is State.COMPLETED
 
 
-def test_the_worker_outlives_its_app_and_a_new_runner_adopts_it(workspace: Workspace) -> None:
+def test_the_worker_outlives_its_app_and_a_new_runner_adopts_it(
+    workspace: Workspace,
+) -> None:
     program = (
         "from backend.settings import Workspace; from jobs.runner import Runner; from tests.jobs import noop\n"
         "import sys, pathlib; noop.register()\n"
@@ -82,7 +105,11 @@ def test_the_worker_outlives_its_app_and_a_new_runner_adopts_it(workspace: Works
         "runner.close(); print(job_id)"
     )
     app = subprocess.run(
-        [sys.executable, "-c", program, workspace.root], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, workspace.root],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     job_id = app.stdout.strip()
     runner = Runner(workspace)
@@ -96,7 +123,9 @@ def test_the_worker_outlives_its_app_and_a_new_runner_adopts_it(workspace: Works
     assert steps(runner, job_id) == list(range(1, 51))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows freezes no process from outside")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows freezes no process from outside"
+)
 def test_a_frozen_worker_does_not_count_as_dead(workspace: Workspace) -> None:
     runner = Runner(workspace, stop_deadline=0.0, start_deadline=0.0)
     job_id = runner.submit("noop", {**FOREVER, "steps": 20}, "")
@@ -129,7 +158,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_worker_that_saves_slowly_is_not_killed_and_can_be_resumed(workspace: Workspace, clock: Clock) -> None:
+def test_a_worker_that_saves_slowly_is_not_killed_and_can_be_resumed(
+    workspace: Workspace, clock: Clock
+) -> None:
     runner = Runner(workspace, stop_deadline=100)
     spec = {**FOREVER, "steps": 60, "checkpoint_every": 3000, "seconds_to_save": 0.5}
     job_id = runner.submit("noop", spec, "")
@@ -148,10 +179,15 @@ def test_a_worker_that_saves_slowly_is_not_killed_and_can_be_resumed(workspace: 
     assert read_json(folder.path / "counter.json") == {"step": job.result["steps"]}
     again = runner.resume(job_id)
     assert (again.state, again.attempt, again.ended) == (State.QUEUED, 2, None)
-    assert (finish(runner, job_id).result, steps(runner, job_id)) == ({"steps": 60}, list(range(1, 61)))
+    assert (finish(runner, job_id).result, steps(runner, job_id)) == (
+        {"steps": 60},
+        list(range(1, 61)),
+    )
 
 
-def test_a_worker_without_activity_after_a_stop_is_killed(workspace: Workspace, clock: Clock) -> None:
+def test_a_worker_without_activity_after_a_stop_is_killed(
+    workspace: Workspace, clock: Clock
+) -> None:
     runner = Runner(workspace, stop_deadline=100)
     job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
     worker = counting(runner, job_id)
@@ -172,7 +208,9 @@ def test_a_worker_without_activity_after_a_stop_is_killed(workspace: Workspace, 
 def decoy() -> Iterator[psutil.Process]:
     """A process that got a dead worker's process id."""
     child = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True, stdin=subprocess.DEVNULL
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
     )
     yield psutil.Process(child.pid)
     child.kill()
@@ -180,7 +218,9 @@ def decoy() -> Iterator[psutil.Process]:
 
 
 @pytest.mark.parametrize("worker_lives", [True, False])
-def test_another_process_of_that_id_lives(workspace: Workspace, decoy: psutil.Process, worker_lives: bool) -> None:
+def test_another_process_of_that_id_lives(
+    workspace: Workspace, decoy: psutil.Process, worker_lives: bool
+) -> None:
     """With the lock held (the recorded id is wrong) and free (the id does not matter)."""
     runner = Runner(workspace, stop_deadline=0.0)
     job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")
@@ -197,7 +237,9 @@ def test_another_process_of_that_id_lives(workspace: Workspace, decoy: psutil.Pr
         runner.tick()
     assert decoy.is_running()
     assert decoy.status() != psutil.STATUS_ZOMBIE
-    assert runner.job(job_id).state is (State.STOPPING if worker_lives else State.INTERRUPTED)
+    assert runner.job(job_id).state is (
+        State.STOPPING if worker_lives else State.INTERRUPTED
+    )
     if worker_lives:
         worker.kill()
         until(lambda: is_free(folder))
@@ -208,7 +250,9 @@ def test_no_signal_goes_to_process_ids_below_2(pid: int) -> None:
     assert process.kill(pid, time.time()) is False
 
 
-def test_a_damaged_status_reads_as_interrupted_and_can_be_resumed(runner: Runner) -> None:
+def test_a_damaged_status_reads_as_interrupted_and_can_be_resumed(
+    runner: Runner,
+) -> None:
     job_id = runner.submit("noop", {"steps": 4, "crash_at": 3}, "")
     finish(runner, job_id)
     (runner.folder(job_id) / "status.json").write_bytes(b'{"state": "runn')

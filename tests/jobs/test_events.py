@@ -1,4 +1,6 @@
-"""events.jsonl as its readers see it: while it is written, after crashes, after resumes."""
+"""events.jsonl as its readers see it: while it is written, after crashes, after
+resumes.
+"""
 
 import json
 import math
@@ -27,8 +29,14 @@ def write_steps(path: Path, attempt: int, *steps: int) -> None:
     write(path, attempt, *[StepEvent(step, 1.0) for step in steps])
 
 
-def attempts_and_steps(path: Path, kind: type[AtStep] = StepEvent) -> list[tuple[int, int]]:
-    return [(e.attempt, e.event.step) for e in read_valid_events(path).events if isinstance(e.event, kind)]
+def attempts_and_steps(
+    path: Path, kind: type[AtStep] = StepEvent
+) -> list[tuple[int, int]]:
+    return [
+        (e.attempt, e.event.step)
+        for e in read_valid_events(path).events
+        if isinstance(e.event, kind)
+    ]
 
 
 def steps_of(story: EventBatch) -> list[int]:
@@ -36,7 +44,10 @@ def steps_of(story: EventBatch) -> list[int]:
 
 
 def test_without_a_file_there_are_no_events(path: Path) -> None:
-    assert (read_valid_events(path), read_valid_events(path, 500)) == (([], 0, True), ([], 0, True))
+    assert (read_valid_events(path), read_valid_events(path, 500)) == (
+        ([], 0, True),
+        ([], 0, True),
+    )
 
 
 def test_reading_continues_from_the_position(path: Path) -> None:
@@ -125,11 +136,21 @@ def test_nan_and_infinity_become_null(path: Path) -> None:
 
 def test_any_text_fits_on_one_line_and_reads_back_unchanged(path: Path) -> None:
     text = "a\nb\r\N{LINE SEPARATOR}\N{NEXT LINE} ü 日 \N{GRINNING FACE} \0"
-    write(path, 1, SampleEvent(1, [], text, expected="a lone surrogate: \ud800"), SampleEvent(1, [], text))
-    assert (path.read_bytes().count(b"\n"), read_events(path)[0][-1].event) == (2, SampleEvent(1, [], text))
+    write(
+        path,
+        1,
+        SampleEvent(1, [], text, expected="a lone surrogate: \ud800"),
+        SampleEvent(1, [], text),
+    )
+    assert (path.read_bytes().count(b"\n"), read_events(path)[0][-1].event) == (
+        2,
+        SampleEvent(1, [], text),
+    )
 
 
-def test_an_attempt_that_starts_over_replaces_the_evaluation_before_training(path: Path) -> None:
+def test_an_attempt_that_starts_over_replaces_the_evaluation_before_training(
+    path: Path,
+) -> None:
     for attempt in (1, 2):
         write(path, attempt, EvalEvent(0, 1.0), StepEvent(1, 1.0), StepEvent(2, 1.0))
     assert attempts_and_steps(path, AtStep) == [(2, 0), (2, 1), (2, 2)]

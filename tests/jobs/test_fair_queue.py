@@ -1,4 +1,6 @@
-"""Several workspaces share one queue: one job at a time, in turn, and none for longer than allowed."""
+"""Several workspaces share one queue: one job at a time, in turn, and none for longer
+than allowed.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +19,9 @@ from tests.workers import end_workers
 
 @pytest.fixture
 def runners(tmp_path: Path) -> Iterator[list[Runner]]:
-    found = [Runner(Workspace.open(tmp_path / name)) for name in ("first", "second", "third")]
+    found = [
+        Runner(Workspace.open(tmp_path / name)) for name in ("first", "second", "third")
+    ]
     yield found
     for runner in found:
         end_workers(runner.workspace)
@@ -25,7 +29,9 @@ def runners(tmp_path: Path) -> Iterator[list[Runner]]:
 
 @pytest.fixture
 def launched(runners: list[Runner], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the jobs that were started, in this order; their work is done at once."""
+    """The names of the jobs that were started, in this order; their work is done at
+    once.
+    """
     names: list[str] = []
 
     def done(runner: Runner, job: Unfinished) -> bool:
@@ -49,20 +55,28 @@ def shared(runners: list[Runner], longest: float = float("inf")) -> FairQueue:
     return queue
 
 
-def test_workspaces_take_turns_also_with_a_newcomer(runners: list[Runner], launched: list[str]) -> None:
+def test_workspaces_take_turns_also_with_a_newcomer(
+    runners: list[Runner], launched: list[str]
+) -> None:
     greedy = [submit(runners[0], f"greedy {number}") for number in range(3)]
     submit(runners[1], "modest")
     queue = shared(runners)
     queue.tick()
     submit(runners[2], "late")
     queue.tick()
-    assert (launched, queue.length(), queue.ahead(greedy[-1])) == (["greedy 0", "modest"], 4, 3)
+    assert (launched, queue.length(), queue.ahead(greedy[-1])) == (
+        ["greedy 0", "modest"],
+        4,
+        3,
+    )
     for _ in range(3):
         queue.tick()
     assert launched == ["greedy 0", "modest", "late", "greedy 1", "greedy 2"]
 
 
-def test_one_job_runs_in_all_workspaces_together_and_the_next_follows(runners: list[Runner]) -> None:
+def test_one_job_runs_in_all_workspaces_together_and_the_next_follows(
+    runners: list[Runner],
+) -> None:
     first, second = submit(runners[0], "a", 3000), submit(runners[1], "b", 3000)
     queue = shared(runners)
     for _ in range(3):
@@ -81,7 +95,9 @@ def test_one_job_runs_in_all_workspaces_together_and_the_next_follows(runners: l
     runners[1].stop(second)
 
 
-def test_a_job_is_asked_to_save_and_stop_when_its_time_is_up(runners: list[Runner]) -> None:
+def test_a_job_is_asked_to_save_and_stop_when_its_time_is_up(
+    runners: list[Runner],
+) -> None:
     job = submit(runners[0], "long", 3000)
     queue = shared(runners, longest=0.2)
 
@@ -97,7 +113,9 @@ def test_a_workspace_without_jobs_is_looked_at_only_when_it_gets_one(
 ) -> None:
     looks: list[Scheduler] = []
     look = Scheduler.unfinished
-    monkeypatch.setattr(Scheduler, "unfinished", lambda self: looks.append(self) or look(self))
+    monkeypatch.setattr(
+        Scheduler, "unfinished", lambda self: looks.append(self) or look(self)
+    )
     queue = shared(runners)
     for _ in range(3):
         queue.tick()
@@ -107,7 +125,9 @@ def test_a_workspace_without_jobs_is_looked_at_only_when_it_gets_one(
     assert (looks[3:], launched) == ([runners[1].scheduler], ["now"])
 
 
-def test_a_workspace_that_is_gone_is_forgotten(runners: list[Runner], launched: Callable[[], object]) -> None:
+def test_a_workspace_that_is_gone_is_forgotten(
+    runners: list[Runner], launched: Callable[[], object]
+) -> None:
     queue = shared(runners)
     submit(runners[0], "gone")
     queue.remove(runners[0])
@@ -115,9 +135,18 @@ def test_a_workspace_that_is_gone_is_forgotten(runners: list[Runner], launched: 
     assert queue.length() == 0
 
 
-def test_a_place_counts_what_is_being_created_and_half_of_all_stay_free_of_neighbours(tmp_path: Path) -> None:
-    queue, here, elsewhere = FairQueue(), [tmp_path / "a", tmp_path / "b"], tmp_path / "c"
-    with queue.place("training", here[0], here, 4) as full, queue.place("training", here[1], here, 4) as next_full:
+def test_a_place_counts_what_is_being_created_and_half_of_all_stay_free_of_neighbours(
+    tmp_path: Path,
+) -> None:
+    queue, here, elsewhere = (
+        FairQueue(),
+        [tmp_path / "a", tmp_path / "b"],
+        tmp_path / "c",
+    )
+    with (
+        queue.place("training", here[0], here, 4) as full,
+        queue.place("training", here[1], here, 4) as next_full,
+    ):
         assert (full, next_full) == (None, None)
         with queue.place("training", here[0], here, 4) as refused:
             assert refused == "neighbours"

@@ -1,4 +1,6 @@
-"""Out of memory: at most three retries with less; kills by the system are distinguished from a person's."""
+"""Out of memory: at most three retries with less; kills by the system are distinguished
+from a person's.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,16 +15,36 @@ from jobs.oom_detection import MemorySnapshot
 from jobs.records import Failure, State
 from jobs.runner import Runner
 from jobs.status import MAX_MEMORY_RETRIES
-from jobs.supervisor import DIED, KILLED, KILLED_NOT_BY_OOM, OUT_OF_MEMORY, PROBABLY_OUT_OF_MEMORY
-from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, kill, status_of, steps, until
+from jobs.supervisor import (
+    DIED,
+    KILLED,
+    KILLED_NOT_BY_OOM,
+    OUT_OF_MEMORY,
+    PROBABLY_OUT_OF_MEMORY,
+)
+from tests.jobs.conftest import (
+    FOREVER,
+    counting,
+    events,
+    finish,
+    folder_of,
+    kill,
+    status_of,
+    steps,
+    until,
+)
 
 
 def notes(runner: Runner, job_id: str) -> int:
     return len(events(runner, job_id, NoteEvent))
 
 
-def test_after_three_retries_with_less_the_job_fails_and_can_be_resumed(runner: Runner) -> None:
-    job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3, "exhausted_attempts": 5}, "")
+def test_after_three_retries_with_less_the_job_fails_and_can_be_resumed(
+    runner: Runner,
+) -> None:
+    job_id = runner.submit(
+        "noop", {"steps": 5, "exhaust_at": 3, "exhausted_attempts": 5}, ""
+    )
     job = finish(runner, job_id)
     assert (job.state, job.attempt) == (State.FAILED, 1 + MAX_MEMORY_RETRIES)
     assert job.failure == Failure(
@@ -32,7 +54,9 @@ def test_after_three_retries_with_less_the_job_fails_and_can_be_resumed(runner: 
     assert notes(runner, job_id) == MAX_MEMORY_RETRIES
     runner.resume(job_id)
     job = finish(runner, job_id)
-    assert (job.state, job.attempt, job.failure) == (State.COMPLETED, 6, None), "resumed, and retried once more"
+    assert (job.state, job.attempt, job.failure) == (State.COMPLETED, 6, None), (
+        "resumed, and retried once more"
+    )
     assert steps(runner, job_id) == [1, 2, 3, 4, 5]
 
 
@@ -54,7 +78,9 @@ def at_work(runner: Runner) -> str:
     return job_id
 
 
-def test_a_worker_that_the_system_killed_for_memory_is_retried_with_less(runner: Runner, counter: Path) -> None:
+def test_a_worker_that_the_system_killed_for_memory_is_retried_with_less(
+    runner: Runner, counter: Path
+) -> None:
     job_id = at_work(runner)
     kill(runner, job_id)
     counter.write_text("oom_kill 3\n")
@@ -65,7 +91,9 @@ def test_a_worker_that_the_system_killed_for_memory_is_retried_with_less(runner:
     assert steps(runner, job_id) == list(range(1, 31))
 
 
-def test_a_worker_that_ended_by_itself_did_not_run_out_of_memory(runner: Runner, counter: Path) -> None:
+def test_a_worker_that_ended_by_itself_did_not_run_out_of_memory(
+    runner: Runner, counter: Path
+) -> None:
     """Meanwhile the system ended another process for memory."""
     job_id = runner.submit("noop", {**FOREVER, "steps": 30, "crash_at": 10}, "")
     counting(runner, job_id)
@@ -74,8 +102,12 @@ def test_a_worker_that_ended_by_itself_did_not_run_out_of_memory(runner: Runner,
     assert (job.state, job.failure) == (State.INTERRUPTED, DIED)
 
 
-def test_another_process_killed_earlier_does_not_explain_a_death(runner: Runner, counter: Path) -> None:
-    """The worker has written its status since: it was not the one that the system ended."""
+def test_another_process_killed_earlier_does_not_explain_a_death(
+    runner: Runner, counter: Path
+) -> None:
+    """The worker has written its status since: it was not the one that the system
+    ended.
+    """
     job_id = at_work(runner)
     counter.write_text("oom_kill 3\n")
     until(lambda: status_of(runner, job_id).memory.count == 3)
@@ -85,21 +117,33 @@ def test_another_process_killed_earlier_does_not_explain_a_death(runner: Runner,
     assert (job.state, job.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
 
 
-def test_kills_before_reset_oom_count_are_ignored(runner: Runner, counter: Path) -> None:
+def test_kills_before_reset_oom_count_are_ignored(
+    runner: Runner, counter: Path
+) -> None:
     folder = folder_of(runner, runner.submit("noop", {}, ""))
     ran_short = MemorySnapshot(counter=str(counter), count=2)
-    context = Context(folder, runner.workspace, folder.status().changed(state=State.RUNNING, pid=1, memory=ran_short))
+    context = Context(
+        folder,
+        runner.workspace,
+        folder.status().changed(state=State.RUNNING, pid=1, memory=ran_short),
+    )
     counter.write_text("oom_kill 3\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oom_detection, "_group_files", lambda: [counter])
         context.reset_oom_count()
     context.close()
-    made = supervisor.Supervisor(runner.workspace, 1, 1)._after_death(folder, folder.status())
+    made = supervisor.Supervisor(runner.workspace, 1, 1)._after_death(
+        folder, folder.status()
+    )
     assert (made.state, made.failure) == (State.INTERRUPTED, KILLED_NOT_BY_OOM)
 
 
-def test_a_new_runner_knows_of_a_kill_for_memory_too(runner: Runner, counter: Path) -> None:
-    """The app that started the worker is gone, and a stop was requested, so there is no retry."""
+def test_a_new_runner_knows_of_a_kill_for_memory_too(
+    runner: Runner, counter: Path
+) -> None:
+    """The app that started the worker is gone, and a stop was requested, so there is no
+    retry.
+    """
     job_id = at_work(runner)
     folder_of(runner, job_id).stop.touch()
     kill(runner, job_id)
@@ -109,10 +153,15 @@ def test_a_new_runner_knows_of_a_kill_for_memory_too(runner: Runner, counter: Pa
 
 
 @pytest.mark.parametrize(
-    ("free", "failure", "attempt"), [(0.02, PROBABLY_OUT_OF_MEMORY, 2), (0.4, KILLED, 1), (None, KILLED, 1)]
+    ("free", "failure", "attempt"),
+    [(0.02, PROBABLY_OUT_OF_MEMORY, 2), (0.4, KILLED, 1), (None, KILLED, 1)],
 )
 def test_without_a_counter_the_free_memory_decides(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, free: float | None, failure: Failure, attempt: int
+    runner: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    free: float | None,
+    failure: Failure,
+    attempt: int,
 ) -> None:
     job_id = at_work(runner)
     kill(runner, job_id)
@@ -126,7 +175,9 @@ def test_without_a_counter_the_free_memory_decides(
     assert (made.state, made.failure) == (State.INTERRUPTED, failure)
 
 
-def test_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_groups_of_both_versions_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own, groups = tmp_path / "cgroup", tmp_path / "groups"
     monkeypatch.setattr(oom_detection, "_OWN", own)
     monkeypatch.setattr(oom_detection, "_GROUPS", groups)
@@ -185,7 +236,9 @@ noop._misbehave = greedy
 def test_a_real_kill_by_the_kernel_is_recognized_and_retried(
     runner: Runner, worker_that: Callable[[str], None], small_group: Path
 ) -> None:
-    """The first attempt allocates 400 MiB at its third step, in a control group that has 200."""
+    """The first attempt allocates 400 MiB at its third step, in a control group that
+    has 200.
+    """
     worker_that(GREEDY.format(group=str(small_group)))
     job_id = runner.submit("noop", {"steps": 5}, "")
     job = finish(runner, job_id)

@@ -1,4 +1,6 @@
-"""Several runners, damaged folders: still one job per lane at a time, and damage blocks nothing else."""
+"""Several runners, damaged folders: still one job per lane at a time, and damage blocks
+nothing else.
+"""
 
 import itertools
 import os
@@ -17,7 +19,15 @@ from jobs import store
 from jobs.records import State
 from jobs.runner import Runner
 from jobs.scheduler import Busy
-from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
+from tests.jobs.conftest import (
+    FOREVER,
+    counting,
+    finish,
+    folder_of,
+    is_free,
+    steps,
+    until,
+)
 
 A_FOLDER = "a folder in its place"  # the system too reports an error
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -42,7 +52,9 @@ def test_a_new_runner_needs_only_the_folders(runner: Runner) -> None:
     assert [job.state for job in runner.jobs()] == [State.STOPPED, *[State.QUEUED] * 3]
     assert finish(runner, ids[2]).state is State.COMPLETED
     jobs = [runner.job(job_id) for job_id in ids]
-    assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(jobs)), "in order"
+    assert all(
+        later.started >= earlier.ended for earlier, later in itertools.pairwise(jobs)
+    ), "in order"
 
 
 @pytest.mark.parametrize("name", ["job.json", "spec.json", "status.json"])
@@ -58,11 +70,23 @@ def test_no_damaged_folder_blocks(runner: Runner, name: str) -> None:
     assert finish(runner, sound).state is State.COMPLETED
     assert sound in [job.id for job in runner.jobs()]
     again = Runner(runner.workspace)
-    assert finish(again, again.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
-    unreadable = {job for job in damages if name == "job.json" or (name, damages[job]) == ("status.json", A_FOLDER)}
+    assert (
+        finish(again, again.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
+    )
+    unreadable = {
+        job
+        for job in damages
+        if name == "job.json" or (name, damages[job]) == ("status.json", A_FOLDER)
+    }
     assert again.damaged() == sorted(unreadable, reverse=True)
     for job_id in damages:
-        until(lambda job_id=job_id: job_id in unreadable or again.tick() or not again.job(job_id).state.is_active)
+        until(
+            lambda job_id=job_id: (
+                job_id in unreadable
+                or again.tick()
+                or not again.job(job_id).state.is_active
+            )
+        )
         again.delete(job_id)
     assert again.damaged() == []
     assert not damages.keys() & {folder.id for folder in store.folders(again.workspace)}
@@ -72,7 +96,9 @@ def test_other_files_among_the_runs_are_ignored(runner: Runner) -> None:
     for name in ("a file", ".new-x", ".hidden"):
         (runner.workspace.runs / name).touch()
     (runner.workspace.runs / "an empty folder").mkdir()
-    assert finish(runner, runner.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
+    assert (
+        finish(runner, runner.submit("noop", {"steps": 0}, "")).state is State.COMPLETED
+    )
 
 
 def test_a_workspace_that_cannot_be_locked_is_reported(runner: Runner) -> None:
@@ -86,10 +112,14 @@ def test_a_workspace_that_cannot_be_locked_is_reported(runner: Runner) -> None:
         runner.stop(waiting)
     with pytest.raises(WorkspaceProblem):
         runner.wait(waiting)
-    assert runner.wait(job_id).state is State.FAILED, "how it ended is known all the same"
+    assert runner.wait(job_id).state is State.FAILED, (
+        "how it ended is known all the same"
+    )
 
 
-def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_raises_busy(runner: Runner) -> None:
+def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_raises_busy(
+    runner: Runner,
+) -> None:
     other = Runner(runner.workspace)
     job_id = runner.submit("noop", {}, "")
     with other.scheduler.locked():
@@ -100,7 +130,9 @@ def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_ra
 
 
 @pytest.mark.parametrize("runner_restarts", [False, True])
-def test_a_worker_that_has_not_exited_keeps_its_lane(runner: Runner, runner_restarts: bool) -> None:
+def test_a_worker_that_has_not_exited_keeps_its_lane(
+    runner: Runner, runner_restarts: bool
+) -> None:
     ending = folder_of(runner, runner.submit("noop", {}, ""))
     waiting = runner.submit("noop", {"steps": 0}, "")
     with ending.claim() as free:  # as its worker would
@@ -113,7 +145,9 @@ def test_a_worker_that_has_not_exited_keeps_its_lane(runner: Runner, runner_rest
     assert finish(runner, waiting).state is State.COMPLETED
 
 
-def test_ended_jobs_are_not_reconciled_until_they_change(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_jobs_are_not_reconciled_until_they_change(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = [runner.submit("noop", {"steps": 0}, "") for _ in range(3)]
     for job_id in ended:
         finish(runner, job_id)
@@ -121,12 +155,18 @@ def test_ended_jobs_are_not_reconciled_until_they_change(runner: Runner, monkeyp
     runner.tick()
     looked_at: list[str] = []
     reconcile = runner._supervisor.reconcile
-    monkeypatch.setattr(runner._supervisor, "reconcile", lambda f: looked_at.append(f.id) or reconcile(f))
+    monkeypatch.setattr(
+        runner._supervisor,
+        "reconcile",
+        lambda f: looked_at.append(f.id) or reconcile(f),
+    )
     runner.tick()
     assert looked_at == []
     Runner(runner.workspace).stop(runner.submit("noop", {}, ""))
     status = folder_of(runner, ended[1]).status()
-    folder_of(runner, ended[1]).write_status(status.next_attempt(time.time()))  # as another runner's resume does
+    folder_of(runner, ended[1]).write_status(
+        status.next_attempt(time.time())
+    )  # as another runner's resume does
     runner.tick()
     assert ended[1] in looked_at
     assert not {ended[0], ended[2]} & set(looked_at)
@@ -153,10 +193,18 @@ for racer in racers: racer.join()
 """
 
 
-def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(runner: Runner) -> None:
-    ids = [runner.submit("noop", {"steps": 3, "seconds_per_step": 0.02}, "") for _ in range(3)]
+def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(
+    runner: Runner,
+) -> None:
+    ids = [
+        runner.submit("noop", {"steps": 3, "seconds_per_step": 0.02}, "")
+        for _ in range(3)
+    ]
     command = [sys.executable, "-c", RACERS, runner.workspace.root]
-    apps = [subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE) for _ in range(4)]
+    apps = [
+        subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
     (runner.workspace.cache / "go").touch()
     for app in apps:
         _, errors = app.communicate(timeout=60)
@@ -165,9 +213,14 @@ def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(runner: Ru
     assert [(job.state, job.attempt) for job in jobs] == [(State.COMPLETED, 1)] * 3
     assert [steps(runner, job_id) for job_id in ids] == [[1, 2, 3]] * 3
     by_start = sorted(jobs, key=lambda job: job.started)
-    assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(by_start))
+    assert all(
+        later.started >= earlier.ended
+        for earlier, later in itertools.pairwise(by_start)
+    )
     for job_id in ids:
-        assert (runner.folder(job_id) / "log.txt").read_text().count("attempt 1 of") == 1, "one worker did it"
+        assert (runner.folder(job_id) / "log.txt").read_text().count(
+            "attempt 1 of"
+        ) == 1, "one worker did it"
 
 
 def test_no_third_job_starts_while_two_are_active_in_a_lane(runner: Runner) -> None:
@@ -178,7 +231,11 @@ def test_no_third_job_starts_while_two_are_active_in_a_lane(runner: Runner) -> N
     waiting = runner.submit("noop", {"steps": 0}, "")
     with copied.claim() as free:
         assert free
-        copied.write_status(copied.status().changed(state=State.RUNNING, pid=os.getpid(), pid_created=0.0))
+        copied.write_status(
+            copied.status().changed(
+                state=State.RUNNING, pid=os.getpid(), pid_created=0.0
+            )
+        )
         runner.tick()
         assert {job.state for job in runner.jobs()} == {State.RUNNING, State.QUEUED}
     runner.stop(first)
@@ -204,11 +261,16 @@ def test_a_runner_can_be_used_from_several_threads(runner: Runner) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (faults, [finish(runner, job_id).state for job_id in ids]) == ([], [State.COMPLETED] * 2)
+    assert (faults, [finish(runner, job_id).state for job_id in ids]) == (
+        [],
+        [State.COMPLETED] * 2,
+    )
 
 
 @pytest.mark.parametrize("dies", [False, True])
-def test_a_damaged_job_that_runs_keeps_its_lane_and_is_not_deleted(runner: Runner, dies: bool) -> None:
+def test_a_damaged_job_that_runs_keeps_its_lane_and_is_not_deleted(
+    runner: Runner, dies: bool
+) -> None:
     running = runner.submit("noop", FOREVER, "")
     worker = counting(runner, running)
     DAMAGES[A_FOLDER](runner.folder(running) / "job.json")
@@ -223,7 +285,9 @@ def test_a_damaged_job_that_runs_keeps_its_lane_and_is_not_deleted(runner: Runne
     runner.delete(running)
 
 
-def test_a_damaged_child_does_not_stop_its_parent_from_being_deleted(runner: Runner) -> None:
+def test_a_damaged_child_does_not_stop_its_parent_from_being_deleted(
+    runner: Runner,
+) -> None:
     parent = runner.submit("noop", {"steps": 0}, "")
     finish(runner, parent)
     child = runner.submit("export", {}, "", parent=parent)

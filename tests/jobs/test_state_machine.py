@@ -1,5 +1,7 @@
-"""The runner against a model of it: whatever people, workers, crashes, restarts and the clock do, in any order, each
-job is in the state that the model expects, the queue keeps its order, and no two jobs run at once."""
+"""The runner against a model of it: whatever people, workers, crashes, restarts and the
+clock do, in any order, each job is in the state that the model expects, the queue keeps
+its order, and no two jobs run at once.
+"""
 
 import errno
 import shutil
@@ -13,7 +15,13 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from backend.errors import OutOfMemory, RunProblem
 from backend.settings import Workspace
@@ -29,8 +37,9 @@ PICK = st.integers(0, 1000)
 
 @dataclass
 class Expected:
-    """A job as it should be. place: in the queue. died: the exit code of a worker whose death no one has noticed yet.
-    lock: held by its worker."""
+    """A job as it should be. place: in the queue. died: the exit code of a worker whose
+    death no one has noticed yet. lock: held by its worker.
+    """
 
     place: int
     state: State = State.QUEUED
@@ -46,7 +55,9 @@ class Expected:
 
 
 class Jobs(RuleBasedStateMachine):
-    """Workers are played by this process: they hold the locks and write the files that a worker would."""
+    """Workers are played by this process: they hold the locks and write the files that
+    a worker would.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +67,9 @@ class Jobs(RuleBasedStateMachine):
         self.patch.setattr(process, "exit_code", self.exit_code)
         self.clock, real = 0.0, time.time
         self.patch.setattr(time, "time", lambda: real() + self.clock)
-        self.runner = Runner(Workspace.open(self.folder / "workspace"), start_deadline=1e9)
+        self.runner = Runner(
+            Workspace.open(self.folder / "workspace"), start_deadline=1e9
+        )
         self.jobs: dict[str, Expected] = {}
         self.places = 0
 
@@ -76,14 +89,22 @@ class Jobs(RuleBasedStateMachine):
 
     def pick(self, number: int, *states: State) -> str:
         """A job, one in these states if there is one."""
-        found = [job_id for job_id, job in self.jobs.items() if not states or job.state in states]
+        found = [
+            job_id
+            for job_id, job in self.jobs.items()
+            if not states or job.state in states
+        ]
         return found[number % len(found)] if found else ""
 
     def look(self, job: Expected) -> State:
         """The state of a job once it is noticed that its worker has died."""
         if job.died is None:
             return job.state
-        return State.FAILED if job.state is State.STARTING and job.died >= 0 else State.INTERRUPTED
+        return (
+            State.FAILED
+            if job.state is State.STARTING and job.died >= 0
+            else State.INTERRUPTED
+        )
 
     def notice_deaths(self, *jobs: Expected) -> None:
         for job in jobs or self.jobs.values():
@@ -126,7 +147,12 @@ class Jobs(RuleBasedStateMachine):
             return
         self.runner.resume(job_id)
         job.died = None
-        job.state, job.place, job.stop, job.retries = State.QUEUED, self.next_place(), False, 0
+        job.state, job.place, job.stop, job.retries = (
+            State.QUEUED,
+            self.next_place(),
+            False,
+            0,
+        )
         job.attempt += 1
 
     @precondition(lambda self: self.jobs)
@@ -168,10 +194,16 @@ class Jobs(RuleBasedStateMachine):
         return job_id, self.jobs[job_id], JobFolder(self.runner.folder(job_id))
 
     def works(self) -> bool:
-        return any(job.state is State.RUNNING and job.died is None for job in self.jobs.values())
+        return any(
+            job.state is State.RUNNING and job.died is None
+            for job in self.jobs.values()
+        )
 
     def starts(self) -> bool:
-        return any(job.state is State.STARTING and job.died is None for job in self.jobs.values())
+        return any(
+            job.state is State.STARTING and job.died is None
+            for job in self.jobs.values()
+        )
 
     @precondition(starts)
     @rule()
@@ -179,7 +211,9 @@ class Jobs(RuleBasedStateMachine):
         _, job, folder = self.worker()
         job.lock = folder.lock()
         job.lock.acquire(timeout=0)
-        folder.write_status(folder.status().changed(state=State.RUNNING, pid=1, pid_created=0.0))
+        folder.write_status(
+            folder.status().changed(state=State.RUNNING, pid=1, pid_created=0.0)
+        )
         job.state = State.RUNNING
 
     def end(self, job: Expected, state: State) -> None:
@@ -190,15 +224,25 @@ class Jobs(RuleBasedStateMachine):
     @rule(fails=st.booleans())
     def finish(self, fails: bool) -> None:
         _, job, folder = self.worker()
-        state = State.FAILED if fails else State.STOPPED if folder.stop_requested else State.COMPLETED
-        folder.write_status(folder.status().ended_as(state, failure_of(ValueError()) if fails else None))
+        state = (
+            State.FAILED
+            if fails
+            else State.STOPPED
+            if folder.stop_requested
+            else State.COMPLETED
+        )
+        folder.write_status(
+            folder.status().ended_as(state, failure_of(ValueError()) if fails else None)
+        )
         self.end(job, state)
 
     @precondition(works)
     @rule()
     def run_out_of_memory(self) -> None:
         _, job, folder = self.worker()
-        status = status_after_error(OutOfMemory("Out."), folder.status(), stop_requested=folder.stop_requested)
+        status = status_after_error(
+            OutOfMemory("Out."), folder.status(), stop_requested=folder.stop_requested
+        )
         folder.write_status(status)
         again = not job.stop and job.retries < MAX_MEMORY_RETRIES
         self.end(job, State.QUEUED if again else State.FAILED)
@@ -217,7 +261,9 @@ class Jobs(RuleBasedStateMachine):
     @invariant()
     def every_job_is_as_expected(self) -> None:
         seen = {job.id: (job.state, job.attempt) for job in self.runner.jobs()}
-        assert seen == {job_id: (job.shown, job.attempt) for job_id, job in self.jobs.items()}
+        assert seen == {
+            job_id: (job.shown, job.attempt) for job_id, job in self.jobs.items()
+        }
 
     @invariant()
     def at_most_one_runs(self) -> None:
@@ -225,13 +271,24 @@ class Jobs(RuleBasedStateMachine):
 
     @invariant()
     def the_queue_has_its_order(self) -> None:
-        shown = sorted((job for job in self.runner.jobs() if job.state is State.QUEUED), key=lambda job: job.queued)
-        wanted = sorted((job.place, job_id) for job_id, job in self.jobs.items() if job.state is State.QUEUED)
+        shown = sorted(
+            (job for job in self.runner.jobs() if job.state is State.QUEUED),
+            key=lambda job: job.queued,
+        )
+        wanted = sorted(
+            (job.place, job_id)
+            for job_id, job in self.jobs.items()
+            if job.state is State.QUEUED
+        )
         assert [job.id for job in shown] == [job_id for _, job_id in wanted]
 
 
 def check(examples: int, steps: int) -> None:
-    options: dict[str, Any] = {"max_examples": examples, "stateful_step_count": steps, "deadline": None}
+    options: dict[str, Any] = {
+        "max_examples": examples,
+        "stateful_step_count": steps,
+        "deadline": None,
+    }
     run_state_machine_as_test(Jobs, settings=settings(**options))
 
 
@@ -245,6 +302,13 @@ def test_the_runner_agrees_with_its_model_in_long_stories() -> None:
 
 
 def test_memory_that_ran_out_is_named_whoever_says_so() -> None:
-    for error in (MemoryError(), RuntimeError("CUDA out of memory."), OSError(errno.ENOMEM, "Cannot allocate memory")):
+    for error in (
+        MemoryError(),
+        RuntimeError("CUDA out of memory."),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ):
         assert failure_of(error).what == "There was not enough memory."
-    assert failure_of(RuntimeError("shape mismatch")).what == "Something unexpected went wrong."
+    assert (
+        failure_of(RuntimeError("shape mismatch")).what
+        == "Something unexpected went wrong."
+    )

@@ -1,4 +1,5 @@
-"""Writes what the bundled model answers to general prompts, so that no run and no check has to ask it.
+"""Writes what the bundled model answers to general prompts, so that no run and no check
+has to ask it.
 
 python -m tests.static.make_answers rows     those to prompts.json, in transformers
 python -m tests.static.make_answers check    those to check.json, in llama.cpp
@@ -26,7 +27,10 @@ def rows() -> None:
     import torch
 
     folder = bundled.ensure(Workspace.open())
-    net, tokenizer = causal_lm.load(folder, dtype=torch.float32), ChatTokenizer.load(folder)
+    net, tokenizer = (
+        causal_lm.load(folder, dtype=torch.float32),
+        ChatTokenizer.load(folder),
+    )
     place = device.choose(TrainSettings(precision="fp32"))
     prompts = read_json(own_answers.PROMPTS)["en"]
     answers: dict[str, str] = {}
@@ -41,10 +45,20 @@ def rows() -> None:
 def check() -> None:
     workspace = Workspace.open()
     folder = bundled.ensure(workspace)
-    models = Models(engines.on_llama_cpp(workspace, folder, None, bundled.silent), folder, None)
+    models = Models(
+        engines.on_llama_cpp(workspace, folder, None, bundled.silent), folder, None
+    )
     general.OF_BUNDLED.unlink(missing_ok=True)
-    answers = general.ask(models, BASE, AnswersSoFar(general=general.OF_BUNDLED, **models.decides), lambda done: None)
-    right = sum(general.is_right(question, answers[n].text) for n, question in enumerate(general.QUESTIONS))
+    answers = general.ask(
+        models,
+        BASE,
+        AnswersSoFar(general=general.OF_BUNDLED, **models.decides),
+        lambda done: None,
+    )
+    right = sum(
+        general.is_right(question, answers[n].text)
+        for n, question in enumerate(general.QUESTIONS)
+    )
     print(f"{right} of {len(general.QUESTIONS)} questions are answered correctly.")
 
 

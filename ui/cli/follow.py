@@ -14,14 +14,22 @@ from ui.text import format as fmt
 
 
 def follow(app: App, job_id: str, after: int = 0) -> Job:
-    """Wait for a job, printing its events from position `after`; Ctrl-C asks it to stop, then waits on."""
+    """Wait for a job, printing its events from position `after`; Ctrl-C asks it to
+    stop, then waits on.
+    """
     printer = _Printer(sys.stderr.isatty())
     while True:
         try:
-            job = app.runner.wait(job_id, on_event=printer.event, on_job=printer.job, after=after)
+            job = app.runner.wait(
+                job_id, on_event=printer.event, on_job=printer.job, after=after
+            )
         except KeyboardInterrupt:
             trains = app.runner.job(job_id).kind == "train"
-            printer.say("Stopping; what it has learned is being saved." if trains else "Stopping.")
+            printer.say(
+                "Stopping; what it has learned is being saved."
+                if trains
+                else "Stopping."
+            )
             after = app.runner.events(job_id).position
             with suppress(RunProblem):  # it has just ended by itself
                 app.runner.stop(job_id)
@@ -31,16 +39,22 @@ def follow(app: App, job_id: str, after: int = 0) -> Job:
 
 
 def completed(app: App, job_id: str, error: type[ApprenticeError], stopped: str) -> Job:
-    """As `follow`. Raises `error` with the job's failure, or with the sentence `stopped`, unless it completed."""
+    """As `follow`. Raises `error` with the job's failure, or with the sentence
+    `stopped`, unless it completed.
+    """
     job = follow(app, job_id)
     if job.state is not State.COMPLETED:
         failure = job.failure
-        raise error(*((failure.what, failure.why, failure.next) if failure else (stopped,)))
+        raise error(
+            *((failure.what, failure.why, failure.next) if failure else (stopped,))
+        )
     return job
 
 
 class _Printer:
-    """Prints how far a job is: on a terminal in one line that is updated, elsewhere in a line for each step."""
+    """Prints how far a job is: on a terminal in one line that is updated, elsewhere in
+    a line for each step.
+    """
 
     def __init__(self, terminal: bool) -> None:
         self._terminal = terminal
@@ -56,13 +70,21 @@ class _Printer:
         steps = progress.phase in STEP_PHASES
         if steps:
             self._steps = progress.total
-        if progress.seconds_left or not steps:  # a validation between two steps knows no time
+        if (
+            progress.seconds_left or not steps
+        ):  # a validation between two steps knows no time
             self._left = progress.seconds_left
         if self._terminal and not job.state.is_terminal:
             if steps:
-                line = ", ".join(filter(None, (self._counted(progress.done), self._loss)))
+                line = ", ".join(
+                    filter(None, (self._counted(progress.done), self._loss))
+                )
             else:
-                line = progress.phase + (f": {progress.done:,} of {progress.total:,}" if progress.total else "")
+                line = progress.phase + (
+                    f": {progress.done:,} of {progress.total:,}"
+                    if progress.total
+                    else ""
+                )
                 line += f": {progress.detail}" if progress.detail else ""
             line = (line + self._time_left())[: shutil.get_terminal_size().columns - 1]
             if line != self._shown:
@@ -74,20 +96,33 @@ class _Printer:
             case events.StepEvent() as step:
                 self._loss = f"training loss {step.loss:.3f}, {step.tokens_per_second or 0:.0f} tokens/s"
                 if not self._terminal:
-                    self.say(f"{self._counted(step.step)}: {self._loss}{self._time_left()}")
+                    self.say(
+                        f"{self._counted(step.step)}: {self._loss}{self._time_left()}"
+                    )
             case events.EvalEvent() as evaluation:
-                self.say(f"{self._counted(evaluation.step)}: validation loss {evaluation.loss:.3f}")
+                self.say(
+                    f"{self._counted(evaluation.step)}: validation loss {evaluation.loss:.3f}"
+                )
             case events.SampleEvent() as sample:
-                self.say(f"  {fmt.shorten(sample.question, 60)} -> {fmt.shorten(sample.answer, 100)}")
+                self.say(
+                    f"  {fmt.shorten(sample.question, 60)} -> {fmt.shorten(sample.answer, 100)}"
+                )
             case events.DryRunEvent() as measured:
-                memory, speed = fmt.size(measured.memory_mib), measured.tokens_per_second
-                self.say(f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s.")
+                memory, speed = (
+                    fmt.size(measured.memory_mib),
+                    measured.tokens_per_second,
+                )
+                self.say(
+                    f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s."
+                )
             case events.DownloadedEvent() as download if not self._terminal:
                 self.say(f"{fmt.size(download.mib)} of {fmt.size(download.of)}")
             case events.AwakeEvent() as event:
                 self.say(fmt.awake(event.awake))
             case events.NoteEvent() as note:
-                self.say(" ".join(filter(None, (f"{note.title}.", note.what, note.next))))
+                self.say(
+                    " ".join(filter(None, (f"{note.title}.", note.what, note.next)))
+                )
 
     def say(self, text: str) -> None:
         """Print a line that stays."""

@@ -1,4 +1,6 @@
-"""Options that several commands have, and where they take their examples from: files, a folder, or the hub."""
+"""Options that several commands have, and where they take their examples from: files, a
+folder, or the hub.
+"""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +35,9 @@ def add_validation_option(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_option(command: argparse.ArgumentParser, about: str = "the examples") -> None:
+def add_data_option(
+    command: argparse.ArgumentParser, about: str = "the examples"
+) -> None:
     command.add_argument(
         "--data",
         type=Path,
@@ -51,7 +55,9 @@ def positive(typed: str) -> int:
 
 
 def add_reading_options(command: argparse.ArgumentParser) -> None:
-    """Add options for how the file is read, where its content does not decide that or decides it wrongly."""
+    """Add options for how the file is read, where its content does not decide that or
+    decides it wrongly.
+    """
     command.add_argument(
         "--column",
         dest="columns",
@@ -60,8 +66,12 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         metavar="FIELD=COLUMN",
         help="which column is which, such as --column question=Subject --column answer=Reply",
     )
-    command.add_argument("--sheet", metavar="NAME", help="the sheet of a spreadsheet to read")
-    command.add_argument("--encoding", metavar="NAME", help="the text encoding, such as cp1252")
+    command.add_argument(
+        "--sheet", metavar="NAME", help="the sheet of a spreadsheet to read"
+    )
+    command.add_argument(
+        "--encoding", metavar="NAME", help="the text encoding, such as cp1252"
+    )
     command.add_argument(
         "--imitate",
         action="append",
@@ -70,41 +80,83 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
     )
     joins = "join texts that a comma without quotes divides"
     command.add_argument("--join-cells", action="store_true", default=None, help=joins)
-    command.add_argument("--pairs", action="store_true", default=None, help="in a chat: make an example of each answer")
-    command.add_argument("--rows", type=positive, metavar="N", help=f"read only the first N rows {_HUB}")
-    command.add_argument("--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)")
-    command.add_argument("--shape", metavar="SHAPE", help="what each row is, such as text or messages")
+    command.add_argument(
+        "--pairs",
+        action="store_true",
+        default=None,
+        help="in a chat: make an example of each answer",
+    )
+    command.add_argument(
+        "--rows", type=positive, metavar="N", help=f"read only the first N rows {_HUB}"
+    )
+    command.add_argument(
+        "--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)"
+    )
+    command.add_argument(
+        "--shape", metavar="SHAPE", help="what each row is, such as text or messages"
+    )
 
 
-def refuse_reading_options(options: argparse.Namespace, where: str, instead: str) -> None:
-    """Raises BadUsage for options of `add_reading_options`, which a run's own examples can't be read with."""
-    names = {"columns": "--column", **{name: f"--{name.replace('_', '-')}" for name in (*_READING, "split")}}
+def refuse_reading_options(
+    options: argparse.Namespace, where: str, instead: str
+) -> None:
+    """Raises BadUsage for options of `add_reading_options`, which a run's own examples
+    can't be read with.
+    """
+    names = {
+        "columns": "--column",
+        **{name: f"--{name.replace('_', '-')}" for name in (*_READING, "split")},
+    }
     if typed := [option for name, option in names.items() if getattr(options, name)]:
         why = "A run keeps its examples as they were read when it was trained."
-        raise BadUsage(f"{', '.join(typed)} can't be used {where}.", why, f"Remove it, or {instead}.")
+        raise BadUsage(
+            f"{', '.join(typed)} can't be used {where}.",
+            why,
+            f"Remove it, or {instead}.",
+        )
 
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of ReadOptions that were typed. Raises BadUsage for a column without a field."""
+    """The fields of ReadOptions that were typed. Raises BadUsage for a column without a
+    field.
+    """
     if wrong := [pair for pair in options.columns if not all(pair.partition("="))]:
-        raise BadUsage(f"{wrong[0]!r} does not say which column is which.", "", "Example: --column question=Subject")
-    typed: dict[str, Any] = {name: value for name in _READING if (value := getattr(options, name)) is not None}
+        raise BadUsage(
+            f"{wrong[0]!r} does not say which column is which.",
+            "",
+            "Example: --column question=Subject",
+        )
+    typed: dict[str, Any] = {
+        name: value
+        for name in _READING
+        if (value := getattr(options, name)) is not None
+    }
     mapping = dict(pair.partition("=")[::2] for pair in options.columns)
     return typed | ({"mapping": mapping} if mapping else {})
 
 
 @contextmanager
 def asking_for_columns() -> Iterator[None]:
-    """Adds to an error about unclear columns how to answer on the command line. Raises NoExamples, BadInput."""
+    """Adds to an error about unclear columns how to answer on the command line. Raises
+    NoExamples, BadInput.
+    """
     try:
         yield
     except NoExamples as error:
         if not error.columns:
             raise
         if isinstance(error, SeveralReadings):
-            raise BadInput(error.what, error.why, f"Add --shape {' or --shape '.join(error.shapes)}.") from error
+            raise BadInput(
+                error.what,
+                error.why,
+                f"Add --shape {' or --shape '.join(error.shapes)}.",
+            ) from error
         names = listed(error.columns)
-        why = error.why if names in error.why else f"{error.why} The columns are: {names}."
+        why = (
+            error.why
+            if names in error.why
+            else f"{error.why} The columns are: {names}."
+        )
         how = "--column question=… --column answer=…, with the name of a column after each ="
         how = ", or ".join([*map(_typed, error.likely), how])
         raise NoExamples(error.what, why, f"Add {how}.", error.columns) from error
@@ -114,24 +166,37 @@ def asking_for_columns() -> Iterator[None]:
 def opened(
     sources: Sequence[Path], workspace: Workspace, reading: dict[str, Any], split: str
 ) -> Iterator[tuple[Path, str, dict[str, Any]]]:
-    """The examples as one file, their name, and how to read them; see `asking_for_columns`. Raises BadUsage, BadInput,
-    MissingPart.
+    """The examples as one file, their name, and how to read them; see
+    `asking_for_columns`. Raises BadUsage, BadInput, MissingPart.
 
     sources: files and folders, or one dataset of the hub as "hf:OWNER/NAME"
-    reading: the options that were typed, by name; a dataset of the hub also needs the number of its rows
+    reading: the options that were typed, by name; a dataset of the hub also needs the
+        number of its rows
     split: of a dataset of the hub
     """
-    typed = [path.as_posix() for path in sources if str(path).startswith(hub.PREFIX)]  # Windows turns the slash
+    typed = [
+        path.as_posix() for path in sources if str(path).startswith(hub.PREFIX)
+    ]  # Windows turns the slash
     if not typed:
         with asking_for_columns(), as_one_file(sources) as path:
             yield path, name_of(sources), reading
         return
     if len(sources) > 1:
-        raise BadUsage("A dataset of the hub can't be read together with other examples.", "", "Name it alone.")
+        raise BadUsage(
+            "A dataset of the hub can't be read together with other examples.",
+            "",
+            "Name it alone.",
+        )
     listing = hub.look_up(typed[0])
     part = listing.split(split)
-    licence = f"license: {listing.licence}" if listing.licence else "its card states no license"
-    say(f"{listing.id}, commit {listing.commit[:8]}, {part.name}: {fmt.bytes_of(part.bytes)}; {licence}.")
+    licence = (
+        f"license: {listing.licence}"
+        if listing.licence
+        else "its card states no license"
+    )
+    say(
+        f"{listing.id}, commit {listing.commit[:8]}, {part.name}: {fmt.bytes_of(part.bytes)}; {licence}."
+    )
     reading = {"rows": ROWS, **reading}
     file = hub.download(listing, part, reading["rows"], workspace.cache)
     with asking_for_columns(), as_one_file(file) as path:
@@ -139,23 +204,39 @@ def opened(
 
 
 def _typed(mapping: Mapping[str, str]) -> str:
-    return " ".join(f"--column {quote(f'{field}={column}')}" for field, column in mapping.items())
+    return " ".join(
+        f"--column {quote(f'{field}={column}')}" for field, column in mapping.items()
+    )
 
 
 def require_answers(checked: CheckedDataset) -> None:
-    """Raises BadInput, with how to answer, where the page would ask whether a guess is right."""
+    """Raises BadInput, with how to answer, where the page would ask whether a guess is
+    right.
+    """
     for question in checked.questions:
         source = checked.original.source
         if question.kind == "other_sheets":
             option = f"--sheet {quote(source.details.sheet or 'NAME')}"
         else:
-            columns = source.mapping if source.format != "zip" else {"question": "…", "answer": "…"}
+            columns = (
+                source.mapping
+                if source.format != "zip"
+                else {"question": "…", "answer": "…"}
+            )
             option = _typed(columns)
-        raise BadInput(question.message, "That is a guess.", f"If it is right, add {option}; if not, another one.")
+        raise BadInput(
+            question.message,
+            "That is a guess.",
+            f"If it is right, add {option}; if not, another one.",
+        )
 
 
 def imported(app: App, options: argparse.Namespace) -> str:
     """Stores the examples of --data and returns their id."""
     typed = reading_options(options)
-    with opened(options.data, app.workspace, typed, options.split or "") as (path, name, reading):
+    with opened(options.data, app.workspace, typed, options.split or "") as (
+        path,
+        name,
+        reading,
+    ):
         return app.datasets.add(path, name, reading)

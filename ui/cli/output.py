@@ -17,8 +17,9 @@ INTERRUPTED = 130  # the exit code after Ctrl-C
 
 @dataclass(frozen=True)
 class Answer:
-    """document: for --json, None where the command has printed it already. text: the same for people. exit_code: 0,
-    1 when the input is at fault, or INTERRUPTED."""
+    """document: for --json, None where the command has printed it already. text: the
+    same for people. exit_code: 0, 1 when the input is at fault, or INTERRUPTED.
+    """
 
     document: Any
     text: str = ""
@@ -26,7 +27,9 @@ class Answer:
 
 
 Command = Callable[[argparse.Namespace, Workspace], Answer]
-AddCommand = Callable[[str, Command, str], argparse.ArgumentParser]  # name, command, what it does
+AddCommand = Callable[
+    [str, Command, str], argparse.ArgumentParser
+]  # name, command, what it does
 
 
 class OutputClosed(Exception):
@@ -47,7 +50,9 @@ def print_answer(answer: Answer, as_json: bool) -> None:
 
 
 def print_error(error: ApprenticeError, as_json: bool) -> None:
-    """Print an error as a message and, for --json, also as the answer. Raises OutputClosed."""
+    """Print an error as a message and, for --json, also as the answer. Raises
+    OutputClosed.
+    """
     for sentence in filter(None, (error.what, error.why, error.next)):
         say(sentence)
     if as_json:
@@ -55,16 +60,23 @@ def print_error(error: ApprenticeError, as_json: bool) -> None:
 
 
 def _print_json(document: Any) -> None:
-    write(sys.stdout, json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n")
+    write(
+        sys.stdout,
+        json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n",
+    )
 
 
 def write(stream: TextIO, text: str = "") -> None:
-    """Write and flush. Raises OutputClosed, after which the stream discards what it gets."""
+    """Write and flush. Raises OutputClosed, after which the stream discards what it
+    gets.
+    """
     try:
         stream.write(text)
         stream.flush()
     except OSError as error:
-        if not isinstance(error, BrokenPipeError) and not (os.name == "nt" and error.errno == errno.EINVAL):
+        if not isinstance(error, BrokenPipeError) and not (
+            os.name == "nt" and error.errno == errno.EINVAL
+        ):
             raise
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())  # Python flushes it again when it exits

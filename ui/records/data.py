@@ -23,8 +23,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class DatasetProgress:
-    """An import or a check in progress, or a failed import. fraction: progress of the phase, 0 to 1. first_rows: as
-    soon as they are read. error: why the import failed."""
+    """An import or a check in progress, or a failed import. fraction: progress of the
+    phase, 0 to 1. first_rows: as soon as they are read. error: why the import failed.
+    """
 
     name: str
     phase: str
@@ -35,8 +36,10 @@ class DatasetProgress:
 
 @dataclass(frozen=True)
 class Material:
-    """What examples are made from. drafts: those without a model. columns: of tables. passages: by their numbers.
-    topic: "" for a text. lost: why a file that was added can't be read any more."""
+    """What examples are made from. drafts: those without a model. columns: of tables.
+    passages: by their numbers. topic: "" for a text. lost: why a file that was added
+    can't be read any more.
+    """
 
     drafts: list[Draft]
     columns: list[Column] = field(default_factory=list)
@@ -47,11 +50,14 @@ class Material:
 
 @dataclass(frozen=True)
 class Making:
-    """Examples being made: what to decide next, and how far one is. draft: to keep, change or drop, about `passage`.
-    column: of a table, to be asked about first. kept: examples. waiting: drafts. covered: how many passages have
-    examples. again: the passage with the fewest examples, 0 for none. last: what was decided last, "" if that can't be
-    undone. models: the id and name of each that can draft. working: what a model does now, and how far it is, 0 to 1.
-    failed: why it ended, or why a file can't be read any more."""
+    """Examples being made: what to decide next, and how far one is. draft: to keep,
+    change or drop, about `passage`. column: of a table, to be asked about first. kept:
+    examples. waiting: drafts. covered: how many passages have examples. again: the
+    passage with the fewest examples, 0 for none. last: what was decided last, "" if
+    that can't be undone. models: the id and name of each that can draft. working: what
+    a model does now, and how far it is, 0 to 1. failed: why it ended, or why a file
+    can't be read any more.
+    """
 
     draft: Draft | None
     passage: Passage | None
@@ -69,9 +75,10 @@ class Making:
 
 @dataclass(frozen=True)
 class Preview:
-    """One row: its conversation, and its tokens in pieces by their role in training. A long document has one piece
-    for each window; `note` explains that, or a cut. file: the row's, where several were read together. made: how it
-    was made of a text."""
+    """One row: its conversation, and its tokens in pieces by their role in training. A
+    long document has one piece for each window; `note` explains that, or a cut. file:
+    the row's, where several were read together. made: how it was made of a text.
+    """
 
     messages: list[Message]
     pieces: list[Piece]
@@ -100,9 +107,12 @@ class EditableExample:
 
 @dataclass(frozen=True)
 class Instruction:
-    """The instruction (system message) that most conversations start with, "" if most have none.
-    count: how many of the `total` conversations start with it. different: how many start with another one. default:
-    what the model's chat template puts before a conversation without one."""
+    """The instruction (system message) that most conversations start with, "" if most
+    have none.
+    count: how many of the `total` conversations start with it. different: how many
+    start with another one. default: what the model's chat template puts before a
+    conversation without one.
+    """
 
     text: str
     count: int
@@ -113,7 +123,9 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Correction:
-    """A corrected answer as an example of a dataset. restored: the dataset had been deleted and was restored."""
+    """A corrected answer as an example of a dataset. restored: the dataset had been
+    deleted and was restored.
+    """
 
     data_id: str
     data_name: str
@@ -123,7 +135,9 @@ class Correction:
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """The fixed examples as a file, and the log of changes as another. changes: their number."""
+    """The fixed examples as a file, and the log of changes as another. changes: their
+    number.
+    """
 
     fixed: Path
     log: Path

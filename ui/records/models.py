@@ -9,9 +9,11 @@ from jobs.records import Job
 
 @dataclass(frozen=True)
 class TokenStatus:
-    """The access token for gated models; never the token itself. source: where a token was found, "" for none.
-    storage: where a new one would be saved, "" when this page can't download gated models. why_not: why this page
-    does not ask for one, "" when it does."""
+    """The access token for gated models; never the token itself. source: where a token
+    was found, "" for none. storage: where a new one would be saved, "" when this page
+    can't download gated models. why_not: why this page does not ask for one, "" when it
+    does.
+    """
 
     source: TokenSource
     storage: TokenSource
@@ -21,8 +23,9 @@ class TokenStatus:
 @dataclass(frozen=True)
 class DownloadStatus:
     """A model that is not on this computer.
-    job: its latest download, if any. has_partial: whether a part of it is here. token: None for an open model.
-    why_not: why this page downloads no models, "" if it does."""
+    job: its latest download, if any. has_partial: whether a part of it is here. token:
+    None for an open model. why_not: why this page downloads no models, "" if it does.
+    """
 
     model: Entry
     job: Job | None

@@ -1,9 +1,19 @@
-"""Records about training runs: their plan, their curve and losses, and the list of them."""
+"""Records about training runs: their plan, their curve and losses, and the list of
+them.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.records.events import AwakeEvent, DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent
+from backend.records.events import (
+    AwakeEvent,
+    DryRunEvent,
+    EvalEvent,
+    Event,
+    NoteEvent,
+    SampleEvent,
+    StepEvent,
+)
 from backend.records.rows import Message
 from backend.records.specs import Descent, RunSpec, TrainSettings
 from backend.runs.division import Changes
@@ -12,14 +22,17 @@ from jobs.records import Job, State
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a training run. Memory in MiB; seconds as (from, to), None when unknown.
+    """The plan of a training run. Memory in MiB; seconds as (from, to), None when
+    unknown.
 
-    general_rows: everyday questions with the base model's own answers, trained besides the examples.
-    validation_rows: evaluated during training. set_aside: those, and the rows that only judge. proves: what the rows
-    that judge can prove. chooses: the best of the evaluations decides which step is saved. memory_mib is the larger
-    of the computed and the measured figure. has_pairs: every example has a good and a bad answer. blocked: why it
-    can't start, "" when it can. export: what making files of the result takes, "" when the model is not here.
-    changes: of the examples since the version before, None for a first version. while_busy: see `Rates`.
+    general_rows: everyday questions with the base model's own answers, trained besides
+    the examples. validation_rows: evaluated during training. set_aside: those, and the
+    rows that only judge. proves: what the rows that judge can prove. chooses: the best
+    of the evaluations decides which step is saved. memory_mib is the larger of the
+    computed and the measured figure. has_pairs: every example has a good and a bad
+    answer. blocked: why it can't start, "" when it can. export: what making files of
+    the result takes, "" when the model is not here. changes: of the examples since the
+    version before, None for a first version. while_busy: see `Rates`.
     """
 
     settings: TrainSettings
@@ -57,8 +70,10 @@ class Plan:
 
 @dataclass
 class Curve:
-    """The events of a run, in order. dry_runs: one before each attempt. awake: whether the computer is kept awake
-    during the latest attempt, None where that is not known. position: of the next event in its log."""
+    """The events of a run, in order. dry_runs: one before each attempt. awake: whether
+    the computer is kept awake during the latest attempt, None where that is not known.
+    position: of the next event in its log.
+    """
 
     steps: list[StepEvent] = field(default_factory=list)
     evals: list[EvalEvent] = field(default_factory=list)
@@ -82,7 +97,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """A run with the settings it actually used, and its curve. held_out: see `division.held_out_digest`."""
+    """A run with the settings it actually used, and its curve. held_out: see
+    `division.held_out_digest`.
+    """
 
     spec: RunSpec
     job: Job
@@ -92,10 +109,12 @@ class RunDetails:
 
 @dataclass(frozen=True)
 class Losses:
-    """The losses of a run. training: the median training loss of the last `window` steps, None before the first.
-    general: likewise of the general rows. initial: the validation loss before training. latest, best: of the
-    validation losses since. final: of the saved model, else the last finite one. saved_step: the step of the saved
-    model, None when there is none."""
+    """The losses of a run. training: the median training loss of the last `window`
+    steps, None before the first. general: likewise of the general rows. initial: the
+    validation loss before training. latest, best: of the validation losses since.
+    final: of the saved model, else the last finite one. saved_step: the step of the
+    saved model, None when there is none.
+    """
 
     training: float | None = None
     general: float | None = None
@@ -109,8 +128,10 @@ class Losses:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The identity of a run: its name, its base model, its dataset with the number of training examples, and its
-    place among the versions of its model. descent: None for the first version. ended: 0 until it has."""
+    """The identity of a run: its name, its base model, its dataset with the number of
+    training examples, and its place among the versions of its model. descent: None for
+    the first version. ended: 0 until it has.
+    """
 
     id: str
     name: str
@@ -132,7 +153,9 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """A run that came from another computer. note: what to know about its base model here, "" for nothing."""
+    """A run that came from another computer. note: what to know about its base model
+    here, "" for nothing.
+    """
 
     run_id: str
     name: str
@@ -141,7 +164,9 @@ class ImportedModel:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in the list of runs. note: the person's own. is_divided: see `RunService.is_divided`."""
+    """A run in the list of runs. note: the person's own. is_divided: see
+    `RunService.is_divided`.
+    """
 
     info: RunInfo
     state: State
@@ -153,7 +178,9 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class UnseenQuestion:
-    """A question that the model has not seen in training. messages: the conversation up to the expected answer."""
+    """A question that the model has not seen in training. messages: the conversation up
+    to the expected answer.
+    """
 
     question: str
     messages: list[Message]

@@ -9,8 +9,9 @@ from jobs.records import Job
 
 @dataclass(frozen=True)
 class ExportStatus:
-    """An export: its job, which is named after what it makes and failed where its result is damaged, and its result,
-    with the files in `folder`."""
+    """An export: its job, which is named after what it makes and failed where its
+    result is damaged, and its result, with the files in `folder`.
+    """
 
     job: Job
     folder: Path
@@ -19,8 +20,10 @@ class ExportStatus:
 
 @dataclass(frozen=True)
 class HubUpload:
-    """An upload to Hugging Face before it starts: the size of each file (MiB). instruction: of the examples, which the
-    card quotes; "" for none. card: Markdown. mark: differs with any of this, and with the files; consent names it."""
+    """An upload to Hugging Face before it starts: the size of each file (MiB).
+    instruction: of the examples, which the card quotes; "" for none. card: Markdown.
+    mark: differs with any of this, and with the files; consent names it.
+    """
 
     form: str
     repo: str
@@ -33,7 +36,9 @@ class HubUpload:
 
 @dataclass(frozen=True)
 class AnsweredSpreadsheet:
-    """A spreadsheet that is being answered, or was. file: to download, None before it has completed."""
+    """A spreadsheet that is being answered, or was. file: to download, None before it
+    has completed.
+    """
 
     job: Job
     result: AnsweredTable
@@ -42,7 +47,9 @@ class AnsweredSpreadsheet:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint for other programs. url: "" until it is ready. tokens_per_second: of the latest answer."""
+    """An endpoint for other programs. url: "" until it is ready. tokens_per_second: of
+    the latest answer.
+    """
 
     job: Job
     url: str = ""

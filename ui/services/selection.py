@@ -14,10 +14,11 @@ class Choice:
     """The selected ids, "" for none.
 
     begun: whether the person went on from the finished apprentice to one of their own.
-    compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
-    the base model again with from_base. import_id: the import in progress, which will become the selected dataset.
-    row: the example to preview. passage: to ask something else about, 0 for none. settings: only those that the
-    person changed.
+    compared_run: the run to compare the selected run with. parent: the run of which the
+    next version is planned, from the base model again with from_base. import_id: the
+    import in progress, which will become the selected dataset. row: the example to
+    preview. passage: to ask something else about, 0 for none. settings: only those that
+    the person changed.
     """
 
     task: str = ""
@@ -36,7 +37,9 @@ class Choice:
 
     @classmethod
     def from_browser(cls, stored: object) -> Self:
-        """The selection that the browser stored; an invalid value counts as not selected."""
+        """The selection that the browser stored; an invalid value counts as not
+        selected.
+        """
         values = stored if isinstance(stored, Mapping) else {}
         task, settings = values.get("task"), values.get("settings")
         return cls(
@@ -44,10 +47,16 @@ class Choice:
             begun=values.get("begun") is True,
             facts_change=values.get("facts_change") is True,
             from_base=values.get("from_base") is True,
-            **{name: id_ for name in IDS if isinstance(id_ := values.get(name), str) and len(id_) <= 200},
+            **{
+                name: id_
+                for name in IDS
+                if isinstance(id_ := values.get(name), str) and len(id_) <= 200
+            },
             row=_number(values.get("row")),
             passage=_number(values.get("passage"), 0),
-            settings={str(k): v for k, v in settings.items()} if isinstance(settings, Mapping) else {},
+            settings={str(k): v for k, v in settings.items()}
+            if isinstance(settings, Mapping)
+            else {},
         )
 
     def replace(self, **changes: Any) -> Self:

@@ -1,4 +1,6 @@
-"""Numbers, records, and ways to read a file, as a person reads them. Pure functions, no HTML, no gradio."""
+"""Numbers, records, and ways to read a file, as a person reads them. Pure functions, no
+HTML, no gradio.
+"""
 
 import math
 from collections import Counter
@@ -12,11 +14,19 @@ from backend.advice.loss import format_loss
 from backend.files.json_file import read_json
 from backend.models.catalogue import Entry
 from backend.records.exports import TaskScore
-from backend.records.units import MIB, format_decimal, format_rough, format_size, format_sizes
+from backend.records.units import (
+    MIB,
+    format_decimal,
+    format_rough,
+    format_size,
+    format_sizes,
+)
 from jobs.records import Job, Progress
 from ui.records.runs import RunInfo
 
-_MOST_PAIRS = 2_000  # of a word and the same word in another text; prose of 200 words has 700
+_MOST_PAIRS = (
+    2_000  # of a word and the same word in another text; prose of 200 words has 700
+)
 
 size, sizes = format_size, format_sizes  # of memory or disk, in MiB
 rough = format_rough
@@ -36,7 +46,11 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     if whole < 3600:
         minutes, rest = divmod(whole, 60)
-        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{round(whole / 60)} min"
+        return (
+            f"{minutes} min {rest} s"
+            if rest and minutes < 10
+            else f"{round(whole / 60)} min"
+        )
     hours, rest = divmod(round(whole / 60), 60)
     if hours < 48:
         return f"{hours} h {rest} min" if rest else f"{hours} h"
@@ -44,7 +58,9 @@ def duration(seconds: float) -> str:
 
 
 def took(job: Job) -> str:
-    """How long a job that has ended took, without the breaks between its attempts, as far as that is known."""
+    """How long a job that has ended took, without the breaks between its attempts, as
+    far as that is known.
+    """
     latest = (job.ended or 0) - (job.started or 0)
     if job.attempt == 1:
         return duration(latest)
@@ -73,7 +89,9 @@ def all_of(count: int) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A part of a whole: (0.4, 1) -> "40%", (0.012, 1) -> "1.2%", (1e-6, 1) -> "under 0.1%"."""
+    """A part of a whole: (0.4, 1) -> "40%", (0.012, 1) -> "1.2%", (1e-6, 1) -> "under
+    0.1%".
+    """
     percent = 100 * part / whole
     if 0 < percent < 0.1:
         return "under 0.1%"
@@ -88,25 +106,45 @@ def setting(value: Any) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, (int, float)) and abs(value) >= 1e15:
         return f"{value:g}"
-    return "unlimited" if value == -1 else format_decimal(value) if isinstance(value, float) else str(value)
+    return (
+        "unlimited"
+        if value == -1
+        else format_decimal(value)
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
-_GROUPS = read_json(Path(__file__).with_name("memory_parts.json"))  # by segment of the memory bar
-# By part of the memory estimate: its name in plain words, and its formula in backend.estimate with where that is from.
-PARTS: dict[str, tuple[str, str]] = {name: texts for parts in _GROUPS.values() for name, texts in parts.items()}
-MEMORY: dict[str, tuple[str, ...]] = {group: tuple(parts) for group, parts in _GROUPS.items()}
+_GROUPS = read_json(
+    Path(__file__).with_name("memory_parts.json")
+)  # by segment of the memory bar
+# By part of the memory estimate: its name in plain words, and its formula in
+# backend.estimate with where that is from.
+PARTS: dict[str, tuple[str, str]] = {
+    name: texts for parts in _GROUPS.values() for name, texts in parts.items()
+}
+MEMORY: dict[str, tuple[str, ...]] = {
+    group: tuple(parts) for group, parts in _GROUPS.items()
+}
 
 
 def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
-    """The parts of an estimate (MiB) summed by group; parts without a group come last, under their own names."""
-    sums = {group: sum(parts.get(name, 0) for name in names) for group, names in MEMORY.items()}
+    """The parts of an estimate (MiB) summed by group; parts without a group come last,
+    under their own names.
+    """
+    sums = {
+        group: sum(parts.get(name, 0) for name in names)
+        for group, names in MEMORY.items()
+    }
     grouped = {name for names in MEMORY.values() for name in names}
     sums |= {name: mib for name, mib in parts.items() if name not in grouped}
     return [(name, mib) for name, mib in sums.items() if mib > 0]
 
 
 def count(amount: int, singular: str, plural: str = "") -> str:
-    """A number with its noun: (1, "example") -> "1 example", (240, "example") -> "240 examples"."""
+    """A number with its noun: (1, "example") -> "1 example", (240, "example") -> "240
+    examples".
+    """
     return f"{amount:,} {singular if amount == 1 else plural or singular + 's'}"
 
 
@@ -116,7 +154,9 @@ def times(amount: int) -> str:
 
 
 def loss(value: float | None) -> str:
-    """A loss to two significant places; "not measured yet" for None, "not a number" for NaN and infinity."""
+    """A loss to two significant places; "not measured yet" for None, "not a number" for
+    NaN and infinity.
+    """
     if value is None:
         return "not measured yet"
     if not math.isfinite(value):
@@ -131,19 +171,28 @@ def percent(done: float, total: float) -> int:
     return 100 if done >= total else min(99, int(100 * done / total))
 
 
-def progress(now: Progress | None, amount: Callable[[float], str] = number) -> tuple[str, int | None, str]:
-    """How far a job is: its phase, its percentage if known, and all in words. amount: formats what is counted."""
+def progress(
+    now: Progress | None, amount: Callable[[float], str] = number
+) -> tuple[str, int | None, str]:
+    """How far a job is: its phase, its percentage if known, and all in words. amount:
+    formats what is counted.
+    """
     phase = now.phase if now else "Waiting for its turn"
     percentage, sentences = None, f"{phase}."
     if now and now.total > 0:
-        percentage, sentences = percent(now.done, now.total), f"{sentences} {amount(now.done)} of {amount(now.total)}."
+        percentage, sentences = (
+            percent(now.done, now.total),
+            f"{sentences} {amount(now.done)} of {amount(now.total)}.",
+        )
     if now and now.seconds_left:
         sentences += f" About {duration(now.seconds_left)} left."
     return phase, percentage, sentences
 
 
 def when(time: float, now: float) -> str:
-    """A time in epoch seconds, seen from `now`: "just now", "12 min ago", "today 14:05", "24 Nov 14:05"."""
+    """A time in epoch seconds, seen from `now`: "just now", "12 min ago", "today
+    14:05", "24 Nov 14:05".
+    """
     ago = now - time
     moment, today = datetime.fromtimestamp(time), datetime.fromtimestamp(now)
     if ago < 60:
@@ -153,7 +202,11 @@ def when(time: float, now: float) -> str:
     clock = f"{moment:%H:%M}"
     if moment.date() == today.date():
         return f"today {clock}"
-    return f"{moment.day} {moment:%b} {clock}" if moment.year == today.year else f"{moment.day} {moment:%b %Y}"
+    return (
+        f"{moment.day} {moment:%b} {clock}"
+        if moment.year == today.year
+        else f"{moment.day} {moment:%b %Y}"
+    )
 
 
 def moment(time: float) -> str:
@@ -163,42 +216,62 @@ def moment(time: float) -> str:
 
 
 def version(number: int, one_of_several: bool = False) -> str:
-    """The suffix of a model's name: ", version 2"; "" for a first version, except as `one_of_several`."""
+    """The suffix of a model's name: ", version 2"; "" for a first version, except as
+    `one_of_several`.
+    """
     return f", version {number}" if number > 1 or one_of_several else ""
 
 
 def origin(run: RunInfo) -> str:
-    """The base model and examples of a run: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
+    """The base model and examples of a run: "based on SmolLM2 135M · 216 examples from
+    orders.jsonl".
+    """
     if not run.model_name:
         return "damaged: its settings can't be read"
     return f"based on {run.model_name} · {count(run.examples, 'example')} from {shorten(run.data_name, 60)}"
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """The first `limit` characters on one line, with an ellipsis where text was cut off."""
+    """The first `limit` characters on one line, with an ellipsis where text was cut
+    off.
+    """
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def listed(items: list[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
+    return (
+        items[0]
+        if len(items) == 1
+        else ", ".join(items[:-1]) + " and " + items[-1]
+        if items
+        else ""
+    )
 
 
 _WORDS = read_json(Path(__file__).with_suffix(".json"))
 TEXTS: dict[str, str] = _WORDS["texts"]  # longer ones, some with fields to fill in
 PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
 KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
-STATES: dict[str, tuple[str, str]] = _WORDS["states"]  # of a job: a word, and its tone as for `components.badge`
-FITS: dict[str, tuple[str, str]] = _WORDS["fits"]  # how a model fits this computer, best first, and the tone of that
-METHODS: dict[str, tuple[str, str]] = _WORDS["methods"]  # what is trained, and the field's term
+STATES: dict[str, tuple[str, str]] = _WORDS[
+    "states"
+]  # of a job: a word, and its tone as for `components.badge`
+FITS: dict[str, tuple[str, str]] = _WORDS[
+    "fits"
+]  # how a model fits this computer, best first, and the tone of that
+METHODS: dict[str, tuple[str, str]] = _WORDS[
+    "methods"
+]  # what is trained, and the field's term
 ENCODINGS: dict[str, str] = _WORDS["encodings"]
 SEPARATORS: dict[str, str] = _WORDS["separators"]
 FIELDS: dict[str, str] = _WORDS["fields"]
 READINGS: dict[str, str] = _WORDS["readings"]
 CHOOSER: dict[str, str] = _WORDS["chooser"]  # of ways to get examples
 GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
-WORK: dict[str, tuple[str, str, str]] = _WORDS["work"]  # by kind of job: what happens, and a button that leads to a tab
+WORK: dict[str, tuple[str, str, str]] = _WORDS[
+    "work"
+]  # by kind of job: what happens, and a button that leads to a tab
 
 
 def awake(stays: bool) -> str:
@@ -218,7 +291,9 @@ def short_number(value: float) -> str:
 
 
 def task_score(task: TaskScore | None) -> str:
-    """How a file did on held-out examples: "14 of 16 held-out examples right"; "" where it was not tried."""
+    """How a file did on held-out examples: "14 of 16 held-out examples right"; "" where
+    it was not tried.
+    """
     if not task:
         return ""
     if task.measure == "chrf":
@@ -227,16 +302,26 @@ def task_score(task: TaskScore | None) -> str:
 
 
 def looked_up(model: Entry) -> str:
-    """What is known of a model that was looked up, and what its dry run will find out, in sentences."""
+    """What is known of a model that was looked up, and what its dry run will find out,
+    in sentences.
+    """
     learns = "Its tokenizer and chat template work here"
     if not model.chat_template:
         learns = "Its tokenizer works here; without a chat template it can learn plain texts only"
-    finds = "how much memory it takes" if model.architecture.is_modeled else "whether its kind fits at all"
+    finds = (
+        "how much memory it takes"
+        if model.architecture.is_modeled
+        else "whether its kind fits at all"
+    )
     about = f"{short_number(model.parameters)} parameters, {size(model.download_mib)} to download"
     return f"{about}, license: {model.licence}. {learns}. The dry run before training will find out {finds}."
 
 
 def compared(words: Sequence[str], others: Sequence[str]) -> SequenceMatcher[str]:
-    """Which words of two texts are the same. None are where both repeat a few: it would take long, and show nothing."""
+    """Which words of two texts are the same. None are where both repeat a few: it would
+    take long, and show nothing.
+    """
     pairs = sum(map(Counter(words).__getitem__, others))
-    return SequenceMatcher(None, words, others if pairs <= _MOST_PAIRS else (), autojunk=False)
+    return SequenceMatcher(
+        None, words, others if pairs <= _MOST_PAIRS else (), autojunk=False
+    )

@@ -24,11 +24,15 @@ MEASURES: dict[str, str] = _WORDS["measures"]
 NO_QUESTIONS, BLIND = str(_WORDS["no_questions"]), str(_WORDS["blind"])
 SCORED: dict[str, str] = _WORDS["scored"]
 OUTCOMES: dict[str, str] = _WORDS["outcomes"]
-DO: dict[str, tuple[str, str]] = _WORDS["do"]  # a button that leads to the next step, by its kind, and what it does
+DO: dict[str, tuple[str, str]] = _WORDS[
+    "do"
+]  # a button that leads to the next step, by its kind, and what it does
 
 
 def provable(judging: int) -> str:
-    """The smallest gain that so many answers can prove, in words; "" where the split says that they are too few."""
+    """The smallest gain that so many answers can prove, in words; "" where the split
+    says that they are too few.
+    """
     least = least_provable_gain(judging)
     if least is None:
         return ""
@@ -42,9 +46,15 @@ def title(report: EvaluationSummary) -> str:
 
 
 def falls_short(report: EvaluationSummary) -> bool:
-    """Whether the model is better than its base, but not in half of its answers as it should be."""
+    """Whether the model is better than its base, but not in half of its answers as it
+    should be.
+    """
     tuned, base = (_share(name, report) for name in (TUNED, BASE))
-    return report.verdict == "better" and tuned is not None and (tuned < 0.5 or tuned <= (base or 0))
+    return (
+        report.verdict == "better"
+        and tuned is not None
+        and (tuned < 0.5 or tuned <= (base or 0))
+    )
 
 
 def _share(name: str, report: EvaluationSummary) -> float | None:
@@ -56,21 +66,36 @@ def _share(name: str, report: EvaluationSummary) -> float | None:
 
 
 def sure(report: EvaluationSummary) -> str:
-    """How far the headline may be off, in words; "" where nothing is known of other questions."""
+    """How far the headline may be off, in words; "" where nothing is known of other
+    questions.
+    """
     names, form = (TUNED, BASE), str(report.main_measure)
-    shares, ranges = [_share(name, report) for name in names], [interval(name, report) for name in names]
-    if counted := [round(share * report.clusters) for share in shares if share is not None]:
+    shares, ranges = (
+        [_share(name, report) for name in names],
+        [interval(name, report) for name in names],
+    )
+    if counted := [
+        round(share * report.clusters) for share in shares if share is not None
+    ]:
         bounds = (wilson_interval(count, report.clusters) for count in counted)
         ranges, form = [f"{low:.0%} to {high:.0%}" for low, high in bounds], "counted"
     elif not all(math.isfinite(report.systems[name].interval[1]) for name in names):
         return ""
-    items = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "question")
+    items = fmt.count(
+        report.items, "text" if report.main_measure == "perplexity" else "question"
+    )
     return str(_WORDS["sure"][form]).format(*ranges, items=items, kind=_kind(report))
 
 
 def _kind(report: EvaluationSummary) -> str:
     voice = report.systems[TUNED].voice
-    return "right" if not voice else "in your voice" if voice.signed else "of your length and form"
+    return (
+        "right"
+        if not voice
+        else "in your voice"
+        if voice.signed
+        else "of your length and form"
+    )
 
 
 def sentence(report: EvaluationSummary) -> str:
@@ -84,11 +109,20 @@ def detail(report: EvaluationSummary) -> str:
 
 
 def counts(report: EvaluationSummary) -> str:
-    """The verdict in numbers of answers: "9 of 14 in your voice; 5 get stuck in a loop; the base model: 0 of 14"."""
+    """The verdict in numbers of answers: "9 of 14 in your voice; 5 get stuck in a loop;
+    the base model: 0 of 14".
+    """
     tuned, base = (report.systems[name].voice for name in (TUNED, BASE))
     if tuned and base:
-        faults = [fmt.count(number, *_WORDS["faults"][fault]) for fault, number in tuned.faults.items()]
-        parts = [f"{tuned.in_voice} of {report.items} {_kind(report)}", *faults, f"the base model: {base.in_voice}"]
+        faults = [
+            fmt.count(number, *_WORDS["faults"][fault])
+            for fault, number in tuned.faults.items()
+        ]
+        parts = [
+            f"{tuned.in_voice} of {report.items} {_kind(report)}",
+            *faults,
+            f"the base model: {base.in_voice}",
+        ]
         return "; ".join(parts)
     numbers = f"{score(TUNED, report)}; the base model: {score(BASE, report)}"
     return numbers[:1].upper() + numbers[1:]
@@ -101,20 +135,27 @@ def caveats(report: EvaluationSummary) -> str:
     unproved = report.verdict == "no_difference_shown" and not report.graded
     provable = _provable(report).strip() if unproved else ""
     wording = _WORDS["not_truth"] if report.main_measure == "chrf" else ""
-    against = _WORDS["prompts"][report.against_prompt], _WORDS["facts"].get(report.against_facts)
+    against = (
+        _WORDS["prompts"][report.against_prompt],
+        _WORDS["facts"].get(report.against_facts),
+    )
     held = f"Held to the form of your answers (JSON schema), {report.right_in_form} of {report.items} are right."
     form = "" if report.right_in_form is None else held
     return " ".join(filter(None, (provable, wording, *against, form)))
 
 
 def against_parent(report: EvaluationSummary) -> tuple[str, str] | None:
-    """How the model compares with the previous version, in a few words and in numbers; None for a first version."""
+    """How the model compares with the previous version, in a few words and in numbers;
+    None for a first version.
+    """
     parent = report.parent
     if parent is None:
         return None
     if report.against_parent == "not_measured":
         return "Not compared with the previous version", parent.why_not
-    new, old = (_score(report, parent.systems[name], parent.items) for name in (TUNED, PARENT))
+    new, old = (
+        _score(report, parent.systems[name], parent.items) for name in (TUNED, PARENT)
+    )
     version = f"version {parent.version}"
     numbers = f"{new}, {version} {old}, on the same questions."
     numbers = numbers[:1].upper() + numbers[1:]
@@ -134,13 +175,17 @@ def _provable(judged: Measured | ParentComparison) -> str:
 
 
 def trial_title(report: TrialReport) -> str:
-    """How far prompts get: "The base model with the best prompt: 21 of 24 right, without training"."""
+    """How far prompts get: "The base model with the best prompt: 21 of 24 right,
+    without training".
+    """
     return f"{SYSTEMS[report.best]}: {score(report.best, report)}, without training"
 
 
 def voted_on(ended: Outcome) -> tuple[str, str]:
     """The names of the two systems that a blind test compared."""
-    first, second = (ended.other if name == OTHER else SYSTEMS[name] for name in ended.systems)
+    first, second = (
+        ended.other if name == OTHER else SYSTEMS[name] for name in ended.systems
+    )
     return first, second
 
 
@@ -163,24 +208,36 @@ def general_counts(report: EvaluationSummary) -> str:
     """`general_title` in numbers of answers."""
     general, parts = report.general, []
     if general.base_right:
-        parts = [f"{general.kept} of {general.base_right} general questions are still answered correctly."]
+        parts = [
+            f"{general.kept} of {general.base_right} general questions are still answered correctly."
+        ]
     if general.leaked is not None:
-        parts.append(f"It answers {general.leaked} of {general.asked} other messages as if that were your task.")
+        parts.append(
+            f"It answers {general.leaked} of {general.asked} other messages as if that were your task."
+        )
     return " ".join(parts)
 
 
 def general_detail(report: EvaluationSummary) -> str:
     """The numbers of `general_title`."""
     rest = report.general
-    parts = ["The base model answers none of our general questions correctly, so there was nothing to keep."]
+    parts = [
+        "The base model answers none of our general questions correctly, so there was nothing to keep."
+    ]
     if rest.base_right:
         low, high = rest.interval
-        parts = [str(_WORDS["kept"]).format(rest=rest, share=rest.kept / rest.base_right, low=low, high=high)]
+        parts = [
+            str(_WORDS["kept"]).format(
+                rest=rest, share=rest.kept / rest.base_right, low=low, high=high
+            )
+        ]
     if rest.leaked is not None:
         parts.append(str(_WORDS["leaked"]).format(rest=rest))
     if rest.drift is not None and math.isfinite(rest.drift):
         likely = "less" if rest.drift > 0 else "more"
-        parts.append(f"The base model's own answers became {likely} likely ({abs(rest.drift):.2f} nats per token).")
+        parts.append(
+            f"The base model's own answers became {likely} likely ({abs(rest.drift):.2f} nats per token)."
+        )
     return " ".join(parts)
 
 
@@ -207,4 +264,8 @@ def score(name: str, report: Measured) -> str:
 def _score(report: Measured, system: SystemScore, items: int) -> str:
     if report.main_measure == "perplexity":
         return f"perplexity {system.score:.1f}"
-    return f"similarity {system.score:.2f}" if report.graded else f"{round(system.score * items)} of {items} right"
+    return (
+        f"similarity {system.score:.2f}"
+        if report.graded
+        else f"{round(system.score * items)} of {items} right"
+    )

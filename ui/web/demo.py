@@ -21,7 +21,10 @@ _HANDLERS = 8  # calls of one handler at the same time
 
 
 def demo_page(
-    workspace: Workspace, policy: Policy, hosts: tuple[str, ...] = (), simulated: Hardware | None = None
+    workspace: Workspace,
+    policy: Policy,
+    hosts: tuple[str, ...] = (),
+    simulated: Hardware | None = None,
 ) -> tuple[VisitorApps, gr.Blocks, dict[str, Any]]:
     """The visitors' services, the page, and the arguments to launch it with.
 
@@ -36,5 +39,16 @@ def demo_page(
     demo.built()
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)
-    door = Door(apps.visitors, policy.limits, workspace.uploads, events, https=bool(space), accounts=can_sign_in())
-    return apps, blocks, launch_arguments(apps.visitors.root, page.sent_signature, hosts, space, door)
+    door = Door(
+        apps.visitors,
+        policy.limits,
+        workspace.uploads,
+        events,
+        https=bool(space),
+        accounts=can_sign_in(),
+    )
+    return (
+        apps,
+        blocks,
+        launch_arguments(apps.visitors.root, page.sent_signature, hosts, space, door),
+    )

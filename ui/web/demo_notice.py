@@ -1,4 +1,6 @@
-"""The line at the top of a shared demo: how long things are stored, and what happened to earlier work."""
+"""The line at the top of a shared demo: how long things are stored, and what happened
+to earlier work.
+"""
 
 import os
 
@@ -21,7 +23,9 @@ LOST: dict[Loss, str] = {
 
 
 def can_sign_in() -> bool:
-    """Whether this Space offers to sign in with a Hugging Face account (`hf_oauth` in its README)."""
+    """Whether this Space offers to sign in with a Hugging Face account (`hf_oauth` in
+    its README).
+    """
     return bool(os.environ.get("SPACE_ID") and os.environ.get("OAUTH_CLIENT_SECRET"))
 
 
@@ -30,7 +34,9 @@ def build(demo: PerVisitor, blocks: gr.Blocks) -> None:
     with gr.Row(elem_id="demo-notice"):
         line = html(notice(demo.current().policy.limits, None))
         if can_sign_in():
-            gr.LoginButton(size="sm", icon=None, scale=0, min_width=240)  # a demo serves none of gradio's files
+            gr.LoginButton(
+                size="sm", icon=None, scale=0, min_width=240
+            )  # a demo serves none of gradio's files
 
     @handler
     def tell() -> Markup:
@@ -41,7 +47,13 @@ def build(demo: PerVisitor, blocks: gr.Blocks) -> None:
 
 def notice(limits: Limits, loss: Loss | None) -> Markup:
     """The line. loss: why the visitor's earlier work is gone."""
-    lost = components.alert("warn", "Your earlier work is gone.", LOST[loss]) if loss else components.EMPTY
+    lost = (
+        components.alert("warn", "Your earlier work is gone.", LOST[loss])
+        if loss
+        else components.EMPTY
+    )
     lifetime, training = fmt.duration(limits.lifetime), fmt.duration(limits.training)
-    own = fmt.TEXTS["shared_demo"].format(lifetime=lifetime, rows=fmt.number(limits.rows), training=training)
+    own = fmt.TEXTS["shared_demo"].format(
+        lifetime=lifetime, rows=fmt.number(limits.rows), training=training
+    )
     return lost + components.text(own, "small")

@@ -1,7 +1,7 @@
 """Errors in plain words. The only place that raises gr.Error.
 
-An ApprenticeError carries its own words. Anything else is a bug: the person sees a calm sentence and the traceback
-goes to the log.
+An ApprenticeError carries its own words. Anything else is a bug: the person sees a calm
+sentence and the traceback goes to the log.
 """
 
 import copy
@@ -23,7 +23,13 @@ log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 QUEUE_PAUSE = 0.02  # seconds between two looks for events
 _TEXTS = (gr.HTML, gr.Textbox)
-_LOOKS = {"__type__", "visible", "interactive", "open", "label"}  # properties that no value depends on
+_LOOKS = {
+    "__type__",
+    "visible",
+    "interactive",
+    "open",
+    "label",
+}  # properties that no value depends on
 
 OURS = ApprenticeError(
     "Something went wrong in Apprentice.",
@@ -31,12 +37,16 @@ OURS = ApprenticeError(
     "Reload the page and try again.",
 )
 REFUSED = ApprenticeError(
-    "The page can't use what it was sent.", "It is not a value that this page sends.", "Reload the page and try again."
+    "The page can't use what it was sent.",
+    "It is not a value that this page sends.",
+    "Reload the page and try again.",
 )
 
 
 def in_words(error: BaseException) -> ApprenticeError:
-    """The error in words for a person; one that is not an ApprenticeError is logged with its traceback."""
+    """The error in words for a person; one that is not an ApprenticeError is logged
+    with its traceback.
+    """
     if isinstance(error, ApprenticeError):
         return error
     log.error("A page handler failed.", exc_info=error)
@@ -78,10 +88,16 @@ def handler(work: Handler) -> Handler:
 
 
 def _whole(value: Any) -> Any:
-    """The value without lone surrogates, which can't be sent: the stream of answers would break."""
+    """The value without lone surrogates, which can't be sent: the stream of answers
+    would break.
+    """
     match value:
         case str():
-            return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+            return (
+                value
+                if value.isascii()
+                else value.encode("utf-8", "replace").decode("utf-8")
+            )
         case list():
             return [_whole(item) for item in value]
         case dict():
@@ -90,32 +106,49 @@ def _whole(value: Any) -> Any:
 
 
 class Blocks(gr.Blocks):
-    """gradio's page, except that a value its components refuse is one line in the log, not a traceback in the
-    terminal: only a program sends such values. And a handler may return no updates at all."""
+    """gradio's page, except that a value its components refuse is one line in the log,
+    not a traceback in the terminal: only a program sends such values. And a handler may
+    return no updates at all.
+    """
 
     def queue(self, *args: Any, **kwargs: Any) -> "Blocks":
         super().queue(*args, **kwargs)
-        # gradio looks for events a thousand times a second, which takes 5 % of a core from the training
-        self._queue.sleep_when_free, self._queue.progress_update_sleep_when_free = QUEUE_PAUSE, 1
+        # gradio looks for events a thousand times a second, which takes 5 % of a core
+        # from the training
+        self._queue.sleep_when_free, self._queue.progress_update_sleep_when_free = (
+            QUEUE_PAUSE,
+            1,
+        )
         unread: Any = Unread(self._queue.pending_event_ids_session)
         self._queue.pending_messages_per_session = unread
         return self
 
-    async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
+    async def postprocess_data(
+        self, block_fn: Any, predictions: Any, state: Any
+    ) -> list[Any]:
         if not isinstance(predictions, dict) or "__type__" in predictions:
             return await super().postprocess_data(block_fn, predictions, state)
-        # gradio would rebuild every component that this handler may update, even unchanged ones: a third of the time to
-        # open a tab. Only components whose properties constrain their values need that.
+        # gradio would rebuild every component that this handler may update, even
+        # unchanged ones: a third of the time to open a tab. Only components whose
+        # properties constrain their values need that.
         sent = {
             part: part.postprocess(new) if isinstance(new, str) else new
             for part, new in predictions.items()
             if part in block_fn.outputs  # gradio rejects others
-            and (isinstance(part, _TEXTS) if isinstance(new, str) else isinstance(new, dict) and new.keys() <= _LOOKS)
+            and (
+                isinstance(part, _TEXTS)
+                if isinstance(new, str)
+                else isinstance(new, dict) and new.keys() <= _LOOKS
+            )
         }
         if rest := {part: new for part, new in predictions.items() if part not in sent}:
             for_rest = copy.copy(block_fn)
             for_rest.outputs = [part for part in block_fn.outputs if part in rest]
-            sent |= zip(for_rest.outputs, await super().postprocess_data(for_rest, rest, state), strict=True)
+            sent |= zip(
+                for_rest.outputs,
+                await super().postprocess_data(for_rest, rest, state),
+                strict=True,
+            )
         return [sent.get(part, gr.skip()) for part in block_fn.outputs]
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -126,14 +159,20 @@ class Blocks(gr.Blocks):
             error.message, error.print_exception = _whole(error.message), False
             raise
         except Exception as error:
-            log.warning("The page was sent a value that it refuses: %s: %.200s", type(error).__name__, error)
+            log.warning(
+                "The page was sent a value that it refuses: %s: %.200s",
+                type(error).__name__,
+                error,
+            )
             raise _toast(REFUSED) from None
 
 
 def _toast(error: Exception) -> gr.Error:
     """The error as a message that stays until it is closed. Gradio draws it as HTML."""
     problem = in_words(error)
-    rest = components.join(Markup("<p>{}</p>").format(part) for part in (problem.why, problem.next) if part)
+    rest = components.join(
+        Markup("<p>{}</p>").format(part) for part in (problem.why, problem.next) if part
+    )
     tone = Markup(' class="calm"') if _tone(problem) == "calm" else ""
     message = Markup("<strong{}>{}</strong>").format(tone, problem.what) + rest
     return gr.Error(str(message), duration=None, print_exception=False)

@@ -1,8 +1,10 @@
-"""Only the owner opens the page: whoever else has an account on this computer can reach its port too.
+"""Only the owner opens the page: whoever else has an account on this computer can reach
+its port too.
 
-A random key lies in the workspace, which only the owner can read. The address that opens the browser carries it, or a
-ticket made from it that works once, and the browser gets a cookie for it. Every other request without the cookie is
-refused. (Jupyter does it in this way.)
+A random key lies in the workspace, which only the owner can read. The address that
+opens the browser carries it, or a ticket made from it that works once, and the browser
+gets a cookie for it. Every other request without the cookie is refused. (Jupyter does
+it in this way.)
 """
 
 import hashlib
@@ -35,7 +37,9 @@ the page here. If it was started with <code>--no-browser</code>, use the address
 
 
 def of(workspace: Workspace) -> str:
-    """The workspace's key, made at the first call and where it can't be read; on a full disk, one for this process."""
+    """The workspace's key, made at the first call and where it can't be read; on a full
+    disk, one for this process.
+    """
     path = workspace.root / "page.key"
     with suppress(OSError, ValueError):
         if key := path.read_text("ascii").strip():
@@ -49,7 +53,9 @@ def of(workspace: Workspace) -> str:
 
 
 def ticket(key: str) -> str:
-    """A word that lets one browser in, once and soon: other accounts can see the command that opens a browser."""
+    """A word that lets one browser in, once and soon: other accounts can see the
+    command that opens a browser.
+    """
     text = f"{time.time() + _TICKET:.0f}-{secrets.token_hex(8)}"
     return f"{text}-{_signed(text, key)}"
 
@@ -66,7 +72,9 @@ class OwnersOnly:
         self._used: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or _same(cookie(scope, _name(scope)), self._key):
+        if scope["type"] not in ("http", "websocket") or _same(
+            cookie(scope, _name(scope)), self._key
+        ):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -78,13 +86,20 @@ class OwnersOnly:
     def _answer(self, scope: Scope) -> PlainTextResponse | HTMLResponse:
         unseen = {"cache-control": "no-store"}
         if scope["path"] != "/" or scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("Open the page with Apprentice first.", 401, unseen)
-        given = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [""])[0]
+            return PlainTextResponse(
+                "Open the page with Apprentice first.", 401, unseen
+            )
+        given = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [""])[
+            0
+        ]
         if not self._lets_in(given):
             return HTMLResponse(_HOW_TO_OPEN, 401, unseen)
-        # No redirect: after a link from elsewhere, browsers would send no SameSite cookie with it.
+        # No redirect: after a link from elsewhere, browsers would send no SameSite
+        # cookie with it.
         answer = HTMLResponse(_SIGNED_IN, 200, unseen)
-        answer.set_cookie(_name(scope), self._key, _COOKIE_AGE, httponly=True, samesite="strict")
+        answer.set_cookie(
+            _name(scope), self._key, _COOKIE_AGE, httponly=True, samesite="strict"
+        )
         return answer
 
     def _lets_in(self, given: str) -> bool:
@@ -92,7 +107,11 @@ class OwnersOnly:
             return True
         text, _, signature = given.rpartition("-")
         until = text.partition("-")[0]
-        if not _same(signature, _signed(text, self._key)) or time.time() > float(until) or given in self._used:
+        if (
+            not _same(signature, _signed(text, self._key))
+            or time.time() > float(until)
+            or given in self._used
+        ):
             return False
         self._used.add(given)
         return True

@@ -1,4 +1,6 @@
-"""How the page is served by gradio: our look and scripts, who may reach it, and all that stays off."""
+"""How the page is served by gradio: our look and scripts, who may reach it, and all
+that stays off.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,12 +25,40 @@ SCRIPTS = (  # in this order
     "store", "redraw", "address", "buttons", "tables", "typed_table", "drafts", "question", "making", "settings",
     "run_end", "pulse", "blind_test",
 )  # fmt: skip
-FIRST_SCRIPT = STATIC / "js" / "gradio.js"  # runs before gradio's own; those in `head` run only after gradio has begun
-_OFF = ("show_error", "share", "enable_monitoring", "run_history", "mcp_server", "pwa", "ssr_mode")
+FIRST_SCRIPT = (
+    STATIC / "js" / "gradio.js"
+)  # runs before gradio's own; those in `head` run only after gradio has begun
+_OFF = (
+    "show_error",
+    "share",
+    "enable_monitoring",
+    "run_history",
+    "mcp_server",
+    "pwa",
+    "ssr_mode",
+)
 
-SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica Neue", "Arial", "sans-serif")
-MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
-VALUES = read_json(Path(__file__).with_name("theme.json"))  # a value, and the variables of gradio that take it
+SYSTEM = (
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "Noto Sans",
+    "Helvetica Neue",
+    "Arial",
+    "sans-serif",
+)
+MONO = (
+    "ui-monospace",
+    "SFMono-Regular",
+    "Menlo",
+    "Consolas",
+    "Liberation Mono",
+    "monospace",
+)
+VALUES = read_json(
+    Path(__file__).with_name("theme.json")
+)  # a value, and the variables of gradio that take it
 
 
 def launch_arguments(
@@ -39,10 +69,11 @@ def launch_arguments(
     door: Door | None = None,
     key: str = "",
 ) -> dict[str, Any]:
-    """The arguments of gradio's `launch`: our look, no telemetry, no file served but exports, uploads and our icon.
+    """The arguments of gradio's `launch`: our look, no telemetry, no file served but
+    exports, uploads and our icon.
 
-    exports: the folder of the workspace that is served; in a demo that of all visitors, and the gate lets each read
-        their own exports
+    exports: the folder of the workspace that is served; in a demo that of all visitors,
+        and the gate lets each read their own exports
     signature: of the page's open tab
     hosts: further names by which the page is reached
     space: the name of the Space that it is on
@@ -51,23 +82,36 @@ def launch_arguments(
     """
     if (pages := templates.env.loader) and not isinstance(pages, FunctionLoader):
         templates.env.loader = _with_script(pages)
-    # Each script has a scope of its own. It runs before gradio draws the page, which a module would not.
+    # Each script has a scope of its own. It runs before gradio draws the page, which a
+    # module would not.
     scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []
-    limit = [Middleware(LoginLimit)] if hosts or space or door else []  # where strangers may try
+    limit = (
+        [Middleware(LoginLimit)] if hosts or space or door else []
+    )  # where strangers may try
     owner = [Middleware(OwnersOnly, key=key)] if key else []
     return {
         "theme": theme(),
         "css_paths": [STATIC / "style.css"],
-        "head": "".join(f"<script>(() => {{ 'use strict';\n{code}}})();</script>" for code in scripts),
+        "head": "".join(
+            f"<script>(() => {{ 'use strict';\n{code}}})();</script>"
+            for code in scripts
+        ),
         "favicon_path": STATIC / "icon.svg",
         "allowed_paths": [str(exports)],
         "app_kwargs": {
-            "middleware": [Middleware(Guard, hosts=hosts, space=space), *limit, *owner, *gate],
+            "middleware": [
+                Middleware(Guard, hosts=hosts, space=space),
+                *limit,
+                *owner,
+                *gate,
+            ],
             "routes": [pulse.route(signature)],
             **dict.fromkeys(("docs_url", "redoc_url", "openapi_url")),
         },
-        "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,
+        "state_session_capacity": session_memory.PAGES_OF_A_DEMO
+        if door
+        else session_memory.PAGES,
         "max_file_size": int((door.limits if door else HOME.limits).upload * MIB),
         "strict_cors": True,
         **dict.fromkeys(_OFF, False),
@@ -77,8 +121,10 @@ def launch_arguments(
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's own components in our colors, with system fonts only, so nothing is loaded from other servers. Every
-    value is a variable of static/style.css, the one source of the look, light and dark."""
+    """Gradio's own components in our colors, with system fonts only, so nothing is
+    loaded from other servers. Every value is a variable of static/style.css, the one
+    source of the look, light and dark.
+    """
     look = gr.themes.Base(
         font=[gr.themes.Font(name) for name in SYSTEM],
         font_mono=[gr.themes.Font(name) for name in MONO],
@@ -101,6 +147,10 @@ def _with_script(pages: BaseLoader) -> FunctionLoader:
         source, file, is_current = pages.get_source(templates.env, name)
         script = f"<script>(() => {{\n{FIRST_SCRIPT.read_text('utf-8')}}})();</script>"
         before, head, after = source.partition("<head>")
-        return f"{before}{head}{{% raw %}}{script}{{% endraw %}}{after}", file, is_current
+        return (
+            f"{before}{head}{{% raw %}}{script}{{% endraw %}}{after}",
+            file,
+            is_current,
+        )
 
     return FunctionLoader(load)

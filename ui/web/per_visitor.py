@@ -1,4 +1,6 @@
-"""The app as the page uses it in a shared demo: every handler works with the services of the visitor who sent it."""
+"""The app as the page uses it in a shared demo: every handler works with the services
+of the visitor who sent it.
+"""
 
 import os
 from typing import Any, cast
@@ -20,13 +22,18 @@ def _scope() -> dict[str, Any]:
 
 
 class PerVisitor:
-    """Stands for an `App`. Outside of a request there is none, except while the page is built: then it is the base,
-    which no visitor can change."""
+    """Stands for an `App`. Outside of a request there is none, except while the page is
+    built: then it is the base, which no visitor can change.
+    """
 
     def __init__(self, apps: VisitorApps) -> None:
         self._apps = apps
         self._built = False
-        self._services = {name for name in vars(apps.base) if not name.startswith("_") and name != "policy"}
+        self._services = {
+            name
+            for name in vars(apps.base)
+            if not name.startswith("_") and name != "policy"
+        }
 
     def built(self) -> None:
         """Called when the page is built: from now on nothing is read without a visitor."""
@@ -37,11 +44,15 @@ class PerVisitor:
         return self._apps.visitors.loss(self._visitor())
 
     def current(self) -> App:
-        """The services of the visitor who sent the current request. Raises NotInDemo without one."""
+        """The services of the visitor who sent the current request. Raises NotInDemo
+        without one.
+        """
         if not self._built:
             return self._apps.base
         scope = _scope()
-        if _APP not in scope:  # a tick asks for dozens of services, and each would look for the visitor's folder
+        if (
+            _APP not in scope
+        ):  # a tick asks for dozens of services, and each would look for the visitor's folder
             scope[_APP] = self._apps.app(self._visitor())
         return cast(App, scope[_APP])
 
@@ -49,10 +60,18 @@ class PerVisitor:
         scope = _scope()
         visitor: str | None = scope.get(VISITOR)
         if visitor is None and scope.get(WHY_NONE) == "restarted":
-            raise NotInDemo("This demo was restarted.", "Your earlier work here was deleted.", "Reload the page.")
+            raise NotInDemo(
+                "This demo was restarted.",
+                "Your earlier work here was deleted.",
+                "Reload the page.",
+            )
         if visitor is None:
             space = os.environ.get("SPACE_HOST", "").partition(",")[0]
-            own = f"Open https://{space} in a tab of its own" if space else "Open the demo in a tab of its own"
+            own = (
+                f"Open https://{space} in a tab of its own"
+                if space
+                else "Open the demo in a tab of its own"
+            )
             raise NotInDemo(
                 "Your browser sent no cookie.",
                 "This demo tells its visitors apart by one, and a browser may refuse it inside another page.",
@@ -63,11 +82,17 @@ class PerVisitor:
     def __getattr__(self, name: str) -> Any:
         if name == "policy":  # the same for all
             return getattr(self._apps.base, name)
-        return _Service(self, name) if name in self._services else getattr(self.current(), name)
+        return (
+            _Service(self, name)
+            if name in self._services
+            else getattr(self.current(), name)
+        )
 
 
 class _Service:
-    """One of the services, looked up at every use: a handler may have captured it while the page was built."""
+    """One of the services, looked up at every use: a handler may have captured it while
+    the page was built.
+    """
 
     def __init__(self, app: PerVisitor, name: str) -> None:
         self._app, self._name = app, name

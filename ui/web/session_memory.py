@@ -1,15 +1,18 @@
 """Keeps what gradio remembers of an open page small (gradio 6.31).
 
-- For every page that opens it copies the whole page's configuration, and notes in it what is sent and answered, so
-  that a "deep link" can show it again: 75 ms and 0.6 MB each. This page makes no such links, so here nothing is kept.
-- For every update of a component that `errors.Blocks` leaves to it, gradio builds the component anew under a new id and
-  then stores it under both ids (`Blocks.postprocess_data`): 25 to 65 KB for each answer. Here the new component takes
+- For every page that opens it copies the whole page's configuration, and notes in it
+  what is sent and answered, so that a "deep link" can show it again: 75 ms and 0.6 MB
+  each. This page makes no such links, so here nothing is kept.
+- For every update of a component that `errors.Blocks` leaves to it, gradio builds the
+  component anew under a new id and then stores it under both ids
+  (`Blocks.postprocess_data`): 25 to 65 KB for each answer. Here the new component takes
   the id of the one it replaces.
-- It holds back what a session has not read yet, of 2,000 sessions and without a limit for each, and forgets the oldest
-  session, whosever it is: its answers are lost, and if an event of it waits, gradio's queue ends for all. Here a
-  visitor who opens very many loses their own.
-- After every event it makes a pandas table of the last 10,000 events for a dashboard that the page does not serve.
-  Two switches of gradio's own turn that off.
+- It holds back what a session has not read yet, of 2,000 sessions and without a limit
+  for each, and forgets the oldest session, whosever it is: its answers are lost, and if
+  an event of it waits, gradio's queue ends for all. Here a visitor who opens very many
+  loses their own.
+- After every event it makes a pandas table of the last 10,000 events for a dashboard
+  that the page does not serve. Two switches of gradio's own turn that off.
 """
 
 import os
@@ -21,15 +24,21 @@ from typing import Any
 from gradio.blocks import Block, Blocks
 from gradio.state_holder import SessionState
 
-# That are open or were closed last. Of others gradio forgets which choices a list offers.
+# That are open or were closed last. Of others gradio forgets which choices a list
+# offers.
 PAGES, PAGES_OF_A_DEMO = 100, 500
 _SESSIONS, _OF_ONE = 2000, 60  # whose answers are held back, of all and of one visitor
 _MESSAGES = 4  # of an event at most, as a rule: its place in the queue, that it begins, and the answer
-SWITCHES = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**12)}
+SWITCHES = {
+    "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**12),
+}
 
 
 class Unread(dict[str, Queue[Any]]):
-    """By session the messages that its page has not read yet. events: by session, what gradio notes besides."""
+    """By session the messages that its page has not read yet. events: by session, what
+    gradio notes besides.
+    """
 
     def __init__(self, events: dict[str, set[str]]) -> None:
         super().__init__()
@@ -46,7 +55,9 @@ class Unread(dict[str, Queue[Any]]):
         super().__setitem__(session, messages)
 
     def __delitem__(self, session: str) -> None:
-        self.pop(session, None)  # of two streams of one session that end, the second one deletes it again
+        self.pop(
+            session, None
+        )  # of two streams of one session that end, the second one deletes it again
         self._events.pop(session, None)
 
 
@@ -77,31 +88,51 @@ class QueuedEvents:
     def takes(self, listener: int, inputs: int) -> bool:
         """Whether the page has this listener, and so many inputs for it."""
         found = self._blocks.fns.get(listener)
-        return found is not None and found.fn is not None and len(found.inputs) == inputs
+        return (
+            found is not None and found.fn is not None and len(found.inputs) == inputs
+        )
 
     def needs_password(self) -> bool:
         """Whether who has none gets another page."""
         return self._blocks.auth is not None
 
     def sessions(self) -> list[str]:
-        """The session of each event that waits, is being answered, or whose answer nobody has read."""
+        """The session of each event that waits, is being answered, or whose answer
+        nobody has read.
+        """
         queue = self._blocks._queue
-        asked = [event.session_hash for event in list(queue.event_ids_to_events.values())]
+        asked = [
+            event.session_hash for event in list(queue.event_ids_to_events.values())
+        ]
         unread = list(queue.pending_messages_per_session.items())
-        return asked + [session for session, messages in unread for _ in range(messages.qsize() // _MESSAGES)]
+        return asked + [
+            session
+            for session, messages in unread
+            for _ in range(messages.qsize() // _MESSAGES)
+        ]
 
     def begun(self) -> list[tuple[str, float]]:
-        """Whose events are not answered yet, and when they were put into the queue, by the monotonic clock."""
+        """Whose events are not answered yet, and when they were put into the queue, by
+        the monotonic clock.
+        """
         events = list(self._blocks._queue.event_ids_to_events.values())
         return [(_visitor(event.session_hash), event.enqueue_time) for event in events]
 
     def forget_unread(self, visitor: str) -> None:
-        """Forgets the sessions of a visitor whose events have ended and whose answers nobody has read: where a
-        connection broke while it was slow, gradio would hold them back forever."""
+        """Forgets the sessions of a visitor whose events have ended and whose answers
+        nobody has read: where a connection broke while it was slow, gradio would hold
+        them back forever.
+        """
         queue = self._blocks._queue
-        under_way = {event.session_hash for event in list(queue.event_ids_to_events.values())}
+        under_way = {
+            event.session_hash for event in list(queue.event_ids_to_events.values())
+        }
         for session, messages in list(queue.pending_messages_per_session.items()):
-            if _visitor(session) == visitor and session not in under_way and messages.qsize() >= _MESSAGES:
+            if (
+                _visitor(session) == visitor
+                and session not in under_way
+                and messages.qsize() >= _MESSAGES
+            ):
                 del queue.pending_messages_per_session[session]
 
 

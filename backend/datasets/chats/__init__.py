@@ -1,8 +1,11 @@
-"""Exports of chats and mail: who said what, and whom the model should learn to write like.
+"""Exports of chats and mail: who said what, and whom the model should learn to write
+like.
 
-Decision: Messages are found by who and what, wherever they lie. A format is a row of a table only where its messages
-need more: versions of a reply, kinds that are no messages, texts in pieces.
-Because: a new service then needs nothing. Mail and chats as text are no records, so they have readers.
+Decision: Messages are found by who and what, wherever they lie. A format is a row of a
+table only where its messages need more: versions of a reply, kinds that are no
+messages, texts in pieces.
+Because: a new service then needs nothing. Mail and chats as text are no records, so
+    they have readers.
 Proof: tests/backend/datasets/chats, and the corpus in tests/data/sources.
 Reconsider when: a service nests messages in a way that no path reaches.
 

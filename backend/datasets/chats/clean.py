@@ -6,7 +6,9 @@ from html import unescape
 
 from backend.datasets.documents.markup import read_html
 
-_TAG = re.compile(r"</?[a-z][a-z0-9]{0,30}\b[^<>]*>", re.IGNORECASE)  # [^<>]: no sign is passed over twice
+_TAG = re.compile(
+    r"</?[a-z][a-z0-9]{0,30}\b[^<>]*>", re.IGNORECASE
+)  # [^<>]: no sign is passed over twice
 _SLACK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
@@ -23,7 +25,9 @@ def html(text: str) -> str:
 
 
 def meta(text: str) -> str:
-    """A text of Facebook's or Instagram's export, which writes each byte of UTF-8 as a separate character."""
+    """A text of Facebook's or Instagram's export, which writes each byte of UTF-8 as a
+    separate character.
+    """
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -31,7 +35,9 @@ def meta(text: str) -> str:
 
 
 def slack(text: str, names: Mapping[str, str]) -> str:
-    """The text of a Slack message: links, mentions and escapes as a reader sees them. names: people by their id."""
+    """The text of a Slack message: links, mentions and escapes as a reader sees them.
+    names: people by their id.
+    """
 
     def shown(match: re.Match[str]) -> str:
         sign, target, label = match.groups()

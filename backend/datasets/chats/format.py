@@ -1,4 +1,6 @@
-"""Describes a chat format: where its messages are, who wrote them, and what they say. formats.json has them all."""
+"""Describes a chat format: where its messages are, who wrote them, and what they say.
+formats.json has them all.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,21 +15,26 @@ Markup = Literal["", "html", "slack", "meta"]
 
 @dataclass(frozen=True)
 class ChatFormat:
-    """One format of conversations, as paths (`paths.py`). Those after `messages` start at a message.
+    """One format of conversations, as paths (`paths.py`). Those after `messages` start
+    at a message.
 
-    title: "a WhatsApp chat". source: where the format is documented. needs: what every record of it has. records: where
-    the conversations are, if not the record itself. messages: where a conversation's messages are; () where each record
-    is one message. thread: which conversation a message belongs to.
+    title: "a WhatsApp chat". source: where the format is documented. needs: what every
+    record of it has. records: where the conversations are, if not the record itself.
+    messages: where a conversation's messages are; () where each record is one message.
+    thread: which conversation a message belongs to.
 
-    author: who wrote it, or their id; name: their name. roles: what values of `author` mean, in lower case; a value
-    that is not listed stays as it is. asker: in the conversation, the id of the one who asks; everyone else answers.
+    author: who wrote it, or their id; name: their name. roles: what values of `author`
+    mean, in lower case; a value that is not listed stays as it is. asker: in the
+    conversation, the id of the one who asks; everyone else answers.
 
-    text: the first that is filled is what was said; its pieces are put together with `joint`. reply: what the other
-    side answered to it. opening: in each message, what the conversation began with. time: when. id, parent: of a
-    message, where answers form a tree; leaf: in the conversation, the id of its last message; rank: of several replies
-    the lowest is followed. only: values that a message may have, if it has one; never: what it must not have;
-    internal: what says which messages the asker does not see. markup: what the text is written in. pauses: it goes on
-    for months, so that a long pause begins a new conversation.
+    text: the first that is filled is what was said; its pieces are put together with
+    `joint`. reply: what the other side answered to it. opening: in each message, what
+    the conversation began with. time: when. id, parent: of a message, where answers
+    form a tree; leaf: in the conversation, the id of its last message; rank: of several
+    replies the lowest is followed. only: values that a message may have, if it has one;
+    never: what it must not have; internal: what says which messages the asker does not
+    see. markup: what the text is written in. pauses: it goes on for months, so that a
+    long pause begins a new conversation.
     """
 
     title: str
@@ -68,10 +75,12 @@ class ChatFormat:
 # Names of columns and of roles, notices and more, in the languages that most write in.
 WORDS: dict[str, Any] = read_json(Path(__file__).with_name("words.json"))
 
-# Lists inside one conversation, or next to the conversations; a document's examples are in none of these.
+# Lists inside one conversation, or next to the conversations; a document's examples are
+# in none of these.
 IN_CONVERSATIONS = ("chat_messages", "comments", "participants", "profile_pictures")
 
-# In the order in which they are asked. A format with several `records` has the conversations at one of them.
+# In the order in which they are asked. A format with several `records` has the
+# conversations at one of them.
 FORMATS = tuple(
     ChatFormat(**{**described, "records": records})
     for described in read_json(Path(__file__).with_name("formats.json"))["formats"]

@@ -1,4 +1,6 @@
-"""Reads e-mails: a mailbox (mbox, RFC 4155) or one message (.eml, RFC 5322), as the messages of conversations."""
+"""Reads e-mails: a mailbox (mbox, RFC 4155) or one message (.eml, RFC 5322), as the
+messages of conversations.
+"""
 
 import email
 import re
@@ -18,18 +20,40 @@ from backend.datasets.chats.mail_text import ADDRESS, own_words, repeated_ends
 from backend.datasets.convert.detect import Record
 from backend.records.units import MIB
 
-MAIL = ChatFormat("a mailbox", "https://www.rfc-editor.org/rfc/rfc5322", thread="thread", time=("time",))
-_POSTMARK = re.compile(rb"From \S{1,320} .{0,99}\d\d:\d\d.{0,99}\d{4}|From [^\s@]{1,320}@\S{1,320}$")
+MAIL = ChatFormat(
+    "a mailbox",
+    "https://www.rfc-editor.org/rfc/rfc5322",
+    thread="thread",
+    time=("time",),
+)
+_POSTMARK = re.compile(
+    rb"From \S{1,320} .{0,99}\d\d:\d\d.{0,99}\d{4}|From [^\s@]{1,320}@\S{1,320}$"
+)
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):", re.ASCII)
-_MAIL_FIELDS = frozenset((b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"))
+_MAIL_FIELDS = frozenset(
+    (b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version")
+)
 _LARGEST = 32 * MIB  # bytes of one message; the attachments of a larger one are cut off
 _GMAIL_QUOTE = re.compile(r"<div[^<>]{1,300}gmail_quote[^<>]{0,300}>", re.IGNORECASE)
 _BLOCKQUOTE = re.compile(r"(</?blockquote\b[^<>]{0,1000}>)", re.IGNORECASE)
-_SUBJECT = re.compile(r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\]\s*)?[:：])+\s*", re.I)
+_SUBJECT = re.compile(
+    r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\]\s*)?[:：])+\s*",
+    re.I,
+)
 _LONGEST_SUBJECT = 1_000  # characters that are read
 _FORWARDED = re.compile(r"\s*(fwd?|wg|tr|rv|enc|doorst|vb|vs)\s*:", re.IGNORECASE)
-_CLOCK12 = re.compile(r"\b(\d{1,2})(:\d{2}(?::\d{2})?) ?([AaPp])\.?[Mm]\b\.?")  # email.utils ignores AM and PM
-_BROKEN = (AttributeError, LookupError, MessageError, TypeError, ValueError, RecursionError, AssertionError)
+_CLOCK12 = re.compile(
+    r"\b(\d{1,2})(:\d{2}(?::\d{2})?) ?([AaPp])\.?[Mm]\b\.?"
+)  # email.utils ignores AM and PM
+_BROKEN = (
+    AttributeError,
+    LookupError,
+    MessageError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    AssertionError,
+)
 
 
 class _PlainHeaders(EmailPolicy):
@@ -70,8 +94,9 @@ def is_mail(head: bytes) -> bool:
 
 
 def mail_messages(lines: Iterable[bytes]) -> Iterator[list[Record]]:
-    """The mails in the lines of a file as records of the format MAIL, with text "" for newsletters, drafts and the
-    like."""
+    """The mails in the lines of a file as records of the format MAIL, with text "" for
+    newsletters, drafts and the like.
+    """
     mails = [_parse(number, data) for number, data in _split(lines)]
     yield [(mail.line, record) for mail in _clean(mails) for record in _records(mail)]
 
@@ -86,7 +111,9 @@ def _split(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
                 yield start, b"\n".join(message)
             message, start, size, box = [], number, 0, True
         elif size < _LARGEST and (message or line.strip()):
-            message.append(line[1:] if box and re.match(rb">+From ", line) else line)  # unescaped
+            message.append(
+                line[1:] if box and re.match(rb">+From ", line) else line
+            )  # unescaped
             size += len(line)
         blank = not line.strip()
     if message:
@@ -100,9 +127,18 @@ def _parse(line: int, data: bytes) -> _Mail:
         assert isinstance(message, EmailMessage)
         subject = _decoded(str(message.get("subject", ""))[:_LONGEST_SUBJECT])
         author = _address(message, "from")
-        references = re.findall(r"<[^<>\s]+>", f"{message.get('references', '')} {message.get('in-reply-to', '')}")
-        text, quoted, credit = own_words(_body(message)) if _is_personal(message) else ("", "", "")
-        askers = (address.lower() for address in ADDRESS.findall(credit) if address.lower() != author)
+        references = re.findall(
+            r"<[^<>\s]+>",
+            f"{message.get('references', '')} {message.get('in-reply-to', '')}",
+        )
+        text, quoted, credit = (
+            own_words(_body(message)) if _is_personal(message) else ("", "", "")
+        )
+        askers = (
+            address.lower()
+            for address in ADDRESS.findall(credit)
+            if address.lower() != author
+        )
         return _Mail(
             line,
             author,
@@ -125,7 +161,9 @@ def without_prefix(subject: str) -> str:
 
 def _address(message: EmailMessage, field: str) -> str:
     addresses = getaddresses([str(value) for value in message.get_all(field, [])])
-    return next((address.strip().lower() for _, address in addresses if "@" in address), "")
+    return next(
+        (address.strip().lower() for _, address in addresses if "@" in address), ""
+    )
 
 
 def _decoded(header: str) -> str:
@@ -138,7 +176,9 @@ def _decoded(header: str) -> str:
 def sent_at(date: str) -> float | None:
     """The time of a date as mail programs write it; None for another text."""
     try:
-        in_24_hours = _CLOCK12.sub(lambda at: f"{int(at[1]) % 12 + 12 * (at[3] in 'pP')}{at[2]}", date)
+        in_24_hours = _CLOCK12.sub(
+            lambda at: f"{int(at[1]) % 12 + 12 * (at[3] in 'pP')}{at[2]}", date
+        )
         return parsedate_to_datetime(in_24_hours).timestamp()
     except (*_BROKEN, OverflowError):
         return None
@@ -149,7 +189,12 @@ def _is_personal(message: EmailMessage) -> bool:
     labels = str(message.get("x-gmail-labels", "")).lower()
     automatic = str(message.get("auto-submitted", "no")).lower() != "no"
     bulk = str(message.get("precedence", "")).lower() in ("bulk", "list", "junk")
-    return not (automatic or bulk or "list-unsubscribe" in message or re.search(r"\b(spam|trash|drafts?)\b", labels))
+    return not (
+        automatic
+        or bulk
+        or "list-unsubscribe" in message
+        or re.search(r"\b(spam|trash|drafts?)\b", labels)
+    )
 
 
 def _body(message: EmailMessage) -> str:
@@ -165,7 +210,9 @@ def _body(message: EmailMessage) -> str:
 
 
 def _as_plain(html: str) -> str:
-    """An HTML mail as a plain one, with a ">" before the lines in a blockquote, apart from who wrote them."""
+    """An HTML mail as a plain one, with a ">" before the lines in a blockquote, apart
+    from who wrote them.
+    """
     if "<blockquote" not in html.lower():
         html = _GMAIL_QUOTE.sub("<blockquote>", html)
     lines: list[str] = []
@@ -175,19 +222,29 @@ def _as_plain(html: str) -> str:
             depth = max(depth + (-1 if piece.startswith("</") else 1), 0)
         elif text := clean.html(piece).strip():
             first, *rest = text.split("\n")
-            inside = not (depth and first.rstrip().endswith(":") and ADDRESS.search(first))  # Apple's credit is quoted
-            lines += ["> " * depth + first if inside else first, *("> " * depth + line for line in rest), ""]
+            inside = not (
+                depth and first.rstrip().endswith(":") and ADDRESS.search(first)
+            )  # Apple's credit is quoted
+            lines += [
+                "> " * depth + first if inside else first,
+                *("> " * depth + line for line in rest),
+                "",
+            ]
     return "\n".join(lines)
 
 
 def _clean(mails: list[_Mail]) -> list[_Mail]:
-    """The mails without repeated signatures, each with the conversation that it belongs to. The mail that one answers
-    comes from its quotation where it is not in the file itself."""
+    """The mails without repeated signatures, each with the conversation that it belongs
+    to. The mail that one answers comes from its quotation where it is not in the file
+    itself.
+    """
     by_author: dict[str, list[int]] = {}
     for at, mail in enumerate(mails):
         by_author.setdefault(mail.author, []).append(at)
     for places in by_author.values():
-        for at, text in zip(places, repeated_ends([mails[at].text for at in places]), strict=True):
+        for at, text in zip(
+            places, repeated_ends([mails[at].text for at in places]), strict=True
+        ):
             mails[at] = replace(mails[at], text=text)
     by_id = {mail.id: mail for mail in mails if mail.id}
     threads: dict[str, str] = {}
@@ -201,8 +258,12 @@ def _clean(mails: list[_Mail]) -> list[_Mail]:
     return [
         replace(
             mail,
-            thread=threads.get(mail.id, mail.thread) if mail.id or mail.parents else mail.thread,
-            quoted="" if any(parent in by_id for parent in mail.parents) else mail.quoted,
+            thread=threads.get(mail.id, mail.thread)
+            if mail.id or mail.parents
+            else mail.thread,
+            quoted=""
+            if any(parent in by_id for parent in mail.parents)
+            else mail.quoted,
         )
         for mail in mails
     ]
@@ -211,5 +272,15 @@ def _clean(mails: list[_Mail]) -> list[_Mail]:
 def _records(mail: _Mail) -> Iterator[dict[str, object]]:
     if mail.quoted and mail.text and mail.asker not in ("", mail.author):
         before = None if mail.time is None else mail.time - 1
-        yield {"thread": mail.thread, "author": mail.asker, "text": mail.quoted, "time": before}
-    yield {"thread": mail.thread, "author": mail.author, "text": mail.text, "time": mail.time}
+        yield {
+            "thread": mail.thread,
+            "author": mail.asker,
+            "text": mail.quoted,
+            "time": before,
+        }
+    yield {
+        "thread": mail.thread,
+        "author": mail.author,
+        "text": mail.text,
+        "time": mail.time,
+    }

@@ -38,24 +38,43 @@ def _steps(path: str) -> tuple[Step, ...]:
 
 
 def find(record: Any, path: str) -> list[Any]:
-    """The values at `path`, without those that are missing or null. A name that contains dots is found too."""
+    """The values at `path`, without those that are missing or null. A name that
+    contains dots is found too.
+    """
     if isinstance(record, dict) and path in record:
         return [] if record[path] is None else [record[path]]
     values = [record]
     for step in _steps(path):
-        values = [value for outer in values for value in _follow(outer, step) if value is not None]
+        values = [
+            value
+            for outer in values
+            for value in _follow(outer, step)
+            if value is not None
+        ]
     return values
 
 
 def first(record: Any, *paths: str) -> Any:
     """The first value that is neither missing nor empty; None without one."""
-    return next((value for path in paths for value in find(record, path) if value not in ("", [], {})), None)
+    return next(
+        (
+            value
+            for path in paths
+            for value in find(record, path)
+            if value not in ("", [], {})
+        ),
+        None,
+    )
 
 
 def _follow(value: Any, step: Step) -> Iterator[Any]:
     kind, name, wanted = step
     if kind == "items" and isinstance(value, list):
-        yield from (item for item in value if not name or (isinstance(item, dict) and item.get(name) == wanted))
+        yield from (
+            item
+            for item in value
+            if not name or (isinstance(item, dict) and item.get(name) == wanted)
+        )
     elif kind == "below":
         yield from _below(value, name, _DEPTH)
     elif isinstance(value, dict):
@@ -63,7 +82,13 @@ def _follow(value: Any, step: Step) -> Iterator[Any]:
             yield from value.values()
         elif kind == "chosen":
             items, at = value.get(name), value.get(wanted)
-            yield items[at] if isinstance(items, list) and isinstance(at, int) and 0 <= at < len(items) else None
+            yield (
+                items[at]
+                if isinstance(items, list)
+                and isinstance(at, int)
+                and 0 <= at < len(items)
+                else None
+            )
         elif kind == "name":
             yield value.get(name)
 

@@ -1,5 +1,5 @@
-"""Who writes in a file's conversations, whom the model should learn to write like, and the examples that follow: the
-people to imitate answer, everyone else asks.
+"""Who writes in a file's conversations, whom the model should learn to write like, and
+the examples that follow: the people to imitate answer, everyone else asks.
 """
 
 from collections import Counter
@@ -13,24 +13,39 @@ from backend.errors import BadInput
 from backend.records.rows import Message, PassedOver
 from backend.text.excerpt import excerpt
 
-WHOEVER_ANSWERS = "*"  # instead of a name: everyone except whoever starts the conversation
+WHOEVER_ANSWERS = (
+    "*"  # instead of a name: everyone except whoever starts the conversation
+)
 QUESTION = "Which of these people should the model learn to write like?"
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN = 12
-PAUSE, LATE = 6 * 3600, 3 * 24 * 3600  # seconds after which a message begins a new conversation; an answer, too
+PAUSE, LATE = (
+    6 * 3600,
+    3 * 24 * 3600,
+)  # seconds after which a message begins a new conversation; an answer, too
 ALONE = "message with nothing to answer or without an answer"
-ANSWERS = 10  # at most in one example, so that years of messages do not become a single one
+ANSWERS = (
+    10  # at most in one example, so that years of messages do not become a single one
+)
 
 
 class WhoToImitate(BadInput):
-    """It is unclear which side of the conversations the model should learn. title: what the file is. people: each
-    with the number of their messages, most messages first. because: a sentence on why the user's choice was not
-    enough. likely: those who probably answer."""
+    """It is unclear which side of the conversations the model should learn. title: what
+    the file is. people: each with the number of their messages, most messages first.
+    because: a sentence on why the user's choice was not enough. likely: those who
+    probably answer.
+    """
 
     def __init__(
-        self, title: str, people: Sequence[tuple[str, int]], because: str = "", likely: Sequence[str] = ()
+        self,
+        title: str,
+        people: Sequence[tuple[str, int]],
+        because: str = "",
+        likely: Sequence[str] = (),
     ) -> None:
-        listed = ", ".join(f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN])
+        listed = ", ".join(
+            f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN]
+        )
         more = f" and {len(people) - _SHOWN:,} more" if len(people) > _SHOWN else ""
         super().__init__(
             QUESTION,
@@ -44,35 +59,56 @@ class WhoToImitate(BadInput):
 def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:
     """Each person with the number of their messages, most messages first."""
     counted = Counter(post.author for posts in conversations for post in posts)
-    return [person for person in counted.most_common() if person[0] not in ("system", "tool")]
+    return [
+        person
+        for person in counted.most_common()
+        if person[0] not in ("system", "tool")
+    ]
 
 
 def likely_to_answer(conversations: Iterable[Sequence[Post]]) -> tuple[str, ...]:
-    """Who answers most, and whoever else of the same e-mail domain answers more than they ask."""
+    """Who answers most, and whoever else of the same e-mail domain answers more than
+    they ask.
+    """
     answers, asked = Counter[str](), Counter[str]()
     for posts in conversations:
         for post in posts:
             (asked if post.author == posts[0].author else answers)[post.author] += 1
-    first, *others = [name for name, _ in answers.most_common() if name not in ROLES] or [""]
+    first, *others = [
+        name for name, _ in answers.most_common() if name not in ROLES
+    ] or [""]
     domain = first.partition("@")[2]
-    same = (name for name in others if domain and name.endswith(f"@{domain}") and answers[name] > asked[name])
+    same = (
+        name
+        for name in others
+        if domain and name.endswith(f"@{domain}") and answers[name] > asked[name]
+    )
     return (first, *same) if first else ()
 
 
 def who_to_imitate(
-    people: Sequence[tuple[str, int]], chosen: Sequence[str], title: str, likely: Sequence[str] = ()
+    people: Sequence[tuple[str, int]],
+    chosen: Sequence[str],
+    title: str,
+    likely: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """The people to learn from. Raises WhoToImitate when that is not clear, BadInput when fewer than two people write.
+    """The people to learn from. Raises WhoToImitate when that is not clear, BadInput
+    when fewer than two people write.
 
     people: all who write, with the number of their messages
-    chosen: by the user, perhaps WHOEVER_ANSWERS, which stays; () takes the assistant where all authors are roles
-    title: what the file was read as
-    likely: who probably answers"""
+    chosen: by the user, perhaps WHOEVER_ANSWERS, which stays; () takes the assistant
+    where all authors are roles title: what the file was read as
+    likely: who probably answers
+    """
     names = [name for name, _ in people]
     if len(names) < 2:
         raise BadInput(
             "This is not a conversation: "
-            + (f"only {names[0][:60]} writes in it." if names else "nobody writes in it."),
+            + (
+                f"only {names[0][:60]} writes in it."
+                if names
+                else "nobody writes in it."
+            ),
             f"It was read as {title}; an example needs what one person asks and what another one answers.",
             "Choose a file that has both sides.",
         )
@@ -81,7 +117,9 @@ def who_to_imitate(
     by_name = {name.casefold(): name for name in names}
     for name in chosen:
         if name.casefold() not in by_name:
-            raise WhoToImitate(title, people, f"There is nobody named {name[:60]!r}.", likely)
+            raise WhoToImitate(
+                title, people, f"There is nobody named {name[:60]!r}.", likely
+            )
     if chosen:
         return tuple(by_name[name.casefold()] for name in chosen)
     if ROLES.issuperset(names) and "assistant" in names:
@@ -90,25 +128,43 @@ def who_to_imitate(
 
 
 def by_opener(read: Iterable[list[Post]]) -> list[list[Post]]:
-    """The conversations with "user" for the author of the first message, and "assistant" for everyone else."""
-    return [[replace(p, author="user" if p.author == own[0].author else "assistant") for p in own] for own in read]
+    """The conversations with "user" for the author of the first message, and
+    "assistant" for everyone else.
+    """
+    return [
+        [
+            replace(p, author="user" if p.author == own[0].author else "assistant")
+            for p in own
+        ]
+        for own in read
+    ]
 
 
 def at_pauses(posts: list[Post]) -> Iterator[list[Post]]:
     """The conversations in messages of months: a long pause begins a new one."""
-    starts = [at for at, (before, post) in enumerate(pairwise(posts), 1) if _paused(before, post)]
+    starts = [
+        at
+        for at, (before, post) in enumerate(pairwise(posts), 1)
+        if _paused(before, post)
+    ]
     return (posts[a:b] for a, b in pairwise([0, *starts, len(posts)]))
 
 
 def _paused(before: Post, post: Post, least: int = PAUSE) -> bool:
-    return before.time is not None and post.time is not None and post.time - before.time >= least
+    return (
+        before.time is not None
+        and post.time is not None
+        and post.time - before.time >= least
+    )
 
 
 @dataclass
 class ExampleMaker:
-    """Makes examples and counts the messages it skips. imitate: who answers. ask: who asks; None: everyone else.
-    pauses: a long pause begins a new conversation. pairs: each question with its answer is an example, because
-    nothing says where a conversation ends, or as the person chose. passed: messages that are in no example."""
+    """Makes examples and counts the messages it skips. imitate: who answers. ask: who
+    asks; None: everyone else. pauses: a long pause begins a new conversation. pairs:
+    each question with its answer is an example, because nothing says where a
+    conversation ends, or as the person chose. passed: messages that are in no example.
+    """
 
     imitate: Sequence[str]
     ask: Sequence[str] | None = None
@@ -125,7 +181,10 @@ class ExampleMaker:
                 yield from self._example(part)
 
     def _pass_over(self, posts: Iterable[Post]) -> None:
-        self.passed += (PassedOver(ALONE, excerpt(post.text, width=QUOTED), post.line) for post in posts)
+        self.passed += (
+            PassedOver(ALONE, excerpt(post.text, width=QUOTED), post.line)
+            for post in posts
+        )
 
     def _side(self, post: Post) -> str:
         if post.author in self.imitate:
@@ -141,8 +200,15 @@ class ExampleMaker:
             before = part[-1] if part else None
             asks = self._side(post) != "assistant"
             answered = before is not None and self._side(before) == "assistant"
-            paused = before is not None and self.pauses and _paused(before, post, PAUSE if asks else LATE)
-            begins = asks and (self._side(post) == "system" or (answered and answers >= (1 if self.pairs else ANSWERS)))
+            paused = (
+                before is not None
+                and self.pauses
+                and _paused(before, post, PAUSE if asks else LATE)
+            )
+            begins = asks and (
+                self._side(post) == "system"
+                or (answered and answers >= (1 if self.pairs else ANSWERS))
+            )
             if before is not None and (paused or begins):
                 yield part
                 part, answers = [], 0
@@ -154,9 +220,15 @@ class ExampleMaker:
     def _example(self, part: list[Post]) -> Iterator[Record]:
         sides = [self._side(post) for post in part]
         first = sides.index("user") if "user" in sides else len(part)
-        last = max((at for at, side in enumerate(sides) if side == "assistant"), default=-1)
-        begins = next((at for at, side in enumerate(sides) if side != "system"), first)  # instructions above it all
-        wanted = {*range(begins), *range(first, last + 1)} if first < last else set[int]()
+        last = max(
+            (at for at, side in enumerate(sides) if side == "assistant"), default=-1
+        )
+        begins = next(
+            (at for at, side in enumerate(sides) if side != "system"), first
+        )  # instructions above it all
+        wanted = (
+            {*range(begins), *range(first, last + 1)} if first < last else set[int]()
+        )
         self.used += len(wanted)
         self._pass_over(post for at, post in enumerate(part) if at not in wanted)
         messages: list[Message] = []

@@ -15,7 +15,11 @@ from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 from backend.text.normalize import whole_letters
 
-_MARKUP: dict[str, Callable[[str], str]] = {"": whole_letters, "html": clean.html, "meta": clean.meta}
+_MARKUP: dict[str, Callable[[str], str]] = {
+    "": whole_letters,
+    "html": clean.html,
+    "meta": clean.meta,
+}
 _LONGEST_NAME = 200  # characters
 WHOEVER_OPENED = "whoever opened it"  # instead of a name, which nothing says
 _KIND = re.compile(r"t\d_")
@@ -26,13 +30,17 @@ UNWANTED = "message marked as internal, deleted or written by a program"
 BRANCH = "message of another version of a reply"
 _INTERNAL, _PROGRAMS = frozenset(WORDS["internal"]), frozenset(WORDS["programs"])
 NOTICES = frozenset(WORDS["notices"])  # of WhatsApp, which carry no mark
-_FILE = re.compile(r"\w{3}-\d{8}-WA\d{4}\.\w{2,4} \([^()\n]{4,30}\)")  # IMG-20231231-WA0001.jpg (file attached)
+_FILE = re.compile(
+    r"\w{3}-\d{8}-WA\d{4}\.\w{2,4} \([^()\n]{4,30}\)"
+)  # IMG-20231231-WA0001.jpg (file attached)
 _DATES = 500  # looked at for the order of day and month
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One message. author: a name, or "user", "assistant", "system"; time: in seconds, None if unknown."""
+    """One message. author: a name, or "user", "assistant", "system"; time: in seconds,
+    None if unknown.
+    """
 
     author: str
     text: str
@@ -47,18 +55,32 @@ class _Found:
     conversation: dict[str, Any]
 
 
-def read_threads(records: Iterable[Record], chat: ChatFormat) -> tuple[list[list[Post]], list[PassedOver]]:
-    """The conversations in `records`, in the order of the file, and the messages that are in none."""
+def read_threads(
+    records: Iterable[Record], chat: ChatFormat
+) -> tuple[list[list[Post]], list[PassedOver]]:
+    """The conversations in `records`, in the order of the file, and the messages that
+    are in none.
+    """
     groups: dict[Any, list[_Found]] = {}
     number, empty = 0, []
     for line, record in records:
         messages = 0
         for conversation in chat.conversations(record):
             number += 1
-            places = [find(conversation, path) for path in chat.messages] or [[conversation]]
-            for message in (value for values in places for value in values if isinstance(value, dict)):
+            places = [find(conversation, path) for path in chat.messages] or [
+                [conversation]
+            ]
+            for message in (
+                value
+                for values in places
+                for value in values
+                if isinstance(value, dict)
+            ):
                 thread = first(message, chat.thread) if chat.thread else None
-                key = (number if chat.messages or chat.reply else 0, str(thread) if thread is not None else "")
+                key = (
+                    number if chat.messages or chat.reply else 0,
+                    str(thread) if thread is not None else "",
+                )
                 groups.setdefault(key, []).append(_Found(line, message, conversation))
                 messages += 1
         if not messages:
@@ -79,18 +101,31 @@ class _Reader:
         self.conversations: list[list[Post]] = []
         self.passed: list[PassedOver] = []
         self._chat = chat
-        dates = (first(entry.message, *chat.time) for entry in messages[:_DATES]) if chat.time else ()
-        self._months_first = month_first(date for date in dates if isinstance(date, str))
+        dates = (
+            (first(entry.message, *chat.time) for entry in messages[:_DATES])
+            if chat.time
+            else ()
+        )
+        self._months_first = month_first(
+            date for date in dates if isinstance(date, str)
+        )
         self._names: dict[str, str] = {}
         for entry in messages if chat.name else ():
-            key, name = first(entry.message, *chat.author), first(entry.message, *chat.name)
+            key, name = (
+                first(entry.message, *chat.author),
+                first(entry.message, *chat.name),
+            )
             if name is not None:
                 shown = " ".join(str(name)[:_LONGEST_NAME].split())
-                self._names.setdefault(str(key if key is not None else name)[:_LONGEST_NAME].strip(), shown)
+                self._names.setdefault(
+                    str(key if key is not None else name)[:_LONGEST_NAME].strip(), shown
+                )
         self._programs: set[str] = set()
         authors = {self._author(entry) for entry in messages}
         programs = {author for author in authors if plain_name(author) in _PROGRAMS}
-        if len(authors - programs - {"", "system", "tool"}) > 1:  # else it is one of the two sides
+        if (
+            len(authors - programs - {"", "system", "tool"}) > 1
+        ):  # else it is one of the two sides
             self._programs = programs
 
     def add(self, group: list[_Found]) -> None:
@@ -100,15 +135,41 @@ class _Reader:
         else:
             branches = [_branch(group, chat) if chat.parent else group]
             followed = set(map(id, branches[0]))
-            self._pass_over(BRANCH, *(entry for entry in group if id(entry) not in followed))
+            self._pass_over(
+                BRANCH, *(entry for entry in group if id(entry) not in followed)
+            )
         for branch in branches:
             posts = [post for post in map(self._post, branch) if post is not None]
-            if chat.time and not chat.parent and all(post.time is not None for post in posts):
+            if (
+                chat.time
+                and not chat.parent
+                and all(post.time is not None for post in posts)
+            ):
                 posts.sort(key=lambda post: post.time or 0)
-            opening = self._cleaned(str(first(branch[0].message, chat.opening) or "")).strip() if chat.opening else ""
+            opening = (
+                self._cleaned(str(first(branch[0].message, chat.opening) or "")).strip()
+                if chat.opening
+                else ""
+            )
             if opening and opening not in (post.text for post in posts):
-                posts.insert(0, Post("user" if chat.roles else WHOEVER_OPENED, opening, None, branch[0].line))
-            if chat.reply and posts and (reply := self._cleaned(_piece(first(branch[0].message, chat.reply))).strip()):
+                posts.insert(
+                    0,
+                    Post(
+                        "user" if chat.roles else WHOEVER_OPENED,
+                        opening,
+                        None,
+                        branch[0].line,
+                    ),
+                )
+            if (
+                chat.reply
+                and posts
+                and (
+                    reply := self._cleaned(
+                        _piece(first(branch[0].message, chat.reply))
+                    ).strip()
+                )
+            ):
                 posts.append(Post("assistant", reply, None, branch[0].line))
             if posts:
                 self.conversations.append(posts)
@@ -119,11 +180,18 @@ class _Reader:
         if not (author and text and _is_wanted(message, chat)):
             self._pass_over(UNWANTED if author and text else EMPTY, entry)
             return None
-        time = seconds(first(message, *chat.time), self._months_first) if chat.time else None
+        time = (
+            seconds(first(message, *chat.time), self._months_first)
+            if chat.time
+            else None
+        )
         return Post(author, text, time, entry.line)
 
     def _pass_over(self, why: str, *entries: _Found) -> None:
-        self.passed += (PassedOver(why, excerpt(self._text(e.message), width=QUOTED), e.line) for e in entries)
+        self.passed += (
+            PassedOver(why, excerpt(self._text(e.message), width=QUOTED), e.line)
+            for e in entries
+        )
 
     def _author(self, entry: _Found) -> str:
         if self._chat.reply:
@@ -132,19 +200,32 @@ class _Reader:
         if key is None or isinstance(key, (dict, list)):
             return ""
         if self._chat.asker:
-            return "user" if key == first(entry.conversation, self._chat.asker) else "assistant"
+            return (
+                "user"
+                if key == first(entry.conversation, self._chat.asker)
+                else "assistant"
+            )
         author = clean.meta(str(key)) if self._chat.markup == "meta" else str(key)
         author = " ".join(author[:_LONGEST_NAME].split())
         author = self._chat.roles.get(author.lower(), self._names.get(author, author))
         return "" if author in self._programs else author
 
     def _text(self, message: dict[str, Any]) -> str:
-        said = (self._chat.joint.join(filter(None, map(_piece, find(message, path)))) for path in self._chat.text)
-        return next((text for each in said if (text := self._cleaned(each).strip())), "")
+        said = (
+            self._chat.joint.join(filter(None, map(_piece, find(message, path))))
+            for path in self._chat.text
+        )
+        return next(
+            (text for each in said if (text := self._cleaned(each).strip())), ""
+        )
 
     def _cleaned(self, text: str) -> str:
         markup = self._chat.markup
-        return clean.slack(text, self._names) if markup == "slack" else _MARKUP[markup](text)
+        return (
+            clean.slack(text, self._names)
+            if markup == "slack"
+            else _MARKUP[markup](text)
+        )
 
 
 def _piece(value: Any) -> str:
@@ -156,7 +237,9 @@ def _piece(value: Any) -> str:
 
 
 def _own_words(text: str) -> str:
-    """A message without what a program added, or "" for what it wrote instead: that it was edited or deleted."""
+    """A message without what a program added, or "" for what it wrote instead: that it
+    was edited or deleted.
+    """
     words, _, note = text.rpartition("<")
     text = words.rstrip() if words and note.strip(" .>\n").lower() in NOTICES else text
     only = text.strip(" .\n\u200e")
@@ -164,27 +247,47 @@ def _own_words(text: str) -> str:
 
 
 def says_internal(column: str, value: Any) -> bool:
-    """Whether a cell, such as "Internal note", or No for public, says that the asker does not see a message."""
+    """Whether a cell, such as "Internal note", or No for public, says that the asker
+    does not see a message.
+    """
     named, words = ({*plain_name(text).split("_")} for text in (column, str(value)))
-    internal = words & _INTERNAL or (named & _INTERNAL and words & {"true", "yes", "1", "ja", "y"})
-    return bool(internal or ("public" in named and words & {"false", "no", "0", "nein", "n"}))
+    internal = words & _INTERNAL or (
+        named & _INTERNAL and words & {"true", "yes", "1", "ja", "y"}
+    )
+    return bool(
+        internal or ("public" in named and words & {"false", "no", "0", "nein", "n"})
+    )
 
 
 def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
-    unset = all(str(first(message, path) or "").lower() in _UNSET for path in chat.never)
-    if not unset or any(says_internal(path, first(message, path)) for path in chat.internal):
+    unset = all(
+        str(first(message, path) or "").lower() in _UNSET for path in chat.never
+    )
+    if not unset or any(
+        says_internal(path, first(message, path)) for path in chat.internal
+    ):
         return False
-    return all(value in allowed for path, allowed in chat.only.items() for value in find(message, path))
+    return all(
+        value in allowed
+        for path, allowed in chat.only.items()
+        for value in find(message, path)
+    )
 
 
 def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
-    """The messages from the first to the last one, where answers form a tree; all of them where nothing says so."""
+    """The messages from the first to the last one, where answers form a tree; all of
+    them where nothing says so.
+    """
     by_id, parents, _ = _links(group, chat)
     if "" in by_id or not parents:
         return group
     leaf = _key(group[0].conversation, chat.leaf) if chat.leaf else ""
     if leaf not in by_id:
-        leaf = _best_leaf(by_id, parents, chat) if chat.rank else _key(group[-1].message, chat.id)
+        leaf = (
+            _best_leaf(by_id, parents, chat)
+            if chat.rank
+            else _key(group[-1].message, chat.id)
+        )
     path: list[_Found] = []
     while leaf in by_id:
         path.append(by_id[leaf])
@@ -193,8 +296,10 @@ def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
 
 
 def _branches(group: list[_Found], chat: ChatFormat) -> list[list[_Found]]:
-    """A conversation for each message that nobody answers, from the first that no other one has; all as one where most
-    do not say what they answer. One that does not say so answers the first."""
+    """A conversation for each message that nobody answers, from the first that no other
+    one has; all as one where most do not say what they answer. One that does not say so
+    answers the first.
+    """
     by_id, parents, _ = _links(group, chat)
     if len(by_id) < len(group) or 2 * len(parents) < len(group) - 1:
         return [group]
@@ -207,12 +312,18 @@ def _branches(group: list[_Found], chat: ChatFormat) -> list[list[_Found]]:
     return list(branches.values())
 
 
-def _links(group: list[_Found], chat: ChatFormat) -> tuple[dict[str, _Found], dict[str, str], dict[str, str]]:
-    """The messages by their ids, and for each the id of what it answers, if that is there, and of the first message of
-    its tree. Of answers in a circle the first one answers nothing."""
+def _links(
+    group: list[_Found], chat: ChatFormat
+) -> tuple[dict[str, _Found], dict[str, str], dict[str, str]]:
+    """The messages by their ids, and for each the id of what it answers, if that is
+    there, and of the first message of its tree. Of answers in a circle the first one
+    answers nothing.
+    """
     by_id = {_key(entry.message, chat.id): entry for entry in group}
     ups = {key: _key(entry.message, chat.parent) for key, entry in by_id.items()}
-    if chat.parent == chat.id:  # the id of an answer begins with that of what it answers
+    if (
+        chat.parent == chat.id
+    ):  # the id of an answer begins with that of what it answers
         ups = {key: key.rpartition(".")[0] for key in by_id}
     parents = {key: up for key, up in ups.items() if up in by_id}
     roots: dict[str, str] = {}
@@ -228,13 +339,16 @@ def _links(group: list[_Found], chat: ChatFormat) -> tuple[dict[str, _Found], di
 
 
 def _key(value: Any, path: str) -> str:
-    """The id at a path as text, "" for none: exports write the same id as a number here and as a text there, and
-    Reddit's say of what kind they are (t1_)."""
+    """The id at a path as text, "" for none: exports write the same id as a number here
+    and as a text there, and Reddit's say of what kind they are (t1_).
+    """
     key = first(value, path)
     return "" if key is None else _KIND.sub("", str(key))
 
 
-def _best_leaf(by_id: dict[str, _Found], parents: dict[str, str], chat: ChatFormat) -> str:
+def _best_leaf(
+    by_id: dict[str, _Found], parents: dict[str, str], chat: ChatFormat
+) -> str:
     children: dict[str, list[str]] = {}
     for key, entry in by_id.items():
         if _is_wanted(entry.message, chat):

@@ -1,6 +1,7 @@
 """Reads the time of a message, whatever way the program that exported it writes dates.
 
-Whether 3/4 is in March or in April is decided by the other dates of the file: a first number above 12 must be a day.
+Whether 3/4 is in March or in April is decided by the other dates of the file: a first
+number above 12 must be a day.
 """
 
 import re
@@ -14,12 +15,18 @@ _NUMBERS = re.compile(r"\d+")
 _EPOCH = re.compile(r"\d{9,13}(\.\d+)?$")
 _PLACE = re.compile(r"\d{1,7}$")  # not a time, but a position in the order
 # "PM" in the languages in which clocks count to twelve (CLDR, day periods)
-_AFTERNOON = re.compile(r"p\.?\s?m|م|下午|오후|午後|μμ|μ\.μ|apasdite|ip\.|du\b|ch\b|odp\b", re.IGNORECASE)
-_MORNING = re.compile(r"a\.?\s?m|ص|上午|오전|午前|πμ|π\.μ|de\b|sa\b|dop\b", re.IGNORECASE)
+_AFTERNOON = re.compile(
+    r"p\.?\s?m|م|下午|오후|午後|μμ|μ\.μ|apasdite|ip\.|du\b|ch\b|odp\b", re.IGNORECASE
+)
+_MORNING = re.compile(
+    r"a\.?\s?m|ص|上午|오전|午前|πμ|π\.μ|de\b|sa\b|dop\b", re.IGNORECASE
+)
 
 
 def month_first(dates: Iterable[str]) -> bool:
-    """Whether dates such as 3/4/2024 have the month first. Where no number decides: only with AM or PM and a "/"."""
+    """Whether dates such as 3/4/2024 have the month first. Where no number decides:
+    only with AM or PM and a "/".
+    """
     clock12 = slashes = 0
     for date in dates:
         numbers = [int(number) for number in _NUMBERS.findall(digits(date))[:2]]
@@ -35,8 +42,9 @@ def month_first(dates: Iterable[str]) -> bool:
 
 
 def seconds(value: Any, months_first: bool = False) -> float | None:
-    """The time of a message in seconds; None when it can't be read. Times without a zone count as UTC: only pauses
-    matter."""
+    """The time of a message in seconds; None when it can't be read. Times without a
+    zone count as UTC: only pauses matter.
+    """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value) / (1000 if value > 1e11 else 1)
     if not isinstance(value, str) or not value.strip():
@@ -81,4 +89,6 @@ def digits(text: str) -> str:
     """`text` with 0 to 9 for the digits of any script."""
     if text.isascii():
         return text
-    return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+    return "".join(
+        str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text
+    )

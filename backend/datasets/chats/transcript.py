@@ -1,4 +1,5 @@
-"""Reads a chat or a meeting as a text in which a time stands beside each name, whichever program wrote it.
+"""Reads a chat or a meeting as a text in which a time stands beside each name,
+whichever program wrote it.
 
 [10:02] Sue: Yes.   10:02 AM - Sue: Yes.   Sue (10:02): Yes.   [Sue] [10:02] Yes.   10:02 From Sue to Everyone: Yes.
 10:02 <tab> Sue <tab> Yes.   [1/3/2025 10:02] Sue, or Sue 10:02, above the text.   Subtitles: <v Sue>Yes, or Sue: Yes.
@@ -14,7 +15,9 @@ from backend.datasets.chats.format import WORDS, ChatFormat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import SPEAKERS
 
-TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",), pauses=True)
+TRANSCRIPT = ChatFormat(
+    "a chat transcript", thread="thread", time=("time",), pauses=True
+)
 _FROM = "|".join(WORDS["from"])
 _CLOCK = r"(?:(?:오전|오후|午前|午後|上午|下午)\s?)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 _DAY = r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}년 \d{1,2}월 \d{1,2}일|[^\W\d]{3,9} \d{1,2}, \d{4})"
@@ -23,7 +26,8 @@ _BRACKETS = rf"[\[(]\s?{_TIME}\s?[\])]"
 _NAME = r"(?P<name>[^\s:：\[(][^:：\n\[(]{0,50}?(?:\s?\([^\d:：\n()][^:：\n()]{0,30}\))?)"  # "Sue (guest)"
 _TEXT = r"(?P<text>\S.*)"
 _SAID = rf"\s{{0,9}}[:：]\s+{_TEXT}"
-# How a message begins. Of those that fit the most lines the first one counts; without `text` it stands below.
+# How a message begins. Of those that fit the most lines the first one counts; without
+# `text` it stands below.
 _BEGINNINGS = (
     rf"{_TIME}\s{{1,9}}(?:{_FROM})\s{{1,9}}{_NAME}(?:\s{{1,9}}(?:to|an|à|a|para|aan)\s[^:：\n]{{1,60}})?\s{{0,9}}:(?P<text>.*)",
     rf"{_BRACKETS}\s{{0,9}}(?:[-–|]\s{{0,9}})?{_NAME}{_SAID}",
@@ -43,10 +47,26 @@ _ONLY_DAY = re.compile(
 _NO_WORDS = re.compile(r"\[[^\[\]\n]{1,40}\]")  # "[Sticker]"
 _NOTICE = re.compile(rf"{_TIME}\t[^\t]*")  # "10:02 <tab> Sue joined the group"
 _CUE = re.compile(r"(?P<time>(?:\d{1,2}:)?\d{1,2}:\d{2})[.,]\d{3} --> .*")
-_SPEAKER = re.compile(rf"(?:<v(?:\.\w+)? (?P<voice>[^<>\n]{{1,60}})>|{_NAME}[:：]\s)(?P<text>.*)")
+_SPEAKER = re.compile(
+    rf"(?:<v(?:\.\w+)? (?P<voice>[^<>\n]{{1,60}})>|{_NAME}[:：]\s)(?P<text>.*)"
+)
 _TAG = re.compile(r"</?[a-z][^<>]{0,60}>")
-_LEVELS = frozenset(("debug", "info", "warn", "warning", "error", "critical", "fatal", "trace", "notice"))
-_KEY = re.compile(r"[\d'\"{<.-]|.*[{}=\",|]")  # no name of a person: a time, a key of a program's record
+_LEVELS = frozenset(
+    (
+        "debug",
+        "info",
+        "warn",
+        "warning",
+        "error",
+        "critical",
+        "fatal",
+        "trace",
+        "notice",
+    )
+)
+_KEY = re.compile(
+    r"[\d'\"{<.-]|.*[{}=\",|]"
+)  # no name of a person: a time, a key of a program's record
 _LOOKED_AT, _FEWEST, _SHARE = 200, 4, 0.5  # lines; messages; of the lines
 
 
@@ -68,61 +88,104 @@ class _Message:
 
 
 def is_transcript(text: str) -> bool:
-    """Whether most lines begin with a time and a name, or stand below them, and several people take turns."""
+    """Whether most lines begin with a time and a name, or stand below them, and several
+    people take turns.
+    """
     return _pattern_of(_lines(text)) is not None
 
 
 def read_transcript(text: str) -> tuple[list[Record], str]:
-    """The messages as records of the format TRANSCRIPT, divided at blank lines if people take turns in each part; and
-    the lines that belong to no message: above the first one, or below a blank line."""
+    """The messages as records of the format TRANSCRIPT, divided at blank lines if
+    people take turns in each part; and the lines that belong to no message: above the
+    first one, or below a blank line.
+    """
     messages, passed = _read(text)
     starts = [at for at, message in enumerate(messages) if message.gap or not at]
-    parts = [messages[at:end] for at, end in zip(starts, [*starts[1:], len(messages)], strict=True)]
-    divided = all(len({message.author for message in part if message.author}) > 1 for part in parts)
+    parts = [
+        messages[at:end]
+        for at, end in zip(starts, [*starts[1:], len(messages)], strict=True)
+    ]
+    divided = all(
+        len({message.author for message in part if message.author}) > 1
+        for part in parts
+    )
     records: list[Record] = [
-        (m.line, {"author": m.author, "text": m.text, "time": m.time or str(m.line), "thread": str(number * divided)})
+        (
+            m.line,
+            {
+                "author": m.author,
+                "text": m.text,
+                "time": m.time or str(m.line),
+                "thread": str(number * divided),
+            },
+        )
         for number, part in enumerate(parts)
         for m in part
     ]
     return records, "\n".join(passed)
 
 
-def turns_in(cell: str, whole: bool = False, unsure: bool = False) -> list[tuple[int, str, str]]:
-    """Who says what on which line of a conversation that is one cell of a table, or a text; [] for another one.
-    whole: it's a text, which may be a list; unsure: also where those who speak may be no people."""
+def turns_in(
+    cell: str, whole: bool = False, unsure: bool = False
+) -> list[tuple[int, str, str]]:
+    """Who says what on which line of a conversation that is one cell of a table, or a
+    text; [] for another one. whole: it's a text, which may be a list; unsure: also
+    where those who speak may be no people.
+    """
     text = clean.html(cell)
     first = text.strip().partition("\n")[0].strip()
-    pattern = next((pattern for pattern in (*_PATTERNS, _NAMED) if pattern.fullmatch(first)), None)
+    pattern = next(
+        (pattern for pattern in (*_PATTERNS, _NAMED) if pattern.fullmatch(first)), None
+    )
     messages = _read(text, pattern)[0] if pattern else []
     names = [message.author for message in messages]
     named = pattern is not _NAMED or names[0].casefold() in SPEAKERS
     named = named or (_are_people(names) if whole else len(set(names)) < len(names))
     sure = unsure or (named and not is_log(names))
-    return [(m.line, m.author, m.text) for m in messages] if len(set(names)) > 1 and sure else []
+    return (
+        [(m.line, m.author, m.text) for m in messages]
+        if len(set(names)) > 1 and sure
+        else []
+    )
 
 
 def is_log(names: list[str]) -> bool:
-    """Whether a program writes what these say: one is the level of its messages, or most begin with one."""
+    """Whether a program writes what these say: one is the level of its messages, or
+    most begin with one.
+    """
     begins = [name.casefold().split()[0] in _LEVELS for name in {*names} if name]
-    return 2 * sum(begins) > len(begins) or any(name.isupper() and name.casefold() in _LEVELS for name in names)
+    return 2 * sum(begins) > len(begins) or any(
+        name.isupper() and name.casefold() in _LEVELS for name in names
+    )
 
 
 def _are_people(names: list[str]) -> bool:
-    """Whether these may be the names of people who talk: enough come back, few are keys, and they don't follow each
-    other in one order over and over, as the fields of records do."""
+    """Whether these may be the names of people who talk: enough come back, few are
+    keys, and they don't follow each other in one order over and over, as the fields of
+    records do.
+    """
     counts = Counter(names)
     come_back = sum(count for count in counts.values() if count > 1)
     keys = sum(name[0].islower() or bool(_KEY.match(name)) for name in counts)
-    in_order = 2 < len(counts) <= len(names) / 3 and names[len(counts) :] == names[: -len(counts)]
-    return come_back >= max(2, len(names) / 3) and 2 * keys < len(counts) and not in_order
+    in_order = (
+        2 < len(counts) <= len(names) / 3
+        and names[len(counts) :] == names[: -len(counts)]
+    )
+    return (
+        come_back >= max(2, len(names) / 3) and 2 * keys < len(counts) and not in_order
+    )
 
 
-def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Message], list[str]]:
+def _read(
+    text: str, pattern: re.Pattern[str] | None = None
+) -> tuple[list[_Message], list[str]]:
     """The messages, and the lines that belong to none."""
     lines = _lines(text)
     cell = pattern is not None
     pattern = pattern or _pattern_of(lines) or _PATTERNS[0]
-    below = cell or "text" not in pattern.groupindex  # paragraphs belong to the name above them
+    below = (
+        cell or "text" not in pattern.groupindex
+    )  # paragraphs belong to the name above them
     messages: list[_Message] = []
     passed: list[str] = []
     day, gap = "", True
@@ -133,37 +196,67 @@ def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Mess
             when = match.groupdict().get("time", "")
             when = when if re.search(_DAY, when) else f"{day} {when}" if day else ""
             spoken = match.groupdict().get("text", "").strip()
-            messages.append(_Message(number, match["name"].strip(), [spoken] if spoken else [], when, gap))
+            messages.append(
+                _Message(
+                    number, match["name"].strip(), [spoken] if spoken else [], when, gap
+                )
+            )
         elif only := _ONLY_DAY.fullmatch(stripped):
             day = only["day"]
         elif _NOTICE.fullmatch(stripped):
-            messages.append(_Message(number, "", [], messages[-1].time if messages else ""))
+            messages.append(
+                _Message(number, "", [], messages[-1].time if messages else "")
+            )
         elif stripped and messages and (not gap or below):
-            messages[-1].lines += ["", stripped] if gap and messages[-1].lines else [stripped]
+            messages[-1].lines += (
+                ["", stripped] if gap and messages[-1].lines else [stripped]
+            )
         elif stripped:
             passed.append(stripped)
         gap = not stripped
-    if below and not cell and messages and not any("" in message.lines for message in messages[:-1]):
+    if (
+        below
+        and not cell
+        and messages
+        and not any("" in message.lines for message in messages[:-1])
+    ):
         last = messages[-1].lines
         end = last.index("") if "" in last else len(last)
-        last[end:], passed = [], [*passed, *filter(None, last[end:])]  # "Transcribed by ..."
+        last[end:], passed = (
+            [],
+            [*passed, *filter(None, last[end:])],
+        )  # "Transcribed by ..."
     return messages, passed
 
 
 def _pattern_of(lines: list[str]) -> re.Pattern[str] | None:
-    lines = [line.strip() for line in lines if line.strip() and not _ONLY_DAY.fullmatch(line)][:_LOOKED_AT]
+    lines = [
+        line.strip() for line in lines if line.strip() and not _ONLY_DAY.fullmatch(line)
+    ][:_LOOKED_AT]
     best, most = None, 0
     for pattern in _PATTERNS:
-        names = [match["name"].strip() for line in lines if (match := pattern.fullmatch(line))]
+        names = [
+            match["name"].strip()
+            for line in lines
+            if (match := pattern.fullmatch(line))
+        ]
         share = _SHARE if "text" in pattern.groupindex else _SHARE / 2
-        repeated = any(names.count(name) > 1 for name in set(names)) and len(set(names)) > 1
-        if len(names) >= max(_FEWEST, share * len(lines), most + 1) and repeated and not is_log(names):
+        repeated = (
+            any(names.count(name) > 1 for name in set(names)) and len(set(names)) > 1
+        )
+        if (
+            len(names) >= max(_FEWEST, share * len(lines), most + 1)
+            and repeated
+            and not is_log(names)
+        ):
             best, most = pattern, len(names)
     return best
 
 
 def _lines(text: str) -> list[str]:
-    """The lines, where a name with a time below it is one line, and so are the words of each speaker of subtitles."""
+    """The lines, where a name with a time below it is one line, and so are the words of
+    each speaker of subtitles.
+    """
     lines = [line.rstrip() for line in text.lstrip("\ufeff").split("\n")]
     cues = [at for at, line in enumerate(lines) if _CUE.fullmatch(line.strip())]
     if len(cues) >= _FEWEST:
@@ -175,11 +268,17 @@ def _lines(text: str) -> list[str]:
 
 
 def _spoken(lines: list[str], cues: list[int]) -> list[str]:
-    """Subtitles as lines with a time, a name and a text, each where its first cue stands."""
+    """Subtitles as lines with a time, a name and a text, each where its first cue
+    stands.
+    """
     spoken: list[list[str]] = [[] for _ in lines]
     name, first = "", 0
     for at, end in zip(cues, [*cues[1:], len(lines)], strict=True):
-        text = " ".join(line.strip() for line in lines[at + 1 : end] if line.strip() and not line.strip().isdecimal())
+        text = " ".join(
+            line.strip()
+            for line in lines[at + 1 : end]
+            if line.strip() and not line.strip().isdecimal()
+        )
         if speaker := _SPEAKER.match(text):
             text, who = speaker["text"], (speaker["voice"] or speaker["name"]).strip()
             if who != name:

@@ -3,10 +3,11 @@
     31.12.23, 21:15 - Anna: Hello                Android
     [12/31/23, 9:15:33 PM] Anna: Hello           iPhone
 
-There is no specification. A line begins a message if it starts with a date and a time, in the words and the order of
-the phone's language, and goes on with " - " or stands in brackets; other lines continue the message before. What the
-phone itself adds is marked: on an iPhone by an invisible left-to-right mark, also behind the words below a picture, on
-Android by <…> or by a file name.
+There is no specification. A line begins a message if it starts with a date and a time,
+in the words and the order of the phone's language, and goes on with " - " or stands in
+brackets; other lines continue the message before. What the phone itself adds is marked:
+on an iPhone by an invisible left-to-right mark, also behind the words below a picture,
+on Android by <…> or by a file name.
 """
 
 import re
@@ -19,9 +20,15 @@ from backend.datasets.chats.transcript import is_log
 from backend.datasets.convert.detect import Record
 
 _SOURCE = "https://faq.whatsapp.com/1180414079177245"
-WHATSAPP = ChatFormat("a WhatsApp chat", _SOURCE, thread="file", time=("time",), pauses=True)
-_START = re.compile(r"(?:\[(?P<iphone>\d[^\]]{9,40})\] ?|(?P<android>\d[^\n]{9,40}?) [-–] )(?P<rest>[^\n]*)")
-_BIDI = dict.fromkeys(map(ord, "\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
+WHATSAPP = ChatFormat(
+    "a WhatsApp chat", _SOURCE, thread="file", time=("time",), pauses=True
+)
+_START = re.compile(
+    r"(?:\[(?P<iphone>\d[^\]]{9,40})\] ?|(?P<android>\d[^\n]{9,40}?) [-–] )(?P<rest>[^\n]*)"
+)
+_BIDI = dict.fromkeys(
+    map(ord, "\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+)
 _SPACES = {ord("\u202f"): " ", ord("\xa0"): " ", ord("\r"): None}
 _MARK = "\u200e"
 _NOTICE = re.compile(
@@ -29,7 +36,9 @@ _NOTICE = re.compile(
     r"|\S[^\n]{0,120}\.\w{2,4} \([^()\n]{4,30}\)"  # IMG-20231231-WA0001.jpg (file attached)
     r"|\S[^\n]{0,120}\.\w{2,4} <[^<>\n]{4,30}>"
 )
-_ADDED = re.compile(r"(?<=[^\s•]) +\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$")
+_ADDED = re.compile(
+    r"(?<=[^\s•]) +\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$"
+)
 _DOCUMENT = re.compile(r"[^\n]{1,120}\.\w{2,4} • \u200e")  # Plan.pdf • 3 pages
 _EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
 _LONGEST_NAME = 60  # characters
@@ -37,18 +46,30 @@ _LOOKED_AT = 200  # lines
 
 
 def is_whatsapp(text: str) -> bool:
-    """Whether a text begins as a WhatsApp export does: with a message or a notice, and soon a message by somebody."""
-    lines = [line for line in text[: 64 * 1024].split("\n") if line.strip()][:_LOOKED_AT]
+    """Whether a text begins as a WhatsApp export does: with a message or a notice, and
+    soon a message by somebody.
+    """
+    lines = [line for line in text[: 64 * 1024].split("\n") if line.strip()][
+        :_LOOKED_AT
+    ]
     first = _start(lines[0]) if lines else None
-    if first is None or not any(seconds(_when(first), months) is not None for months in (False, True)):
+    if first is None or not any(
+        seconds(_when(first), months) is not None for months in (False, True)
+    ):
         return False
-    authors = [author for line in lines if (start := _start(line)) and (author := _author(start)[0])]
+    authors = [
+        author
+        for line in lines
+        if (start := _start(line)) and (author := _author(start)[0])
+    ]
     return len(authors) >= 2 and not is_log(authors)
 
 
 def whatsapp_messages(text: str) -> Iterator[list[Record]]:
-    """The messages as records of the format WHATSAPP, each with its first line; text "" for what the phone added
-    itself, and a record without author for what it added to a message."""
+    """The messages as records of the format WHATSAPP, each with its first line; text ""
+    for what the phone added itself, and a record without author for what it added to a
+    message.
+    """
     records: list[Record] = []
     message: dict[str, str] | None = None
     for number, line in enumerate(text.split("\n"), 1):
@@ -59,14 +80,22 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
             records.append((number, message))
         elif message is not None:
             message["text"] += "\n" + line.translate(_SPACES).rstrip()
-    notices = {message["text"].lstrip(_MARK) for _, message in records if message["text"].startswith(_MARK)}
+    notices = {
+        message["text"].lstrip(_MARK)
+        for _, message in records
+        if message["text"].startswith(_MARK)
+    }
     added: list[Record] = []
     for number, message in records:
         end, document = _ADDED.search(message["text"]), _DOCUMENT.match(message["text"])
-        if end and (document or end[1] in notices or end[1].lower() in NOTICES):  # else the mark is the writer's
+        if end and (
+            document or end[1] in notices or end[1].lower() in NOTICES
+        ):  # else the mark is the writer's
             cut = 0 if document else end.start()
             rest = message["text"][cut:].replace(_MARK, "")
-            added.append((number, {"author": "", "text": rest, "time": message["time"]}))
+            added.append(
+                (number, {"author": "", "text": rest, "time": message["time"]})
+            )
             message["text"] = message["text"][:cut]
         message["text"] = _said(message["text"])
     yield [*records, *added]
@@ -75,12 +104,16 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
 def _start(line: str) -> re.Match[str] | None:
     start = _START.match(_plain(line).lstrip(_MARK))
     when = _when(start) if start else ""
-    has_clock = re.search(r"\d{1,2}[:.h]\d{2}", when) and len(re.findall(r"\d+", when)) in (5, 6)
+    has_clock = re.search(r"\d{1,2}[:.h]\d{2}", when) and len(
+        re.findall(r"\d+", when)
+    ) in (5, 6)
     return start if has_clock else None
 
 
 def _plain(line: str) -> str:
-    """The line with ordinary spaces. Direction marks go, except the left-to-right mark in what is said."""
+    """The line with ordinary spaces. Direction marks go, except the left-to-right mark
+    in what is said.
+    """
     line = line.translate(_SPACES)
     if line.isascii():
         return line
@@ -94,23 +127,34 @@ def _when(start: re.Match[str]) -> str:
 
 
 def _author(start: re.Match[str]) -> tuple[str, str]:
-    """Who wrote the message, and its first line; ("", "") for a notice, which has no author."""
+    """Who wrote the message, and its first line; ("", "") for a notice, which has no
+    author.
+    """
     name, colon, first_line = start["rest"].partition(": ")
     if not colon and name.endswith(":"):
         name, colon = name[:-1], ":"
     name = name.strip().removeprefix("~").strip()
-    if not colon or not name or len(name) > _LONGEST_NAME or any(sign in name for sign in '"“”«»'):
+    if (
+        not colon
+        or not name
+        or len(name) > _LONGEST_NAME
+        or any(sign in name for sign in '"“”«»')
+    ):
         return "", ""
     return name, first_line
 
 
 def _said(text: str) -> str:
-    """The person's own words, "" if there are none: without a first line that only names a picture or a notice."""
+    """The person's own words, "" if there are none: without a first line that only
+    names a picture or a notice.
+    """
     marked, text = text.startswith(_MARK), text.replace(_MARK, "")
     first, _, rest = text.partition("\n")
     first = first.strip()
     if _NOTICE.fullmatch(first):
-        return "" if first.startswith("<") else rest.strip()  # a picture and the words below it
+        return (
+            "" if first.startswith("<") else rest.strip()
+        )  # a picture and the words below it
     if marked:
         return ""
     return _EDITED.sub("", text.strip())

@@ -1,12 +1,14 @@
-"""Detects the language of a text by its script or its common words; unclear texts get no answer.
+"""Detects the language of a text by its script or its common words; unclear texts get
+no answer.
 
-No model and no download: scripts, their letters and common words are enough to name whole rows. Among languages that
-share a script, the one whose common words occur most often wins, if by a clear margin. Short or mixed texts get no
-answer.
+No model and no download: scripts, their letters and common words are enough to name
+whole rows. Among languages that share a script, the one whose common words occur most
+often wins, if by a clear margin. Short or mixed texts get no answer.
 
-Not py3langid 0.4.0, which was tried on 10,500 translated program messages: it names more (80 % of those under 40
-characters instead of 48 %) and errs less, but takes 0.25 to 0.5 ms for each text instead of 0.04, so that checking
-100,000 rows would take a minute longer, and 80 MB in the page's process. Reconsider when it is compiled.
+Not py3langid 0.4.0, which was tried on 10,500 translated program messages: it names
+more (80 % of those under 40 characters instead of 48 %) and errs less, but takes 0.25
+to 0.5 ms for each text instead of 0.04, so that checking 100,000 rows would take a
+minute longer, and 80 MB in the page's process. Reconsider when it is compiled.
 """
 
 import re
@@ -24,14 +26,27 @@ from backend.text.excerpt import excerpt
 
 _WORDS = read_json(Path(__file__).with_suffix(".json"))
 LANGUAGE_NAMES: dict[str, str] = _WORDS["names"]
-_COMMON: dict[str, set[str]] = {code: set(words.split()) for code, words in _WORDS["common"].items()}
+_COMMON: dict[str, set[str]] = {
+    code: set(words.split()) for code, words in _WORDS["common"].items()
+}
 QUESTION_WORDS = frozenset(_WORDS["asking"].split())
-FUNCTION_WORDS = frozenset(chain(*_COMMON.values())) - QUESTION_WORDS - set(_WORDS["negations"].split())
-_TELLING = {word for word in chain(*_COMMON.values()) if len(word) > 1}  # one letter tells nothing
-_LANGUAGES_OF = {word: [code for code, own in _COMMON.items() if word in own] for word in _TELLING}
+FUNCTION_WORDS = (
+    frozenset(chain(*_COMMON.values()))
+    - QUESTION_WORDS
+    - set(_WORDS["negations"].split())
+)
+_TELLING = {
+    word for word in chain(*_COMMON.values()) if len(word) > 1
+}  # one letter tells nothing
+_LANGUAGES_OF = {
+    word: [code for code, own in _COMMON.items() if word in own] for word in _TELLING
+}
 
-# A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
-_SCRIPTS: list[tuple[str, str | None, list[tuple[str, str, str | None]]]] = _WORDS["scripts"]
+# A script, its language by default (None: unclear), and letters that tell one, with
+# those that speak against it.
+_SCRIPTS: list[tuple[str, str | None, list[tuple[str, str, str | None]]]] = _WORDS[
+    "scripts"
+]
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
 _WORD = re.compile(r"[^\W\d_]+")
@@ -59,7 +74,9 @@ def detect(text: str) -> str | None:
 
 
 def is_another(text: str, usual: str) -> str | None:
-    """The language of `text` if it is clearly not `usual`; closely related languages are not told apart."""
+    """The language of `text` if it is clearly not `usual`; closely related languages
+    are not told apart.
+    """
     sample = text[:_SAMPLE]
     by_script = None if sample.isascii() else _by_script(sample)
     told = _TELLING.intersection(_WORD.findall(_NO_WORDS.sub(" ", sample).lower()))
@@ -67,11 +84,19 @@ def is_another(text: str, usual: str) -> str | None:
     if not by_script and len(told) < least:
         return None  # as with nearly all texts: so many words of another language are not in it
     detected = by_script or detect(text)
-    if detected is None or detected == usual or any({detected, usual} <= group for group in _RELATED):
+    if (
+        detected is None
+        or detected == usual
+        or any({detected, usual} <= group for group in _RELATED)
+    ):
         return None
     if by_script:
         return detected
-    return detected if len(told & _COMMON.get(detected, set())) >= least and not CODE.search(text) else None
+    return (
+        detected
+        if len(told & _COMMON.get(detected, set())) >= least and not CODE.search(text)
+        else None
+    )
 
 
 def _by_script(text: str) -> str | None:
@@ -82,7 +107,9 @@ def _by_script(text: str) -> str | None:
             continue
         for code, own_letters, foreign in rare:
             count = len(re.findall(own_letters, text))
-            if count and (foreign is None or len(re.findall(foreign, text)) <= _BESIDE * count):
+            if count and (
+                foreign is None or len(re.findall(foreign, text)) <= _BESIDE * count
+            ):
                 return code
         return usual
     return None
@@ -92,21 +119,33 @@ _ROWS = 400  # spread over the file
 _SHARE = 0.3  # of the letters in a clear language; below it there is no warning
 _MIN_ROWS = 5  # rows, or texts of rows
 _PART = 0.1  # of the texts in a clear language, where fewer are a chance resemblance; of all letters
-_PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
+_PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("question", question),
+    ("answer", last_answer),
+)
 _USUAL = 0.9  # of the rows with a known language; below it the file is in several
 
 
 def usual_language(
-    rows: Sequence[Row], text: Callable[[Row], str] = lambda row: row.text or last_answer(row)
+    rows: Sequence[Row],
+    text: Callable[[Row], str] = lambda row: row.text or last_answer(row),
 ) -> str | None:
-    """The language of most answers and texts, or of another `text` of each row; None where it is not clear."""
-    counts = Counter(filter(None, map(detect, map(text, rows[:: max(1, len(rows) // _ROWS)]))))
+    """The language of most answers and texts, or of another `text` of each row; None
+    where it is not clear.
+    """
+    counts = Counter(
+        filter(None, map(detect, map(text, rows[:: max(1, len(rows) // _ROWS)])))
+    )
     usual, count = next(iter(counts.most_common(1)), (None, 0))
     return usual if count >= max(_MIN_ROWS, _USUAL * counts.total()) else None
 
 
-def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
-    """Languages that differ from most rows', and common ones that the model does not know."""
+def find(
+    rows: Sequence[Row], model_languages: Sequence[str] | None
+) -> Iterator[Problem]:
+    """Languages that differ from most rows', and common ones that the model does not
+    know.
+    """
     chats = [row for row in rows if row.text is None]
     named: set[int] = set()
     for part, text in _PARTS:
@@ -121,19 +160,33 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
     yield from _unknown(rows, model_languages)
 
 
-def _unknown(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
+def _unknown(
+    rows: Sequence[Row], model_languages: Sequence[str] | None
+) -> Iterator[Problem]:
     if not model_languages or not rows:
         return
-    said = [(detect(text), text[:_SAMPLE]) for row in rows[:: max(1, len(rows) // _ROWS)] for text in texts(row)]
+    said = [
+        (detect(text), text[:_SAMPLE])
+        for row in rows[:: max(1, len(rows) // _ROWS)]
+        for text in texts(row)
+    ]
     times = Counter(code for code, _ in said if code)
-    letters = Counter(code for code, text in said for letter in text if letter.isalpha())
+    letters = Counter(
+        code for code, text in said for letter in text if letter.isalpha()
+    )
     known = letters.total() - letters[None]
     least = max(_MIN_ROWS, _PART * times.total())
-    foreign = [code for code, count in times.most_common() if code not in model_languages and count >= least]
+    foreign = [
+        code
+        for code, count in times.most_common()
+        if code not in model_languages and count >= least
+    ]
     share = sum(letters[code] for code in foreign) / max(known, 1)
     if share < _SHARE or known < _PART * letters.total():
         return
-    theirs, its = (", ".join(map(_named, codes)) for codes in (foreign, model_languages))
+    theirs, its = (
+        ", ".join(map(_named, codes)) for codes in (foreign, model_languages)
+    )
     message = f"About {share:.0%} of the text in a clear language is in {theirs}; the model was made for {its}."
     so = "It needs many more examples to learn this way; choose a model that knows the language."
     yield problem(None, "language_mismatch", f"{message} {so}")

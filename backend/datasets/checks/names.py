@@ -1,4 +1,6 @@
-"""Names of customers in the greetings of answers: the model would call strangers by them."""
+"""Names of customers in the greetings of answers: the model would call strangers by
+them.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,11 +20,18 @@ _GREETING = re.compile(
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Answers that begin with "Hello NAME," on a line of its own, or with a name that the question is signed with."""
+    """Answers that begin with "Hello NAME," on a line of its own, or with a name that
+    the question is signed with.
+    """
     for row in rows:
         for match in _greetings(row)[:1]:
             message = f"The answer calls somebody {match['name']}; the model would call other people that, too."
-            yield problem(row, "personal_name", message, excerpt(match.string, *match.span("name")))
+            yield problem(
+                row,
+                "personal_name",
+                message,
+                excerpt(match.string, *match.span("name")),
+            )
 
 
 def without_names(row: Row) -> Row:
@@ -34,7 +43,10 @@ def without_names(row: Row) -> Row:
         if match is None:
             return message
         start, end = match.span("name")
-        return {**message, "content": f"{match.string[:start]}[name]{match.string[end:]}"}
+        return {
+            **message,
+            "content": f"{match.string[:start]}[name]{match.string[end:]}",
+        }
 
     return replace(row, messages=[fixed(message) for message in row.messages])
 
@@ -46,6 +58,8 @@ def _greetings(row: Row) -> list[re.Match[str]]:
         text = content(message)
         if message["role"] != "assistant":
             asked = text.rstrip(" .!\n")
-        elif (match := _GREETING.match(text)) and (match["line"] or asked.endswith(match["name"].split()[-1])):
+        elif (match := _GREETING.match(text)) and (
+            match["line"] or asked.endswith(match["name"].split()[-1])
+        ):
             found += [] if asks_for("personal_name", asked) else [match]
     return found

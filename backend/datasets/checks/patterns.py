@@ -1,8 +1,8 @@
-"""Faults that one pattern finds and fixes in a text, a fast filter for the texts that can have them, and what a
-question asks for: a web page that was asked for is no fault.
+"""Faults that one pattern finds and fixes in a text, a fast filter for the texts that
+can have them, and what a question asks for: a web page that was asked for is no fault.
 
-A TextFault names the bytes or words it needs; `classes` scans many texts at once, so that the patterns run only on the
-few texts with such a byte or word.
+A TextFault names the bytes or words it needs; `classes` scans many texts at once, so
+that the patterns run only on the few texts with such a byte or word.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ DASH = 64  # - or _ (in keys)
 
 NUMBER = 128  # no byte: seven digits, or first bytes of them in other scripts, with few signs between them
 _DIGITS = rb"0-9\xd9\xdb\xdf\xe0\xe1\xef\xf0"
-_NUMBER = re.compile(rb"[%b](?:[^A-Za-z\xff%b]{0,8}[%b]){6}" % (_DIGITS, _DIGITS, _DIGITS))
+_NUMBER = re.compile(
+    rb"[%b](?:[^A-Za-z\xff%b]{0,8}[%b]){6}" % (_DIGITS, _DIGITS, _DIGITS)
+)
 WORDS = 256  # no byte: one of these words
 _WORDS = re.compile(rb"TODO|Lorem ipsum|\?\? \?|\\n")
 ENDING = 512  # the last byte is one of these
@@ -45,12 +47,17 @@ _MEMBERS: dict[int, Container[int]] = {
     LATIN: {0xC2, 0xC3},
     DASH: b"-_",
 }
-_TABLE = bytes(sum(flag for flag, members in _MEMBERS.items() if byte in members) for byte in range(256))
+_TABLE = bytes(
+    sum(flag for flag, members in _MEMBERS.items() if byte in members)
+    for byte in range(256)
+)
 _SENTENCES: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
 WORD_LISTS: dict[str, Any] = read_json(Path(__file__).with_name("words.json"))
 
 
-def any_of(patterns: Sequence[str], form: str = "{}", flags: int = re.IGNORECASE) -> re.Pattern[str]:
+def any_of(
+    patterns: Sequence[str], form: str = "{}", flags: int = re.IGNORECASE
+) -> re.Pattern[str]:
     """What any of the patterns matches. form: what is around it."""
     return re.compile(form.replace("{}", f"(?:{'|'.join(patterns)})"), flags)
 
@@ -61,8 +68,11 @@ def pattern(name: str) -> re.Pattern[str]:
 
 
 CODE = pattern("code")
-# For a kind of fault, the class of texts with one of its words, in whatever case, and a digit or a dash.
-WORDED: dict[str, int] = {kind: 1024 << number for number, kind in enumerate(WORD_LISTS["needed"])}
+# For a kind of fault, the class of texts with one of its words, in whatever case, and a
+# digit or a dash.
+WORDED: dict[str, int] = {
+    kind: 1024 << number for number, kind in enumerate(WORD_LISTS["needed"])
+}
 _ASKED = {kind: any_of(patterns) for kind, patterns in WORD_LISTS["asked"].items()}
 
 
@@ -73,9 +83,11 @@ def asks_for(kind: str, question: str) -> bool:
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None if it
-    is no fault. drops: only removing the example helps. whole: fixes a text that has the fault as a whole.
-    answers_only: elsewhere it is no fault. at_least: examples that have it; in fewer it is no fault."""
+    """needs: classes of which a text must have one. pattern: finds candidates.
+    replacement: for a match, None if it is no fault. drops: only removing the example
+    helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it
+    is no fault. at_least: examples that have it; in fewer it is no fault.
+    """
 
     kind: str
     needs: int
@@ -88,15 +100,23 @@ class TextFault:
 
     @property
     def sentences(self) -> str:
-        """What a text contains, and why that matters: "an email address. A model can repeat ..."."""
+        """What a text contains, and why that matters: "an email address. A model can
+        repeat ...".
+        """
         return ". ".join(_SENTENCES[self.kind])
 
     def matches(self, text: str) -> Iterator[re.Match[str]]:
         """All faults in `text`."""
-        return (match for match in self.pattern.finditer(text) if self.replacement(match) is not None)
+        return (
+            match
+            for match in self.pattern.finditer(text)
+            if self.replacement(match) is not None
+        )
 
     def fix(self, text: str) -> str:
-        """`text` without this fault. Repeated, because removing one fault can create another."""
+        """`text` without this fault. Repeated, because removing one fault can create
+        another.
+        """
         if self.whole is not None:
             return self.whole(text) if any(self.matches(text)) else text
         while (fixed := self.pattern.sub(self._replace, text)) != text:
@@ -117,14 +137,19 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    joined = b"\xff".join(encoded) + b"\xff"  # which no text in UTF-8 has, so that no match is in two of them
+    joined = (
+        b"\xff".join(encoded) + b"\xff"
+    )  # which no text in UTF-8 has, so that no match is in two of them
     flags = np.frombuffer(joined.translate(_TABLE), np.uint8)
     per_text = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
     for flag, signs in ((WORDS, _WORDS), (NUMBER, _NUMBER)):
         found = [match.start() for match in signs.finditer(joined)]
         per_text[np.searchsorted(starts, found, "right") - 1] |= flag
     small = list(map(str.lower, texts))
-    whole, ends = "\n".join(small), np.cumsum([len(text) + 1 for text in small]).tolist()
+    whole, ends = (
+        "\n".join(small),
+        np.cumsum([len(text) + 1 for text in small]).tolist(),
+    )
     for kind, words in WORD_LISTS["needed"].items():
         for word in words:
             at = whole.find(word)

@@ -27,7 +27,11 @@ def _in_row(row: Row) -> Iterator[Problem]:
     messages = row.messages
     if row.text is not None:
         if not row.text.strip():
-            yield problem(row, "empty_answer", "The text is empty, so there is nothing to learn from it.")
+            yield problem(
+                row,
+                "empty_answer",
+                "The text is empty, so there is nothing to learn from it.",
+            )
         return
     for kind in faults_of_order(tuple(map(_ROLE, messages))):
         quote = excerpt(content(messages[-1])) if kind == "ends_with_user" else ""
@@ -35,14 +39,23 @@ def _in_row(row: Row) -> Iterator[Problem]:
     for number, message in enumerate(messages, 1):
         if not content(message).strip():
             yield from _empty(row, number, message)
-    twice = [number for number in range(1, len(messages)) if joinable(*messages[number - 1 : number + 1])]
+    twice = [
+        number
+        for number in range(1, len(messages))
+        if joinable(*messages[number - 1 : number + 1])
+    ]
     if twice:
-        number, more = twice[0], f", and so on ({len(twice):,} times)" * (len(twice) > 1)
+        number, more = (
+            twice[0],
+            f", and so on ({len(twice):,} times)" * (len(twice) > 1),
+        )
         text = f"Messages {number} and {number + 1} have the same speaker ({messages[number]['role']}){more}."
         yield problem(row, "same_role_twice", text, excerpt(content(messages[number])))
     if _result_without_call(messages):
         yield problem(row, "result_without_call")
-    if row.rejected is not None and not any(content(m).strip() or m.get("tool_calls") for m in row.rejected):
+    if row.rejected is not None and not any(
+        content(m).strip() or m.get("tool_calls") for m in row.rejected
+    ):
         empty = "The bad answer (rejected) is empty, so there is nothing to compare the good one with."
         yield problem(row, "empty_answer", empty)
     elif row.rejected and row.rejected[-1:] == row.messages[-1:]:
@@ -51,8 +64,14 @@ def _in_row(row: Row) -> Iterator[Problem]:
 
 @lru_cache(maxsize=4096)
 def is_usual_order(roles: tuple[str, ...]) -> bool:
-    """Whether the sequence of roles has no fault and no tool result, whose call would have to be checked."""
-    return "tool" not in roles and not faults_of_order(roles) and all(a != b for a, b in pairwise(roles))
+    """Whether the sequence of roles has no fault and no tool result, whose call would
+    have to be checked.
+    """
+    return (
+        "tool" not in roles
+        and not faults_of_order(roles)
+        and all(a != b for a, b in pairwise(roles))
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -76,21 +95,33 @@ def _result_without_call(messages: list[Message]) -> bool:
     for message in messages:
         if message["role"] == "tool" and not called:
             return True
-        called = bool(message.get("tool_calls")) or (called and message["role"] == "tool")
+        called = bool(message.get("tool_calls")) or (
+            called and message["role"] == "tool"
+        )
     return False
 
 
 def joinable(first: Message, second: Message) -> bool:
-    """Whether two messages of one speaker can be joined: plain text without tools, and both learned or neither."""
-    alike = first["role"] == second["role"] != "tool" and is_learned(first) == is_learned(second)
+    """Whether two messages of one speaker can be joined: plain text without tools, and
+    both learned or neither.
+    """
+    alike = first["role"] == second["role"] != "tool" and is_learned(
+        first
+    ) == is_learned(second)
     return alike and not first.get("tool_calls") and not second.get("tool_calls")
 
 
 def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
     several = sum(m["role"] == message["role"] for m in row.messages) > 1
-    what = f"Message {number}, {'an' if message['role'] == 'assistant' else 'a'}" if several else "The"
+    what = (
+        f"Message {number}, {'an' if message['role'] == 'assistant' else 'a'}"
+        if several
+        else "The"
+    )
     if message["role"] == "assistant" and not message.get("tool_calls"):
         text = f"{what} answer{',' * several} is empty; the model would learn to say nothing."
         yield problem(row, "empty_answer", text)
     elif message["role"] == "user":
-        yield problem(row, "empty_question", f"{what} question{',' * several} is empty.")
+        yield problem(
+            row, "empty_question", f"{what} question{',' * several} is empty."
+        )

@@ -1,4 +1,6 @@
-"""Checks against the chosen model: whether its template accepts a row, the row's length, and what is learned."""
+"""Checks against the chosen model: whether its template accepts a row, the row's
+length, and what is learned.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +17,12 @@ _BATCH = 512  # rows tokenized at a time
 
 @dataclass(slots=True)
 class TokenTotals:
-    """Totals over the usable rows. total, learned, pieces (rows that the trainer gets): after cutting or splitting
-    into windows. longest: uncut. rejected, rejected_learned: of pairs with their rejected answers, prompts included.
-    truncated: rows that are cut. documents: plain texts that become windows. lengths: uncut length by row number."""
+    """Totals over the usable rows. total, learned, pieces (rows that the trainer gets):
+    after cutting or splitting into windows. longest: uncut. rejected, rejected_learned:
+    of pairs with their rejected answers, prompts included. truncated: rows that are
+    cut. documents: plain texts that become windows. lengths: uncut length by row
+    number.
+    """
 
     limits: LengthLimits = UNLIMITED
     total: int = 0
@@ -41,14 +46,18 @@ class TokenTotals:
         self.pieces += len(parts)
         self.lengths[row.row] = count.tokens
         if count.rejected is not None:
-            cut = min(count.rejected.tokens, self.limits.max_length or count.rejected.tokens)
+            cut = min(
+                count.rejected.tokens, self.limits.max_length or count.rejected.tokens
+            )
             self.rejected += cut
             self.rejected_learned += count.rejected.learned(0, cut)
             self.longest = max(self.longest, count.rejected.tokens)
 
     def pieces_of(self, rows: Sequence[Row]) -> int:
         """How many rows the trainer gets for `rows`, which have been counted."""
-        return sum(len(self.limits.spans(row, self.lengths.get(row.row, 1))) for row in rows)
+        return sum(
+            len(self.limits.spans(row, self.lengths.get(row.row, 1))) for row in rows
+        )
 
     @property
     def sentence(self) -> str:
@@ -57,12 +66,20 @@ class TokenTotals:
         return self.limits.sentence(self.documents, self.pieces - conversations)
 
 
-def find(rows: Sequence[Row], counter: TokenCounter, totals: TokenTotals) -> Iterator[Problem]:
+def find(
+    rows: Sequence[Row], counter: TokenCounter, totals: TokenTotals
+) -> Iterator[Problem]:
     """Problems of `rows` with the model; usable rows are added to `totals`."""
     for at in range(0, len(rows), _BATCH):
-        for row, count in zip(batch := rows[at : at + _BATCH], counter.count(batch), strict=True):
+        for row, count in zip(
+            batch := rows[at : at + _BATCH], counter.count(batch), strict=True
+        ):
             if isinstance(count, ApprenticeError):
-                yield problem(row, "template_refuses", " ".join(filter(None, (count.what, count.why))))
+                yield problem(
+                    row,
+                    "template_refuses",
+                    " ".join(filter(None, (count.what, count.why))),
+                )
                 continue
             problems = list(_of_row(row, count, totals.limits))
             if all(p.severity != "error" for p in problems):
@@ -80,9 +97,15 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
         return
     if count.skipped_turns:
         first = count.skipped_turns == 1 and row.messages[0]["role"] == "assistant"
-        changed = "the model's format (chat template) changes answers that others follow"
+        changed = (
+            "the model's format (chat template) changes answers that others follow"
+        )
         why = "nothing comes before the first of them" if first else changed
-        many = "1 answer is" if count.skipped_turns == 1 else f"{count.skipped_turns} answers are"
+        many = (
+            "1 answer is"
+            if count.skipped_turns == 1
+            else f"{count.skipped_turns} answers are"
+        )
         yield problem(row, "turn_not_learned", f"{many} read but not learned: {why}.")
     if limits.windowed(row):
         return
@@ -90,14 +113,22 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
     remaining = count.learned(0, limit)
     if not remaining:
         are_read = f"of its {whole:,} pieces of words (tokens) only the first {limit:,} are read"
-        message = f"This example is too long: {are_read}, and the answer comes after them."
+        message = (
+            f"This example is too long: {are_read}, and the answer comes after them."
+        )
         yield problem(row, "answer_vanishes", message)
     elif whole > limit:
         lost = "the rest is cut off"
         if remaining < learned:
-            lost = f"{learned - remaining:,} of the {learned:,} in its answers are cut off"
+            lost = (
+                f"{learned - remaining:,} of the {learned:,} in its answers are cut off"
+            )
         message = f"This example is {whole:,} pieces of words (tokens) long; {limit:,} are read, and {lost}."
         yield problem(row, "too_long", message)
     if min(whole, limit) > VERY_LONG:
         message = f"This example is {whole:,} pieces of words (tokens) long. "
-        yield problem(row, "very_long", f"{message}Above {VERY_LONG:,}, training takes much memory and time.")
+        yield problem(
+            row,
+            "very_long",
+            f"{message}Above {VERY_LONG:,}, training takes much memory and time.",
+        )

@@ -8,23 +8,41 @@ from typing import Any
 
 from backend.datasets.convert.guess_columns import right_options
 from backend.datasets.convert.mapping import Plan
-from backend.datasets.convert.messages import as_json, from_json, messages_from, system_text
+from backend.datasets.convert.messages import (
+    as_json,
+    from_json,
+    messages_from,
+    system_text,
+)
 from backend.datasets.convert.shapes import RIGHT, plain_name
 from backend.datasets.convert.tool_calls import tools_from
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import Message, Row
 from backend.text.excerpt import excerpt
 
-_SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
-_ANSWERS = ("answer", "completion", "chosen", "rejected")  # may be several that would all do, or the parts of one
-_STEP = re.compile(r"\s*(?:[-*•–]|(?:[^\W\d_]{3,8} )?\(?(\d{1,2})[.):])\s.*", re.DOTALL)  # "- ", "1. " or "Step 1: "
-_SEVERAL = re.compile(r"(?i:.*s|antworten|risposte|ideal|reference)")  # names of columns
+_SPEAKER = re.compile(
+    r"\n\n(Human|Assistant): ?"
+)  # the format of Anthropic's helpful-harmless pairs
+_ANSWERS = (
+    "answer",
+    "completion",
+    "chosen",
+    "rejected",
+)  # may be several that would all do, or the parts of one
+_STEP = re.compile(
+    r"\s*(?:[-*•–]|(?:[^\W\d_]{3,8} )?\(?(\d{1,2})[.):])\s.*", re.DOTALL
+)  # "- ", "1. " or "Step 1: "
+_SEVERAL = re.compile(
+    r"(?i:.*s|antworten|risposte|ideal|reference)"
+)  # names of columns
 
 
 class _Fields:
     """The fields of one record, looked up in their columns."""
 
-    def __init__(self, record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> None:
+    def __init__(
+        self, record: dict[str, Any], mapping: Mapping[str, str], plan: Plan
+    ) -> None:
         self._record, self._mapping = record, mapping
         self.plan = plan
 
@@ -36,7 +54,11 @@ class _Fields:
         """The text of a required field; numbers become text. Raises RowFault."""
         value = self[field]
         if value is None:
-            raise RowFault("content_null", f"The {self.shown(field)} is missing.", "Add it, or remove this example.")
+            raise RowFault(
+                "content_null",
+                f"The {self.shown(field)} is missing.",
+                "Add it, or remove this example.",
+            )
         return self._as_text(field, value)
 
     def optional(self, field: str) -> str:
@@ -51,32 +73,66 @@ class _Fields:
             return "true" if value else "false"
         if isinstance(value, (int, float)):
             return str(value)
-        if field in _ANSWERS and isinstance(value, list) and value and all(isinstance(text, str) for text in value):
-            marks = [match and (match[1] or "-") for match in map(_STEP.fullmatch, value)]  # of steps, from 1 on
-            steps = len(value) > 1 and (set(marks) == {"-"} or marks == [str(n) for n in range(1, len(value) + 1)])
-            beside = {str(cell).upper() for name, cell in self._record.items() if plain_name(name) in RIGHT}
+        if (
+            field in _ANSWERS
+            and isinstance(value, list)
+            and value
+            and all(isinstance(text, str) for text in value)
+        ):
+            marks = [
+                match and (match[1] or "-") for match in map(_STEP.fullmatch, value)
+            ]  # of steps, from 1 on
+            steps = len(value) > 1 and (
+                set(marks) == {"-"}
+                or marks == [str(n) for n in range(1, len(value) + 1)]
+            )
+            beside = {
+                str(cell).upper()
+                for name, cell in self._record.items()
+                if plain_name(name) in RIGHT
+            }
             numbers = {*map(str, range(len(value) + 1)), *ascii_uppercase[: len(value)]}
-            if len(value) > 1 and not steps and not beside.isdisjoint(numbers):  # one is right
+            if (
+                len(value) > 1 and not steps and not beside.isdisjoint(numbers)
+            ):  # one is right
                 what = f"The {self.shown(field)} lists options, of which another column says the right one."
                 fix = "Write the right one as the answer, and leave out the others."
                 raise RowFault("content_not_text", what, fix, excerpt(str(value)))
             if steps and not _SEVERAL.fullmatch(self._mapping[field]):
-                self.plan.others += [("division between steps, now one answer", text) for text in value[1:]]
+                self.plan.others += [
+                    ("division between steps, now one answer", text)
+                    for text in value[1:]
+                ]
                 return "\n".join(value)
-            self.plan.others += [("other answer", text) for text in dict.fromkeys(value) if text != value[0]]
+            self.plan.others += [
+                ("other answer", text)
+                for text in dict.fromkeys(value)
+                if text != value[0]
+            ]
             return str(value[0])
         if field == "answer" and (options := right_options(value)):
-            self.plan.others += [("option that is not marked as right", text) for text in options[1]]
+            self.plan.others += [
+                ("option that is not marked as right", text) for text in options[1]
+            ]
             return "\n".join(options[0])
         if field not in ("system", "text") and (text := as_json(value)):
             return text
         fix = "Put it in quotes. If it has the texts of many examples, write one list, with an object for each of them."
-        raise RowFault("content_not_text", f"The {self.shown(field)} is not text.", fix, excerpt(str(value)))
+        raise RowFault(
+            "content_not_text",
+            f"The {self.shown(field)} is not text.",
+            fix,
+            excerpt(str(value)),
+        )
 
     def shown(self, field: str) -> str:
         """The field with its column, for use in a sentence."""
         column = self._mapping.get(field, field)
-        return field if column == field else f"{field} (column {excerpt(column, width=40)!r})"
+        return (
+            field
+            if column == field
+            else f"{field} (column {excerpt(column, width=40)!r})"
+        )
 
     def messages(self, field: str) -> list[Message]:
         """The conversation in a field. Raises RowFault."""
@@ -84,12 +140,20 @@ class _Fields:
 
 
 def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> Row:
-    """The Row of `record`; its line and number are set later. Raises RowFault when it can't be used."""
-    if not any(record.values()) and all(value is None or value == "" for value in record.values()):
+    """The Row of `record`; its line and number are set later. Raises RowFault when it
+    can't be used.
+    """
+    if not any(record.values()) and all(
+        value is None or value == "" for value in record.values()
+    ):
         raise RowFault("empty_row", "This example is empty.", "Remove this example.")
     fields = _Fields(record, mapping, plan)
     row = _CONVERTERS[plan.shape](fields)
-    system = fields.optional("system") if "system" in mapping and plan.shape != "text" else ""
+    system = (
+        fields.optional("system")
+        if "system" in mapping and plan.shape != "text"
+        else ""
+    )
     if system.strip() and row.messages and row.messages[0]["role"] != "system":
         row.messages.insert(0, {"role": "system", "content": system})
     if "tools" in mapping:
@@ -98,11 +162,18 @@ def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> R
 
 
 def check_size(row: Row, limits: Limits) -> int:
-    """The characters of the row. Raises RowFault when they are more than the limits allow."""
-    sizes = [len(row.text or ""), *(len(m["content"]) for m in (*row.messages, *(row.rejected or ())))]
+    """The characters of the row. Raises RowFault when they are more than the limits
+    allow.
+    """
+    sizes = [
+        len(row.text or ""),
+        *(len(m["content"]) for m in (*row.messages, *(row.rejected or ()))),
+    ]
     size = sum(sizes)
     if row.text is None and size > limits.field_chars < max(sizes):
-        what = f"One text in this example has more than {limits.field_chars:,} characters."
+        what = (
+            f"One text in this example has more than {limits.field_chars:,} characters."
+        )
         raise RowFault("field_too_large", what, "Split it, or remove this example.")
     if size > limits.row_chars:
         raise row_too_large(limits.row_chars, "characters")
@@ -124,11 +195,25 @@ def _chat(fields: _Fields) -> Row:
 def _alpaca(fields: _Fields) -> Row:
     messages: list[Message] = []
     for pair in fields["history"] or ():
-        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
-            what = "The earlier turns (history) are not pairs of a question and an answer."
+        if not (
+            isinstance(pair, (list, tuple))
+            and len(pair) == 2
+            and all(isinstance(text, str) for text in pair)
+        ):
+            what = (
+                "The earlier turns (history) are not pairs of a question and an answer."
+            )
             raise RowFault("bad_message", what, "", excerpt(str(pair)))
         messages += [_user(pair[0]), _assistant(pair[1])]
-    return Row(0, 0, [*messages, _user(_instruction(fields, "instruction")), _assistant(fields.text("output"))])
+    return Row(
+        0,
+        0,
+        [
+            *messages,
+            _user(_instruction(fields, "instruction")),
+            _assistant(fields.text("output")),
+        ],
+    )
 
 
 def _instruction(fields: _Fields, field: str) -> str:
@@ -137,17 +222,23 @@ def _instruction(fields: _Fields, field: str) -> str:
 
 
 def _question_answer(fields: _Fields) -> Row:
-    question = "\n\n".join(part for part in (fields.text("question"), fields.optional("context")) if part)
+    question = "\n\n".join(
+        part for part in (fields.text("question"), fields.optional("context")) if part
+    )
     return Row(0, 0, [_user(question), _assistant(fields.text("answer"))])
 
 
 def _prompt(fields: _Fields) -> list[Message]:
-    """The messages before the answer: a conversation, one question, or OpenAI's object of messages and tools."""
+    """The messages before the answer: a conversation, one question, or OpenAI's object
+    of messages and tools.
+    """
     if fields["messages"] is not None:
         return fields.messages("messages")
     prompt = fields["prompt"]
     if isinstance(prompt, dict) and "messages" in prompt:
-        return messages_from(prompt["messages"], fields.plan.lenient, fields.plan.unused_keys)
+        return messages_from(
+            prompt["messages"], fields.plan.lenient, fields.plan.unused_keys
+        )
     if isinstance(prompt, list):
         return fields.messages("prompt")
     return [_user(_instruction(fields, "prompt"))]
@@ -157,7 +248,12 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
     value = fields[field]
     if isinstance(value, str) and value.startswith("[{") and '"role"' in value:
         value = from_json(value, field)
-    if isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(value[0].get("message"), dict):
+    if (
+        isinstance(value, list)
+        and value
+        and isinstance(value[0], dict)
+        and isinstance(value[0].get("message"), dict)
+    ):
         value = value[0]["message"]  # the first of several choices
     if text := as_json(value):
         return [_assistant(text)]
@@ -169,17 +265,29 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
 
 
 def _preference(fields: _Fields) -> Row:
-    chosen, rejected = (_turns(_answer(fields, name)) for name in ("chosen", "rejected"))
-    if fields["prompt"] is None and fields["messages"] is None and fields["input"] is None:
+    chosen, rejected = (
+        _turns(_answer(fields, name)) for name in ("chosen", "rejected")
+    )
+    if (
+        fields["prompt"] is None
+        and fields["messages"] is None
+        and fields["input"] is None
+    ):
         shared = _shared(chosen, rejected)
         if not shared:
-            raise RowFault("missing_field", "This pair of answers has no question (prompt).", "Add the question.")
+            raise RowFault(
+                "missing_field",
+                "This pair of answers has no question (prompt).",
+                "Add the question.",
+            )
         return Row(0, 0, chosen, rejected[shared:])
     before = _prompt(fields)
     prompt = fields["prompt"]
     tools = tools_from(prompt.get("tools")) if isinstance(prompt, dict) else None
     if len(chosen) > 1 and len(rejected) > 1 and (shared := _shared(chosen, rejected)):
-        return Row(0, 0, chosen, rejected[shared:], tools)  # the answers repeat the question
+        return Row(
+            0, 0, chosen, rejected[shared:], tools
+        )  # the answers repeat the question
     return Row(0, 0, [*before, *chosen], rejected, tools)
 
 
@@ -189,12 +297,21 @@ def _turns(answer: list[Message]) -> list[Message]:
     if len(pieces) < 3 or pieces[0].strip():
         return answer
     turns = zip(pieces[1::2], pieces[2::2], strict=True)
-    return [(_user if who == "Human" else _assistant)(text.strip()) for who, text in turns]
+    return [
+        (_user if who == "Human" else _assistant)(text.strip()) for who, text in turns
+    ]
 
 
 def _shared(first: list[Message], second: list[Message]) -> int:
-    """How many messages at the start are the same in both, not counting the last one of either."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first[:-1], second[:-1], strict=False)))
+    """How many messages at the start are the same in both, not counting the last one of
+    either.
+    """
+    return sum(
+        1
+        for _ in takewhile(
+            lambda pair: pair[0] == pair[1], zip(first[:-1], second[:-1], strict=False)
+        )
+    )
 
 
 def _kto(fields: _Fields) -> Row:
@@ -215,7 +332,9 @@ _CONVERTERS: dict[str, Callable[[_Fields], Row]] = {
     "messages": _chat,
     "sharegpt": _chat,
     "alpaca": _alpaca,
-    "prompt_completion": lambda fields: Row(0, 0, [*_prompt(fields), *_answer(fields, "completion")]),
+    "prompt_completion": lambda fields: Row(
+        0, 0, [*_prompt(fields), *_answer(fields, "completion")]
+    ),
     "question_answer": _question_answer,
     "preference": _preference,
     "kto": _kto,

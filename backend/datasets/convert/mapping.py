@@ -6,30 +6,56 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
-from backend.datasets.convert.guess_columns import beside_text, can_choose, guess, in_doubt, lacks_answers, offer, rival
-from backend.datasets.convert.shapes import SHAPES, Columns, complete, listed, plain_name
+from backend.datasets.convert.guess_columns import (
+    beside_text,
+    can_choose,
+    guess,
+    in_doubt,
+    lacks_answers,
+    offer,
+    rival,
+)
+from backend.datasets.convert.shapes import (
+    SHAPES,
+    Columns,
+    complete,
+    listed,
+    plain_name,
+)
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
 
 _MAX_SIGNATURES = 1_000  # sets of columns with a remembered mapping
 _MANY = 20  # faults of a file of which nothing can be read
-_FEWER, _FEW = 2, 10  # rows with a fault each beside conversations: of a table, and of nothing that is known
+_FEWER, _FEW = (
+    2,
+    10,
+)  # rows with a fault each beside conversations: of a table, and of nothing that is known
 
 
 class NoExamples(BadInput):
-    """The columns of readable rows can't be identified. columns: their names. likely: {field: name}, best first."""
+    """The columns of readable rows can't be identified. columns: their names. likely:
+    {field: name}, best first.
+    """
 
     likely: Sequence[Mapping[str, str]] = ()
 
-    def __init__(self, what: str, why: str = "", next: str = "", columns: tuple[str, ...] = ()) -> None:  # noqa: A002
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        next: str = "",  # noqa: A002
+        columns: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(what, why, next)
         self.columns = columns
 
 
 class SeveralReadings(NoExamples):
-    """What a file holds may be read in several ways. shapes: these, the likely one first; one answers the question.
-    what, why: the question"""
+    """What a file holds may be read in several ways. shapes: these, the likely one
+    first; one answers the question. what, why: the question
+    """
 
     def __init__(self, shapes: tuple[str, ...], why: str, what: str = "") -> None:
         what = what or "Is this a list of examples, or a text to learn from as a whole?"
@@ -39,9 +65,12 @@ class SeveralReadings(NoExamples):
 
 @dataclass
 class Plan:
-    """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
-    accepted. fixed: it holds for every row. guessed: by content. rival: a column that may be one of them. used: fields
-    with the columns that any row has them in. columns: all seen. unused_keys: in messages. others: why and text."""
+    """How the rows of one file are converted, and what was seen so far. lenient: other
+    role names (human, gpt) are accepted. fixed: it holds for every row. guessed: by
+    content. rival: a column that may be one of them. used: fields with the columns that
+    any row has them in. columns: all seen. unused_keys: in messages. others: why and
+    text.
+    """
 
     shape: str
     mapping: dict[str, str]
@@ -57,16 +86,26 @@ class Plan:
     _first_lines: dict[str, int] = field(default_factory=dict)
 
     def mapping_for(self, record: dict[str, Any], line: int) -> Mapping[str, str]:
-        """The columns of this record's fields. Raises RowFault for another shape or a missing field."""
+        """The columns of this record's fields. Raises RowFault for another shape or a
+        missing field.
+        """
         signature = tuple(record)
         mapping = self._known.get(signature)
         if mapping is None:
             self.columns.update(dict.fromkeys(signature))
-            present = {name: column for name, column in self.mapping.items() if column in record}
+            present = {
+                name: column
+                for name, column in self.mapping.items()
+                if column in record
+            }
             fits = self.fixed and complete(self.shape, present)
             mapping = Match(self.shape, present) if fits else match(record)
             if mapping is None:
-                wanted = {self.mapping.get(name, name) for group in SHAPES[self.shape].required for name in group[:1]}
+                wanted = {
+                    self.mapping.get(name, name)
+                    for group in SHAPES[self.shape].required
+                    for name in group[:1]
+                }
                 missing = sorted(wanted - set(record))
                 raise RowFault(
                     "missing_field",
@@ -91,36 +130,61 @@ class Plan:
 
 
 def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
-    """The plan for a file that starts with `sample`: by `options` if they choose it, else by the shape of most rows.
-    Raises BadInput when the rows are not examples, or when the options name something that does not exist."""
+    """The plan for a file that starts with `sample`: by `options` if they choose it,
+    else by the shape of most rows. Raises BadInput when the rows are not examples, or
+    when the options name something that does not exist.
+    """
     records = [value for _, value in sample if isinstance(value, dict) and value]
     if options.shape is not None or options.mapping:
         return _from_options(records, options)
     faults = [value for _, value in sample if isinstance(value, RowFault)]
     if not records and sum(fault.kind == "bad_json" for fault in faults) >= _MANY:
         how = "Save it as JSON or as a table (.csv) with the program that made it."
-        raise BadInput("Nothing in this file can be read as JSON, as which it begins.", faults[0].message, how)
+        raise BadInput(
+            "Nothing in this file can be read as JSON, as which it begins.",
+            faults[0].message,
+            how,
+        )
     if not records and faults:
-        return Plan("messages", {"messages": "messages"})  # nothing is readable, and each row has its own fault
+        return Plan(
+            "messages", {"messages": "messages"}
+        )  # nothing is readable, and each row has its own fault
     if lacks_answers(records):
         raise NoExamples(
             "This file holds no answers.",
             "Each row is a ticket, with what was asked and not what was answered.",
             "Export the comments of the tickets too, and choose that file.",
         )
-    readable = ((line, match(value)) for line, value in sample if isinstance(value, dict) and value)
+    readable = (
+        (line, match(value))
+        for line, value in sample
+        if isinstance(value, dict) and value
+    )
     matches = [(line, matched) for line, matched in readable if matched is not None]
     guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
     votes = Counter(matched.shape for _, matched in matches)
     shape = votes.most_common(1)[0][0] if votes else ""
-    few = len(records) - len(matches) <= (_FEWER if guessed and guessed.mapping else _FEW)
-    if few and shape in ("messages", "sharegpt") and guessed and (guessed.doubt or not guessed.mapping):
+    few = len(records) - len(matches) <= (
+        _FEWER if guessed and guessed.mapping else _FEW
+    )
+    if (
+        few
+        and shape in ("messages", "sharegpt")
+        and guessed
+        and (guessed.doubt or not guessed.mapping)
+    ):
         guessed = None  # its other rows have a fault each
     if matches and guessed is None:
         mapping: dict[str, str] = {}
         for _, matched in matches:
             if matched.shape == shape:
-                mapping.update({name: c for name, c in matched.mapping.items() if name not in mapping})
+                mapping.update(
+                    {
+                        name: c
+                        for name, c in matched.mapping.items()
+                        if name not in mapping
+                    }
+                )
         if shape == "question_answer" and (doubt := in_doubt(records, mapping)):
             return Plan(shape, _without(*doubt, records), fixed=True)
         if shape == "text" and (pair := beside_text(records, mapping["text"])):
@@ -128,44 +192,80 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         if other := rival(records, mapping):
             return Plan(shape, mapping, fixed=True, guessed=True, rival=other)
         first = next(line for line, matched in matches if matched.shape == shape)
-        return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping), _first_lines={shape: first})
+        return Plan(
+            shape,
+            mapping,
+            lenient=_is_lenient(records, shape, mapping),
+            _first_lines={shape: first},
+        )
     if guessed is None:
         columns = dict.fromkeys(column for record in records for column in record)
         raise NoExamples(
             "No examples were found in this file.",
-            f"Its columns are: {listed(columns)}." if columns else "Its lines have no column names.",
+            f"Its columns are: {listed(columns)}."
+            if columns
+            else "Its lines have no column names.",
             "An example is a conversation (messages), or a question with its answer."
-            + " If yours have other names, choose which column is which." * can_choose(records),
+            + " If yours have other names, choose which column is which."
+            * can_choose(records),
             tuple(columns) if can_choose(records) else (),
         )
     if not guessed.mapping:
-        raise NoExamples("This file holds no answers.", guessed.doubt, "Export it with who wrote each comment.")
+        raise NoExamples(
+            "This file holds no answers.",
+            guessed.doubt,
+            "Export it with who wrote each comment.",
+        )
     if guessed.doubt:
         raise _which(guessed.doubt, records)
     return Plan(guessed.shape, guessed.mapping, fixed=True, guessed=True)
 
 
-def _without(doubtful: str, why: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The columns of questions and answers, by their names, apart from the one in doubt. Raises NoExamples."""
-    columns = dict.fromkeys(column for record in records for column in record if column != doubtful)
+def _without(
+    doubtful: str, why: str, records: Sequence[dict[str, Any]]
+) -> dict[str, str]:
+    """The columns of questions and answers, by their names, apart from the one in
+    doubt. Raises NoExamples.
+    """
+    columns = dict.fromkeys(
+        column for record in records for column in record if column != doubtful
+    )
     mapping = Columns(columns).find("question", "answer", "context", "system")
     distinct = len({*mapping.values()}) == len(mapping)
-    if not (distinct and complete("question_answer", mapping)) or in_doubt(records, mapping):
+    if not (distinct and complete("question_answer", mapping)) or in_doubt(
+        records, mapping
+    ):
         raise _which(why, records)
     return mapping
 
 
 def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
-    filled = (n for record in records for n, cell in record.items() if cell or not n.startswith("column "))
+    filled = (
+        n
+        for record in records
+        for n, cell in record.items()
+        if cell or not n.startswith("column ")
+    )
     columns = tuple(dict.fromkeys(filled))
-    speaker = next((column for column in columns if plain_name(column) in ("speaker", "role")), "")
+    speaker = next(
+        (column for column in columns if plain_name(column) in ("speaker", "role")), ""
+    )
     rename = f" If each row is a message, by whom {speaker!r} says, rename the column of its text to 'text'."
     likely = offer(records)
     used = [*likely[0].values()] if likely else []
     first = next((record for record in records if all(map(record.get, used))), {})
-    cells = {name: excerpt(" ".join(str(first.get(name, "")).split()), width=60) for name in used}
-    shown = ", ".join(f"{excerpt(repr(name), width=60)} (“{cell}”)" for name, cell in cells.items())
-    proposal = f" Most likely {'question and answer' if used[1:] else 'a text to learn from'}: {shown}." if used else ""
+    cells = {
+        name: excerpt(" ".join(str(first.get(name, "")).split()), width=60)
+        for name in used
+    }
+    shown = ", ".join(
+        f"{excerpt(repr(name), width=60)} (“{cell}”)" for name, cell in cells.items()
+    )
+    proposal = (
+        f" Most likely {'question and answer' if used[1:] else 'a text to learn from'}: {shown}."
+        if used
+        else ""
+    )
     error = NoExamples(
         "Which column holds the questions, and which the answers?",
         f"That is not clear. {doubt}{rename if speaker else ''}{proposal}",
@@ -180,18 +280,28 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
     mapping = dict(options.mapping or {})
     shape = options.shape
     if shape is None:
-        fitting = [name for name, s in SHAPES.items() if set(mapping) <= set(s.fields) and complete(name, mapping)]
+        fitting = [
+            name
+            for name, s in SHAPES.items()
+            if set(mapping) <= set(s.fields) and complete(name, mapping)
+        ]
         shape = fitting[0] if fitting else ""
     if shape not in SHAPES:
         raise BadInput(
-            f"There is no format {shape[:40]!r}." if shape else "These columns are not enough for an example.",
+            f"There is no format {shape[:40]!r}."
+            if shape
+            else "These columns are not enough for an example.",
             "",
-            "The formats are: " + "; ".join(f"{name} ({', '.join(s.fields)})" for name, s in SHAPES.items()) + ".",
+            "The formats are: "
+            + "; ".join(f"{name} ({', '.join(s.fields)})" for name, s in SHAPES.items())
+            + ".",
         )
     columns = dict.fromkeys(column for record in records for column in record)
     for name, column in mapping.items():
         if name not in SHAPES[shape].fields or column not in columns:
-            choices = SHAPES[shape].fields if name not in SHAPES[shape].fields else columns
+            choices = (
+                SHAPES[shape].fields if name not in SHAPES[shape].fields else columns
+            )
             raise BadInput(
                 f"{(name if name not in SHAPES[shape].fields else column)[:60]!r} does not exist.",
                 f"You chose {SHAPES[shape].title} with {column[:60]!r} as {name[:60]!r}.",
@@ -205,19 +315,36 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
     if not complete(shape, mapping):
         raise NoExamples(
             f"Some columns for {SHAPES[shape].title} are missing.",
-            "It needs " + " and ".join(" or ".join(group) for group in SHAPES[shape].required) + ".",
+            "It needs "
+            + " and ".join(" or ".join(group) for group in SHAPES[shape].required)
+            + ".",
             f"Rename the columns that hold this, or choose another format; the columns are: {listed(columns)}.",
-            tuple(columns) if "messages" not in SHAPES[shape].required[0] else (),  # these are asked for as two
+            tuple(columns)
+            if "messages" not in SHAPES[shape].required[0]
+            else (),  # these are asked for as two
         )
-    return Plan(shape, mapping, fixed=True, lenient=_is_lenient(records, shape, mapping))
+    return Plan(
+        shape, mapping, fixed=True, lenient=_is_lenient(records, shape, mapping)
+    )
 
 
-def _is_lenient(records: list[dict[str, Any]], shape: str, mapping: dict[str, str]) -> bool:
+def _is_lenient(
+    records: list[dict[str, Any]], shape: str, mapping: dict[str, str]
+) -> bool:
     """Whether most rows use human and gpt (or similar) instead of user and assistant."""
     if shape != "messages":
         return True
-    chats = [chat for record in records if isinstance(chat := record.get(mapping["messages"]), list)]
-    last = [message for chat in chats for message in chat[-2:] if isinstance(message, dict)]
-    usual = sum(message.get("role") in ("system", "user", "assistant", "tool", "developer") for message in last)
+    chats = [
+        chat
+        for record in records
+        if isinstance(chat := record.get(mapping["messages"]), list)
+    ]
+    last = [
+        message for chat in chats for message in chat[-2:] if isinstance(message, dict)
+    ]
+    usual = sum(
+        message.get("role") in ("system", "user", "assistant", "tool", "developer")
+        for message in last
+    )
     parts = sum("parts" in message and "content" not in message for message in last)
     return 2 * usual <= len(last) != 0 or 2 * parts > len(last)

@@ -1,4 +1,6 @@
-"""The shapes of examples: their fields, and the usual column names of each field. The tables are in shapes.json."""
+"""The shapes of examples: their fields, and the usual column names of each field. The
+tables are in shapes.json.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,22 +27,39 @@ class Shape:
 
 _TABLES = read_json(Path(__file__).with_suffix(".json"))
 SHAPES = {name: Shape(**described) for name, described in _TABLES["shapes"].items()}
-# In the form of `plain_name`; the first name that a file has is used. pair_prompt: of a preference pair.
+# In the form of `plain_name`; the first name that a file has is used. pair_prompt: of a
+# preference pair.
 NAMES: dict[str, list[str]] = _TABLES["names"]
-# Names of a question or an answer that are also the names of something else, such as who wrote it; and of people.
+# Names of a question or an answer that are also the names of something else, such as
+# who wrote it; and of people.
 UNSURE, PEOPLE = frozenset(_TABLES["unsure"]), frozenset(_TABLES["people"])
 # Words of the columns of a help desk's tickets, and of what somebody asked in them.
 DESK, ASKED = frozenset(_TABLES["desk"]), frozenset(_TABLES["asked"])
-RIGHT = frozenset(_TABLES["right"])  # names of a column that says which of several options is right
-LEVELS = frozenset(_TABLES["levels"])  # words of the names of columns whose letters or numbers are of no option
-KEYS = frozenset(_TABLES["keys"])  # words of the names of columns that choose an option, if there are options
-ROLES = ("user", "assistant", "system", "tool")  # no set: a role in a file may be any value, even an unhashable one
-ALIASES: dict[str, str] = {name: role for role, names in _TABLES["aliases"].items() for name in names}  # of roles
+RIGHT = frozenset(
+    _TABLES["right"]
+)  # names of a column that says which of several options is right
+LEVELS = frozenset(
+    _TABLES["levels"]
+)  # words of the names of columns whose letters or numbers are of no option
+KEYS = frozenset(
+    _TABLES["keys"]
+)  # words of the names of columns that choose an option, if there are options
+ROLES = (
+    "user",
+    "assistant",
+    "system",
+    "tool",
+)  # no set: a role in a file may be any value, even an unhashable one
+ALIASES: dict[str, str] = {
+    name: role for role, names in _TABLES["aliases"].items() for name in names
+}  # of roles
 SPEAKERS = {**{role: role for role in ROLES}, **ALIASES}
 
 
 def plain_name(column: str) -> str:
-    """A column name for comparing: lower case, words joined by _, without marks such as : and *."""
+    """A column name for comparing: lower case, words joined by _, without marks such as
+    : and *.
+    """
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column)
     return re.sub(r"[\s_:;*.,?!()#\[\]-]+", "_", apart.casefold()).strip("_")
 
@@ -58,17 +77,28 @@ class Columns:
         names = [*columns]
         for column in names:
             self._by_name.setdefault(plain_name(column), column)
-        for column in (name for name in names if "." in name):  # of an object inside: its own name, or the object's
+        for column in (
+            name for name in names if "." in name
+        ):  # of an object inside: its own name, or the object's
             inside, _, own = column.rpartition(".")
             self._by_name.setdefault(plain_name(own), column)
             self._by_name.setdefault(plain_name(inside.rpartition(".")[2]), column)
 
     def find(self, *fields: str) -> dict[str, str]:
         """{field: column} for each of `fields` that has a column."""
-        usual = {field: next((name for name in NAMES[field] if name in self._by_name), None) for field in fields}
-        return {field: self._by_name[name] for field, name in usual.items() if name is not None}
+        usual = {
+            field: next((name for name in NAMES[field] if name in self._by_name), None)
+            for field in fields
+        }
+        return {
+            field: self._by_name[name]
+            for field, name in usual.items()
+            if name is not None
+        }
 
 
 def complete(shape: str, mapping: Mapping[str, str]) -> bool:
     """Whether `mapping` has every required field of the shape."""
-    return all(any(field in mapping for field in group) for group in SHAPES[shape].required)
+    return all(
+        any(field in mapping for field in group) for group in SHAPES[shape].required
+    )

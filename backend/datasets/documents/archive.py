@@ -1,4 +1,6 @@
-"""Opens zip archives of strangers, and checks the one that an Office document is before any part of it is parsed."""
+"""Opens zip archives of strangers, and checks the one that an Office document is before
+any part of it is parsed.
+"""
 
 import zipfile
 from collections.abc import Callable
@@ -18,29 +20,48 @@ _PARTS = (("xl/workbook.xml", "xlsx"), ("word/document.xml", "docx"))
 _OPEN_DOCUMENTS = (("opendocument.spreadsheet", "ods"), ("opendocument.text", "odt"))
 _OTHERS = (
     (lambda name: name.startswith("ppt/"), "a presentation"),
-    (lambda name: name.endswith("data.pkl"), "a PyTorch file, which can run code and is never opened here"),
+    (
+        lambda name: name.endswith("data.pkl"),
+        "a PyTorch file, which can run code and is never opened here",
+    ),
     (lambda name: name == "META-INF/container.xml", "an e-book (EPUB)"),
     (lambda name: name == "content.xml", "an OpenDocument file"),
-    (lambda name: name.endswith(".iwa"), "a document of Apple's Numbers, Pages or Keynote"),
+    (
+        lambda name: name.endswith(".iwa"),
+        "a document of Apple's Numbers, Pages or Keynote",
+    ),
 )
 
 
 def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """A zip file, which is closed with `file`. Raises BadInput for too many members and for a password, ZIP_ERRORS for
-    a damaged file."""
+    """A zip file, which is closed with `file`. Raises BadInput for too many members and
+    for a password, ZIP_ERRORS for a damaged file.
+    """
 
     def read(size: int = -1) -> bytes:
-        """At first, zipfile reads the whole list of members. Each takes ten times as much memory as its entry there,
-        and the entries can come out of a small compressed file."""
+        """At first, zipfile reads the whole list of members. Each takes ten times as
+        much memory as its entry there, and the entries can come out of a small
+        compressed file.
+        """
         content = file.read(min(size, _LONGEST_LIST + 1))
         if len(content) > _LONGEST_LIST or content.count(b"PK\1\2") > _MOST_MEMBERS:
-            raise BadInput("This zip file has too many files.", f"The limit is {_MOST_MEMBERS:,}.", "Use fewer files.")
+            raise BadInput(
+                "This zip file has too many files.",
+                f"The limit is {_MOST_MEMBERS:,}.",
+                "Use fewer files.",
+            )
         return content
 
-    limited: Any = SimpleNamespace(seek=file.seek, tell=file.tell, seekable=file.seekable, read=read)
+    limited: Any = SimpleNamespace(
+        seek=file.seek, tell=file.tell, seekable=file.seekable, read=read
+    )
     archive = zipfile.ZipFile(limited)
     if any(member.flag_bits & 1 for member in archive.infolist()):
-        raise BadInput("This zip file is protected by a password.", "", "Unpack it, and pack it again without one.")
+        raise BadInput(
+            "This zip file is protected by a password.",
+            "",
+            "Unpack it, and pack it again without one.",
+        )
     limited.read = file.read
     return archive
 
@@ -52,8 +73,9 @@ def damaged() -> BadInput:
 
 
 def document_kind(archive: zipfile.ZipFile) -> str:
-    """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files. Raises BadInput for a document of
-    another kind."""
+    """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files.
+    Raises BadInput for a document of another kind.
+    """
     names = set(archive.namelist())
     if kind := next((kind for part, kind in _PARTS if part in names), ""):
         return kind
@@ -65,14 +87,18 @@ def document_kind(archive: zipfile.ZipFile) -> str:
     for fits, what in _OTHERS:
         if any(map(fits, names)):
             raise BadInput(
-                f"This file is {what}.", "", "Save it as PDF, or its text as .docx, .xlsx or .csv, and upload that."
+                f"This file is {what}.",
+                "",
+                "Save it as PDF, or its text as .docx, .xlsx or .csv, and upload that.",
             )
     return ""
 
 
 def check_document(path: Path, check_size: Callable[[int, int], None]) -> int:
-    """The bytes that a document unpacks to. check_size: raises BadInput for (unpacked, packed) sizes in bytes. Raises
-    BadInput for one that is damaged, encrypted, has macros, unpacks to too much, or whose XML declares entities."""
+    """The bytes that a document unpacks to. check_size: raises BadInput for (unpacked,
+    packed) sizes in bytes. Raises BadInput for one that is damaged, encrypted, has
+    macros, unpacks to too much, or whose XML declares entities.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
@@ -91,8 +117,14 @@ def check_document(path: Path, check_size: Callable[[int, int], None]) -> int:
                 if name.endswith((".xml", ".rels")):
                     with archive.open(name) as opened:
                         _check_prolog(opened.read(_PROLOG))
-            if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
-                raise BadInput("This document is protected by a password.", "", "Save it without one.")
+            if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read(
+                "META-INF/manifest.xml"
+            ):
+                raise BadInput(
+                    "This document is protected by a password.",
+                    "",
+                    "Save it without one.",
+                )
             return unpacked
     except ZIP_ERRORS as error:
         raise damaged() from error
@@ -103,7 +135,9 @@ class _Checked(Exception):
 
 
 def _check_prolog(start: bytes) -> None:
-    """Raises BadInput when XML declares a document type, which only hostile documents do."""
+    """Raises BadInput when XML declares a document type, which only hostile documents
+    do.
+    """
     parser = expat.ParserCreate()
 
     def refuse(*_: object) -> None:

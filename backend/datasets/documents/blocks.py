@@ -1,4 +1,6 @@
-"""The blocks and tables of a text or a document, before anyone knows whether it holds examples."""
+"""The blocks and tables of a text or a document, before anyone knows whether it holds
+examples.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +10,11 @@ Rows = list[tuple[int, list[str]]]  # line, and its cells
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, a line of a plain text, or a table. line: where it begins, from 1; in a document the paragraph's
-    number. level: of a heading, 1 to 6, else 0. bold: all of it. gap: a blank line or a paragraph's end precedes.
-    rows: of a table. style: the class of a web page's element."""
+    """A paragraph, a line of a plain text, or a table. line: where it begins, from 1;
+    in a document the paragraph's number. level: of a heading, 1 to 6, else 0. bold: all
+    of it. gap: a blank line or a paragraph's end precedes. rows: of a table. style: the
+    class of a web page's element.
+    """
 
     line: int
     text: str
@@ -23,7 +27,9 @@ class Block:
 
 @dataclass
 class Document:
-    """blocks: in document order. asides: (what it is, its text) of parts that stand beside them, such as comments."""
+    """blocks: in document order. asides: (what it is, its text) of parts that stand
+    beside them, such as comments.
+    """
 
     blocks: list[Block] = field(default_factory=list)
     asides: list[tuple[str, str]] = field(default_factory=list)
@@ -45,7 +51,9 @@ class Document:
             text = "\n".join(" | ".join(cells) for _, cells in filled)
             self.blocks.append(Block(filled[0][0], text, rows=filled))
         else:
-            self.blocks += [Block(line, cell) for line, cells in filled for cell in cells]
+            self.blocks += [
+                Block(line, cell) for line, cells in filled for cell in cells
+            ]
 
 
 def joined(blocks: Iterable[Block]) -> str:

@@ -1,4 +1,5 @@
-"""Parses one document in a process of its own: `python -m backend.datasets.documents.child KIND FILE LIMITS`.
+"""Parses one document in a process of its own: `python -m
+backend.datasets.documents.child KIND FILE LIMITS`.
 
 Every line that it prints is a JSON object with one of
 
@@ -36,12 +37,17 @@ from backend.records.units import GIB
 
 OUTLINE = 200  # rows of each sheet that are sent before one is chosen
 _BATCH = 200
-_ASIDE = re.compile(r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)\d*)\.xml|content\.xml")
+_ASIDE = re.compile(
+    r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)\d*)\.xml|content\.xml"
+)
 _COMMENT = re.compile(
-    r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
+    r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>",
+    re.DOTALL,
 )
 _MATH = re.compile(r"<(/?)m:(\w+)[^<>]*?(/?)>")
-_ONE_CHOICE = re.compile(r"(?s)<mc:AlternateContent>\s*<mc:Choice[^<>]*>((?:(?!</?mc:).)*)</mc:\w+>\s*</mc:\w+>")
+_ONE_CHOICE = re.compile(
+    r"(?s)<mc:AlternateContent>\s*<mc:Choice[^<>]*>((?:(?!</?mc:).)*)</mc:\w+>\s*</mc:\w+>"
+)
 _FRAME = re.compile(r"</?(?:wp[cgs]?|a|pic):[^<>]*>")
 _SIGNS = {"sup": "^", "sub": "_", "den": "/", "d": "(", "/d": ")"}
 
@@ -56,20 +62,36 @@ def _document(kind: str, path: Path) -> None:
 
         document = read_pdf(path, lambda fraction: _send("progress", fraction))
     else:
-        document = numbered(read_html(docx_html(path) if kind == "docx" else odt_html(path)))
+        document = numbered(
+            read_html(docx_html(path) if kind == "docx" else odt_html(path))
+        )
         document.asides += comments(path)
     for block in document.blocks:
-        _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
+        _send(
+            "block",
+            [block.line, block.text, block.level, block.bold, block.gap, block.rows],
+        )
     for aside in document.asides:
         _send("aside", aside)
 
 
-def _sheets(kind: str, path: Path, limits: Limits, received: queue.Queue[bytes]) -> None:
-    sheets = ExcelSheets(path, limits.columns) if kind == "xlsx" else OdsSheets(path, limits.columns)
+def _sheets(
+    kind: str, path: Path, limits: Limits, received: queue.Queue[bytes]
+) -> None:
+    sheets = (
+        ExcelSheets(path, limits.columns)
+        if kind == "xlsx"
+        else OdsSheets(path, limits.columns)
+    )
     for aside in comments(path):
         _send("aside", aside)
-    shown = {name: (row for row in sheets.rows(name) if row[1][0] != HIDDEN) for name in sheets.names}
-    _send("sheets", [[name, list(islice(shown[name], OUTLINE))] for name in sheets.names])
+    shown = {
+        name: (row for row in sheets.rows(name) if row[1][0] != HIDDEN)
+        for name in sheets.names
+    }
+    _send(
+        "sheets", [[name, list(islice(shown[name], OUTLINE))] for name in sheets.names]
+    )
     for number in json.loads(received.get()):
         rows = sheets.rows(sheets.names[number])
         while batch := list(islice(rows, _BATCH)):
@@ -80,10 +102,14 @@ def main(kind: str, path: Path, limits: Limits) -> None:
     """Parses the document and prints what is in it."""
     received: queue.Queue[bytes] = queue.Queue()
     receive(received.put)
-    limit_memory(limits.parser_bytes + GIB)  # of addresses, which are more than what is used
+    limit_memory(
+        limits.parser_bytes + GIB
+    )  # of addresses, which are more than what is used
     try:
         if kind != "pdf":
-            unpacked = check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))
+            unpacked = check_document(
+                path, lambda unpacked, packed: check_expansion(unpacked, packed, limits)
+            )
             _send("unpacked", unpacked)
         if kind in ("xlsx", "ods"):
             _sheets(kind, path, limits, received)
@@ -104,19 +130,31 @@ def docx_html(path: Path) -> str:
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as written:
         for name in archive.namelist():
             content = archive.read(name) if name.endswith((".xml", ".rels")) else b""
-            if name == "word/document.xml" and (b"<m:oMath" in content or b"<wps:txbx" in content):
-                text = _MATH.sub(_as_run, _ONE_CHOICE.sub(r"\1", content.decode("utf-8", "replace")))
-                content = _FRAME.sub("", text).replace("w:drawing>", "w:pict>").encode()  # boxes as mammoth reads them
+            if name == "word/document.xml" and (
+                b"<m:oMath" in content or b"<wps:txbx" in content
+            ):
+                text = _MATH.sub(
+                    _as_run, _ONE_CHOICE.sub(r"\1", content.decode("utf-8", "replace"))
+                )
+                content = (
+                    _FRAME.sub("", text).replace("w:drawing>", "w:pict>").encode()
+                )  # boxes as mammoth reads them
             written.writestr(name, content)
     return str(mammoth.convert_to_html(copy, convert_image=without_images).value)
 
 
 def _as_run(tag: re.Match[str]) -> str:
-    """A tag of an equation as one of a run of text, which mammoth reads; a sign for what is above or below."""
+    """A tag of an equation as one of a run of text, which mammoth reads; a sign for
+    what is above or below.
+    """
     end, name, empty = tag.groups()
     if name in ("r", "t"):
         return f"<{end}w:{name}{empty}>"
-    return f"<w:r><w:t>{sign}</w:t></w:r>" if not empty and (sign := _SIGNS.get(end + name)) else ""
+    return (
+        f"<w:r><w:t>{sign}</w:t></w:r>"
+        if not empty and (sign := _SIGNS.get(end + name))
+        else ""
+    )
 
 
 def comments(path: Path) -> list[tuple[str, str]]:
@@ -126,17 +164,30 @@ def comments(path: Path) -> list[tuple[str, str]]:
         for name in archive.namelist():
             if part := _ASIDE.fullmatch(name):
                 text = archive.read(name).decode("utf-8", "replace")
-                inside = [text] if part[1] else [comment[0] for comment in _COMMENT.finditer(text)]
-                texts = [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", marked)).split()) for marked in inside]
+                inside = (
+                    [text]
+                    if part[1]
+                    else [comment[0] for comment in _COMMENT.finditer(text)]
+                )
+                texts = [
+                    " ".join(html.unescape(re.sub(r"<[^>]*>", " ", marked)).split())
+                    for marked in inside
+                ]
                 asides += [(part[1] or "comment", text) for text in texts if text]
     return asides
 
 
 def numbered(document: Document) -> Document:
-    """The document with each block's paragraph number as its line; a table's rows count as paragraphs."""
+    """The document with each block's paragraph number as its line; a table's rows count
+    as paragraphs.
+    """
     blocks, line = [], 1
     for block in document.blocks:
-        rows = [(line + n, cells) for n, (_, cells) in enumerate(block.rows)] if block.rows else None
+        rows = (
+            [(line + n, cells) for n, (_, cells) in enumerate(block.rows)]
+            if block.rows
+            else None
+        )
         blocks.append(replace(block, line=line, rows=rows))
         line += len(rows) if rows else 1
     return Document(blocks, document.asides)

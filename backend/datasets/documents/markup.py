@@ -1,4 +1,6 @@
-"""Reads HTML as blocks and tables: what a browser would show, without menus, scripts and forms."""
+"""Reads HTML as blocks and tables: what a browser would show, without menus, scripts
+and forms.
+"""
 
 import re
 from collections import Counter
@@ -13,30 +15,42 @@ from backend.datasets.documents.questions import asks
 from backend.files.json_file import read_json, value_of
 
 _TAGS: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
-_HIDDEN, _VOID, _BOLD, _BREAKS = (frozenset(_TAGS[kind]) for kind in ("hidden", "void", "bold", "breaks"))
+_HIDDEN, _VOID, _BOLD, _BREAKS = (
+    frozenset(_TAGS[kind]) for kind in ("hidden", "void", "bold", "breaks")
+)
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 20  # lists in lists that are indented
 _SEVERAL = 3  # questions, after which other bold letters at the start of a block, or all lines of one, may be one
 _SPACES = re.compile(r"[ \t\r\n\f]+")
-_STYLE_RULE = re.compile(r"(?<![^{}])(?=[^{}]*\{[^{}]*\})[^{}]*?\.([\w-]+)[^{}]*\{([^{}]*)\}")
+_STYLE_RULE = re.compile(
+    r"(?<![^{}])(?=[^{}]*\{[^{}]*\})[^{}]*?\.([\w-]+)[^{}]*\{([^{}]*)\}"
+)
 _WEIGHT = re.compile(r"font-weight:\s*(?:(bold|[6-9]00)|(normal|[1-5]00))")
 
 
 class _Reader(HTMLParser):
-    """Collects runs of text, each marked as bold or not, and ends a block at every block-level element."""
+    """Collects runs of text, each marked as bold or not, and ends a block at every
+    block-level element.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.document = Document()
         self.data: list[str] = []  # the JSON-LD of the page
-        self._open: list[tuple[str, bool | None, str]] = []  # name, weight by styles, and classes, also of those around
-        self._classes: dict[str, bool] = {}  # bold or not, by the style sheet of the page
+        self._open: list[
+            tuple[str, bool | None, str]
+        ] = []  # name, weight by styles, and classes, also of those around
+        self._classes: dict[
+            str, bool
+        ] = {}  # bold or not, by the style sheet of the page
         self._count: Counter[str] = Counter()  # of the open elements by their names
         self._asked = 0  # blocks with a question in bold letters and more behind it
         self._levels: list[int] = []  # of the open headings
         self._runs: list[tuple[str, bool]] = []
         self._line = 1
-        self._lists: list[int | None] = []  # the number of the last item; None without numbers
+        self._lists: list[
+            int | None
+        ] = []  # the number of the last item; None without numbers
         self._item = ""
         self._rows: list[list[tuple[int, list[str]]]] = []  # of the open tables
         self._cell: list[str] | None = None
@@ -50,7 +64,9 @@ class _Reader(HTMLParser):
                 self._end_block()
                 self.document.blocks.append(Block(self.getpos()[0], "---"))
             return
-        self._json = tag == "script" and dict(attrs).get("type") == "application/ld+json"
+        self._json = (
+            tag == "script" and dict(attrs).get("type") == "application/ld+json"
+        )
         if tag in _BREAKS:
             self._end_block()
         _, weight, classes = self._open[-1] if self._open else ("", None, "")
@@ -103,7 +119,9 @@ class _Reader(HTMLParser):
         if self._json:
             self.data.append(data)
         elif self._open and self._open[-1][0] == "style":
-            rules = ((name, _WEIGHT.search(rule)) for name, rule in _STYLE_RULE.findall(data))
+            rules = (
+                (name, _WEIGHT.search(rule)) for name, rule in _STYLE_RULE.findall(data)
+            )
             self._classes |= {name: bool(weight[1]) for name, weight in rules if weight}
         elif hidden := sum(self._count[tag] for tag in _HIDDEN):
             if data.strip() and hidden == self._count["nav"] + self._count["footer"]:
@@ -111,10 +129,14 @@ class _Reader(HTMLParser):
         else:
             if not self._runs:
                 self._line = self.getpos()[0]
-            self._runs.append((data if self._count["pre"] else _SPACES.sub(" ", data), self._bold))
+            self._runs.append(
+                (data if self._count["pre"] else _SPACES.sub(" ", data), self._bold)
+            )
 
     def parse_html_declaration(self, i: int) -> int:
-        if self.rawdata.startswith("<![", i):  # a comment in HTML; the base class looks for ]]> and fails on <![>
+        if self.rawdata.startswith(
+            "<![", i
+        ):  # a comment in HTML; the base class looks for ]]> and fails on <![>
             return self.parse_bogus_comment(i)
         return super().parse_html_declaration(i)
 
@@ -130,7 +152,9 @@ class _Reader(HTMLParser):
         return any(self._count[tag] for tag in _BOLD) if styled is None else styled
 
     def _weight(self, attrs: dict[str, str | None]) -> bool | None:
-        """Whether an element is bold by its style or its classes, as Google Docs writes it; None if they don't say."""
+        """Whether an element is bold by its style or its classes, as Google Docs writes
+        it; None if they don't say.
+        """
         if style := _WEIGHT.search(attrs.get("style") or ""):
             return bool(style[1])
         return next((bold for name in (attrs.get("class") or "").split()
@@ -149,22 +173,45 @@ class _Reader(HTMLParser):
         if self._cell is not None:
             self._cell.append(item + text)
             return
-        bold = next((i for i, (run, is_bold) in enumerate(runs) if run.strip() and not is_bold), len(runs))
-        first, rest = (_clean("".join(text for text, _ in part)) for part in (runs[:bold], runs[bold:]))
+        bold = next(
+            (i for i, (run, is_bold) in enumerate(runs) if run.strip() and not is_bold),
+            len(runs),
+        )
+        first, rest = (
+            _clean("".join(text for text, _ in part))
+            for part in (runs[:bold], runs[bold:])
+        )
         before = self.document.blocks[-1].text if self.document.blocks else ""
         style = self._open[-1][2] if self._open else ""
-        gap = not item or re.match(r"\s*(- |\d+\. )", before) is None  # no item of a list follows another
+        gap = (
+            not item or re.match(r"\s*(- |\d+\. )", before) is None
+        )  # no item of a list follows another
         asking = asks(first)
         self._asked += asking and bool(rest)
         like_them = self._asked >= _SEVERAL and first[-1:] not in ":：."
-        if first and rest and not self._level and (asking or like_them or runs[bold][0].startswith("\n")):
+        if (
+            first
+            and rest
+            and not self._level
+            and (asking or like_them or runs[bold][0].startswith("\n"))
+        ):
             question = Block(self._line, item + first, 0, True, gap, style=style)
             self.document.blocks += [question, Block(self._line, rest, gap=False)]
         else:
             lines = list(filter(None, text.split("\n")))
-            parts = lines if not self._level and sum(map(asks, lines)) >= _SEVERAL else [text]
-            blocks = [Block(self._line, part, self._level, not rest, False, style=style) for part in parts]
-            self.document.blocks += [replace(blocks[0], text=item + parts[0], gap=gap), *blocks[1:]]
+            parts = (
+                lines
+                if not self._level and sum(map(asks, lines)) >= _SEVERAL
+                else [text]
+            )
+            blocks = [
+                Block(self._line, part, self._level, not rest, False, style=style)
+                for part in parts
+            ]
+            self.document.blocks += [
+                replace(blocks[0], text=item + parts[0], gap=gap),
+                *blocks[1:],
+            ]
 
 
 def _clean(text: str) -> str:
@@ -173,17 +220,29 @@ def _clean(text: str) -> str:
 
 
 def read_html(text: str) -> Document:
-    """The blocks and tables of (a part of) a web page, or the questions and answers that it states as data
-    (FAQPage)."""
+    """The blocks and tables of (a part of) a web page, or the questions and answers
+    that it states as data (FAQPage).
+    """
     reader = _Reader()
     end = text.rfind(">") + 1
-    reader.feed(text[:end] + text[end:].replace("<", "&lt;"))  # html.parser looks for the end of each tag anew
+    reader.feed(
+        text[:end] + text[end:].replace("<", "&lt;")
+    )  # html.parser looks for the end of each tag anew
     reader.close()
     if stated := [pair for data in reader.data for pair in _faq_page(data)]:
         rows = [(1, [_plain(question), _plain(answer)]) for question, answer in stated]
         said = " ".join(" ".join(" ".join(cells).split()) for _, cells in rows)
-        shown = [block.text for block in reader.document.blocks if " ".join(block.text.split()) not in said]
-        document = Document(asides=[("text of the page, whose data for search engines was read", one) for one in shown])
+        shown = [
+            block.text
+            for block in reader.document.blocks
+            if " ".join(block.text.split()) not in said
+        ]
+        document = Document(
+            asides=[
+                ("text of the page, whose data for search engines was read", one)
+                for one in shown
+            ]
+        )
         document.add_table([(1, ["question", "answer"]), *rows])
         return document
     return reader.document
@@ -196,8 +255,15 @@ def _plain(text: str) -> str:
 def _faq_page(data: str) -> Iterator[tuple[str, str]]:
     """The pairs of https://schema.org/FAQPage in JSON-LD."""
     for page in _nodes(value_of(data)):
-        for entity in _nodes(page.get("mainEntity")) if page.get("@type") in ("FAQPage", ["FAQPage"]) else ():
-            question, text = entity.get("name"), next(_nodes(entity.get("acceptedAnswer")), {}).get("text")
+        for entity in (
+            _nodes(page.get("mainEntity"))
+            if page.get("@type") in ("FAQPage", ["FAQPage"])
+            else ()
+        ):
+            question, text = (
+                entity.get("name"),
+                next(_nodes(entity.get("acceptedAnswer")), {}).get("text"),
+            )
             if isinstance(question, str) and isinstance(text, str):
                 yield question, text
 

@@ -1,7 +1,9 @@
-"""Shows a cell of Excel as Excel does: dates, percentages, decimals and currencies by the cell's number format.
+"""Shows a cell of Excel as Excel does: dates, percentages, decimals and currencies by
+the cell's number format.
 
-The codes are those of ECMA-376, part 1, 18.8.31. What depends on the computer's region (the order of a short date,
-the decimal sign) is written as ISO dates and with a point. A format that is not understood shows the plain value.
+The codes are those of ECMA-376, part 1, 18.8.31. What depends on the computer's region
+(the order of a short date, the decimal sign) is written as ISO dates and with a point.
+A format that is not understood shows the plain value.
 """
 
 import datetime
@@ -11,8 +13,12 @@ from typing import Any
 _CODE = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|_.|\*.')
 _NUMBER = re.compile(r"[#0?][#0?,]*(?:\.(?P<decimals>[#0?]+))?")
 _REGIONAL = ("mm-dd-yy", "m/d/yy h:mm", "general", "@", "[$-f800]", "[$-f400]")
-_DATE_CODES = re.compile(r"AM/PM|A/P|y+|m+|d+|h+|s+(?:\.0+)?|.", re.IGNORECASE | re.DOTALL)
-_ESCAPED = re.compile(r"_x(000[9AD]|005F)_", re.IGNORECASE)  # what Excel writes for a tab, the ends of a line, and _
+_DATE_CODES = re.compile(
+    r"AM/PM|A/P|y+|m+|d+|h+|s+(?:\.0+)?|.", re.IGNORECASE | re.DOTALL
+)
+_ESCAPED = re.compile(
+    r"_x(000[9AD]|005F)_", re.IGNORECASE
+)  # what Excel writes for a tab, the ends of a line, and _
 _FIRST_LITERAL = 0xE100  # characters for private use stand in for quoted texts
 _FIELDS = {"y": "year", "m": "month", "d": "day", "h": "hour", "s": "second"}
 
@@ -27,7 +33,11 @@ def shown(value: Any, code: str) -> str:
         return _date(value, code)
     if isinstance(value, (int, float)):
         return _number(value, code)
-    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), str(value)).replace("\r\n", "\n").replace("\r", "\n")
+    return (
+        _ESCAPED.sub(lambda code: chr(int(code[1], 16)), str(value))
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+    )
 
 
 def _plain(value: float) -> str:
@@ -80,7 +90,9 @@ def _literal(code: re.Match[str], literals: list[str]) -> str:
 
 def _with(literals: list[str], text: str) -> str:
     """`text` with the literals in their places."""
-    return text.translate({_FIRST_LITERAL + n: literal for n, literal in enumerate(literals)}).strip()
+    return text.translate(
+        {_FIRST_LITERAL + n: literal for n, literal in enumerate(literals)}
+    ).strip()
 
 
 def _date(value: Any, code: str) -> str:
@@ -98,7 +110,9 @@ def _date(value: Any, code: str) -> str:
     for place, part in enumerate(codes):
         before = next((unit for unit in reversed(units[:place]) if unit in "ymdhs"), "")
         after = next((unit for unit in units[place + 1 :] if unit in "ymdhs"), "")
-        minute = units[place] == "m" and (before == "h" or after == "s")  # any other m is a month
+        minute = units[place] == "m" and (
+            before == "h" or after == "s"
+        )  # any other m is a month
         try:
             written.append(_piece(value, part, noon, minute))
         except AttributeError:  # a time has no day
@@ -109,7 +123,11 @@ def _date(value: Any, code: str) -> str:
 def _iso(value: Any) -> str:
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
-    return value.isoformat(sep=" ") if isinstance(value, datetime.datetime) else str(value.isoformat())
+    return (
+        value.isoformat(sep=" ")
+        if isinstance(value, datetime.datetime)
+        else str(value.isoformat())
+    )
 
 
 def _piece(value: Any, part: str, noon: bool, minute: bool) -> str:

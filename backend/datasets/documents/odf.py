@@ -1,6 +1,8 @@
-"""Reads OpenDocument texts and spreadsheets (ISO/IEC 26300), as LibreOffice writes them.
+"""Reads OpenDocument texts and spreadsheets (ISO/IEC 26300), as LibreOffice writes
+them.
 
-A text becomes HTML, which `markup` reads; a spreadsheet's cells are taken as they are shown.
+A text becomes HTML, which `markup` reads; a spreadsheet's cells are taken as they are
+shown.
 """
 
 import zipfile
@@ -16,7 +18,12 @@ _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
-_SKIPPED = {f"{_TEXT}tracked-changes", f"{_TEXT}note", f"{_OFFICE}annotation", f"{_OFFICE}forms"}
+_SKIPPED = {
+    f"{_TEXT}tracked-changes",
+    f"{_TEXT}note",
+    f"{_OFFICE}annotation",
+    f"{_OFFICE}forms",
+}
 _BLANK_REPEATS = 100  # rows of the same content that are read
 
 
@@ -32,14 +39,20 @@ class OdsSheets:
         self._limit = limit
         self._tables = {
             table.get(f"{_TABLE}name", f"Sheet {number}"): table
-            for number, table in enumerate(_parse(path, "content.xml").iter(f"{_TABLE}table"), 1)
+            for number, table in enumerate(
+                _parse(path, "content.xml").iter(f"{_TABLE}table"), 1
+            )
         }
         self.names = list(self._tables)
 
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
-        """(row in the sheet, cells) of each row that is not blank, without blank cells at the end."""
+        """(row in the sheet, cells) of each row that is not blank, without blank cells
+        at the end.
+        """
         number = 0
-        down: dict[int, tuple[int, str]] = {}  # column: rows left of a merged cell, and its text
+        down: dict[
+            int, tuple[int, str]
+        ] = {}  # column: rows left of a merged cell, and its text
         for row in self._tables[name].iter(f"{_TABLE}table-row"):
             repeated = int(row.get(f"{_TABLE}number-rows-repeated", "1"))
             cells = self._cells(row, down)
@@ -49,17 +62,27 @@ class OdsSheets:
                 yield number + n + 1, cells
             number += repeated
 
-    def _cells(self, row: ElementTree.Element, down: dict[int, tuple[int, str]]) -> list[str]:
+    def _cells(
+        self, row: ElementTree.Element, down: dict[int, tuple[int, str]]
+    ) -> list[str]:
         cells: list[str] = []
         for cell in row:
             if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
                 continue
             text = "\n".join("".join(_plain(p)) for p in cell if p.tag == f"{_TEXT}p")
             if not text:
-                values = (cell.get(f"{_OFFICE}{name}") for name in ("value", "date-value", "string-value"))
-                no_result = cell.get(f"{_TABLE}formula") and not cell.get(f"{_OFFICE}value-type")
+                values = (
+                    cell.get(f"{_OFFICE}{name}")
+                    for name in ("value", "date-value", "string-value")
+                )
+                no_result = cell.get(f"{_TABLE}formula") and not cell.get(
+                    f"{_OFFICE}value-type"
+                )
                 text = next(filter(None, values), FORMULA if no_result else "")
-            repeated = min(int(cell.get(f"{_TABLE}number-columns-repeated", "1")), self._limit - len(cells))
+            repeated = min(
+                int(cell.get(f"{_TABLE}number-columns-repeated", "1")),
+                self._limit - len(cells),
+            )
             spanned = int(cell.get(f"{_TABLE}number-rows-spanned", "1"))
             if spanned > 1:
                 down[len(cells)] = spanned, text
@@ -90,7 +113,11 @@ def _plain(element: ElementTree.Element) -> Iterator[str]:
 def odt_html(path: Path) -> str:
     """An OpenDocument text as HTML."""
     with zipfile.ZipFile(path) as archive:
-        content, *styles = [_parse(path, part) for part in ("content.xml", "styles.xml") if part in archive.namelist()]
+        content, *styles = [
+            _parse(path, part)
+            for part in ("content.xml", "styles.xml")
+            if part in archive.namelist()
+        ]
     body = content.find(f"{_OFFICE}body/{_OFFICE}text")
     return "".join(_Writer([content, *styles]).html(body)) if body is not None else ""
 
@@ -137,7 +164,13 @@ class _Writer:
         elif tag == "list":
             name = "ol" if style in self._numbered else "ul"
         else:
-            name = {"p": "p", "list-item": "li", "table": "table", "table-row": "tr", "table-cell": "td"}.get(tag, "")
+            name = {
+                "p": "p",
+                "list-item": "li",
+                "table": "table",
+                "table-row": "tr",
+                "table-cell": "td",
+            }.get(tag, "")
         yield {"line-break": "<br>", "s": " ", "tab": " "}.get(tag, "")
         yield f"<{name}>" if name else ""
         yield "<b>" if bold else ""

@@ -1,4 +1,6 @@
-"""Divides a document into passages of a size to read at once and to ask a question about, each below its headings."""
+"""Divides a document into passages of a size to read at once and to ask a question
+about, each below its headings.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +11,10 @@ from backend.datasets.documents.blocks import Block, Document
 
 Size = tuple[int, int]  # how many passages and tables a file has
 SIZE = 700  # characters of a passage
-_LONGEST_HEADING, _UNMARKED = 80, 7  # characters; the level of a heading that only looks like one
+_LONGEST_HEADING, _UNMARKED = (
+    80,
+    7,
+)  # characters; the level of a heading that only looks like one
 _WRAPPED = 40  # characters of a line that goes on in the next one, at least
 _LABELS = 3  # lines such as "Phone: 555 010" of which each is a passage of its own
 _ITEM = re.compile(r"^\s*(?:(?:[-*+•–]|\(?\d{1,3}[.)])\s|[(（]?\d{1,3}[．）、])")
@@ -18,16 +23,19 @@ _LABEL = re.compile(
 )
 _END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”）]*|\n+")
 _SHORT = re.compile(
-    r"(?:^|[\s(])(?:\w|dr|mr|mrs|ms|st|no|nr|vs|approx|ca|bzw|inkl|tel|str|(?:\w\.)+\w)\.$", re.IGNORECASE
+    r"(?:^|[\s(])(?:\w|dr|mr|mrs|ms|st|no|nr|vs|approx|ca|bzw|inkl|tel|str|(?:\w\.)+\w)\.$",
+    re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"(?:^|\n)[^\S\n]*\d{1,3}\.$")
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """line: where it begins, as in a `Block`. headings: it stands below, the nearest one last. first: nothing stands
-    between it and its heading. table: number of the table that it is a row of, from 1; 0: it is text. cells: of that
-    row, by column. source: the name of a file that was added later."""
+    """line: where it begins, as in a `Block`. headings: it stands below, the nearest
+    one last. first: nothing stands between it and its heading. table: number of the
+    table that it is a row of, from 1; 0: it is text. cells: of that row, by column.
+    source: the name of a file that was added later.
+    """
 
     number: int
     line: int
@@ -45,13 +53,20 @@ class Passage:
     @property
     def place(self) -> str:
         """Where it is, in words: “Opening hours”, line 12 of prices.csv."""
-        line = f"line {self.line} of {self.source}" if self.source else f"line {self.line}"
+        line = (
+            f"line {self.line} of {self.source}" if self.source else f"line {self.line}"
+        )
         return f"“{self.heading}”, {line}" if self.heading else line
 
 
 def passages(document: Document) -> list[Passage]:
-    """The document in passages: paragraphs and list items below one heading, and the rows of its tables."""
-    return [replace(passage, number=number) for number, passage in enumerate(_unnumbered(document.blocks), 1)]
+    """The document in passages: paragraphs and list items below one heading, and the
+    rows of its tables.
+    """
+    return [
+        replace(passage, number=number)
+        for number, passage in enumerate(_unnumbered(document.blocks), 1)
+    ]
 
 
 def size(passages: Sequence[Passage]) -> Size:
@@ -60,20 +75,28 @@ def size(passages: Sequence[Passage]) -> Size:
 
 
 def joined(parts: Iterable[tuple[str, list[Passage] | Size]]) -> list[Passage]:
-    """The passages of several files, numbered on, each with the name of its file. Of a lost file there is the size."""
+    """The passages of several files, numbered on, each with the name of its file. Of a
+    lost file there is the size.
+    """
     numbered: list[Passage] = []
     before = tables = 0
     for source, part in parts:
-        passages, (of_file, of_tables) = ([], part) if isinstance(part, tuple) else (part, size(part))
+        passages, (of_file, of_tables) = (
+            ([], part) if isinstance(part, tuple) else (part, size(part))
+        )
         for each in passages:
             table = each.table and each.table + tables
-            numbered.append(replace(each, number=each.number + before, table=table, source=source))
+            numbered.append(
+                replace(each, number=each.number + before, table=table, source=source)
+            )
         before, tables = before + of_file, tables + of_tables
     return numbered
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences and lines of a text in order, word for word but for the mark before an item of a list."""
+    """The sentences and lines of a text in order, word for word but for the mark before
+    an item of a list.
+    """
     return list(filter(None, (_ITEM.sub("", part).strip() for part in _divided(text))))
 
 
@@ -81,8 +104,13 @@ def _divided(text: str) -> Iterator[str]:
     """The sentences and lines of a text with all that stands between them."""
     start = 0
     for match in _END.finditer(text):
-        end = match.end()  # what is near tells whether it is one; all of a long text would take long
-        before, after = text[max(start, end - 20) : end], text[end : end + 20].lstrip(" ")
+        end = (
+            match.end()
+        )  # what is near tells whether it is one; all of a long text would take long
+        before, after = (
+            text[max(start, end - 20) : end],
+            text[end : end + 20].lstrip(" "),
+        )
         short = match[0] == "." and (_SHORT.search(before) or after[:1].islower())
         if not short and not _NUMBERED.search(before):
             yield text[start:end]
@@ -91,7 +119,9 @@ def _divided(text: str) -> Iterator[str]:
 
 
 def labelled(text: str) -> tuple[str, str] | None:
-    """The label and the value of a line such as "Phone: 555 010"; None for any other text."""
+    """The label and the value of a line such as "Phone: 555 010"; None for any other
+    text.
+    """
     match = _LABEL.fullmatch(text)
     return (match["label"].strip(), match["value"].strip()) if match else None
 
@@ -120,44 +150,86 @@ def _level(blocks: Sequence[Block], at: int) -> int:
     block, text = blocks[at], blocks[at].text.strip()
     if block.level or block.rows or at + 1 == len(blocks):
         return block.level
-    if len(text) > _LONGEST_HEADING or labelled(text) or text.endswith((".", "!", ",", ";", "。")):
+    if (
+        len(text) > _LONGEST_HEADING
+        or labelled(text)
+        or text.endswith((".", "!", ",", ";", "。"))
+    ):
         return 0
     following, below = blocks[at + 1], blocks[at + 1].text.strip()
     items = [bool(_ITEM.match(each.text)) for each in blocks[max(0, at - 1) : at + 2]]
-    if _ITEM.match(text) and (items.count(True) > 1 or not text[0].isdigit()):  # "1. Orders" may number a chapter
+    if _ITEM.match(text) and (
+        items.count(True) > 1 or not text[0].isdigit()
+    ):  # "1. Orders" may number a chapter
         return 0
     if not at and following.gap and _level(blocks, 1):
         return 1  # a title above the first heading
-    for line, more in pairwise(blocks[at + 1 : at + 9]):  # of the paragraph below, as it was wrapped
+    for line, more in pairwise(
+        blocks[at + 1 : at + 9]
+    ):  # of the paragraph below, as it was wrapped
         if more.gap or len(line.text) < _WRAPPED:
             break
         below += f" {more.text.strip()}"
-    before_text = block.gap and not _ITEM.match(below) and (len(below) > len(text) or below.endswith((".", "!", "?")))
-    # Right above its text only if that is written in sentences: an address or a poem has no heading.
-    directly = len(text) < _WRAPPED and below[:1].isupper() and re.search(r"\w[.!?]( |$)", below)
+    before_text = (
+        block.gap
+        and not _ITEM.match(below)
+        and (len(below) > len(text) or below.endswith((".", "!", "?")))
+    )
+    # Right above its text only if that is written in sentences: an address or a poem
+    # has no heading.
+    directly = (
+        len(text) < _WRAPPED
+        and below[:1].isupper()
+        and re.search(r"\w[.!?]( |$)", below)
+    )
     stands_above = before_text and (following.gap or directly)
     return _UNMARKED if stands_above or (block.bold and not following.bold) else 0
 
 
-def _rows(rows: Sequence[tuple[int, list[str]]], table: int, headings: tuple[str, ...]) -> Iterator[Passage]:
+def _rows(
+    rows: Sequence[tuple[int, list[str]]], table: int, headings: tuple[str, ...]
+) -> Iterator[Passage]:
     (_, header), *below = rows
-    plain = (" ".join(re.sub(r"[{}]", " ", name).split()) for name in header)  # a wording names them in braces
+    plain = (
+        " ".join(re.sub(r"[{}]", " ", name).split()) for name in header
+    )  # a wording names them in braces
     names = [name or f"column {at}" for at, name in enumerate(plain, 1)]
     for line, cells in below:
-        if filled := {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}:
-            yield Passage(0, line, " | ".join(filled.values()), headings, table=table, cells=filled)
+        if filled := {
+            name: cell.strip()
+            for name, cell in zip(names, cells, strict=False)
+            if cell.strip()
+        }:
+            yield Passage(
+                0,
+                line,
+                " | ".join(filled.values()),
+                headings,
+                table=table,
+                cells=filled,
+            )
 
 
 def _section(blocks: Sequence[Block], headings: tuple[str, ...]) -> Iterator[Passage]:
-    if sum(labelled(block.text) is not None for block in blocks) >= max(_LABELS, len(blocks) / 2):
-        yield from (Passage(0, block.line, block.text.strip(), headings) for block in blocks if block.text.strip())
+    if sum(labelled(block.text) is not None for block in blocks) >= max(
+        _LABELS, len(blocks) / 2
+    ):
+        yield from (
+            Passage(0, block.line, block.text.strip(), headings)
+            for block in blocks
+            if block.text.strip()
+        )
         return
     parts = list[tuple[int, str]]()
     for line, paragraph in _paragraphs(blocks):
         if len(paragraph) <= SIZE:
             parts.append((line, paragraph))
         else:  # whole sentences, or pieces of one that is longer than that
-            pieces = [(line, piece) for sentence in _divided(paragraph) for piece in _pieces(sentence)]
+            pieces = [
+                (line, piece)
+                for sentence in _divided(paragraph)
+                for piece in _pieces(sentence)
+            ]
             parts += _packed(pieces, "")
     for number, (line, text) in enumerate(_packed(parts, "\n\n")):
         yield Passage(0, line, text, headings, bool(headings) and not number)
@@ -180,14 +252,19 @@ def _paragraphs(blocks: Sequence[Block]) -> Iterator[tuple[int, str]]:
 
 def _pieces(sentence: str) -> Iterator[str]:
     while len(sentence) > SIZE:
-        ends = (sentence.rfind(sign, SIZE // 2, SIZE) for sign in ("\n", "; ", ", ", " ", "、", "，"))
+        ends = (
+            sentence.rfind(sign, SIZE // 2, SIZE)
+            for sign in ("\n", "; ", ", ", " ", "、", "，")
+        )
         end = next((end + 1 for end in ends if end > 0), SIZE)
         yield sentence[:end]
         sentence = sentence[end:]
     yield sentence
 
 
-def _packed(parts: Iterable[tuple[int, str]], between: str) -> Iterator[tuple[int, str]]:
+def _packed(
+    parts: Iterable[tuple[int, str]], between: str
+) -> Iterator[tuple[int, str]]:
     """Neighbors joined as long as they fit into SIZE, with the line of the first."""
     line, joined = 0, ""
     for at, part in parts:

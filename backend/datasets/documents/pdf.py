@@ -1,4 +1,6 @@
-"""Reads the text of a PDF through PDFium, line by line, with the size and weight of its letters."""
+"""Reads the text of a PDF through PDFium, line by line, with the size and weight of its
+letters.
+"""
 
 import ctypes
 import re
@@ -20,12 +22,17 @@ from backend.text.normalize import QUESTION_MARKS
 
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
-_NEARBY, _ROOM = 20, 2.0  # lines that show how long one can be; times the size of letters, of the end of a full one
+_NEARBY, _ROOM = (
+    20,
+    2.0,
+)  # lines that show how long one can be; times the size of letters, of the end of a full one
 _AT_EDGE = 3  # lines that show where those of a text end
 _ENDS = (*".?!:…。！？؟।",)  # of sentences
 _LONG = 60  # characters of a line that a small letter goes on with
 _PAGED = re.compile(r"[ .·․…‥⋯]{4}\d+$")  # in a table of contents
-_BEGINS = re.compile(r"[(（]?\d{1,3}(?:[.)]\s|[．）、])|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # number, item, label
+_BEGINS = re.compile(
+    r"[(（]?\d{1,3}(?:[.)]\s|[．）、])|[•–-]\s|\w{1,12}( ?\d+)?[:：]"
+)  # number, item, label
 _LEVEL = 2.0  # points by which lines on one level, and cells of one column, may differ
 _ROWS = 3  # that a table has at least
 _APART = 1.25  # times the smallest distance of lines, between rows
@@ -42,12 +49,16 @@ class _Line:
     size: float  # of its first letter
     bold: bool
     right: float  # points from the left edge
-    parts: tuple[tuple[float, str], ...] = ()  # what stands apart on it, and where each begins, in points
+    parts: tuple[
+        tuple[float, str], ...
+    ] = ()  # what stands apart on it, and where each begins, in points
     rows: Rows | None = None  # of a table, in place of its lines
 
 
 def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
-    """The paragraphs of a PDF. Raises BadInput when it is protected, broken, or only holds pictures."""
+    """The paragraphs of a PDF. Raises BadInput when it is protected, broken, or only
+    holds pictures.
+    """
     try:
         pdf = pypdfium2.PdfDocument(path)
         lines: list[_Line] = []
@@ -55,9 +66,16 @@ def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
             lines += with_tables(_page_lines(pdf[number], number))
             progress((number + 1) / len(pdf))
     except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", 0) == _PASSWORD or "password" in str(error).lower():
-            raise BadInput("This PDF is protected by a password.", "", "Save it without one.") from error
-        raise BadInput("This PDF is broken.", "", "Save or download it again.") from error
+        if (
+            getattr(error, "err_code", 0) == _PASSWORD
+            or "password" in str(error).lower()
+        ):
+            raise BadInput(
+                "This PDF is protected by a password.", "", "Save it without one."
+            ) from error
+        raise BadInput(
+            "This PDF is broken.", "", "Save or download it again."
+        ) from error
     if not any(line.text.strip() for line in lines):
         raise BadInput(
             "This PDF holds pictures of pages, but no text.",
@@ -79,19 +97,34 @@ def _page_lines(page: Any, number: int) -> list[_Line]:
             parts = _parts(text, shown, first, size)
             top, right = _origin(text, first)[1], _right(text, first + len(shown) - 1)
             shown = shown.translate(_SIGNS)
-            lines.append(_Line(shown, number, top, size, _is_bold(text, first), right, parts))
+            lines.append(
+                _Line(shown, number, top, size, _is_bold(text, first), right, parts)
+            )
         at += len(line)
     text.close()
     page.close()
     return lines
 
 
-def _parts(text: Any, shown: str, first: int, size: float) -> tuple[tuple[float, str], ...]:
-    """The parts of a line between gaps that are wider than the size of its letters, as between two columns."""
-    spaces = [at for at, sign in enumerate(shown) if sign == " " and 0 < at < len(shown) - 1]
-    wide = [at for at in spaces if _origin(text, first + at + 1)[0] - _right(text, first + at - 1) > size]
+def _parts(
+    text: Any, shown: str, first: int, size: float
+) -> tuple[tuple[float, str], ...]:
+    """The parts of a line between gaps that are wider than the size of its letters, as
+    between two columns.
+    """
+    spaces = [
+        at for at, sign in enumerate(shown) if sign == " " and 0 < at < len(shown) - 1
+    ]
+    wide = [
+        at
+        for at in spaces
+        if _origin(text, first + at + 1)[0] - _right(text, first + at - 1) > size
+    ]
     cut = zip([0, *(at + 1 for at in wide)], [*wide, len(shown)], strict=True)
-    return tuple((_origin(text, first + begin)[0], shown[begin:end].translate(_SIGNS).strip()) for begin, end in cut)
+    return tuple(
+        (_origin(text, first + begin)[0], shown[begin:end].translate(_SIGNS).strip())
+        for begin, end in cut
+    )
 
 
 def _right(text: Any, index: int) -> float:
@@ -101,17 +134,23 @@ def _right(text: Any, index: int) -> float:
     return right.value
 
 
-_Part = tuple[float, float, str, _Line]  # height, left edge, text, and the line that it is a part of
+_Part = tuple[
+    float, float, str, _Line
+]  # height, left edge, text, and the line that it is a part of
 
 
 def with_tables(lines: list[_Line]) -> list[_Line]:
-    """The lines of a page with one line in place of those of a table: what stands in columns, also where the columns
-    were drawn one after the other. Columns of running text are none: most of their lines begin in mid-sentence."""
+    """The lines of a page with one line in place of those of a table: what stands in
+    columns, also where the columns were drawn one after the other. Columns of running
+    text are none: most of their lines begin in mid-sentence.
+    """
     levels = _levels(lines)
     beside = [level for level in levels if len(level) > 1]
     # The left edges at which enough parts begin, and enough of them beside another.
     starts = Counter(round(x) for level in levels for _, x, _, _ in level)
-    shared = Counter(edge for level in beside for edge in {round(x) for _, x, _, _ in level})
+    shared = Counter(
+        edge for level in beside for edge in {round(x) for _, x, _, _ in level}
+    )
     columns = sorted(x for x, count in starts.items() if min(count, shared[x]) >= _ROWS)
     table = _table(levels, columns) if len(beside) >= _ROWS and len(columns) > 1 else []
     rows = _rows(table, columns) if len(table) >= _ROWS else []
@@ -119,9 +158,17 @@ def with_tables(lines: list[_Line]) -> list[_Line]:
     if len(rows) < _ROWS or running > _RUNNING * len(rows):
         return lines
     members = {id(line) for level in table for *_, line in level}
-    whole = replace(table[0][0][3], rows=[(0, row) for row in rows], text="\n".join(map(" | ".join, rows)))
+    whole = replace(
+        table[0][0][3],
+        rows=[(0, row) for row in rows],
+        text="\n".join(map(" | ".join, rows)),
+    )
     place = min(at for at, line in enumerate(lines) if id(line) in members)
-    return [*lines[:place], whole, *(line for line in lines[place:] if id(line) not in members)]
+    return [
+        *lines[:place],
+        whole,
+        *(line for line in lines[place:] if id(line) not in members),
+    ]
 
 
 def _levels(lines: list[_Line]) -> list[list[_Part]]:
@@ -137,12 +184,19 @@ def _levels(lines: list[_Line]) -> list[list[_Part]]:
 
 
 def _table(levels: list[list[_Part]], columns: list[int]) -> list[list[_Part]]:
-    """The levels from the first with parts beside each other in columns, as far as all parts stand in them."""
+    """The levels from the first with parts beside each other in columns, as far as all
+    parts stand in them.
+    """
 
     def inside(level: list[_Part]) -> bool:
-        return all(any(abs(x - column) < _LEVEL for column in columns) for _, x, _, _ in level)
+        return all(
+            any(abs(x - column) < _LEVEL for column in columns) for _, x, _, _ in level
+        )
 
-    first = next((at for at, level in enumerate(levels) if len(level) > 1 and inside(level)), len(levels))
+    first = next(
+        (at for at, level in enumerate(levels) if len(level) > 1 and inside(level)),
+        len(levels),
+    )
     table = list(takewhile(inside, levels[first:]))
     while len(table) > 1 and {round(x) for _, x, _, _ in table[-1]} <= {columns[0]}:
         table.pop()  # a paragraph below the table
@@ -150,7 +204,9 @@ def _table(levels: list[list[_Part]], columns: list[int]) -> list[list[_Part]]:
 
 
 def _rows(table: list[list[_Part]], columns: list[int]) -> list[list[str]]:
-    """The cells of each row; a level much nearer to the one above than others are goes on with its row."""
+    """The cells of each row; a level much nearer to the one above than others are goes
+    on with its row.
+    """
     steps = [above[0][0] - below[0][0] for above, below in pairwise(table)]
     tight = min(steps) * _APART
     rows: list[list[str]] = []
@@ -164,10 +220,14 @@ def _rows(table: list[list[_Part]], columns: list[int]) -> list[list[str]]:
 
 
 def _size(text: Any, index: int) -> float:
-    """The size of a letter as it is drawn; many programs write letters of size 1 and enlarge them."""
+    """The size of a letter as it is drawn; many programs write letters of size 1 and
+    enlarge them.
+    """
     matrix = pdfium.FS_MATRIX()
     pdfium.FPDFText_GetMatrix(text, index, matrix)
-    return float(pdfium.FPDFText_GetFontSize(text, index) * (hypot(matrix.c, matrix.d) or 1))
+    return float(
+        pdfium.FPDFText_GetFontSize(text, index) * (hypot(matrix.c, matrix.d) or 1)
+    )
 
 
 def _origin(text: Any, index: int) -> tuple[float, float]:
@@ -181,17 +241,34 @@ def _is_bold(text: Any, index: int) -> bool:
     length = pdfium.FPDFText_GetFontInfo(text, index, None, 0, flags)
     name = ctypes.create_string_buffer(max(int(length), 1))
     pdfium.FPDFText_GetFontInfo(text, index, name, length, flags)
-    return b"bold" in name.value.lower() or pdfium.FPDFText_GetFontWeight(text, index) >= 600
+    return (
+        b"bold" in name.value.lower()
+        or pdfium.FPDFText_GetFontWeight(text, index) >= 600
+    )
 
 
 def _without_margins(lines: list[_Line]) -> list[_Line]:
-    """The lines without headers, footers and page numbers, which stand at the edges of most pages."""
+    """The lines without headers, footers and page numbers, which stand at the edges of
+    most pages.
+    """
     pages = [list(on_page) for _, on_page in groupby(lines, key=lambda line: line.page)]
     if len(pages) < 3:
         return lines
-    edges = {(line.page, _mark(line)) for on_page in pages for line in [*on_page[:2], *on_page[2:][-2:]]}
-    often = {mark for mark, count in Counter(mark for _, mark in edges).items() if 2 * count > len(pages)}
-    return [line for line in lines if _mark(line) not in often or (line.page, _mark(line)) not in edges]
+    edges = {
+        (line.page, _mark(line))
+        for on_page in pages
+        for line in [*on_page[:2], *on_page[2:][-2:]]
+    }
+    often = {
+        mark
+        for mark, count in Counter(mark for _, mark in edges).items()
+        if 2 * count > len(pages)
+    }
+    return [
+        line
+        for line in lines
+        if _mark(line) not in often or (line.page, _mark(line)) not in edges
+    ]
 
 
 def _mark(line: _Line) -> str:
@@ -199,37 +276,74 @@ def _mark(line: _Line) -> str:
 
 
 def _is_wrapped(lines: list[_Line], at: int) -> bool:
-    """Whether a line goes on in the next one: in mid-sentence, beside it, or since the next word had no place, as lines
-    nearby show that begin at the same edge. Lines of a list, a poem or an address are shorter."""
+    """Whether a line goes on in the next one: in mid-sentence, beside it, or since the
+    next word had no place, as lines nearby show that begin at the same edge. Lines of a
+    list, a poem or an address are shorter.
+    """
     line, below, left = lines[at], lines[at + 1], lines[at].parts[0][0]
-    inside = len(line.text) >= _LONG and line.text[-1].isalnum() and below.text[:1].islower()
-    beside = abs(line.top - below.top) < _LEVEL or line.right < left  # the latter is written from right to left
+    inside = (
+        len(line.text) >= _LONG and line.text[-1].isalnum() and below.text[:1].islower()
+    )
+    beside = (
+        abs(line.top - below.top) < _LEVEL or line.right < left
+    )  # the latter is written from right to left
     nearby, room = lines[max(0, at - _NEARBY) : at + _NEARBY], _ROOM * line.size
-    rights = sorted(other.right for other in nearby if abs(other.parts[0][0] - left) < _LEVEL)
-    alike = [right for right in rights[:-1] if right > rights[-2] - room]  # without one longer line, such as a footer
+    rights = sorted(
+        other.right for other in nearby if abs(other.parts[0][0] - left) < _LEVEL
+    )
+    alike = [
+        right for right in rights[:-1] if right > rights[-2] - room
+    ]  # without one longer line, such as a footer
     edge = alike[-1] if len(alike) >= max(_AT_EDGE, len(rights) / 3) else rights[-1]
-    word = (below.right - below.parts[0][0]) * len(below.text.split(" ", 1)[0]) / max(len(below.text), 1)
-    going_on = sum(other.right > edge - room and not other.text.endswith(_ENDS) for other in nearby)
+    word = (
+        (below.right - below.parts[0][0])
+        * len(below.text.split(" ", 1)[0])
+        / max(len(below.text), 1)
+    )
+    going_on = sum(
+        other.right > edge - room and not other.text.endswith(_ENDS) for other in nearby
+    )
     answered = line.text.endswith(QUESTION_MARKS) and not below.text[:1].islower()
-    full = edge < line.right + word + room and (going_on >= _AT_EDGE or not line.text.endswith(_ENDS))
+    full = edge < line.right + word + room and (
+        going_on >= _AT_EDGE or not line.text.endswith(_ENDS)
+    )
     return inside or beside or (full and not answered and not _PAGED.search(line.text))
 
 
 def _paragraphs(lines: list[_Line]) -> list[Block]:
     """Lines that follow closely and look the same become one paragraph."""
-    usual = Counter(round(line.size, 1) for line in lines for _ in line.text).most_common(1)[0][0]
+    usual = Counter(
+        round(line.size, 1) for line in lines for _ in line.text
+    ).most_common(1)[0][0]
     pairs = list(pairwise(lines))
     steps = [(a.top - b.top) / max(min(a.size, b.size), usual) for a, b in pairs]
     wrapped = [_is_wrapped(lines, at) for at in range(len(pairs))]
-    apart = [at for at, (a, b) in enumerate(pairs) if a.page == b.page and 0.5 < steps[at] < 10]
-    distances = [steps[at] for at in apart if wrapped[at]] or [steps[at] for at in apart]
-    distance = min(median(distances), mode(round(step, 2) for step in distances)) if distances else 0.0
-    larger = sorted({round(line.size, 1) for line in lines if line.size > _HEADING * usual}, reverse=True)
+    apart = [
+        at
+        for at, (a, b) in enumerate(pairs)
+        if a.page == b.page and 0.5 < steps[at] < 10
+    ]
+    distances = [steps[at] for at in apart if wrapped[at]] or [
+        steps[at] for at in apart
+    ]
+    distance = (
+        min(median(distances), mode(round(step, 2) for step in distances))
+        if distances
+        else 0.0
+    )
+    larger = sorted(
+        {round(line.size, 1) for line in lines if line.size > _HEADING * usual},
+        reverse=True,
+    )
     groups = [([lines[0]], True)]  # the lines of each, and whether a gap precedes
     for (before, line), step, is_wrapped in zip(pairs, steps, wrapped, strict=True):
         same = before.bold == line.bold and abs(before.size - line.size) < 0.5
         near = before.page == line.page and step < _PARAGRAPH * distance
-        over_page = before.page != line.page and before.text[-1:].isalpha() and line.text[:1].islower()
+        over_page = (
+            before.page != line.page
+            and before.text[-1:].isalpha()
+            and line.text[:1].islower()
+        )
         alone = before.rows or line.rows or _BEGINS.match(line.text)
         if same and ((near and is_wrapped) or over_page) and not alone:
             groups[-1][0].append(line)
@@ -237,11 +351,19 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
             groups.append(([line], not near))
     blocks: list[Block] = []
     for number, (group, gap) in enumerate(groups, 1):
-        rows = group[0].rows and [(number + at, cells) for at, (_, cells) in enumerate(group[0].rows)]
+        rows = group[0].rows and [
+            (number + at, cells) for at, (_, cells) in enumerate(group[0].rows)
+        ]
         above = blocks[-1].rows if blocks else None
-        if rows and above and len(above[0][1]) == len(rows[0][1]):  # it goes on over the end of a page
+        if (
+            rows and above and len(above[0][1]) == len(rows[0][1])
+        ):  # it goes on over the end of a page
             again = rows[1:] if rows[0][1] == above[0][1] else rows
-            blocks[-1] = replace(blocks[-1], rows=[*above, *again], text=f"{blocks[-1].text}\n{group[0].text}")
+            blocks[-1] = replace(
+                blocks[-1],
+                rows=[*above, *again],
+                text=f"{blocks[-1].text}\n{group[0].text}",
+            )
             continue
         size = round(group[0].size, 1)
         level = min(larger.index(size) + 1, 6) if size in larger and not rows else 0

@@ -1,4 +1,6 @@
-"""Reads one file as text, whatever it holds: as passages to make examples from, or a text file as a whole."""
+"""Reads one file as text, whatever it holds: as passages to make examples from, or a
+text file as a whole.
+"""
 
 from pathlib import Path
 
@@ -19,9 +21,11 @@ SUFFIXES = (".txt", ".md", ".markdown", ".text")
 LARGEST = 2 * MIB  # bytes
 
 
-def read_material(path: Path, name: str, limits: Limits, encoding: str | None = None) -> list[Passage]:
-    """The passages of a text, a document or a table. Raises BadInput for another kind of file, and for one without
-    any text; NotInDemo for too many passages.
+def read_material(
+    path: Path, name: str, limits: Limits, encoding: str | None = None
+) -> list[Passage]:
+    """The passages of a text, a document or a table. Raises BadInput for another kind
+    of file, and for one without any text; NotInDemo for too many passages.
 
     name: for display; its extension only decides unclear formats
     encoding: of its text; None to detect it
@@ -29,11 +33,19 @@ def read_material(path: Path, name: str, limits: Limits, encoding: str | None = 
     options = ReadOptions(limits=limits, encoding=encoding)
     with open_path(path, limits, None, None) as source:
         try:
-            document = decoded(source, name, options, lambda file: _material(file, path))
+            document = decoded(
+                source, name, options, lambda file: _material(file, path)
+            )
         except RowFault as fault:
-            raise BadInput("This text can't be read.", fault.message, fault.fix) from fault
+            raise BadInput(
+                "This text can't be read.", fault.message, fault.fix
+            ) from fault
     if not (divided := passages(document)):
-        raise BadInput("There is no text to ask about.", f"{name} has no sentence and no row.", "Choose another file.")
+        raise BadInput(
+            "There is no text to ask about.",
+            f"{name} has no sentence and no row.",
+            "Choose another file.",
+        )
     require_rows(len(divided), limits.rows_allowed)
     return divided
 
@@ -42,7 +54,10 @@ def _material(file: File, path: Path) -> Document:
     reader = reader_of(file)
     if reader.table:
         table = read_table(path, file.name, file.options.limits.rows)
-        rows = [(n, [row[name] for name in table.columns]) for n, row in enumerate(table.rows, 2)]
+        rows = [
+            (n, [row[name] for name in table.columns])
+            for n, row in enumerate(table.rows, 2)
+        ]
         return Document([Block(1, "", rows=[(1, list(table.columns)), *rows])])
     if reader.document is None:
         raise BadInput(
@@ -54,23 +69,35 @@ def _material(file: File, path: Path) -> Document:
 
 
 def read_document(path: Path) -> str:
-    """The text of a .txt or .md file with line ends as "\\n": a document to work on, or facts, not examples to learn
-    from. Raises BadInput, naming the file, if it can't be read as text."""
+    """The text of a .txt or .md file with line ends as "\\n": a document to work on, or
+    facts, not examples to learn from. Raises BadInput, naming the file, if it can't be
+    read as text.
+    """
     name = path.name[:100]
     if not name.lower().endswith(SUFFIXES):
-        raise BadInput(f"{name} can't be read.", "Only text files can: .txt or .md.", "Save its text as a .txt file.")
+        raise BadInput(
+            f"{name} can't be read.",
+            "Only text files can: .txt or .md.",
+            "Save its text as a .txt file.",
+        )
     try:
         with open_path(path, Limits(), None, None) as source:
             if source.size > LARGEST:
                 has, most = format_sizes(source.size / MIB, LARGEST / MIB)
-                raise BadInput(f"{name} is too large.", f"It is {has}; the limit is {most}.", "Use a part of it.")
+                raise BadInput(
+                    f"{name} is too large.",
+                    f"It is {has}; the limit is {most}.",
+                    "Use a part of it.",
+                )
             return decoded(source, name, ReadOptions(shape="text"), _text)
     except RowFault as fault:
         raise BadInput(f"{name} can't be read.", fault.message, fault.fix) from fault
     except BadInput as error:
         if name in error.what:
             raise
-        raise BadInput(f"{name} can't be read.", f"{error.what} {error.why}".strip(), error.next) from error
+        raise BadInput(
+            f"{name} can't be read.", f"{error.what} {error.why}".strip(), error.next
+        ) from error
 
 
 def _text(file: File) -> str:

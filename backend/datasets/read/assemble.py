@@ -1,4 +1,6 @@
-"""Assembles a dataset: usable records become rows, the others problems, and every one is counted."""
+"""Assembles a dataset: usable records become rows, the others problems, and every one
+is counted.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,17 +30,25 @@ _ORIGINALS = 20  # rows also stored as they were read, to be shown next to the r
 
 
 class _Collector:
-    """Turns records into rows and problems by a plan, up to the limits. settled: or else bad bytes raise NotUtf8.
-    beside: columns that examples may be about."""
+    """Turns records into rows and problems by a plan, up to the limits. settled: or
+    else bad bytes raise NotUtf8. beside: columns that examples may be about.
+    """
 
-    def __init__(self, plan: Plan, limits: Limits, settled: bool, beside: Sequence[str]) -> None:
+    def __init__(
+        self, plan: Plan, limits: Limits, settled: bool, beside: Sequence[str]
+    ) -> None:
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
         self.originals: dict[int, Any] = {}
         self.passed: list[PassedOver] = []
         self.total_rows = 0
         self.unlisted = 0  # parts beyond those in `passed`
-        self._plan, self._limits, self._settled, self._beside = plan, limits, settled, beside
+        self._plan, self._limits, self._settled, self._beside = (
+            plan,
+            limits,
+            settled,
+            beside,
+        )
         self._stored = 0  # characters
         self._skipped = 0
 
@@ -48,7 +58,9 @@ class _Collector:
 
     @property
     def limit_reached(self) -> str:
-        """The limit that is reached, in words, so that further rows are only counted; "" for none."""
+        """The limit that is reached, in words, so that further rows are only counted;
+        "" for none.
+        """
         if self.total_rows >= self._limits.rows:
             return f"at most {self._limits.rows:,} rows are read"
         if self._stored > self._limits.stored_bytes:
@@ -63,7 +75,9 @@ class _Collector:
                 self._skipped += 1
                 continue
             self.total_rows += 1
-            require_rows(self._limits.rows_before + self.total_rows, self._limits.rows_allowed)
+            require_rows(
+                self._limits.rows_before + self.total_rows, self._limits.rows_allowed
+            )
             if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
                 self.originals[self.total_rows] = value
             self._plan.others.clear()
@@ -74,13 +88,26 @@ class _Collector:
                 if fault.kind == "bad_encoding" and not self._settled:
                     raise NotUtf8 from fault
                 number, message = self.total_rows, fault.message
-                self.problems.append(Problem(line, number, fault.kind, "error", message, fault.fix, fault.quote))
+                self.problems.append(
+                    Problem(
+                        line,
+                        number,
+                        fault.kind,
+                        "error",
+                        message,
+                        fault.fix,
+                        fault.quote,
+                    )
+                )
             else:
                 row.line, row.row = line, self.total_rows
                 self.rows.append(row)
                 others = self._plan.others[: max(0, _PASSED - len(self.passed))]
                 self.unlisted += len(self._plan.others) - len(others)
-                self.passed += [PassedOver(why, excerpt(text, width=200), line) for why, text in others]
+                self.passed += [
+                    PassedOver(why, excerpt(text, width=200), line)
+                    for why, text in others
+                ]
 
     def _row(self, line: int, value: Any) -> Row:
         if isinstance(value, RowFault):
@@ -93,26 +120,50 @@ class _Collector:
                 excerpt(str(value)),
             )
         if not value:
-            raise RowFault("empty_row", "This example is empty.", "Remove this example.")
+            raise RowFault(
+                "empty_row", "This example is empty.", "Remove this example."
+            )
         row = convert(value, self._plan.mapping_for(value, line), self._plan)
         cells = [cell for name in self._beside if (cell := value.get(name))]
-        texts = [str(sorted(map(str, cell)) if isinstance(cell, list) else cell) for cell in cells]
-        row.beside = crc32("\n".join(texts).encode("utf-8", "surrogatepass")) if texts else 0
-        if isinstance(draft := value.get("draft"), dict) and {"kept", "made"} <= draft.keys():
+        texts = [
+            str(sorted(map(str, cell)) if isinstance(cell, list) else cell)
+            for cell in cells
+        ]
+        row.beside = (
+            crc32("\n".join(texts).encode("utf-8", "surrogatepass")) if texts else 0
+        )
+        if (
+            isinstance(draft := value.get("draft"), dict)
+            and {"kept", "made"} <= draft.keys()
+        ):
             if draft.get("kept") is not True:
                 keep = 'Set "kept" to true if it is a good example, or remove it.'
-                raise RowFault("not_kept", "This is a draft that nobody has kept.", keep)
+                raise RowFault(
+                    "not_kept", "This is a draft that nobody has kept.", keep
+                )
             number, made = draft.get("passage"), draft.get("made")
-            row.passage, row.made = number if isinstance(number, int) else 0, made if isinstance(made, str) else ""
+            row.passage, row.made = (
+                number if isinstance(number, int) else 0,
+                made if isinstance(made, str) else "",
+            )
         return row
 
     def finish(self, chosen: int | None = None) -> None:
-        """Adds a warning when rows were skipped because of a limit. chosen: how many rows the user wants."""
+        """Adds a warning when rows were skipped because of a limit. chosen: how many
+        rows the user wants.
+        """
         if chosen and self.total_rows >= chosen:
-            self.note("rows_left_out", f"Only the first {chosen:,} rows were read, as you chose.")
+            self.note(
+                "rows_left_out",
+                f"Only the first {chosen:,} rows were read, as you chose.",
+            )
         elif self._skipped:
             so = "A few thousand good examples teach better than a million; upload a part of the file."
-            self.note("rows_left_out", f"The last {self._skipped:,} rows were skipped: {self.limit_reached}.", so)
+            self.note(
+                "rows_left_out",
+                f"The last {self._skipped:,} rows were skipped: {self.limit_reached}.",
+                so,
+            )
             self.total_rows += self._skipped
 
     def ignored(self) -> tuple[str, ...]:
@@ -122,17 +173,29 @@ class _Collector:
         return (*columns, *(f"message.{key}" for key in sorted(self._plan.unused_keys)))
 
 
-def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], None] | None = None) -> Dataset:
-    """The rows and problems of an open file. on_first_rows: receives the first rows, once read. Raises BadInput when
-    it is not a dataset, NotUtf8 when it is text in another encoding."""
+def assemble(
+    opened: OpenSource,
+    file: File,
+    on_first_rows: Callable[[Dataset], None] | None = None,
+) -> Dataset:
+    """The rows and problems of an open file. on_first_rows: receives the first rows,
+    once read. Raises BadInput when it is not a dataset, NotUtf8 when it is text in
+    another encoding.
+    """
     options = file.options
     sample = opened.sample()
     if not sample:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
     try:
-        plan = make_plan(sample, options) if options.shape or options.mapping or not opened.plan else opened.plan
+        plan = (
+            make_plan(sample, options)
+            if options.shape or options.mapping or not opened.plan
+            else opened.plan
+        )
     except NoExamples as error:
-        if others := [sheet for sheet in opened.details.sheets if sheet != opened.details.sheet]:
+        if others := [
+            sheet for sheet in opened.details.sheets if sheet != opened.details.sheet
+        ]:
             error.why += f" Only the sheet {opened.details.sheet!r} was looked at. If the examples are in another, save"
             error.why += f" that one as a file of its own (on the command line: --sheet NAME): {listed(others)}."
         raise
@@ -141,15 +204,23 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
     collector = _Collector(plan, options.limits, file.encoding.settled, beside)
     _note_guesses(collector, plan, file.encoding)
     if doubt := in_doubt(records, plan.mapping):
-        collector.note("doubtful_column", doubt[1], "Choose another column, unless the model should learn this.")
+        collector.note(
+            "doubtful_column",
+            doubt[1],
+            "Choose another column, unless the model should learn this.",
+        )
     for note in opened.notes:
         collector.note(*note)
 
     def collected() -> Dataset:
         passed = [*opened.passed, *collector.passed]
         if more := len(passed[_PASSED:]) + collector.unlisted:
-            passed[_PASSED:] = [PassedOver(f"note that {more:,} more are not listed", "")]
-        used = dict(plan.used.keys()) | {name: c for name, c in plan.mapping.items() if (name, c) in plan.used}
+            passed[_PASSED:] = [
+                PassedOver(f"note that {more:,} more are not listed", "")
+            ]
+        used = dict(plan.used.keys()) | {
+            name: c for name, c in plan.mapping.items() if (name, c) in plan.used
+        }
         source = Source(
             name=file.name,
             format=opened.format,
@@ -162,7 +233,13 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
             details=opened.details,
             passed=tuple(passed),
         )
-        return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
+        return Dataset(
+            source,
+            collector.rows,
+            collector.problems,
+            collector.total_rows,
+            collector.originals,
+        )
 
     read = 0
     for batch in opened.records:
@@ -170,7 +247,11 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
         read += len(batch)
         if on_first_rows is not None and read >= len(sample):
             first = collected()
-            on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
+            on_first_rows(
+                replace(
+                    first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)
+                )
+            )
             on_first_rows = None
         if options.rows and collector.limit_reached and on_first_rows is None:
             break
@@ -178,7 +259,9 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
         collector.note(*note)
     collector.finish(options.rows)
     ignored = collector.ignored()
-    if media := [column for column in ignored if plain_name(column).rstrip("s") in _MEDIA]:
+    if media := [
+        column for column in ignored if plain_name(column).rstrip("s") in _MEDIA
+    ]:
         collector.note(
             "media_ignored",
             f"Only text is used for training; the content of {' and '.join(map(repr, media))} is ignored.",
@@ -201,14 +284,26 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
             "Look at a few accented letters, and choose another encoding if they are wrong.",
         )
     if plan.guessed:
-        which = ", ".join(f"{column!r} is the {FIELDS.get(field, field)}" for field, column in plan.mapping.items())
+        which = ", ".join(
+            f"{column!r} is the {FIELDS.get(field, field)}"
+            for field, column in plan.mapping.items()
+        )
         fix = "If not, choose other columns, or plain text if the model should learn how the texts are written."
         other = plan.rival not in ("", *plan.mapping.values())
-        rival = f" {excerpt(plan.rival, width=100)!r} may be one of them, too." if other else ""
-        collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
+        rival = (
+            f" {excerpt(plan.rival, width=100)!r} may be one of them, too."
+            if other
+            else ""
+        )
+        collector.note(
+            "mapping_guessed", f"The columns were guessed: {which}.{rival}", fix
+        )
     if plan.shape == "preference":
         what = "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples"
-        collector.note("preference_pairs", f"{what}; only preference training (DPO) also uses the worse ones.")
+        collector.note(
+            "preference_pairs",
+            f"{what}; only preference training (DPO) also uses the worse ones.",
+        )
     if plan.shape == "kto":
         what = "The answers in this file are marked as good or bad (KTO). The good ones are used as examples."
         fix = "To learn from the bad ones too, use pairs: a good (chosen) and a bad (rejected) answer per question."

@@ -30,9 +30,11 @@ def load(
     options: ReadOptions | None = None,
     on_first_rows: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
-    """Reads a file. Raises BadInput when it can't be read or is not a dataset, Cancelled when `cancelled` returns True.
+    """Reads a file. Raises BadInput when it can't be read or is not a dataset,
+    Cancelled when `cancelled` returns True.
 
-    name: for display, by default the file's own; its extension only decides unclear formats
+    name: for display, by default the file's own; its extension only decides unclear
+        formats
     progress: receives the fraction read, 0 to 1
     on_first_rows: receives the first rows, once read
     """
@@ -48,10 +50,18 @@ def load(
 
 
 def _load(
-    source: ByteSource, name: str, options: ReadOptions, tell: Callable[[Dataset], None] | None = None
+    source: ByteSource,
+    name: str,
+    options: ReadOptions,
+    tell: Callable[[Dataset], None] | None = None,
 ) -> Dataset:
     with without_gc():
         try:
-            return decoded(source, name, options, lambda file: assemble(open_file(file), file, tell))
+            return decoded(
+                source,
+                name,
+                options,
+                lambda file: assemble(open_file(file), file, tell),
+            )
         except ManyFiles:
             return read_together(source, name, options, _load)

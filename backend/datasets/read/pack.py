@@ -19,24 +19,38 @@ from backend.records.units import MIB
 
 @contextmanager
 def as_one_file(paths: Sequence[Path]) -> Iterator[Path]:
-    """The only file of `paths`, or a temporary archive of all of them; a folder stands for the files in it. Links and
-    files that a system made for itself are excluded. Raises BadInput when a file is missing, a folder is empty, or
-    there are too many or too large ones; WorkspaceProblem when the disk is full."""
+    """The only file of `paths`, or a temporary archive of all of them; a folder stands
+    for the files in it. Links and files that a system made for itself are excluded.
+    Raises BadInput when a file is missing, a folder is empty, or there are too many or
+    too large ones; WorkspaceProblem when the disk is full.
+    """
     if len(paths) == 1 and not paths[0].is_dir():
         yield paths[0]
         return
     files = _files(paths)
-    if (size := sum(file.stat().st_size for file in files.values())) > Limits().file_bytes:
+    if (
+        size := sum(file.stat().st_size for file in files.values())
+    ) > Limits().file_bytes:
         raise too_large(name_of(paths), size, Limits())
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "files.zip"
         try:
             with zipfile.ZipFile(archive, "w") as target:
-                for name, file in files.items():  # without their times, so that the same ones make the same archive
-                    with file.open("rb") as source, target.open(zipfile.ZipInfo(name), "w") as part:
+                for (
+                    name,
+                    file,
+                ) in (
+                    files.items()
+                ):  # without their times, so that the same ones make the same archive
+                    with (
+                        file.open("rb") as source,
+                        target.open(zipfile.ZipInfo(name), "w") as part,
+                    ):
                         shutil.copyfileobj(source, part, MIB)
         except OSError as error:
-            raise WorkspaceProblem("These files could not be put together.", *disk_words(error)) from error
+            raise WorkspaceProblem(
+                "These files could not be put together.", *disk_words(error)
+            ) from error
         yield archive
 
 
@@ -54,14 +68,27 @@ def _files(paths: Sequence[Path]) -> dict[str, Path]:
             require_file(path)
         base = path if path.is_dir() else path.parent
         for file in files_in(path) if path.is_dir() else [path]:
-            name = file.relative_to(base).as_posix().encode("utf-8", "replace").decode()  # Linux allows other names
+            name = (
+                file.relative_to(base).as_posix().encode("utf-8", "replace").decode()
+            )  # Linux allows other names
             if path.is_dir() and (file.is_symlink() or is_hidden(name)):
                 continue
             stem, dot, ending = name.rpartition(".")
-            numbered = (f"{stem or name} ({number}){dot}{ending if stem else ''}" for number in count(2))
-            files[next(unused for unused in chain([name], numbered) if unused not in files)] = file
+            numbered = (
+                f"{stem or name} ({number}){dot}{ending if stem else ''}"
+                for number in count(2)
+            )
+            files[
+                next(
+                    unused for unused in chain([name], numbered) if unused not in files
+                )
+            ] = file
             if len(files) > MOST_FILES:
-                raise BadInput(f"There are over {MOST_FILES} files.", "", "Use a part of them.")
+                raise BadInput(
+                    f"There are over {MOST_FILES} files.", "", "Use a part of them."
+                )
     if not files:
-        raise BadInput(f"The folder {name_of(paths)} has no files.", "", "Choose another one.")
+        raise BadInput(
+            f"The folder {name_of(paths)} has no files.", "", "Choose another one."
+        )
     return files

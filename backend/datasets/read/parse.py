@@ -1,4 +1,6 @@
-"""Parses documents in a child process with limits on time and memory; a crash there is an error here."""
+"""Parses documents in a child process with limits on time and memory; a crash there is
+an error here.
+"""
 
 import json
 import os
@@ -34,22 +36,38 @@ def delete_leftovers() -> None:
 
 
 class Parser:
-    """A child process that parses one document. kind: its extension, such as "pdf". Every method raises
-    BadInput when the document is refused, takes too long or too much memory, or crashes the child; and Cancelled."""
+    """A child process that parses one document. kind: its extension, such as "pdf".
+    Every method raises
+    BadInput when the document is refused, takes too long or too much memory, or crashes
+    the child; and Cancelled.
+    """
 
     def __init__(self, source: ByteSource, kind: str) -> None:
         self._source = source
         self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
-        path = Path(self._folder.name) / f"document.{kind}"  # openpyxl checks the extension
+        path = (
+            Path(self._folder.name) / f"document.{kind}"
+        )  # openpyxl checks the extension
         with path.open("wb") as file:
             for block in source.blocks():
                 file.write(block)
-        arguments = ["-m", "backend.datasets.documents.child", kind, str(path), json.dumps(asdict(source.limits))]
+        arguments = [
+            "-m",
+            "backend.datasets.documents.child",
+            kind,
+            str(path),
+            json.dumps(asdict(source.limits)),
+        ]
         self._child = child_process.start(arguments, stdout=-1, stderr=-3)
         self.asides: list[PassedOver] = []  # comments and the like, so far
-        self._expanded = 0  # bytes of the unpacked document, and of what the child has sent
+        self._expanded = (
+            0  # bytes of the unpacked document, and of what the child has sent
+        )
         self._watch = child_process.Watch(
-            self._child, source.limits.parser_bytes, SECONDS, poll=lambda: _CANCELLED * source.is_cancelled()
+            self._child,
+            source.limits.parser_bytes,
+            SECONDS,
+            poll=lambda: _CANCELLED * source.is_cancelled(),
         )
 
     def close(self) -> None:
@@ -60,13 +78,17 @@ class Parser:
 
     def document(self) -> Document:
         """The blocks of a text document."""
-        blocks = [Block(*parts) for parts in self._all("block")]  # only then are the asides complete
+        blocks = [
+            Block(*parts) for parts in self._all("block")
+        ]  # only then are the asides complete
         return Document(blocks, [(aside.why, aside.text) for aside in self.asides])
 
     def outlines(self) -> list[tuple[str, Rows]]:
         """The name and the first rows of each sheet."""
         sheets: list[tuple[str, Rows]] = next(self._all("sheets"))
-        return [(name, [(number, cells) for number, cells in rows]) for name, rows in sheets]
+        return [
+            (name, [(number, cells) for number, cells in rows]) for name, rows in sheets
+        ]
 
     def rows(self, sheets: Sequence[int]) -> Iterator[tuple[int, int, list[str]]]:
         """(sheet, row in the sheet, cells) of each row of these sheets."""
@@ -88,7 +110,9 @@ class Parser:
             self._expanded += value if name == "unpacked" else len(line)
             self._source.check_expansion(self._expanded)
             if name == "aside":
-                self.asides.append(PassedOver(value[0], excerpt(value[1], width=_QUOTED)))
+                self.asides.append(
+                    PassedOver(value[0], excerpt(value[1], width=_QUOTED))
+                )
             if name == "progress":
                 self._source.advance(value)
             elif name == wanted:

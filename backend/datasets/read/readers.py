@@ -1,4 +1,6 @@
-"""The readers of all formats, in the order in which they are asked whether a file, or its records, are theirs."""
+"""The readers of all formats, in the order in which they are asked whether a file, or
+its records, are theirs.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,8 +53,9 @@ READERS: tuple[Reader, ...] = (
     text.MARKDOWN,
     text.PLAIN,  # any text
 )
-# Asked afterwards, in turn, for a format that is known by its records in whatever file they stand. Each leaves records
-# of another kind as they are, and the columns that the user chose under their names.
+# Asked afterwards, in turn, for a format that is known by its records in whatever file
+# they stand. Each leaves records of another kind as they are, and the columns that the
+# user chose under their names.
 OF_RECORDS: tuple[Callable[[OpenSource, ReadOptions], None], ...] = (
     intents.read_intents,
     columns.rearrange,
@@ -69,8 +72,9 @@ def reader_of(file: File) -> Reader:
 
 
 def open_file(file: File) -> OpenSource:
-    """Opens a file with the reader of its format. Raises BadInput when it is not a dataset, NotUtf8 when it is text
-    in another encoding, ManyFiles for an archive."""
+    """Opens a file with the reader of its format. Raises BadInput when it is not a
+    dataset, NotUtf8 when it is text in another encoding, ManyFiles for an archive.
+    """
     reader = reader_of(file)
     try:
         opened = reader.open(file)
@@ -78,7 +82,9 @@ def open_file(file: File) -> OpenSource:
         opened = OpenSource(iter([[(1, fault)]]))
     opened.format = opened.format or reader.format
     title = opened.details.title or reader.title
-    opened.details = replace(opened.details, title=title, binary=reader.binary, packed=file.source.packed)
+    opened.details = replace(
+        opened.details, title=title, binary=reader.binary, packed=file.source.packed
+    )
     faults = (value.kind for _, value in opened.sample() if isinstance(value, RowFault))
     if not file.encoding.settled and "bad_encoding" in faults:
         raise NotUtf8  # before the few rows in plain letters are judged

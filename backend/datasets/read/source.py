@@ -1,6 +1,7 @@
 """Reads the bytes of a source in blocks: limits its size and unpacks them.
 
-Memory stays bounded whatever the file contains. Each block reports progress and checks for cancellation.
+Memory stays bounded whatever the file contains. Each block reports progress and checks
+for cancellation.
 """
 
 import bz2
@@ -21,8 +22,10 @@ HEAD = 64 * KIB  # enough to detect the format
 
 
 class ByteSource:
-    """A source of bytes, open until `close`. head: the first 64 KiB, unpacked; whole: whether that is all. packed:
-    how it is compressed, such as "gzip", or "". size: bytes on disk. expanded: bytes unpacked so far."""
+    """A source of bytes, open until `close`. head: the first 64 KiB, unpacked; whole:
+    whether that is all. packed: how it is compressed, such as "gzip", or "". size:
+    bytes on disk. expanded: bytes unpacked so far.
+    """
 
     def __init__(
         self,
@@ -49,8 +52,9 @@ class ByteSource:
             self._spool.close()
 
     def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
-        """The unpacked bytes from the start, at most `size` at a time. Raises Cancelled; BadInput when a packed file
-        is damaged or unpacks to too much."""
+        """The unpacked bytes from the start, at most `size` at a time. Raises
+        Cancelled; BadInput when a packed file is damaged or unpacks to too much.
+        """
         self._file.seek(0)
         file = unpack(self._file, self.packed) if self.packed else self._file
         total = 0
@@ -82,7 +86,9 @@ class ByteSource:
         return self._spool
 
     def check_expansion(self, expanded: int, packed: int | None = None) -> None:
-        """Raises BadInput when this unpacks to more than the limits allow. packed: by default its whole size."""
+        """Raises BadInput when this unpacks to more than the limits allow. packed: by
+        default its whole size.
+        """
         self.expanded = max(self.expanded, expanded)
         check_expansion(expanded, self.size if packed is None else packed, self.limits)
 
@@ -96,7 +102,9 @@ class ByteSource:
             raise Cancelled
 
     def advance(self, fraction: float) -> None:
-        """Reports progress (0 to 1, never backwards). Raises Cancelled when the user has cancelled."""
+        """Reports progress (0 to 1, never backwards). Raises Cancelled when the user
+        has cancelled.
+        """
         self.check_cancelled()
         if self._progress is not None:
             self._reported = max(self._reported, min(fraction, 1.0))
@@ -108,7 +116,9 @@ def require_file(path: Path) -> None:
     if path.is_dir():
         raise BadInput(f"{path.name} is a folder.", "", "Choose a file in it.")
     if not path.exists():
-        raise BadInput(f"There is no file {path}.", "", "Check the name and the folder.")
+        raise BadInput(
+            f"There is no file {path}.", "", "Check the name and the folder."
+        )
 
 
 def too_large(name: str, size: int, limits: Limits) -> BadInput:
@@ -122,7 +132,10 @@ def too_large(name: str, size: int, limits: Limits) -> BadInput:
 
 
 def open_path(
-    path: Path, limits: Limits, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None
+    path: Path,
+    limits: Limits,
+    progress: Callable[[float], None] | None,
+    cancelled: Callable[[], bool] | None,
 ) -> ByteSource:
     """Opens a file. Raises BadInput when it can't be read, is empty or is too large."""
     require_file(path)
@@ -149,7 +162,9 @@ def open_path(
 
 
 def line_blocks(blocks: Iterator[bytes], limit: int) -> Iterator[list[bytes | None]]:
-    """Lists of the lines of `blocks`, split only at \\n. None stands for a line over `limit` bytes."""
+    """Lists of the lines of `blocks`, split only at \\n. None stands for a line over
+    `limit` bytes.
+    """
     parts: list[bytes] = []  # of the incomplete line; dropped once it is over the limit
     size = 0
     for block in blocks:
@@ -171,7 +186,12 @@ def line_blocks(blocks: Iterator[bytes], limit: int) -> Iterator[list[bytes | No
         yield [b"".join(parts) if size <= limit else None]
 
 
-_MARKS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "Zstandard"))
+_MARKS = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+)
 _DICTIONARY = 256 * MIB  # memory that an xz file may demand
 _CHUNK = 64 * KIB
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)  # raised for damaged files
@@ -192,7 +212,8 @@ def unpack(file: BinaryIO, packing: str) -> "gzip.GzipFile | bz2.BZ2File | _Xz":
         return _Xz(file)
     import pyarrow
 
-    return pyarrow.CompressedInputStream(pyarrow.PythonFile(_LeftOpen(file), mode="r"), "zstd")  # type: ignore[no-any-return]
+    inner = pyarrow.PythonFile(_LeftOpen(file), mode="r")
+    return pyarrow.CompressedInputStream(inner, "zstd")  # type: ignore[no-any-return]
 
 
 class _LeftOpen:
@@ -208,7 +229,9 @@ class _LeftOpen:
 
 
 class _Xz:
-    """An xz file, of one stream or several; unlike lzma.LZMAFile with a limit of memory."""
+    """An xz file, of one stream or several; unlike lzma.LZMAFile with a limit of
+    memory.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -217,7 +240,9 @@ class _Xz:
     def read(self, size: int, /) -> bytes:
         while True:
             if self._stream.eof:
-                rest = (self._stream.unused_data or self._file.read(_CHUNK)).lstrip(b"\x00")
+                rest = (self._stream.unused_data or self._file.read(_CHUNK)).lstrip(
+                    b"\x00"
+                )
                 if not rest:
                     return b""
                 self._stream = lzma.LZMADecompressor(memlimit=_DICTIONARY)

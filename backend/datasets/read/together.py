@@ -1,4 +1,6 @@
-"""Reads the files in a zip archive together, as one dataset in which every row remembers its file."""
+"""Reads the files in a zip archive together, as one dataset in which every row
+remembers its file.
+"""
 
 import tempfile
 import zipfile
@@ -25,11 +27,16 @@ Load = Callable[[ByteSource, str, ReadOptions], Dataset]
 
 
 def _less(limits: Limits, expanded: int = 0, data: Dataset | None = None) -> Limits:
-    """The limits that remain after a file: they hold for an archive as a whole. expanded: bytes that it unpacks to."""
+    """The limits that remain after a file: they hold for an archive as a whole.
+    expanded: bytes that it unpacks to.
+    """
     limits = replace(limits, expanded_bytes=max(limits.expanded_bytes - expanded, 0))
     if data is None:
         return limits
-    stored = sum(len(row.text or "") + sum(len(m["content"]) for m in row.messages) for row in data.rows)
+    stored = sum(
+        len(row.text or "") + sum(len(m["content"]) for m in row.messages)
+        for row in data.rows
+    )
     return replace(
         limits,
         rows=max(limits.rows - data.total_rows, 0),
@@ -47,12 +54,22 @@ def _open(file: File) -> OpenSource:
     raise ManyFiles
 
 
-READER = Reader("zip", "an archive of files", lambda file: file.archive is not None, _open, binary=True)
+READER = Reader(
+    "zip",
+    "an archive of files",
+    lambda file: file.archive is not None,
+    _open,
+    binary=True,
+)
 
 
-def read_together(source: ByteSource, name: str, options: ReadOptions, load: Load) -> Dataset:
-    """The rows of all files in the archive, by name; files without examples are named. Raises BadInput when none can be
-    read, for a mix of texts and conversations, or a damaged archive; and what `load` raises to ask about a file."""
+def read_together(
+    source: ByteSource, name: str, options: ReadOptions, load: Load
+) -> Dataset:
+    """The rows of all files in the archive, by name; files without examples are named.
+    Raises BadInput when none can be read, for a mix of texts and conversations, or a
+    damaged archive; and what `load` raises to ask about a file.
+    """
     read: list[tuple[str, Dataset]] = []
     refused: list[tuple[str, BadInput]] = []
     asked: list[tuple[str, WhoToImitate]] = []
@@ -65,13 +82,17 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
                 try:
                     with _member(archive, part, source, left) as member:
                         try:
-                            data = _load(load, member, PurePosixPath(part.filename).name, options)
+                            data = _load(
+                                load, member, PurePosixPath(part.filename).name, options
+                            )
                         finally:
                             left = _less(left, member.expanded)
                     left = _less(left, data=data)
                     read.append((file, data))
                 except ManyFiles:
-                    refused.append((file, BadInput("It is an archive inside an archive.")))
+                    refused.append(
+                        (file, BadInput("It is an archive inside an archive."))
+                    )
                 except WhoToImitate as error:
                     asked.append((file, error))
                 except BadInput as error:
@@ -83,16 +104,25 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
     except ZIP_ERRORS as error:
         raise damaged() from error
     if asked and not (read and options.imitate):
-        people: Counter[str] = Counter()  # of all chats: there is one question about them
+        people: Counter[str] = (
+            Counter()
+        )  # of all chats: there is one question about them
         for _, asking in asked:
             people.update(dict(asking.people))
         titles = ", ".join(dict.fromkeys(asking.title for _, asking in asked))
-        several = "Chats in which you select no one are skipped." if len(asked) > 1 else ""
+        several = (
+            "Chats in which you select no one are skipped." if len(asked) > 1 else ""
+        )
         raise WhoToImitate(titles, people.most_common(), several)
-    refused += [(file, BadInput("None of the people you chose answers in it.")) for file, _ in asked]
+    refused += [
+        (file, BadInput("None of the people you chose answers in it."))
+        for file, _ in asked
+    ]
     if not any(data.rows for _, data in read):
         why = "; ".join(f"{file}: {error.what}" for file, error in refused[:3])
-        raise BadInput("No file in this archive holds examples.", why, "Choose another file.")
+        raise BadInput(
+            "No file in this archive holds examples.", why, "Choose another file."
+        )
     texts = [file for file, data in read if data.rows and data.rows[0].text is not None]
     examples = [file for file, data in read if data.rows and data.rows[0].text is None]
     if texts and examples:
@@ -105,7 +135,9 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
 
 
 def _load(load: Load, member: ByteSource, name: str, options: ReadOptions) -> Dataset:
-    """One file, as the user chose where the choice fits it, else as detected: it may be meant for another file."""
+    """One file, as the user chose where the choice fits it, else as detected: it may be
+    meant for another file.
+    """
     options = replace(options, limits=member.limits)
     detected = ReadOptions(limits=member.limits)
     if options == detected:
@@ -122,24 +154,46 @@ def _load(load: Load, member: ByteSource, name: str, options: ReadOptions) -> Da
             return load(member, name, detected)
         except BadInput as again:
             if getattr(again, "columns", ()):  # one answer has to do for all files
-                raise BadInput(error.what, error.why, "Add this file on its own.") from again
+                raise BadInput(
+                    error.what, error.why, "Add this file on its own."
+                ) from again
             raise
 
 
 def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo]:
-    parts = [part for part in archive.infolist() if not part.is_dir() and not is_hidden(part.filename)]
+    parts = [
+        part
+        for part in archive.infolist()
+        if not part.is_dir() and not is_hidden(part.filename)
+    ]
     if len(parts) > MOST_FILES:
         fewer = "Unpack it, and add only the files that hold your examples."
-        raise BadInput(f"This archive has {len(parts):,} files.", f"The limit is {MOST_FILES}.", fewer)
-    check_expansion(sum(part.file_size for part in parts), sum(part.compress_size for part in parts), source.limits)
+        raise BadInput(
+            f"This archive has {len(parts):,} files.",
+            f"The limit is {MOST_FILES}.",
+            fewer,
+        )
+    check_expansion(
+        sum(part.file_size for part in parts),
+        sum(part.compress_size for part in parts),
+        source.limits,
+    )
     return sorted(parts, key=lambda part: part.filename)
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource, left: Limits) -> Iterator[ByteSource]:
-    """One file of the archive, unpacked to where it has no name. Raises BadInput when no row more may be read."""
+def _member(
+    archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource, left: Limits
+) -> Iterator[ByteSource]:
+    """One file of the archive, unpacked to where it has no name. Raises BadInput when
+    no row more may be read.
+    """
     if not (left.rows and left.stored_bytes and left.problems):
-        raise BadInput("The files before it already reach the limit for one archive.", "", "Use a part of them.")
+        raise BadInput(
+            "The files before it already reach the limit for one archive.",
+            "",
+            "Use a part of them.",
+        )
     with tempfile.TemporaryFile() as file:
         with archive.open(part) as opened:
             while block := opened.read(BLOCK):
@@ -153,27 +207,50 @@ def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource,
             yield member
 
 
-def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]) -> Dataset:
+def _merged(
+    name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]
+) -> Dataset:
     rows: list[Row] = []
     problems = [
-        Problem(0, 0, "file_left_out", "warning", f"{file} was not read: {error.what}", error.next, file=file)
+        Problem(
+            0,
+            0,
+            "file_left_out",
+            "warning",
+            f"{file} was not read: {error.what}",
+            error.next,
+            file=file,
+        )
         for file, error in refused
     ]
-    merged = Dataset(replace(read[0][1].source, name=name, format="zip"), rows, problems)
+    merged = Dataset(
+        replace(read[0][1].source, name=name, format="zip"), rows, problems
+    )
     for file, data in read:
         before = merged.total_rows
         rows += [replace(row, row=row.row + before, file=file) for row in data.rows]
         problems += [
             replace(p, row=p.row + before, file=file)
             if p.row
-            else replace(p, message=f"{file}: {p.message}" + _SHARED.get(p.kind, ""), file=file)
+            else replace(
+                p, message=f"{file}: {p.message}" + _SHARED.get(p.kind, ""), file=file
+            )
             for p in data.problems
         ]
-        merged.originals |= {row + before: value for row, value in data.originals.items()}
+        merged.originals |= {
+            row + before: value for row, value in data.originals.items()
+        }
         merged.total_rows += data.total_rows
-    ignored = tuple(dict.fromkeys(column for _, data in read for column in data.source.ignored))
-    passed = tuple(replace(part, file=file) for file, data in read for part in data.source.passed)
+    ignored = tuple(
+        dict.fromkeys(column for _, data in read for column in data.source.ignored)
+    )
+    passed = tuple(
+        replace(part, file=file) for file, data in read for part in data.source.passed
+    )
     merged.source = replace(
-        merged.source, ignored=ignored, passed=passed, details=FileDetails(READER.title, binary=True)
+        merged.source,
+        ignored=ignored,
+        passed=passed,
+        details=FileDetails(READER.title, binary=True),
     )
     return merged

@@ -1,10 +1,13 @@
-"""Checkpoints, saved so that a crash, a full disk or a clock set back never costs more than the newest one.
+"""Checkpoints, saved so that a crash, a full disk or a clock set back never costs more
+than the newest one.
 
     checkpoints/step-N/   weights.safetensors optimizer.safetensors rng.safetensors state.json
                           MANIFEST.json (sizes and SHA-256 of all the others)
 
-Files are written under a temporary name, then the manifest; all are synced, and the folder is renamed. One without a
-valid manifest is not a checkpoint. Newest means the highest step; file times are never used."""
+Files are written under a temporary name, then the manifest; all are synced, and the
+folder is renamed. One without a valid manifest is not a checkpoint. Newest means the
+highest step; file times are never used.
+"""
 
 import logging
 import re
@@ -25,7 +28,9 @@ _NAME = re.compile(r"step-(\d+)")
 
 
 class Found(NamedTuple):
-    """newest: the checkpoint to resume from, if any. damaged: newer ones that can't be used."""
+    """newest: the checkpoint to resume from, if any. damaged: newer ones that can't be
+    used.
+    """
 
     newest: Path | None
     damaged: list[Path]
@@ -43,8 +48,9 @@ def step_of(checkpoint: Path) -> int:
 
 
 def find(parent: Path, *, content: bool = True) -> Found:
-    """The checkpoint to resume from; checks file sizes, and with `content` every file's SHA-256. Raises
-    TrainingFailed when it belongs to another run."""
+    """The checkpoint to resume from; checks file sizes, and with `content` every file's
+    SHA-256. Raises TrainingFailed when it belongs to another run.
+    """
     damaged: list[Path] = []
     for folder in _by_step(parent):
         if is_valid(folder, content=content):
@@ -56,20 +62,26 @@ def find(parent: Path, *, content: bool = True) -> Found:
                     "Remove it from the folder checkpoints, then resume the run.",
                 )
             return Found(folder, damaged)
-        log.warning("%s is damaged or incomplete; trying an earlier checkpoint", folder.name)
+        log.warning(
+            "%s is damaged or incomplete; trying an earlier checkpoint", folder.name
+        )
         damaged.append(folder)
     return Found(None, damaged)
 
 
 def is_valid(checkpoint: Path, *, content: bool) -> bool:
-    """Whether the files match the manifest: their sizes, and with `content` their SHA-256."""
+    """Whether the files match the manifest: their sizes, and with `content` their
+    SHA-256.
+    """
     return manifest.holds(checkpoint, content=content, step=step_of(checkpoint))
 
 
 @contextmanager
 def writing(parent: Path, step: int) -> Iterator[Path]:
-    """An empty folder for the files of a checkpoint; it becomes step-`step` when the block succeeds. Raises OSError
-    when a file can't be written; earlier checkpoints then stay as they are."""
+    """An empty folder for the files of a checkpoint; it becomes step-`step` when the
+    block succeeds. Raises OSError when a file can't be written; earlier checkpoints
+    then stay as they are.
+    """
     with new_folder(path(parent, step)) as unfinished:
         yield unfinished
         manifest.write(unfinished, {"step": step, "run": parent.parent.name})
@@ -94,5 +106,7 @@ def _by_step(parent: Path) -> list[Path]:
 
 
 def _remove(checkpoint: Path) -> None:
-    (checkpoint / manifest.NAME).unlink(missing_ok=True)  # first: a half-deleted folder is not a checkpoint
+    (checkpoint / manifest.NAME).unlink(
+        missing_ok=True
+    )  # first: a half-deleted folder is not a checkpoint
     shutil.rmtree(checkpoint, ignore_errors=True)

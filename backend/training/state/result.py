@@ -1,4 +1,6 @@
-"""The result folder: result/adapter (result/model where all weights were trained), with the tokenizer."""
+"""The result folder: result/adapter (result/model where all weights were trained), with
+the tokenizer.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +15,10 @@ from backend.training.model import trainable
 
 @contextmanager
 def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
-    """Saves the trained weights as safetensors, with the base's tokenizer and chat template. The block gets the
-    folder under a temporary name, to verify it. It is renamed to `target` when the block succeeds, else deleted.
-    Raises OSError."""
+    """Saves the trained weights as safetensors, with the base's tokenizer and chat
+    template. The block gets the folder under a temporary name, to verify it. It is
+    renamed to `target` when the block succeeds, else deleted. Raises OSError.
+    """
     with new_folder(target) as unfinished:
         _save(model, unfinished, base_folder)
         model_folder.copy_files(base_folder, unfinished, model_folder.TOKENIZER_FILES)
@@ -23,7 +26,9 @@ def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
 
 
 def load(model: Any, folder: Path) -> None:
-    """Loads weights that `saved` wrote. Raises KeyError or RuntimeError when they have another shape; OSError."""
+    """Loads weights that `saved` wrote. Raises KeyError or RuntimeError when they have
+    another shape; OSError.
+    """
     import torch
     from safetensors.torch import load_file
 
@@ -49,5 +54,8 @@ def _save(model: Any, folder: Path, base_folder: Path) -> None:
             model.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)  # peft's blank model card
         else:
-            # A language part that was loaded alone is a model of its own, and its weights get the names of one.
-            model.save_pretrained(folder, save_original_format=not causal_lm.key_mapping(base_folder))
+            # A language part that was loaded alone is a model of its own, and its
+            # weights get the names of one.
+            model.save_pretrained(
+                folder, save_original_format=not causal_lm.key_mapping(base_folder)
+            )

@@ -1,4 +1,6 @@
-"""Before a run resumes: its newest valid checkpoint, and whether its model and versions are still the same."""
+"""Before a run resumes: its newest valid checkpoint, and whether its model and versions
+are still the same.
+"""
 
 from __future__ import annotations
 
@@ -26,31 +28,54 @@ if TYPE_CHECKING:
     from backend.work import Work
 
 DEVICE = "device.json"  # in the run's folder: the device and precision it trains with
-_TRAINING = ("torch", "transformers", "trl", "peft")  # packages whose version may change the result
-_HASHED_AT_MOST = GIB  # bytes of a file; of a larger one as many are hashed, evenly spread
+_TRAINING = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+)  # packages whose version may change the result
+_HASHED_AT_MOST = (
+    GIB  # bytes of a file; of a larger one as many are hashed, evenly spread
+)
 
 
 def find_checkpoint(work: Work, base: Path) -> Path | None:
-    """The checkpoint to resume from, None to start from the beginning; reports damaged ones in a note. base: the
-    model's folder. Raises TrainingFailed when a checkpoint belongs to another run, or the model has changed since the
-    run, or the version that it continues, began; OSError."""
+    """The checkpoint to resume from, None to start from the beginning; reports damaged
+    ones in a note. base: the model's folder. Raises TrainingFailed when a checkpoint
+    belongs to another run, or the model has changed since the run, or the version that
+    it continues, began; OSError.
+    """
     checkpoint, damaged = checkpoints.find(work.folder / "checkpoints")
     now = base_files(base)
     if damaged:
         names = ", ".join(path.name for path in damaged)
-        after = f"The run continues from {checkpoint.name}." if checkpoint else "The run starts over."
-        work.emit(NoteEvent("A checkpoint is damaged", f"{names} can't be used. {after}", "Check the disk."))
+        after = (
+            f"The run continues from {checkpoint.name}."
+            if checkpoint
+            else "The run starts over."
+        )
+        work.emit(
+            NoteEvent(
+                "A checkpoint is damaged",
+                f"{names} can't be used. {after}",
+                "Check the disk.",
+            )
+        )
     if checkpoint:
         _check_base(work.folder / BASE, now, "this run")
     else:
-        _check_base(start.folder(work.folder) / BASE, now, "the version that this run continues")
+        _check_base(
+            start.folder(work.folder) / BASE, now, "the version that this run continues"
+        )
     write_text(work.folder / BASE, json.dumps(now, indent=1))
     return checkpoint
 
 
 def choose_device(run_folder: Path, settings: TrainSettings) -> Device:
-    """The device to train on, in the precision that the run's first attempt measured as the best. Measuring again on
-    a busy machine might give another one, and a different result. Raises BadSetting, OSError."""
+    """The device to train on, in the precision that the run's first attempt measured as
+    the best. Measuring again on a busy machine might give another one, and a different
+    result. Raises BadSetting, OSError.
+    """
     place, saved = device.choose(settings), run_folder / DEVICE
     try:
         before = Device(**loads(saved.read_text("utf-8")))
@@ -64,15 +89,29 @@ def choose_device(run_folder: Path, settings: TrainSettings) -> Device:
 
 def base_files(base: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of each file in `base` that affects what the model computes."""
-    paths = [base / "config.json", *(base / name for name in TOKENIZER_FILES), *sorted(base.glob("*.safetensors"))]
-    return {p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)} for p in paths if p.is_file()}
+    paths = [
+        base / "config.json",
+        *(base / name for name in TOKENIZER_FILES),
+        *sorted(base.glob("*.safetensors")),
+    ]
+    return {
+        p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)}
+        for p in paths
+        if p.is_file()
+    }
 
 
 def report_versions(work: Work, began: dict[str, str]) -> None:
-    """Adds a note when the training libraries are not the versions that the run `began` with."""
+    """Adds a note when the training libraries are not the versions that the run `began`
+    with.
+    """
     began = {name: version for name, version in began.items() if name in _TRAINING}
     now = versions(tuple(began))
-    other = [f"{name} {was or 'none'}, now {now[name] or 'none'}" for name, was in began.items() if now[name] != was]
+    other = [
+        f"{name} {was or 'none'}, now {now[name] or 'none'}"
+        for name, was in began.items()
+        if now[name] != was
+    ]
     if other:
         what = f"This run began with other versions of its training packages: {'; '.join(other)}. "
         what += "It continues, but the result may differ slightly."
@@ -82,7 +121,9 @@ def report_versions(work: Work, began: dict[str, str]) -> None:
 
 def _check_base(saved: Path, now: dict[str, dict[str, Any]], since: str) -> None:
     before = read_if_json(saved)
-    changed = sorted(name for name in {*before, *now} if before and before.get(name) != now.get(name))
+    changed = sorted(
+        name for name in {*before, *now} if before and before.get(name) != now.get(name)
+    )
     if changed:
         raise TrainingFailed(
             f"The base model has changed since {since} began.",

@@ -1,5 +1,7 @@
-"""The complete state of a run, to resume exactly, as safetensors and JSON. No pickle is written or read. The position
-in the data is not saved: the rows of a step follow from the seed and the step."""
+"""The complete state of a run, to resume exactly, as safetensors and JSON. No pickle is
+written or read. The position in the data is not saved: the rows of a step follow from
+the seed and the step.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,19 @@ STATE = "state.json"
 
 @dataclass
 class Metrics:
-    """The metrics of a run so far, saved in every checkpoint so that a resumed run continues them. Losses are means
-    over learned tokens (DPO: over pairs); seconds are those of training steps only."""
+    """The metrics of a run so far, saved in every checkpoint so that a resumed run
+    continues them. Losses are means over learned tokens (DPO: over pairs); seconds are
+    those of training steps only.
+    """
 
     first_eval_loss: float | None = None
     eval_loss: float | None = None  # the latest
     eval_step: int | None = None  # its step
     best_loss: float | None = None
     best_step: int | None = None
-    rewards: dict[str, float] = field(default_factory=dict)  # DPO's reward metrics at the latest loss
+    rewards: dict[str, float] = field(
+        default_factory=dict
+    )  # DPO's reward metrics at the latest loss
     best_rewards: dict[str, float] = field(default_factory=dict)  # and at the best
     stale: int = 0  # evaluations since the best loss
     epoch_loss: float = 0.0  # sum over the steps of the current epoch
@@ -49,15 +55,24 @@ class Metrics:
         self.epoch_loss += loss
         self.epoch_steps += 1
 
-    def add_evaluation(self, step: int, loss: float, rewards: dict[str, float], *, chooses: bool) -> None:
-        """Adds a validation loss, with DPO's reward metrics. chooses: whether it may choose the best step."""
+    def add_evaluation(
+        self, step: int, loss: float, rewards: dict[str, float], *, chooses: bool
+    ) -> None:
+        """Adds a validation loss, with DPO's reward metrics. chooses: whether it may
+        choose the best step.
+        """
         self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards)
         if step == 0:
             self.first_eval_loss = loss
         elif chooses and self.best_loss is not None and not loss < self.best_loss:
             self.stale += 1
         elif chooses:
-            self.best_loss, self.best_step, self.best_rewards, self.stale = loss, step, self.rewards, 0
+            self.best_loss, self.best_step, self.best_rewards, self.stale = (
+                loss,
+                step,
+                self.rewards,
+                0,
+            )
 
     @property
     def train_loss(self) -> float | None:
@@ -71,7 +86,11 @@ class Metrics:
 def write(folder: Path, trainer: Any, metrics: Metrics) -> None:
     """Writes the state of `trainer` and `metrics` into `folder`. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
-    moments = {f"{at}.{name}": value for at, values in optimizer["state"].items() for name, value in _flat(values)}
+    moments = {
+        f"{at}.{name}": value
+        for at, values in optimizer["state"].items()
+        for name, value in _flat(values)
+    }
     scaler = getattr(trainer.accelerator, "scaler", None)
     state = {
         "groups": optimizer["param_groups"],
@@ -81,19 +100,27 @@ def write(folder: Path, trainer: Any, metrics: Metrics) -> None:
     }
     _save(folder / WEIGHTS, trainable(trainer.model))
     _save(folder / OPTIMIZER, moments)
-    _save(folder / RNG, {name: generator.get_rng_state() for name, generator in _generators().items()})
+    _save(
+        folder / RNG,
+        {name: generator.get_rng_state() for name, generator in _generators().items()},
+    )
     (folder / STATE).write_text(json.dumps(state), "utf-8")
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
-    """The optimizer's state of a weight as tensors by name; bitsandbytes has numbers and a dict of tensors in it."""
+    """The optimizer's state of a weight as tensors by name; bitsandbytes has numbers
+    and a dict of tensors in it.
+    """
     import torch
 
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value)
         elif isinstance(value, torch.Tensor):
-            yield name, value.clone() if name.startswith("qmap") else value  # which all weights share
+            yield (
+                name,
+                value.clone() if name.startswith("qmap") else value,
+            )  # which all weights share
         else:
             yield name, torch.tensor(value, dtype=torch.int64)
 
@@ -101,24 +128,36 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
 def read_metrics(checkpoint: Path) -> Metrics:
     """The run's metrics at `checkpoint`."""
     names = {field.name for field in fields(Metrics)}
-    return Metrics(**{name: value for name, value in read_json(checkpoint / STATE)["metrics"].items() if name in names})
+    return Metrics(
+        **{
+            name: value
+            for name, value in read_json(checkpoint / STATE)["metrics"].items()
+            if name in names
+        }
+    )
 
 
 def load_weights(checkpoint: Path, model: Any) -> None:
-    """Loads the trainable weights of `checkpoint` into `model`. Raises ValueError when the names differ."""
+    """Loads the trainable weights of `checkpoint` into `model`. Raises ValueError when
+    the names differ.
+    """
     import torch
     from safetensors.torch import load_file
 
     saved, wanted = load_file(checkpoint / WEIGHTS), trainable(model)
     if saved.keys() != wanted.keys():
-        raise ValueError("the checkpoint does not hold the weights that this model trains")
+        raise ValueError(
+            "the checkpoint does not hold the weights that this model trains"
+        )
     with torch.no_grad():
         for name, parameter in wanted.items():
             parameter.copy_(saved[name])
 
 
 def load_optimizer(checkpoint: Path, trainer: Any) -> None:
-    """Loads the states of the optimizer, the schedule and (in fp16) the scaler of `checkpoint` into `trainer`."""
+    """Loads the states of the optimizer, the schedule and (in fp16) the scaler of
+    `checkpoint` into `trainer`.
+    """
     import torch
     from safetensors.torch import load_file
 
@@ -127,9 +166,14 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
     for name, value in load_file(checkpoint / OPTIMIZER).items():
         index, _, field = name.partition(".")
         whole = value.dtype is torch.int64  # a number of bitsandbytes
-        # A copy, because the optimizer would keep the file mapped, and Windows could not delete the checkpoint.
-        moments.setdefault(int(index), {})[field] = int(value) if whole else value.clone()
-    trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
+        # A copy, because the optimizer would keep the file mapped, and Windows could
+        # not delete the checkpoint.
+        moments.setdefault(int(index), {})[field] = (
+            int(value) if whole else value.clone()
+        )
+    trainer.optimizer.load_state_dict(
+        {"state": moments, "param_groups": state["groups"]}
+    )
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
     if state["scaler"]:
         trainer.accelerator.scaler.load_state_dict(state["scaler"])
@@ -146,10 +190,15 @@ def load_random_state(checkpoint: Path) -> None:
 
 
 def _generators() -> dict[str, Any]:
-    """The modules with random states, by device. The 0 is a process's: older checkpoints may have those of more."""
+    """The modules with random states, by device. The 0 is a process's: older
+    checkpoints may have those of more.
+    """
     import torch
 
-    has = {"cuda.0": torch.cuda.is_available(), "mps.0": torch.backends.mps.is_available()}
+    has = {
+        "cuda.0": torch.cuda.is_available(),
+        "mps.0": torch.backends.mps.is_available(),
+    }
     every = {"cpu.0": torch, "cuda.0": torch.cuda, "mps.0": torch.mps}
     return {name: module for name, module in every.items() if has.get(name, True)}
 
@@ -158,4 +207,7 @@ def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     from safetensors.torch import save_file
 
     with disk_errors():
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+        save_file(
+            {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+            path,
+        )

@@ -1,4 +1,6 @@
-"""Verification after a run: only the weights that should change did, and the saved weights are the trained ones."""
+"""Verification after a run: only the weights that should change did, and the saved
+weights are the trained ones.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from backend.training.state import result
 if TYPE_CHECKING:
     import torch
 
-_HASHED_WHOLE_UP_TO = 2 * GIB  # bytes of all base weights; above that, only the ends of each tensor are hashed
+_HASHED_WHOLE_UP_TO = (
+    2 * GIB
+)  # bytes of all base weights; above that, only the ends of each tensor are hashed
 _TOLERANCE = 1e-4  # relative difference of two equal losses: GPUs add in varying order
 
 
@@ -32,15 +36,30 @@ class Fingerprint:
 
 
 def fingerprint(model: Any, base_folder: Path) -> Fingerprint:
-    """The fingerprint of `model` now. Where all weights are trained, the base is the files in `base_folder`."""
-    still = {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    """The fingerprint of `model` now. Where all weights are trained, the base is the
+    files in `base_folder`.
+    """
+    still = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if not parameter.requires_grad
+    }
     trained = {name: digest(parameter) for name, parameter in trainable(model).items()}
     if not still:
-        files = {file.name: manifest.digest(file) for file in sorted(base_folder.glob("*.safetensors"))}
+        files = {
+            file.name: manifest.digest(file)
+            for file in sorted(base_folder.glob("*.safetensors"))
+        }
         return Fingerprint(trained, files, "the model's files, whole")
-    entire = sum(parameter.nbytes for parameter in still.values()) <= _HASHED_WHOLE_UP_TO
+    entire = (
+        sum(parameter.nbytes for parameter in still.values()) <= _HASHED_WHOLE_UP_TO
+    )
     base = {name: digest(parameter, entire=entire) for name, parameter in still.items()}
-    how = "every base tensor, whole" if entire else "1 MiB at either end of every base tensor"
+    how = (
+        "every base tensor, whole"
+        if entire
+        else "1 MiB at either end of every base tensor"
+    )
     return Fingerprint(trained, base, how)
 
 
@@ -58,14 +77,21 @@ def digest(tensor: torch.Tensor, *, entire: bool = True) -> str:
 
 
 def verify(
-    model: Any, before: Fingerprint, base_folder: Path, saved: Path, loss: Callable[[], float], rows: int
+    model: Any,
+    before: Fingerprint,
+    base_folder: Path,
+    saved: Path,
+    loss: Callable[[], float],
+    rows: int,
 ) -> VerificationEvent:
-    """Compares `model` with `before`, then zeroes its trainable weights, loads those in `saved` and compares `loss`.
-    Raises TrainingFailed when no weight changed, a base weight did, or the saved weights give another loss.
+    """Compares `model` with `before`, then zeroes its trainable weights, loads those in
+    `saved` and compares `loss`. Raises TrainingFailed when no weight changed, a base
+    weight did, or the saved weights give another loss.
 
     saved: the folder with the result
     loss: computes the model's loss on the verification rows
-    rows: the number of these rows"""
+    rows: the number of these rows
+    """
     import torch
 
     now = fingerprint(model, base_folder)
@@ -101,7 +127,9 @@ def _check(event: VerificationEvent) -> None:
             f"{event.base_changed} of its {event.base_tensors} tensors differ from before.",
             "Train again. If it happens again, report it with the file log.txt of this run.",
         )
-    if not abs(event.reloaded_loss - event.trained_loss) <= _TOLERANCE * max(1.0, abs(event.trained_loss)):
+    if not abs(event.reloaded_loss - event.trained_loss) <= _TOLERANCE * max(
+        1.0, abs(event.trained_loss)
+    ):
         raise TrainingFailed(
             "The saved model differs from the trained one.",
             f"Loaded again, it has a loss of {event.reloaded_loss:.4f} instead of {event.trained_loss:.4f}.",

@@ -25,7 +25,9 @@ BUNDLED = catalogue.default()
         ("cpu16", BUNDLED.id), ("cpu24", BUNDLED.id),
     ],
 )  # fmt: skip
-def test_each_machine_gets_the_model_with_the_best_evidence(name: str, model: str) -> None:
+def test_each_machine_gets_the_model_with_the_best_evidence(
+    name: str, model: str
+) -> None:
     found = recommend(machine(name), compare=False)
     assert found.model.id == model
     assert published_results(found.model) in found.reasons
@@ -33,8 +35,12 @@ def test_each_machine_gets_the_model_with_the_best_evidence(name: str, model: st
 
 @pytest.mark.parametrize("name", [path.stem for path in MACHINES.glob("*.json")])
 @pytest.mark.parametrize("task", ["voice", "extract", "write"])
-def test_a_model_that_its_makers_have_replaced_is_not_recommended(name: str, task: str) -> None:
-    assert not recommend(machine(name), Data(task=task), compare=False).model.replaced_by  # type: ignore[arg-type]
+def test_a_model_that_its_makers_have_replaced_is_not_recommended(
+    name: str, task: str
+) -> None:
+    assert not recommend(
+        machine(name), Data(task=task), compare=False
+    ).model.replaced_by  # type: ignore[arg-type]
 
 
 def test_a_model_without_results_counts_as_one_of_half_its_size() -> None:
@@ -43,7 +49,9 @@ def test_a_model_without_results_counts_as_one_of_half_its_size() -> None:
     assert ranking.expected_rank(phi) == ranking.expected_rank(qwen) == 4.67
     assert ranking.expected_rank(catalogue.find("Qwen3.5-9B")) == 3.33
     assert ranking.expected_rank(catalogue.find("SmolLM2-360M-Instruct")) == 8
-    assert ranking.expected_rank(BUNDLED.model_copy(update={"evidence": ()})) == math.inf
+    assert (
+        ranking.expected_rank(BUNDLED.model_copy(update={"evidence": ()})) == math.inf
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,41 +60,76 @@ def test_a_model_without_results_counts_as_one_of_half_its_size() -> None:
         ("Qwen3-1.7B", "Phi-3-mini-4k-instruct"),  # twice the size, nothing published
         ("Qwen3-0.6B", "LFM2.5-1.2B-Instruct"),  # larger, and published to be worse
         ("Qwen3-8B", "Qwen3.5-9B"),
-        ("Phi-4-mini-instruct", "Qwen3-0.6B"),  # six times the size: published results do not decide
+        (
+            "Phi-4-mini-instruct",
+            "Qwen3-0.6B",
+        ),  # six times the size: published results do not decide
         ("granite-4.1-8b", "Qwen3-1.7B"),
         ("granite-4.1-3b", "Phi-3.5-mini-instruct"),  # replaced by Phi-4 mini
         ("granite-4.1-8b", "Llama-3.1-8B-Instruct"),  # needs an access request
     ],
 )
 def test_the_order_of_two_models(better: str, worse: str) -> None:
-    first, second = (ranking.sort_key(catalogue.find(name), machine("h100"), Data(), None) for name in (better, worse))
+    first, second = (
+        ranking.sort_key(catalogue.find(name), machine("h100"), Data(), None)
+        for name in (better, worse)
+    )
     assert first > second
 
 
 def test_what_comes_before_results() -> None:
-    installed = {BUNDLED.id, "ibm-granite/granite-4.1-3b", "meta-llama/Llama-3.2-3B-Instruct"}
+    installed = {
+        BUNDLED.id,
+        "ibm-granite/granite-4.1-3b",
+        "meta-llama/Llama-3.2-3B-Instruct",
+    }
     found = recommend(machine("t4"), available=installed, compare=False)
     assert found.model.id == "meta-llama/Llama-3.2-3B-Instruct"
-    dutch = ranking.sort_key(catalogue.find("granite-4.1-3b"), machine("h100"), Data(language="nl"), None)
-    assert dutch > ranking.sort_key(catalogue.find("Olmo-3-7B-Instruct"), machine("h100"), Data(language="nl"), None)
-    assert "extract" in recommend(machine("rtx4090"), Data(task="extract"), compare=False).model.good_for
+    dutch = ranking.sort_key(
+        catalogue.find("granite-4.1-3b"), machine("h100"), Data(language="nl"), None
+    )
+    assert dutch > ranking.sort_key(
+        catalogue.find("Olmo-3-7B-Instruct"), machine("h100"), Data(language="nl"), None
+    )
+    assert (
+        "extract"
+        in recommend(
+            machine("rtx4090"), Data(task="extract"), compare=False
+        ).model.good_for
+    )
 
 
-SPEED = Rates(rate16=5.5e10, rate32=5.5e10, bandwidth=8e9, launch=2e-2, spread=1.25, basis="measured")
+SPEED = Rates(
+    rate16=5.5e10,
+    rate32=5.5e10,
+    bandwidth=8e9,
+    launch=2e-2,
+    spread=1.25,
+    basis="measured",
+)
 EXAMPLES = Data(rows=60, longest=90, tokens=5400, learned_share=0.4)
 
 
 def times_slower(factor: float) -> Rates:
-    parts = {name: getattr(SPEED, name) / factor for name in ("rate16", "rate32", "bandwidth")}
+    parts = {
+        name: getattr(SPEED, name) / factor
+        for name in ("rate16", "rate32", "bandwidth")
+    }
     return SPEED.model_copy(update={**parts, "launch": SPEED.launch * factor})
 
 
-def by_time(rates: Rates | None, available: set[str] | None = None, **facts: Any) -> Recommendation:
+def by_time(
+    rates: Rates | None, available: set[str] | None = None, **facts: Any
+) -> Recommendation:
     data = EXAMPLES.model_copy(update=facts)
-    return recommend(machine("cpu16"), data, rates=rates, available=available, compare=False)
+    return recommend(
+        machine("cpu16"), data, rates=rates, available=available, compare=False
+    )
 
 
-def test_on_a_processor_the_best_model_that_trains_within_half_an_hour_comes_first() -> None:
+def test_on_a_processor_the_best_model_that_trains_within_half_an_hour_comes_first() -> (
+    None
+):
     best = by_time(SPEED)
     assert best.model.id == "Qwen/Qwen3-0.6B"
     assert best.seconds is not None
@@ -117,10 +160,15 @@ def test_the_model_that_is_here_stays_until_another_was_downloaded() -> None:
     assert here.seconds is not None
     assert here.seconds < 0.6 * (by_time(SPEED).seconds or 0)
     assert not any("times as long" in reason for reason in here.reasons)
-    assert by_time(SPEED, available={BUNDLED.id, "Qwen/Qwen3-0.6B"}).model.id == "Qwen/Qwen3-0.6B"
+    assert (
+        by_time(SPEED, available={BUNDLED.id, "Qwen/Qwen3-0.6B"}).model.id
+        == "Qwen/Qwen3-0.6B"
+    )
 
 
-def test_on_a_processor_qwen3_comes_before_qwen3_5_whose_layers_are_slow_there() -> None:
+def test_on_a_processor_qwen3_comes_before_qwen3_5_whose_layers_are_slow_there() -> (
+    None
+):
     for rates in (SPEED, times_slower(0.01), None):
         found = recommend(machine("cpu16"), EXAMPLES, rates=rates)
         ids = [one.model.id for one in (found, *found.others)]
@@ -138,21 +186,32 @@ def test_on_a_processor_the_better_but_slower_model_is_named() -> None:
         assert len(named) == 1
         assert "4 times" in named[0]
     small = machine("cpu8").model_copy(update={"memory_available_mib": 2500})
-    assert not any("Qwen3 0.6B" in reason for reason in recommend(small, compare=False).reasons)
+    assert not any(
+        "Qwen3 0.6B" in reason for reason in recommend(small, compare=False).reasons
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "second"),
     [
-        *((name, "Qwen/Qwen3-4B-Instruct-2507") for name in ("laptop4060", "rtx3060", "t4")),
         *(
-            (name, None) for name in ("held_card", "rtx4090", "h100", "macbook16", "cpu16")
+            (name, "Qwen/Qwen3-4B-Instruct-2507")
+            for name in ("laptop4060", "rtx3060", "t4")
+        ),
+        *(
+            (name, None)
+            for name in ("held_card", "rtx4090", "h100", "macbook16", "cpu16")
         ),  # held_card: it does not fit
     ],
 )
-def test_a_better_model_a_little_above_the_guides_size_is_named_second(name: str, second: str | None) -> None:
+def test_a_better_model_a_little_above_the_guides_size_is_named_second(
+    name: str, second: str | None
+) -> None:
     found = recommend(machine(name), compare=False)
-    assert (found.second and found.second.id, found.to_json()["second"]) == (second, second)
+    assert (found.second and found.second.id, found.to_json()["second"]) == (
+        second,
+        second,
+    )
     assert found.model.id != second
 
 
@@ -162,45 +221,81 @@ def test_reasons_name_the_evidence_or_its_absence() -> None:
     behind = published_results(BUNDLED)
     assert "15 models" in behind
     assert "best 7" in behind
-    assert "no published comparison" in published_results(catalogue.find("Phi-4-mini-instruct"))
-    newer = recommend(machine("rtx3090"), model_id="microsoft/Phi-3-mini-4k-instruct", compare=False)
+    assert "no published comparison" in published_results(
+        catalogue.find("Phi-4-mini-instruct")
+    )
+    newer = recommend(
+        machine("rtx3090"), model_id="microsoft/Phi-3-mini-4k-instruct", compare=False
+    )
     assert any("Phi-4 mini" in reason for reason in newer.reasons)
 
 
 @pytest.mark.parametrize(
-    ("place", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (7, "7th"), (11, "11th"), (22, "22nd")]
+    ("place", "words"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (7, "7th"), (11, "11th"), (22, "22nd")],
 )
 def test_places_in_words(place: int, words: str) -> None:
     assert ordinal(place) == words
 
 
-@pytest.mark.parametrize("name", ["t4", "cpu24", "macbook16", pytest.param("laptop4060", marks=pytest.mark.slow)])
-def test_the_time_of_other_models_is_close_to_training_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("Qwen3-0.6B", "Qwen3-4B-Instruct-2507", "Llama-3.2-3B-Instruct", "SmolLM2-1.7B-Instruct")
+@pytest.mark.parametrize(
+    "name",
+    ["t4", "cpu24", "macbook16", pytest.param("laptop4060", marks=pytest.mark.slow)],
+)
+def test_the_time_of_other_models_is_close_to_training_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = (
+        "Qwen3-0.6B",
+        "Qwen3-4B-Instruct-2507",
+        "Llama-3.2-3B-Instruct",
+        "SmolLM2-1.7B-Instruct",
+    )
     compared = list(map(catalogue.find, names))
     used = [BUNDLED, recommend(machine(name), compare=False).model]
-    monkeypatch.setattr(catalogue, "entries", lambda: tuple({one.id: one for one in (*used, *compared)}.values()))
+    monkeypatch.setattr(
+        catalogue,
+        "entries",
+        lambda: tuple({one.id: one for one in (*used, *compared)}.values()),
+    )
     data = Data(rows=200, longest=212, tokens=31_000, learned_share=0.4)
-    speed = Rates(rate16=1e11, rate32=1e10, bandwidth=5e9, launch=1e-3, spread=1.25, basis="measured")
+    speed = Rates(
+        rate16=1e11,
+        rate32=1e10,
+        bandwidth=5e9,
+        launch=1e-3,
+        spread=1.25,
+        basis="measured",
+    )
     rates = speed if name in ("cpu24", "macbook16") else None
     found = recommend(machine(name), data, rates=rates)
     others = [one for one in found.others if one.model in compared and one.fit != "no"]
     assert others
     for other in others:
-        exact = recommend(machine(name), data, rates=rates, model_id=other.model.id, compare=False)
+        exact = recommend(
+            machine(name), data, rates=rates, model_id=other.model.id, compare=False
+        )
         assert 0.6 <= other.time.seconds / exact.time.seconds <= 1.4
 
 
-def test_results_have_evidence_and_no_time_without_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_have_evidence_and_no_time_without_examples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     few = tuple(map(catalogue.find, (BUNDLED.id, "Qwen3-1.7B", "granite-4.1-3b")))
     monkeypatch.setattr(catalogue, "entries", lambda: few)
     found = recommend(machine("t4"), Data(rows=200, longest=212, tokens=31_000))
-    document = next(one for one in found.others if one.model.id == "Qwen/Qwen3-1.7B").to_json()
+    document = next(
+        one for one in found.others if one.model.id == "Qwen/Qwen3-1.7B"
+    ).to_json()
     assert document["expected_rank"] == 4.67
     assert document["time"]["seconds"] > 0
     result = document["model"]["evidence"][0]
     assert (result["date"], result["models"], result["tasks"]) == ("2026-03", 15, 9)
-    assert (result["place"], result["rank"], tuple(result["interval"])) == (5, 4.67, (2.88, 6.46))
+    assert (result["place"], result["rank"], tuple(result["interval"])) == (
+        5,
+        4.67,
+        (2.88, 6.46),
+    )
     assert found.to_json()["model"]["evidence"] == []
     found = recommend(machine("t4"))
     assert found.time is None

@@ -16,7 +16,8 @@ from backend.records.machine import Hardware
 from backend.records.specs import ALL_LINEAR, ASKING_TOKENS, TrainSettings
 from backend.settings import PROJECT_ROOT
 
-# Comparing the other models takes most of the time, so tests that don't look at them leave it out.
+# Comparing the other models takes most of the time, so tests that don't look at them
+# leave it out.
 recommend = partial(recommend_and_compare, compare=False)
 MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
 BUNDLED = catalogue.default().id
@@ -47,18 +48,24 @@ def test_each_machine_gets_the_largest_model_that_it_trains_well(
 
 def test_what_is_special_about_a_machine_counts() -> None:
     assert recommend(machine("macbook16")).memory.device == "mps"
-    assert recommend(machine("held_card")).memory.total_mib < 3000, "other programs use the rest"
+    assert recommend(machine("held_card")).memory.total_mib < 3000, (
+        "other programs use the rest"
+    )
     assert recommend(machine("two_cards")).model == recommend(machine("rtx3090")).model
 
 
-@pytest.mark.parametrize("name", ["a6000", pytest.param("h100", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["a6000", pytest.param("h100", marks=pytest.mark.slow)]
+)
 def test_48_gb_and_more_offer_full_fine_tuning_if_it_fits(name: str) -> None:
     assert recommend_and_compare(machine(name)).full.fit.fits
     assert recommend_and_compare(machine("rtx4090")).full is None, "24 GB"
 
 
 @pytest.mark.parametrize("name", ["cpu8", "cpu16", "cpu24", "zero_gpu"])
-def test_a_processor_trains_the_small_model_with_the_measured_settings(name: str) -> None:
+def test_a_processor_trains_the_small_model_with_the_measured_settings(
+    name: str,
+) -> None:
     settings = recommend(machine(name), Data(rows=200, longest=212)).settings
     assert (settings.method, settings.lora_rank, settings.lora_alpha) == ("lora", 8, 16)
     assert (settings.target_modules, settings.effective_batch) == (ALL_LINEAR, 8)
@@ -68,11 +75,18 @@ def test_a_processor_trains_the_small_model_with_the_measured_settings(name: str
 
 
 def test_guides_values_and_as_many_steps_for_small_batches() -> None:
-    settings = recommend(machine("rtx3090"), model_id="meta-llama/Llama-3.1-8B-Instruct").settings
-    assert (settings.target_modules, settings.learning_rate) == (("q_proj", "k_proj", "v_proj", "o_proj"), 2e-4)
+    settings = recommend(
+        machine("rtx3090"), model_id="meta-llama/Llama-3.1-8B-Instruct"
+    ).settings
+    assert (settings.target_modules, settings.learning_rate) == (
+        ("q_proj", "k_proj", "v_proj", "o_proj"),
+        2e-4,
+    )
     gemma = recommend(machine("rtx3090"), model_id="google/gemma-2-9b-it").settings
     assert {"gate_proj", "up_proj"} < set(gemma.target_modules)
-    pieces = recommend(machine("cpu16"), Data(rows=1, train_rows=400, longest=90_000, documents=True)).settings
+    pieces = recommend(
+        machine("cpu16"), Data(rows=1, train_rows=400, longest=90_000, documents=True)
+    ).settings
     assert pieces.num_train_epochs == 3
     small = recommend(machine("laptop4060"), Data(longest=2048)).settings
     assert (small.effective_batch, small.gradient_accumulation_steps > 1) == (8, True)
@@ -101,41 +115,71 @@ def test_if_nothing_fits_or_nothing_can_be_downloaded() -> None:
 def test_more_disk_space_is_needed_than_is_free(share: float) -> None:
     """Some stays free, so a disk that just holds the download is too small."""
     entry = catalogue.find("Qwen/Qwen3-8B")
-    small = machine("rtx4090").model_copy(update={"disk_free_mib": int(share * entry.download_mib)})
-    needs, has = (float(size) for size in re.findall(r"([\d.]+) GB", obstacle(entry, small, None)))
+    small = machine("rtx4090").model_copy(
+        update={"disk_free_mib": int(share * entry.download_mib)}
+    )
+    needs, has = (
+        float(size) for size in re.findall(r"([\d.]+) GB", obstacle(entry, small, None))
+    )
     assert needs > has
 
 
 def test_task_language_and_length_matter() -> None:
-    assert "extract" in recommend(machine("rtx4090"), Data(task="extract")).model.good_for
+    assert (
+        "extract" in recommend(machine("rtx4090"), Data(task="extract")).model.good_for
+    )
     assert "de" in recommend(machine("cpu24"), Data(language="de")).model.languages
-    assert recommend(machine("rtx4090"), Data(longest=9000)).model.context_length >= 9000
+    assert (
+        recommend(machine("rtx4090"), Data(longest=9000)).model.context_length >= 9000
+    )
 
 
 def test_settings_depend_on_the_number_and_length_of_rows() -> None:
-    few, many = (recommend(machine("rtx4090"), Data(rows=rows)).settings for rows in (500, 5000))
-    assert ((few.lora_rank, many.lora_rank), (few.effective_batch, many.effective_batch)) == ((8, 16), (8, 16))
+    few, many = (
+        recommend(machine("rtx4090"), Data(rows=rows)).settings for rows in (500, 5000)
+    )
+    assert (
+        (few.lora_rank, many.lora_rank),
+        (few.effective_batch, many.effective_batch),
+    ) == ((8, 16), (8, 16))
     assert few.num_train_epochs == 3
     assert many.num_train_epochs < 3
     assert recommend(machine("rtx4090"), Data(longest=300)).settings.max_length == 320
     long = recommend(machine("rtx4090"), Data(longest=20_000))
     assert long.settings.max_length == 4096
     assert "overlapping parts" in long.why["max_length"]
-    documents = recommend(machine("rtx4090"), Data(longest=50_000, documents=True)).settings
-    assert (documents.long_documents, documents.max_length, documents.window_overlap) == ("windows", 4096, 512)
+    documents = recommend(
+        machine("rtx4090"), Data(longest=50_000, documents=True)
+    ).settings
+    assert (
+        documents.long_documents,
+        documents.max_length,
+        documents.window_overlap,
+    ) == ("windows", 4096, 512)
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(10, 20), (30, 20), (57, 10), (120, 5), (240, 3), (2000, 3)])
-def test_few_examples_are_repeated_until_there_are_enough_steps(rows: int, epochs: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "epochs"), [(10, 20), (30, 20), (57, 10), (120, 5), (240, 3), (2000, 3)]
+)
+def test_few_examples_are_repeated_until_there_are_enough_steps(
+    rows: int, epochs: int
+) -> None:
     small = recommend(machine("cpu16"), Data(rows=rows))
-    assert (small.settings.num_train_epochs, "our tests" in small.why["num_train_epochs"]) == (epochs, epochs > 3)
+    assert (
+        small.settings.num_train_epochs,
+        "our tests" in small.why["num_train_epochs"],
+    ) == (epochs, epochs > 3)
     large = recommend(machine("rtx4090"), Data(rows=rows))
     assert large.settings.num_train_epochs == min(epochs, 5)
-    assert ("not measured" in large.why["num_train_epochs"]) == (epochs > 3), "only on a small model"
+    assert ("not measured" in large.why["num_train_epochs"]) == (epochs > 3), (
+        "only on a small model"
+    )
 
 
 def test_every_setting_has_a_reason_and_the_json_its_keys() -> None:
-    found = recommend_and_compare(machine("rtx3060"), Data(task="voice", rows=200, longest=400, tokens=60_000))
+    found = recommend_and_compare(
+        machine("rtx3060"), Data(task="voice", rows=200, longest=400, tokens=60_000)
+    )
     assert set(found.why) >= {
         "method", "lora_rank", "target_modules", "learning_rate", "max_length", "num_train_epochs",
         "per_device_train_batch_size", "gradient_checkpointing", "precision",
@@ -143,17 +187,43 @@ def test_every_setting_has_a_reason_and_the_json_its_keys() -> None:
     fits = [("yes", "tight", "no").index(other.fit) for other in found.others]
     assert (fits, len(found.others)) == (sorted(fits), len(catalogue.entries()) - 1)
     document = json.loads(json.dumps(found.to_json()))
-    assert set(document) >= {"hardware", "model", "settings", "estimate", "reasons", "others"}
-    assert set(document["others"][0]) >= {"model", "fit", "settings", "estimate", "reasons", "startable"}
+    assert set(document) >= {
+        "hardware",
+        "model",
+        "settings",
+        "estimate",
+        "reasons",
+        "others",
+    }
+    assert set(document["others"][0]) >= {
+        "model",
+        "fit",
+        "settings",
+        "estimate",
+        "reasons",
+        "startable",
+    }
     assert document["estimate"]["time"]["seconds"] > 0
     assert document["estimate"]["memory"]["total_mib"] < 11_800
 
 
 def test_the_time_contains_the_answers_of_a_base_model_that_is_not_known() -> None:
-    data, settings = Data(rows=60, tokens=6000, longest=120), TrainSettings(keep_general=0.2, num_train_epochs=10.0)
+    data, settings = (
+        Data(rows=60, tokens=6000, longest=120),
+        TrainSettings(keep_general=0.2, num_train_epochs=10.0),
+    )
     other = next(entry for entry in catalogue.entries() if not entry.bundled)
-    more = trained_tokens(other, data, settings), trained_tokens(catalogue.default(), data, settings)
+    more = (
+        trained_tokens(other, data, settings),
+        trained_tokens(catalogue.default(), data, settings),
+    )
     assert all(more)
-    assert (more[0] or 0) - (more[1] or 0) == settings.general_rows(split_sizes(60)[0]) * ASKING_TOKENS > 0
+    assert (
+        (more[0] or 0) - (more[1] or 0)
+        == settings.general_rows(split_sizes(60)[0]) * ASKING_TOKENS
+        > 0
+    )
     alone = settings.changed(keep_general=0.0)
-    assert trained_tokens(other, data, alone) == trained_tokens(catalogue.default(), data, alone)
+    assert trained_tokens(other, data, alone) == trained_tokens(
+        catalogue.default(), data, alone
+    )

@@ -24,13 +24,22 @@ def engine(shallow_model: Path) -> TorchEngine:
     return TorchEngine(shallow_model, dtype=torch.float32)
 
 
-def test_answers_equal_those_made_one_by_one(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_equal_those_made_one_by_one(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, _ = answered(engine, "base", QUESTIONS[0])
-    monkeypatch.setattr(engine, "_end_ids", {first[5]})  # the first layers end no answer by themselves
+    monkeypatch.setattr(
+        engine, "_end_ids", {first[5]}
+    )  # the first layers end no answer by themselves
     limits, done = [12, 6, 14, 8, 1], list[int]()
     both = zip(QUESTIONS, limits, strict=True)
-    alone = [answered(engine, "base", question, max_new_tokens=limit) for question, limit in both]
-    found = engine.answer_all("base", list(map(engine.prompt_ids, QUESTIONS)), limits, done.append)
+    alone = [
+        answered(engine, "base", question, max_new_tokens=limit)
+        for question, limit in both
+    ]
+    found = engine.answer_all(
+        "base", list(map(engine.prompt_ids, QUESTIONS)), limits, done.append
+    )
     assert [(list(one.ids), "end" if one.ended else "length") for one in found] == alone
     assert found[0].ended
     assert (done, done[-1]) == (sorted(done), len(QUESTIONS))
@@ -41,13 +50,25 @@ def test_an_interruption_ends_it(engine: TorchEngine) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        answer_all(engine.models["base"], [engine.prompt_ids(QUESTIONS[2])], [0], [5], stop)
+        answer_all(
+            engine.models["base"], [engine.prompt_ids(QUESTIONS[2])], [0], [5], stop
+        )
 
 
-def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_as_many_answer_together_where_memory_ends(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompts = list(map(engine.prompt_ids, QUESTIONS))
-    model, ends, limits = engine.models["base"], engine.report.end_ids, [4] * len(QUESTIONS)
-    expected, forward, sizes = answer_all(model, prompts, ends, limits), model.forward, []
+    model, ends, limits = (
+        engine.models["base"],
+        engine.report.end_ids,
+        [4] * len(QUESTIONS),
+    )
+    expected, forward, sizes = (
+        answer_all(model, prompts, ends, limits),
+        model.forward,
+        [],
+    )
 
     def full(**inputs: Any) -> Any:
         sizes.append(len(inputs["input_ids"]))
@@ -57,7 +78,10 @@ def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, mon
 
     monkeypatch.setattr(model, "forward", full)
     most, message = 2, "CUDA out of memory. Tried to allocate 2.00 GiB."
-    assert (answer_all(model, prompts, ends, limits), sizes[0]) == (expected, len(QUESTIONS))
+    assert (answer_all(model, prompts, ends, limits), sizes[0]) == (
+        expected,
+        len(QUESTIONS),
+    )
     assert max(sizes[1:]) <= 3
     most = 0
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -67,12 +91,16 @@ def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, mon
     with pytest.raises(RuntimeError, match="illegal"):
         answer_all(model, prompts, ends, limits)
     assert sizes == [len(QUESTIONS)]
-    monkeypatch.setattr(model, "forward", lambda **inputs: Mock(logits=forward(**inputs).logits.log()))
+    monkeypatch.setattr(
+        model, "forward", lambda **inputs: Mock(logits=forward(**inputs).logits.log())
+    )
     with pytest.raises(ChatFailed, match="invalid number"):
         answer_all(model, prompts, ends, limits)
 
 
-def test_a_chat_stays_in_the_memory_of_its_device(shallow_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chat_stays_in_the_memory_of_its_device(
+    shallow_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     limited: list[str] = []

@@ -1,4 +1,6 @@
-"""Chatting through the chat process: both panes, what stops an answer, and what happens when the process dies."""
+"""Chatting through the chat process: both panes, what stops an answer, and what happens
+when the process dies.
+"""
 
 import json
 import shutil
@@ -23,8 +25,12 @@ JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 
 
 @pytest.fixture(scope="module")
-def chat(workspace: Workspace, shallow_model: Path, shallow_adapter: Path) -> Iterator[Chat]:
-    """The bundled model's first layers and the same with a random adapter, both open: words don't matter."""
+def chat(
+    workspace: Workspace, shallow_model: Path, shallow_adapter: Path
+) -> Iterator[Chat]:
+    """The bundled model's first layers and the same with a random adapter, both open:
+    words don't matter.
+    """
     chat = Chat(workspace)
     chat.open(shallow_model, shallow_adapter)
     yield chat
@@ -42,8 +48,12 @@ def about_japan(chat: Chat) -> tuple[int, ...]:
 
 
 @pytest.fixture(scope="module")
-def tiny_workspace(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Workspace:
-    """Its cache says that llama.cpp does not support the tiny model, which takes seconds to find out."""
+def tiny_workspace(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
+) -> Workspace:
+    """Its cache says that llama.cpp does not support the tiny model, which takes
+    seconds to find out.
+    """
     made = Workspace.open(tmp_path_factory.mktemp("workspace"))
     unsupported = base_file.path(made, tiny_model).with_suffix(".unsupported")
     unsupported.parent.mkdir(parents=True)
@@ -82,7 +92,10 @@ def child(chat: Chat) -> psutil.Process:
 
 def test_both_panes_stream_together(chat: Chat, shallow_model: Path) -> None:
     chunks = list(chat.ask(HELLO, max_new_tokens=12))
-    assert [chunk.pane for chunk in chunks] == ["base", "tuned"] * 13  # turn by turn, then the two ends
+    assert [chunk.pane for chunk in chunks] == [
+        "base",
+        "tuned",
+    ] * 13  # turn by turn, then the two ends
     tokenizer = ChatTokenizer.load(shallow_model)
     for pane in ("base", "tuned"):
         last = [chunk for chunk in chunks if chunk.pane == pane][-1]
@@ -104,23 +117,32 @@ def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
     questions = {"base": JAPAN, "tuned": HELLO}
     both = list(chat.ask_each(questions, max_new_tokens=8))
     for pane, question in questions.items():
-        assert ids(both, pane) == ids(list(chat.ask(question, panes=(pane,), max_new_tokens=8)), pane)
+        assert ids(both, pane) == ids(
+            list(chat.ask(question, panes=(pane,), max_new_tokens=8)), pane
+        )
 
 
 # Stopping
 
 
-def test_stop_ends_the_answer_and_the_next_one_works(chat: Chat, answer: tuple[int, ...]) -> None:
+def test_stop_ends_the_answer_and_the_next_one_works(
+    chat: Chat, answer: tuple[int, ...]
+) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     first = [next(stream) for _ in range(4)]
     threading.Thread(target=chat.stop).start()
     rest = list(stream)
-    assert {chunk.pane: chunk.finish for chunk in rest if chunk.finish} == {"base": "stopped", "tuned": "stopped"}
+    assert {chunk.pane: chunk.finish for chunk in rest if chunk.finish} == {
+        "base": "stopped",
+        "tuned": "stopped",
+    }
     assert len(first) + len(rest) < 1000
     assert about_japan(chat) == answer
 
 
-def test_closing_the_iterator_stops_the_work(chat: Chat, answer: tuple[int, ...]) -> None:
+def test_closing_the_iterator_stops_the_work(
+    chat: Chat, answer: tuple[int, ...]
+) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
@@ -138,7 +160,9 @@ def test_a_stop_too_early_and_a_conversation_too_long_are_harmless(tiny: Chat) -
 # The process
 
 
-def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat, answer: tuple[int, ...]) -> None:
+def test_a_crash_is_reported_and_the_next_question_is_answered(
+    chat: Chat, answer: tuple[int, ...]
+) -> None:
     stream = chat.ask(HELLO, max_new_tokens=2000)
     next(stream)
     before = child(chat)
@@ -150,7 +174,10 @@ def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat, answe
 
 
 def test_an_idle_model_is_unloaded_and_reloaded(
-    workspace: Workspace, shallow_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
+    shallow_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("APPRENTICE_CHAT_IDLE", "0.2")
     with closing(Chat(workspace, log_file=tmp_path / "chat.log")) as chat:
@@ -169,13 +196,17 @@ def test_the_process_dies_with_its_parent(tmp_path: Path) -> None:
     assert gone(killed_parent(program, str(tmp_path)), seconds=30)
 
 
-def test_opening_the_same_model_again_keeps_the_process(tiny: Chat, tiny_model: Path) -> None:
+def test_opening_the_same_model_again_keeps_the_process(
+    tiny: Chat, tiny_model: Path
+) -> None:
     before = child(tiny).pid
     tiny.open(tiny_model)
     assert child(tiny).pid == before
 
 
-def test_closed_while_loading_it_starts_nothing(tiny_workspace: Workspace, tiny_model: Path, tmp_path: Path) -> None:
+def test_closed_while_loading_it_starts_nothing(
+    tiny_workspace: Workspace, tiny_model: Path, tmp_path: Path
+) -> None:
     chat = Chat(tiny_workspace, log_file=tmp_path / "chat.log")
     phases = chat.opening(tiny_model)
     next(phases)
@@ -206,7 +237,9 @@ def test_a_model_with_its_own_code_is_rejected_and_none_is_left_open(
     for file in ("config.json", "tokenizer_config.json"):
         foreign = shutil.copytree(tiny_model, tmp_path / f"foreign {file}")
         values = json.loads((foreign / file).read_text("utf-8"))
-        (foreign / file).write_text(json.dumps({**values, "auto_map": {"AutoModelForCausalLM": "m.M"}}), "utf-8")
+        (foreign / file).write_text(
+            json.dumps({**values, "auto_map": {"AutoModelForCausalLM": "m.M"}}), "utf-8"
+        )
         with pytest.raises(WorkspaceProblem, match="program code"):
             tiny.open(foreign)
         with pytest.raises(ChatFailed):  # the one before could pass for it

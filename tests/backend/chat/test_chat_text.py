@@ -1,4 +1,6 @@
-"""Streaming text, sampling the next token, and the check that the base model is unchanged."""
+"""Streaming text, sampling the next token, and the check that the base model is
+unchanged.
+"""
 
 from pathlib import Path
 
@@ -22,14 +24,25 @@ def tokenizer(bundled_model: Path) -> ChatTokenizer:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(st.one_of(st.characters(codec="utf-8", exclude_characters="\ufffd"), st.sampled_from("🦙日é ab\n"))))
-def test_streamed_text_is_complete_and_in_complete_characters(tokenizer: ChatTokenizer, text: str) -> None:
+@given(
+    st.text(
+        st.one_of(
+            st.characters(codec="utf-8", exclude_characters="\ufffd"),
+            st.sampled_from("🦙日é ab\n"),
+        )
+    )
+)
+def test_streamed_text_is_complete_and_in_complete_characters(
+    tokenizer: ChatTokenizer, text: str
+) -> None:
     thought = "<think>\n\n</think>\n\n"  # which a template may write before each answer
     ids = tokenizer._tokenizer.encode(thought + text, add_special_tokens=False).ids
     stream = TextStream(tokenizer.decode, thought)
     parts = [stream.add(token) for token in ids] + [stream.end()]
     assert "".join(parts) == tokenizer.decode(ids).removeprefix(thought)
-    assert "\ufffd" in tokenizer.decode(ids) or not any("\ufffd" in part for part in parts)
+    assert "\ufffd" in tokenizer.decode(ids) or not any(
+        "\ufffd" in part for part in parts
+    )
 
 
 def test_an_incomplete_character_at_the_end_is_marked(tokenizer: ChatTokenizer) -> None:
@@ -49,14 +62,21 @@ def test_only_the_likeliest_tokens_within_top_p_are_sampled() -> None:
         sampling = Sampling(temperature=temperature, top_p=top_p)
         return {torch_engine._pick(last, sampling, generator) for _ in range(300)}
 
-    assert (drawn(0.4), drawn(0.7), drawn(1.0), drawn(1.0, temperature=0.0)) == ({0}, {0, 1}, {0, 1, 2, 3}, {0})
+    assert (drawn(0.4), drawn(0.7), drawn(1.0), drawn(1.0, temperature=0.0)) == (
+        {0},
+        {0, 1},
+        {0, 1, 2, 3},
+        {0},
+    )
 
 
 def test_invalid_numbers_and_the_context_end_an_answer() -> None:
     import torch
 
     with pytest.raises(ChatFailed, match="invalid number"):
-        torch_engine._pick(torch.tensor([0.0, float("nan")]), Sampling(), torch.Generator())
+        torch_engine._pick(
+            torch.tensor([0.0, float("nan")]), Sampling(), torch.Generator()
+        )
     assert Sampling(max_new_tokens=100).within(30, 50).max_new_tokens == 20
     assert Sampling(max_new_tokens=10).within(30, 50).max_new_tokens == 10
     with pytest.raises(BadInput, match="50"):
@@ -69,10 +89,14 @@ def test_the_twin_shares_every_weight(tiny_model: Path) -> None:
     model = model_folder.load(tiny_model, torch.float32)
     twin = torch_engine._twin(model)
     assert twin is not model
-    assert {p.data_ptr() for p in twin.parameters()} == {p.data_ptr() for p in model.parameters()}
+    assert {p.data_ptr() for p in twin.parameters()} == {
+        p.data_ptr() for p in model.parameters()
+    }
 
 
-def test_a_changed_base_model_is_rejected(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_base_model_is_rejected(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     adapter = make_adapter(tmp_path / "adapter", tiny_model)
@@ -101,7 +125,9 @@ def test_a_pickle_is_never_opened(tiny_model: Path, tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-def test_a_fully_trained_model_can_be_compared_with_its_base(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_fully_trained_model_can_be_compared_with_its_base(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     import torch
 
     model = model_folder.load(tiny_model, torch.float32)
@@ -123,6 +149,9 @@ def test_scores_of_known_answers_match_torch(tiny_model: Path) -> None:
     wanted = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(labels[1:]))
     assert rated.nll == pytest.approx(float(wanted), rel=1e-5)
     assert list(rated.top) == [int(logits[i].argmax()) for i in (1, 2, 4)]
-    near = [(logits[i] >= logits[i].max() - NEAR_TIE).nonzero().flatten().tolist() for i in (1, 2, 4)]
+    near = [
+        (logits[i] >= logits[i].max() - NEAR_TIE).nonzero().flatten().tolist()
+        for i in (1, 2, 4)
+    ]
     assert [list(tokens) for tokens in rated.near] == near
     assert score_row(logits.numpy(), [-100] * 6) == AnswerScore(nll=0.0, top=())

@@ -43,7 +43,9 @@ def test_where_a_model_answers(
     monkeypatch.setattr(model_folder, "weight_bytes", lambda _: WEIGHTS)
     monkeypatch.setattr(four_bit, "is_possible", lambda: True)
     monkeypatch.setattr(place, "_gpus", lambda: [(gpu[0], gpu[1] * GIB)] if gpu else [])
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory * GIB))
+    monkeypatch.setattr(
+        psutil, "virtual_memory", lambda: SimpleNamespace(available=memory * GIB)
+    )
     (learned.parent.parent / "used.json").write_text(json.dumps({"method": run}))
     tuned = learned if run else None
     if expected is None:
@@ -53,35 +55,57 @@ def test_where_a_model_answers(
         assert place.place(Path("model"), tuned) == expected
 
 
-def test_after_qlora_on_a_card_llama_cpp_is_not_tried(learned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_qlora_on_a_card_llama_cpp_is_not_tried(
+    learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("xllamacpp")
     learned.mkdir(parents=True)
     (learned / "adapter_config.json").write_text("{}")
     assert engines.fits_llama_cpp(learned)
-    monkeypatch.setattr(engines, "read_choice", lambda: (None, SimpleNamespace(devices=["a card"])))
+    monkeypatch.setattr(
+        engines, "read_choice", lambda: (None, SimpleNamespace(devices=["a card"]))
+    )
     monkeypatch.setattr(engines, "on_gpu", lambda: True)
     assert not engines.fits_llama_cpp(learned)
     (learned.parent.parent / "used.json").write_text(json.dumps({"method": "lora"}))
     assert engines.fits_llama_cpp(learned)
 
 
-def test_a_qlora_run_answers_in_4_bit(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_qlora_run_answers_in_4_bit(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("bitsandbytes")
     run = tmp_path / "run"
     run.mkdir()
-    adapter = make_adapter(make_finished_run(run, tiny_model, "tests/tiny", method="qlora"), tiny_model)
-    monkeypatch.setattr(torch_engine, "place", lambda model, tuned: Place("cpu", packed=True))
+    adapter = make_adapter(
+        make_finished_run(run, tiny_model, "tests/tiny", method="qlora"), tiny_model
+    )
+    monkeypatch.setattr(
+        torch_engine, "place", lambda model, tuned: Place("cpu", packed=True)
+    )
     engine = TorchEngine(tiny_model, adapter)
     assert engine.report.precision == "4-bit"
     assert engine.report.pane_check
-    assert [module for module in engine.models["tuned"].modules() if type(module).__name__ == "Linear4bit"]
+    assert [
+        module
+        for module in engine.models["tuned"].modules()
+        if type(module).__name__ == "Linear4bit"
+    ]
     first = engine.models["base"].model.layers[0].self_attn.q_proj.weight
-    twin = engine.models["tuned"].base_model.model.model.layers[0].self_attn.q_proj.base_layer.weight
+    twin = (
+        engine.models["tuned"]
+        .base_model.model.model.layers[0]
+        .self_attn.q_proj.base_layer.weight
+    )
     assert first.data_ptr() == twin.data_ptr(), "one copy of the weights"
 
 
-def test_programs_get_as_many_answers_at_a_time_as_cores_and_memory_allow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "tokens_that_fit", lambda bytes_per_token: 40_000 // bytes_per_token)
+def test_programs_get_as_many_answers_at_a_time_as_cores_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        served, "tokens_that_fit", lambda bytes_per_token: 40_000 // bytes_per_token
+    )
     monkeypatch.setattr(served.container, "cores", lambda: 2)
     models = (8192, 1), (8192, 2), (512, 9), (0, 9), (8192, 0), (0, 0)
     assert [served.helpful_slots(*model) for model in models] == [8, 4, 8, 1, 8, 8]

@@ -1,4 +1,6 @@
-"""Small datasets for the tests of backend.datasets: clean rows, texts as files, and a tokenizer of words."""
+"""Small datasets for the tests of backend.datasets: clean rows, texts as files, and a
+tokenizer of words.
+"""
 
 import random
 import tempfile
@@ -17,16 +19,62 @@ SOURCE = Source("rows.jsonl", "jsonl", "messages", "utf-8", "0" * 64)
 ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "content": "%s"}]}\n'  # of a file
 SYSTEM = "You answer for a shop."
 _WORDS = (
-    *("order", "parcel", "window", "garden", "bicycle", "invoice", "refund", "yellow", "morning", "carpet"),
-    *("kettle", "ladder", "museum", "notebook", "orange", "pencil", "quarter", "ribbon", "saddle", "ticket"),
-    *("umbrella", "village", "walnut", "zipper", "anchor", "basket", "candle", "dinner", "engine", "feather"),
-    *("guitar", "hammer", "island", "jacket", "kitchen", "lantern", "mirror", "needle", "oyster", "pepper"),
+    *(
+        "order",
+        "parcel",
+        "window",
+        "garden",
+        "bicycle",
+        "invoice",
+        "refund",
+        "yellow",
+        "morning",
+        "carpet",
+    ),
+    *(
+        "kettle",
+        "ladder",
+        "museum",
+        "notebook",
+        "orange",
+        "pencil",
+        "quarter",
+        "ribbon",
+        "saddle",
+        "ticket",
+    ),
+    *(
+        "umbrella",
+        "village",
+        "walnut",
+        "zipper",
+        "anchor",
+        "basket",
+        "candle",
+        "dinner",
+        "engine",
+        "feather",
+    ),
+    *(
+        "guitar",
+        "hammer",
+        "island",
+        "jacket",
+        "kitchen",
+        "lantern",
+        "mirror",
+        "needle",
+        "oyster",
+        "pepper",
+    ),
 )
 
 
 def chat(row: int, *turns: tuple[str, str]) -> Row:
     """A conversation at line and row `row`."""
-    return Row(row, row, [{"role": role, "content": content} for role, content in turns])
+    return Row(
+        row, row, [{"role": role, "content": content} for role, content in turns]
+    )
 
 
 def question(row: int) -> tuple[str, str]:
@@ -63,16 +111,22 @@ def dataset(rows: Iterable[Row]) -> Dataset:
     return Dataset(SOURCE, rows, [], len(rows))
 
 
-def load_text(text: str, name: str = "pasted text", options: ReadOptions | None = None) -> Dataset:
+def load_text(
+    text: str, name: str = "pasted text", options: ReadOptions | None = None
+) -> Dataset:
     """What `load` makes of a file with this text, in UTF-8."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "source"
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        return load(path, name=name, options=replace(options or ReadOptions(), encoding="utf-8"))
+        return load(
+            path, name=name, options=replace(options or ReadOptions(), encoding="utf-8")
+        )
 
 
 class WordTokenizer:
-    """One token per word and per role; answers are learned. Rejects a system message after the first turn."""
+    """One token per word and per role; answers are learned. Rejects a system message
+    after the first turn.
+    """
 
     REASON = "The template accepts a system message only at the start."
     boxed = property(lambda self: self)
@@ -80,7 +134,10 @@ class WordTokenizer:
 
     def count_rows(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
         encoded = map(self._encode, rows)
-        return [row if isinstance(row, ApprenticeError) else TokenCount.of(row) for row in encoded]
+        return [
+            row if isinstance(row, ApprenticeError) else TokenCount.of(row)
+            for row in encoded
+        ]
 
     def _encode(self, row: Row) -> Encoded | ApprenticeError:
         labels: list[int] = []
@@ -88,7 +145,10 @@ class WordTokenizer:
             if number and message["role"] == "system":
                 return BadInput("The model rejects this row.", self.REASON)
             words = len(message["content"].split())
-            learned = message["role"] == "assistant" and "unlearnable" not in message["content"]
+            learned = (
+                message["role"] == "assistant"
+                and "unlearnable" not in message["content"]
+            )
             labels += [-100, *([7] * words if learned else [-100] * words)]
         labels += [7] * len((row.text or "").split())
         return Encoded([7] * len(labels), labels)

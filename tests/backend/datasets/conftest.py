@@ -19,5 +19,8 @@ def store(tmp_path: Path) -> DatasetStore:
 def file(tmp_path: Path) -> Path:
     """A file of four examples, of which the last has no answer."""
     path = tmp_path / "orders.jsonl"
-    path.write_text("".join(ROW % (word, word * 2) for word in ("one", "two", "three")) + ROW % ("four", ""))
+    path.write_text(
+        "".join(ROW % (word, word * 2) for word in ("one", "two", "three"))
+        + ROW % ("four", "")
+    )
     return path

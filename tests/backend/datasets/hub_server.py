@@ -1,7 +1,7 @@
 """A stand-in for the datasets on the Hugging Face hub, on loopback.
 
-It answers as https://huggingface.co/docs/hub/api describes and as the models' stand-in does. The real hub was not
-asked: no test has a network.
+It answers as https://huggingface.co/docs/hub/api describes and as the models' stand-in
+does. The real hub was not asked: no test has a network.
 """
 
 import hashlib
@@ -21,7 +21,9 @@ COMMIT = "ab" * 20
 
 @dataclass
 class HubServer:
-    """files: content by name. card: its metadata. asked: the paths of all requests. gate: a download waits for it."""
+    """files: content by name. card: its metadata. asked: the paths of all requests.
+    gate: a download waits for it.
+    """
 
     files: dict[str, bytes]
     card: dict[str, Any] = field(default_factory=dict)
@@ -31,18 +33,33 @@ class HubServer:
 
     def listing(self) -> dict[str, Any]:
         def one(name: str, content: bytes) -> dict[str, Any]:
-            sha = {"lfs": {"sha256": hashlib.sha256(content).hexdigest()}} if name.endswith("parquet") else {}
+            sha = (
+                {"lfs": {"sha256": hashlib.sha256(content).hexdigest()}}
+                if name.endswith("parquet")
+                else {}
+            )
             return {"rfilename": name, "size": len(content), **sha}
 
         siblings = [one(*file) for file in self.files.items()]
-        return {"sha": COMMIT, "siblings": siblings, "cardData": self.card, "gated": self.gated and "auto"}
+        return {
+            "sha": COMMIT,
+            "siblings": siblings,
+            "cardData": self.card,
+            "gated": self.gated and "auto",
+        }
 
     def downloads(self) -> list[str]:
-        return [path.partition(f"/resolve/{COMMIT}/")[2] for path in self.asked if "/resolve/" in path]
+        return [
+            path.partition(f"/resolve/{COMMIT}/")[2]
+            for path in self.asked
+            if "/resolve/" in path
+        ]
 
 
 @contextmanager
-def hub_server(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> Iterator[HubServer]:
+def hub_server(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]
+) -> Iterator[HubServer]:
     """Serves one dataset, "shop/orders"; every other name does not exist."""
     served = HubServer(files)
 

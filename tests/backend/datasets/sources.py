@@ -1,6 +1,7 @@
 """The corpus of sources that people have, and what must come out of each.
 
-tests/data/sources/GROUP.jsonl is one table per group; its files lie in tests/data/sources/GROUP/. Each line has
+tests/data/sources/GROUP.jsonl is one table per group; its files lie in
+tests/data/sources/GROUP/. Each line has
 
     file      its name in the folder of the group
     what      what it is, for docs/formats.md
@@ -33,7 +34,11 @@ from backend.settings import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / "tests" / "data" / "sources"
 DOCUMENT = PROJECT_ROOT / "docs" / "formats.md"
-GROUPS = {"tables": "Tables and spreadsheets", "documents": "Texts and documents", "conversations": "Conversations"}
+GROUPS = {
+    "tables": "Tables and spreadsheets",
+    "documents": "Texts and documents",
+    "conversations": "Conversations",
+}
 OUTCOMES = {"rows": "read", "asks": "asks first", "refused": "refused, with the reason"}
 _INTRODUCTION = """# Formats
 
@@ -44,7 +49,9 @@ What Apprentice makes of the files that people have. Every line is a file of the
 
 @dataclass(frozen=True)
 class Found:
-    """What came out of a file. question: what was asked, as in the table. error: the sentence of a refusal."""
+    """What came out of a file. question: what was asked, as in the table. error: the
+    sentence of a refusal.
+    """
 
     outcome: Literal["rows", "asks", "refused"]
     rows: int = 0
@@ -84,7 +91,9 @@ def sources() -> Iterator[SourceFile]:
 
 @cache
 def loaded(path: Path, options: str = "{}") -> Dataset:
-    """What is read from a source, once for all tests. options: fields of ReadOptions, as JSON."""
+    """What is read from a source, once for all tests. options: fields of ReadOptions,
+    as JSON.
+    """
     return load(path, options=ReadOptions(**json.loads(options)))
 
 
@@ -97,7 +106,9 @@ def read(path: Path, options: dict[str, Any] | None = None) -> Found:
             return Found("asks", question=list(error.columns), error=str(error))
         return Found("refused", error=str(error))
     except WhoToImitate as error:
-        return Found("asks", question=[name for name, _ in error.people], error=str(error))
+        return Found(
+            "asks", question=[name for name, _ in error.people], error=str(error)
+        )
     except BadInput as error:
         return Found("refused", error=str(error))
     return _found(data)
@@ -125,7 +136,17 @@ def document(found: Sequence[SourceFile]) -> str:
             for source in found
             if source.group == group
         ]
-        parts.append("\n".join([f"## {title}\n", "| What | File | Outcome |", "|---|---|---|", *lines, ""]))
+        parts.append(
+            "\n".join(
+                [
+                    f"## {title}\n",
+                    "| What | File | Outcome |",
+                    "|---|---|---|",
+                    *lines,
+                    "",
+                ]
+            )
+        )
     return "\n".join(parts)
 
 

@@ -1,4 +1,6 @@
-"""Data sets of the hub: a name is never a path, only tables of one commit are taken, and the rest is told."""
+"""Data sets of the hub: a name is never a path, only tables of one commit are taken,
+and the rest is told.
+"""
 
 import gzip
 import io
@@ -21,7 +23,12 @@ from tests.backend.datasets.sources import FOLDER
 
 def parquet(start: int, rows: int) -> bytes:
     numbers = range(start, start + rows)
-    table = pa.table({"question": [f"Is {n} open?" for n in numbers], "answer": [f"Door {n} is." for n in numbers]})
+    table = pa.table(
+        {
+            "question": [f"Is {n} open?" for n in numbers],
+            "answer": [f"Door {n} is." for n in numbers],
+        }
+    )
     pq.write_table(table, out := io.BytesIO())
     return out.getvalue()
 
@@ -52,17 +59,34 @@ def test_what_is_no_name_is_refused_before_anything_is_asked(served: HubServer) 
     assert served.asked == []
 
 
-def test_size_and_licence_are_told_before_anything_is_downloaded(served: HubServer) -> None:
+def test_size_and_licence_are_told_before_anything_is_downloaded(
+    served: HubServer,
+) -> None:
     served.card = {"license": "cc-by-4.0"}
-    for typed in ("shop/orders", " hf:shop/orders ", "https://huggingface.co/datasets/shop/orders/"):
+    for typed in (
+        "shop/orders",
+        " hf:shop/orders ",
+        "https://huggingface.co/datasets/shop/orders/",
+    ):
         found = hub.look_up(typed)
-    assert (found.id, found.commit, found.licence) == ("shop/orders", COMMIT, "cc-by-4.0")
-    assert [(one.name, len(one.files)) for one in found.splits] == [("train", 2), ("test", 1)]
-    assert found.split("").bytes == sum(len(served.files[file.name]) for file in found.split("train").files)
+    assert (found.id, found.commit, found.licence) == (
+        "shop/orders",
+        COMMIT,
+        "cc-by-4.0",
+    )
+    assert [(one.name, len(one.files)) for one in found.splits] == [
+        ("train", 2),
+        ("test", 1),
+    ]
+    assert found.split("").bytes == sum(
+        len(served.files[file.name]) for file in found.split("train").files
+    )
     assert served.downloads() == []
 
 
-def test_only_the_files_that_hold_the_rows_are_downloaded_and_only_once(served: HubServer, tmp_path: Path) -> None:
+def test_only_the_files_that_hold_the_rows_are_downloaded_and_only_once(
+    served: HubServer, tmp_path: Path
+) -> None:
     found = hub.look_up("shop/orders")
     for _ in range(2):
         paths = hub.download(found, found.split("train"), 20, tmp_path)
@@ -77,18 +101,31 @@ def test_only_the_files_that_hold_the_rows_are_downloaded_and_only_once(served: 
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "json.gz"])
-def test_text_rows_are_counted_before_a_download(form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_text_rows_are_counted_before_a_download(
+    form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     table = b"question,answer\n" + b'"Is it\nopen?",yes\n' * 10
-    content = table if form.startswith("csv") else b'{"question": "Is it open?", "answer": "yes"}\n' * 10
+    content = (
+        table
+        if form.startswith("csv")
+        else b'{"question": "Is it open?", "answer": "yes"}\n' * 10
+    )
     packed = gzip.compress(content) if form.endswith("gz") else content
-    with hub_server(monkeypatch, {f"data/train-{number}.{form}": packed for number in range(4)}):
+    with hub_server(
+        monkeypatch, {f"data/train-{number}.{form}": packed for number in range(4)}
+    ):
         found = hub.look_up("shop/orders")
         assert len(hub.download(found, found.split("train"), 10, tmp_path)) == 1
         assert len(hub.download(found, found.split("train"), 11, tmp_path)) == 2
 
 
-def test_an_archive_named_as_a_table_is_left_to_its_reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with hub_server(monkeypatch, {"data/train.csv": (FOLDER / "documents" / "notion.zip").read_bytes()}):
+def test_an_archive_named_as_a_table_is_left_to_its_reader(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with hub_server(
+        monkeypatch,
+        {"data/train.csv": (FOLDER / "documents" / "notion.zip").read_bytes()},
+    ):
         found = hub.look_up("shop/orders")
         assert len(hub.download(found, found.split("train"), 10, tmp_path)) == 1
 
@@ -100,8 +137,14 @@ def test_a_download_is_cancelled(served: HubServer, tmp_path: Path) -> None:
     assert served.downloads() == []
 
 
-ONE = {"config_name": "default", "data_files": [{"split": "dev", "path": "data/te*.parquet"}]}
-TWO = [{"config_name": "a", "data_files": "**/*.parquet"}, {"config_name": "b", "data_dir": "data"}]
+ONE = {
+    "config_name": "default",
+    "data_files": [{"split": "dev", "path": "data/te*.parquet"}],
+}
+TWO = [
+    {"config_name": "a", "data_files": "**/*.parquet"},
+    {"config_name": "b", "data_dir": "data"},
+]
 WRONG = {"configs": "wrong", "license": ["mit", None]}
 
 
@@ -112,12 +155,18 @@ WRONG = {"configs": "wrong", "license": ["mit", None]}
         (WRONG, {"train": 2, "test": 1}),
     ],
 )  # fmt: skip
-def test_the_card_says_what_a_file_is_for(served: HubServer, card: dict[str, Any], splits: dict[str, int]) -> None:
+def test_the_card_says_what_a_file_is_for(
+    served: HubServer, card: dict[str, Any], splits: dict[str, int]
+) -> None:
     served.card = card
-    assert {one.name: len(one.files) for one in hub.look_up("shop/orders").splits} == splits
+    assert {
+        one.name: len(one.files) for one in hub.look_up("shop/orders").splits
+    } == splits
 
 
-def test_a_data_set_without_tables_or_of_another_name_is_refused(served: HubServer) -> None:
+def test_a_data_set_without_tables_or_of_another_name_is_refused(
+    served: HubServer,
+) -> None:
     served.files = {"orders.py": b"never", "dataset_infos.json": b"{}"}
     with pytest.raises(MissingPart, match="never downloaded or run"):
         hub.look_up("shop/orders")
@@ -127,4 +176,6 @@ def test_a_data_set_without_tables_or_of_another_name_is_refused(served: HubServ
 
 def test_a_file_in_another_format_is_the_same_rows(served: HubServer) -> None:
     served.files["data/train.csv"] = b"question,answer\n"
-    assert {file.name[-7:] for file in hub.look_up("shop/orders").split("train").files} == {"parquet"}
+    assert {
+        file.name[-7:] for file in hub.look_up("shop/orders").split("train").files
+    } == {"parquet"}

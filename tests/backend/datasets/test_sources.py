@@ -1,5 +1,7 @@
-"""What people have comes out as it should: as examples, with a question, or refused with the reason. Nothing vanishes:
-whatever a source says is in an example, or is named as passed over. Nothing is sure that isn't."""
+"""What people have comes out as it should: as examples, with a question, or refused
+with the reason. Nothing vanishes: whatever a source says is in an example, or is named
+as passed over. Nothing is sure that isn't.
+"""
 
 import csv
 import html
@@ -24,13 +26,16 @@ FEWEST = 3  # words of a part; with fewer it may be a mark, a label or an id
 CUT = 150  # characters of a part that is passed over, which are quoted
 SOURCES = [source for source in ALL if source.outcome != "refused"]
 READ = [source for source in SOURCES if source.group != "conversations"]
-# What is no message, beside names and times: titles and settings, a date above the messages, markup as it is written.
+# What is no message, beside names and times: titles and settings, a date above the
+# messages, markup as it is written.
 _NO_MESSAGES = re.compile(
     r"Care of a knife|A short poem|Conversation naming|Gemini Apps|\(File not|Prompted |-{5}"
     r"|.*(?:<@U|<This|&lt;|Ã|angehängt)|\u200eMessages and calls"
     r"|Diese Nachricht|(?:From|Sent|To|Subject): |[A-Z][\w ]+(?:Name|Time|At|URLS?|Role)$"
 )
-_STAMP = re.compile(r"^[^:]*\d[:.]\d\d.*?(?:[:：]\s|$)")  # the name and the time before a message
+_STAMP = re.compile(
+    r"^[^:]*\d[:.]\d\d.*?(?:[:：]\s|$)"
+)  # the name and the time before a message
 _XML_PART = re.compile(
     r"(word/(document|comments|footnotes|header\d|footer\d)|content|xl/sharedStrings|xl/comments\S*)\.xml"
 )
@@ -45,52 +50,91 @@ def parts(path: Path) -> Iterator[str]:
     suffixes = path.suffixes
     if path.suffix in (".xlsx", ".xlsm", ".ods", ".docx", ".odt"):
         with zipfile.ZipFile(path) as archive:
-            texts = [archive.read(name).decode() for name in archive.namelist() if _XML_PART.fullmatch(name)]
-        yield from (re.sub(r"<[^>]*>", "", part) for text in texts for part in _BLOCK.split(text))
+            texts = [
+                archive.read(name).decode()
+                for name in archive.namelist()
+                if _XML_PART.fullmatch(name)
+            ]
+        yield from (
+            re.sub(r"<[^>]*>", "", part)
+            for text in texts
+            for part in _BLOCK.split(text)
+        )
     elif suffixes == [".csv"]:
         data = path.read_bytes()
-        text = (data.decode("cp1252") if b"\xfc" in data else data.decode()).removeprefix("sep=;")
+        text = (
+            data.decode("cp1252") if b"\xfc" in data else data.decode()
+        ).removeprefix("sep=;")
         yield from (
             part
-            for row in csv.reader(text.splitlines(keepends=True), delimiter=";" if ";" in text else ",")
+            for row in csv.reader(
+                text.splitlines(keepends=True), delimiter=";" if ";" in text else ","
+            )
             for cell in row
             for part in cell.split("\n")
         )
     elif path.suffix in (".json", ".jsonl"):
-        lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
+        lines = (
+            path.read_text("utf-8").splitlines()
+            if path.suffix == ".jsonl"
+            else [path.read_text("utf-8")]
+        )
         yield from (
-            part for line in lines for leaf in leaves(json.loads(line)) for part in re.split(r"\n|<\|\w*\|>|###", leaf)
+            part
+            for line in lines
+            for leaf in leaves(json.loads(line))
+            for part in re.split(r"\n|<\|\w*\|>|###", leaf)
         )
     elif path.suffix == ".html":
         yield from re.split(
-            r"</?(?:p|li|td|th|h\d|dt|dd|summary|div|a|br)\b[^>]*>", _INVISIBLE.sub("", path.read_text("utf-8"))
+            r"</?(?:p|li|td|th|h\d|dt|dd|summary|div|a|br)\b[^>]*>",
+            _INVISIBLE.sub("", path.read_text("utf-8")),
         )
     elif path.suffix in (".txt", ".md"):
-        yield from re.split(r"\n|\t|\||(?<=\w) \u200e", path.read_text("utf-8", "replace"))
+        yield from re.split(
+            r"\n|\t|\||(?<=\w) \u200e", path.read_text("utf-8", "replace")
+        )
 
 
 def leaves(value: Any) -> Iterator[str]:
     if isinstance(value, (dict, list)):
-        yield from (leaf for inner in (value.values() if isinstance(value, dict) else value) for leaf in leaves(inner))
+        yield from (
+            leaf
+            for inner in (value.values() if isinstance(value, dict) else value)
+            for leaf in leaves(inner)
+        )
     elif isinstance(value, str):
         yield value
 
 
 def letters(text: str) -> str:
     """The letters and digits of a text, without markup, labels and marks."""
-    return re.sub(r"[\W_]+", "", html.unescape(re.sub(r"<[^>]*>|<\|\w*\|>", " ", text))).casefold()
+    return re.sub(
+        r"[\W_]+", "", html.unescape(re.sub(r"<[^>]*>|<\|\w*\|>", " ", text))
+    ).casefold()
 
 
 def told(data: Dataset) -> str:
     """Everything that is in an example or is named."""
     said = [text for row in data.rows for text in sources.texts(row)]
     said += [message["content"] for row in data.rows for message in row.rejected or ()]
-    said += [part.text for part in data.source.passed] + [p.quote + p.message for p in data.problems]
-    ignored = [str(row[name]) for row in data.originals.values() for name in data.source.ignored if name in row]
-    return letters("".join([*said, *ignored, *data.source.mapping.values(), *data.source.ignored]))
+    said += [part.text for part in data.source.passed] + [
+        p.quote + p.message for p in data.problems
+    ]
+    ignored = [
+        str(row[name])
+        for row in data.originals.values()
+        for name in data.source.ignored
+        if name in row
+    ]
+    return letters(
+        "".join([*said, *ignored, *data.source.mapping.values(), *data.source.ignored])
+    )
 
 
-@pytest.mark.parametrize("source", ALL, ids=lambda source: f"{source.group}/{source.file}")
+@pytest.mark.parametrize(
+    "source", ALL, ids=lambda source: f"{source.group}/{source.file}"
+)
 def test_a_source_comes_out_as_the_table_says(source: SourceFile) -> None:
     found = sources.read(source.path)
     assert found.outcome == source.outcome, found
@@ -101,22 +145,34 @@ def test_a_source_comes_out_as_the_table_says(source: SourceFile) -> None:
         return
     if source.options:
         found = sources.read(source.path, source.options)
-    assert (found.rows, found.first, found.last) == (source.rows, source.first, source.last)
+    assert (found.rows, found.first, found.last) == (
+        source.rows,
+        source.first,
+        source.last,
+    )
 
 
 def test_the_corpus_and_its_tables_are_whole() -> None:
     for group in sources.GROUPS:
         listed = sorted(source.file for source in ALL if source.group == group)
-        assert listed == sorted(path.name for path in (sources.FOLDER / group).iterdir())
+        assert listed == sorted(
+            path.name for path in (sources.FOLDER / group).iterdir()
+        )
     assert sources.DOCUMENT.read_text("utf-8") == sources.document(ALL)
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: f"{source.group}/{source.file}")
+@pytest.mark.parametrize(
+    "source", SOURCES, ids=lambda source: f"{source.group}/{source.file}"
+)
 def test_nothing_of_a_source_vanishes(source: SourceFile) -> None:
     data = loaded(source.path, json.dumps(source.options))
     everything, said = told(data), parts(source.path)
     if source.group == "conversations":
-        said = (words for part in said if not _NO_MESSAGES.match(words := _STAMP.sub("", part).strip()))
+        said = (
+            words
+            for part in said
+            if not _NO_MESSAGES.match(words := _STAMP.sub("", part).strip())
+        )
     missing = [
         part
         for part in said
@@ -129,22 +185,38 @@ def test_nothing_of_a_source_vanishes(source: SourceFile) -> None:
     assert understood(data.source).startswith("Each example: ")
 
 
-@pytest.mark.parametrize("source", READ, ids=lambda source: f"{source.group}/{source.file}")
-def test_no_reading_is_sure_that_the_file_contradicts(source: SourceFile, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "source", READ, ids=lambda source: f"{source.group}/{source.file}"
+)
+def test_no_reading_is_sure_that_the_file_contradicts(
+    source: SourceFile, tmp_path: Path
+) -> None:
     data = loaded(source.path, json.dumps(source.options))
     if source.outcome == "rows" and data.source.shape == "text":
-        assert sum(asks(line) for row in data.rows for line in str(row.text).split("\n")) < FEWEST
+        assert (
+            sum(asks(line) for row in data.rows for line in str(row.text).split("\n"))
+            < FEWEST
+        )
     for row in data.rows:  # no question ended up in the answer of another one
         assert (
-            not [line for line in sources.texts(row)[-1].split("\n")[1:] if asks(line)] or data.source.shape == "text"
+            not [line for line in sources.texts(row)[-1].split("\n")[1:] if asks(line)]
+            or data.source.shape == "text"
         )
     if data.source.shape == "question_answer" and not data.source.details.cue:
         chosen = {"mapping": data.source.mapping}  # as they were found
-        assert load(source.path, options=ReadOptions(**source.options | chosen)).rows == data.rows
+        assert (
+            load(source.path, options=ReadOptions(**source.options | chosen)).rows
+            == data.rows
+        )
     named = "column 1" not in {*data.source.mapping.values(), *data.source.ignored}
-    if source.path.suffix == ".csv" and named and data.source.shape == "question_answer":
+    if (
+        source.path.suffix == ".csv"
+        and named
+        and data.source.shape == "question_answer"
+    ):
         rows = [
-            {**row, f"{data.source.mapping['answer']} 2": f"Another answer, {n}."} for n, row in data.originals.items()
+            {**row, f"{data.source.mapping['answer']} 2": f"Another answer, {n}."}
+            for n, row in data.originals.items()
         ]
         (tmp_path / "rival.json").write_text(json.dumps(rows))
         assert sources.read(tmp_path / "rival.json").outcome == "asks"

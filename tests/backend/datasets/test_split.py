@@ -23,14 +23,28 @@ from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
         (500, 50, 25),
     ],
 )  # fmt: skip
-def test_few_rows_keep_back_enough_to_judge_by(count: int, set_aside: int, judging: int) -> None:
-    """At least 24 or a quarter; from 24 on one half chooses the checkpoint and the other judges."""
+def test_few_rows_keep_back_enough_to_judge_by(
+    count: int, set_aside: int, judging: int
+) -> None:
+    """At least 24 or a quarter; from 24 on one half chooses the checkpoint and the
+    other judges.
+    """
     parts = split(clean_rows(count))
-    assert (parts.set_aside, len(parts.judging), len(parts.train)) == (set_aside, judging, count - set_aside)
+    assert (parts.set_aside, len(parts.judging), len(parts.train)) == (
+        set_aside,
+        judging,
+        count - set_aside,
+    )
     assert parts.chooses == (set_aside >= 24)
     assert bool({*parts.judging} & {*parts.validation}) == (0 < set_aside < 24)
-    numbers = [count - set_aside, set_aside, set_aside - judging, judging] if parts.chooses else []
-    assert [int(n) for n in re.findall(r"\d+", parts.sentence)][: len(numbers)] == numbers
+    numbers = (
+        [count - set_aside, set_aside, set_aside - judging, judging]
+        if parts.chooses
+        else []
+    )
+    assert [int(n) for n in re.findall(r"\d+", parts.sentence)][
+        : len(numbers)
+    ] == numbers
 
 
 def test_the_share_and_the_seed_decide_the_split() -> None:
@@ -44,9 +58,14 @@ def test_the_share_and_the_seed_decide_the_split() -> None:
     st.integers(0, 40),
     st.floats(0, 0.5),
     st.integers(0, 5),
-    st.lists(st.lists(st.integers(0, 39), min_size=2, max_size=6, unique=True).map(sorted), max_size=3),
+    st.lists(
+        st.lists(st.integers(0, 39), min_size=2, max_size=6, unique=True).map(sorted),
+        max_size=3,
+    ),
 )
-def test_rows_stay_on_one_side_with_groups(count: int, fraction: float, seed: int, groups: list[list[int]]) -> None:
+def test_rows_stay_on_one_side_with_groups(
+    count: int, fraction: float, seed: int, groups: list[list[int]]
+) -> None:
     taken: set[int] = set()
     together = []
     for group in groups:
@@ -58,22 +77,38 @@ def test_rows_stay_on_one_side_with_groups(count: int, fraction: float, seed: in
     aside = {*parts.validation, *parts.judging}
     assert sorted([*parts.train, *aside]) == list(range(count))
     for group in together:
-        assert any({*group} <= {*side} for side in (parts.train, parts.validation, parts.judging))
+        assert any(
+            {*group} <= {*side}
+            for side in (parts.train, parts.validation, parts.judging)
+        )
     assert not parts.chooses or not {*parts.validation} & {*parts.judging}
     apart = count - sum(len(group) - 1 for group in together)
     assert bool(parts.validation) == (fraction > 0 and apart > 1)
     assert bool(parts.train) == (count > 0)
 
 
-@pytest.mark.parametrize(("groups", "aside"), [(None, (12, 12)), ([], (6, 6))])  # in groups they are too few to choose
-def test_rows_made_from_a_text_are_set_aside_in_proportion(groups: Groups | None, aside: tuple[int, int]) -> None:
-    """58 rows of a file, and 54 made from a table, three of each of its rows or each for itself."""
-    made = [replace(clean_row(i), origin="added", made="from a table", passage=i // 3) for i in range(60, 114)]
+@pytest.mark.parametrize(
+    ("groups", "aside"), [(None, (12, 12)), ([], (6, 6))]
+)  # in groups they are too few to choose
+def test_rows_made_from_a_text_are_set_aside_in_proportion(
+    groups: Groups | None, aside: tuple[int, int]
+) -> None:
+    """58 rows of a file, and 54 made from a table, three of each of its rows or each
+    for itself.
+    """
+    made = [
+        replace(clean_row(i), origin="added", made="from a table", passage=i // 3)
+        for i in range(60, 114)
+    ]
     rows = [*clean_rows(58), *made]
     parts = split(rows, together=groups)
     sides = parts.train, parts.validation, parts.judging
-    assert [(sum(i < 58 for i in side), sum(i >= 58 for i in side)) for side in sides] == [(46, 42), aside, aside]
-    assert {i for i in (*parts.validation, *parts.judging) if i < 58} <= {*split(rows[:58]).judging}
+    assert [
+        (sum(i < 58 for i in side), sum(i >= 58 for i in side)) for side in sides
+    ] == [(46, 42), aside, aside]
+    assert {i for i in (*parts.validation, *parts.judging) if i < 58} <= {
+        *split(rows[:58]).judging
+    }
     more = split([*rows, replace(clean_row(114), made="from a table")], together=groups)
     assert len({*more.train} - {*parts.train, 112}) <= 3
 
@@ -97,14 +132,23 @@ def test_duplicates_and_identical_rows_stay_on_one_side() -> None:
     parts = split_with(clean_rows(30), [*copies, clean_row(77)])
     assert (parts.chooses, len(parts.judging)) == (False, 30)
     assert "too few" in parts.sentence
-    parts = split_with(clean_rows(30), [Row(200 + i, i, clean_row(50 + i % 24).messages) for i in range(72)])
+    parts = split_with(
+        clean_rows(30),
+        [Row(200 + i, i, clean_row(50 + i % 24).messages) for i in range(72)],
+    )
     assert (parts.chooses, len(parts.judging), len(parts.validation)) == (True, 36, 36)
-    assert not {parts_row % 24 for parts_row in parts.judging} & {parts_row % 24 for parts_row in parts.validation}
+    assert not {parts_row % 24 for parts_row in parts.judging} & {
+        parts_row % 24 for parts_row in parts.validation
+    }
 
 
 def test_rows_of_the_validation_file_are_left_out_of_training() -> None:
     rows = clean_rows(30)
-    own = [*clean_rows(3), chat(4, *[(m["role"], m["content"] + " Thanks") for m in rows[7].messages]), clean_row(77)]
+    own = [
+        *clean_rows(3),
+        chat(4, *[(m["role"], m["content"] + " Thanks") for m in rows[7].messages]),
+        clean_row(77),
+    ]
     own = [Row(100 + i, i, row.messages) for i, row in enumerate(own, 1)]
     parts = split_with(rows, own)
     assert [rows[i].row for i in parts.leaked] == [1, 2, 3, 8]
@@ -116,9 +160,20 @@ def test_rows_of_the_validation_file_are_left_out_of_training() -> None:
     assert [(p.row, int(re.findall(r"line (\d+)", p.message)[0])) for p in leaks] == [
         (1, 101), (2, 102), (3, 103), (8, 104),
     ]  # fmt: skip
-    assert ["is the same as" in p.message for p in leaks] == [True, True, True, False]  # the last one asks the same
+    assert ["is the same as" in p.message for p in leaks] == [
+        True,
+        True,
+        True,
+        False,
+    ]  # the last one asks the same
     document = report.to_json()
-    assert document["split"] == {"train": 26, "validation": 5, "leaks": 4, "sentence": parts.sentence, "judging": 5}
+    assert document["split"] == {
+        "train": 26,
+        "validation": 5,
+        "leaks": 4,
+        "sentence": parts.sentence,
+        "judging": 5,
+    }
     assert document["validation"]["rows"] == 5
 
 
@@ -134,17 +189,31 @@ def roles_of(parts: Split) -> Roles:
     return Roles(frozenset(parts.train), frozenset(choosing), frozenset(parts.judging))
 
 
-@pytest.mark.parametrize(("first", "later"), [(57, 58), (57, 120), (120, 121), (120, 400), (240, 200), (240, 900)])
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [(57, 58), (57, 120), (120, 121), (120, 400), (240, 200), (240, 900)],
+)
 @pytest.mark.parametrize("seed", [0, 3])
-def test_rows_of_an_earlier_version_stay_on_their_sides(first: int, later: int, seed: int) -> None:
+def test_rows_of_an_earlier_version_stay_on_their_sides(
+    first: int, later: int, seed: int
+) -> None:
     before = split(clean_rows(first))
-    after = split(clean_rows(later), fraction=0.0 if seed else 0.1, seed=seed, roles=roles_of(before))
+    after = split(
+        clean_rows(later),
+        fraction=0.0 if seed else 0.1,
+        seed=seed,
+        roles=roles_of(before),
+    )
     assert {i for i in before.train if i < later} <= {*after.train}
     assert {i for i in before.judging if i < later} <= {*after.judging}
     if after.chooses:
-        assert {i for i in before.validation if i < later} - {*before.judging} <= {*after.validation}
+        assert {i for i in before.validation if i < later} - {*before.judging} <= {
+            *after.validation
+        }
         assert not {*after.validation} & {*after.judging}
-    assert sorted({*after.train, *after.validation, *after.judging}) == list(range(later))
+    assert sorted({*after.train, *after.validation, *after.judging}) == list(
+        range(later)
+    )
 
 
 def test_corrected_rows_train_and_a_grown_dataset_is_divided_once() -> None:
@@ -156,7 +225,9 @@ def test_corrected_rows_train_and_a_grown_dataset_is_divided_once() -> None:
     assert (after.chooses, len(after.judging), len(after.validation)) == (True, 23, 17)
     before = split(clean_rows(57))
     corrected, twin = before.judging[0], before.judging[1]
-    roles = Roles(frozenset({*before.train, corrected}), frozenset(), frozenset(before.judging))
+    roles = Roles(
+        frozenset({*before.train, corrected}), frozenset(), frozenset(before.judging)
+    )
     after = split(clean_rows(57), together=[sorted([corrected, twin])], roles=roles)
     assert {corrected, twin} <= {*after.train}
     assert {*before.judging} - {corrected, twin} == {*after.judging}

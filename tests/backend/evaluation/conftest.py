@@ -1,4 +1,6 @@
-"""llama.cpp is reported as missing: it does not know the tiny model's tokenizer, which takes seconds to find out."""
+"""llama.cpp is reported as missing: it does not know the tiny model's tokenizer, which
+takes seconds to find out.
+"""
 
 import pytest
 

@@ -7,8 +7,12 @@ from backend.chat.engine import Enough, looping
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer
 
-_ASKED: dict[tuple[str, str], int] = {}  # what was asked, with which tools, and its token
-Said = Callable[[str, str], str]  # pane, with the form it is held to, and all it was given -> its answer
+_ASKED: dict[
+    tuple[str, str], int
+] = {}  # what was asked, with which tools, and its token
+Said = Callable[
+    [str, str], str
+]  # pane, with the form it is held to, and all it was given -> its answer
 
 
 class Spoken:
@@ -22,7 +26,11 @@ class Spoken:
     def opening(self) -> list[int]:
         return []
 
-    def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
+    def prompt_ids(
+        self,
+        conversation: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+    ) -> list[int]:
         """One token for each conversation."""
         text = "\n".join(str(m["content"]) for m in conversation)
         return [_ASKED.setdefault((text, repr(tools) if tools else ""), len(_ASKED))]
@@ -38,10 +46,20 @@ class Spoken:
         given = [text for text, _ in _ASKED]
         texts = [self._said(pane + form, given[number]) for (number,) in prompts]
         ends = [
-            next((end for end in range(len(text)) if enough(number, self.text_ids(text[:end]))), None)
+            next(
+                (
+                    end
+                    for end in range(len(text))
+                    if enough(number, self.text_ids(text[:end]))
+                ),
+                None,
+            )
             for number, text in enumerate(texts)
         ]
-        return [Answer(text[:end], end is None) for text, end in zip(texts, ends, strict=True)]
+        return [
+            Answer(text[:end], end is None)
+            for text, end in zip(texts, ends, strict=True)
+        ]
 
     def written(self, item: Item) -> str:
         return item.answer

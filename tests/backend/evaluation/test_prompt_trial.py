@@ -25,7 +25,9 @@ from tests.backend.tiny_run import FakeWork, conversations
 def report_of(said: Said) -> TrialReport:
     asking = Asking(Spoken(said), HELD_OUT, TRAIN)
     report = trial_report(asking, try_prompts(asking))
-    return TrialReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
+    return TrialReport.model_validate(
+        json.loads(json.dumps(report.to_json(), allow_nan=False))
+    )
 
 
 def needs_json(pane: str, given: str) -> str:
@@ -39,7 +41,10 @@ def test_an_instruction_that_suffices_is_found_without_asking_a_tuned_model() ->
         return needs_json(pane, given)
 
     report = report_of(said)
-    assert ((report.best, report.next_kind), report.systems["prompt"].score) == (("prompt", "prompt_may_do"), 1)
+    assert ((report.best, report.next_kind), report.systems["prompt"].score) == (
+        ("prompt", "prompt_may_do"),
+        1,
+    )
     assert "JSON" in report.systems["prompt"].instruction
     assert {(one.a, one.b, one.verdict) for one in report.comparisons} == {
         ("prompt", "base", "better"),
@@ -52,7 +57,9 @@ def test_what_leads_to_training() -> None:
     asking = Asking(Spoken(needs_json), HELD_OUT[:8], TRAIN)
     report = trial_report(asking, try_prompts(asking))
     assert (report.systems["prompt"].score, report.next_kind) == (1, "train")
-    asking = Asking(Spoken(lambda pane, given: EXPECTED.get(last(given), "Hm.")), HELD_OUT, TRAIN)
+    asking = Asking(
+        Spoken(lambda pane, given: EXPECTED.get(last(given), "Hm.")), HELD_OUT, TRAIN
+    )
     asking.measure = Measure("chrf")
     report = trial_report(asking, try_prompts(asking))
     assert report.systems[report.best].interval[0] >= prompt_trial.GOOD
@@ -71,16 +78,27 @@ def trial(workspace: Workspace, tiny_model: Path) -> FakeWork:
     write_conversations(folder, "train", conversations(12))
     write_conversations(folder, "held_out", conversations(8, seed=1))
     model = {"id": "tiny", "path": str(tiny_model)}
-    return FakeWork(folder, {"model": model, "data": "data-1", "examples": "0"}, workspace=workspace)
+    return FakeWork(
+        folder, {"model": model, "data": "data-1", "examples": "0"}, workspace=workspace
+    )
 
 
 def test_the_job_writes_its_report_and_answers_to_reuse(trial: FakeWork) -> None:
     (trial.workspace.datasets / "data-1").mkdir()
     summary = prompt_trial.run(trial)
     written = json.loads((trial.folder / REPORT).read_text())
-    assert summary == {name: value for name, value in written.items() if name != "answers"}
-    assert list(TrialReport.model_validate(written).systems) == ["base", "prompt", "few_shot"]
-    assert len(list((trial.workspace.datasets / "data-1").glob("base_answers-*.json"))) == 1
+    assert summary == {
+        name: value for name, value in written.items() if name != "answers"
+    }
+    assert list(TrialReport.model_validate(written).systems) == [
+        "base",
+        "prompt",
+        "few_shot",
+    ]
+    assert (
+        len(list((trial.workspace.datasets / "data-1").glob("base_answers-*.json")))
+        == 1
+    )
 
 
 def test_a_stopped_trial_leaves_no_report(trial: FakeWork) -> None:
@@ -104,11 +122,22 @@ def test_an_evaluation_reuses_the_answers_of_a_trial(tmp_path: Path) -> None:
         asked.append(pane)
         return needs_json(pane, given)
 
-    tried = try_prompts(Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)))
+    tried = try_prompts(
+        Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base))
+    )
     asked.clear()
-    report = evaluate(Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)), baselines=False)[0]
+    report = evaluate(
+        Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)),
+        baselines=False,
+    )[0]
     assert asked.count("base") == len(general.PROMPTS), "which a trial does not ask"
-    assert {name: report.systems[name].score for name in tried} == {"base": 0, "prompt": 1, "few_shot": 0}
+    assert {name: report.systems[name].score for name in tried} == {
+        "base": 0,
+        "prompt": 1,
+        "few_shot": 0,
+    }
     assert report.against_prompt != "not_measured"
-    another = Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=tmp_path / "other.json"))
+    another = Asking(
+        Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=tmp_path / "other.json")
+    )
     assert evaluate(another, baselines=False)[0].against_prompt == "not_measured"

@@ -1,4 +1,5 @@
-"""Ollama's side of a Modelfile: its documented grammar, and Go's text/template as far as we use it.
+"""Ollama's side of a Modelfile: its documented grammar, and Go's text/template as far
+as we use it.
 
 Grammar: https://docs.ollama.com/modelfile and `parser/parser.go` of ollama.
 """
@@ -7,16 +8,29 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-INSTRUCTIONS = {"FROM", "PARAMETER", "TEMPLATE", "SYSTEM", "ADAPTER", "LICENSE", "MESSAGE", "REQUIRES"}
+INSTRUCTIONS = {
+    "FROM",
+    "PARAMETER",
+    "TEMPLATE",
+    "SYSTEM",
+    "ADAPTER",
+    "LICENSE",
+    "MESSAGE",
+    "REQUIRES",
+}
 PARAMETERS: dict[str, type] = {
     "num_ctx": int, "repeat_last_n": int, "repeat_penalty": float, "temperature": float, "seed": int, "stop": str,
     "num_predict": int, "top_k": int, "top_p": float, "min_p": float,
 }  # fmt: skip
-_LINE = re.compile(r'(?P<name>[A-Za-z]+)[ \t]+(?P<value>"""(?s:.*?)"""(?=\s|\Z)|"[^"\n]*"|[^\n]*)')
+_LINE = re.compile(
+    r'(?P<name>[A-Za-z]+)[ \t]+(?P<value>"""(?s:.*?)"""(?=\s|\Z)|"[^"\n]*"|[^\n]*)'
+)
 
 
 def parse(text: str) -> list[tuple[str, str]]:
-    """The instructions with their arguments. Raises ValueError where the text breaks the grammar."""
+    """The instructions with their arguments. Raises ValueError where the text breaks
+    the grammar.
+    """
     found = []
     position = 0
     while position < len(text):
@@ -53,7 +67,9 @@ def render(template: str, messages: Sequence[dict[str, str]]) -> str:
     return _block(tokens, {"System": system, "Messages": messages}, True)[0]
 
 
-def _block(tokens: Iterator[str], data: dict[str, Any], active: bool) -> tuple[str, str]:
+def _block(
+    tokens: Iterator[str], data: dict[str, Any], active: bool
+) -> tuple[str, str]:
     """Renders until `else` or `end`; returns the text and the action that ended it."""
     out = ""
     for token in tokens:
@@ -71,14 +87,19 @@ def _block(tokens: Iterator[str], data: dict[str, Any], active: bool) -> tuple[s
             body = list(_until_end(tokens))
             items = data[action[7:]] if active else []
             for item in items:
-                each = {**data, **{name.capitalize(): value for name, value in item.items()}}
+                each = {
+                    **data,
+                    **{name.capitalize(): value for name, value in item.items()},
+                }
                 out += _block(iter(body), each, True)[0]
         else:
             raise ValueError(f"unknown action: {action}")
     return out, ""
 
 
-def _if(tokens: Iterator[str], condition: str, data: dict[str, Any], active: bool) -> str:
+def _if(
+    tokens: Iterator[str], condition: str, data: dict[str, Any], active: bool
+) -> str:
     holds = active and _holds(condition, data)
     out, end = _block(tokens, data, holds)
     if end == "end":

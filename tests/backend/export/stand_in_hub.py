@@ -1,6 +1,8 @@
-"""A stand-in for the hub on this computer, for uploads through git LFS, as its client speaks to it.
+"""A stand-in for the hub on this computer, for uploads through git LFS, as its client
+speaks to it.
 
-Not covered: Xet, the service through which the client uploads large files where its native part is installed.
+Not covered: Xet, the service through which the client uploads large files where its
+    native part is installed.
 """
 
 import base64
@@ -17,9 +19,11 @@ LARGE = 1000  # bytes from which a file goes through LFS
 
 
 class Hub(ThreadingHTTPServer):
-    """repos: by "models/OWNER/NAME", whether each is private; files: their content, by repository and name. stored:
-    by SHA-256, what was uploaded. status: of what changes something, 200 for success. stored_before_it_breaks: how
-    many large files arrive before the connection fails."""
+    """repos: by "models/OWNER/NAME", whether each is private; files: their content, by
+    repository and name. stored: by SHA-256, what was uploaded. status: of what changes
+    something, 200 for success. stored_before_it_breaks: how many large files arrive
+    before the connection fails.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
@@ -66,12 +70,21 @@ class Answers(BaseHTTPRequestHandler):
         elif self.path == "/api/repos/create":
             asked = json.loads(body)
             kind = f"{asked.get('type') or 'model'}s"
-            repo = f"{kind}/{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+            repo = (
+                f"{kind}/{asked['organization']}/{asked['name']}"
+                if asked.get("organization")
+                else asked["name"]
+            )
             status = 409 if repo in hub.repos else 200
             hub.repos.setdefault(repo, asked["visibility"] == "private")
             where = repo.removeprefix("models/")
-            self._send(status, {"url": f"https://huggingface.co/{where}", "name": where})
-        elif found := re.fullmatch(r"/api/(models|spaces)/([\w.-]+/[\w.-]+)(/preupload/main|/commit/main)?", self.path):
+            self._send(
+                status, {"url": f"https://huggingface.co/{where}", "name": where}
+            )
+        elif found := re.fullmatch(
+            r"/api/(models|spaces)/([\w.-]+/[\w.-]+)(/preupload/main|/commit/main)?",
+            self.path,
+        ):
             self._repository(f"{found[1]}/{found[2]}", found[3] or "", body)
         elif self.path.endswith(".git/info/lfs/objects/batch"):
             wanted = [self._wanted(stored) for stored in json.loads(body)["objects"]]
@@ -92,21 +105,38 @@ class Answers(BaseHTTPRequestHandler):
             for line in map(json.loads, body.decode().splitlines()):
                 value = line["value"]
                 if line["key"] == "file":
-                    hub.files.setdefault(repo, {})[value["path"]] = base64.b64decode(value["content"])
+                    hub.files.setdefault(repo, {})[value["path"]] = base64.b64decode(
+                        value["content"]
+                    )
                 elif line["key"] == "lfsFile":
-                    hub.files.setdefault(repo, {})[value["path"]] = hub.stored[value["oid"]]
+                    hub.files.setdefault(repo, {})[value["path"]] = hub.stored[
+                        value["oid"]
+                    ]
             url = f"https://huggingface.co/{repo}/commit/1"
             self._send(200, {"success": True, "commitOid": "1" * 40, "commitUrl": url})
         elif repo not in hub.repos:
             self._send(404, {"error": "Repository not found"})
         else:
             name = repo.partition("/")[2]
-            self._send(200, {"id": name, "private": hub.repos[repo], "sha": "1" * 40, "siblings": []})
+            self._send(
+                200,
+                {
+                    "id": name,
+                    "private": hub.repos[repo],
+                    "sha": "1" * 40,
+                    "siblings": [],
+                },
+            )
 
     def _wanted(self, one: dict[str, Any]) -> dict[str, Any]:
         if one["oid"] in self.server.stored:
             return one
-        return {**one, "actions": {"upload": {"href": f"{self.server.address}/store/{one['oid']}"}}}
+        return {
+            **one,
+            "actions": {
+                "upload": {"href": f"{self.server.address}/store/{one['oid']}"}
+            },
+        }
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding") == "chunked":

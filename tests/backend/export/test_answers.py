@@ -27,11 +27,18 @@ class Stub:
         self.asked: list[str] = []
         self.decides: dict[str, str] = {}
 
-    def prompt_ids(self, conversation: Sequence[dict[str, Any]], tools: Sequence[Any]) -> list[int]:
+    def prompt_ids(
+        self, conversation: Sequence[dict[str, Any]], tools: Sequence[Any]
+    ) -> list[int]:
         return [ord(letter) for letter in conversation[-1]["content"]]
 
     def answer(
-        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None], *_: Any
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limit: int,
+        each: Callable[[int], None],
+        *_: Any,
     ) -> list[Answer]:
         texts = ["".join(map(chr, prompt)) for prompt in prompts]
         each(len(texts))
@@ -61,14 +68,21 @@ def work(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> W
         f"42,{QUESTIONS[1]}",
     ]  # fmt: skip
     answers.table_file(job).write_text("\n".join(lines), "utf-8")
-    made = Work(job, answers.AnswersSpec(run="run-1", column="question", name="Anfragen Mai.csv").model_dump())
+    made = Work(
+        job,
+        answers.AnswersSpec(
+            run="run-1", column="question", name="Anfragen Mai.csv"
+        ).model_dump(),
+    )
     made.workspace = workspace
     monkeypatch.setattr(answers, "choose_engine", lambda *_: "stub")
     monkeypatch.setattr(local, "learned", lambda *_: tmp_path)
     return made
 
 
-def test_every_row_is_answered_once_also_after_a_stop(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_row_is_answered_once_also_after_a_stop(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stub = Stub()
     monkeypatch.setattr(answers, "load", lambda *_: stub)
     work.ends_after = 17
@@ -79,15 +93,23 @@ def test_every_row_is_answered_once_also_after_a_stop(work: Work, monkeypatch: p
     work.ends_after, work.stop_at = 10**9, None
     result = answers.run(work)
     assert stub.asked == QUESTIONS, "each once, in order"
-    assert (result["rows"], result["unanswered"], result["file"]) == (43, 2, "anfragen-mai-answers.csv")
-    with (work.workspace.exports / "answer-1" / result["file"]).open(newline="", encoding="utf-8-sig") as file:
+    assert (result["rows"], result["unanswered"], result["file"]) == (
+        43,
+        2,
+        "anfragen-mai-answers.csv",
+    )
+    with (work.workspace.exports / "answer-1" / result["file"]).open(
+        newline="", encoding="utf-8-sig"
+    ) as file:
         rows = list(csv.DictReader(file))
     told = [f"re: {question}" for question in QUESTIONS]
     assert [row["answer"] for row in rows] == [*told, "", "", told[1]]
     assert [row["id"] for row in rows] == [str(n) for n in range(43)]
 
 
-def test_another_models_answers_are_not_continued(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_models_answers_are_not_continued(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A training that was stopped can go on while its table is stopped."""
     stub = Stub()
     monkeypatch.setattr(answers, "load", lambda *_: stub)

@@ -40,19 +40,27 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalProgramServ
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     (folder / "orders-Q8_0.gguf").write_bytes(b"GGUF")
-    exports: Any = SimpleNamespace(exports=lambda run: [line(folder), line(folder, "2", ok=False)])
+    exports: Any = SimpleNamespace(
+        exports=lambda run: [line(folder), line(folder, "2", ok=False)]
+    )
     return LocalProgramService(exports, HOME)
 
 
 def line(folder: Path, export: str = "1", *, ok: bool = True) -> ExportStatus:
-    check, sizes = Check(ok=ok, sentence="The same."), (GgufFile(kind="Q8_0", file="orders-Q8_0.gguf", bytes=1),)
+    check, sizes = (
+        Check(ok=ok, sentence="The same."),
+        (GgufFile(kind="Q8_0", file="orders-Q8_0.gguf", bytes=1),),
+    )
     result = ExportResult(to="gguf:Q8_0", checks=(check,), sizes=sizes)
     return ExportStatus(job(export, State.COMPLETED, name="gguf:Q8_0"), folder, result)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
 def test_ollama_gets_a_free_name(service: LocalProgramService, tmp_path: Path) -> None:
-    assert (service.installed(), service.add("run", "1", "Ollama")) == (["Ollama", "LM Studio"], "orders-q8_0-3")
+    assert (service.installed(), service.add("run", "1", "Ollama")) == (
+        ["Ollama", "LM Studio"],
+        "orders-q8_0-3",
+    )
     asked = (tmp_path / "bin" / "asked").read_text().splitlines()
     created = f"{tmp_path / 'export'}|4|create orders-q8_0-3 -f orders-Q8_0.Modelfile"
     assert asked == [f"{tmp_path / 'export'}|1|list", created]
@@ -67,7 +75,9 @@ def test_ollama_gets_a_free_name(service: LocalProgramService, tmp_path: Path) -
         service.add("run", "1", "Ollama")
 
 
-def test_lm_studio_gets_a_file_and_keeps_what_it_has(service: LocalProgramService, tmp_path: Path) -> None:
+def test_lm_studio_gets_a_file_and_keeps_what_it_has(
+    service: LocalProgramService, tmp_path: Path
+) -> None:
     models = tmp_path / ".lmstudio" / "models" / "apprentice"
     for name in ("orders-Q8_0", "orders-Q8_0-2"):
         assert service.add("run", "1", "LM Studio") == name
@@ -76,17 +86,31 @@ def test_lm_studio_gets_a_file_and_keeps_what_it_has(service: LocalProgramServic
         (models / name / "orders-Q8_0.gguf").write_bytes(name.encode())
     assert (models / "orders-Q8_0" / "orders-Q8_0.gguf").read_bytes() == b"orders-Q8_0"
     (tmp_path / "export" / "orders-Q8_0.gguf").unlink()
-    with pytest.raises(WorkspaceProblem, match=r"LM Studio\. The system reports: No such file"):
+    with pytest.raises(
+        WorkspaceProblem, match=r"LM Studio\. The system reports: No such file"
+    ):
         service.add("run", "1", "LM Studio")
-    assert sorted(path.name for path in models.iterdir()) == ["orders-Q8_0", "orders-Q8_0-2"]
+    assert sorted(path.name for path in models.iterdir()) == [
+        "orders-Q8_0",
+        "orders-Q8_0-2",
+    ]
 
 
-def test_only_a_checked_file_of_this_run_and_a_known_program(service: LocalProgramService, tmp_path: Path) -> None:
-    for export, program in (("2", "Ollama"), ("3", "Ollama"), ("1", "rm -rf"), ("../1", "LM Studio")):
+def test_only_a_checked_file_of_this_run_and_a_known_program(
+    service: LocalProgramService, tmp_path: Path
+) -> None:
+    for export, program in (
+        ("2", "Ollama"),
+        ("3", "Ollama"),
+        ("1", "rm -rf"),
+        ("../1", "LM Studio"),
+    ):
         with pytest.raises(RunProblem):
             service.add("run", export, program)
     assert LocalProgramService(service._results, DEMO).installed() == []
-    assert 'data-do="Ollama" data-value="1"' in views.export(line(tmp_path), "", ["Ollama"])
+    assert 'data-do="Ollama" data-value="1"' in views.export(
+        line(tmp_path), "", ["Ollama"]
+    )
     assert "data-do" not in views.export(line(tmp_path, ok=False), "", ["Ollama"])
     assert "ollama run orders-q8_0-2" in views.added("Ollama", "orders-q8_0-2", "")
     (tmp_path / ".lmstudio" / "models").rmdir()

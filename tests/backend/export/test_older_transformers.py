@@ -1,4 +1,6 @@
-"""The merged folder and the adapter in transformers 4.57, in an environment of its own beside the installed torch."""
+"""The merged folder and the adapter in transformers 4.57, in an environment of its own
+beside the installed torch.
+"""
 
 import json
 import os
@@ -33,11 +35,23 @@ json.dump([ids, logits.argmax(-1).tolist()], open(sys.argv[3], "w"))
 """
 
 
-def test_a_merged_folder_is_the_same_in_transformers_4(bundled_model: Path, adapter: Path, tmp_path: Path) -> None:
+def test_a_merged_folder_is_the_same_in_transformers_4(
+    bundled_model: Path, adapter: Path, tmp_path: Path
+) -> None:
     import torch
 
     other = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(other), *PACKAGES]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(other),
+        *PACKAGES,
+    ]
     if subprocess.run(install, check=False).returncode:
         pytest.skip("the packages can't be installed here")
     folder = tmp_path / "merged"
@@ -52,8 +66,17 @@ def test_a_merged_folder_is_the_same_in_transformers_4(bundled_model: Path, adap
             continue
         chats.append([messages, tools])
     (tmp_path / "chats.json").write_text(json.dumps(chats), "utf-8")
-    program = [sys.executable, "-c", PROGRAM, str(folder), str(tmp_path / "chats.json"), str(tmp_path / "found.json")]
-    subprocess.run(program, env={**os.environ, "PYTHONPATH": str(other)}, check=True, cwd=tmp_path)
+    program = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        str(folder),
+        str(tmp_path / "chats.json"),
+        str(tmp_path / "found.json"),
+    ]
+    subprocess.run(
+        program, env={**os.environ, "PYTHONPATH": str(other)}, check=True, cwd=tmp_path
+    )
     ids, top = json.loads((tmp_path / "found.json").read_text("utf-8"))
     assert ids == expected
     merged = model_folder.load(folder, torch.float32)
@@ -61,10 +84,23 @@ def test_a_merged_folder_is_the_same_in_transformers_4(bundled_model: Path, adap
         assert top == merged(torch.tensor([expected[0]])).logits[0].argmax(-1).tolist()
     learned = shutil.copytree(adapter, tmp_path / "adapter")
     model_folder.make_portable(learned, bundled.MODEL_ID)
-    for form, base, ready in (("merged", "", folder), ("adapter", str(bundled_model), learned)):
-        (tmp_path / "ask.py").write_text(snippets.with_transformers(form, base, "Be brief.", str(ready)), "utf-8")
+    for form, base, ready in (
+        ("merged", "", folder),
+        ("adapter", str(bundled_model), learned),
+    ):
+        (tmp_path / "ask.py").write_text(
+            snippets.with_transformers(form, base, "Be brief.", str(ready)), "utf-8"
+        )
         printed = [
-            subprocess.run([sys.executable, "ask.py"], env=env, check=True, cwd=tmp_path, capture_output=True).stdout
+            subprocess.run(
+                [sys.executable, "ask.py"],
+                env=env,
+                check=True,
+                cwd=tmp_path,
+                capture_output=True,
+            ).stdout
             for env in ({**os.environ, "PYTHONPATH": str(other)}, {**os.environ})
         ]
-        assert printed[0] == printed[1] != b"", f"the printed program for {form}, in both versions"
+        assert printed[0] == printed[1] != b"", (
+            f"the printed program for {form}, in both versions"
+        )

@@ -1,4 +1,6 @@
-"""Faults planted in a GGUF file of the bundled model's first layers: each is noticed, and it passes without them."""
+"""Faults planted in a GGUF file of the bundled model's first layers: each is noticed,
+and it passes without them.
+"""
 
 import mmap
 import os
@@ -19,7 +21,9 @@ from backend.gguf.requirement import has_llama_cpp
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
-pytestmark = pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
+pytestmark = pytest.mark.skipif(
+    not has_llama_cpp(), reason="there is no build for some systems"
+)
 
 Expected = tuple[ChatTokenizer, checks.Reference, list[dict[str, list[int]]]]
 TEMPLATE = "tokenizer.chat_template"
@@ -33,7 +37,9 @@ ANSWER = (
 
 @contextmanager
 def opened(file: Path, key: str) -> Iterator[tuple[mmap.mmap, int]]:
-    """The bytes of a GGUF file, to change, and where the value of a key begins, after its type."""
+    """The bytes of a GGUF file, to change, and where the value of a key begins, after
+    its type.
+    """
     with file.open("r+b") as handle, mmap.mmap(handle.fileno(), 0) as content:
         yield content, content.find(key.encode()) + len(key) + 4
 
@@ -97,12 +103,18 @@ def noticed(chat: Chat, file: Path, expected: Expected) -> list[str]:
 
 @pytest.mark.slow
 def test_each_fault_is_noticed(
-    chat: Chat, shallow_f16: Path, expected: Expected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chat: Chat,
+    shallow_f16: Path,
+    expected: Expected,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checks, "ANSWER_TOKENS", 4)
     assert noticed(chat, shallow_f16, expected) == []
     answers = "Paris is the capital", "Paris zebra the capital"
-    assert [nearly_wrote(chat, PLAIN[0], *pair) for pair in (answers, answers[::-1])] == [False, True]
+    assert [
+        nearly_wrote(chat, PLAIN[0], *pair) for pair in (answers, answers[::-1])
+    ] == [False, True]
     faults = {
         "template removed": remove_template, "template changed": change_template,
         "wrong end token": set_number("tokenizer.ggml.eos_token_id", "<I", 28),

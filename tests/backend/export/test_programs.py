@@ -25,7 +25,10 @@ def test_each_kind_of_export_has_its_programs() -> None:
         "script": ["accelerate on this computer", "accelerate on a cluster", "Hugging Face Jobs"],
     }  # fmt: skip
     own = programs.for_script()
-    assert [guide.name for guide in own] == ["accelerate on this computer", "accelerate on a cluster"]
+    assert [guide.name for guide in own] == [
+        "accelerate on this computer",
+        "accelerate on a cluster",
+    ]
     assert all(guide.code.endswith("--model FOLDER") for guide in own)
 
 
@@ -44,7 +47,11 @@ def test_the_text_file_has_all_steps_and_the_instruction(kind: str) -> None:
 @pytest.mark.parametrize("family", ["llama", "mistral3"])
 @pytest.mark.parametrize("kind", ["merged", "adapter"])
 def test_the_python_asks_with_the_tokens_of_training(
-    kind: str, family: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    family: str,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also of a model that sees, of which the language part alone was trained."""
     import torch
@@ -62,7 +69,15 @@ def test_the_python_asks_with_the_tokens_of_training(
     variables: dict[str, Any] = {}
     exec(guides[-1].code, variables)
     assert "vision" not in str(variables["model"])
-    loaded, expected = variables.get("base", variables["model"]), model_folder.load(model, torch.float32)
-    assert torch.equal(loaded.get_output_embeddings().weight.float(), expected.get_output_embeddings().weight)
-    tokens = ChatTokenizer.load(model).prompt_ids([{"role": "user", "content": "Hello"}])
+    loaded, expected = (
+        variables.get("base", variables["model"]),
+        model_folder.load(model, torch.float32),
+    )
+    assert torch.equal(
+        loaded.get_output_embeddings().weight.float(),
+        expected.get_output_embeddings().weight,
+    )
+    tokens = ChatTokenizer.load(model).prompt_ids(
+        [{"role": "user", "content": "Hello"}]
+    )
     assert variables["answer"][0, : len(tokens)].tolist() == tokens

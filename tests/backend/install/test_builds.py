@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from backend.install.builds import TABLE, Machine, Row, command, cuda_of, has_code, pip_arguments, row_for
+from backend.install.builds import (
+    TABLE,
+    Machine,
+    Row,
+    command,
+    cuda_of,
+    has_code,
+    pip_arguments,
+    row_for,
+)
 from backend.settings import PROJECT_ROOT
 from tests.cases import cases
 
@@ -15,9 +24,16 @@ def machines(table: str) -> dict[str, tuple[Machine, str]]:
     """Machines of a table by name, each with the index of its build."""
 
     def machine(facts: dict[str, Any]) -> Machine:
-        return Machine(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()})
+        return Machine(
+            **{
+                name: tuple(fact) if isinstance(fact, list) else fact
+                for name, fact in facts.items()
+            }
+        )
 
-    return {name: (machine(facts), build) for name, facts, build in cases("builds", table)}
+    return {
+        name: (machine(facts), build) for name, facts, build in cases("builds", table)
+    }
 
 
 MACHINES = machines("rows")  # in the order of the builds' table
@@ -39,7 +55,9 @@ def test_rows_have_a_machine_and_a_reason_or_an_advice() -> None:
             assert row_for(machine).advice, name
 
 
-@pytest.mark.parametrize(("machine", "build"), machines("further").values(), ids=machines("further"))
+@pytest.mark.parametrize(
+    ("machine", "build"), machines("further").values(), ids=machines("further")
+)
 def test_further_machines(machine: Machine, build: str) -> None:
     assert row_for(machine).build == build
 
@@ -49,14 +67,22 @@ def test_every_build_fits_driver_and_requirements() -> None:
         row = row_for(machine)
         if row.cuda and machine.capability:
             assert has_code(row.cuda, machine.capability), name
-            assert machine.driver >= {"13.": (580,), "12.8": (570,), "12.6": (525,)}[row.cuda], name
+            assert (
+                machine.driver
+                >= {"13.": (580,), "12.8": (570,), "12.6": (525,)}[row.cuda]
+            ), name
     with pytest.raises(LookupError):
         row_for(Machine("FreeBSD", nvidia=True, driver=(580,), capability=(8, 6)))
     lines = (PROJECT_ROOT / "requirements.txt").read_text("utf-8").splitlines()
     app = next(Requirement(line) for line in lines if line.startswith("torch"))
     for row in TABLE:
-        assert set(map(str, app.specifier)) & set(map(str, Requirement(row.torch).specifier)), row.what
-        assert all(version not in Requirement(row.torch).specifier for version in ("2.9.1", "3.0"))
+        assert set(map(str, app.specifier)) & set(
+            map(str, Requirement(row.torch).specifier)
+        ), row.what
+        assert all(
+            version not in Requirement(row.torch).specifier
+            for version in ("2.9.1", "3.0")
+        )
 
 
 @pytest.mark.parametrize(
@@ -66,7 +92,9 @@ def test_every_build_fits_driver_and_requirements() -> None:
         ("12.4", (6, 1), None),
     ],
 )  # fmt: skip
-def test_the_gpus_that_a_build_has_code_for(cuda: str, capability: tuple[int, int], known: bool | None) -> None:
+def test_the_gpus_that_a_build_has_code_for(
+    cuda: str, capability: tuple[int, int], known: bool | None
+) -> None:
     assert has_code(cuda, capability) is known
 
 
@@ -78,7 +106,9 @@ def test_the_gpus_that_a_build_has_code_for(cuda: str, capability: tuple[int, in
         (None, None),
     ],
 )  # fmt: skip
-def test_the_installed_build_is_read_from_its_files(tmp_path: Path, text: str | None, cuda: str | None) -> None:
+def test_the_installed_build_is_read_from_its_files(
+    tmp_path: Path, text: str | None, cuda: str | None
+) -> None:
     if text is not None:
         (tmp_path / "version.py").write_text(text)
     assert cuda_of(tmp_path) == cuda
@@ -86,6 +116,12 @@ def test_the_installed_build_is_read_from_its_files(tmp_path: Path, text: str | 
 
 def test_the_command_names_the_python_the_versions_and_the_index() -> None:
     row: Row = row_for(MACHINES["GTX 1080 Ti"][0])
-    assert pip_arguments(row) == ["torch>=2.10,<2.14", "--index-url", "https://download.pytorch.org/whl/cu126"]
+    assert pip_arguments(row) == [
+        "torch>=2.10,<2.14",
+        "--index-url",
+        "https://download.pytorch.org/whl/cu126",
+    ]
     typed = command(row, "/home/a b/.venv/bin/python")
-    assert typed.startswith('"/home/a b/.venv/bin/python" -m pip install --force-reinstall "torch>=2.10,<2.14" --ind')
+    assert typed.startswith(
+        '"/home/a b/.venv/bin/python" -m pip install --force-reinstall "torch>=2.10,<2.14" --ind'
+    )

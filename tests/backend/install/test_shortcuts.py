@@ -1,4 +1,6 @@
-"""Shortcuts: .desktop files by the specification's rules; Windows' link and macOS's bundle as those get them."""
+"""Shortcuts: .desktop files by the specification's rules; Windows' link and macOS's
+bundle as those get them.
+"""
 
 import io
 import os
@@ -19,7 +21,9 @@ ODD = 'Jörg\'s "new" folder $HOME `x` 100% \\ here'
 
 
 def read_entry(text: str) -> dict[str, str]:
-    """The values of a .desktop file, with the escapes of strings undone as the specification says."""
+    """The values of a .desktop file, with the escapes of strings undone as the
+    specification says.
+    """
     head, *lines = text.splitlines()
     assert head == "[Desktop Entry]"
     escapes = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
@@ -27,12 +31,16 @@ def read_entry(text: str) -> dict[str, str]:
     for line in lines:
         key, _, value = line.partition("=")
         parts = iter(value)
-        values[key] = "".join(escapes[next(parts)] if letter == "\\" else letter for letter in parts)
+        values[key] = "".join(
+            escapes[next(parts)] if letter == "\\" else letter for letter in parts
+        )
     return values
 
 
 def arguments(command: str) -> list[str]:
-    """The arguments of an Exec value: quotes and the escapes in them, then the field codes."""
+    """The arguments of an Exec value: quotes and the escapes in them, then the field
+    codes.
+    """
     words, word, quoted = [], "", False
     letters = iter(command)
     for letter in letters:
@@ -46,7 +54,9 @@ def arguments(command: str) -> list[str]:
             words.append(word)
             word = ""
         else:
-            assert quoted or letter not in "\t\n'\"\\><~|&;$*?#()`", "reserved outside of quotes"
+            assert quoted or letter not in "\t\n'\"\\><~|&;$*?#()`", (
+                "reserved outside of quotes"
+            )
             assert not quoted or letter not in '`$"', "must be escaped"
             word += letter
     assert not quoted
@@ -62,10 +72,16 @@ def test_a_desktop_file_starts_start_command_in_a_terminal(tmp_path: Path) -> No
     values = read_entry(shortcuts.desktop_entry(project))
     assert arguments(values["Exec"]) == [str(project / "start.command")]
     assert values["Icon"] == str(project / "static" / "icon.svg")
-    assert (values["Type"], values["Name"], values["Terminal"]) == ("Application", "Apprentice", "true")
+    assert (values["Type"], values["Name"], values["Terminal"]) == (
+        "Application",
+        "Apprentice",
+        "true",
+    )
 
 
-def test_the_first_start_writes_a_desktop_file_into_the_checkout(tmp_path: Path) -> None:
+def test_the_first_start_writes_a_desktop_file_into_the_checkout(
+    tmp_path: Path,
+) -> None:
     shortcuts.write_desktop_file(tmp_path)
     path = tmp_path / "Apprentice.desktop"
     assert path.read_text("utf-8") == shortcuts.desktop_entry(tmp_path)
@@ -73,16 +89,23 @@ def test_the_first_start_writes_a_desktop_file_into_the_checkout(tmp_path: Path)
     before = path.stat().st_mtime_ns
     shortcuts.write_desktop_file(tmp_path)
     assert path.stat().st_mtime_ns == before
-    assert "Apprentice.desktop" in (PROJECT_ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert (
+        "Apprentice.desktop"
+        in (PROJECT_ROOT / ".gitignore").read_text("utf-8").splitlines()
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="made-up programs are scripts")
 @pytest.mark.parametrize("desktop", ["Schreibtisch", ""])
-def test_on_linux_it_is_on_desktop_and_in_menu(desktop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_linux_it_is_on_desktop_and_in_menu(
+    desktop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     (home / "Schreibtisch").mkdir(parents=True)
     program = tmp_path / "xdg-user-dir"
-    program.write_text(f'#!/bin/sh\necho "{home}/{desktop}"\n', "utf-8")  # the home itself: there is no desktop
+    program.write_text(
+        f'#!/bin/sh\necho "{home}/{desktop}"\n', "utf-8"
+    )  # the home itself: there is no desktop
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}")
     monkeypatch.setenv("HOME", str(home))
@@ -95,11 +118,17 @@ def test_on_linux_it_is_on_desktop_and_in_menu(desktop: str, tmp_path: Path, mon
     )
 
 
-def test_windows_gets_variables_and_asks_for_the_desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No character of a path is read as PowerShell: the script is the same for every path."""
+def test_windows_gets_variables_and_asks_for_the_desktop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No character of a path is read as PowerShell: the script is the same for every
+    path.
+    """
     ran: list[tuple[list[str], dict[str, str]]] = []
 
-    def run(command: list[str], env: dict[str, str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        command: list[str], env: dict[str, str], **_: Any
+    ) -> subprocess.CompletedProcess[bytes]:
         ran.append((command, env))
         return subprocess.CompletedProcess(command, 0)
 
@@ -116,10 +145,14 @@ def test_windows_gets_variables_and_asks_for_the_desktop(tmp_path: Path, monkeyp
         assert (icon.format, icon.size) == ("ICO", (256, 256))
 
 
-def test_a_mac_gets_an_application_that_opens_start_command_in_terminal(tmp_path: Path) -> None:
+def test_a_mac_gets_an_application_that_opens_start_command_in_terminal(
+    tmp_path: Path,
+) -> None:
     project = tmp_path / re.sub(r'["\\]', "", ODD)  # no name on Windows
     (project / "static").mkdir(parents=True)
-    (project / "static" / "icon.png").write_bytes((PROJECT_ROOT / "static" / "icon.png").read_bytes())
+    (project / "static" / "icon.png").write_bytes(
+        (PROJECT_ROOT / "static" / "icon.png").read_bytes()
+    )
     shortcuts.make_mac_application(project, tmp_path)
     contents = tmp_path / "Apprentice.app" / "Contents"
     properties = plistlib.loads((contents / "Info.plist").read_bytes())
@@ -129,13 +162,17 @@ def test_a_mac_gets_an_application_that_opens_start_command_in_terminal(tmp_path
         *("exec", "open", "-a", "Terminal"),
         str(project / "start.command"),
     ]
-    with Image.open(contents / "Resources" / f"{properties['CFBundleIconFile']}.icns") as icon:
+    with Image.open(
+        contents / "Resources" / f"{properties['CFBundleIconFile']}.icns"
+    ) as icon:
         assert (icon.format, icon.size) == ("ICNS", (256, 256))
 
 
 def test_the_icon_is_that_of_the_page() -> None:
     """Its corners are empty, its middle is the green of static/icon.svg."""
-    with Image.open(io.BytesIO((PROJECT_ROOT / "static" / "icon.png").read_bytes())) as icon:
+    with Image.open(
+        io.BytesIO((PROJECT_ROOT / "static" / "icon.png").read_bytes())
+    ) as icon:
         pixels = icon.convert("RGBA")
     assert (pixels.size, pixels.getpixel((0, 0))[3]) == ((256, 256), 0)
     green = "#{:02x}{:02x}{:02x}".format(*pixels.getpixel((128, 40))[:3])

@@ -1,4 +1,6 @@
-"""A stand-in for the hub with the files of one model, and for the worker that downloads them."""
+"""A stand-in for the hub with the files of one model, and for the worker that downloads
+them.
+"""
 
 import hashlib
 import json
@@ -35,9 +37,11 @@ class Request(NamedTuple):
 
 @dataclass
 class Hub:
-    """What the stand-in has, and the requests it got. status: its answer; if `listed`, for files only. broken: it
-    hangs up once after so many bytes. signed: weights are redirected to a signed address on another host, which
-    answers with this status; 0 for no redirect. sizes: whether it tells them. facts: what else it says."""
+    """What the stand-in has, and the requests it got. status: its answer; if `listed`,
+    for files only. broken: it hangs up once after so many bytes. signed: weights are
+    redirected to a signed address on another host, which answers with this status; 0
+    for no redirect. sizes: whether it tells them. facts: what else it says.
+    """
 
     files: dict[str, bytes]
     status: int = 200
@@ -52,16 +56,28 @@ class Hub:
     requests: list[Request] = field(default_factory=list)
 
     def file_names(self) -> list[str]:
-        return [request.path.rpartition("/")[2] for request in self.requests if "/resolve/" in request.path]
+        return [
+            request.path.rpartition("/")[2]
+            for request in self.requests
+            if "/resolve/" in request.path
+        ]
 
     def listing(self) -> dict[str, Any]:
         def one(name: str, content: bytes) -> dict[str, Any]:
             large = name.endswith(".safetensors")
             sha = self.sha256 or hashlib.sha256(content).hexdigest()
             size = {"size": len(content)} if self.sizes else {}
-            return {"rfilename": name, **size, **({"lfs": {"sha256": sha}} if large else {})}
+            return {
+                "rfilename": name,
+                **size,
+                **({"lfs": {"sha256": sha}} if large else {}),
+            }
 
-        return {"sha": self.commit, "siblings": [one(*file) for file in self.files.items()], **self.facts}
+        return {
+            "sha": self.commit,
+            "siblings": [one(*file) for file in self.files.items()],
+            **self.facts,
+        }
 
 
 def small_model() -> Hub:
@@ -84,14 +100,17 @@ def running(served: Hub) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             headers = self.headers
-            request = Request(self.path, headers["Host"], headers["Range"], headers["Authorization"])
+            request = Request(
+                self.path, headers["Host"], headers["Range"], headers["Authorization"]
+            )
             served.requests.append(request)
             name = re.sub(r".*/resolve/\w+/", "", self.path)
             if served.signed and name == "model.safetensors":
                 self.send_response(302)
                 port = server.server_port
                 self.send_header(
-                    "Location", f"http://localhost:{port}/resolve/cdn/model.safetensors?Signature={SIGNATURE}"
+                    "Location",
+                    f"http://localhost:{port}/resolve/cdn/model.safetensors?Signature={SIGNATURE}",
                 )
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -102,8 +121,12 @@ def running(served: Hub) -> Iterator[str]:
             name = name.removesuffix(f"?Signature={SIGNATURE}")
             content = served.files.get(name, json.dumps(served.listing()).encode())
             start = int(re.sub(r"\D", "", self.headers["Range"] or "0"))
-            denied = served.status != 200 and not (served.listed and "/api/" in self.path)
-            self.send_response(served.status if denied else 206 if self.headers["Range"] else 200)
+            denied = served.status != 200 and not (
+                served.listed and "/api/" in self.path
+            )
+            self.send_response(
+                served.status if denied else 206 if self.headers["Range"] else 200
+            )
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             if name.endswith(".safetensors") and served.broken is not None:
@@ -123,7 +146,9 @@ def running(served: Hub) -> Iterator[str]:
 
 def pin(monkeypatch: pytest.MonkeyPatch, commit: str, gated: bool = False) -> None:
     """Has the catalogue pin MODEL to `commit` ("": to none), and list it as `gated`."""
-    entry = catalogue.find(MODEL).model_copy(update={"revision": commit, "gated": gated})
+    entry = catalogue.find(MODEL).model_copy(
+        update={"revision": commit, "gated": gated}
+    )
     monkeypatch.setattr(catalogue, "find", lambda model_id: entry)
 
 
@@ -136,7 +161,13 @@ class FakeWork:
     stop_at: int | None = None
     reached: list[tuple[int, int]] = field(default_factory=list)
 
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+    def progress(
+        self,
+        phase: str,
+        done: int = 0,
+        total: int = 0,
+        seconds_left: float | None = None,
+    ) -> None:
         self.reached.append((done, total))
 
     def emit(self, event: Event) -> None: ...

@@ -1,4 +1,6 @@
-"""The catalogue's entries and the evidence for them: complete, correct, and extended by models in folders."""
+"""The catalogue's entries and the evidence for them: complete, correct, and extended by
+models in folders.
+"""
 
 import json
 import re
@@ -48,14 +50,23 @@ def test_an_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert re.fullmatch(r"[0-9a-f]{40}|", entry.revision)
     assert set(entry.lora_targets) <= set(entry.all_linear_targets)
     assert entry.architecture.num_params == entry.parameters
-    assert set(entry.all_linear_targets) == set(catalogue.targets_of(MODEL_TYPES.get(entry.family, "llama"))[1])
-    off = 1e-4 if entry.family in ("Qwen2.5", "OLMo 2", "OLMo 3") else 0  # as published, to the last one
+    assert set(entry.all_linear_targets) == set(
+        catalogue.targets_of(MODEL_TYPES.get(entry.family, "llama"))[1]
+    )
+    off = (
+        1e-4 if entry.family in ("Qwen2.5", "OLMo 2", "OLMo 3") else 0
+    )  # as published, to the last one
     assert entry.architecture.counted_params == pytest.approx(entry.parameters, rel=off)
     if not entry.bundled:
         needed = entry.parameters * 2 / 2**20
-        # The note mentions parts that are not trained; the file of Qwen3 0.6B has its embeddings twice.
+        # The note mentions parts that are not trained; the file of Qwen3 0.6B has its
+        # embeddings twice.
         more = "pictures" in entry.note or entry.id == "Qwen/Qwen3-0.6B"
-        assert (1.05 if more else 1.0) <= entry.download_mib / needed <= (1.3 if more else 1.05)
+        assert (
+            (1.05 if more else 1.0)
+            <= entry.download_mib / needed
+            <= (1.3 if more else 1.05)
+        )
 
 
 @pytest.mark.parametrize("kind", sorted(SUPPORTED))
@@ -73,16 +84,26 @@ def test_the_targets_of_a_model_type_are_its_linear_layers(kind: str) -> None:
     if kind == "lfm2":
         shape["layer_types"] = [*["conv"] * 3, "full_attention"]
     if kind == "granitemoehybrid":
-        shape |= {"layer_types": ["attention"] * 4, "num_local_experts": 0, "mamba_n_heads": 8}
+        shape |= {
+            "layer_types": ["attention"] * 4,
+            "num_local_experts": 0,
+            "mamba_n_heads": 8,
+        }
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**shape))
-    names = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    names = {
+        name.rpartition(".")[2]
+        for name, part in model.named_modules()
+        if isinstance(part, torch.nn.Linear)
+    }
     attention, every = catalogue.targets_of(kind)
     assert set(every) == names - {"lm_head"}
     assert set(attention) < set(every)
 
 
-def test_a_model_is_found_by_id_and_name_and_an_unknown_one_reported_with_the_closest() -> None:
+def test_a_model_is_found_by_id_and_name_and_an_unknown_one_reported_with_the_closest() -> (
+    None
+):
     assert catalogue.find("qwen3-8b").id == "Qwen/Qwen3-8B"
     assert catalogue.find("microsoft/Phi-4-mini-instruct").name == "Phi-4 mini"
     with pytest.raises(BadInput) as unknown:
@@ -106,21 +127,35 @@ def folder_with(tmp_path: Path, **config: object) -> Path:
 def test_a_model_in_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
     entry = catalogue.from_folder(folder_with(tmp_path))
     assert entry.id == "local/My-model"
-    assert entry.parameters == 256 * 64 + 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64) + 64
+    assert (
+        entry.parameters
+        == 256 * 64 + 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64) + 64
+    )
     assert entry.context_length == 2048
 
 
-def test_a_model_with_its_own_code_and_a_folder_without_one_are_rejected(tmp_path: Path) -> None:
+def test_a_model_with_its_own_code_and_a_folder_without_one_are_rejected(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(MissingPart):
         catalogue.from_folder(tmp_path)
     with pytest.raises(WorkspaceProblem):
-        catalogue.from_folder(folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"}))
+        catalogue.from_folder(
+            folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"})
+        )
 
 
 @pytest.mark.parametrize(
-    "more", [{"layer_types": ["full_attention", "mamba"]}, {"num_local_experts": 4}, {"model_type": "falcon_h1"}]
+    "more",
+    [
+        {"layer_types": ["full_attention", "mamba"]},
+        {"num_local_experts": 4},
+        {"model_type": "falcon_h1"},
+    ],
 )
-def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: Path, more: dict[str, Any]) -> None:
+def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
     import numpy
     from safetensors.numpy import save_file
 
@@ -132,11 +167,20 @@ def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: 
         "model.layers.1.norm.weight": (64,), "model.layers.1.mamba.out_proj.weight": (64, 2),
         "model.layers.1.moe.router.layer.weight": (4, 64),
     }  # fmt: skip
-    save_file({name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}, folder / "model.safetensors")
+    save_file(
+        {name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()},
+        folder / "model.safetensors",
+    )
     entry = catalogue.from_folder(folder)
-    assert (entry.lora_targets, entry.all_linear_targets) == (("q_proj",), ("q_proj", "up_proj"))
+    assert (entry.lora_targets, entry.all_linear_targets) == (
+        ("q_proj",),
+        ("q_proj", "up_proj"),
+    )
     assert not entry.architecture.is_modeled
-    assert (entry.architecture.num_layers, entry.parameters) == (2, 256 * 64 + 2 * 64 * 64 + 2 * 128 * 64 + 11 * 64)
+    assert (entry.architecture.num_layers, entry.parameters) == (
+        2,
+        256 * 64 + 2 * 64 * 64 + 2 * 128 * 64 + 11 * 64,
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,23 +190,36 @@ def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: 
         {"model_type": "t5", "is_encoder_decoder": True},
         {"model_type": "bert"},
         {"model_type": "qwen2_5_vl", "text_config": {"model_type": "qwen2_5_vl_text"}},
-        {"model_type": "gemma4", "text_config": {"model_type": "gemma4_text"}},  # without weights
+        {
+            "model_type": "gemma4",
+            "text_config": {"model_type": "gemma4_text"},
+        },  # without weights
         {"model_type": "falcon_h1"},  # its file is damaged
     ],
     ids=str,
 )
-def test_what_cannot_be_loaded_as_a_language_model_is_rejected(tmp_path: Path, more: dict[str, Any]) -> None:
+def test_what_cannot_be_loaded_as_a_language_model_is_rejected(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
     with pytest.raises(BadInput) as rejected:
         catalogue.from_folder(folder_with(tmp_path, **more))
     assert rejected.value.why
     assert rejected.value.next
 
 
-RESULTS = [(model_id, one) for model_id, found in evidence.published().items() for one in found]
+RESULTS = [
+    (model_id, one) for model_id, found in evidence.published().items() for one in found
+]
 
 
-@pytest.mark.parametrize(("model_id", "result"), RESULTS, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_result_has_a_source_and_belongs_to_a_listed_model(model_id: str, result: Evidence) -> None:
+@pytest.mark.parametrize(
+    ("model_id", "result"),
+    RESULTS,
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_result_has_a_source_and_belongs_to_a_listed_model(
+    model_id: str, result: Evidence
+) -> None:
     assert catalogue.find(model_id).id == model_id
     assert all((result.source, result.publisher))
     assert result.url.startswith("https://")
@@ -178,7 +235,9 @@ def test_a_result_has_a_source_and_belongs_to_a_listed_model(model_id: str, resu
 
 def test_places_follow_the_mean_ranks() -> None:
     for source in {one.source for _, one in RESULTS}:
-        found = [one for _, one in RESULTS if one.source == source and one.rank is not None]
+        found = [
+            one for _, one in RESULTS if one.source == source and one.rank is not None
+        ]
         ranked = sorted((one.rank, one.place or 0) for one in found)
         assert len(ranked) == 6
         assert [place for _, place in ranked] == sorted(place for _, place in ranked)
@@ -193,21 +252,50 @@ def test_places_follow_the_mean_ranks() -> None:
     ],
 )  # fmt: skip
 def test_the_newest_comparison_counts(
-    name: str, date: str, place: int | None, rank: float | None, interval: tuple[float, float] | None
+    name: str,
+    date: str,
+    place: int | None,
+    rank: float | None,
+    interval: tuple[float, float] | None,
 ) -> None:
     newest = catalogue.find(name).evidence[0]
-    assert (newest.date, newest.place, newest.rank, newest.interval) == (date, place, rank, interval)
+    assert (newest.date, newest.place, newest.rank, newest.interval) == (
+        date,
+        place,
+        rank,
+        interval,
+    )
     assert newest.standing == (rank or 8)
 
 
-def test_models_in_both_comparisons_have_both_results_and_those_in_none_have_none() -> None:
-    assert [one.rank for one in catalogue.find("Qwen3-4B-Instruct-2507").evidence] == [3.33, 2.25]
-    unpublished = {"Phi-3", "Phi-4", "Qwen3.5", "Falcon3", "OLMo 2", "OLMo 3", "EXAONE", "SmolLM3"}
+def test_models_in_both_comparisons_have_both_results_and_those_in_none_have_none() -> (
+    None
+):
+    assert [one.rank for one in catalogue.find("Qwen3-4B-Instruct-2507").evidence] == [
+        3.33,
+        2.25,
+    ]
+    unpublished = {
+        "Phi-3",
+        "Phi-4",
+        "Qwen3.5",
+        "Falcon3",
+        "OLMo 2",
+        "OLMo 3",
+        "EXAONE",
+        "SmolLM3",
+    }
     assert not any(entry.evidence for entry in ENTRIES if entry.family in unpublished)
 
 
-@pytest.mark.parametrize("entry", [one for one in catalogue.entries() if one.replaced_by], ids=lambda one: one.id)
-def test_a_newer_model_is_of_the_same_makers_and_of_about_the_same_size(entry: Entry) -> None:
+@pytest.mark.parametrize(
+    "entry",
+    [one for one in catalogue.entries() if one.replaced_by],
+    ids=lambda one: one.id,
+)
+def test_a_newer_model_is_of_the_same_makers_and_of_about_the_same_size(
+    entry: Entry,
+) -> None:
     newer = catalogue.find(entry.replaced_by)
     assert newer.id.partition("/")[0] == entry.id.partition("/")[0]
     assert 0.9 <= newer.parameters / entry.parameters <= 1.4

@@ -50,7 +50,9 @@ def test_every_kind_is_written_and_unknown_keys_are_accepted() -> None:
     assert {event.kind for event in EVERY_KIND} == set(events._KINDS)
     assert CheckpointEvent(3).data() == {"step": 3}
     assert "reward_accuracy" not in StepEvent(1, 2.0).data()
-    assert parsed("step", {"step": 1, "loss": 2.0, "from_a_newer_version": [1]}) == StepEvent(1, 2.0)
+    assert parsed(
+        "step", {"step": 1, "loss": 2.0, "from_a_newer_version": [1]}
+    ) == StepEvent(1, 2.0)
 
 
 @pytest.mark.parametrize(

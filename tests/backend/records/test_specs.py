@@ -1,4 +1,6 @@
-"""Settings: what people type becomes typed values or is refused; removed settings in older files are ignored."""
+"""Settings: what people type becomes typed values or is refused; removed settings in
+older files are ignored.
+"""
 
 import json
 import math
@@ -15,8 +17,12 @@ from backend.training import oom
 OLD = {"num_processes": 2, "sharding": "fsdp"}
 
 
-def test_removed_settings_are_ignored_in_an_older_run_and_rejected_in_a_new_one() -> None:
-    assert TrainSettings.model_validate({**OLD, "lora_rank": 4}) == TrainSettings(lora_rank=4)
+def test_removed_settings_are_ignored_in_an_older_run_and_rejected_in_a_new_one() -> (
+    None
+):
+    assert TrainSettings.model_validate({**OLD, "lora_rank": 4}) == TrainSettings(
+        lora_rank=4
+    )
     assert TrainSettings.model_validate_json(json.dumps(OLD)) == TrainSettings()
     for name, value in OLD.items():
         with pytest.raises(BadSetting, match=f"no setting '{name}'"):
@@ -24,11 +30,15 @@ def test_removed_settings_are_ignored_in_an_older_run_and_rejected_in_a_new_one(
 
 
 def test_the_settings_that_an_older_run_used_are_kept(tmp_path: Path) -> None:
-    (tmp_path / oom.NAME).write_text(json.dumps({**OLD, "per_device_train_batch_size": 2}), "utf-8")
+    (tmp_path / oom.NAME).write_text(
+        json.dumps({**OLD, "per_device_train_batch_size": 2}), "utf-8"
+    )
     assert oom.settings_used(tmp_path, TrainSettings()).per_device_train_batch_size == 2
 
 
-def test_each_setting_has_a_label_of_its_own_a_sentence_and_words_for_its_choices() -> None:
+def test_each_setting_has_a_label_of_its_own_a_sentence_and_words_for_its_choices() -> (
+    None
+):
     facts = TrainSettings.facts()
     for name, fact in facts.items():
         assert fact.label, name
@@ -38,7 +48,9 @@ def test_each_setting_has_a_label_of_its_own_a_sentence_and_words_for_its_choice
             assert set(fact.choices) == set(TrainSettings.options(name)), name
     assert len({fact.label for fact in facts.values()}) == len(facts)
     groups = [fact.group for fact in facts.values()]
-    assert groups == sorted(groups, key=groups.index), "the settings of a group follow each other"
+    assert groups == sorted(groups, key=groups.index), (
+        "the settings of a group follow each other"
+    )
 
 
 def test_the_allowed_values_of_every_setting_have_words() -> None:
@@ -61,11 +73,19 @@ class Made(Settings):
 
 
 def test_typed_text_becomes_values_and_older_values_are_read() -> None:
-    typed = Made.parse({"rate": "0.25", "rounds": "4", "kind": "full", "packed": "true"})
+    typed = Made.parse(
+        {"rate": "0.25", "rounds": "4", "kind": "full", "packed": "true"}
+    )
     assert typed == Made(rate=0.25, rounds=4, kind="full", packed=True)
-    assert Made.parse({"rate": 0.01}).changed(rounds=1) == Made(rate=0.01, rounds=1), "an older run may have less"
+    assert Made.parse({"rate": 0.01}).changed(rounds=1) == Made(rate=0.01, rounds=1), (
+        "an older run may have less"
+    )
     rate, kind = Made.facts()["rate"], Made.facts()["kind"]
-    assert (rate.help, rate.term, kind.term) == ("How fast it learns.", "learning rate", "LoRA method")
+    assert (rate.help, rate.term, kind.term) == (
+        "How fast it learns.",
+        "learning rate",
+        "LoRA method",
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +98,9 @@ def test_typed_text_becomes_values_and_older_values_are_read() -> None:
         ("rats", 1, "closest match is 'rate'"),
     ],
 )  # fmt: skip
-def test_another_value_is_refused_in_a_new_run(name: str, value: Any, allowed: str) -> None:
+def test_another_value_is_refused_in_a_new_run(
+    name: str, value: Any, allowed: str
+) -> None:
     with pytest.raises(BadSetting) as error:
         Made.parse_new({name: value})
     assert name in error.value.what

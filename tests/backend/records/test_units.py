@@ -27,7 +27,9 @@ def test_size(mib: float, shown: str) -> None:
         (10, 9.97, ("10.00 MB", "9.97 MB")),
     ],
 )  # fmt: skip
-def test_sizes_that_differ_look_different(one: float, other: float, shown: tuple[str, str]) -> None:
+def test_sizes_that_differ_look_different(
+    one: float, other: float, shown: tuple[str, str]
+) -> None:
     assert format_sizes(one, other) == shown
 
 

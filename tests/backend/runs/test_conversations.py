@@ -2,12 +2,22 @@ from pathlib import Path
 
 import pytest
 
-from backend.runs.conversations import read_conversations, read_tools, write_conversations
+from backend.runs.conversations import (
+    read_conversations,
+    read_tools,
+    write_conversations,
+)
 
-CHAT = [{"role": "user", "content": "line\u2028break, ümlaut"}, {"role": "assistant", "content": "yes"}]
+CHAT = [
+    {"role": "user", "content": "line\u2028break, ümlaut"},
+    {"role": "assistant", "content": "yes"},
+]
 
 
-@pytest.mark.parametrize("line", ["[]", "{}", "[", '{"messages": 1}', '{"messages": [1]}', '{"messages": [{}]}'])
+@pytest.mark.parametrize(
+    "line",
+    ["[]", "{}", "[", '{"messages": 1}', '{"messages": [1]}', '{"messages": [{}]}'],
+)
 def test_a_damaged_file_is_a_value_error(tmp_path: Path, line: str) -> None:
     write_conversations(tmp_path, "held_out", [CHAT])
     with (tmp_path / "data" / "held_out.jsonl").open("a") as file:

@@ -1,4 +1,6 @@
-"""A later version leaves the rows of an earlier one on their sides, and knows which rows judge both fairly."""
+"""A later version leaves the rows of an earlier one on their sides, and knows which
+rows judge both fairly.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,9 @@ from backend.runs.division import Divided, divided, roles, unseen
 from tests.backend.datasets.builders import clean_row, clean_rows
 
 
-def saved(tmp_path: Path, rows: list[Row], before: list[Divided] | None = None) -> list[Divided]:
+def saved(
+    tmp_path: Path, rows: list[Row], before: list[Divided] | None = None
+) -> list[Divided]:
     """The division of a run on `rows`, as a later version reads it."""
     (tmp_path / "data").mkdir(exist_ok=True)
     decided = roles(rows, before) if before else None
@@ -27,7 +31,10 @@ def on(side: str, rows: list[Divided]) -> set[str]:
 
 def test_the_sides_are_stored(tmp_path: Path) -> None:
     before = saved(tmp_path, clean_rows(120))
-    assert [sum(one.side == side for one in before) for side in ("train", "choosing", "judging")] == [96, 12, 12]
+    assert [
+        sum(one.side == side for one in before)
+        for side in ("train", "choosing", "judging")
+    ] == [96, 12, 12]
     assert division.exists(tmp_path)
 
 
@@ -47,12 +54,18 @@ def test_two_runs_with_the_same_rows_aside_are_recognized(tmp_path: Path) -> Non
 
 
 def test_documents_and_pairs_are_stored(tmp_path: Path) -> None:
-    rows = [Row(1, 1, text="A long text about bread."), replace(clean_row(2), rejected=[{"role": "assistant"}])]
+    rows = [
+        Row(1, 1, text="A long text about bread."),
+        replace(clean_row(2), rejected=[{"role": "assistant"}]),
+    ]
     (tmp_path / "data").mkdir()
     division.write(tmp_path, [Divided("train", rows[0]), Divided("judging", rows[1])])
     text, pair = division.read(tmp_path)
     assert (text.row.text, text.side) == ("A long text about bread.", "train")
-    assert (pair.row.messages, pair.row.rejected) == (rows[1].messages, rows[1].rejected)
+    assert (pair.row.messages, pair.row.rejected) == (
+        rows[1].messages,
+        rows[1].rejected,
+    )
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"side": "other"}'])
@@ -64,7 +77,9 @@ def test_a_damaged_division_is_reported(tmp_path: Path, line: str) -> None:
 
 
 def test_rows_stay_on_their_sides_when_others_come_and_go(tmp_path: Path) -> None:
-    """In another order, with some deleted and many added; also when the deleted ones come back."""
+    """In another order, with some deleted and many added; also when the deleted ones
+    come back.
+    """
     before = saved(tmp_path, clean_rows(120))
     rows = [clean_row(number) for number in range(400, 10, -1)]
     after = saved(tmp_path, rows, before)
@@ -76,12 +91,19 @@ def test_rows_stay_on_their_sides_when_others_come_and_go(tmp_path: Path) -> Non
         assert on(side, before) <= on(side, third)
 
 
-def test_a_held_out_row_stays_held_out_when_its_answer_is_edited(tmp_path: Path) -> None:
+def test_a_held_out_row_stays_held_out_when_its_answer_is_edited(
+    tmp_path: Path,
+) -> None:
     rows = clean_rows(120)
     before = saved(tmp_path, rows)
-    held = next(i for i, row in enumerate(rows) if str(row.messages) in on("judging", before))
+    held = next(
+        i for i, row in enumerate(rows) if str(row.messages) in on("judging", before)
+    )
     *asked, _ = rows[held].messages
-    rows[held] = replace(rows[held], messages=[*asked, {"role": "assistant", "content": "Quite another answer."}])
+    rows[held] = replace(
+        rows[held],
+        messages=[*asked, {"role": "assistant", "content": "Quite another answer."}],
+    )
     assert held in roles(rows, before).judging
 
 
@@ -89,18 +111,31 @@ def test_near_copies_train_and_only_unseen_rows_are_fair() -> None:
     learned = clean_row(3)
     near = [{**m, "content": f"{m['content']} Thanks"} for m in learned.messages]
     found = roles(
-        [Row(1, 1, near), clean_row(9)], [Divided("train", learned, gone=True), Divided("judging", clean_row(9))]
+        [Row(1, 1, near), clean_row(9)],
+        [Divided("train", learned, gone=True), Divided("judging", clean_row(9))],
     )
     assert (found.train, found.judging) == (frozenset({0}), frozenset({1}))
     rows = clean_rows(5)
     sides = [
-        [Divided("train", rows[0]), Divided("judging", rows[1]), Divided("choosing", rows[2])],
+        [
+            Divided("train", rows[0]),
+            Divided("judging", rows[1]),
+            Divided("choosing", rows[2]),
+        ],
         [Divided("train", rows[3], gone=True), Divided("judging", rows[4])],
     ]
-    assert unseen(rows, [one for part in sides for one in part]) == [False, True, False, False, True]
+    assert unseen(rows, [one for part in sides for one in part]) == [
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
-def test_what_the_version_before_learned_is_remembered_only_by_one_that_continues_it() -> None:
+def test_what_the_version_before_learned_is_remembered_only_by_one_that_continues_it() -> (
+    None
+):
     before = [
         Divided("train", clean_row(1)), Divided("train", clean_row(2), gone=True), Divided("judging", clean_row(3)),
     ]  # fmt: skip
@@ -108,4 +143,7 @@ def test_what_the_version_before_learned_is_remembered_only_by_one_that_continue
     for continues in (True, False):
         found = divided(rows, split(rows), before, continues=continues)
         gone = [(one.row.row, one.side) for one in found if one.gone]
-        assert gone == [*([(1, "train"), (2, "train")] if continues else []), (3, "judging")]
+        assert gone == [
+            *([(1, "train"), (2, "train")] if continues else []),
+            (3, "judging"),
+        ]

@@ -17,7 +17,9 @@ from backend.serving.connections import Impatient
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    await asyncio.sleep(1.0)  # an answer takes longer than the patience with silent connections
+    await asyncio.sleep(
+        1.0
+    )  # an answer takes longer than the patience with silent connections
     await PlainTextResponse("answered")(scope, receive, send)
 
 
@@ -28,7 +30,9 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         bound.listen()
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", http=Impatient))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, lifespan="off", http=Impatient)
+        )
         thread = threading.Thread(target=server.run, args=([bound],))
         thread.start()
         yield int(bound.getsockname()[1])

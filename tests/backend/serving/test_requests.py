@@ -1,4 +1,6 @@
-"""What reaches llama.cpp's server, how its answers come back, and that no field is ignored silently."""
+"""What reaches llama.cpp's server, how its answers come back, and that no field is
+ignored silently.
+"""
 
 import json
 from collections.abc import Callable
@@ -10,7 +12,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from backend.serving.endpoint import Endpoint
-from backend.serving.requests import CHAT, COMPLETIONS, PATHS, RESPONSES, Abilities, BadField, parse
+from backend.serving.requests import (
+    CHAT,
+    COMPLETIONS,
+    PATHS,
+    RESPONSES,
+    Abilities,
+    BadField,
+    parse,
+)
 from backend.serving.state import key_hash
 from tests.cases import cases
 
@@ -23,7 +33,11 @@ ASK: dict[str, dict[str, Any]] = {
     RESPONSES: {"input": "Where is 4711?"},
 }
 NUMBER = {"type": "integer", "exclusiveMinimum": -9.0, "maximum": -8}
-SCHEMA = {"type": "object", "properties": {"if": NUMBER}, "required": ["if"]}  # a name is no keyword
+SCHEMA = {
+    "type": "object",
+    "properties": {"if": NUMBER},
+    "required": ["if"],
+}  # a name is no keyword
 TOOL = {"type": "function", "function": {"name": "find", "parameters": SCHEMA}}
 FORM = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
 
@@ -58,12 +72,19 @@ def test_other_fields_are_named(path: str, field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("part", cases("requests", "schemas"))
-def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(part: dict[str, Any]) -> None:
+def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(
+    part: dict[str, Any],
+) -> None:
     schema = {"type": "object", "properties": {"a": {"anyOf": [{"items": part}]}}}
     with pytest.raises(BadField, match=r"response_format\.schema (has|can't)"):
         body(response_format={"type": "json_schema", "json_schema": {"schema": schema}})
     with pytest.raises(BadField, match="tools"):
-        body(able=CALLS, tools=[{"type": "function", "function": {"name": "a", "parameters": schema}}])
+        body(
+            able=CALLS,
+            tools=[
+                {"type": "function", "function": {"name": "a", "parameters": schema}}
+            ],
+        )
 
 
 def test_the_one_model_answers_by_any_name_and_control_tokens_are_declined() -> None:
@@ -76,8 +97,12 @@ def test_the_instruction_is_added_on_each_path() -> None:
     assert body()["messages"][0] == {"role": "system", "content": "Be warm."}
     assert body(RESPONSES)["instructions"] == "Be warm."
     assert body(RESPONSES, instructions="Be brief.")["instructions"] == "Be brief."
-    turns = [{"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}]
-    assert body(RESPONSES, input=turns)["input"] == [{"role": "system", "content": "Be brief."}]
+    turns = [
+        {"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}
+    ]
+    assert body(RESPONSES, input=turns)["input"] == [
+        {"role": "system", "content": "Be brief."}
+    ]
     assert "instruction" not in json.dumps(body(COMPLETIONS))
 
 
@@ -85,19 +110,38 @@ def test_the_form_of_the_examples_is_the_default() -> None:
     able = Abilities("orders", schema=SCHEMA)
     assert body(able=able)["response_format"]["json_schema"]["schema"] == SCHEMA
     assert "response_format" not in body(able=able, response_format={"type": "text"})
-    assert body(able=replace(able, skips_thought=True))["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body(able=replace(able, skips_thought=True))["chat_template_kwargs"] == {
+        "enable_thinking": False
+    }
     assert "chat_template_kwargs" not in body(able=able)
     asked = {"format": {"type": "json_schema", "name": "x", "schema": {}}}
-    assert body(RESPONSES, able, text=asked)["response_format"]["json_schema"]["schema"] == {}
+    assert (
+        body(RESPONSES, able, text=asked)["response_format"]["json_schema"]["schema"]
+        == {}
+    )
 
 
 @pytest.mark.parametrize("able", [ABLE, CALLS])
 def test_a_tool_choice_that_means_nothing_is_declined(able: Abilities) -> None:
-    for choice in ("bogus", "", {"function": {"name": "other"}}, {"type": "function"}, "required"):
+    for choice in (
+        "bogus",
+        "",
+        {"function": {"name": "other"}},
+        {"type": "function"},
+        "required",
+    ):
         with pytest.raises(BadField, match="tool_choice"):
-            body(able=able, tools=[] if choice == "required" else [TOOL], tool_choice=choice)
+            body(
+                able=able,
+                tools=[] if choice == "required" else [TOOL],
+                tool_choice=choice,
+            )
     with pytest.raises(BadField, match="without a name"):
-        body(able=able, tools=[{"type": "function", "function": {"parameters": SCHEMA}}], tool_choice="required")
+        body(
+            able=able,
+            tools=[{"type": "function", "function": {"parameters": SCHEMA}}],
+            tool_choice="required",
+        )
 
 
 def test_a_function_that_must_be_called_is_a_form_of_the_answer() -> None:
@@ -107,16 +151,36 @@ def test_a_function_that_must_be_called_is_a_form_of_the_answer() -> None:
 
 
 def test_tools_pass_where_the_model_learned_them() -> None:
-    tools = [{"function": {"name": "x", "parameters": {"$ref": "#/$defs/A", "$defs": {"A": {}}}}}, TOOL]
+    tools = [
+        {
+            "function": {
+                "name": "x",
+                "parameters": {"$ref": "#/$defs/A", "$defs": {"A": {}}},
+            }
+        },
+        TOOL,
+    ]
     named = body(able=CALLS, tools=tools, tool_choice={"function": {"name": "find"}})
-    assert (named["tools"], named["tool_choice"], named["response_format"]) == ([TOOL], "none", FORM)
-    calls = body(able=CALLS, tools=tools, tool_choice="required")["response_format"]["json_schema"]["schema"]["anyOf"]
-    assert calls[0]["properties"]["arguments"]["$ref"] == "#/anyOf/0/properties/arguments/$defs/A"
+    assert (named["tools"], named["tool_choice"], named["response_format"]) == (
+        [TOOL],
+        "none",
+        FORM,
+    )
+    calls = body(able=CALLS, tools=tools, tool_choice="required")["response_format"][
+        "json_schema"
+    ]["schema"]["anyOf"]
+    assert (
+        calls[0]["properties"]["arguments"]["$ref"]
+        == "#/anyOf/0/properties/arguments/$defs/A"
+    )
     with pytest.raises(BadField, match="tool_choice can"):
         body(RESPONSES, CALLS, tools=tools, tool_choice="required")
     with pytest.raises(BadField, match="tools needs"):
         body(tools=tools, tool_choice="required")
-    turns = [{"role": "assistant", "tool_calls": [{"id": "1"}]}, {"role": "tool", "content": "x", "tool_call_id": "1"}]
+    turns = [
+        {"role": "assistant", "tool_calls": [{"id": "1"}]},
+        {"role": "tool", "content": "x", "tool_call_id": "1"},
+    ]
     made = body(able=CALLS, tools=[TOOL], tool_choice="auto", messages=turns)
     assert (made["tools"], made["messages"][1]["tool_call_id"]) == ([TOOL], "1")
 
@@ -131,7 +195,9 @@ def ask() -> Callable[..., httpx.Response]:
     def asked(serve: Serve, path: str = CHAT, **more: Any) -> httpx.Response:
         made = Endpoint(httpx.MockTransport(serve), 2, ABLE, key_hash("sk"))
         with TestClient(made.app) as client:
-            answer: httpx.Response = client.post(path, json={**ASK[path], **more}, headers=SK)
+            answer: httpx.Response = client.post(
+                path, json={**ASK[path], **more}, headers=SK
+            )
         assert made.counts.open == 0
         return answer
 
@@ -139,18 +205,26 @@ def ask() -> Callable[..., httpx.Response]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_failures_of_the_server_are_sentences(ask: Callable[..., httpx.Response], stream: bool) -> None:
+def test_failures_of_the_server_are_sentences(
+    ask: Callable[..., httpx.Response], stream: bool
+) -> None:
     def gone(_: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("")
 
     def declines(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(400, json={"error": {"message": "The schema is wrong.", "code": 400}})
+        return httpx.Response(
+            400, json={"error": {"message": "The schema is wrong.", "code": 400}}
+        )
 
     answer = ask(gone, stream=stream)
     assert (answer.status_code, "restart" in answer.text) == (503, True)
     answer = ask(declines, stream=stream, response_format=FORM)
     error = answer.json()["error"]
-    assert (answer.status_code, error["message"], error["param"]) == (400, "The schema is wrong.", "response_format")
+    assert (answer.status_code, error["message"], error["param"]) == (
+        400,
+        "The schema is wrong.",
+        "response_format",
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -159,32 +233,65 @@ def test_invalid_numbers_end_an_answer_and_probabilities_are_for_those_who_ask(
     ask: Callable[..., httpx.Response], stream: bool, more: dict[str, Any]
 ) -> None:
     for name, number in (("logprob", -0.5), ("prob", 0.5), ("logprob", None)):
-        choice = {"index": 0, "text": "a", "message": {}, "logprobs": {"content": [{name: number}]}}
+        choice = {
+            "index": 0,
+            "text": "a",
+            "message": {},
+            "logprobs": {"content": [{name: number}]},
+        }
         made = json.dumps({"choices": [choice]})
         made = f"data: {made}\n\n" if stream else made
-        answer = ask(lambda _, made=made: httpx.Response(200, text=made), stream=stream, **more)
-        assert ("invalid number" in answer.text, answer.status_code == 503) == (not number, not (number or stream))
+        answer = ask(
+            lambda _, made=made: httpx.Response(200, text=made), stream=stream, **more
+        )
+        assert ("invalid number" in answer.text, answer.status_code == 503) == (
+            not number,
+            not (number or stream),
+        )
         assert ("content" in answer.text) == ("logprobs" in more and number is not None)
 
 
 @pytest.mark.parametrize(
     ("status", "number", "failure"),
-    [(200, -0.1, ""), (200, None, "invalid number"), (400, None, ""), (500, -0.1, "restart")],
+    [
+        (200, -0.1, ""),
+        (200, None, "invalid number"),
+        (400, None, ""),
+        (500, -0.1, "restart"),
+    ],
 )
 def test_the_end_of_each_streamed_answer_is_checked(
     ask: Callable[..., httpx.Response], status: int, number: float | None, failure: str
 ) -> None:
-    """By the probability of one more token, None if that is no number; the server refuses where none can follow."""
+    """By the probability of one more token, None if that is no number; the server
+    refuses where none can follow.
+    """
     ends = []
 
     def serve(request: httpx.Request) -> httpx.Response:
         asked = json.loads(request.content)
         if asked["stream"]:
-            pieces = [(1, "No", None), (0, "Yes", None), (0, "", "stop"), (1, ".", None), (1, "", "stop")]
-            choices = ({"index": at, "delta": {"content": text}, "finish_reason": end} for at, text, end in pieces)
-            return httpx.Response(200, text="".join(f"data: {json.dumps({'choices': [one]})}\n\n" for one in choices))
+            pieces = [
+                (1, "No", None),
+                (0, "Yes", None),
+                (0, "", "stop"),
+                (1, ".", None),
+                (1, "", "stop"),
+            ]
+            choices = (
+                {"index": at, "delta": {"content": text}, "finish_reason": end}
+                for at, text, end in pieces
+            )
+            return httpx.Response(
+                200,
+                text="".join(
+                    f"data: {json.dumps({'choices': [one]})}\n\n" for one in choices
+                ),
+            )
         ends.append(asked["messages"][-1]["content"])
-        return httpx.Response(status, json={"choices": [{"logprobs": {"content": [{"logprob": number}]}}]})
+        return httpx.Response(
+            status, json={"choices": [{"logprobs": {"content": [{"logprob": number}]}}]}
+        )
 
     answer = ask(serve, stream=True, n=2).text
     assert ends == (["Yes"] if failure else ["Yes", "No."])
@@ -199,7 +306,12 @@ def test_an_answer_that_breaks_off_says_so(ask: Callable[..., httpx.Response]) -
             raise httpx.ReadError("")
 
     answer = ask(lambda _: httpx.Response(200, stream=Breaks()), stream=True)
-    assert "restart" in json.loads(answer.text.strip().split("\n\n")[-1].removeprefix("data: "))["error"]["message"]
+    assert (
+        "restart"
+        in json.loads(answer.text.strip().split("\n\n")[-1].removeprefix("data: "))[
+            "error"
+        ]["message"]
+    )
 
 
 def test_the_other_addresses() -> None:
@@ -207,6 +319,12 @@ def test_the_other_addresses() -> None:
     with TestClient(Endpoint(answers, 1, ABLE, key_hash("sk")).app) as client:
         assert client.get("/health").json() == {"status": "ok"}
         assert client.get("/v1/models/orders", headers=SK).json()["id"] == "orders"
-        assert client.get("/v1/models/other", headers=SK).json()["error"]["code"] == "model_not_found"
+        assert (
+            client.get("/v1/models/other", headers=SK).json()["error"]["code"]
+            == "model_not_found"
+        )
         missing = client.post("/v1/embeddings", json={}, headers=SK)
-        assert (missing.status_code, all(path in missing.text for path in PATHS)) == (404, True)
+        assert (missing.status_code, all(path in missing.text for path in PATHS)) == (
+            404,
+            True,
+        )

@@ -1,5 +1,6 @@
-"""A foreign template or tokenizer that never ends, or takes all the memory, is stopped in its box; a sound one
-does in a box what it does here."""
+"""A foreign template or tokenizer that never ends, or takes all the memory, is stopped
+in its box; a sound one does in a box what it does here.
+"""
 
 import json
 import os
@@ -51,18 +52,26 @@ def small_box(monkeypatch: pytest.MonkeyPatch) -> None:
 def save(folder: Path, tokenizer: Tokenizer, template: str = SPEECH) -> Path:
     folder.mkdir(exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}), "utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"chat_template": template}), "utf-8"
+    )
     return folder
 
 
 def words(*texts: str) -> Tokenizer:
-    made = Tokenizer(models.WordLevel({text: number for number, text in enumerate(("?", *texts))}, unk_token="?"))
+    made = Tokenizer(
+        models.WordLevel(
+            {text: number for number, text in enumerate(("?", *texts))}, unk_token="?"
+        )
+    )
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     return made
 
 
 @pytest.mark.parametrize("template", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_template_harms_only_its_box(template: str, small_box: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_template_harms_only_its_box(
+    template: str, small_box: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(box, "SECONDS", 0.3)
     used = psutil.Process().memory_info().rss
     began = time.thread_time()
@@ -75,10 +84,14 @@ def test_a_hostile_template_harms_only_its_box(template: str, small_box: None, m
 def test_a_template_that_fails_is_refused_at_once_and_one_that_rejects_is_not() -> None:
     with pytest.raises(ApprenticeError, match="OverflowError"):
         ChatTokenizer.of_template("{% for a in range(10**9) %}{% endfor %}", {})
-    assert ChatTokenizer.of_template("{{ raise_exception('A system message must come first.') }}", {})
+    assert ChatTokenizer.of_template(
+        "{{ raise_exception('A system message must come first.') }}", {}
+    )
 
 
-def test_a_model_with_an_endless_template_fails_at_once_the_second_time(tmp_path: Path, small_box: None) -> None:
+def test_a_model_with_an_endless_template_fails_at_once_the_second_time(
+    tmp_path: Path, small_box: None
+) -> None:
     folder = save(tmp_path / "model", words("Hello"), ENDLESS[0])
     with pytest.raises(MissingPart, match="too much time or memory"):
         ChatTokenizer.load(folder)
@@ -92,14 +105,19 @@ def test_a_tokenizer_that_panics_is_an_error(tmp_path: Path) -> None:
     made = words("Hello")
     made.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", made))
-    rows = [Row(1, 1, [QUESTION]), Row(2, 2, [{"role": "user", "content": "a" * 4000 + "b"}])]
+    rows = [
+        Row(1, 1, [QUESTION]),
+        Row(2, 2, [{"role": "user", "content": "a" * 4000 + "b"}]),
+    ]
     sound, failed = tokenizer.encode_rows(rows)
     assert not isinstance(sound, ApprenticeError)
     assert isinstance(failed, BadInput)
     assert tokenizer.prompt_ids([QUESTION])
 
 
-def test_a_tokenizer_that_multiplies_its_text_is_stopped(tmp_path: Path, small_box: None) -> None:
+def test_a_tokenizer_that_multiplies_its_text_is_stopped(
+    tmp_path: Path, small_box: None
+) -> None:
     made = words("x")
     made.normalizer = normalizers.Sequence([normalizers.Replace("①", "②" * 99), *(
         normalizers.Replace(a, b * 99) for a, b in ("②③", "③④", "④⑤", "⑤⑥")
@@ -117,7 +135,9 @@ def test_a_long_request_that_passes_a_limit_fails_alone(
     made = words("x")
     made.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", made))
-    failed, sound = tokenizer.encode_rows([Row(1, 1, text="x" * (3 << 20)), Row(2, 2, [QUESTION])])
+    failed, sound = tokenizer.encode_rows(
+        [Row(1, 1, text="x" * (3 << 20)), Row(2, 2, [QUESTION])]
+    )
     assert isinstance(failed, BadInput)
     assert "split the longest example" in failed.next
     assert not isinstance(sound, ApprenticeError)
@@ -130,8 +150,12 @@ ANSWERS = [  # and the bytes of ids and labels after each, eight for a token
 
 
 @pytest.mark.parametrize(("answer", "size"), ANSWERS, ids=range(len(ANSWERS)))
-def test_wrong_answers_end_the_child(answer: Any, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", f"{answer} {size}")))
+def test_wrong_answers_end_the_child(
+    answer: Any, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = ChatTokenizer.load(
+        save(tmp_path / "model", words("Hello", f"{answer} {size}"))
+    )
     monkeypatch.setattr(box.frames, "read", lambda *_: (["done", answer], bytes(size)))
     assert isinstance(tokenizer.encode_rows([Row(1, 1, [QUESTION])])[0], BadInput)
     if answer not in ([], [5]):  # which are ids
@@ -141,7 +165,9 @@ def test_wrong_answers_end_the_child(answer: Any, size: int, tmp_path: Path, mon
         assert isinstance(tokenizer.count_rows([Row(1, 1, [QUESTION])])[0], BadInput)
 
 
-def test_a_crash_ends_one_request_and_many_end_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_ends_one_request_and_many_end_the_box(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", "crash")))
     assert isinstance(tokenizer, BoxedTokenizer)
     for _ in range(box._CRASHES):
@@ -166,20 +192,34 @@ def test_a_box_that_ended_between_two_requests_starts_again(tmp_path: Path) -> N
         assert tokenizer.prompt_ids([QUESTION])
 
 
-def test_the_bundled_model_needs_no_box_but_any_change_of_its_files(bundled_model: Path, tmp_path: Path) -> None:
+def test_the_bundled_model_needs_no_box_but_any_change_of_its_files(
+    bundled_model: Path, tmp_path: Path
+) -> None:
     assert type(ChatTokenizer.load(bundled_model)) is ChatTokenizer
-    texts = {name: (bundled_model / name).read_text("utf-8") for name in ("tokenizer.json", "chat_template.jinja")}
-    assert type(ChatTokenizer.of_template(texts["chat_template.jinja"], {})) is ChatTokenizer
+    texts = {
+        name: (bundled_model / name).read_text("utf-8")
+        for name in ("tokenizer.json", "chat_template.jinja")
+    }
+    assert (
+        type(ChatTokenizer.of_template(texts["chat_template.jinja"], {}))
+        is ChatTokenizer
+    )
     for changed in texts:
         folder = tmp_path / changed
         folder.mkdir()
-        (folder / "tokenizer_config.json").write_bytes((bundled_model / "tokenizer_config.json").read_bytes())
+        (folder / "tokenizer_config.json").write_bytes(
+            (bundled_model / "tokenizer_config.json").read_bytes()
+        )
         for name, text in texts.items():
             (folder / name).write_text(text + " " * (name == changed), "utf-8")
         assert type(ChatTokenizer.load(folder)) is BoxedTokenizer
 
 
-ROWS = [Row(1, 1, CHAT), Row(2, 2, text="A <|im_end|> tale. " * 30), Row(3, 3, [{"role": "nobody", "content": ""}])]
+ROWS = [
+    Row(1, 1, CHAT),
+    Row(2, 2, text="A <|im_end|> tale. " * 30),
+    Row(3, 3, [{"role": "nobody", "content": ""}]),
+]
 
 
 def uses(tokenizer: PlainTokenizer) -> list[Any]:
@@ -211,24 +251,35 @@ def test_a_box_says_what_the_same_files_say_here(
     here, tokenizer = tokenizer_for(name, bundled_model)
     folder = save(tmp_path / "model", tokenizer, here.chat_template)
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"chat_template": here.chat_template, **here.special_tokens}), "utf-8"
+        json.dumps({"chat_template": here.chat_template, **here.special_tokens}),
+        "utf-8",
     )
     boxed = ChatTokenizer.load(folder)
     assert type(boxed) is type(here.boxed) is BoxedTokenizer
     assert uses(boxed) == uses(here)
     monkeypatch.setattr("backend.tokens.token_counts.MANY", 0)
     monkeypatch.setattr(here, "count_rows", None)
-    assert TokenCounter(here).count(ROWS[:2]) == boxed.count_rows(ROWS[:2]), "further rows of a long file"
+    assert TokenCounter(here).count(ROWS[:2]) == boxed.count_rows(ROWS[:2]), (
+        "further rows of a long file"
+    )
 
 
-def test_a_long_file_is_counted_here_where_a_box_fails(bundled_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_file_is_counted_here_where_a_box_fails(
+    bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("backend.tokens.token_counts.MANY", 0)
-    monkeypatch.setattr(BoxedTokenizer, "count_rows", lambda _, rows: [BadInput("Too much.", "", "") for _ in rows])
+    monkeypatch.setattr(
+        BoxedTokenizer,
+        "count_rows",
+        lambda _, rows: [BadInput("Too much.", "", "") for _ in rows],
+    )
     tokenizer = ChatTokenizer.load(bundled_model)
     assert TokenCounter(tokenizer).count(ROWS[:2]) == tokenizer.count_rows(ROWS[:2])
 
 
-def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(tmp_path: Path) -> None:
+def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(
+    tmp_path: Path,
+) -> None:
     folder = save(tmp_path / "model", words("Hello"))
     one, other = ChatTokenizer.load(folder), ChatTokenizer.load(folder)
     assert isinstance(one, BoxedTokenizer)
@@ -242,15 +293,23 @@ def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(tmp_path:
     assert not psutil.pid_exists(pid)
 
 
-def test_a_row_in_a_long_file_waits_for_one_batch_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_in_a_long_file_waits_for_one_batch_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("backend.tokens.tokenizer._ROWS", 256)
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello")))
     rows = [Row(n, n, CHAT) for n in range(1000)]
-    assert [row.tokens for row in tokenizer.encode_rows(rows) if not isinstance(row, ApprenticeError)][999]
+    assert [
+        row.tokens
+        for row in tokenizer.encode_rows(rows)
+        if not isinstance(row, ApprenticeError)
+    ][999]
     assert isinstance(tokenizer, BoxedTokenizer)
     asked: list[str] = []
     ask = tokenizer._box.ask
-    tokenizer._box.ask = lambda made, name, *a: asked.append(name) or ask(made, name, *a)  # type: ignore[method-assign,func-returns-value]
+    tokenizer._box.ask = lambda made, name, *a: (
+        asked.append(name) or ask(made, name, *a)
+    )  # type: ignore[method-assign,func-returns-value]
     tokenizer.encode_rows(rows)
     assert len(asked) == 4
 
@@ -258,6 +317,8 @@ def test_a_row_in_a_long_file_waits_for_one_batch_only(tmp_path: Path, monkeypat
 @pytest.mark.skipif(os.name == "nt", reason="no limit on addresses there")
 def test_lone_surrogates_are_an_error_of_their_row(tmp_path: Path) -> None:
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello")))
-    sound, failed = tokenizer.encode_rows([Row(1, 1, [QUESTION]), Row(2, 2, [{"role": "user", "content": "\ud83d"}])])
+    sound, failed = tokenizer.encode_rows(
+        [Row(1, 1, [QUESTION]), Row(2, 2, [{"role": "user", "content": "\ud83d"}])]
+    )
     assert not isinstance(sound, ApprenticeError)
     assert isinstance(failed, ApprenticeError)

@@ -1,4 +1,6 @@
-"""A micro batch asks no tensor for a value: on a GPU the program would wait until all earlier work is done."""
+"""A micro batch asks no tensor for a value: on a GPU the program would wait until all
+earlier work is done.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,9 @@ from backend.training import loss
 from backend.training.collate import Batch, Collator, needs_mask
 from tests.backend.training.test_packing import KINDS, model_of
 
-EAGER = {"gemma2, every other layer a window"}  # which transformers computes without sdpa
+EAGER = {
+    "gemma2, every other layer a window"
+}  # which transformers computes without sdpa
 ASKING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")
 LENGTHS = {"padded": (9, 21, 4), "of one length": (9, 9, 9), "a single row": (21,)}
 
@@ -25,13 +29,17 @@ def rows(lengths: tuple[int, ...]) -> list[TokenRow]:
 
 @contextmanager
 def questions() -> Iterator[list[str]]:
-    """The operations, forward and backward, whose result the program needs before it can go on."""
+    """The operations, forward and backward, whose result the program needs before it
+    can go on.
+    """
     from torch.utils._python_dispatch import TorchDispatchMode
 
     asked: list[str] = []
 
     class Watch(TorchDispatchMode):  # type: ignore[misc,unused-ignore]
-        def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        def __torch_dispatch__(
+            self, function: Any, types: Any, arguments: Any = (), options: Any = None
+        ) -> Any:
             name = function.overloadpacket.__name__
             if name in ASKING or (name.startswith("index") and has_mask(arguments)):
                 asked.append(name)
@@ -45,7 +53,11 @@ def has_mask(arguments: Any) -> bool:
     """Whether a tensor is indexed by a mask, whose true values must be counted."""
     import torch
 
-    numbers = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], list | tuple) else ()
+    numbers = (
+        arguments[1]
+        if len(arguments) > 1 and isinstance(arguments[1], list | tuple)
+        else ()
+    )
     return any(one is not None and one.dtype is torch.bool for one in numbers)
 
 
@@ -60,7 +72,9 @@ def test_nothing_is_asked(kind: str, lengths: str, packed: bool) -> None:
     assert asked == []
 
 
-def test_without_the_answers_transformers_would_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_answers_transformers_would_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """That the test above can see it."""
 
     @contextmanager

@@ -1,4 +1,6 @@
-"""Packed rows: exact for every kind of attention in the catalogue's families, and nearly full packs."""
+"""Packed rows: exact for every kind of attention in the catalogue's families, and
+nearly full packs.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,13 @@ def model_of(kind: str, attention: str) -> Any:
     import transformers
 
     name, more = KINDS[kind]
-    config = getattr(transformers, f"{name}TextConfig" if name == "Gemma3" else f"{name}Config")(**SHAPE, **more)
+    config = getattr(
+        transformers, f"{name}TextConfig" if name == "Gemma3" else f"{name}Config"
+    )(**SHAPE, **more)
     torch.manual_seed(0)
-    model = getattr(transformers, f"{name}ForCausalLM")._from_config(config, attn_implementation=attention)
+    model = getattr(transformers, f"{name}ForCausalLM")._from_config(
+        config, attn_implementation=attention
+    )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)  # so that every visible token matters
     return model.eval()
@@ -59,7 +65,14 @@ def test_the_packable_models_are_those_tested_here(tmp_path: Path) -> None:
 def rows_of() -> list[TokenRow]:
     draw = np.random.default_rng(0)
     ids = [draw.integers(1, 40, length).astype(np.int32) for length in LENGTHS]
-    return [TokenRow(one, np.where(np.arange(len(one)) > 1, one, -100).astype(np.int32), len(one) - 2) for one in ids]
+    return [
+        TokenRow(
+            one,
+            np.where(np.arange(len(one)) > 1, one, -100).astype(np.int32),
+            len(one) - 2,
+        )
+        for one in ids
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,21 +84,31 @@ def rows_of() -> list[TokenRow]:
         if (KINDS[kind][0], attention) != ("Gemma2", "sdpa")
     ],
 )
-def test_each_token_has_the_same_loss_as_in_its_row_alone(kind: str, attention: str) -> None:
+def test_each_token_has_the_same_loss_as_in_its_row_alone(
+    kind: str, attention: str
+) -> None:
     import torch
 
     model, some = model_of(kind, attention), rows_of()
     collator = Collator(0, "cpu", packed=True)
     with torch.no_grad():
-        alone = torch.cat([token_losses(model, Collator(0, "cpu")([row])) for row in some])
+        alone = torch.cat(
+            [token_losses(model, Collator(0, "cpu")([row])) for row in some]
+        )
         packed = token_losses(model, collator(some))
-        batch = collator(some)  # the same tokens as one text, as in TRL's `wrapped` strategy
+        batch = collator(
+            some
+        )  # the same tokens as one text, as in TRL's `wrapped` strategy
         ids = {"input_ids": batch.inputs["input_ids"]}
-        wrapped = token_losses(model, Batch(ids, batch.scored, batch.targets, batch.owners, batch.rows))
+        wrapped = token_losses(
+            model, Batch(ids, batch.scored, batch.targets, batch.owners, batch.rows)
+        )
     first = LENGTHS[0] - 2  # the first row has no row before it
     assert torch.allclose(packed, alone, atol=2e-5)
     assert torch.allclose(wrapped[:first], alone[:first], atol=2e-5)
-    assert (wrapped[first:] - alone[first:]).abs().mean() > 0.02  # the effect of packing without positions
+    assert (
+        wrapped[first:] - alone[first:]
+    ).abs().mean() > 0.02  # the effect of packing without positions
 
 
 def test_packs_are_full_and_a_long_row_is_alone() -> None:
@@ -98,7 +121,9 @@ def test_packs_are_full_and_a_long_row_is_alone() -> None:
     assert packs([0, 1, 2], [30, 8, 7], 20) == [[0], [1, 2]]
 
 
-def test_a_run_reads_packs_of_max_length(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_reads_packs_of_max_length(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All rows of a step in as few packs as possible, whatever the micro batch."""
     sizes: list[int] = []
     joined = Collator._joined

@@ -1,4 +1,6 @@
-"""Precision on GPUs without bf16, computed on the processor: what overflows in fp16, and what is blamed."""
+"""Precision on GPUs without bf16, computed on the processor: what overflows in fp16,
+and what is blamed.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,13 +57,17 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_gemma_does_not_overflow_in_fp16(gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gemma_does_not_overflow_in_fp16(
+    gemma: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert loss_of(gemma).isfinite()
     monkeypatch.setattr(model_folder, "widen_gemma", lambda net: None)
     assert not loss_of(gemma).isfinite()
 
 
-def test_gemma_does_not_overflow_in_fp16_when_it_answers(gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gemma_does_not_overflow_in_fp16_when_it_answers(
+    gemma: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     ids = list(range(4, 36))
@@ -72,11 +78,18 @@ def test_gemma_does_not_overflow_in_fp16_when_it_answers(gemma: Path, monkeypatc
     adapted = model.attach(model_folder.load(gemma, torch.float16), settings).eval()
     assert bool(torch.isfinite(torch_engine.logits(adapted, ids)).all())
     monkeypatch.setattr(model_folder, "widen_gemma", lambda net: None)
-    assert not bool(torch.isfinite(torch_engine.logits(model_folder.load(gemma, torch.float16), ids)).all())
+    assert not bool(
+        torch.isfinite(
+            torch_engine.logits(model_folder.load(gemma, torch.float16), ids)
+        ).all()
+    )
 
 
 def test_in_fp16_the_learning_rate_is_not_blamed_alone() -> None:
-    before, after = why_not_finite(False, "fp16", 2e-4), why_not_finite(True, "fp16", 2e-4)
+    before, after = (
+        why_not_finite(False, "fp16", 2e-4),
+        why_not_finite(True, "fp16", 2e-4),
+    )
     assert before.retry == {"precision": "fp32"}
     assert "learning rate" not in before.why + before.next
     assert "fp16" in after.why
@@ -85,11 +98,20 @@ def test_in_fp16_the_learning_rate_is_not_blamed_alone() -> None:
 
 @pytest.mark.parametrize(
     ("norms", "learned"),
-    [([INF] * 20, False), ([1.0, *[INF] * 20], True), ([INF, INF, NAN], False), ([INF, 1.0, NAN], True)],
+    [
+        ([INF] * 20, False),
+        ([1.0, *[INF] * 20], True),
+        ([INF, INF, NAN], False),
+        ([INF, 1.0, NAN], True),
+    ],
 )
-def test_a_step_that_overflows_in_fp16_teaches_nothing(norms: list[float], learned: bool) -> None:
+def test_a_step_that_overflows_in_fp16_teaches_nothing(
+    norms: list[float], learned: bool
+) -> None:
     run: Any = SimpleNamespace(device=FP16, _overflows=0)
-    run._not_finite = lambda step, learned: TrainingFailed(f"step {step}, learned {learned}")
+    run._not_finite = lambda step, learned: TrainingFailed(
+        f"step {step}, learned {learned}"
+    )
     *before, last = enumerate(norms, 1)
     for step, norm in before:
         TrainingSession._check(run, step, 1.0, norm)
@@ -104,7 +126,9 @@ def test_before_anything_was_learned_the_model_is_at_fault() -> None:
     assert why_not_finite(True, "bf16", 2e-4).retry == {"learning_rate": 1e-4}
 
 
-def test_four_bit_weights_are_refused_on_a_mac(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_bit_weights_are_refused_on_a_mac(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("backend.models.four_bit.sys.platform", "darwin")
     with pytest.raises(MissingPart, match="QLoRA"):
         model.load(tiny_model, TrainSettings(method="qlora"), Device("mps", "bf16"))
@@ -119,19 +143,29 @@ def test_four_bit_weights_are_refused_on_a_mac(tiny_model: Path, monkeypatch: py
     ],
 )  # fmt: skip
 def test_packages_that_make_delta_nets_faster_on_a_gpu_are_named(
-    monkeypatch: pytest.MonkeyPatch, layers: list[str], kind: str, installed: str, missing: list[str]
+    monkeypatch: pytest.MonkeyPatch,
+    layers: list[str],
+    kind: str,
+    installed: str,
+    missing: list[str],
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == installed or None)
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: name == installed or None
+    )
     net = SimpleNamespace(config=SimpleNamespace(layer_types=layers))
     assert model.missing_kernels(net, Device(kind, "bf16")) == missing
 
 
 def test_gemma_2_is_computed_with_score_matrices() -> None:
-    card = Hardware(gpus=(Gpu(name="RTX 3090", memory_total_mib=24576, memory_free_mib=24000),))
+    card = Hardware(
+        gpus=(Gpu(name="RTX 3090", memory_total_mib=24576, memory_free_mib=24000),)
+    )
     shape = catalogue.find("google/gemma-2-2b-it").architecture
     plan = Plan(checkpointing=False, max_tokens=1024)
     fused = shape.model_copy(update={"eager_only": False})
-    assert memory(shape, plan, card).total_mib > 1.1 * memory(fused, plan, card).total_mib
+    assert (
+        memory(shape, plan, card).total_mib > 1.1 * memory(fused, plan, card).total_mib
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,14 +178,23 @@ def test_gemma_2_is_computed_with_score_matrices() -> None:
     ],
 )
 def test_flash_attn_is_used_where_card_precision_and_model_allow_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: Any, precision: Any, supported: bool, used: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capability: Any,
+    precision: Any,
+    supported: bool,
+    used: list[str],
 ) -> None:
     import torch
     from transformers.integrations import sdpa_attention
 
     chosen: list[str] = []
-    loaded = SimpleNamespace(_supports_flash_attn=supported, set_attn_implementation=chosen.append)
-    monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa)  # restored afterwards
+    loaded = SimpleNamespace(
+        _supports_flash_attn=supported, set_attn_implementation=chosen.append
+    )
+    monkeypatch.setattr(
+        sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa
+    )  # restored afterwards
     monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(model.causal_lm, "load", lambda folder, **_: loaded)
@@ -161,12 +204,17 @@ def test_flash_attn_is_used_where_card_precision_and_model_allow_it(
 
 @pytest.mark.parametrize(("capability", "shared"), [((7, 5), False), ((8, 6), True)])
 def test_cards_before_ampere_get_keys_and_values_repeated(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], shared: bool
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capability: tuple[int, int],
+    shared: bool,
 ) -> None:
     import torch
     from transformers.integrations import sdpa_attention
 
-    monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa)  # restored afterwards
+    monkeypatch.setattr(
+        sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa
+    )  # restored afterwards
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     model.load(tiny_model, TrainSettings(), Device("cuda", "fp16"))
     keys = torch.zeros(1, 1, 4, 8)
@@ -174,12 +222,17 @@ def test_cards_before_ampere_get_keys_and_values_repeated(
 
 
 def test_logits_are_not_copied_in_float32(tiny_model: Path) -> None:
-    """As accelerate has it with fp16, for which its scaler needs a GPU; with bf16 it wraps a model alike anywhere."""
+    """As accelerate has it with fp16, for which its scaler needs a GPU; with bf16 it
+    wraps a model alike anywhere.
+    """
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    net, ids = model.load(tiny_model, TrainSettings(), Device("cpu", "bf16")), torch.arange(4, 9)[None]
+    net, ids = (
+        model.load(tiny_model, TrainSettings(), Device("cpu", "bf16")),
+        torch.arange(4, 9)[None],
+    )
     AcceleratorState._reset_state(True)
     try:
         Accelerator(mixed_precision="bf16", cpu=True).prepare_model(net)

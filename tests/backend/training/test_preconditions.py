@@ -28,19 +28,33 @@ SHAPE = Architecture(
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def with_free(mib: int) -> None:
-        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=mib << 20))
+        monkeypatch.setattr(
+            "shutil.disk_usage", lambda _: SimpleNamespace(free=mib << 20)
+        )
 
     return with_free
 
 
-@pytest.mark.parametrize("values", [{"method": "full"}, {}, {"use_dora": True}, {"target_modules": ("q_proj",)}])
-def test_trained_parameters_are_counted(tiny_model: Path, tmp_path: Path, values: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "values",
+    [{"method": "full"}, {}, {"use_dora": True}, {"target_modules": ("q_proj",)}],
+)
+def test_trained_parameters_are_counted(
+    tiny_model: Path, tmp_path: Path, values: dict[str, Any]
+) -> None:
     work = make_run(tmp_path, tiny_model, max_steps=1, **values)
     trained = training.run(work).trainable_parameters
-    assert preconditions.trainable_parameters(SHAPE, TrainSettings.model_validate(work.spec["settings"])) == trained
+    assert (
+        preconditions.trainable_parameters(
+            SHAPE, TrainSettings.model_validate(work.spec["settings"])
+        )
+        == trained
+    )
 
 
-def test_the_disk_space_is_checked_before_the_run(disk: Callable[[int], None], tmp_path: Path) -> None:
+def test_the_disk_space_is_checked_before_the_run(
+    disk: Callable[[int], None], tmp_path: Path
+) -> None:
     settings = TrainSettings(method="full")
     large = SHAPE.model_copy(update={"num_params": 1_000_000_000})
     needed = preconditions.disk_needed(large, settings)
@@ -55,7 +69,9 @@ def test_the_disk_space_is_checked_before_the_run(disk: Callable[[int], None], t
     preconditions.check_disk(tmp_path, needed)
 
 
-def test_a_model_without_a_template_is_rejected_for_conversations_only(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_template_is_rejected_for_conversations_only(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     base = shutil.copytree(tiny_model, tmp_path / "base")
     (base / "chat_template.jinja").unlink(missing_ok=True)
     about = json.loads((base / "tokenizer_config.json").read_text())
@@ -65,17 +81,26 @@ def test_a_model_without_a_template_is_rejected_for_conversations_only(tiny_mode
     with pytest.raises(BadInput, match="can't learn from conversations"):
         preconditions.check_chat_template(tokenizer, conversations=True)
     preconditions.check_chat_template(tokenizer, conversations=False)
-    preconditions.check_chat_template(ChatTokenizer.load(tiny_model), conversations=True)
+    preconditions.check_chat_template(
+        ChatTokenizer.load(tiny_model), conversations=True
+    )
 
 
-def test_a_run_resumes_only_with_all_that_it_had(tiny_model: Path, tmp_path: Path, disk: Callable[[int], None]) -> None:
+def test_a_run_resumes_only_with_all_that_it_had(
+    tiny_model: Path, tmp_path: Path, disk: Callable[[int], None]
+) -> None:
     base = shutil.copytree(tiny_model, tmp_path / "models" / "tiny")
     work = make_run(tmp_path / "runs" / "a", base, max_steps=4)
-    (work.folder / "spec.json").write_text(RunSpec.model_validate(work.spec).model_dump_json())
+    (work.folder / "spec.json").write_text(
+        RunSpec.model_validate(work.spec).model_dump_json()
+    )
     work.stop_at = 2
     training.run(work)
     preconditions.before_resume(work.folder, read_run(work.folder))
-    manifest, rows = work.folder / "checkpoints" / "step-2" / "MANIFEST.json", work.folder / "data" / "train.arrow"
+    manifest, rows = (
+        work.folder / "checkpoints" / "step-2" / "MANIFEST.json",
+        work.folder / "data" / "train.arrow",
+    )
     foreign = json.dumps({**json.loads(manifest.read_text()), "run": "b"}).encode()
     for file, content, error, words in (
         (base / "model.safetensors", None, MissingPart, None), (manifest, foreign, TrainingFailed, "another"),

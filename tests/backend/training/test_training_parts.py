@@ -1,4 +1,6 @@
-"""The parts of training by themselves: optimized code computes the same numbers as plain code."""
+"""The parts of training by themselves: optimized code computes the same numbers as
+plain code.
+"""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -24,7 +26,9 @@ from tests.backend.hardware.simulated import T4, Simulated
 
 
 def rows(*lengths: int, seed: int = 0, prefix: int = 0) -> list[TokenRow]:
-    """Random rows, half of their tokens learned; each starts with the same `prefix` tokens, not learned."""
+    """Random rows, half of their tokens learned; each starts with the same `prefix`
+    tokens, not learned.
+    """
     common = (4 + np.arange(prefix) % 40).astype(np.int32)
     draw = np.random.default_rng(seed)
     made = []
@@ -33,7 +37,9 @@ def rows(*lengths: int, seed: int = 0, prefix: int = 0) -> list[TokenRow]:
         labels = np.where(draw.random(length) < 0.5, ids, -100).astype(np.int32)
         labels[0], labels[-1] = -100, ids[-1]
         labels = np.concatenate([np.full(prefix, -100, dtype=np.int32), labels])
-        made.append(TokenRow(np.concatenate([common, ids]), labels, int((labels != -100).sum())))
+        made.append(
+            TokenRow(np.concatenate([common, ids]), labels, int((labels != -100).sum()))
+        )
     return made
 
 
@@ -43,7 +49,10 @@ def plain_loss(net: Any, some: list[TokenRow]) -> Any:
 
     total: Any = 0.0
     for row in some:
-        ids, labels = torch.as_tensor(row.input_ids)[None].long(), torch.as_tensor(row.labels)[None].long()
+        ids, labels = (
+            torch.as_tensor(row.input_ids)[None].long(),
+            torch.as_tensor(row.labels)[None].long(),
+        )
         total = total + net(input_ids=ids, labels=labels).loss * row.learned
     return total
 
@@ -51,10 +60,18 @@ def plain_loss(net: Any, some: list[TokenRow]) -> Any:
 def gradients(net: Any, loss: Any) -> dict[str, Any]:
     net.zero_grad()
     loss.backward()
-    return {name: parameter.grad.clone() for name, parameter in model.trainable(net).items()}
+    return {
+        name: parameter.grad.clone() for name, parameter in model.trainable(net).items()
+    }
 
 
-def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **settings: Any) -> Any:  # noqa: B008
+def lora(
+    folder: Path,
+    *,
+    fused: bool,
+    place: Device = Device("cpu", "fp32"),  # noqa: B008
+    **settings: Any,
+) -> Any:
     import torch
 
     net = model.build(folder, "tiny", TrainSettings(**settings), place)
@@ -67,10 +84,17 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
     return net
 
 
-@pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"share_prefix": True}], ids=str)
+@pytest.mark.parametrize(
+    "how", [{}, {"masked": True}, {"packed": True}, {"share_prefix": True}], ids=str
+)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_batches_give_loss_and_gradients_of_each_row(tiny_model: Path, attention: str, how: dict[str, bool]) -> None:
-    net, some = lora(tiny_model, fused=False), rows(9, 4, 17, 2, prefix=MIN_SHARED_PREFIX)
+def test_batches_give_loss_and_gradients_of_each_row(
+    tiny_model: Path, attention: str, how: dict[str, bool]
+) -> None:
+    net, some = (
+        lora(tiny_model, fused=False),
+        rows(9, 4, 17, 2, prefix=MIN_SHARED_PREFIX),
+    )
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
     assert (batch.prefix is not None) == ("share_prefix" in how)
@@ -83,37 +107,79 @@ def test_batches_give_loss_and_gradients_of_each_row(tiny_model: Path, attention
 @pytest.mark.parametrize(
     ("ids", "labels", "shared"),
     [
-        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, 7, 8], [-100, -100, 9, 8]], 1),  # the 6 predicts a learned token
-        ([[5, 6, 7, 8], [5, 6, 9, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 2),
-        ([[5, 6, 7, 8], [4, 6, 7, 8]], [[-100, -100, -100, 8], [-100, -100, -100, 8]], 0),
+        (
+            [[5, 6, 7, 8], [5, 6, 9, 8]],
+            [[-100, -100, 7, 8], [-100, -100, 9, 8]],
+            1,
+        ),  # the 6 predicts a learned token
+        (
+            [[5, 6, 7, 8], [5, 6, 9, 8]],
+            [[-100, -100, -100, 8], [-100, -100, -100, 8]],
+            2,
+        ),
+        (
+            [[5, 6, 7, 8], [4, 6, 7, 8]],
+            [[-100, -100, -100, 8], [-100, -100, -100, 8]],
+            0,
+        ),
         ([[5, 6, 7], [5, 6, 7]], [[-100, 6, 7], [-100, -100, 7]], 0),
         ([[5, 6, 7, 8]], [[-100, -100, -100, 8]], 0),
     ],
 )
-def test_a_shared_prefix_ends_before_answers(ids: list[list[int]], labels: list[list[int]], shared: int) -> None:
+def test_a_shared_prefix_ends_before_answers(
+    ids: list[list[int]], labels: list[list[int]], shared: int
+) -> None:
     made = [
-        TokenRow(np.array(one, dtype=np.int32), np.array(two, dtype=np.int32), sum(label != -100 for label in two))
+        TokenRow(
+            np.array(one, dtype=np.int32),
+            np.array(two, dtype=np.int32),
+            sum(label != -100 for label in two),
+        )
         for one, two in zip(ids, labels, strict=True)
     ]
     assert common_prefix(made) == shared
 
 
-def test_prefixes_are_shared_only_where_that_is_exact(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, plain, some = Device("cpu", "fp32"), Collator(0, "cpu"), rows(9, 4, prefix=MIN_SHARED_PREFIX)
+def test_prefixes_are_shared_only_where_that_is_exact(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, plain, some = (
+        Device("cpu", "fp32"),
+        Collator(0, "cpu"),
+        rows(9, 4, prefix=MIN_SHARED_PREFIX),
+    )
     net = lora(tiny_model, fused=True)
     assert with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
-    assert not with_prefix_sharing(plain, net, rows(9, 4), TrainSettings(), place).share_prefix
-    assert not with_prefix_sharing(plain, net, some, TrainSettings(lora_dropout=0.1), place).share_prefix
-    assert not with_prefix_sharing(plain, net, some, TrainSettings(gradient_checkpointing=True), place).share_prefix
+    assert not with_prefix_sharing(
+        plain, net, rows(9, 4), TrainSettings(), place
+    ).share_prefix
+    assert not with_prefix_sharing(
+        plain, net, some, TrainSettings(lora_dropout=0.1), place
+    ).share_prefix
+    assert not with_prefix_sharing(
+        plain, net, some, TrainSettings(gradient_checkpointing=True), place
+    ).share_prefix
     forward = net.get_base_model().forward
-    monkeypatch.setattr(net.get_base_model(), "forward", lambda *a, cache=None, **k: forward(*a, **k))
-    assert not with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
+    monkeypatch.setattr(
+        net.get_base_model(), "forward", lambda *a, cache=None, **k: forward(*a, **k)
+    )
+    assert not with_prefix_sharing(
+        plain, net, some, TrainSettings(), place
+    ).share_prefix
 
 
-@pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}, {"method": "qlora"}], ids=str)
-def test_the_fused_layers_give_the_same_loss_and_gradients(tiny_model: Path, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"use_rslora": True, "lora_alpha": 4}, {"method": "qlora"}],
+    ids=str,
+)
+def test_the_fused_layers_give_the_same_loss_and_gradients(
+    tiny_model: Path, settings: dict[str, Any]
+) -> None:
     some = Collator(0, "cpu")(rows(9, 4, 17))
-    fused, plain = (lora(tiny_model, fused=fused, **settings) for fused in (True, False))
+    fused, plain = (
+        lora(tiny_model, fused=fused, **settings) for fused in (True, False)
+    )
     ours, theirs = token_losses(fused, some).sum(), token_losses(plain, some).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     one, other = gradients(fused, ours), gradients(plain, theirs)
@@ -121,16 +187,23 @@ def test_the_fused_layers_give_the_same_loss_and_gradients(tiny_model: Path, set
 
 
 @pytest.mark.parametrize("four_bit", ["", "fp32"])
-def test_on_4_bit_weights_16_bit_products_are_those_of_the_layers_alone(tiny_model: Path, four_bit: Any) -> None:
+def test_on_4_bit_weights_16_bit_products_are_those_of_the_layers_alone(
+    tiny_model: Path, four_bit: Any
+) -> None:
     place, some = Device("cpu", "bf16", four_bit), Collator(0, "cpu")(rows(9, 4, 17))
-    fused, plain = (lora(tiny_model, fused=fused, place=place, method="qlora") for fused in (True, False))
+    fused, plain = (
+        lora(tiny_model, fused=fused, place=place, method="qlora")
+        for fused in (True, False)
+    )
     with place.autocast():
         ours, theirs = token_losses(fused, some).sum(), token_losses(plain, some).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-3)
     one, other = gradients(fused, ours), gradients(plain, theirs)
     assert {gradient.dtype.itemsize for gradient in one.values()} == {4}
     for name, expected in other.items():
-        assert float((one[name] - expected).norm()) <= 0.05 * float(expected.norm()), name
+        assert float((one[name] - expected).norm()) <= 0.05 * float(expected.norm()), (
+            name
+        )
 
 
 def test_the_fused_layers_can_be_turned_off(tiny_model: Path) -> None:
@@ -139,21 +212,33 @@ def test_the_fused_layers_can_be_turned_off(tiny_model: Path) -> None:
     net, ids = lora(tiny_model, fused=True), torch.arange(4, 12)[None]
     with net.disable_adapter():
         off = net(input_ids=ids).logits
-    assert torch.equal(off, model_folder.load(tiny_model, torch.float32)(input_ids=ids).logits)
+    assert torch.equal(
+        off, model_folder.load(tiny_model, torch.float32)(input_ids=ids).logits
+    )
     assert not torch.equal(off, net(input_ids=ids).logits)
 
 
-def test_bf16_gives_nearly_the_same_loss_with_float32_gradients(tiny_model: Path) -> None:
+def test_bf16_gives_nearly_the_same_loss_with_float32_gradients(
+    tiny_model: Path,
+) -> None:
     place, some = Device("cpu", "bf16"), Collator(0, "cpu")(rows(9, 4, 17))
     net, exact = lora(tiny_model, fused=True, place=place), lora(tiny_model, fused=True)
     with place.autocast():
         loss = token_losses(net, some).sum()
-    assert loss.item() == pytest.approx(token_losses(exact, some).sum().item(), rel=0.02)
-    assert {gradient.dtype.itemsize for gradient in gradients(net, loss).values()} == {4}
+    assert loss.item() == pytest.approx(
+        token_losses(exact, some).sum().item(), rel=0.02
+    )
+    assert {gradient.dtype.itemsize for gradient in gradients(net, loss).values()} == {
+        4
+    }
 
 
-@pytest.mark.parametrize("settings", [{"lora_dropout": 0.1}, {"use_dora": True}], ids=str)
-def test_only_plain_lora_layers_are_fused(tiny_model: Path, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"lora_dropout": 0.1}, {"use_dora": True}], ids=str
+)
+def test_only_plain_lora_layers_are_fused(
+    tiny_model: Path, settings: dict[str, Any]
+) -> None:
     assert fused_lora.fuse(lora(tiny_model, fused=False, **settings)) == 0
 
 
@@ -167,7 +252,10 @@ def test_only_plain_lora_layers_are_fused(tiny_model: Path, settings: dict[str, 
     ],
 )  # fmt: skip
 def test_a_gpu_trains_in_the_precision_of_its_hardware_if_torch_has_code_for_it(
-    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built_for: list[str], precision: Any
+    monkeypatch: pytest.MonkeyPatch,
+    capability: tuple[int, int],
+    built_for: list[str],
+    precision: Any,
 ) -> None:
     import torch
 
@@ -180,14 +268,20 @@ def test_a_gpu_trains_in_the_precision_of_its_hardware_if_torch_has_code_for_it(
         assert choose(TrainSettings(precision="fp32")) == Device("cuda", "fp32")
 
 
-def test_training_does_not_fall_back_to_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_training_does_not_fall_back_to_the_processor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     Simulated([T4()], "580.65").install(monkeypatch, tmp_path)
     with pytest.raises(UnusableGpu, match="T4"):
         choose(TrainSettings())
 
 
-@pytest.mark.parametrize(("speed", "precision"), [(4.0, "bf16"), (1.1, "fp32"), (0.2, "fp32")])
-def test_processors_train_in_bf16_if_faster(monkeypatch: pytest.MonkeyPatch, speed: float, precision: str) -> None:
+@pytest.mark.parametrize(
+    ("speed", "precision"), [(4.0, "bf16"), (1.1, "fp32"), (0.2, "fp32")]
+)
+def test_processors_train_in_bf16_if_faster(
+    monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
+) -> None:
     monkeypatch.setattr(device, "bf16_speedup", lambda: speed)
     assert choose(TrainSettings()).precision == precision
     with pytest.raises(BadSetting, match="fp16"):
@@ -195,27 +289,43 @@ def test_processors_train_in_bf16_if_faster(monkeypatch: pytest.MonkeyPatch, spe
 
 
 def test_samples_stay_a_small_part_of_the_run() -> None:
-    assert time_limit(600.0, 6) == pytest.approx(10.0)  # six times, a tenth of ten minutes together
-    assert 0 < time_limit(0.0, 6) < 10  # before the first step nothing is known of the run's pace
+    assert time_limit(600.0, 6) == pytest.approx(
+        10.0
+    )  # six times, a tenth of ten minutes together
+    assert (
+        0 < time_limit(0.0, 6) < 10
+    )  # before the first step nothing is known of the run's pace
     assert 0 < time_limit(1.0, 6) < 2
 
 
 def test_an_answer_is_cut_at_its_time(tiny_model: Path) -> None:
     cpu = Device("cpu", "fp32")
-    net, tokenizer = model.load(tiny_model, TrainSettings(), cpu), ChatTokenizer.load(tiny_model)
-    cut, whole = (answer_prompts(net, tokenizer, cpu, [[5, 6]], 9, longest)[0] for longest in (0.0, None))
+    net, tokenizer = (
+        model.load(tiny_model, TrainSettings(), cpu),
+        ChatTokenizer.load(tiny_model),
+    )
+    cut, whole = (
+        answer_prompts(net, tokenizer, cpu, [[5, 6]], 9, longest)[0]
+        for longest in (0.0, None)
+    )
     assert len(cut.ids) == 1 < len(whole.ids)
-    asked = SimpleNamespace(held_out_prompts=[[{"role": "user", "content": "w2"}]], held_out_answers=[])
+    asked = SimpleNamespace(
+        held_out_prompts=[[{"role": "user", "content": "w2"}]], held_out_answers=[]
+    )
     [sample] = sample_answers(net, tokenizer, cpu, asked, longest=0.0)  # type: ignore[arg-type]
     assert sample.answer.endswith(" …")
 
 
-def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_and_epoch() -> None:
+def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_and_epoch() -> (
+    None
+):
     lengths = [5 + (i * 37) % 200 for i in range(403)]
     made = sampler.epoch_batches(lengths, 8, seed=3, epoch=1)
     assert sorted(row for batch in made for row in batch) == list(range(403))
     assert len(made) == 51
-    assert sum(len(batch) * max(lengths[row] for row in batch) for batch in made) < 1.1 * sum(lengths)
+    assert sum(
+        len(batch) * max(lengths[row] for row in batch) for batch in made
+    ) < 1.1 * sum(lengths)
     lengths = [i % 50 for i in range(100)]
     same = [sampler.epoch_batches(lengths, 8, seed=1, epoch=2) for _ in range(2)]
     assert same[0] == same[1]
@@ -233,33 +343,51 @@ def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_
         (216, {"max_steps": 3}, 3, [1, 2, 3]), (4, {"num_train_epochs": 2}, 2, [1, 2]),
     ],
 )  # fmt: skip
-def test_evaluations_are_spread_evenly(count: int, settings: dict[str, Any], steps: int, tested: list[int]) -> None:
+def test_evaluations_are_spread_evenly(
+    count: int, settings: dict[str, Any], steps: int, tested: list[int]
+) -> None:
     plan = schedule(count, 10, TrainSettings(**settings))
     assert (plan.total, sorted(plan.evaluations)) == (steps, tested)
 
 
 @pytest.mark.parametrize(
-    ("rows", "epochs", "tests"), [(2000, 3, 6), (20_000, 1, 10), (20_000, 3, 20), (900_000, 1, 20)]
+    ("rows", "epochs", "tests"),
+    [(2000, 3, 6), (20_000, 1, 10), (20_000, 3, 20), (900_000, 1, 20)],
 )
-def test_larger_datasets_are_evaluated_more_often_within_a_limit(rows: int, epochs: int, tests: int) -> None:
+def test_larger_datasets_are_evaluated_more_often_within_a_limit(
+    rows: int, epochs: int, tests: int
+) -> None:
     plan = schedule(rows, 10, TrainSettings(num_train_epochs=epochs))
     assert tests <= len(plan.evaluations) <= tests + 1
-    assert {plan.steps_per_epoch * epoch for epoch in range(1, epochs + 1)} <= plan.evaluations
+    assert {
+        plan.steps_per_epoch * epoch for epoch in range(1, epochs + 1)
+    } <= plan.evaluations
 
 
-def test_rows_are_mapped_from_the_file_also_as_the_trainers_dataset(tmp_path: Path) -> None:
+def test_rows_are_mapped_from_the_file_also_as_the_trainers_dataset(
+    tmp_path: Path,
+) -> None:
     import pyarrow as pa
 
     from backend.training import trainer
 
-    made = [Encoded([70_000 + number] * 5000, [-100, *[70_000 + number] * 4999]) for number in range(200)]
+    made = [
+        Encoded([70_000 + number] * 5000, [-100, *[70_000 + number] * 4999])
+        for number in range(200)
+    ]
     write_rows(tmp_path, made, [])
     before = pa.total_allocated_bytes()
     train, validation = read_rows(tmp_path)
     dataset = trainer.dataset(train)
     assert pa.total_allocated_bytes() - before < 200 * 5000
-    assert (train[7].learned, len(dataset[7]["labels"]), len(validation)) == (4999, 5000, 0)
-    assert train[-1].input_ids.tolist() == dataset[-1]["input_ids"] == made[-1].input_ids
+    assert (train[7].learned, len(dataset[7]["labels"]), len(validation)) == (
+        4999,
+        5000,
+        0,
+    )
+    assert (
+        train[-1].input_ids.tolist() == dataset[-1]["input_ids"] == made[-1].input_ids
+    )
     assert train[-1].labels.tolist() == made[-1].labels
 
 
@@ -272,4 +400,7 @@ def test_rows_that_an_earlier_version_wrote_are_read(tmp_path: Path) -> None:
         (tmp_path / "data" / f"{name}.arrow").unlink()
     list_files(tmp_path)
     train, validation = read_rows(tmp_path)
-    assert ([row.input_ids.tolist() for row in train], len(validation)) == ([[1, 2, 3]], 0)
+    assert ([row.input_ids.tolist() for row in train], len(validation)) == (
+        [[1, 2, 3]],
+        0,
+    )

@@ -1,4 +1,6 @@
-"""The commands as typed: their JSON documents, error kinds and exit codes, also into a pipe that nobody reads."""
+"""The commands as typed: their JSON documents, error kinds and exit codes, also into a
+pipe that nobody reads.
+"""
 
 import json
 import os
@@ -22,7 +24,9 @@ def test_an_option_that_is_not_typed_has_a_default() -> None:
 
 
 @pytest.mark.parametrize("number", ["-5", "0", "many", "1.5"])
-def test_max_tokens_must_be_a_whole_number_from_1(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_max_tokens_must_be_a_whole_number_from_1(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["check", ORDERS, "--max-tokens", number]) == 2
     assert "not a whole number from 1" in capsys.readouterr().err
 
@@ -34,14 +38,18 @@ def test_max_tokens_must_be_a_whole_number_from_1(number: str, capsys: pytest.Ca
         ["models", "--token", "--download", "a/b"],
     ],
 )  # fmt: skip
-def test_wrong_usage_is_reported_in_json_too(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_reported_in_json_too(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*typed, "--json"]) == 2
     printed = capsys.readouterr()
     assert json.loads(printed.out)["error"] == "BadUsage"
     assert json.loads(printed.out)["what"] in printed.err
 
 
-def test_help_and_hints_name_the_start_script(app: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_hints_name_the_start_script(
+    app: Shell, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert f"usage: {PROGRAM} " in capsys.readouterr().out
@@ -50,21 +58,28 @@ def test_help_and_hints_name_the_start_script(app: Shell, capsys: pytest.Capture
     assert f"{PROGRAM} models" in app("estimate", "--model", "no/such-model")["next"]
 
 
-def test_a_workspace_that_cannot_be_written_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_workspace_that_cannot_be_written_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("not a folder", "utf-8")
     assert main(["runs", "--workspace", str(tmp_path / "file" / "inside")]) == 1
     assert "can't be written" in capsys.readouterr().err
 
 
 def test_a_text_that_can_be_read_in_two_ways_names_both() -> None:
-    with pytest.raises(BadInput, match="--shape messages or --shape text"), asking_for_columns():
+    with (
+        pytest.raises(BadInput, match="--shape messages or --shape text"),
+        asking_for_columns(),
+    ):
         raise SeveralReadings(("messages", "text"), "")
 
 
 APP = [sys.executable, str(PROJECT_ROOT / "app.py")]
 
 
-def into_a_closed_pipe(arguments: list[str], workspace: Path, both: bool = False) -> tuple[int, str]:
+def into_a_closed_pipe(
+    arguments: list[str], workspace: Path, both: bool = False
+) -> tuple[int, str]:
     """The exit code, and stderr if only stdout is a pipe that nobody reads."""
     read, write = os.pipe()
     os.close(read)
@@ -77,7 +92,9 @@ def into_a_closed_pipe(arguments: list[str], workspace: Path, both: bool = False
 
 
 @pytest.mark.parametrize("arguments", [["models"], ["--help"]], ids=" ".join)
-def test_an_answer_into_a_closed_pipe_ends_quietly(arguments: list[str], tmp_path: Path) -> None:
+def test_an_answer_into_a_closed_pipe_ends_quietly(
+    arguments: list[str], tmp_path: Path
+) -> None:
     assert into_a_closed_pipe(arguments, tmp_path) == (OUTPUT_CLOSED, "")
 
 
@@ -89,7 +106,9 @@ def test_an_error_into_a_closed_pipe_ends_with_its_message_only(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("arguments", [["dance"], ["check", "gone.jsonl", "--json"]])
-def test_messages_into_a_closed_pipe_end_quietly(arguments: list[str], tmp_path: Path) -> None:
+def test_messages_into_a_closed_pipe_end_quietly(
+    arguments: list[str], tmp_path: Path
+) -> None:
     assert into_a_closed_pipe(arguments, tmp_path, both=True) == (OUTPUT_CLOSED, "")
     assert not (tmp_path / "error.log").exists()
 
@@ -102,18 +121,32 @@ def test_a_long_answer_into_head(tmp_path: Path) -> None:
         job = {"kind": "train", "name": "A run with a long name " * 100, "created": 1.0}
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
     command = f"'{sys.executable}' app.py runs --json --workspace '{tmp_path}' | head -n 1; echo ${{PIPESTATUS[0]}}"
-    # Unbuffered, Python takes a part that was written for the whole and notices nothing.
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    # Unbuffered, Python takes a part that was written for the whole and notices
+    # nothing.
+    buffered = {
+        name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"
+    }
     done = subprocess.run(
-        ["bash", "-c", command], cwd=PROJECT_ROOT, env=buffered, capture_output=True, text=True, check=True
+        ["bash", "-c", command],
+        cwd=PROJECT_ROOT,
+        env=buffered,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == ["{", str(OUTPUT_CLOSED)]
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
 
 
-def test_from_any_folder_a_pipe_that_is_read_gets_the_whole_answer(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+def test_from_any_folder_a_pipe_that_is_read_gets_the_whole_answer(
+    tmp_path: Path,
+) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    }
     command = [*APP, "models", "--json", "--workspace", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, check=True
+    )
     assert len(json.loads(done.stdout)["models"]) > 3

@@ -1,4 +1,6 @@
-"""`serve-model` answers with the key and leaves nothing running; `space` says which commands come next."""
+"""`serve-model` answers with the key and leaves nothing running; `space` says which
+commands come next.
+"""
 
 import json
 import os
@@ -32,7 +34,12 @@ def serving(workspace_with_layers: Workspace) -> Iterator[subprocess.Popen[str]]
         make_adapter(make_finished_run(folder, model, bundled.MODEL_ID), model)
         spec.update(json.loads((folder / "spec.json").read_text("utf-8")))
 
-    run = store.create(workspace_with_layers, Identity(kind="train", name="Orders", created=1.0), spec, prepare)
+    run = store.create(
+        workspace_with_layers,
+        Identity(kind="train", name="Orders", created=1.0),
+        spec,
+        prepare,
+    )
     run.write_status(run.status().ended_as(State.COMPLETED))
     environment = {**os.environ, HOME_VARIABLE: str(workspace_with_layers.root)}
     with subprocess.Popen(
@@ -44,7 +51,11 @@ def serving(workspace_with_layers: Workspace) -> Iterator[subprocess.Popen[str]]
 
 
 def endpoint_job(workspace: Workspace) -> JobFolder:
-    return next(folder for folder in store.folders(workspace) if folder.identity().kind == "serve")
+    return next(
+        folder
+        for folder in store.folders(workspace)
+        if folder.identity().kind == "serve"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals there")
@@ -55,7 +66,10 @@ def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_comm
     url = json.loads(serving.stdout.readline())["url"]
     worker = endpoint_job(workspace_with_layers).status().pid
     assert worker
-    processes = [worker, *(child.pid for child in psutil.Process(worker).children(recursive=True))]
+    processes = [
+        worker,
+        *(child.pid for child in psutil.Process(worker).children(recursive=True)),
+    ]
     assert len(processes) > 1, "the model is in a process of its own"
     serving.send_signal(getattr(signal, number))
     serving.wait(30)
@@ -65,11 +79,16 @@ def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_comm
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a signal ends a process at once there")
-def test_a_model_is_served_until_stopped(serving: subprocess.Popen[str], workspace_with_layers: Workspace) -> None:
+def test_a_model_is_served_until_stopped(
+    serving: subprocess.Popen[str], workspace_with_layers: Workspace
+) -> None:
     assert serving.stdout
     with serving:
         ready = json.loads(serving.stdout.readline())
-        listed = httpx.get(f"{ready['url']}/models", headers={"Authorization": f"Bearer {ready['key']}"})
+        listed = httpx.get(
+            f"{ready['url']}/models",
+            headers={"Authorization": f"Bearer {ready['key']}"},
+        )
         assert [one["id"] for one in listed.json()["data"]] == [ready["model"]]
         assert httpx.get(f"{ready['url']}/models").status_code == 401
         for _ in range(2):  # an impatient person
@@ -80,7 +99,11 @@ def test_a_model_is_served_until_stopped(serving: subprocess.Popen[str], workspa
     assert job.state is State.STOPPED
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{ready['url']}/models")
-    files = [path for path in workspace_with_layers.run_folder(job.id).iterdir() if path.is_file()]
+    files = [
+        path
+        for path in workspace_with_layers.run_folder(job.id).iterdir()
+        if path.is_file()
+    ]
     stored = b"".join(path.read_bytes() for path in files)
     assert ready["key"].encode() not in stored
 
@@ -97,7 +120,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str]]:
     return calls
 
 
-def test_next_steps_follow(asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_next_steps_follow(
+    asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "demo"
     assert main(["space", "-o", str(out), "--workspace", str(tmp_path)]) == 0
     text = capsys.readouterr().out
@@ -107,9 +132,25 @@ def test_next_steps_follow(asked: list[tuple[Path, str]], tmp_path: Path, capsys
     assert asked == [(out, "zero-a10g")]
 
 
-def test_json_is_a_document(asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_a_document(
+    asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "demo"
-    assert main(["space", "-o", str(out), "--flavor", "cpu-basic", "--json", "--workspace", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "space",
+                "-o",
+                str(out),
+                "--flavor",
+                "cpu-basic",
+                "--json",
+                "--workspace",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out) == {
         "folder": str(out), "hardware": "cpu-basic", "files": 3, "bytes": 5_000_000,
     }  # fmt: skip

@@ -1,5 +1,6 @@
-"""The page's counts agree with each other, whatever was fixed, refused or edited: examples ready, different ones,
-"Example, of N", and the faults that are left."""
+"""The page's counts agree with each other, whatever was fixed, refused or edited:
+examples ready, different ones, "Example, of N", and the faults that are left.
+"""
 
 import re
 from pathlib import Path
@@ -28,7 +29,9 @@ def number(pattern: str, shown: object) -> int:
 
 
 def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
-    """Compares every count of the tab; returns how many examples are left and how many still have errors."""
+    """Compares every count of the tab; returns how many examples are left and how many
+    still have errors.
+    """
     state = app.datasets.selected(choice)
     shown = tab.show(choice)
     rows = number(r"([\d,]+) examples?, (?:not )?ready", shown[tab.summary])
@@ -41,22 +44,38 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
     while (row := app.datasets.step(choice.replace(row=row), 1)) not in visited:
         visited.add(row)
     assert len(visited) == rows, "Next visits as many as are said to be there"
-    badges = re.findall(r">([\d,]+) examples?(?:, must be fixed| left as is)<", str(shown[tab.problems]))
-    assert (sum(map(int, badges)), shown[tab.forward]["interactive"]) == (errors, not errors)
+    badges = re.findall(
+        r">([\d,]+) examples?(?:, must be fixed| left as is)<", str(shown[tab.problems])
+    )
+    assert (sum(map(int, badges)), shown[tab.forward]["interactive"]) == (
+        errors,
+        not errors,
+    )
     assert ("not ready" in str(shown[tab.summary])) == bool(errors)
     checked = app.datasets.checked(choice.data_id)
-    usable = rows - sum(row.row in checked.fixed_report.error_rows() for row in checked.dataset.rows)
+    usable = rows - sum(
+        row.row in checked.fixed_report.error_rows() for row in checked.dataset.rows
+    )
     assert checked.fixed_report.duplicates.distinct == usable - repeated
     waits = state.waiting
     needing = {problem.row for problem in waits}
     if needing:
-        left = rows - len(needing - {row for row in needing if any(p.row == row for p in checked.unread)})
+        left = rows - len(
+            needing
+            - {row for row in needing if any(p.row == row for p in checked.unread)}
+        )
         assert number(r"([\d,]+) good", shown[tab.line]) == left
         assert number(r"([\d,]+) needs? you", shown[tab.line]) == len(needing)
-    assert (bool(shown[tab.decision]), bool(shown[tab.learned])) == (bool(waits), not waits)
+    assert (bool(shown[tab.decision]), bool(shown[tab.learned])) == (
+        bool(waits),
+        not waits,
+    )
     if not errors:
         training, aside = len(checked.split.train), checked.split.set_aside
-        assert (training + aside, number(r"([\d,]+) examples? for training", shown[tab.summary])) == (rows, training)
+        assert (
+            training + aside,
+            number(r"([\d,]+) examples? for training", shown[tab.summary]),
+        ) == (rows, training)
     assert len(state.rows) == rows
     return rows, errors
 
@@ -76,7 +95,10 @@ def test_every_count_agrees_at_every_step(app: App, tmp_path: Path) -> None:
         assert walk(app, tab, choice) == expected, (action, value)
     app.edits.delete(choice.data_id, 3)
     assert walk(app, tab, choice) == (19, 0)
-    row = app.edits.add(choice.data_id, {"message-0": "Do you sell tea?", "message-1": "Yes, green tea."})
+    row = app.edits.add(
+        choice.data_id,
+        {"message-0": "Do you sell tea?", "message-1": "Yes, green tea."},
+    )
     assert walk(app, tab, choice.replace(row=row)) == (20, 0)
 
 

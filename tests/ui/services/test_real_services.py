@@ -33,8 +33,16 @@ def shown(app: App, name: str, choice: Choice) -> dict[str, Any]:
     updates = tab.show(choice)
     assert set(updates) <= set(tab.outputs)
     hash(tab.signature(choice))
-    parts = {**vars(tab), **vars(getattr(tab, "preview", object)), **vars(getattr(tab, "planning", object))}
-    return {field: updates[part] for field, part in parts.items() if getattr(part, "_id", None) and part in updates}
+    parts = {
+        **vars(tab),
+        **vars(getattr(tab, "preview", object)),
+        **vars(getattr(tab, "planning", object)),
+    }
+    return {
+        field: updates[part]
+        for field, part in parts.items()
+        if getattr(part, "_id", None) and part in updates
+    }
 
 
 @pytest.mark.parametrize("name", ["start", "data", "train", "try", "share", "runs"])
@@ -49,7 +57,9 @@ def test_a_sample_is_shown_before_the_model_is_unpacked(app: App) -> None:
     data = shown(app, "data", choice)
     assert "240 examples, ready" in data["summary"]
     assert "bubble user" in data["bubbles"], "its tokens come out of the packed file"
-    other = shown(app, "data", choice.replace(model_id="meta-llama/Llama-3.2-1B-Instruct"))
+    other = shown(
+        app, "data", choice.replace(model_id="meta-llama/Llama-3.2-1B-Instruct")
+    )
     assert "not on this computer" in other["bubbles"], "why its tokens can't be shown"
     train = shown(app, "train", choice)
     assert train["start"]["interactive"] is False
@@ -59,7 +69,10 @@ def test_a_sample_is_shown_before_the_model_is_unpacked(app: App) -> None:
 def test_a_fix_unblocks_training_and_can_be_undone(app: App, tmp_path: Path) -> None:
     good = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "%s"}]}\n'
     file = tmp_path / "faulty.jsonl"
-    file.write_text("".join(good % (f"question {i}", f"answer number {i}") for i in range(12)) + good % ("why?", ""))
+    file.write_text(
+        "".join(good % (f"question {i}", f"answer number {i}") for i in range(12))
+        + good % ("why?", "")
+    )
     choice = Choice(data_id=app.datasets.add(file, file.name))
     before = shown(app, "data", choice)
     assert 'data-done="start"' in finished_steps(app, choice)

@@ -54,13 +54,23 @@ def test_a_run_stopped_before_its_first_step_breaks_no_tab(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = app.planning.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
-    folder.write_status(folder.status().ended_as(State.STOPPED, result={"state": "stopped", "steps": 0}))
+    folder.write_status(
+        folder.status().ended_as(State.STOPPED, result={"state": "stopped", "steps": 0})
+    )
     drawn, choice = tabs(app), Choice(data_id=data_id, run_id=run_id)
     train, trying, share = (drawn[name] for name in ("train", "try", "share"))
     assert train.show(choice)[train.forward]["visible"] is False
     assert trying.show(choice)[trying.why_not]
-    assert share.show(choice)[share.kind]["visible"] is share.show(choice)[share.make]["visible"] is False
-    assert share.show(choice)[share.script] == {"__type__": "update", "visible": True, "interactive": True}
+    assert (
+        share.show(choice)[share.kind]["visible"]
+        is share.show(choice)[share.make]["visible"]
+        is False
+    )
+    assert share.show(choice)[share.script] == {
+        "__type__": "update",
+        "visible": True,
+        "interactive": True,
+    }
     assert "train" not in finished_steps(app, choice)
     (folder.path / "result" / "adapter").mkdir(parents=True)
     assert train.show(choice)[train.forward]["visible"] is True
@@ -74,7 +84,11 @@ def test_a_partial_download_can_be_deleted(app: App) -> None:
     part = app.workspace.models / ".HuggingFaceTB--SmolLM2-360M-Instruct.part"
     part.mkdir()
     (part / "model.safetensors.part").write_bytes(bytes(1 << 20))
-    gguf = app.workspace.cache / "gguf" / f"{_key(local.workspace_folder(app.workspace, model_id))}-1-Q8_0.gguf"
+    gguf = (
+        app.workspace.cache
+        / "gguf"
+        / f"{_key(local.workspace_folder(app.workspace, model_id))}-1-Q8_0.gguf"
+    )
     gguf.parent.mkdir()
     gguf.write_bytes(bytes(1 << 20))
     assert app.remove_model(model_id) == 2.0
@@ -114,7 +128,9 @@ def test_check_again_measures_the_speed_and_keeps_one_job(app: App) -> None:
     assert again.id != waiting.id
 
 
-def test_an_import_keeps_the_open_run_until_the_new_examples_go_to_training(app: App) -> None:
+def test_an_import_keeps_the_open_run_until_the_new_examples_go_to_training(
+    app: App,
+) -> None:
     orders = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = app.planning.start(orders, "", TrainSettings())
     imported = app.datasets.import_files([SAMPLES / "support.jsonl"])
@@ -129,35 +145,77 @@ def test_an_import_keeps_the_open_run_until_the_new_examples_go_to_training(app:
 @pytest.mark.parametrize("instruction", ["Answer as Rosie.", ""])
 @pytest.mark.parametrize("from_file", [False, True])
 def test_the_instruction_of_the_examples_comes_first(
-    workspace_with_model: Workspace, monkeypatch: pytest.MonkeyPatch, instruction: str, from_file: bool
+    workspace_with_model: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    instruction: str,
+    from_file: bool,
 ) -> None:
     app = App(workspace_with_model)
-    run_id = app.planning.start(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    run_id = app.planning.start(
+        app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings()
+    )
     folder = app.runner.folder(run_id)
-    chat = [{"role": "user", "content": "Open?"}, {"role": "assistant", "content": "Yes."}]
+    chat = [
+        {"role": "user", "content": "Open?"},
+        {"role": "assistant", "content": "Yes."},
+    ]
     system = [{"role": "system", "content": instruction}] if instruction else []
     write_conversations(folder, "train", [[*system, *chat]] * 3)
     monkeypatch.setattr(app.results, "model_folder", lambda run_id: folder)
     asked: list[Any] = []
-    monkeypatch.setattr(ChatSession, "answer_once", lambda session, *given, **sampling: asked.extend(given) or {})
-    app.results.answer_once(run_id, "Closed?", gguf=Path("a.gguf") if from_file else None)
+    monkeypatch.setattr(
+        ChatSession,
+        "answer_once",
+        lambda session, *given, **sampling: asked.extend(given) or {},
+    )
+    app.results.answer_once(
+        run_id, "Closed?", gguf=Path("a.gguf") if from_file else None
+    )
     messages = next(one for one in asked if isinstance(one, list))
     assert messages == [*system, {"role": "user", "content": "Closed?"}]
 
 
-def test_how_to_sample_reaches_the_chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ChatSession, "answers", lambda session, target, asked, **sampling: sampling)
+def test_how_to_sample_reaches_the_chat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        ChatSession, "answers", lambda session, target, asked, **sampling: sampling
+    )
     results = App(Workspace.open(tmp_path)).results
     how: dict[str, Any] = {"seed": 3, "grammar": "{}"}
-    assert results.answers(FIRST, {}, **how) == {"ongoing": False, "max_new_tokens": 256, **how}
+    assert results.answers(FIRST, {}, **how) == {
+        "ongoing": False,
+        "max_new_tokens": 256,
+        **how,
+    }
 
 
 def test_a_selection_survives() -> None:
-    choice = Choice("extract", True, "model", "data", "run", "other", "parent", True, "import", 7, 3, {"lora_rank": 16})
+    choice = Choice(
+        "extract",
+        True,
+        "model",
+        "data",
+        "run",
+        "other",
+        "parent",
+        True,
+        "import",
+        7,
+        3,
+        {"lora_rank": 16},
+    )
     assert Choice.from_browser(asdict(choice)) == choice
 
 
-WRONG = {"task": "evil", "run_id": 7, "data_id": ["a"], "model_id": "m" * 999, "settings": [1], "facts_change": "yes"}
+WRONG = {
+    "task": "evil",
+    "run_id": 7,
+    "data_id": ["a"],
+    "model_id": "m" * 999,
+    "settings": [1],
+    "facts_change": "yes",
+}
 
 
 @pytest.mark.parametrize("stored", [None, [], "x", {**WRONG, "row": -3}])

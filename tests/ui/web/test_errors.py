@@ -1,4 +1,6 @@
-"""What a person sees of an error, what only the log does, and no error from any value that a browser sends."""
+"""What a person sees of an error, what only the log does, and no error from any value
+that a browser sends.
+"""
 
 import ast
 import asyncio
@@ -36,7 +38,9 @@ from ui.web.page import TABS
 
 @web_errors.handler
 def rejects() -> None:
-    raise BadInput("Row 3 has no answer.", "It ends with a question.", "Add <b>one</b>.")
+    raise BadInput(
+        "Row 3 has no answer.", "It ends with a question.", "Add <b>one</b>."
+    )
 
 
 @web_errors.handler
@@ -68,7 +72,9 @@ def raise_(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("work", [breaks, lambda: list(breaks_midway())])
-def test_other_errors_go_only_to_the_log(work: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_errors_go_only_to_the_log(
+    work: object, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(gr.Error) as caught:
         work()  # type: ignore[operator]
     assert "secret" not in caught.value.message + caught.value.title
@@ -85,7 +91,9 @@ def test_an_upload_without_a_file_is_said_to_have_none() -> None:
 
 
 def loads(*handlers: tuple[Callable[..., Any], slice]) -> web_errors.Blocks:
-    """A page that calls these when it loads; each answers for a part of its two components."""
+    """A page that calls these when it loads; each answers for a part of its two
+    components.
+    """
 
     def draw() -> web_errors.Blocks:
         with web_errors.Blocks() as blocks:
@@ -122,14 +130,28 @@ def test_updates_are_those_that_gradio_sends() -> None:
 
     def draw(kind: type[gr.Blocks]) -> gr.Blocks:
         with kind() as blocks:
-            parts = [gr.HTML(), gr.Textbox(), gr.Dropdown(["a", "b"]), gr.Accordion(open=False), gr.JSON()]
+            parts = [
+                gr.HTML(),
+                gr.Textbox(),
+                gr.Dropdown(["a", "b"]),
+                gr.Accordion(open=False),
+                gr.JSON(),
+            ]
             for news in updates:
-                blocks.load(lambda news=news: {parts[at]: new for at, new in deepcopy(news).items()}, None, parts)
+                blocks.load(
+                    lambda news=news: {
+                        parts[at]: new for at, new in deepcopy(news).items()
+                    },
+                    None,
+                    parts,
+                )
         return blocks
 
     pages = [in_loop(partial(draw, kind)) for kind in (web_errors.Blocks, gr.Blocks)]
     for number in range(len(updates)):
-        ours, gradios = (asyncio.run(page.process_api(number, []))["data"] for page in pages)
+        ours, gradios = (
+            asyncio.run(page.process_api(number, []))["data"] for page in pages
+        )
         for sent in filter(lambda sent: isinstance(sent, dict), [*ours, *gradios]):
             sent.pop("props", None)  # in which gradio repeats the update of HTML
         assert ours == gradios, updates[number]
@@ -146,11 +168,17 @@ ANYTHING: list[Any] = [
 
 
 def words() -> list[str]:
-    """The short words in the page's code: among them every action of a button, field of a form and setting."""
+    """The short words in the page's code: among them every action of a button, field of
+    a form and setting.
+    """
     found = set()
     for path in (PROJECT_ROOT / "ui" / "web").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and 1 < len(node.value) < 25:
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and 1 < len(node.value) < 25
+            ):
                 found.add(node.value)
     return sorted(found)
 
@@ -160,7 +188,11 @@ class Fuzz:
 
     def __init__(self, seed: int, known: list[str], foreign: Path) -> None:
         self._draw = random.Random(seed)
-        file = {"path": str(foreign), "orig_name": "x.jsonl", "meta": {"_type": "gradio.FileData"}}
+        file = {
+            "path": str(foreign),
+            "orig_name": "x.jsonl",
+            "meta": {"_type": "gradio.FileData"},
+        }
         self._values = [*ANYTHING, str(foreign), file, [file], {"path": str(foreign)}]
         self._known, self._words = known, words()
 
@@ -169,11 +201,18 @@ class Fuzz:
 
     def value(self, depth: int = 2) -> Any:
         kind = self._draw.random()
-        for most, values in ((0.5 if depth else 1.0, self._values), (0.7, self._known), (0.85, self._words)):
+        for most, values in (
+            (0.5 if depth else 1.0, self._values),
+            (0.7, self._known),
+            (0.85, self._words),
+        ):
             if kind < most:
                 return self.one(values)
         if kind < 0.93:
-            return {self.one(self._words): self.value(depth - 1) for _ in range(self._draw.randint(0, 4))}
+            return {
+                self.one(self._words): self.value(depth - 1)
+                for _ in range(self._draw.randint(0, 4))
+            }
         return [self.value(depth - 1) for _ in range(self._draw.randint(0, 4))]
 
     def choice(self) -> Any:
@@ -182,7 +221,9 @@ class Fuzz:
         plausible = asdict(Choice())
         for name in plausible:
             if self._draw.random() < 0.5:
-                plausible[name] = self.one(self._known) if self._draw.random() < 0.7 else self.value()
+                plausible[name] = (
+                    self.one(self._known) if self._draw.random() < 0.7 else self.value()
+                )
         return plausible
 
     def click(self) -> Any:
@@ -193,14 +234,20 @@ class Fuzz:
         return {"do": self.one(self._words), "value": form}
 
     def data(self, page: PageClient, listener: dict[str, Any]) -> list[Any]:
-        """Mostly what the page would send, with some values replaced; at times too few or too many."""
-        data = page.inputs(listener, choice=self.choice(), tab=self.one([*TABS, "x", None]))
+        """Mostly what the page would send, with some values replaced; at times too few
+        or too many.
+        """
+        data = page.inputs(
+            listener, choice=self.choice(), tab=self.one([*TABS, "x", None])
+        )
         data = [self.value() if self._draw.random() < 0.3 else value for value in data]
         return data[:-1] if self._draw.random() < 0.02 else data
 
 
 @pytest.fixture
-def app(tmp_path: Path, workspace_with_layers: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def app(
+    tmp_path: Path, workspace_with_layers: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[App]:
     for name in ("home", "tmp", "here"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -209,7 +256,9 @@ def app(tmp_path: Path, workspace_with_layers: Workspace, monkeypatch: pytest.Mo
     answers = ChatSession.answers
 
     def short(*given: Any, **sampling: Any) -> Any:
-        return answers(*given, **{**sampling, "max_new_tokens": min(sampling["max_new_tokens"], 8)})
+        return answers(
+            *given, **{**sampling, "max_new_tokens": min(sampling["max_new_tokens"], 8)}
+        )
 
     monkeypatch.setattr(ChatSession, "answers", short)
     made = App(workspace_with_layers)
@@ -235,7 +284,12 @@ def fill(app: App) -> list[str]:
         run_id = app.runner.submit("train", spec, f"A run that {state}")
         folder = JobFolder(app.runner.folder(run_id))
         log = EventLog(folder.events, 1)
-        for event in (StepEvent(1, 2.0), EvalEvent(1, 1.5), NoteEvent("Note"), SampleEvent(1, [], "answer")):
+        for event in (
+            StepEvent(1, 2.0),
+            EvalEvent(1, 1.5),
+            NoteEvent("Note"),
+            SampleEvent(1, [], "answer"),
+        ):
             log.append(event)
         log.close()
         if state.is_terminal:
@@ -260,7 +314,11 @@ class Bugs(logging.Handler):
 def outside(tmp_path: Path) -> set[Path]:
     """The files in the home, in the current folder and next to the workspace."""
     ours = [tmp_path / name for name in ("workspace", "tmp")]
-    return {path for path in tmp_path.rglob("*") if not any(path.is_relative_to(folder) for folder in ours)}
+    return {
+        path
+        for path in tmp_path.rglob("*")
+        if not any(path.is_relative_to(folder) for folder in ours)
+    }
 
 
 def fuzz(app: App, tmp_path: Path, calls: int, seed: int) -> dict[str, int]:
@@ -280,7 +338,9 @@ def fuzz(app: App, tmp_path: Path, calls: int, seed: int) -> dict[str, int]:
                 if number % 200 == 199:
                     made = Fuzz(seed + number, fill(app), foreign)
                 listener = handlers[number % len(handlers)]
-                message = await page.send(listener, made.data(page, listener), made.click())
+                message = await page.send(
+                    listener, made.data(page, listener), made.click()
+                )
                 counts["answered" if message["success"] else "refused"] += 1
                 assert CANARY not in json.dumps(message), listener
                 bugs.call = number, listener["targets"]
@@ -289,12 +349,16 @@ def fuzz(app: App, tmp_path: Path, calls: int, seed: int) -> dict[str, int]:
         asyncio.run(send())
     finally:
         logging.getLogger().removeHandler(bugs)
-    assert not bugs.found, f"{len(bugs.found)} bugs: " + "\n".join(list(bugs.found.values())[:8])
+    assert not bugs.found, f"{len(bugs.found)} bugs: " + "\n".join(
+        list(bugs.found.values())[:8]
+    )
     assert outside(tmp_path) == before, "a file outside"
     return counts
 
 
-def test_a_few_hostile_calls_of_every_event(app: App, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_few_hostile_calls_of_every_event(
+    app: App, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     counts = fuzz(app, tmp_path, 80, seed=1)
     assert min(counts.values()) > 5, counts
     assert "Traceback" not in capfd.readouterr().err
@@ -302,7 +366,9 @@ def test_a_few_hostile_calls_of_every_event(app: App, tmp_path: Path, capfd: pyt
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [100_000, 200_000])
-def test_five_thousand_hostile_calls(app: App, tmp_path: Path, capfd: pytest.CaptureFixture[str], seed: int) -> None:
+def test_five_thousand_hostile_calls(
+    app: App, tmp_path: Path, capfd: pytest.CaptureFixture[str], seed: int
+) -> None:
     counts = fuzz(app, tmp_path, 5_000, seed)
     assert "Traceback" not in capfd.readouterr().err
     with capfd.disabled():

@@ -1,4 +1,6 @@
-"""Who may talk to the page, by every kind of request; a password can't be guessed by trying many."""
+"""Who may talk to the page, by every kind of request; a password can't be guessed by
+trying many.
+"""
 
 import math
 
@@ -16,7 +18,18 @@ from ui.web import guard
 from ui.web.guard import FROM_ONE, LoginLimit, body_length
 
 OURS = "http://127.0.0.1:7860"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "ANYTHING")
+METHODS = (
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "PROPFIND",
+    "ANYTHING",
+)
 NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
@@ -35,13 +48,23 @@ def client(base: str = OURS, space: str = "") -> TestClient:
         Route("/", answer, methods=METHODS), Route("/deep", answer, methods=METHODS),
         Route("/login/callback", answer, methods=METHODS), WebSocketRoute("/ws", talk),
     ]  # fmt: skip
-    return TestClient(Starlette(routes=routes, middleware=[Middleware(guard.Guard, space=space)]), base_url=base)
+    return TestClient(
+        Starlette(routes=routes, middleware=[Middleware(guard.Guard, space=space)]),
+        base_url=base,
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_our_own_page_may_do_everything(method: str) -> None:
-    assert client().request(method, "/deep", headers={"origin": OURS}).status_code == 200
-    assert client().request(method, "/deep", headers={"sec-fetch-site": "same-origin"}).status_code == 200
+    assert (
+        client().request(method, "/deep", headers={"origin": OURS}).status_code == 200
+    )
+    assert (
+        client()
+        .request(method, "/deep", headers={"sec-fetch-site": "same-origin"})
+        .status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -60,12 +83,23 @@ def test_another_origin_may_do_nothing(method: str, origin: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "made-up"])
 def test_a_cross_site_request_is_refused(method: str, site: str) -> None:
-    assert client().request(method, "/deep", headers={"sec-fetch-site": site}).status_code == 403
+    assert (
+        client().request(method, "/deep", headers={"sec-fetch-site": site}).status_code
+        == 403
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:7860", "127.0.0.1", "127.0.0.1:9999", "127.0.0.1.evil.example:7860", ""]
+    "host",
+    [
+        "evil.example",
+        "evil.example:7860",
+        "127.0.0.1",
+        "127.0.0.1:9999",
+        "127.0.0.1.evil.example:7860",
+        "",
+    ],
 )
 def test_another_host_name_is_refused(method: str, host: str) -> None:
     assert client().request(method, "/", headers={"host": host}).status_code == 400
@@ -74,29 +108,45 @@ def test_another_host_name_is_refused(method: str, host: str) -> None:
 @pytest.mark.parametrize("base", [OURS, "http://localhost:7860", "http://[::1]:7860"])
 def test_each_name_of_this_computer_works_but_not_two_and_no_other(base: str) -> None:
     assert client(base).get("/").status_code == 200
-    assert client().get("/", headers=[("host", "127.0.0.1:7860"), ("host", "evil.example")]).status_code == 400
+    assert (
+        client()
+        .get("/", headers=[("host", "127.0.0.1:7860"), ("host", "evil.example")])
+        .status_code
+        == 400
+    )
     assert client("http://192.168.1.5:7860").get("/").status_code == 400
 
 
-def test_a_link_from_elsewhere_opens_the_front_page_only_and_a_program_may_only_read() -> None:
+def test_a_link_from_elsewhere_opens_the_front_page_only_and_a_program_may_only_read() -> (
+    None
+):
     headers = {"sec-fetch-site": "cross-site", **NAVIGATION}
     assert client().get("/?__theme=dark", headers=headers).status_code == 200
     assert client().get("/deep", headers=headers).status_code == 403
     assert client().post("/", headers=headers).status_code == 403
-    assert client().get("/", headers={**headers, "sec-fetch-dest": "iframe"}).status_code == 403
+    assert (
+        client().get("/", headers={**headers, "sec-fetch-dest": "iframe"}).status_code
+        == 403
+    )
     assert client().get("/deep").status_code == 200, "a program"
     assert client().post("/deep").status_code == 403
 
 
 @pytest.mark.parametrize(
-    ("headers", "opens"), [({"origin": OURS}, True), ({"origin": "http://evil.example"}, False), ({}, False)]
+    ("headers", "opens"),
+    [({"origin": OURS}, True), ({"origin": "http://evil.example"}, False), ({}, False)],
 )
 def test_websockets_need_our_origin(headers: dict[str, str], opens: bool) -> None:
     if opens:
-        with client().websocket_connect("ws://127.0.0.1:7860/ws", headers=headers) as socket:
+        with client().websocket_connect(
+            "ws://127.0.0.1:7860/ws", headers=headers
+        ) as socket:
             assert socket.receive_text() == "in"
         return
-    with pytest.raises(WebSocketDisconnect), client().websocket_connect("ws://127.0.0.1:7860/ws", headers=headers):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client().websocket_connect("ws://127.0.0.1:7860/ws", headers=headers),
+    ):
         pass
 
 
@@ -109,28 +159,52 @@ def test_the_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody() -> N
 
 def test_a_space_is_reached_by_its_own_name_and_framed_by_hugging_face() -> None:
     page = client("https://me-apprentice.hf.space", "me-apprentice.hf.space")
-    assert "frame-ancestors https://huggingface.co" in page.get("/").headers["content-security-policy"]
-    assert page.post("/deep", headers={"origin": "https://me-apprentice.hf.space"}).status_code == 200
-    assert page.post("/deep", headers={"origin": "https://other.hf.space"}).status_code == 403
-    framed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+    assert (
+        "frame-ancestors https://huggingface.co"
+        in page.get("/").headers["content-security-policy"]
+    )
+    assert (
+        page.post(
+            "/deep", headers={"origin": "https://me-apprentice.hf.space"}
+        ).status_code
+        == 200
+    )
+    assert (
+        page.post("/deep", headers={"origin": "https://other.hf.space"}).status_code
+        == 403
+    )
+    framed = {
+        "sec-fetch-site": "cross-site",
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "iframe",
+    }
     assert page.get("/", headers=framed).status_code == 200
 
 
-@pytest.mark.parametrize(("space", "status"), [("me-apprentice.hf.space", 200), ("", 403)])
+@pytest.mark.parametrize(
+    ("space", "status"), [("me-apprentice.hf.space", 200), ("", 403)]
+)
 def test_signing_in_leads_back_to_a_space(space: str, status: int) -> None:
     page = client(f"https://{space}" if space else OURS, space)
     headers = {"sec-fetch-site": "cross-site", **NAVIGATION}
-    assert page.get("/login/callback?code=1&state=2", headers=headers).status_code == status
+    assert (
+        page.get("/login/callback?code=1&state=2", headers=headers).status_code
+        == status
+    )
     assert page.post("/login/callback", headers=headers).status_code == 403
 
 
 def opened(address: str, host: str = "0.0.0.0") -> TestClient:
-    """A client of a page that is open to the network, connected to `address` of this computer."""
+    """A client of a page that is open to the network, connected to `address` of this
+    computer.
+    """
 
     async def answers(scope: Scope, receive: Receive, send: Send) -> None:
         await guarded({**scope, "server": (address, 7860)}, receive, send)
 
-    guarded = guard.Guard(Starlette(routes=[Route("/", answer, methods=METHODS)]), hosts=(host,))
+    guarded = guard.Guard(
+        Starlette(routes=[Route("/", answer, methods=METHODS)]), hosts=(host,)
+    )
     return TestClient(answers, base_url=OURS)
 
 
@@ -141,18 +215,35 @@ def opened(address: str, host: str = "0.0.0.0") -> TestClient:
         ("::ffff:192.168.1.5", "192.168.1.5:7860"), ("192.168.1.5", "127.0.0.1:7860"),
     ],
 )  # fmt: skip
-def test_opened_to_the_network_it_is_reached_by_the_address_of_the_connection(address: str, host: str) -> None:
+def test_opened_to_the_network_it_is_reached_by_the_address_of_the_connection(
+    address: str, host: str
+) -> None:
     page = opened(address)
     assert page.get("/", headers={"host": host}).status_code == 200
-    assert page.post("/", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
-    assert page.post("/", headers={"host": host, "origin": "http://evil.example"}).status_code == 403
+    assert (
+        page.post("/", headers={"host": host, "origin": f"http://{host}"}).status_code
+        == 200
+    )
+    assert (
+        page.post(
+            "/", headers={"host": host, "origin": "http://evil.example"}
+        ).status_code
+        == 403
+    )
 
 
 def test_opened_to_the_network_only_the_name_it_was_given_is_a_name() -> None:
     others = ("evil.example", "192.168.1.5.evil.example", "192.168.1.6", "fd00::5")
     for host in (*(f"{name}:7860" for name in others), "192.168.1.5:9999"):
-        assert opened("192.168.1.5").get("/", headers={"host": host}).status_code == 400, host
-    assert opened("192.168.1.5", "MyBox.lan").get("/", headers={"host": "mybox.lan:7860"}).status_code == 200
+        assert (
+            opened("192.168.1.5").get("/", headers={"host": host}).status_code == 400
+        ), host
+    assert (
+        opened("192.168.1.5", "MyBox.lan")
+        .get("/", headers={"host": "mybox.lan:7860"})
+        .status_code
+        == 200
+    )
 
 
 async def login(request: Request) -> PlainTextResponse:
@@ -162,7 +253,10 @@ async def login(request: Request) -> PlainTextResponse:
 
 def browsers(*addresses: str) -> list[TestClient]:
     app = Starlette(
-        routes=[Route("/login", login, methods=["POST"]), Route("/", login, methods=["GET"])],
+        routes=[
+            Route("/login", login, methods=["POST"]),
+            Route("/", login, methods=["GET"]),
+        ],
         middleware=[Middleware(LoginLimit)],
     )
     return [TestClient(app, client=(address, 1)) for address in addresses]
@@ -179,7 +273,9 @@ def attempt(browser: TestClient, password: str = "wrong") -> int:
         ("2001:db8::7", "2001:db8::ffff:0:0:8", "2001:db8:0:1::7"),
     ],
 )  # fmt: skip
-def test_after_some_wrong_passwords_even_the_right_one_waits(addresses: tuple[str, ...]) -> None:
+def test_after_some_wrong_passwords_even_the_right_one_waits(
+    addresses: tuple[str, ...],
+) -> None:
     guessing, same, other = browsers(*addresses)
     assert [attempt(guessing) for _ in range(FROM_ONE)] == [400] * FROM_ONE
     assert (attempt(same, "right"), attempt(other, "right")) == (429, 200)
@@ -193,7 +289,9 @@ def test_a_right_password_forgets_the_wrong_ones() -> None:
         assert attempt(person, "right") == 200
 
 
-def test_a_request_without_a_password_forgets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_without_a_password_forgets_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     (guessing,) = browsers("192.0.2.7")
     assert [attempt(guessing) for _ in range(FROM_ONE - 1)] == [400] * (FROM_ONE - 1)
     assert [attempt(guessing, ""), attempt(guessing)] == [422, 429]

@@ -1,4 +1,6 @@
-"""Only a browser with the owner's cookie gets the page; a key or a ticket in the address brings the cookie."""
+"""Only a browser with the owner's cookie gets the page; a key or a ticket in the
+address brings the cookie.
+"""
 
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -24,13 +26,24 @@ def page(address: str = "http://127.0.0.1:7860") -> TestClient:
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse(f"page {Request(scope).url.path}")(scope, receive, send)
 
-    app = Starlette(routes=[Mount("/", answer)], middleware=[Middleware(key.OwnersOnly, key=KEY)])
+    app = Starlette(
+        routes=[Mount("/", answer)], middleware=[Middleware(key.OwnersOnly, key=KEY)]
+    )
     return TestClient(app, base_url=address)
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 @pytest.mark.parametrize(
-    "path", ["/", "/config", "/gradio_api/queue/join", "/gradio_api/startup-events/x", "/?key=" + "x" * 43]
+    "method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/config",
+        "/gradio_api/queue/join",
+        "/gradio_api/startup-events/x",
+        "/?key=" + "x" * 43,
+    ],
 )
 def test_without_the_cookie_nothing_is_answered(method: str, path: str) -> None:
     assert page().request(method, path).status_code == 401
@@ -61,17 +74,34 @@ def test_a_ticket_works_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -
     app.cookies.clear()
     assert app.get("/", params={"key": word}).status_code == 401
     late = key.ticket(KEY)
-    monkeypatch.setattr(key.time, "time", lambda clock=key.time.time: clock() + 2 * key._TICKET)
+    monkeypatch.setattr(
+        key.time, "time", lambda clock=key.time.time: clock() + 2 * key._TICKET
+    )
     assert app.get("/", params={"key": late}).status_code == 401
 
 
-WORDS = ["", "-", "9999999999-00-" + "0" * 64, key.ticket("another"), "ü", "\ud83d", KEY[:-1]]
+WORDS = [
+    "",
+    "-",
+    "9999999999-00-" + "0" * 64,
+    key.ticket("another"),
+    "ü",
+    "\ud83d",
+    KEY[:-1],
+]
 
 
-@pytest.mark.parametrize("word", WORDS, ids=range(len(WORDS)))  # the ticket differs in each process
+@pytest.mark.parametrize(
+    "word", WORDS, ids=range(len(WORDS))
+)  # the ticket differs in each process
 def test_nothing_else_lets_in(word: str) -> None:
     browser = page()
-    assert browser.get("/", params={"key": word.encode("utf-8", "surrogatepass").decode("latin-1")}).status_code == 401
+    assert (
+        browser.get(
+            "/", params={"key": word.encode("utf-8", "surrogatepass").decode("latin-1")}
+        ).status_code
+        == 401
+    )
     browser.cookies.set("apprentice-7860", word.encode("ascii", "replace").decode())
     assert browser.get("/").status_code == 401
 
@@ -88,4 +118,7 @@ def test_a_workspace_keeps_its_key_which_only_its_owner_reads(tmp_path: Path) ->
     workspace = Workspace.open(tmp_path)
     made = key.of(workspace)
     assert len(made) > 40
-    assert (key.of(workspace), (workspace.root / "page.key").stat().st_mode & 0o077) == (made, 0)
+    assert (
+        key.of(workspace),
+        (workspace.root / "page.key").stat().st_mode & 0o077,
+    ) == (made, 0)

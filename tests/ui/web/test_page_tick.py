@@ -27,7 +27,11 @@ def on_open_page(app: MadeUpApp, work: Callable[[PageClient], Awaitable[None]]) 
 
     async def serve() -> None:
         async with page_in_process(app, app.workspace.exports) as http:
-            await work(await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train"))
+            await work(
+                await PageClient.open(
+                    http, Choice(data_id="data-1", run_id="run-b"), "train"
+                )
+            )
 
     asyncio.run(serve())
 
@@ -44,10 +48,17 @@ def test_an_unchanged_tick_sends_one_value(app: MadeUpApp) -> None:
     on_open_page(app, work)
 
 
-@pytest.mark.parametrize(("ask", "opens", "times", "most"), [(TICK, 0, 100, 2), (FETCH, 0, 20, 10), (TICK, 1, 10, 300)])
-def test_memory_is_flat(app: MadeUpApp, ask: dict[str, Any], opens: int, times: int, most: float) -> None:
-    """most: blocks of memory that each tick may leave behind, or each answer with a tab that changed (it was over 100
-    for each of its components), or each page that opens (it was 10,000: the configuration of the whole page)."""
+@pytest.mark.parametrize(
+    ("ask", "opens", "times", "most"),
+    [(TICK, 0, 100, 2), (FETCH, 0, 20, 10), (TICK, 1, 10, 300)],
+)
+def test_memory_is_flat(
+    app: MadeUpApp, ask: dict[str, Any], opens: int, times: int, most: float
+) -> None:
+    """most: blocks of memory that each tick may leave behind, or each answer with a tab
+    that changed (it was over 100 for each of its components), or each page that opens
+    (it was 10,000: the configuration of the whole page).
+    """
 
     async def work(page: PageClient) -> None:
         async def repeat(count: int) -> int:
@@ -57,8 +68,12 @@ def test_memory_is_flat(app: MadeUpApp, ask: dict[str, Any], opens: int, times: 
             gc.collect()
             return sys.getallocatedblocks()
 
-        blocks = [await repeat(count) for count in (5 if opens else 30, times, times, times)]
-        assert min(after - before for before, after in pairwise(blocks)) / times < most  # one may hold what stays once
+        blocks = [
+            await repeat(count) for count in (5 if opens else 30, times, times, times)
+        ]
+        assert (
+            min(after - before for before, after in pairwise(blocks)) / times < most
+        )  # one may hold what stays once
 
     on_open_page(app, work)
 
@@ -88,9 +103,16 @@ DONE_AND_QUEUED = (State.COMPLETED, State.QUEUED)
     ("states", "opened", "words"),
     [
         ([State.RUNNING], "run-0", "run-0:91"),
-        *(([state], "run-0", f"run-0:{state.value}") for state in State if not state.is_active),
+        *(
+            ([state], "run-0", f"run-0:{state.value}")
+            for state in State
+            if not state.is_active
+        ),
         *((DONE_AND_QUEUED, opened, "") for opened in ("", "gone")),
-        *(([*DONE_AND_QUEUED, State.RUNNING], opened, "run-2:91") for opened in ("", "gone", "run-2")),
+        *(
+            ([*DONE_AND_QUEUED, State.RUNNING], opened, "run-2:91")
+            for opened in ("", "gone", "run-2")
+        ),
         ([*DONE_AND_QUEUED, State.RUNNING], "run-0", "run-0:completed run-2:91"),
     ],
 )
@@ -100,12 +122,18 @@ def test_the_open_run_and_the_one_that_trains_are_named_once(
     assert news(app_with(*states), opened) == words
 
 
-@pytest.mark.parametrize("progress", [None, Progress(phase="Loading the model", done=1, total=2)])
-def test_before_its_first_step_it_has_only_a_state(app_with: AppWith, progress: Progress | None) -> None:
+@pytest.mark.parametrize(
+    "progress", [None, Progress(phase="Loading the model", done=1, total=2)]
+)
+def test_before_its_first_step_it_has_only_a_state(
+    app_with: AppWith, progress: Progress | None
+) -> None:
     assert news(app_with(State.RUNNING, progress=progress), "run-0") == "run-0:running"
 
 
-def test_they_are_signed_unless_the_tab_fails(app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_are_signed_unless_the_tab_fails(
+    app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
     choice = Choice(data_id=DATA, run_id="run-b")
     assert page.signature_of("data", choice).split(" ")[2] == "run-b:91"
     monkeypatch.setattr(app.runs, "curve", None)

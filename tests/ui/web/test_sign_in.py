@@ -1,4 +1,6 @@
-"""Signing in to a Space with a Hugging Face account: gradio's own flow, with a stand-in for the hub on loopback."""
+"""Signing in to a Space with a Hugging Face account: gradio's own flow, with a stand-in
+for the hub on loopback.
+"""
 
 import asyncio
 import base64
@@ -56,13 +58,31 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
-        login = base64.b64decode(self.headers["authorization"].partition(" ")[2]).decode()
+        login = base64.b64decode(
+            self.headers["authorization"].partition(" ")[2]
+        ).decode()
         assert login == f"{CLIENT}:{SECRET}"
         now = int(time.time())
-        claims = {"iss": f"http://{self.headers['host']}", "aud": CLIENT, "sub": self.account, "iat": now}
-        claims |= {"exp": now + 600, "nonce": self.nonces.pop(body["code"][0]), "preferred_username": self.account}
+        claims = {
+            "iss": f"http://{self.headers['host']}",
+            "aud": CLIENT,
+            "sub": self.account,
+            "iat": now,
+        }
+        claims |= {
+            "exp": now + 600,
+            "nonce": self.nonces.pop(body["code"][0]),
+            "preferred_username": self.account,
+        }
         token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, KEY)
-        self._answer({"access_token": "hf_oauth_x", "token_type": "bearer", "expires_in": 600, "id_token": token})
+        self._answer(
+            {
+                "access_token": "hf_oauth_x",
+                "token_type": "bearer",
+                "expires_in": 600,
+                "id_token": token,
+            }
+        )
 
     def _answer(self, body: Any) -> None:
         content = json.dumps(body).encode()
@@ -88,7 +108,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
         monkeypatch.setattr(f"gradio.oauth.{name}", value)
-    for name, value in {"SYSTEM": "spaces", "SPACE_ID": "owner/demo", "SPACE_HOST": SPACE}.items():
+    for name, value in {
+        "SYSTEM": "spaces",
+        "SPACE_ID": "owner/demo",
+        "SPACE_HOST": SPACE,
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("ui.web.demo.os.umask", lambda _: 0)
     yield address
@@ -112,12 +136,17 @@ async def visit(browser: httpx.AsyncClient) -> None:
     await page.ask(page.listener("change", label="Signature of start"))
 
 
-def test_an_account_has_one_folder_everywhere_until_it_signs_out(workspace_with_model: Workspace, hub: str) -> None:
+def test_an_account_has_one_folder_everywhere_until_it_signs_out(
+    workspace_with_model: Workspace, hub: str
+) -> None:
     async def work() -> None:
         apps, blocks, arguments = demo_page(workspace_with_model, DEMO)
         try:
             async with served(blocks, arguments) as transport:
-                options: dict[str, Any] = {"base_url": f"https://{SPACE}", "headers": {"origin": f"https://{SPACE}"}}
+                options: dict[str, Any] = {
+                    "base_url": f"https://{SPACE}",
+                    "headers": {"origin": f"https://{SPACE}"},
+                }
                 async with (
                     httpx.AsyncClient(transport=transport, **options) as first,
                     httpx.AsyncClient(transport=transport, **options) as second,
@@ -130,8 +159,12 @@ def test_an_account_has_one_folder_everywhere_until_it_signs_out(workspace_with_
                     await first.get("/logout")
                     await visit(first)
                     assert len(apps.visitors.all()) == 2, "the browser's own again"
-                    forged = await second.get("/login/callback?code=code-0&state=made-up")
-                    assert forged.headers["location"].startswith("/login/huggingface"), "asked to sign in again"
+                    forged = await second.get(
+                        "/login/callback?code=code-0&state=made-up"
+                    )
+                    assert forged.headers["location"].startswith(
+                        "/login/huggingface"
+                    ), "asked to sign in again"
         finally:
             apps.close()
 

@@ -19,17 +19,27 @@ _summaries: WeakKeyDictionary[CheckedDataset, str] = WeakKeyDictionary()
 
 
 def split_summary(checked: CheckedDataset) -> str:
-    """Sentences on how many rows train and how many judge, and what those can prove; cached, as a tab asks often."""
+    """Sentences on how many rows train and how many judge, and what those can prove;
+    cached, as a tab asks often.
+    """
     if (summary := _summaries.get(checked)) is None:
-        summary = " ".join(filter(None, (checked.summary, provable(checked, checked.split))))
+        summary = " ".join(
+            filter(None, (checked.summary, provable(checked, checked.split)))
+        )
         _summaries[checked] = summary
     return summary
 
 
-def data_facts(checked: CheckedDataset | None, task: Task | None = None, trainer: Trainer = "sft") -> Data:
+def data_facts(
+    checked: CheckedDataset | None, task: Task | None = None, trainer: Trainer = "sft"
+) -> Data:
     """What a recommendation takes into account of the data and what the model is for."""
     if checked is None or checked.fixed_report.tokens is None:
-        return Data(task=task, trainer=trainer, rows=len(checked.dataset.rows) if checked else None)
+        return Data(
+            task=task,
+            trainer=trainer,
+            rows=len(checked.dataset.rows) if checked else None,
+        )
     tokens = checked.fixed_report.tokens
     total, learned = epoch_tokens(tokens, trainer)
     return Data(
@@ -58,12 +68,21 @@ def has_pairs(checked: CheckedDataset) -> bool:
 
 
 def provable(checked: CheckedDataset, split: Split) -> str:
-    """The smallest gain that the held-out rows can prove, in words; "" where answers are not right or wrong."""
+    """The smallest gain that the held-out rows can prove, in words; "" where answers
+    are not right or wrong.
+    """
     _, (judging, _) = sides(checked, split)
     items, rows = items_from(judging), checked.rows
     learned = [rows[i].messages[-1] for i in split.train[:_ENOUGH] if rows[i].messages]
-    if not items or choose_measure([*learned, *(item.expected for item in items)]).graded:
+    if (
+        not items
+        or choose_measure([*learned, *(item.expected for item in items)]).graded
+    ):
         return ""
     added = len(sample_questions(checked))
-    sample = f"The sample's {added} extra questions judge the result too." if added else ""
-    return " ".join(filter(None, (sample, verdicts.provable(len({item.cluster for item in items})))))
+    sample = (
+        f"The sample's {added} extra questions judge the result too." if added else ""
+    )
+    return " ".join(
+        filter(None, (sample, verdicts.provable(len({item.cluster for item in items}))))
+    )

@@ -17,18 +17,30 @@ _LABELS = {"user": "Question", "assistant": "Answer", "tool": "Tool result"}
 
 
 def to_edit(checked: CheckedDataset, number: int) -> Row:
-    """The example with this number after the fixes, but with the instruction of the file: what fixes do to those stays
-    a fix. Raises BadInput when there is none, or it is too long for the page."""
+    """The example with this number after the fixes, but with the instruction of the
+    file: what fixes do to those stays a fix. Raises BadInput when there is none, or it
+    is too long for the page.
+    """
     rows = {row.row: row for row in checked.original.rows}
     if number not in rows:
         if number in {problem.row for problem in checked.unread}:
             return blank(checked.original)
-        raise BadInput(f"There is no example {number:,}.", "It was deleted.", "Choose another number.")
+        raise BadInput(
+            f"There is no example {number:,}.",
+            "It was deleted.",
+            "Choose another number.",
+        )
     original = rows[number]
     if len(full_text(original)) > LONGEST:
-        raise BadInput("This example is too long to edit here.", "", "Change it in your file, and add it again.")
+        raise BadInput(
+            "This example is too long to edit here.",
+            "",
+            "Change it in your file, and add it again.",
+        )
     fixed = checked.now.get(number, original)
-    return replace(fixed, messages=[*_only(original.messages, True), *_only(fixed.messages, False)])
+    return replace(
+        fixed, messages=[*_only(original.messages, True), *_only(fixed.messages, False)]
+    )
 
 
 def blank(dataset: Dataset) -> Row:
@@ -37,11 +49,18 @@ def blank(dataset: Dataset) -> Row:
     if first is not None and first.text is not None:
         return Row(0, 0, text="")
     empty = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
-    return Row(0, 0, empty, [dict(empty[-1])] if first is not None and first.rejected is not None else None)
+    return Row(
+        0,
+        0,
+        empty,
+        [dict(empty[-1])] if first is not None and first.rejected is not None else None,
+    )
 
 
 def _only(messages: Sequence[Message], instruction: bool) -> list[Message]:
-    return [message for message in messages if (message["role"] in SYSTEM) == instruction]
+    return [
+        message for message in messages if (message["role"] in SYSTEM) == instruction
+    ]
 
 
 def fields(row: Row) -> Iterator[ExampleField]:
@@ -50,7 +69,11 @@ def fields(row: Row) -> Iterator[ExampleField]:
         yield ExampleField("text", "Text", row.text)
     better = len(row.messages) - len(row.rejected or ())
     for at, message in enumerate(row.messages):
-        label = "Better answer" if row.rejected and at >= better else _LABELS.get(message["role"], "Text")
+        label = (
+            "Better answer"
+            if row.rejected and at >= better
+            else _LABELS.get(message["role"], "Text")
+        )
         yield from _of_message(message, f"message-{at}", label)
     for at, message in enumerate(row.rejected or ()):
         yield from _of_message(message, f"rejected-{at}", "Worse answer")
@@ -60,37 +83,68 @@ def _of_message(message: Message, name: str, label: str) -> Iterator[ExampleFiel
     if _has_text(message):
         yield ExampleField(name, label, content(message))
     if message.get("tool_calls"):
-        yield ExampleField(f"calls-{name}", f"{label}: {_CALLS}", calls_text(message["tool_calls"], indent=2))
+        yield ExampleField(
+            f"calls-{name}",
+            f"{label}: {_CALLS}",
+            calls_text(message["tool_calls"], indent=2),
+        )
 
 
 def _has_text(message: Message) -> bool:
-    return message["role"] not in SYSTEM and bool(content(message) or not message.get("tool_calls"))
+    return message["role"] not in SYSTEM and bool(
+        content(message) or not message.get("tool_calls")
+    )
 
 
 def with_texts(row: Row, texts: Mapping[str, str]) -> Row:
-    """The example with these texts, by field. Raises BadInput when one is missing or can't be saved."""
-    if {field.name for field in fields(row)} - texts.keys():  # also of a form too long to be sent
+    """The example with these texts, by field. Raises BadInput when one is missing or
+    can't be saved.
+    """
+    if {
+        field.name for field in fields(row)
+    } - texts.keys():  # also of a form too long to be sent
         why = "It is too long, or the example has changed meanwhile."
-        raise BadInput("This change can't be saved.", why, "Shorten it, or reload the page.")
+        raise BadInput(
+            "This change can't be saved.", why, "Shorten it, or reload the page."
+        )
     if sum(map(len, texts.values())) > LONGEST:
-        raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
+        raise BadInput(
+            "This example is too long.",
+            f"It has over {LONGEST:,} characters.",
+            "Shorten it.",
+        )
 
     def typed(messages: Sequence[Message], name: str) -> list[Message]:
-        return [_typed(message, f"{name}-{at}", texts) for at, message in enumerate(messages)]
+        return [
+            _typed(message, f"{name}-{at}", texts)
+            for at, message in enumerate(messages)
+        ]
 
     rejected = None if row.rejected is None else typed(row.rejected, "rejected")
     text = None if row.text is None else texts["text"]
-    return replace(row, messages=typed(row.messages, "message"), rejected=rejected, text=text)
+    return replace(
+        row, messages=typed(row.messages, "message"), rejected=rejected, text=text
+    )
 
 
 def _typed(message: Message, name: str, texts: Mapping[str, str]) -> Message:
-    """The message with what was typed; its tool calls keep their ids, to which their results refer."""
-    changed = {**message, "content": texts[name]} if _has_text(message) else dict(message)
+    """The message with what was typed; its tool calls keep their ids, to which their
+    results refer.
+    """
+    changed = (
+        {**message, "content": texts[name]} if _has_text(message) else dict(message)
+    )
     if calls := message.get("tool_calls"):
         try:
-            typed = calls_in_text(texts[f"calls-{name}"], int(name.partition("-")[2]) + 1)
+            typed = calls_in_text(
+                texts[f"calls-{name}"], int(name.partition("-")[2]) + 1
+            )
         except RowFault as fault:
-            raise BadInput("This tool call can't be saved.", fault.message, "Correct it, then save again.") from fault
+            raise BadInput(
+                "This tool call can't be saved.",
+                fault.message,
+                "Correct it, then save again.",
+            ) from fault
         for before, call in zip(calls, typed, strict=False):
             call.update({"id": before["id"]} if "id" in before else {})
         changed["tool_calls"] = typed

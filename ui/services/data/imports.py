@@ -29,12 +29,25 @@ Read = Callable[[BackgroundTask], object]
 
 
 class DatasetImports:
-    """Imports files into the store, reads them again with other options, and checks them, each in a thread. A model_id
-    of "" stands for the recommended model. at_once: how many imports may run at the same time. waiting: how a visitor
-    of a demo waits for a check; None: for as long as it takes."""
+    """Imports files into the store, reads them again with other options, and checks
+    them, each in a thread. A model_id of "" stands for the recommended model. at_once:
+    how many imports may run at the same time. waiting: how a visitor of a demo waits
+    for a check; None: for as long as it takes.
+    """
 
-    def __init__(self, store: DatasetStore, models: ModelService, at_once: float, waiting: Waiting | None) -> None:
-        self.store, self._models, self._at_once, self._waiting = store, models, at_once, waiting
+    def __init__(
+        self,
+        store: DatasetStore,
+        models: ModelService,
+        at_once: float,
+        waiting: Waiting | None,
+    ) -> None:
+        self.store, self._models, self._at_once, self._waiting = (
+            store,
+            models,
+            at_once,
+            waiting,
+        )
         self._starting = threading.Lock()
         self._tasks = BackgroundTasks()
         self.close = self._tasks.cancel_all
@@ -48,7 +61,9 @@ class DatasetImports:
     # Imports
 
     def add(self, name: str, model_id: str, add: Callable[..., str]) -> str:
-        """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""
+        """Starts an import: `add` is called with a listener, the future data id, which
+        this returns, and options.
+        """
         self.store.require_disk()
         data_id = new_id()
         self._imports[data_id] = name, add
@@ -58,40 +73,80 @@ class DatasetImports:
         return data_id
 
     def retry(self, data_id: str, options: Mapping[str, Any], model_id: str) -> None:
-        """Starts an import again with these read options. Raises BadInput when it is no longer remembered."""
+        """Starts an import again with these read options. Raises BadInput when it is no
+        longer remembered.
+        """
         if self.store.has(data_id):  # a form that was sent twice
             self.read_again(data_id, options, model_id)
             return
         if data_id not in self._imports:
-            raise BadInput("This file is no longer in memory.", "It was added too long ago.", "Add it again.")
+            raise BadInput(
+                "This file is no longer in memory.",
+                "It was added too long ago.",
+                "Add it again.",
+            )
         name, add = self._imports[data_id]
-        made = {"written": True} if options.get("written") else {}  # not to be read as examples
+        made = (
+            {"written": True} if options.get("written") else {}
+        )  # not to be read as examples
         options = {name: value for name, value in options.items() if name not in made}
         remove = partial(self.store.remove, data_id)
-        self._import(data_id, name, model_id, lambda task: add(task, data_id, options, **made), remove)
+        self._import(
+            data_id,
+            name,
+            model_id,
+            lambda task: add(task, data_id, options, **made),
+            remove,
+        )
 
-    def read_again(self, data_id: str, options: Mapping[str, Any], model_id: str = "") -> None:
-        """Starts to read a stored dataset with these read options ({}: as detected). If that fails or is cancelled, the
-        old ones stay."""
+    def read_again(
+        self, data_id: str, options: Mapping[str, Any], model_id: str = ""
+    ) -> None:
+        """Starts to read a stored dataset with these read options ({}: as detected). If
+        that fails or is cancelled, the old ones stay.
+        """
         before = self.store.info.read(data_id)
-        options = {**({"rows": rows} if (rows := before.read_options.get("rows")) else {}), **options}
+        options = {
+            **({"rows": rows} if (rows := before.read_options.get("rows")) else {}),
+            **options,
+        }
         if options == before.read_options:
             return
         restore = partial(self.store.info.restore, data_id, before)
-        self._import(data_id, before.name, model_id, partial(self.store.read_again, data_id, options), restore)
+        self._import(
+            data_id,
+            before.name,
+            model_id,
+            partial(self.store.read_again, data_id, options),
+            restore,
+        )
 
     def set_validation(self, data_id: str, path: Path) -> bool:
-        """Starts to read a validation file for a dataset; returns whether that is already done. Raises its error if
-        that came as soon."""
+        """Starts to read a validation file for a dataset; returns whether that is
+        already done. Raises its error if that came as soon.
+        """
         if data_id in self._tasks.running():
             raise still_read()
-        task = self._start(data_id, path.name, partial(ValidationFiles(self.store).set, data_id, path, path.name))
+        task = self._start(
+            data_id,
+            path.name,
+            partial(ValidationFiles(self.store).set, data_id, path, path.name),
+        )
         if task.error:
             raise task.error
         return task.ended
 
-    def _import(self, data_id: str, name: str, model_id: str, read: Read, undo: Callable[[], None]) -> None:
-        """Starts to read and check a dataset in the background; `undo` takes back what was read but can't be used."""
+    def _import(
+        self,
+        data_id: str,
+        name: str,
+        model_id: str,
+        read: Read,
+        undo: Callable[[], None],
+    ) -> None:
+        """Starts to read and check a dataset in the background; `undo` takes back what
+        was read but can't be used.
+        """
         model = self._models.target_model(model_id)
 
         def work(task: BackgroundTask) -> None:
@@ -106,9 +161,15 @@ class DatasetImports:
         self._start(data_id, name, work)
 
     def _start(self, data_id: str, name: str, work: Read) -> BackgroundTask:
-        """Starts what changes a dataset, and waits for a moment. Raises NotInDemo where no more may run at once."""
+        """Starts what changes a dataset, and waits for a moment. Raises NotInDemo where
+        no more may run at once.
+        """
         with self._starting:
-            running = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
+            running = [
+                key
+                for key in self._tasks.running()
+                if isinstance(key, str) and key != data_id
+            ]
             if len(running) >= self._at_once:
                 raise NotInDemo(
                     "Another of your files is still being imported.",
@@ -120,24 +181,32 @@ class DatasetImports:
         return task
 
     def progress(self, import_id: str, data_id: str) -> DatasetProgress | None:
-        """The progress or the error of an import, unless it succeeded or was cancelled; without an import, the progress
-        of a check of the dataset."""
+        """The progress or the error of an import, unless it succeeded or was cancelled;
+        without an import, the progress of a check of the dataset.
+        """
         checks = (task for task in self._tasks.of(data_id) if not task.ended)
         task = self._tasks.get(import_id) if import_id else next(checks, None)
         if task is None or (task.ended and task.error is None):
             return None
-        return DatasetProgress(task.name, task.phase, task.fraction, task.first, task.error)
+        return DatasetProgress(
+            task.name, task.phase, task.fraction, task.first, task.error
+        )
 
     def cancel(self, key: Hashable) -> None:
-        """Cancels an import, whose key is the data id, or a check; nothing of it is stored."""
+        """Cancels an import, whose key is the data id, or a check; nothing of it is
+        stored.
+        """
         if task := self._tasks.get(key):
             task.cancel()
 
     # Checks
 
-    def check(self, data_id: str, model_id: str, lengths: LengthLimits, seconds: float | None) -> CheckedDataset | None:
-        """The checked dataset; None until so many seconds after its check began, if there is such a limit. lengths: the
-        planned run's length limits."""
+    def check(
+        self, data_id: str, model_id: str, lengths: LengthLimits, seconds: float | None
+    ) -> CheckedDataset | None:
+        """The checked dataset; None until so many seconds after its check began, if
+        there is such a limit. lengths: the planned run's length limits.
+        """
         model = self._models.target_model(model_id)
         checked = self.store.cached(data_id, model, lengths)
         if checked is not None:
@@ -146,31 +215,50 @@ class DatasetImports:
         key = data_id, model, lengths, repr(info)
         task = self._tasks.get(key)
         if task is None or task.error is None or monotonic() - task.changed > _FAILED:
-            if self._waiting:  # a demo: whoever asks for many models or lengths waits for the latest
-                running = [key for key in self._tasks.running() if isinstance(key, tuple) and key[0] == data_id]
+            if (
+                self._waiting
+            ):  # a demo: whoever asks for many models or lengths waits for the latest
+                running = [
+                    key
+                    for key in self._tasks.running()
+                    if isinstance(key, tuple) and key[0] == data_id
+                ]
                 for old in set(running[:-_CHECKS]) - {key}:
                     self.cancel(old)
-            task = self._tasks.start(key, info.name, partial(self.store.open, data_id, model, lengths))
+            task = self._tasks.start(
+                key, info.name, partial(self.store.open, data_id, model, lengths)
+            )
         if not task.wait(seconds) or task.cancelled():
             return None
         if task.error is not None:
             raise task.error
-        return self.store.cached(data_id, model, lengths) or self.store.open(data_id, model, lengths)
+        return self.store.cached(data_id, model, lengths) or self.store.open(
+            data_id, model, lengths
+        )
 
-    def patiently(self, check: Callable[[float | None], CheckedDataset | None]) -> CheckedDataset:
-        """Runs `check` with the seconds that this caller may wait (None: no limit). Raises NotYet when that takes
-        longer."""
+    def patiently(
+        self, check: Callable[[float | None], CheckedDataset | None]
+    ) -> CheckedDataset:
+        """Runs `check` with the seconds that this caller may wait (None: no limit).
+        Raises NotYet when that takes longer.
+        """
         with self._waiting.patience() if self._waiting else nullcontext() as seconds:
             checked = check(seconds)
         if checked is None:
             raise still_read()
         return checked
 
-    def checked(self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
-        """The checked dataset for a model; waits until it is checked. Raises NotYet when that takes too long."""
+    def checked(
+        self, data_id: str, model_id: str = "", lengths: LengthLimits = UNLIMITED
+    ) -> CheckedDataset:
+        """The checked dataset for a model; waits until it is checked. Raises NotYet
+        when that takes too long.
+        """
         return self.patiently(partial(self.check, data_id, model_id, lengths))
 
     def change_token(self, data_id: str) -> Hashable:
-        """Differs whenever the dataset's fixes or options change, or an import or check of it starts or ends."""
+        """Differs whenever the dataset's fixes or options change, or an import or check
+        of it starts or ends.
+        """
         tasks = tuple((id(task), task.ended) for task in self._tasks.of(data_id))
         return repr(self.store.info.read(data_id)), tasks

@@ -20,16 +20,28 @@ _MAX_CHARACTERS = 8000  # of one text in a preview
 
 
 def preview(
-    store: DatasetStore, data_id: str, example: Row, tokenizer: ChatTokenizer, lengths: LengthLimits
+    store: DatasetStore,
+    data_id: str,
+    example: Row,
+    tokenizer: ChatTokenizer,
+    lengths: LengthLimits,
 ) -> Preview:
     """What is learned of an example within the length limits of the planned run."""
-    pieces = store.compute(data_id, partial(_pieces, example, tokenizer, lengths), len(full_text(example)))
+    pieces = store.compute(
+        data_id, partial(_pieces, example, tokenizer, lengths), len(full_text(example))
+    )
     if example.text is not None:
         note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
         return _shortened(Preview([], pieces, note, example.file))
     worse = [{**message, "role": "rejected"} for message in example.rejected or ()]
     return _shortened(
-        Preview([*example.messages, *worse], pieces, _cut_note(pieces, lengths), example.file, example.made)
+        Preview(
+            [*example.messages, *worse],
+            pieces,
+            _cut_note(pieces, lengths),
+            example.file,
+            example.made,
+        )
     )
 
 
@@ -47,37 +59,74 @@ def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:
 
 
 def _shortened(preview: Preview) -> Preview:
-    """The preview with long texts cut in the middle: a page can't show millions of characters."""
+    """The preview with long texts cut in the middle: a page can't show millions of
+    characters.
+    """
 
     def cut(text: str) -> str:
         half = _MAX_CHARACTERS // 2
-        return text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} … {text[-half:]}"
+        return (
+            text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} … {text[-half:]}"
+        )
 
-    cuts = [{**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages]
+    cuts = [
+        {**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m
+        for m in preview.messages
+    ]
     return replace(
-        preview, messages=cuts, pieces=[Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces]
+        preview,
+        messages=cuts,
+        pieces=[
+            Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces
+        ],
     )
 
 
 def find(checked: CheckedDataset, row: int) -> Row:
-    """The example with this row number after the fixes. Raises BadInput when there is none, and why."""
+    """The example with this row number after the fixes. Raises BadInput when there is
+    none, and why.
+    """
     if example := checked.now.get(row):
         return example
     last = checked.original.highest
     if not last:
         raise BadInput("There is no example yet.", "", "Write the first one.")
     if not 1 <= row <= last:
-        raise BadInput(f"There is no example {row:,}.", f"The last one is {last:,}.", "Choose another number.")
-    existing = {example.row for example in checked.original.rows}.union(problem.row for problem in checked.unread)
+        raise BadInput(
+            f"There is no example {row:,}.",
+            f"The last one is {last:,}.",
+            "Choose another number.",
+        )
+    existing = {example.row for example in checked.original.rows}.union(
+        problem.row for problem in checked.unread
+    )
     if row not in existing:
-        raise BadInput(f"You deleted example {row:,}.", "", "Choose another number, or undo your edits.")
-    dropped = {change.kind for change in checked.fixed.changes if change.row == row and not change.after}
-    why = [problem.message for problem in checked.report.problems if problem.row == row and problem.kind in dropped]
-    raise BadInput(f"Example {row:,} is not used.", why[-1] if why else "", "Choose another number.")
+        raise BadInput(
+            f"You deleted example {row:,}.",
+            "",
+            "Choose another number, or undo your edits.",
+        )
+    dropped = {
+        change.kind
+        for change in checked.fixed.changes
+        if change.row == row and not change.after
+    }
+    why = [
+        problem.message
+        for problem in checked.report.problems
+        if problem.row == row and problem.kind in dropped
+    ]
+    raise BadInput(
+        f"Example {row:,} is not used.",
+        why[-1] if why else "",
+        "Choose another number.",
+    )
 
 
 def step(checked: CheckedDataset, row: int, direction: int) -> int:
-    """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""
+    """The number of the next example (direction 1), the previous one (-1), or the
+    nearest (0).
+    """
     rows = checked.dataset.rows
     if not rows:
         return 1

@@ -1,4 +1,6 @@
-"""Whether a visitor of a demo may queue a job: how many, how large, and whether there is disk space."""
+"""Whether a visitor of a demo may queue a job: how many, how large, and whether there
+is disk space.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,10 +29,16 @@ _FULL: dict[Refusal, tuple[str, str]] = {
 
 @contextmanager
 def place(
-    limits: Limits, workspace: Path, shared: Shared, kind: str, spec: dict[str, Any], jobs: list[Job]
+    limits: Limits,
+    workspace: Path,
+    shared: Shared,
+    kind: str,
+    spec: dict[str, Any],
+    jobs: list[Job],
 ) -> Iterator[None]:
-    """Holds a place in the queue while a job is created. Raises NotInDemo unless the visitor, who has these jobs, may
-    have this one too. workspace: the visitor's folder."""
+    """Holds a place in the queue while a job is created. Raises NotInDemo unless the
+    visitor, who has these jobs, may have this one too. workspace: the visitor's folder.
+    """
     lane = JOB_TYPES[kind].lane
     kinds = [kind for kind, job_type in JOB_TYPES.items() if job_type.lane == lane]
     own = sum(job.kind in kinds for job in jobs if not job.state.is_terminal)
@@ -46,7 +54,11 @@ def place(
     with shared.queue.place(lane, workspace, shared.neighbours(), limits.queue) as full:
         if full:
             here, why = _FULL[full]
-            raise NotInDemo(here, why.format(f"{limits.queue:g}"), f"Try again in a few minutes. {AT_HOME}")
+            raise NotInDemo(
+                here,
+                why.format(f"{limits.queue:g}"),
+                f"Try again in a few minutes. {AT_HOME}",
+            )
         yield
 
 

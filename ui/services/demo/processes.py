@@ -1,7 +1,10 @@
-"""Processes that compute for a demo's page: `python -m ui.services.demo.processes NICENESS`.
+"""Processes that compute for a demo's page: `python -m ui.services.demo.processes
+NICENESS`.
 
-Python lets one thread of a process compute at a time. In the page's own process, a few long texts of one visitor would
-have everybody's clicks wait. Here they take turns, and only short ones have the page's priority."""
+Python lets one thread of a process compute at a time. In the page's own process, a few
+long texts of one visitor would have everybody's clicks wait. Here they take turns, and
+only short ones have the page's priority.
+"""
 
 import hashlib
 import os
@@ -47,13 +50,22 @@ _TOO_LONG = (
 _SHORT = 64 * KIB  # bytes of a file
 _LATER = 12  # niceness: a lower priority than that of the page, and a little lower than that of training
 _CANCELLED, _OUT_OF_MEMORY = "cancelled", 3  # the latter is an exit code
-_MADE = (Record, Exception, date, time, timedelta, Decimal)  # the latter in cells of a table
+_MADE = (
+    Record,
+    Exception,
+    date,
+    time,
+    timedelta,
+    Decimal,
+)  # the latter in cells of a table
 
 T = TypeVar("T")
 
 
 class Waiting:
-    """How one visitor waits for the processes. turn: held by the one piece of work of theirs that stands in line"""
+    """How one visitor waits for the processes. turn: held by the one piece of work of
+    theirs that stands in line
+    """
 
     _long = threading.Semaphore(_PATIENT)  # of all visitors
 
@@ -62,8 +74,10 @@ class Waiting:
 
     @contextmanager
     def patience(self) -> Iterator[float]:
-        """The seconds that somebody may wait for what is done within. Only a few may wait long, and one of each
-        visitor: else they would hold all threads that answer clicks."""
+        """The seconds that somebody may wait for what is done within. Only a few may
+        wait long, and one of each visitor: else they would hold all threads that answer
+        clicks.
+        """
         own = self._own.acquire(blocking=False)
         long = own and self._long.acquire(blocking=False)
         try:
@@ -76,19 +90,34 @@ class Waiting:
 
 
 class Processes:
-    """One process each for short texts, for other files, and for advice; each is started when it is needed."""
+    """One process each for short texts, for other files, and for advice; each is
+    started when it is needed.
+    """
 
     def __init__(self) -> None:
-        self._short, self._long, self._advice = _Process(0), _Process(_LATER), _Process(_LATER)
+        self._short, self._long, self._advice = (
+            _Process(0),
+            _Process(_LATER),
+            _Process(_LATER),
+        )
 
     def start(self) -> None:
         """Starts all, which takes some seconds, in the background."""
         for process in (self._short, self._long, self._advice):
-            threading.Thread(target=process.run, args=(NO_PROGRESS, str), daemon=True).start()
+            threading.Thread(
+                target=process.run, args=(NO_PROGRESS, str), daemon=True
+            ).start()
 
-    def read(self, waiting: Waiting, listener: ProgressListener, do: Callable[[ProgressListener], T], path: Path) -> T:
-        """What `do`, a function of a module or a partial one, returns; it reports no progress. Raises what it raises;
-        Cancelled; BadInput at a limit of time or memory; NotYet where somebody waits for it, as nothing listens.
+    def read(
+        self,
+        waiting: Waiting,
+        listener: ProgressListener,
+        do: Callable[[ProgressListener], T],
+        path: Path,
+    ) -> T:
+        """What `do`, a function of a module or a partial one, returns; it reports no
+        progress. Raises what it raises; Cancelled; BadInput at a limit of time or
+        memory; NotYet where somebody waits for it, as nothing listens.
 
         waiting: of the visitor whose file it is
         path: the file that it reads or checks
@@ -142,10 +171,14 @@ class _Process:
         made: T = value
         return made
 
-    def _exchange(self, do: Callable[[], object], listener: ProgressListener) -> tuple[bool, Any]:
+    def _exchange(
+        self, do: Callable[[], object], listener: ProgressListener
+    ) -> tuple[bool, Any]:
         if self._child is None or self._child.poll() is not None:
             arguments = ["-m", "ui.services.demo.processes", str(self._niceness)]
-            self._child = child_process.start(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self._child = child_process.start(
+                arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
             self._sent.clear()
         child = self._child
         assert child.stdin is not None
@@ -155,7 +188,9 @@ class _Process:
         def cancelled() -> str:
             return _CANCELLED if listener.cancelled() else ""
 
-        watch = child_process.Watch(child, MEMORY, _BUSY * SECONDS, SECONDS, poll=cancelled)
+        watch = child_process.Watch(
+            child, MEMORY, _BUSY * SECONDS, SECONDS, poll=cancelled
+        )
         try:
             with closing(watch):
                 frames.write(child.stdin, b"0", request.getvalue())
@@ -164,20 +199,34 @@ class _Process:
                 if not (done is True or isinstance(value, Exception)):
                     raise pickle.UnpicklingError("no answer")
                 return done, value
-        except Exception as fault:  # what is left in the pipe would be taken for the next answer
+        except (
+            Exception
+        ) as fault:  # what is left in the pipe would be taken for the next answer
             child_process.kill(child)
             if watch.why == _CANCELLED:
                 raise Cancelled from fault
-            no_memory = isinstance(fault, frames.TooLong) or child.returncode == _OUT_OF_MEMORY
+            no_memory = (
+                isinstance(fault, frames.TooLong) or child.returncode == _OUT_OF_MEMORY
+            )
             if why := watch.why or ("too much memory" if no_memory else ""):
                 less = "Use fewer or shorter examples. On your own computer there is no such limit."
-                raise BadInput("This is too much for this demo.", f"It was stopped: it takes {why}.", less) from fault
+                raise BadInput(
+                    "This is too much for this demo.",
+                    f"It was stopped: it takes {why}.",
+                    less,
+                ) from fault
             ended = "The process that did it ended unexpectedly."
-            raise BadInput("This could not be done.", ended, "Try it once more, or use another file.") from fault
+            raise BadInput(
+                "This could not be done.",
+                ended,
+                "Try it once more, or use another file.",
+            ) from fault
 
 
 class _Request(pickle.Pickler):
-    """Sends a tokenizer, which has megabytes, only once. sent: digests of those that the process has."""
+    """Sends a tokenizer, which has megabytes, only once. sent: digests of those that
+    the process has.
+    """
 
     def __init__(self, file: IO[bytes], sent: set[str]) -> None:
         super().__init__(file)
@@ -196,7 +245,11 @@ class _Request(pickle.Pickler):
 _tokenizers: dict[str, ChatTokenizer] = {}
 
 
-def _tokenizer(digest: str, make: Callable[..., ChatTokenizer] | None = None, about: tuple[Any, ...] = ()) -> Any:
+def _tokenizer(
+    digest: str,
+    make: Callable[..., ChatTokenizer] | None = None,
+    about: tuple[Any, ...] = (),
+) -> Any:
     """In the process: a tokenizer, sent now or before."""
     if make:
         _tokenizers[digest] = make(*about)
@@ -204,13 +257,19 @@ def _tokenizer(digest: str, make: Callable[..., ChatTokenizer] | None = None, ab
 
 
 class _Answer(pickle.Unpickler):
-    """Makes records and errors of this app, and values in them. It calls nothing else that an answer names; but a child
-    that was taken over has this account's rights without that."""
+    """Makes records and errors of this app, and values in them. It calls nothing else
+    that an answer names; but a child that was taken over has this account's rights
+    without that.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in ("builtins", "datetime", "decimal") or module.startswith("backend."):
+        if module in ("builtins", "datetime", "decimal") or module.startswith(
+            "backend."
+        ):
             made = super().find_class(module, name)
-            if isinstance(made, type) and (is_dataclass(made) or issubclass(made, _MADE)):
+            if isinstance(made, type) and (
+                is_dataclass(made) or issubclass(made, _MADE)
+            ):
                 return made
         raise pickle.UnpicklingError(f"{module}.{name}")
 
@@ -223,7 +282,9 @@ def _answer(do: Callable[[], Any]) -> tuple[bytes, bytes]:
     except (ApprenticeError, OSError) as error:
         return b"false", pickle.dumps(error)
     except Exception:
-        return b"false", pickle.dumps(RuntimeError(traceback.format_exc()))  # for the page's log
+        return b"false", pickle.dumps(
+            RuntimeError(traceback.format_exc())
+        )  # for the page's log
 
 
 def main(niceness: int) -> None:

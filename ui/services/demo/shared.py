@@ -1,5 +1,6 @@
-"""Resources that the visitors of a demo share: the machine with its models, one queue, and the seats for chats: each
-open model takes memory for as long as it is open."""
+"""Resources that the visitors of a demo share: the machine with its models, one queue,
+and the seats for chats: each open model takes memory for as long as it is open.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from ui.services.results.chat import ChatSeats
 
 @dataclass(frozen=True)
 class Shared:
-    """processes: where examples are read and checked, and models compared. require_disk: raises NotInDemo when this
-    visitor, or all together, have used up their disk space. neighbours: the workspaces of all visitors at this one's
-    address."""
+    """processes: where examples are read and checked, and models compared.
+    require_disk: raises NotInDemo when this visitor, or all together, have used up
+    their disk space. neighbours: the workspaces of all visitors at this one's address.
+    """
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]

@@ -1,4 +1,6 @@
-"""The visitors of a demo: each one's own services over their own folder, made at the first visit, deleted later."""
+"""The visitors of a demo: each one's own services over their own folder, made at the
+first visit, deleted later.
+"""
 
 import logging
 import sys
@@ -27,11 +29,17 @@ PURGE = 60.0  # seconds between checks for expired visitors
 
 
 class VisitorApps:
-    """base: the app over what no visitor made, the machine and its models. No visitor ever gets it. uploads: where
-    uploaded files lie until they are read; gradio forgets them after a broken upload and at a restart."""
+    """base: the app over what no visitor made, the machine and its models. No visitor
+    ever gets it. uploads: where uploaded files lie until they are read; gradio forgets
+    them after a broken upload and at a restart.
+    """
 
     def __init__(
-        self, workspace: Workspace, policy: Policy, simulated: Hardware | None = None, uploads: Path | None = None
+        self,
+        workspace: Workspace,
+        policy: Policy,
+        simulated: Hardware | None = None,
+        uploads: Path | None = None,
     ) -> None:
         self.policy, self._uploads = policy, uploads
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
@@ -52,7 +60,9 @@ class VisitorApps:
         self.base.prepare()
 
     def adopt(self) -> None:
-        """Adds the jobs of earlier visitors to the queue, including those that still run."""
+        """Adds the jobs of earlier visitors to the queue, including those that still
+        run.
+        """
         for visitor in self.visitors.all():
             with suppress(ApprenticeError):
                 self._open(visitor)
@@ -67,7 +77,9 @@ class VisitorApps:
         self.base.close()
 
     def app(self, visitor: str) -> App:
-        """The visitor's services. visitor: from `Visitors`, never from a request. Raises NotInDemo when full."""
+        """The visitor's services. visitor: from `Visitors`, never from a request.
+        Raises NotInDemo when full.
+        """
         with self._lock:
             if (leaving := self.visitors.dispensable(visitor)) is not None:
                 self._remove(leaving, None)
@@ -94,11 +106,16 @@ class VisitorApps:
             return app
 
     def _workspace(self, folder: Path) -> Workspace:
-        """The workspace in a visitor's folder. The models and files made from them are links to the shared ones."""
+        """The workspace in a visitor's folder. The models and files made from them are
+        links to the shared ones.
+        """
         shared = self.base.workspace
         (folder / "cache").mkdir(mode=0o700, exist_ok=True)
         (shared.cache / "gguf").mkdir(parents=True, exist_ok=True)
-        for link, target in ((folder / "models", shared.models), (folder / "cache" / "gguf", shared.cache / "gguf")):
+        for link, target in (
+            (folder / "models", shared.models),
+            (folder / "cache" / "gguf", shared.cache / "gguf"),
+        ):
             with suppress(FileExistsError):
                 _link(link, target)
         return Workspace.open(folder)
@@ -106,7 +123,9 @@ class VisitorApps:
     # Expired visitors
 
     def purge(self) -> None:
-        """Deletes what expired visitors made, once their jobs have stopped, and forgets the rows of who is away."""
+        """Deletes what expired visitors made, once their jobs have stopped, and forgets
+        the rows of who is away.
+        """
         for app in filter(None, map(self._apps.get, self.visitors.away())):
             app.discard()
         for visitor in filter(self.visitors.is_expired, self.visitors.all()):
@@ -126,8 +145,12 @@ class VisitorApps:
         for job in unfinished:
             if not job.stop_requested:
                 app.runner.stop(job.id)
-        with self._lock:  # whoever comes back now finds either everything or a new folder
-            if not unfinished and self.visitors.is_expired(visitor):  # else a later purge deletes it
+        with (
+            self._lock
+        ):  # whoever comes back now finds either everything or a new folder
+            if not unfinished and self.visitors.is_expired(
+                visitor
+            ):  # else a later purge deletes it
                 self._remove(visitor)
 
     def _remove(self, visitor: str, why: Loss | None = "expired") -> None:
@@ -135,12 +158,15 @@ class VisitorApps:
         self.visitors.set_aside(visitor, why)
         if app := self._apps.pop(visitor, None):
             self._queue.remove(app.runner)
-            threading.Thread(target=app.close, daemon=True).start()  # which may wait for an import
+            threading.Thread(
+                target=app.close, daemon=True
+            ).start()  # which may wait for an import
 
 
 def _link(link: Path, target: Path) -> None:
-    """Makes `link` lead to the folder `target`; on Windows a junction, because a symbolic link needs a right there.
-    Raises OSError."""
+    """Makes `link` lead to the folder `target`; on Windows a junction, because a
+    symbolic link needs a right there. Raises OSError.
+    """
     if sys.platform == "win32":
         import _winapi
 

@@ -1,4 +1,6 @@
-"""Answers that take seconds to compute, computed in the background so that the page never waits."""
+"""Answers that take seconds to compute, computed in the background so that the page
+never waits.
+"""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -9,7 +11,9 @@ _MAX_VALUES = 64
 
 
 class BackgroundCache(Generic[Value]):
-    """Values by key, each computed once, one at a time in a thread, the latest request first."""
+    """Values by key, each computed once, one at a time in a thread, the latest request
+    first.
+    """
 
     def __init__(self) -> None:
         self._values: dict[Hashable, Value | Exception | None] = {}
@@ -18,18 +22,26 @@ class BackgroundCache(Generic[Value]):
         self._thread: threading.Thread | None = None
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value | None:
-        """The value for `key`; None while it is computed. Raises what `compute` raised once, then computes it again."""
+        """The value for `key`; None while it is computed. Raises what `compute` raised
+        once, then computes it again.
+        """
         with self._lock:
             if key not in self._values:
-                computed = [old for old, value in self._values.items() if value is not None]
+                computed = [
+                    old for old, value in self._values.items() if value is not None
+                ]
                 for old in computed[: max(0, len(self._values) + 1 - _MAX_VALUES)]:
                     del self._values[old]
                 self._values[key] = None
                 self._requests.append((key, compute))
-                if len(self._requests) > _MAX_VALUES:  # whoever still waits for the oldest asks again
+                if (
+                    len(self._requests) > _MAX_VALUES
+                ):  # whoever still waits for the oldest asks again
                     del self._values[self._requests.pop(0)[0]]
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="background-cache", daemon=True)
+                    self._thread = threading.Thread(
+                        target=self._work, name="background-cache", daemon=True
+                    )
                     self._thread.start()
             value = self._values[key]
             if isinstance(value, Exception):

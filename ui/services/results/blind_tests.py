@@ -1,4 +1,6 @@
-"""Blind tests of trained models: made from the latest evaluation, stored in the run's folder, voted on."""
+"""Blind tests of trained models: made from the latest evaluation, stored in the run's
+folder, voted on.
+"""
 
 import logging
 import secrets
@@ -20,25 +22,35 @@ log = logging.getLogger(__name__)
 
 
 class BlindTestService:
-    """Each run has one blind test at a time. Which side is whose stays here until the test has ended."""
+    """Each run has one blind test at a time. Which side is whose stays here until the
+    test has ended.
+    """
 
     def __init__(self, runner: Runner, evaluations: EvaluationService) -> None:
         self._runner, self._evaluations = runner, evaluations
         self._lock = threading.Lock()
 
     def systems(self, run_id: str) -> list[str]:
-        """The systems that answered the questions of the run's latest evaluation; none without a readable one."""
+        """The systems that answered the questions of the run's latest evaluation; none
+        without a readable one.
+        """
         with suppress(RunProblem):  # the evaluation's own card reports it
             report = self._evaluations.latest_report(run_id)
             return list(report.systems) if report else []
         return []
 
     def start(self, run_id: str, first: str, second: str) -> None:
-        """Starts a test between two systems, in place of the one before. Raises BadInput unless both answered in the
-        latest evaluation, differ, and differed in an answer."""
+        """Starts a test between two systems, in place of the one before. Raises
+        BadInput unless both answered in the latest evaluation, differ, and differed in
+        an answer.
+        """
         report = self._evaluations.latest_report(run_id)
         if report is None:
-            raise BadInput("There are no answers to choose between.", "This model was not checked.", "Check it first.")
+            raise BadInput(
+                "There are no answers to choose between.",
+                "This model was not checked.",
+                "Check it first.",
+            )
         if first == second or not {first, second} <= report.systems.keys():
             raise BadInput("Choose two different ones to compare.")
         test = new_test(report.answers, (first, second), secrets.randbits(64))
@@ -60,8 +72,10 @@ class BlindTestService:
         return file_version(self._path(run_id))
 
     def vote(self, run_id: str, at: int, vote: str) -> None:
-        """Answers the question with number `at`; nothing happens if it is not the current one (a second click).
-        Raises BadInput for another vote than "left", "right" and "same"."""
+        """Answers the question with number `at`; nothing happens if it is not the
+        current one (a second click). Raises BadInput for another vote than "left",
+        "right" and "same".
+        """
         valid = next((choice for choice in VOTES if choice == vote), None)
         if valid is None:
             raise BadInput("That is not one of the choices.")
@@ -85,7 +99,9 @@ class BlindTestService:
         return self._runner.folder(run_id) / FILE
 
     def _read(self, run_id: str) -> BlindTest | None:
-        """The stored test; None without one, and for a damaged one, which the next one replaces."""
+        """The stored test; None without one, and for a damaged one, which the next one
+        replaces.
+        """
         path = self._path(run_id)
         try:
             return read_record(BlindTest, path)
@@ -99,4 +115,8 @@ class BlindTestService:
         try:
             write_json(self._path(run_id), test.model_dump(mode="json"))
         except OSError as why:
-            raise RunProblem("Your choice could not be saved.", f"The system reports: {why}.", "Try again.") from why
+            raise RunProblem(
+                "Your choice could not be saved.",
+                f"The system reports: {why}.",
+                "Try again.",
+            ) from why

@@ -1,4 +1,6 @@
-"""The one open chat: a trained model and its base side by side, loaded once for many questions."""
+"""The one open chat: a trained model and its base side by side, loaded once for many
+questions.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +17,9 @@ from backend.settings import Workspace
 
 
 class ChatTarget(NamedTuple):
-    """A model to chat with. run_id: the run that trained it. model: its base. adapter: the folder of its adapter."""
+    """A model to chat with. run_id: the run that trained it. model: its base. adapter:
+    the folder of its adapter.
+    """
 
     run_id: str
     model: Path
@@ -29,8 +33,10 @@ class Loading(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The text in a pane so far. finish: "" while it is written, then "end", "length" or "stopped". how: a sentence on
-    how the answers to the pieces of a document were put together."""
+    """The text in a pane so far. finish: "" while it is written, then "end", "length"
+    or "stopped". how: a sentence on how the answers to the pieces of a document were
+    put together.
+    """
 
     pane: str
     text: str
@@ -45,8 +51,10 @@ def asked(question: str, instruction: str) -> list[dict[str, Any]]:
 
 
 class ChatSeats:
-    """limit: how many chats may have a model open at the same time. A new chat takes the seat of the one that has
-    been idle longest; an answer in progress is never ended."""
+    """limit: how many chats may have a model open at the same time. A new chat takes
+    the seat of the one that has been idle longest; an answer in progress is never
+    ended.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -54,15 +62,23 @@ class ChatSeats:
         self._lock = threading.RLock()  # reentrant: closing a chat calls `leave`
 
     def take(self, session: "ChatSession") -> None:
-        """Takes a seat for a session that is about to open its model. Raises NotInDemo if all others answer."""
+        """Takes a seat for a session that is about to open its model. Raises NotInDemo
+        if all others answer.
+        """
         idle = None
         with self._lock:
             if session in self._sessions:
                 self._sessions.remove(session)
             elif len(self._sessions) >= self._limit:
-                idle = next((other for other in self._sessions if not other.answering), None)
+                idle = next(
+                    (other for other in self._sessions if not other.answering), None
+                )
                 if idle is None:
-                    raise NotInDemo("All chats are busy.", "Others are being answered.", "Ask again in a moment.")
+                    raise NotInDemo(
+                        "All chats are busy.",
+                        "Others are being answered.",
+                        "Ask again in a moment.",
+                    )
                 self._sessions.remove(idle)
             self._sessions.append(session)
         if idle:
@@ -80,10 +96,17 @@ class ChatSeats:
 
 
 class ChatSession:
-    """is_training: whether a training run needs the processor; then answers leave it a core. seats: of a visitor of a
-    demo, shared with the other visitors, whose answers share the cores that the page leaves."""
+    """is_training: whether a training run needs the processor; then answers leave it a
+    core. seats: of a visitor of a demo, shared with the other visitors, whose answers
+    share the cores that the page leaves.
+    """
 
-    def __init__(self, workspace: Workspace, is_training: Callable[[], bool], seats: ChatSeats | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        is_training: Callable[[], bool],
+        seats: ChatSeats | None = None,
+    ) -> None:
         self._seats = seats
         self._is_training = is_training
         self._chat = Chat(workspace, self.cores)
@@ -100,11 +123,19 @@ class ChatSession:
         return bool(self._questions)
 
     def answers(
-        self, target: ChatTarget, conversations: Mapping[str, Messages], *, ongoing: bool = False, **sampling: Any
+        self,
+        target: ChatTarget,
+        conversations: Mapping[str, Messages],
+        *,
+        ongoing: bool = False,
+        **sampling: Any,
     ) -> Iterator[Loading | Answer]:
-        """The growing answers in the panes "base" and "tuned", once the models are loaded.
-        target: a trained model, which answers in "tuned", and its base in "base". conversations: by pane. ongoing:
-        inside `question`. Raises ChatFailed, BadInput, MissingPart."""
+        """The growing answers in the panes "base" and "tuned", once the models are
+        loaded.
+        target: a trained model, which answers in "tuned", and its base in "base".
+        conversations: by pane. ongoing: inside `question`. Raises ChatFailed, BadInput,
+        MissingPart.
+        """
         with nullcontext() if ongoing else self.question():
             if not self._stopped:
                 if self._seats:
@@ -124,10 +155,15 @@ class ChatSession:
 
     @contextmanager
     def question(self) -> Iterator[None]:
-        """One question, which may take several answers one after another; a stop ends them all. Raises NotInDemo for
-        a second one at the same time, in a demo."""
+        """One question, which may take several answers one after another; a stop ends
+        them all. Raises NotInDemo for a second one at the same time, in a demo.
+        """
         if self._seats and self.answering:
-            raise NotInDemo("You already have a question open.", "It is being answered.", "Wait for the answer.")
+            raise NotInDemo(
+                "You already have a question open.",
+                "It is being answered.",
+                "Wait for the answer.",
+            )
         this = object()
         self._questions.append(this)
         self._stopped = False
@@ -139,23 +175,33 @@ class ChatSession:
                 self.release()
 
     def release(self) -> None:
-        """Gives the memory of the open model back, once the answer in progress has ended."""
+        """Gives the memory of the open model back, once the answer in progress has
+        ended.
+        """
         self._release = self.answering
         if self._loaded and not self.answering:
             self.close()
             self.released = True
 
     def cores(self) -> int:
-        """How many cores an answer may use. More threads than free cores wait for one another and answer slower."""
+        """How many cores an answer may use. More threads than free cores wait for one
+        another and answer slower.
+        """
         if self._seats:
             return max(1, (container.cores() - 1) // max(1, self._seats.answering()))
         return max(1, container.cores() - self._is_training())
 
     def answer_once(
-        self, target: ChatTarget | Path, pane: str, messages: Messages, each: Callable[[str], None], **sampling: Any
+        self,
+        target: ChatTarget | Path,
+        pane: str,
+        messages: Messages,
+        each: Callable[[str], None],
+        **sampling: Any,
     ) -> ChatAnswer:
-        """One complete answer to a conversation, in one pane or of a GGUF file; `each` gets every piece of its text.
-        Raises MissingPart for a file without llama.cpp."""
+        """One complete answer to a conversation, in one pane or of a GGUF file; `each`
+        gets every piece of its text. Raises MissingPart for a file without llama.cpp.
+        """
         if isinstance(target, Path):
             self._chat.open(gguf=target)
             pane = self._chat.panes[0]
@@ -165,11 +211,23 @@ class ChatSession:
         for chunk in self._chat.ask_each({pane: messages}, **sampling):
             text += chunk.text
             each(chunk.text)
-        tokens, speed, engine = chunk.tokens, round(chunk.tokens_per_second, 1), str(self._chat.report)
-        return ChatAnswer(text=text, tokens=tokens, tokens_per_second=speed, engine=engine, finish=chunk.finish)
+        tokens, speed, engine = (
+            chunk.tokens,
+            round(chunk.tokens_per_second, 1),
+            str(self._chat.report),
+        )
+        return ChatAnswer(
+            text=text,
+            tokens=tokens,
+            tokens_per_second=speed,
+            engine=engine,
+            finish=chunk.finish,
+        )
 
     def engine(self, run_id: str) -> str:
-        """The engine of this run's chat: "llama.cpp, 8-bit"; "" when another chat, or none, is open."""
+        """The engine of this run's chat: "llama.cpp, 8-bit"; "" when another chat, or
+        none, is open.
+        """
         return str(self._chat.report) if run_id == self._run_id else ""
 
     def check(self, run_id: str) -> str:

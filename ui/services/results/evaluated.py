@@ -1,4 +1,6 @@
-"""The evaluation of a run's model as it is now, for cards and exports; and the reports of evaluations."""
+"""The evaluation of a run's model as it is now, for cards and exports; and the reports
+of evaluations.
+"""
 
 import math
 from typing import NamedTuple, TypeVar
@@ -26,21 +28,32 @@ class Evaluated(NamedTuple):
 
 
 def completed(runner: Runner, run: Job, kind: str) -> list[Job]:
-    """The completed jobs of a kind that used the run's model as it is now, newest first."""
+    """The completed jobs of a kind that used the run's model as it is now, newest
+    first.
+    """
     ended = run.ended or math.inf
     jobs = runner.jobs(kind=kind, parent=run.id)
-    return [job for job in jobs if job.state is State.COMPLETED and (job.started or 0.0) >= ended]
+    return [
+        job
+        for job in jobs
+        if job.state is State.COMPLETED and (job.started or 0.0) >= ended
+    ]
 
 
 def current(runner: Runner, run: Job) -> Evaluated | None:
-    """The newest evaluation of the run's model as it is now; None without one, and for one of an older format."""
+    """The newest evaluation of the run's model as it is now; None without one, and for
+    one of an older format.
+    """
     job = next(iter(completed(runner, run, "evaluate")), None)
     summary = job.result_as(EvaluationSummary) if job else None
     return Evaluated(job.id, summary) if job and summary else None
 
 
-def read_report(runner: Runner, job_id: str, record: type[Report], name: str, again: str) -> Report:
-    """The report of a completed job, with its answers. Raises RunProblem when there is none.
+def read_report(
+    runner: Runner, job_id: str, record: type[Report], name: str, again: str
+) -> Report:
+    """The report of a completed job, with its answers. Raises RunProblem when there is
+    none.
 
     name: of the report, to begin a sentence with
     again: what to do without it
@@ -51,7 +64,11 @@ def read_report(runner: Runner, job_id: str, record: type[Report], name: str, ag
         return record.model_validate(read_json(runner.folder(job_id) / REPORT))
     except ValidationError as error:
         lacks_fields = any(fault["type"] == "missing" for fault in error.errors())
-        fault = "was made by an older version of Apprentice" if lacks_fields else "is damaged"
+        fault = (
+            "was made by an older version of Apprentice"
+            if lacks_fields
+            else "is damaged"
+        )
         raise RunProblem(f"{name} {fault}.", "", again) from error
     except (OSError, ValueError) as error:
         raise RunProblem(f"{name} can't be read.", str(error), again) from error
@@ -60,6 +77,9 @@ def read_report(runner: Runner, job_id: str, record: type[Report], name: str, ag
 def for_model_card(report: EvaluationSummary) -> Evaluation:
     """The verdict and the scores in plain words."""
     names, score, interval = verdicts.SYSTEMS, verdicts.score, verdicts.interval
-    systems = [(names[name], score(name, report), interval(name, report)) for name in report.systems]
+    systems = [
+        (names[name], score(name, report), interval(name, report))
+        for name in report.systems
+    ]
     right = "" if report.graded else verdicts.MEASURES[report.main_measure]
     return Evaluation(verdicts.sentence(report), right, report.items, systems)

@@ -25,15 +25,19 @@ DAMAGED = Failure(
 
 def export_status(exports: Path, job: Job) -> ExportStatus:
     """An export with its files in a folder of `exports`."""
-    result = job.result_as(ExportResult) if job.state is State.COMPLETED else ExportResult()
+    result = (
+        job.result_as(ExportResult) if job.state is State.COMPLETED else ExportResult()
+    )
     if result is None:
         job = job.model_copy(update={"state": State.FAILED, "failure": DAMAGED})
     return ExportStatus(job, exports / job.id, result or ExportResult())
 
 
 def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
-    """The size of each kind of export, from and to (MiB), computed from the files that it is made of. A merged model
-    is saved in 16 bits, or in 32 where 16 would lose too much of the training (`export.merge`)."""
+    """The size of each kind of export, from and to (MiB), computed from the files that
+    it is made of. A merged model is saved in 16 bits, or in 32 where 16 would lose too
+    much of the training (`export.merge`).
+    """
     weights, tokenizer = _size(model, "*.safetensors"), _size(model, "tokenizer*")
     learned = _size(adapter, "*")  # its tokenizer included
     wide = weights if model_folder.saved_dtype(model) == "float32" else 2 * weights
@@ -51,7 +55,9 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
 
 
 def needs(model: Path) -> str:
-    """The disk space and memory for exporting a model trained from the one in `model`, computed from its files."""
+    """The disk space and memory for exporting a model trained from the one in `model`,
+    computed from its files.
+    """
     if not any(model.glob("*.safetensors")):
         return fmt.TEXTS["base_model_gone"]
     whole = fmt.size(_size(model, "*.safetensors"))
@@ -61,4 +67,7 @@ def needs(model: Path) -> str:
 
 
 def _size(folder: Path, pattern: str) -> float:
-    return sum(file.stat().st_size for file in folder.glob(pattern) if file.is_file()) / MIB
+    return (
+        sum(file.stat().st_size for file in folder.glob(pattern) if file.is_file())
+        / MIB
+    )

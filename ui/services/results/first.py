@@ -1,4 +1,6 @@
-"""The finished apprentice that comes with the app (static/first), for whoever has no model of their own yet."""
+"""The finished apprentice that comes with the app (static/first), for whoever has no
+model of their own yet.
+"""
 
 from functools import cache
 
@@ -7,7 +9,9 @@ from backend.records.base import StoredRecord
 from backend.settings import PROJECT_ROOT
 
 FIRST = "first"  # in place of a run's id
-FOLDER = PROJECT_ROOT / "static" / "first"  # of its adapter; made by tests/static/make_first.py
+FOLDER = (
+    PROJECT_ROOT / "static" / "first"
+)  # of its adapter; made by tests/static/make_first.py
 
 
 class RecordedAnswers(StoredRecord):
@@ -19,8 +23,9 @@ class RecordedAnswers(StoredRecord):
 
 
 class FirstApprentice(StoredRecord):
-    """examples: that it was trained on. asked: messages of its evaluation. right, base_right: how many of them it
-    and the base model answered right."""
+    """examples: that it was trained on. asked: messages of its evaluation. right,
+    base_right: how many of them it and the base model answered right.
+    """
 
     examples: int
     asked: int

@@ -21,15 +21,25 @@ from ui.services.training.runs import RunService
 class HubPushService:
     """Nothing is sent before `start`, and then only what `offer` lists."""
 
-    def __init__(self, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
-        self._runner, self._runs, self._results, self._policy = runner, runs, results, policy
+    def __init__(
+        self, runner: Runner, runs: RunService, results: ResultService, policy: Policy
+    ) -> None:
+        self._runner, self._runs, self._results, self._policy = (
+            runner,
+            runs,
+            results,
+            policy,
+        )
 
     def forms(self, run_id: str) -> list[Form]:
         """The forms whose export is here, of the model as it is now."""
         return [form for form in hub_push.FORMS if self._export(run_id, form)]
 
-    def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
-        """The upload to confirm. Raises BadSetting for an impossible name, RunProblem before the export is made.
+    def offer(
+        self, run_id: str, form: Form, repo: str, *, private: bool = True
+    ) -> HubUpload:
+        """The upload to confirm. Raises BadSetting for an impossible name, RunProblem
+        before the export is made.
 
         form: one of `forms`
         repo: NAME, or OWNER/NAME
@@ -47,22 +57,40 @@ class HubPushService:
             spec, checks = self._runs.details(run_id).spec, export.result.checks
             card = model_card.card(spec, form, name, instruction, scores, checks)
         files = hub_push.listed(sources)
-        seen = [run_id, form, repo, private, card, instruction, files, [file.stat().st_mtime_ns for file in sources]]
+        seen = [
+            run_id,
+            form,
+            repo,
+            private,
+            card,
+            instruction,
+            files,
+            [file.stat().st_mtime_ns for file in sources],
+        ]
         sizes = {name: size / MIB for name, size in files.items()}
         mark = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
         return HubUpload(form, repo, private, sizes, instruction, card, mark)
 
-    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
-        """Queues an upload that was offered (see `offer`) and returns its id; `agreed` is the `mark` of the offer to
-        which the person agreed. Raises BadSetting for an impossible name, MissingPart without a token, NotInDemo, and
-        RunProblem before the export is made and where what would be uploaded is no longer what was offered."""
+    def start(
+        self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str
+    ) -> str:
+        """Queues an upload that was offered (see `offer`) and returns its id; `agreed`
+        is the `mark` of the offer to which the person agreed. Raises BadSetting for an
+        impossible name, MissingPart without a token, NotInDemo, and RunProblem before
+        the export is made and where what would be uploaded is no longer what was
+        offered.
+        """
         self._policy.require(Feature.PUSH)
         offered = self.offer(run_id, form, repo, private=private)
         sources = hub_push.sources(form, self._required_export(run_id, form).folder)
         hub_push.token()
         hub_push.require_some(offered.sizes, form)
         if agreed != offered.mark:
-            raise RunProblem("Nothing was uploaded.", "The list has changed since you saw it.", "Look at it again.")
+            raise RunProblem(
+                "Nothing was uploaded.",
+                "The list has changed since you saw it.",
+                "Look at it again.",
+            )
         for job in self._runner.jobs(kind="push", parent=run_id):
             if job.state.is_terminal:  # of a worker that was killed
                 hub_push.forget(self._runner.folder(job.id))
@@ -82,11 +110,20 @@ class HubPushService:
     def _export(self, run_id: str, form: Form) -> ExportStatus | None:
         """The newest export for this form."""
         made = self._results.current_exports(run_id)
-        return next((each for each in made if each.job.name.startswith(hub_push.export_for(form))), None)
+        return next(
+            (
+                each
+                for each in made
+                if each.job.name.startswith(hub_push.export_for(form))
+            ),
+            None,
+        )
 
     def _required_export(self, run_id: str, form: Form) -> ExportStatus:
         export = self._export(run_id, form)
         if export is None:
             why = f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model, with no failed check."
-            raise RunProblem("There is nothing to upload yet.", why, "Make that file first.")
+            raise RunProblem(
+                "There is nothing to upload yet.", why, "Make that file first."
+            )
         return export

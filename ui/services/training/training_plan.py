@@ -1,4 +1,6 @@
-"""The plan of a training run, computed before it starts: steps, memory, time, and what blocks it."""
+"""The plan of a training run, computed before it starts: steps, memory, time, and what
+blocks it.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,13 @@ from backend.gguf.convert import can_convert
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, best_first
-from backend.records.specs import ASKING_TOKENS, GENERAL_TOKENS, Precision, RunSpec, TrainSettings
+from backend.records.specs import (
+    ASKING_TOKENS,
+    GENERAL_TOKENS,
+    Precision,
+    RunSpec,
+    TrainSettings,
+)
 from backend.records.units import MIB
 from backend.training.measured import Measured
 from backend.training.oom import require_bitsandbytes
@@ -48,7 +56,9 @@ def plan(
     train, validation = checked.pieces(split.train), checked.pieces(split.validation)
     general = settings.general_rows(train)
     steps = schedule(max(1, train + general), validation, settings)
-    step = plan_from(settings, _precision(settings, hardware), longest=checked.longest or None)
+    step = plan_from(
+        settings, _precision(settings, hardware), longest=checked.longest or None
+    )
     total, learned = epoch_tokens(tokens, settings.trainer) if tokens else (0, 0)
     mean = total / max(1, tokens.pieces) if tokens else 0.0
     mean = (train * mean + general * GENERAL_TOKENS) / max(1, train + general)
@@ -56,7 +66,9 @@ def plan(
     if not entry.bundled:
         read += general * ASKING_TOKENS  # the base model is asked first
     if settings.trainer == "dpo":
-        read += total / 2  # the reference log probabilities: one pass without the backward half
+        read += (
+            total / 2
+        )  # the reference log probabilities: one pass without the backward half
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
     is_modeled = needed.fit.badge != "unknown"
     notes = (
@@ -93,14 +105,18 @@ def plan(
 
 
 def with_export_note(plan: Plan, model: Path) -> Plan:
-    """The plan with what exporting its result takes, and a note where its base `model` can't become a GGUF file."""
+    """The plan with what exporting its result takes, and a note where its base `model`
+    can't become a GGUF file.
+    """
     notes = plan.notes if can_convert(model) else (*plan.notes, _NOTES["no_gguf"])
     return replace(plan, notes=notes, export=exports.needs(model))
 
 
 def with_measured(plan: Plan, measured: Measured | None) -> Plan:
-    """The plan with the memory and time measured for this very run on this computer, if they were. The larger memory
-    figure counts: a few steps may stay below the peak of a whole run."""
+    """The plan with the memory and time measured for this very run on this computer, if
+    they were. The larger memory figure counts: a few steps may stay below the peak of a
+    whole run.
+    """
     if measured is None:
         return plan
     seconds = measured.seconds(plan.steps, plan.evaluations)
@@ -112,7 +128,11 @@ def with_measured(plan: Plan, measured: Measured | None) -> Plan:
         seconds=(seconds / SPREAD, seconds * SPREAD),
         time_measured=True,
         while_busy=False,
-        notes=tuple(note for note in plan.notes if note not in (_NOTES["not_modeled"], _NOTES["may_not_fit"])),
+        notes=tuple(
+            note
+            for note in plan.notes
+            if note not in (_NOTES["not_modeled"], _NOTES["may_not_fit"])
+        ),
     )
 
 
@@ -124,8 +144,9 @@ def seconds_for(
     hardware: Hardware,
     rates: Rates | None,
 ) -> tuple[float, float] | None:
-    """The least and the most seconds to read and answer average examples; None where unknown. Reading and answering are
-    counted at the speed of training, which is slower than reading and faster than answering one token at a time.
+    """The least and the most seconds to read and answer average examples; None where
+    unknown. Reading and answering are counted at the speed of training, which is slower
+    than reading and faster than answering one token at a time.
 
     examples: how many
     checked: the dataset that they are like
@@ -136,37 +157,64 @@ def seconds_for(
     if not tokens:
         return None
     total, _ = epoch_tokens(tokens, settings.trainer)
-    step = plan_from(settings, _precision(settings, hardware), longest=checked.longest or None)
-    needed = time(entry.architecture, step, hardware, examples * total / max(1, tokens.pieces), rates)
+    step = plan_from(
+        settings, _precision(settings, hardware), longest=checked.longest or None
+    )
+    needed = time(
+        entry.architecture,
+        step,
+        hardware,
+        examples * total / max(1, tokens.pieces),
+        rates,
+    )
     return (needed.low, needed.high) if needed else None
 
 
 def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | None:
-    """The least tokens per second to expect of a run, computed from this machine's measured `rates`. None when they
-    do not cover it, or the model is not in the catalogue."""
+    """The least tokens per second to expect of a run, computed from this machine's
+    measured `rates`. None when they do not cover it, or the model is not in the
+    catalogue.
+    """
     try:
         entry = catalogue.find(spec.model.id)
     except ApprenticeError:
         return None
-    step = plan_from(spec.settings, _precision(spec.settings, hardware), longest=spec.data.longest)
+    step = plan_from(
+        spec.settings, _precision(spec.settings, hardware), longest=spec.data.longest
+    )
     needed = time(entry.architecture, step, hardware, 1e6, rates)
     return 1e6 / needed.high if needed and needed.basis == "measured" else None
 
 
 def _precision(settings: TrainSettings, hardware: Hardware) -> Precision:
-    return precision_for(hardware) if settings.precision == "auto" else settings.precision
+    return (
+        precision_for(hardware) if settings.precision == "auto" else settings.precision
+    )
 
 
 def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> str:
     """How to train on all GPUs, "" with one. fits: the run fits on one of them."""
     count = len(best_first(hardware.gpus))
     engine = "ddp" if fits else "fsdp_qlora" if settings.method == "qlora" else "fsdp2"
-    first = "" if engine == "ddp" or settings.optim == "adamw" else 'set OPTIM = "adamw" at the top of train.py, and '
-    return _NOTES["several_gpus"].format(count=count, first=first, engine=engine) if count > 1 else ""
+    first = (
+        ""
+        if engine == "ddp" or settings.optim == "adamw"
+        else 'set OPTIM = "adamw" at the top of train.py, and '
+    )
+    return (
+        _NOTES["several_gpus"].format(count=count, first=first, engine=engine)
+        if count > 1
+        else ""
+    )
 
 
 def _blocked(
-    data: CheckedDataset, entry: Entry, why_not: str, need: Estimate, settings: TrainSettings, hardware: Hardware
+    data: CheckedDataset,
+    entry: Entry,
+    why_not: str,
+    need: Estimate,
+    settings: TrainSettings,
+    hardware: Hardware,
 ) -> str:
     """Why training can't start, "" when it can."""
     if data.blocked:
@@ -181,9 +229,17 @@ def _blocked(
     except MissingPart as error:
         return f"{error.what} {error.why} {error.next}"
     weights = need.memory.parts.get("weights", 0.0)
-    if weights > need.fit.has_mib and len(best_first(hardware.gpus)) < 2:  # with more, its script can divide it
+    if (
+        weights > need.fit.has_mib and len(best_first(hardware.gpus)) < 2
+    ):  # with more, its script can divide it
         needs, has = fmt.sizes(weights, need.fit.has_mib)
         return _NOTES["weights_too_large"].format(needs=needs, has=has)
-    on_disk = disk_needed(entry.architecture, settings) / MIB  # for the run's checkpoints and result
+    on_disk = (
+        disk_needed(entry.architecture, settings) / MIB
+    )  # for the run's checkpoints and result
     needs, has = fmt.sizes(on_disk, hardware.disk_free_mib)
-    return _NOTES["disk_too_small"].format(needs=needs, has=has) if on_disk > hardware.disk_free_mib else ""
+    return (
+        _NOTES["disk_too_small"].format(needs=needs, has=has)
+        if on_disk > hardware.disk_free_mib
+        else ""
+    )

@@ -18,7 +18,8 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     """Does what a button stands for, and returns the choice after it.
 
     action: of the button
-    value: from the browser: a row, an issue type (perhaps with a row after a colon), or the fields of a form
+    value: from the browser: a row, an issue type (perhaps with a row after a colon), or
+        the fields of a form
     """
     kind, _, at = value.partition(":")
     rows: Any = [int(at)] if at.isdecimal() else "all"
@@ -29,7 +30,9 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         if action == "keep":
             app.fixes.refuse(data_id, kind, left)
         else:  # "all" would also be for what is only worth a look
-            noted = rows == "all" and any(p.kind == kind and p.severity == "note" for p in data.problems)
+            noted = rows == "all" and any(
+                p.kind == kind and p.severity == "note" for p in data.problems
+            )
             app.fixes.accept(data_id, kind, left if noted else rows)
     elif action == "pick":
         number = int(at or kind) if (at or kind).isdecimal() else 0
@@ -44,7 +47,11 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
     elif action == "columns" or (action == "people" and choice.import_id):
-        sent = read_options.sent_columns(value) if action == "columns" else read_options.sent_people(value)
+        sent = (
+            read_options.sent_columns(value)
+            if action == "columns"
+            else read_options.sent_people(value)
+        )
         app.datasets.import_again(choice.import_id, sent, choice.model_id)
     elif action in ("how", "as-found", "sheet", "people", *_ALSO):
         how: dict[str, Any] = {"sheet": value} if action == "sheet" else {}
@@ -54,7 +61,10 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
             how = read_options.sent_people(value)
         elif action in _ALSO:
             before = app.datasets.selected(choice).info.read_options
-            how = {**{name: v for name, v in before.items() if name != "drop_cells"}, **_ALSO[action]}
+            how = {
+                **{name: v for name, v in before.items() if name != "drop_cells"},
+                **_ALSO[action],
+            }
         app.datasets.read_again(data_id, how, choice.model_id)
         return choice.replace(import_id=data_id)
     elif action == "open":
@@ -63,16 +73,24 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         return choice.replace(model_id=value, settings={})
     elif action == "delete":
         app.datasets.delete(value)
-    elif action.startswith("set-instruction:") and "instruction" in (form := components.fields(value)):
+    elif action.startswith("set-instruction:") and "instruction" in (
+        form := components.fields(value)
+    ):
         _require_open(choice, action.partition(":")[2])
         app.edits.set_instruction(data_id, form["instruction"])
     elif action == "remove-instruction":
         _require_open(choice, value)
         app.edits.set_instruction(data_id, "")
-    elif action == "make-examples" and choice.import_id and not app.dataset_store.has(choice.import_id):
+    elif (
+        action == "make-examples"
+        and choice.import_id
+        and not app.dataset_store.has(choice.import_id)
+    ):
         app.datasets.import_again(choice.import_id, {"written": True}, choice.model_id)
     elif action == "make-examples":
-        return choice.replace(data_id=app.dataset_store.start_material(data_id), row=1, passage=0)
+        return choice.replace(
+            data_id=app.dataset_store.start_material(data_id), row=1, passage=0
+        )
     elif action.startswith("draft-"):
         return _make(app, choice, action, value)
     elif action == "clear-test":
@@ -99,14 +117,18 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
 
 
 def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
-    """Decides about a draft, or about a column of a table. action: with the dataset, and the draft or the column of a
-    form. value: the form, or else the draft, the column or the passage."""
+    """Decides about a draft, or about a column of a table. action: with the dataset,
+    and the draft or the column of a form. value: the form, or else the draft, the
+    column or the passage.
+    """
     kind, _, sent = action.partition(":")
     data_id, _, what = (sent or value).partition(":")
     _require_open(choice, data_id)
     form, drafting, row, passage = components.fields(value), app.drafting, 0, 0
     if kind == "draft-keep":
-        row = drafting.keep(data_id, what, form.get("question", ""), form.get("answer", ""))
+        row = drafting.keep(
+            data_id, what, form.get("question", ""), form.get("answer", "")
+        )
     elif kind == "draft-about":
         passage = int(number[:9]) if (number := what or value).isdecimal() else 0
     elif kind == "draft-drop":
@@ -115,7 +137,9 @@ def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
         passage = drafting.undo(data_id)
     elif kind == "draft-word":
         ways = [text for name, text in form.items() if name.startswith("way-")]
-        drafting.word(data_id, what, ways, form.get("answer", ""), at_once="each" not in form)
+        drafting.word(
+            data_id, what, ways, form.get("answer", ""), at_once="each" not in form
+        )
     elif kind == "draft-leave":
         drafting.word(data_id, value, (), "", at_once=False)
     elif kind == "draft-begin":
@@ -126,6 +150,10 @@ def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
 
 
 def _require_open(choice: Choice, data_id: str) -> None:
-    """Raises BadInput when a form was drawn for other examples than those that are open now."""
+    """Raises BadInput when a form was drawn for other examples than those that are open
+    now.
+    """
     if data_id != choice.data_id:
-        raise BadInput("These examples are no longer open.", "", "Open them again, then save.")
+        raise BadInput(
+            "These examples are no longer open.", "", "Open them again, then save."
+        )

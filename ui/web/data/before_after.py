@@ -1,4 +1,6 @@
-"""Rows before and after as HTML: as they are in the file and as they are read, and what a fix changes in them."""
+"""Rows before and after as HTML: as they are in the file and as they are read, and what
+a fix changes in them.
+"""
 
 import json
 import re
@@ -13,26 +15,42 @@ from ui.text import format as fmt
 from ui.web.html import components, conversations
 
 SHOWN, CUT = 3, 400  # rows; characters of a cell
-AROUND, MARKED = 60, 300  # words shown at most before and after what a fix changes, and of that itself
-_SPEAKER = re.compile(rf"^({'|'.join(conversations.SPEAKERS)}): ", re.MULTILINE)  # as in a Change
+AROUND, MARKED = (
+    60,
+    300,
+)  # words shown at most before and after what a fix changes, and of that itself
+_SPEAKER = re.compile(
+    rf"^({'|'.join(conversations.SPEAKERS)}): ", re.MULTILINE
+)  # as in a Change
 DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
 
 
 def first_rows(data: Dataset) -> Markup:
-    """The first rows as they are in the file and as they are read; of several files, the first one of each."""
+    """The first rows as they are in the file and as they are read; of several files,
+    the first one of each.
+    """
     if data.source.details.people:  # a chat has no rows of its own to compare
         return few(data.rows[:SHOWN])
     read = {row.row: row for row in data.rows if row.row in data.originals}
-    firsts = {read[number].file: number for number in reversed(data.originals) if number in read}
+    firsts = {
+        read[number].file: number
+        for number in reversed(data.originals)
+        if number in read
+    }
     numbers = sorted(firsts.values()) if len(firsts) > 1 else list(data.originals)
     faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
     pairs = []
     for number in numbers[:SHOWN]:
         title, row = f"Example {number}", read.get(number)
         if row is None:
-            after = components.text(faults.get(number) or "This example could not be read.", "fault")
+            after = components.text(
+                faults.get(number) or "This example could not be read.", "fault"
+            )
         else:
-            title, after = title + (f" from {row.file}" if row.file else ""), example(row)
+            title, after = (
+                title + (f" from {row.file}" if row.file else ""),
+                example(row),
+            )
         pairs.append((title, original(data.originals[number]), after))
     return side_by_side("In your file", "As it is read", pairs)
 
@@ -43,7 +61,9 @@ def few(rows: Iterable[Row]) -> Markup:
     return Markup('<ul class="few">{}</ul>').format(components.join(shown))
 
 
-def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -> Markup:
+def side_by_side(
+    left: str, right: str, pairs: Iterable[tuple[str, str, str]]
+) -> Markup:
     """Rows in two columns: (name, before, after)."""
     side = Markup('<div class="{}"><p class="side">{}</p>{}</div>')
     lines = components.join(
@@ -52,7 +72,11 @@ def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -
         )
         for name, before, after in pairs
     )
-    return Markup('<ol class="before-after">{}</ol>').format(lines) if lines else components.EMPTY
+    return (
+        Markup('<ol class="before-after">{}</ol>').format(lines)
+        if lines
+        else components.EMPTY
+    )
 
 
 def original(value: Any) -> Markup:
@@ -73,20 +97,31 @@ def example(row: Row) -> Markup:
     return conversations.bubbles(
         [
             {**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)}
-            for m in (*row.messages[:6], *({**m, "role": "rejected"} for m in row.rejected or ()))
+            for m in (
+                *row.messages[:6],
+                *({**m, "role": "rejected"} for m in row.rejected or ()),
+            )
         ]
     )
 
 
 def _cell(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False, default=str)
+    )
     return fmt.shorten(text, CUT)
 
 
 def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
     """The rows that a fix changes, before and after."""
     pairs = [
-        (f"Example {c.row}, {c.place}", _marked(c.before, c.after, DELETED), _marked(c.after, c.before, INSERTED))
+        (
+            f"Example {c.row}, {c.place}",
+            _marked(c.before, c.after, DELETED),
+            _marked(c.after, c.before, INSERTED),
+        )
         for c in changed[:shown]
     ]
     return side_by_side("Before", "After", pairs)
@@ -98,8 +133,13 @@ def after(change: Change) -> Markup:
 
 
 def _marked(text: str, other: str, mark: Markup) -> Markup:
-    """`text` with the words that `other` lacks inside `mark`, and some words around. No `text`: the row is removed."""
-    text, other = (_SPEAKER.sub(lambda who: f"{conversations.SPEAKERS[who[1]]}: ", side) for side in (text, other))
+    """`text` with the words that `other` lacks inside `mark`, and some words around. No
+    `text`: the row is removed.
+    """
+    text, other = (
+        _SPEAKER.sub(lambda who: f"{conversations.SPEAKERS[who[1]]}: ", side)
+        for side in (text, other)
+    )
     if not text:
         return components.text("removed" if mark is INSERTED else "nothing", "fault")
     if not other:
@@ -107,21 +147,30 @@ def _marked(text: str, other: str, mark: Markup) -> Markup:
     own, theirs = text.split(" "), other.split(" ")
     head = _in_common(own, theirs)
     tail = _in_common(own[head:][::-1], theirs[head:][::-1])
-    own_inner, their_inner = own[head : len(own) - tail], theirs[head : len(theirs) - tail]
+    own_inner, their_inner = (
+        own[head : len(own) - tail],
+        theirs[head : len(theirs) - tail],
+    )
     start, end = max(0, head - AROUND), len(own) - max(0, tail - AROUND)
     parts = ["…" if start else "", _joined(own[start:head])]
     matcher = fmt.compared(own_inner[:MARKED], their_inner[:MARKED])
     for op, a, b, _, _ in matcher.get_opcodes():
         run = _joined(own_inner[a:b])
         parts.append(run if op == "equal" or not run else mark.format(run))
-    parts += ["…" if len(own_inner) > MARKED else "", _joined(own[len(own) - tail : end])]
+    parts += [
+        "…" if len(own_inner) > MARKED else "",
+        _joined(own[len(own) - tail : end]),
+    ]
     parts.append("…" if end < len(own) else "")
     return Markup("<p>{}</p>").format(Markup(" ").join(filter(None, parts)))
 
 
 def _in_common(a: Sequence[str], b: Sequence[str]) -> int:
     """How many words both start with."""
-    return next((i for i, (left, right) in enumerate(zip(a, b, strict=False)) if left != right), min(len(a), len(b)))
+    return next(
+        (i for i, (left, right) in enumerate(zip(a, b, strict=False)) if left != right),
+        min(len(a), len(b)),
+    )
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -1,4 +1,6 @@
-"""Making examples, as HTML: one draft at a time, the ways of asking about a table, and a model that drafts."""
+"""Making examples, as HTML: one draft at a time, the ways of asking about a table, and
+a model that drafts.
+"""
 
 import json
 from collections.abc import Iterable
@@ -21,24 +23,39 @@ TESTED = 24  # passages with examples: a quarter of them is set aside, and six c
 FROM_TABLE = "No answers in it? Make examples from it"
 STALE = fmt.CHOOSER["stale"], fmt.CHOOSER["elsewhere"]
 KEY = Markup("{}<kbd>{}</kbd>")
-SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>')
+SENTENCE = Markup(
+    '<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>'
+)
 
 
 def offer() -> Markup:
     """The two ways to learn from a text."""
     make = components.button("Make examples from it", "make-examples", "", "firm")
-    return components.card(fmt.CHOOSER["no_pairs"], components.acts(make), lead=fmt.CHOOSER["two_ways"])
+    return components.card(
+        fmt.CHOOSER["no_pairs"], components.acts(make), lead=fmt.CHOOSER["two_ways"]
+    )
 
 
 def guide(now: Making, data: CheckedDataset) -> Markup:
-    """How many examples there are, and where they are from; of several sources, only a file of examples is named."""
-    name, there = fmt.shorten(data.name, 60), sum(row.origin == "file" for row in data.original.rows)
+    """How many examples there are, and where they are from; of several sources, only a
+    file of examples is named.
+    """
+    name, there = (
+        fmt.shorten(data.name, 60),
+        sum(row.origin == "file" for row in data.original.rows),
+    )
     made = f": {fmt.number(there)} from {name}, {fmt.number(now.kept - there)} added."
     if data.info.written:
         made = " made." if data.info.materials else f" made from {name}."
     if now.kept >= GOAL:
-        return components.guide(2, f"{fmt.count(now.kept, 'example')}{made}", "You can go on to training.")
-    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples{made}", "Keep, change or skip each one.")
+        return components.guide(
+            2, f"{fmt.count(now.kept, 'example')}{made}", "You can go on to training."
+        )
+    return components.guide(
+        2,
+        f"{fmt.number(now.kept)} of {GOAL} examples{made}",
+        "Keep, change or skip each one.",
+    )
 
 
 def card(now: Making, data_id: str) -> Markup:
@@ -50,16 +67,37 @@ def card(now: Making, data_id: str) -> Markup:
         shown = _column(now.column, data_id, undo)
     else:  # all is decided; the first button has the keyboard (static/js/making.js)
         add = components.button("Add another text", "add-text")
-        acts = components.submit(fmt.CHOOSER["ask_more"], add, undo) if now.again else components.acts(add, undo)
-        text = fmt.CHOOSER["all_done" if now.kept else "none_kept"].format(examples=fmt.count(now.kept, "example"))
-        shown = components.form(f"draft-about:{data_id}:{now.again}", components.text(text), acts, kind="write making")
-    bar = components.progress(fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples")
-    waiting = components.badge(f"{fmt.count(now.waiting, 'draft')} left", "calm") if now.waiting else ""
-    return components.card(_title(now), bar, shown, _model(now, data_id), lead=_needed(now), aside=waiting)
+        acts = (
+            components.submit(fmt.CHOOSER["ask_more"], add, undo)
+            if now.again
+            else components.acts(add, undo)
+        )
+        text = fmt.CHOOSER["all_done" if now.kept else "none_kept"].format(
+            examples=fmt.count(now.kept, "example")
+        )
+        shown = components.form(
+            f"draft-about:{data_id}:{now.again}",
+            components.text(text),
+            acts,
+            kind="write making",
+        )
+    bar = components.progress(
+        fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples"
+    )
+    waiting = (
+        components.badge(f"{fmt.count(now.waiting, 'draft')} left", "calm")
+        if now.waiting
+        else ""
+    )
+    return components.card(
+        _title(now), bar, shown, _model(now, data_id), lead=_needed(now), aside=waiting
+    )
 
 
 def _press(text: str, key: str, do: str, value: object) -> Markup:
-    """A button that a key presses while the keyboard is in the card (static/js/making.js)."""
+    """A button that a key presses while the keyboard is in the card
+    (static/js/making.js).
+    """
     return components.button(KEY.format(text, key), do, value)
 
 
@@ -67,7 +105,11 @@ def _title(now: Making) -> str:
     if now.column and not now.draft:
         return f"How do people ask about “{fmt.shorten(now.column.name, 60)}”?"
     if now.draft is None:
-        return f"That was all: {fmt.count(now.passages, 'passage')}" if now.passages else "That was all"
+        return (
+            f"That was all: {fmt.count(now.passages, 'passage')}"
+            if now.passages
+            else "That was all"
+        )
     if now.draft.kind == YOURS:
         return "What would people ask about this?"
     return "Keep this example?" if now.draft.answer else "How would you answer this?"
@@ -75,7 +117,11 @@ def _title(now: Making) -> str:
 
 def _needed(now: Making) -> str:
     """How many there are, and whether the test at the end has enough to ask."""
-    so_far = f"{fmt.number(now.kept)} of {GOAL} kept." if now.kept < GOAL else f"{fmt.number(now.kept)} kept."
+    so_far = (
+        f"{fmt.number(now.kept)} of {GOAL} kept."
+        if now.kept < GOAL
+        else f"{fmt.number(now.kept)} kept."
+    )
     if 0 < now.passages < TESTED:
         return f"{so_far} {fmt.CHOOSER['rough'].format(passages=fmt.count(now.passages, 'passage'))}"
     if now.covered < min(TESTED, now.passages):
@@ -85,17 +131,35 @@ def _needed(now: Making) -> str:
 
 def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) -> Markup:
     at, answer = f"make {data_id} {draft.id}", draft.answer
-    source = "Only what you keep is learned." if draft.question else fmt.CHOOSER["press"]
+    source = (
+        "Only what you keep is learned." if draft.question else fmt.CHOOSER["press"]
+    )
     if draft.by:
-        source = f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
-    acts = [_press("Drop" if draft.question else "Skip", "d", f"draft-drop:{data_id}", draft.id), undo]
+        source = (
+            f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
+        )
+    acts = [
+        _press(
+            "Drop" if draft.question else "Skip", "d", f"draft-drop:{data_id}", draft.id
+        ),
+        undo,
+    ]
     if draft.question:
         acts.insert(0, _press("Edit", "e", "", ""))
     if draft.question and passage:
-        acts.append(_press("Ask something else about this", "n", f"draft-about:{data_id}", passage.number))
+        acts.append(
+            _press(
+                "Ask something else about this",
+                "n",
+                f"draft-about:{data_id}",
+                passage.number,
+            )
+        )
     return components.form(
         f"draft-keep:{data_id}:{draft.id}",
-        components.textarea("The question", "question", draft.question, f"{at} question"),
+        components.textarea(
+            "The question", "question", draft.question, f"{at} question"
+        ),
         components.textarea("The answer", "answer", answer, f"{at} answer"),
         components.alert("warn", *STALE) if changes(answer) else components.EMPTY,
         _passage(passage, answer) if passage else components.EMPTY,
@@ -110,31 +174,55 @@ def _passage(passage: Passage, answer: str) -> Markup:
     parts, end = [], 0
     for sentence in sentences(passage.text):
         at = passage.text.find(sentence, end)
-        parts += [passage.text[end:at], SENTENCE.format("true" if sentence in answer else "false", sentence)]
+        parts += [
+            passage.text[end:at],
+            SENTENCE.format("true" if sentence in answer else "false", sentence),
+        ]
         end = at + len(sentence)
-    shown = Markup('<blockquote class="passage">{}</blockquote>').format(components.join(parts))
+    shown = Markup('<blockquote class="passage">{}</blockquote>').format(
+        components.join(parts)
+    )
     return components.text(f"From {passage.place}:", "small") + shown
 
 
 def _column(column: Column, data_id: str, undo: Markup) -> Markup:
-    """Three ways of asking about a cell, to change, and what they make of the first row (static/js/making.js keeps
-    that up with what is typed)."""
+    """Three ways of asking about a cell, to change, and what they make of the first row
+    (static/js/making.js keeps that up with what is typed).
+    """
     first, at = column.rows[0], f"ways {data_id} {column.key}"
     filling = templates.filled_in(column, first)
-    names = [name for name in filling if name in templates.names_in("".join([*column.ways, column.answer]))]
+    names = [
+        name
+        for name in filling
+        if name in templates.names_in("".join([*column.ways, column.answer]))
+    ]
     filled = fmt.listed([f"{{{name}}} becomes “{filling[name]}”" for name in names])
-    ways = [components.textarea(f"Way {n}", f"way-{n}", way, f"{at} {n}") for n, way in enumerate(column.ways, 1)]
-    drafts = templates.from_column(column, column.ways, column.answer)[: len(column.ways)]
-    pairs = (Markup("<li><q>{}</q> {}</li>").format(draft.question, draft.answer) for draft in drafts)
+    ways = [
+        components.textarea(f"Way {n}", f"way-{n}", way, f"{at} {n}")
+        for n, way in enumerate(column.ways, 1)
+    ]
+    drafts = templates.from_column(column, column.ways, column.answer)[
+        : len(column.ways)
+    ]
+    pairs = (
+        Markup("<li><q>{}</q> {}</li>").format(draft.question, draft.answer)
+        for draft in drafts
+    )
     return components.form(
         f"draft-word:{data_id}:{column.key}",
-        components.text(f"The words in braces are filled in for each row. In the first one, {filled}."),
+        components.text(
+            f"The words in braces are filled in for each row. In the first one, {filled}."
+        ),
         *ways,
         components.textarea("The answer", "answer", column.answer, f"{at} answer"),
         components.alert("warn", *STALE) if column.flagged else components.EMPTY,
         components.text("The first row in these words:", "small"),
-        Markup('<ul class="where" data-filling="{}">{}</ul>').format(json.dumps(filling), components.join(pairs)),
-        Markup('<label class="check"><input type="checkbox" name="each"> Let me look at each one</label>'),
+        Markup('<ul class="where" data-filling="{}">{}</ul>').format(
+            json.dumps(filling), components.join(pairs)
+        ),
+        Markup(
+            '<label class="check"><input type="checkbox" name="each"> Let me look at each one</label>'
+        ),
         components.submit(
             f"Use them for {fmt.count(len(column.rows), 'row')}",
             components.button("Skip this column", f"draft-leave:{data_id}", column.key),
@@ -149,24 +237,50 @@ def _model(now: Making, data_id: str) -> Markup:
     if now.working:
         phase, done = now.working
         bar = components.progress(fmt.percent(done, 1.0) if done else None, phase)
-        stop = components.acts(components.button("Stop", "draft-stop", data_id, label="Stop drafting"))
-        return components.text(f"{phase}. Its drafts are mixed in with the others.", "status") + bar + stop
+        stop = components.acts(
+            components.button("Stop", "draft-stop", data_id, label="Stop drafting")
+        )
+        return (
+            components.text(
+                f"{phase}. Its drafts are mixed in with the others.", "status"
+            )
+            + bar
+            + stop
+        )
     failed = components.EMPTY
     if isinstance(now.failed, ApprenticeError):
         failed = components.problem_alert(now.failed, "warn")
     elif now.failed:
-        failed = components.alert("warn", "The model stopped working.", "What it had drafted is still here.")
-    return failed + (components.EMPTY if now.column and not now.draft else more(now.models, data_id))
+        failed = components.alert(
+            "warn", "The model stopped working.", "What it had drafted is still here."
+        )
+    return failed + (
+        components.EMPTY if now.column and not now.draft else more(now.models, data_id)
+    )
 
 
 def more(models: Iterable[tuple[str, str]], data_id: str) -> Markup:
-    """Lets a model draft questions: about the text, or like the examples. Too weak a one is never proposed."""
+    """Lets a model draft questions: about the text, or like the examples. Too weak a
+    one is never proposed.
+    """
     good = [model for model in models if model[0] != DEFAULT]
     if not models:
         return components.EMPTY
-    title, why, send = ("Let a model on this computer draft questions", fmt.CHOOSER["may_be_wrong"], "Draft questions")
+    title, why, send = (
+        "Let a model on this computer draft questions",
+        fmt.CHOOSER["may_be_wrong"],
+        "Draft questions",
+    )
     if not good:
-        title, why, send = ("Drafts by a model: none here is good enough", fmt.CHOOSER["too_weak"], "Try it anyway")
-    select = Markup('<label>Model<select name="model">{}</select></label>').format(components.options(good or models))
-    form = components.form(f"draft-begin:{data_id}", select, components.submit(send), kind="write")
+        title, why, send = (
+            "Drafts by a model: none here is good enough",
+            fmt.CHOOSER["too_weak"],
+            "Try it anyway",
+        )
+    select = Markup('<label>Model<select name="model">{}</select></label>').format(
+        components.options(good or models)
+    )
+    form = components.form(
+        f"draft-begin:{data_id}", select, components.submit(send), kind="write"
+    )
     return components.fold(title, components.text(why, "small"), form, key="drafting")

@@ -1,4 +1,6 @@
-"""The preview of the training data: one example as bubbles and as tokens, found by its number."""
+"""The preview of the training data: one example as bubbles and as tokens, found by its
+number.
+"""
 
 from functools import partial
 from typing import Any
@@ -18,16 +20,27 @@ from ui.web.html import conversations
 
 
 class Preview:
-    """The preview. row: the example's number. refused: why there is no example of that number."""
+    """The preview. row: the example's number. refused: why there is no example of that
+    number.
+    """
 
     def __init__(self, app: App) -> None:
         self.app = app
         with gr.Column(elem_classes="card preview", elem_id="preview"):
-            html(Markup("<h2>What the model will learn</h2>{}").format(data_views.SWATCHES))
-            with gr.Row(elem_classes="tools"), gr.Column(elem_classes="go-to", scale=0, min_width=0):
+            html(
+                Markup("<h2>What the model will learn</h2>{}").format(
+                    data_views.SWATCHES
+                )
+            )
+            with (
+                gr.Row(elem_classes="tools"),
+                gr.Column(elem_classes="go-to", scale=0, min_width=0),
+            ):
                 with gr.Row(elem_classes="stepper"):
                     self.back = button("Previous", elem_id="row-back")
-                    self.row = gr.Number(1, label="Example", min_width=0, scale=0, elem_id="row-number")
+                    self.row = gr.Number(
+                        1, label="Example", min_width=0, scale=0, elem_id="row-number"
+                    )
                     self.on = button("Next", elem_id="row-on")
                 self.refused = html(elem_id="row-refused")
             self.editing = EditPanel(app)
@@ -37,7 +50,12 @@ class Preview:
                     self.counted = html()
                     self.tokens = html()
         drawings = [self.bubbles, self.counted, self.tokens]
-        self.outputs: list[Any] = [self.row, self.refused, *drawings, *self.editing.outputs]
+        self.outputs: list[Any] = [
+            self.row,
+            self.refused,
+            *drawings,
+            *self.editing.outputs,
+        ]
 
     def show(self, choice: Choice) -> Updates:
         data = self.app.datasets.selected(choice)
@@ -46,7 +64,12 @@ class Preview:
         try:
             preview = self.app.datasets.preview(choice)
         except (BadInput, NotYet) as error:
-            return {**shown, self.bubbles: web_errors.error_alert(error), self.counted: "", self.tokens: ""}
+            return {
+                **shown,
+                self.bubbles: web_errors.error_alert(error),
+                self.counted: "",
+                self.tokens: "",
+            }
         return {
             **shown,
             self.bubbles: conversations.bubbles(preview.messages),
@@ -55,22 +78,37 @@ class Preview:
         }
 
     def listen(self, state: BrowserState) -> None:
-        """A number counts when its field is left, also by a click on Next: both events then show that example."""
+        """A number counts when its field is left, also by a click on Next: both events
+        then show that example.
+        """
 
         def show_row(inputs: Inputs, row: int) -> Updates:
             before = state.choice(inputs)
             choice = before.replace(row=row)
-            return {**state.change(before, choice), **self.show(choice), **self.editing.close()}
+            return {
+                **state.change(before, choice),
+                **self.show(choice),
+                **self.editing.close(),
+            }
 
         def go(inputs: Inputs, step: int = 0) -> Updates:
-            """Shows the example of the typed number, or the next one. A number without an example is put back."""
+            """Shows the example of the typed number, or the next one. A number without
+            an example is put back.
+            """
             choice, typed = state.choice(inputs), inputs[self.row]
             if typed == choice.row:
-                return show_row(inputs, self.app.datasets.step(choice, step)) if step else {self.refused: ""}
+                return (
+                    show_row(inputs, self.app.datasets.step(choice, step))
+                    if step
+                    else {self.refused: ""}
+                )
             total = self.app.datasets.selected(choice).original.highest
             is_number = isinstance(typed, (int, float)) and not isinstance(typed, bool)
             if not is_number or typed not in range(1, total + 1):
-                return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
+                return {
+                    self.row: choice.row,
+                    self.refused: data_views.no_such_example(typed, total),
+                }
             return show_row(inputs, int(typed))
 
         leave = partial(gr.on, [self.row.submit, self.row.blur])

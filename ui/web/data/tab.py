@@ -10,7 +10,16 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file, upload_button
+from ui.web.components import (
+    action_bar,
+    clickable,
+    clicked,
+    details,
+    html,
+    primary,
+    sent_file,
+    upload_button,
+)
 from ui.web.data import decisions, drafting, edit_panel, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
@@ -20,7 +29,10 @@ from ui.web.data.preview import Preview
 from ui.web.html import components
 from ui.web.start.views import language_alert
 
-NOTHING_YET = "Bring your examples, make some, or use ours.", "Then you see what the model will learn."
+NOTHING_YET = (
+    "Bring your examples, make some, or use ours.",
+    "Then you see what the model will learn.",
+)
 READING = "Your examples are being read.", "You can go on as soon as that is done."
 STILL_READING = "The examples are still being read."
 
@@ -43,7 +55,9 @@ class DataTab:
             with details("data-details"):
                 self.summary = html()
                 with gr.Row(elem_classes="actions"):
-                    self.own_test = upload_button("Use my validation file", None, "own-test")
+                    self.own_test = upload_button(
+                        "Use my validation file", None, "own-test"
+                    )
                     self.tested = clickable(elem_classes="reason")
                 self.how = clickable()
                 self.instruction = clickable(elem_id="instruction")
@@ -52,21 +66,52 @@ class DataTab:
                 self.download = clickable()
         self.importing = ImportPanel(app, state.table)
         with action_bar():
-            self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
+            self.forward = primary(
+                "Continue to training", interactive=False, elem_id="to-train"
+            )
             self.reason = html(elem_classes="reason")
-        cards = [self.reading, self.decision, self.warnings, self.making, self.problems, self.tested, self.how]
+        cards = [
+            self.reading,
+            self.decision,
+            self.warnings,
+            self.making,
+            self.problems,
+            self.tested,
+            self.how,
+        ]
         cards += [self.instruction, self.more, self.download, self.language]
-        drawn = [self.line, self.notice, self.examples, self.learned, self.summary, self.own_test, *cards]
-        self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
+        drawn = [
+            self.line,
+            self.notice,
+            self.examples,
+            self.learned,
+            self.summary,
+            self.own_test,
+            *cards,
+        ]
+        self.outputs: list[Any] = [
+            *drawn,
+            *self.importing.outputs,
+            *self.preview.outputs,
+            self.forward,
+            self.reason,
+        ]
 
         self.importing.listen(state, self._imported, self.outputs)
         self.preview.listen(state)
         self.preview.editing.listen(state, self.show, self.outputs)
-        # An open run of other examples is closed, so that Train shows the plan for these.
-        self.continued = state.listen(self.forward.click, state.acting(lambda choice: app.for_training(choice)), [])
+        # An open run of other examples is closed, so that Train shows the plan for
+        # these.
+        self.continued = state.listen(
+            self.forward.click,
+            state.acting(lambda choice: app.for_training(choice)),
+            [],
+        )
         state.listen(self.own_test.upload, self._take_test, self.outputs, self.own_test)
         for part in (self.importing.earlier, *cards):
-            state.listen(part.click, self._act, self.outputs, trigger_mode="multiple")  # no click is lost
+            state.listen(
+                part.click, self._act, self.outputs, trigger_mode="multiple"
+            )  # no click is lost
 
     def show(self, choice: Choice, *, close: bool = False) -> Updates:
         """close: the chooser, unless something has to be chosen."""
@@ -74,11 +119,20 @@ class DataTab:
         data = self.app.datasets.selected_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
         failed = now is not None and now.error is not None
-        choose = not data_views.asks(now.error) if now and failed else not (choice.data_id or now)
-        shown = {self.reading: data_views.reading(now, imports), **self.importing.show(choose, choice.data_id, close)}
+        choose = (
+            not data_views.asks(now.error)
+            if now and failed
+            else not (choice.data_id or now)
+        )
+        shown = {
+            self.reading: data_views.reading(now, imports),
+            **self.importing.show(choose, choice.data_id, close),
+        }
         if now is not None and not failed and (imports or data is None):
             return {**shown, **self._locked(READING, STILL_READING, hide=imports)}
-        if data is None and choice.data_id:  # they were read this very moment: the next tick shows them
+        if (
+            data is None and choice.data_id
+        ):  # they were read this very moment: the next tick shows them
             shown |= self._locked(READING, STILL_READING, hide=imports)
         elif data is None:
             shown |= self._locked(NOTHING_YET, "Add examples first.", hide=True)
@@ -91,10 +145,17 @@ class DataTab:
         return shown
 
     def _locked(self, line: tuple[str, str], reason: str, *, hide: bool) -> Updates:
-        """Updates while there is nothing to go on with. hide: the examples, such as those that a file will replace."""
+        """Updates while there is nothing to go on with. hide: the examples, such as
+        those that a file will replace.
+        """
         hidden = {self.examples: gr.update(visible=False)} if hide else {}
         closed = gr.update(interactive=False)
-        return {self.line: components.guide(2, *line), self.forward: closed, self.reason: reason, **hidden}
+        return {
+            self.line: components.guide(2, *line),
+            self.forward: closed,
+            self.reason: reason,
+            **hidden,
+        }
 
     def _showing(self, choice: Choice, data: CheckedDataset) -> Updates:
         self.app.ask_ahead(choice)
@@ -102,7 +163,9 @@ class DataTab:
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
         if data.original.rows and data.original.rows[0].text is not None:
             making = drafting.offer()
-        begun = len(data.dataset.rows) or not now  # where examples are made, it is no fault that there is none yet
+        begun = (
+            len(data.dataset.rows) or not now
+        )  # where examples are made, it is no fault that there is none yet
         return {
             self.line: drafting.guide(now, data) if now else data_views.guide(data),
             self.examples: gr.update(visible=True),
@@ -112,13 +175,21 @@ class DataTab:
             self.learned: data_views.examples(data),
             self.warnings: decisions.warnings(data) if begun else "",
             self.problems: issues_panel.card(data) if begun else "",
-            self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
+            self.summary: data_views.summary(
+                data, self.app.datasets.lengths(choice).max_length
+            ),
             self.own_test: None,
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
-            self.instruction: edit_panel.instruction(self.app.edits.instruction(choice), choice.data_id),
-            self.download: data_views.download(data, self.app.datasets.written_files(choice)),
-            self.more: drafting.more(self.app.drafting.models(), choice.data_id) if not (now or making) else "",
+            self.instruction: edit_panel.instruction(
+                self.app.edits.instruction(choice), choice.data_id
+            ),
+            self.download: data_views.download(
+                data, self.app.datasets.written_files(choice)
+            ),
+            self.more: drafting.more(self.app.drafting.models(), choice.data_id)
+            if not (now or making)
+            else "",
             **self.preview.show(choice),
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,
@@ -126,17 +197,40 @@ class DataTab:
 
     def signature(self, choice: Choice) -> Hashable:
         now = self.app.datasets.progress(choice)
-        far = (now.phase, int(100 * now.fraction), now.first_rows is None, repr(now.error)) if now else ()
-        mark = self.app.datasets.change_token(choice.data_id), self.app.drafting.change_token(choice.data_id)
-        return repr(self.app.advice.unknown_language(choice)), self.app.models.is_ready(choice.model_id), mark, far
+        far = (
+            (
+                now.phase,
+                int(100 * now.fraction),
+                now.first_rows is None,
+                repr(now.error),
+            )
+            if now
+            else ()
+        )
+        mark = (
+            self.app.datasets.change_token(choice.data_id),
+            self.app.drafting.change_token(choice.data_id),
+        )
+        return (
+            repr(self.app.advice.unknown_language(choice)),
+            self.app.models.is_ready(choice.model_id),
+            mark,
+            far,
+        )
 
     def _imported(self, inputs: Inputs, import_id: str, notice: str = "") -> Updates:
-        """The examples are read in the background; if that was quick, they are shown at once. notice: what was done."""
+        """The examples are read in the background; if that was quick, they are shown at
+        once. notice: what was done.
+        """
         before = self._state.choice(inputs)
         choice = self.app.validated(before.replace(import_id=import_id))
         reading = self.app.datasets.progress(choice)
-        stay_open = bool(choice.import_id and reading and reading.error)  # the examples from before
-        notice = notice or (fmt.CHOOSER["former"] if before.data_id and not stay_open else "")
+        stay_open = bool(
+            choice.import_id and reading and reading.error
+        )  # the examples from before
+        notice = notice or (
+            fmt.CHOOSER["former"] if before.data_id and not stay_open else ""
+        )
         return {
             self.notice: components.text(notice, "status"),
             **self._state.change(before, choice),
@@ -147,12 +241,19 @@ class DataTab:
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Any button in the tab's HTML."""
         before, (action, value) = self._state.choice(inputs), clicked(event)
-        choice, closed = apply_action(self.app, before, action, value), self.preview.editing.close()
+        choice, closed = (
+            apply_action(self.app, before, action, value),
+            self.preview.editing.close(),
+        )
         if action == "edit-row" and value.isdecimal():
             example = self.app.edits.editable(before.replace(row=int(value)))
             return {self.decision: edit_panel.form(example, before.data_id)}
         if action == "look":
-            return {**self._state.change(before, choice), **self.preview.show(choice), **closed}
+            return {
+                **self._state.change(before, choice),
+                **self.preview.show(choice),
+                **closed,
+            }
         if action == "files":
             self.app.datasets.write_files(choice)
         choice = self.app.validated(choice)

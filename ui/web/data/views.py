@@ -1,4 +1,6 @@
-"""The cards of the Data tab as HTML: sample data, progress of an import, counts, and files to download."""
+"""The cards of the Data tab as HTML: sample data, progress of an import, counts, and
+files to download.
+"""
 
 import time
 from collections import Counter
@@ -22,7 +24,9 @@ from ui.web.data import before_after, drafting, read_options
 from ui.web.html import components, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
-DELETES = "This deletes the file and your fixes. Runs keep the examples they learn from."
+DELETES = (
+    "This deletes the file and your fixes. Runs keep the examples they learn from."
+)
 SWATCHES = Markup(  # the legend of the token colors
     '<p class="lead swatches"><span><i class="swatch l"></i>learned</span>'
     '<span><i class="swatch r"></i>only read</span>'
@@ -38,7 +42,9 @@ def samples(offered: Iterable[Sample]) -> Markup:
         tile.format(
             sample.title,
             sample.description,
-            components.button(label, "sample", sample.name, label=f"{label}: {sample.title}"),
+            components.button(
+                label, "sample", sample.name, label=f"{label}: {sample.title}"
+            ),
         )
         for sample in offered
     ]
@@ -46,24 +52,41 @@ def samples(offered: Iterable[Sample]) -> Markup:
 
 
 def earlier(stored: Sequence[StoredDataset], data_id: str) -> Markup:
-    """The stored datasets, newest first, to open again or delete. data_id: the open one."""
+    """The stored datasets, newest first, to open again or delete. data_id: the open
+    one.
+    """
     names = Counter(dataset.name for dataset in stored)
-    lines = [_earlier(dataset, dataset.id == data_id, names[dataset.name] > 1) for dataset in stored]
+    lines = [
+        _earlier(dataset, dataset.id == data_id, names[dataset.name] > 1)
+        for dataset in stored
+    ]
     table = tables.table(("Name", "Size", "Added", ""), lines, "Earlier examples")
-    return components.fold(f"Earlier examples: {len(lines):,}", table, key="earlier") if lines else components.EMPTY
+    return (
+        components.fold(f"Earlier examples: {len(lines):,}", table, key="earlier")
+        if lines
+        else components.EMPTY
+    )
 
 
-def _earlier(dataset: StoredDataset, is_open: bool, has_namesake: bool) -> tuple[str, ...]:
-    """has_namesake: whether another one has the same name, so that only the exact time tells them apart."""
+def _earlier(
+    dataset: StoredDataset, is_open: bool, has_namesake: bool
+) -> tuple[str, ...]:
+    """has_namesake: whether another one has the same name, so that only the exact time
+    tells them apart.
+    """
     added, label = fmt.when(dataset.added, time.time()), f"Open {dataset.name}"
     if has_namesake:
         added = f"{fmt.moment(dataset.added)}:{time.localtime(dataset.added).tm_sec:02}"
         label += f" of {added}"
-    open_it = "" if is_open else components.button("Open", "open", dataset.id, "firm", label)
+    open_it = (
+        "" if is_open else components.button("Open", "open", dataset.id, "firm", label)
+    )
     acts = components.acts(open_it, components.delete(DELETES, "delete", dataset.id))
     badge = components.badge("Open", "calm") if is_open else ""
     made = "made from " * dataset.written
-    name = Markup("{}<strong>{}</strong> {}").format(made, fmt.shorten(dataset.name, 60), badge)
+    name = Markup("{}<strong>{}</strong> {}").format(
+        made, fmt.shorten(dataset.name, 60), badge
+    )
     return name, fmt.bytes_of(dataset.bytes), added, acts
 
 
@@ -71,19 +94,41 @@ def guide(data: CheckedDataset) -> Markup:
     left = data.waiting
     rows = {problem.row for problem in left if problem.row}
     if rows:
-        readable = rows - {problem.row for problem in left if problem.kind in data.unreadable}
+        readable = rows - {
+            problem.row for problem in left if problem.kind in data.unreadable
+        }
         good = fmt.number(len(data.dataset.rows) - len(readable))
-        needing = f"{fmt.number(len(rows))} {'needs' if len(rows) == 1 else 'need'} you."
-        few = data.too_few and (data.blocked if data.too_few in data.blocked else data.too_few)
-        return components.guide(2, f"{good} good, {needing}", few or "One question at a time.")
+        needing = (
+            f"{fmt.number(len(rows))} {'needs' if len(rows) == 1 else 'need'} you."
+        )
+        few = data.too_few and (
+            data.blocked if data.too_few in data.blocked else data.too_few
+        )
+        return components.guide(
+            2, f"{good} good, {needing}", few or "One question at a time."
+        )
     if left:
-        return components.guide(2, "One question first.", "Then you see what the model will learn.")
+        return components.guide(
+            2, "One question first.", "Then you see what the model will learn."
+        )
     if data.blocked:
-        return components.guide(2, "Training can't start with these examples.", data.blocked)
+        return components.guide(
+            2, "Training can't start with these examples.", data.blocked
+        )
     if data.too_few:
-        what = "too few of them differ" if len(data.dataset.rows) >= FEW else "there are few of them"
-        return components.guide(2, f"Your examples can be used, but {what}.", data.too_few)
-    return components.guide(2, f"{fmt.count(len(data.dataset.rows), 'example')}, ready.", split_summary(data))
+        what = (
+            "too few of them differ"
+            if len(data.dataset.rows) >= FEW
+            else "there are few of them"
+        )
+        return components.guide(
+            2, f"Your examples can be used, but {what}.", data.too_few
+        )
+    return components.guide(
+        2,
+        f"{fmt.count(len(data.dataset.rows), 'example')}, ready.",
+        split_summary(data),
+    )
 
 
 def examples(data: CheckedDataset) -> Markup:
@@ -93,25 +138,37 @@ def examples(data: CheckedDataset) -> Markup:
         return components.EMPTY
     few = [rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})]
     lead = "Green is learned, grey is only read."
-    return components.card("What the model will learn", before_after.few(few), lead=lead)
+    return components.card(
+        "What the model will learn", before_after.few(few), lead=lead
+    )
 
 
 def asks(error: Exception | None) -> bool:
     """Whether an import only needs an answer."""
-    return isinstance(error, (SeveralReadings, WhoToImitate)) or (isinstance(error, NoExamples) and bool(error.columns))
+    return isinstance(error, (SeveralReadings, WhoToImitate)) or (
+        isinstance(error, NoExamples) and bool(error.columns)
+    )
 
 
 def failed(now: DatasetProgress, data: CheckedDataset | None) -> Markup:
-    """The headline over a file that could not be read, or of which something is asked. data: what was open before."""
+    """The headline over a file that could not be read, or of which something is asked.
+    data: what was open before.
+    """
     then = f"{fmt.shorten(data.name, 60)} stays as it was." if data else ""
     name = fmt.shorten(now.name, 60)
-    what = f"One question about {name}." if asks(now.error) else f"{name} could not be read."
+    what = (
+        f"One question about {name}."
+        if asks(now.error)
+        else f"{name} could not be read."
+    )
     return components.guide(2, what, then)
 
 
 def reading(now: DatasetProgress | None, imports: bool) -> Markup:
-    """The progress of an import and its first rows, or why it failed. imports: it is new and can be cancelled. The
-    keyboard goes to what is asked or went wrong (static/js/buttons.js)."""
+    """The progress of an import and its first rows, or why it failed. imports: it is
+    new and can be cancelled. The keyboard goes to what is asked or went wrong
+    (static/js/buttons.js).
+    """
     if now is None:
         return components.EMPTY
     if now.error is not None:
@@ -121,9 +178,17 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     status = components.text(f"{now.phase or 'Starting'}: {percent}%", "status")
     first = components.EMPTY
     if now.first_rows is not None:
-        shape = SHAPES[now.first_rows.source.shape].title if now.first_rows.source.shape in SHAPES else ""
-        first = components.text(f"First rows, read as {shape}:", "lead") + before_after.first_rows(now.first_rows)
-    cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
+        shape = (
+            SHAPES[now.first_rows.source.shape].title
+            if now.first_rows.source.shape in SHAPES
+            else ""
+        )
+        first = components.text(
+            f"First rows, read as {shape}:", "lead"
+        ) + before_after.first_rows(now.first_rows)
+    cancel = (
+        components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
+    )
     title = f"{'Reading' if imports else 'Checking'} {fmt.shorten(now.name, 60)}"
     return components.card(title, bar, status, first, aside=cancel)
 
@@ -133,43 +198,71 @@ def _failure(now: DatasetProgress, error: Exception) -> Markup:
     title = f"{name} could not be read"
     if isinstance(error, NoExamples) and error.columns:
         alert += read_options.ask_columns(error.columns, error.likely)
-        alert += components.acts(components.button(drafting.FROM_TABLE, "make-examples"))
+        alert += components.acts(
+            components.button(drafting.FROM_TABLE, "make-examples")
+        )
         title = f"How should {name} be read?"
     close = components.button("Close", "dismiss", label="Close this message")
     if isinstance(error, SeveralReadings):
         choices = components.acts(*map(read_options.reading_button, error.shapes))
-        return components.card(error.what, choices, lead=f"{now.name}: {error.why}", aside=close)
+        return components.card(
+            error.what, choices, lead=f"{now.name}: {error.why}", aside=close
+        )
     if isinstance(error, WhoToImitate):
         why = components.text(f"{error.why} {read_options.HINT}")
-        return components.card(QUESTION, why, read_options.ask_people(error.people, error.likely), aside=close)
+        return components.card(
+            QUESTION,
+            why,
+            read_options.ask_people(error.people, error.likely),
+            aside=close,
+        )
     return components.card(title, alert, aside=close)
 
 
 def summary(data: CheckedDataset, limit: int | None) -> Markup:
-    """Counts after the fixes, the split and the lengths in sentences. limit: tokens read per example."""
+    """Counts after the fixes, the split and the lengths in sentences. limit: tokens
+    read per example.
+    """
     report = data.fixed_report
     tokens, repeated = report.tokens, report.duplicates.exact + report.duplicates.near
     title = f"{fmt.count(len(data.dataset.rows), 'example')}, {'not ready yet' if data.blocked else 'ready'}"
-    numbers = [(fmt.number(len(data.unusable | report.error_rows())), "still with errors")]
+    numbers = [
+        (fmt.number(len(data.unusable | report.error_rows())), "still with errors")
+    ]
     if tokens:
         of_all = f"pieces of words (tokens) to learn, of {fmt.number(tokens.total)}"
         numbers.append((fmt.number(tokens.learned), of_all))
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
-    numbers.append((fmt.number(repeated), "the same, or almost, as another (duplicates)"))
+    numbers.append(
+        (fmt.number(repeated), "the same, or almost, as another (duplicates)")
+    )
     missing = [f"{fmt.number(len(data.dropped))} removed"] if data.dropped else []
-    missing += [f"{fmt.number(len(data.unusable))} can't be read"] if data.unusable else []
-    in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
+    missing += (
+        [f"{fmt.number(len(data.unusable))} can't be read"] if data.unusable else []
+    )
+    in_file = (
+        f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}"
+        if missing
+        else ""
+    )
     small = f"From {fmt.shorten(data.name, 60)}{in_file}. {understood(data.original.source)}"
     if tokens and limit and limit < tokens.longest:
         small += f" Conversations of more than {fmt.number(limit)} tokens are cut off; documents are divided."
-    return components.card(title, components.facts(numbers), components.text(small, "small"), lead=split_summary(data))
+    return components.card(
+        title,
+        components.facts(numbers),
+        components.text(small, "small"),
+        lead=split_summary(data),
+    )
 
 
 def tested(data: CheckedDataset) -> Markup:
     """The validation file that the person chose, or what happens without one."""
     report = data.report.validation
     if report is None:
-        return components.text("Without one, some of your examples are set aside for validation.", "small")
+        return components.text(
+            "Without one, some of your examples are set aside for validation.", "small"
+        )
     usable = f"{fmt.number(report.usable)} of its {fmt.count(report.rows, 'example')} can be used."
     remove = components.button("Remove the validation file", "clear-test")
     text = components.text(f"Validated on {report.source.name}: {usable}", "small")
@@ -180,9 +273,14 @@ def templates() -> Markup:
     """The columns that a table of examples needs, and templates to fill in."""
     links = components.join(
         components.inline_file((TEMPLATES / name).read_bytes(), name, text)
-        for name, text in (("examples.xlsx", "Template for Excel"), ("examples.csv", "Template as CSV"))
+        for name, text in (
+            ("examples.xlsx", "Template for Excel"),
+            ("examples.csv", "Template as CSV"),
+        )
     )
-    return Markup('<div class="actions">{}<div class="acts">{}</div></div>').format(components.text(TABLE), links)
+    return Markup('<div class="actions">{}<div class="acts">{}</div></div>').format(
+        components.text(TABLE), links
+    )
 
 
 def download(data: CheckedDataset, files: DatasetFiles | None) -> Markup:
@@ -192,18 +290,31 @@ def download(data: CheckedDataset, files: DatasetFiles | None) -> Markup:
         changed += f" Not included: {fmt.count(len(data.unusable), 'example')} that can't be read."
     lead = f"{fmt.count(len(data.dataset.rows), 'example')} with your fixes so far: {changed}"
     if files is None:
-        make = components.button("Create the files", "files", label="Create the files of the cleaned examples")
+        make = components.button(
+            "Create the files",
+            "files",
+            label="Create the files of the cleaned examples",
+        )
         return components.card("Download your cleaned examples", lead=lead, aside=make)
-    examples, log = fmt.count(len(data.dataset.rows), "example"), f"the list of {fmt.count(files.changes, 'change')}"
+    examples, log = (
+        fmt.count(len(data.dataset.rows), "example"),
+        f"the list of {fmt.count(files.changes, 'change')}",
+    )
     links = Markup('<div class="files">{}{}</div>').format(
-        components.download_link(files.fixed, files.fixed.name, f"Download {examples}", files.fixed.name),
-        components.download_link(files.log, files.log.name, f"Download {log}", files.log.name),
+        components.download_link(
+            files.fixed, files.fixed.name, f"Download {examples}", files.fixed.name
+        ),
+        components.download_link(
+            files.log, files.log.name, f"Download {log}", files.log.name
+        ),
     )
     return components.card("Download your cleaned examples", links, lead=lead)
 
 
 def example_label(rows: int, highest: int) -> str:
-    """The label of the field for an example's number. rows: how many of the examples 1 to `highest` are left."""
+    """The label of the field for an example's number. rows: how many of the examples 1
+    to `highest` are left.
+    """
     if rows == highest or not highest:
         return f"Example, of {rows:,}"
     return f"Example, {rows:,} of {highest:,} left"
@@ -215,7 +326,9 @@ def token_count(shown: Preview) -> Markup:
     learned = sum(piece.tokens for piece in shown.pieces if piece.kind == "learned")
     of_all = fmt.count(whole, "piece of a word (token)", "pieces of words (tokens)")
     origin = f"From {shown.file}. {shown.made}" if shown.file else shown.made
-    return components.text(f"{fmt.number(learned)} of {of_all} are learned. {shown.note} {origin}", "small")
+    return components.text(
+        f"{fmt.number(learned)} of {of_all} are learned. {shown.note} {origin}", "small"
+    )
 
 
 def no_such_example(typed: object, total: int) -> Markup:

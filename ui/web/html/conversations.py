@@ -19,8 +19,13 @@ SPEAKERS = {
 
 
 def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
-    """A conversation as speech bubbles. Role "rejected": the worse answer of a pair; one only read looks the same."""
-    bubble, items = Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>'), []
+    """A conversation as speech bubbles. Role "rejected": the worse answer of a pair;
+    one only read looks the same.
+    """
+    bubble, items = (
+        Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>'),
+        [],
+    )
     for message in messages:
         role = str(message.get("role", ""))
         speaker = SPEAKERS.get(role, role)
@@ -32,11 +37,15 @@ def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def tokens(pieces: Iterable[Any]) -> Markup:
-    """An example as the model's tokens. pieces: with .text and .kind ("learned", "read" or "template")."""
+    """An example as the model's tokens. pieces: with .text and .kind ("learned", "read"
+    or "template").
+    """
     marks = {"learned": "l", "read": "r", "template": "t"}
     line_end = Markup('<b aria-hidden="true">↵</b>\n')
     spans = (
-        Markup('<span class="{}">{}</span>').format(marks.get(piece.kind, "r"), line_end.join(piece.text.split("\n")))
+        Markup('<span class="{}">{}</span>').format(
+            marks.get(piece.kind, "r"), line_end.join(piece.text.split("\n"))
+        )
         for piece in pieces
     )
     return Markup('<div class="tokens">{}</div>').format(join(spans))

@@ -24,14 +24,22 @@ def table(
     marks: for each line, its data attributes
     """
     plain, unnamed = Markup('<th scope="col">{}</th>'), Markup("<td></td>")
-    sorting = Markup('<th scope="col"><button type="button" class="sort">{}</button></th>')
-    head = [(sorting if sortable else plain).format(name) if name else unnamed for name in headers]
+    sorting = Markup(
+        '<th scope="col"><button type="button" class="sort">{}</button></th>'
+    )
+    head = [
+        (sorting if sortable else plain).format(name) if name else unnamed
+        for name in headers
+    ]
     row, data, end = Markup("<tr{}>{}</tr>"), Markup(' data-{}="{}"'), Markup("</td>")
     starts = [Markup('<td data-name="{}">').format(name) for name in headers]
     body = [
         row.format(
             join(data.format(key, " ".join(values)) for key, values in mark.items()),
-            join(start + content + end for start, content in zip(starts, line, strict=True)),
+            join(
+                start + content + end
+                for start, content in zip(starts, line, strict=True)
+            ),
         )
         for mark, line in zip(marks or [{}] * len(lines), lines, strict=True)
     ]
@@ -47,12 +55,18 @@ def sort_key(value: float) -> Markup:
 
 
 def finder(kind: str, question: str, columns: Sequence[str]) -> Markup:
-    """A search field and a list to sort by, for a table. It shows the lines that carry every typed word among the
-    `words` of their marks, sorted by the chosen column (static/js/tables.js). columns: their names."""
+    """A search field and a list to sort by, for a table. It shows the lines that carry
+    every typed word among the `words` of their marks, sorted by the chosen column
+    (static/js/tables.js). columns: their names.
+    """
     return Markup(
         '<div class="filters" data-for="{}"><div class="find"><label><span>{}</span><input type="search" '
         'autocomplete="off" spellcheck="false"></label>'
         '<button type="button" class="btn quiet clear" hidden>Clear the search</button>'
         '<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label></div>'
         '<p class="small left" role="status"></p></div>'
-    ).format(kind, question, options([("", "Recommended first"), *((name, name) for name in columns)]))
+    ).format(
+        kind,
+        question,
+        options([("", "Recommended first"), *((name, name) for name in columns)]),
+    )

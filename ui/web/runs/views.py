@@ -23,7 +23,8 @@ def listing(
     evaluations: Mapping[str, EvaluationSummary] | None = None,
     votes: Mapping[str, Outcome] | None = None,
 ) -> Markup:
-    """The runs as a table: the versions of one model together, the newest first, and so the models.
+    """The runs as a table: the versions of one model together, the newest first, and so
+    the models.
 
     runs: in any order
     now: seconds since 1970
@@ -32,21 +33,36 @@ def listing(
     votes: how its blind test ended
     """
     listed = [(run, line) for line in lines_of_descent(runs) for run in line]
-    opened, cells = next((_name(run, line) for run, line in listed if run.info.id == open_id), ""), []
+    opened, cells = (
+        next((_name(run, line) for run, line in listed if run.info.id == open_id), ""),
+        [],
+    )
     for run, line in listed:
         run_id, badge = run.info.id, components.badge(*fmt.STATES[run.state.value])
-        acts = _acts(run, line, "" if run_id == open_id else opened, run_id == compared_id)
-        about = _about(run, line, (evaluations or {}).get(run_id), (votes or {}).get(run_id), run_id == open_id)
+        acts = _acts(
+            run, line, "" if run_id == open_id else opened, run_id == compared_id
+        )
+        about = _about(
+            run,
+            line,
+            (evaluations or {}).get(run_id),
+            (votes or {}).get(run_id),
+            run_id == open_id,
+        )
         cells.append((about, badge, fmt.when(run.created, now), components.acts(*acts)))
     if not cells:
         return components.EMPTY
     head = ("Name", "State", "When", "")
-    return Markup('<section class="card">{}</section>').format(tables.table(head, cells, "Your models", kind="runs"))
+    return Markup('<section class="card">{}</section>').format(
+        tables.table(head, cells, "Your models", kind="runs")
+    )
 
 
 def imported(model: ImportedModel) -> Markup:
     """A model that was added from another computer, and what to know about it."""
-    return components.alert("warn" if model.note else "good", f"“{model.name}” was added.", model.note)
+    return components.alert(
+        "warn" if model.note else "good", f"“{model.name}” was added.", model.note
+    )
 
 
 def damaged(folders: Sequence[str]) -> Markup:
@@ -55,16 +71,24 @@ def damaged(folders: Sequence[str]) -> Markup:
         return components.EMPTY
     cells = []
     for folder in folders:
-        delete = components.delete("This deletes everything in this folder.", "delete", folder)
-        cells.append((Markup("<code>{}</code>").format(folder), components.acts(delete)))
+        delete = components.delete(
+            "This deletes everything in this folder.", "delete", folder
+        )
+        cells.append(
+            (Markup("<code>{}</code>").format(folder), components.acts(delete))
+        )
     return Markup('<section class="card"><h2>Damaged</h2>{}{}</section>').format(
-        components.text("The files of these folders can't be read, so they can only be deleted."),
+        components.text(
+            "The files of these folders can't be read, so they can only be deleted."
+        ),
         tables.table(("Folder in runs", ""), cells, "Damaged folders"),
     )
 
 
 def lines_of_descent(runs: Iterable[RunSummary]) -> list[list[RunSummary]]:
-    """The versions of each model, newest first; the model with the newest version first."""
+    """The versions of each model, newest first; the model with the newest version
+    first.
+    """
     lines: dict[str, list[RunSummary]] = {}
     for run in sorted(runs, key=lambda run: run.created, reverse=True):
         lines.setdefault(run.info.first, []).append(run)
@@ -77,18 +101,30 @@ def _name(run: RunSummary, line: Sequence[RunSummary]) -> str:
 
 
 def _about(
-    run: RunSummary, line: Sequence[RunSummary], report: EvaluationSummary | None, vote: Outcome | None, is_open: bool
+    run: RunSummary,
+    line: Sequence[RunSummary],
+    report: EvaluationSummary | None,
+    vote: Outcome | None,
+    is_open: bool,
 ) -> Markup:
     compared = verdicts.against_parent(report) if report else None
     follows, descent = "", run.info.descent
     if descent:
-        parent = next((other for other in line if other.info.id == descent.parent), None)
+        parent = next(
+            (other for other in line if other.info.id == descent.parent), None
+        )
         before = f"v{parent.info.version}" if parent else "a version that was deleted"
-        follows = f"Continues {before}." if descent.weights else f"Follows {before}, from the base model again."
+        follows = (
+            f"Continues {before}."
+            if descent.weights
+            else f"Follows {before}, from the base model again."
+        )
     about = [
         fmt.origin(run.info),
         follows,
-        f"{verdicts.title(report)}: {verdicts.counts(report)}. {verdicts.general_title(report)}." if report else "",
+        f"{verdicts.title(report)}: {verdicts.counts(report)}. {verdicts.general_title(report)}."
+        if report
+        else "",
         f"{compared[0]}." if compared else "",
         verdicts.blind_test(vote) if vote else "",
     ]
@@ -101,17 +137,34 @@ def _about(
     )
 
 
-def _acts(run: RunSummary, line: Sequence[RunSummary], other: str, is_compared: bool) -> Iterator[Markup]:
+def _acts(
+    run: RunSummary, line: Sequence[RunSummary], other: str, is_compared: bool
+) -> Iterator[Markup]:
     """other: the name of the open run, "" if this is the one, or none is open."""
     key, name = run.info.id, _name(run, line)
     yield components.button("Open", "open", key, "firm", f"Open {name}")
     if other:
         label = "Stop comparing" if is_compared else "Compare"
-        yield components.button(label, "compare", key, label=f"{label} {name} with {other}")
+        yield components.button(
+            label, "compare", key, label=f"{label} {name} with {other}"
+        )
     if run.state.can_resume:
-        yield components.button("Continue", "resume", key, label=f"Continue training {name}")
-    if run.state in (State.COMPLETED, State.STOPPED) and run.losses.saved_step is not None and run.is_divided:
-        yield components.button("Train again", "train-again", key, label=f"Train again: the next version of {name}")
-    yield components.button("Rename", "name", key, label=f"Rename {name}, or note something about it")
+        yield components.button(
+            "Continue", "resume", key, label=f"Continue training {name}"
+        )
+    if (
+        run.state in (State.COMPLETED, State.STOPPED)
+        and run.losses.saved_step is not None
+        and run.is_divided
+    ):
+        yield components.button(
+            "Train again",
+            "train-again",
+            key,
+            label=f"Train again: the next version of {name}",
+        )
+    yield components.button(
+        "Rename", "name", key, label=f"Rename {name}, or note something about it"
+    )
     if run.state.is_terminal:
         yield components.delete(DELETES, "delete", key)

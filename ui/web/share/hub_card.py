@@ -1,4 +1,6 @@
-"""The section of Share that uploads a model to Hugging Face, once a person has seen what is sent and agreed."""
+"""The section of Share that uploads a model to Hugging Face, once a person has seen
+what is sent and agreed.
+"""
 
 from collections.abc import Hashable
 from typing import Any, cast
@@ -31,42 +33,80 @@ class HubCard:
 
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
-        with gr.Accordion("Put it on Hugging Face", open=False, elem_classes="fold-block"):
+        with gr.Accordion(
+            "Put it on Hugging Face", open=False, elem_classes="fold-block"
+        ):
             html(components.text(TEXTS["hub"]))
             self.token = clickable(elem_id="hub-token")
-            self.form = gr.Radio([(TITLES[key], key) for key in FORMS], label="What to upload", elem_id="hub-form")
-            name: dict[str, Any] = {"label": "Its name there", "placeholder": "my-model"}
-            self.repo = gr.Textbox(max_lines=1, max_length=200, elem_id="hub-repo", **name)
-            self.public = gr.Checkbox(label="Anyone can see it (public)", elem_id="hub-public")
-            self.look = button("See what is uploaded", interactive=False, elem_id="hub-look")
+            self.form = gr.Radio(
+                [(TITLES[key], key) for key in FORMS],
+                label="What to upload",
+                elem_id="hub-form",
+            )
+            name: dict[str, Any] = {
+                "label": "Its name there",
+                "placeholder": "my-model",
+            }
+            self.repo = gr.Textbox(
+                max_lines=1, max_length=200, elem_id="hub-repo", **name
+            )
+            self.public = gr.Checkbox(
+                label="Anyone can see it (public)", elem_id="hub-public"
+            )
+            self.look = button(
+                "See what is uploaded", interactive=False, elem_id="hub-look"
+            )
             self.offer = html()
-            self.seen = gr.Textbox("", label="Listed", visible=False, elem_id="hub-seen")
-            self.agreed = gr.Checkbox(label="I agree to this upload", visible=False, elem_id="hub-agree")
+            self.seen = gr.Textbox(
+                "", label="Listed", visible=False, elem_id="hub-seen"
+            )
+            self.agreed = gr.Checkbox(
+                label="I agree to this upload", visible=False, elem_id="hub-agree"
+            )
             with gr.Row(elem_classes="actions"):
-                self.send = button("Upload it", interactive=False, visible=False, elem_id="hub-send")
+                self.send = button(
+                    "Upload it", interactive=False, visible=False, elem_id="hub-send"
+                )
                 self.stop = button("Stop the upload", visible=False, elem_id="hub-stop")
             self.pushes = html()
         wanted = (self.form, self.repo, self.public)
         asked = [*wanted, self.look, self.seen, self.agreed, self.send]
-        self.outputs: list[Any] = [*asked, self.stop, self.offer, self.pushes, self.token]
+        self.outputs: list[Any] = [
+            *asked,
+            self.stop,
+            self.offer,
+            self.pushes,
+            self.token,
+        ]
         state.listen(self.look.click, self._look_up, self.outputs, *wanted)
         for part in wanted:  # a changed choice withdraws the agreement: the person must look and agree again
-            state.listen(part.input, lambda _: self._without_offer(), self.outputs, part)
+            state.listen(
+                part.input, lambda _: self._without_offer(), self.outputs, part
+            )
         state.listen(self.agreed.input, self._agree, self.outputs, self.agreed)
-        state.listen(self.send.click, self._upload, self.outputs, *wanted, self.seen, self.agreed)
-        stop = state.acting(lambda choice: app.runner.stop_unfinished("push", choice.run_id), self.show)
+        state.listen(
+            self.send.click, self._upload, self.outputs, *wanted, self.seen, self.agreed
+        )
+        stop = state.acting(
+            lambda choice: app.runner.stop_unfinished("push", choice.run_id), self.show
+        )
         state.listen(self.stop.click, stop, self.outputs)
         state.listen(self.token.click, self._keep_token, [self.token])
 
     def show(self, choice: Choice) -> Updates:
         """The section as it is now, except for fields in which the person types."""
         if why_not := self.app.policy.why_not(Feature.PUSH):
-            return {self.look: gr.update(interactive=False), self.offer: components.text(why_not, "small")}
+            return {
+                self.look: gr.update(interactive=False),
+                self.offer: components.text(why_not, "small"),
+            }
         forms = self.app.hub_pushes.forms(choice.run_id) if choice.run_id else []
         uploads = self.app.hub_pushes.all(choice.run_id) if choice.run_id else []
         active = any(not upload.state.is_terminal for upload in uploads)
         updates: Updates = {
-            self.form: gr.update(choices=[(TITLES[form], form) for form in forms], visible=bool(forms)),
+            self.form: gr.update(
+                choices=[(TITLES[form], form) for form in forms], visible=bool(forms)
+            ),
             self.look: gr.update(interactive=bool(forms) and not active),
             self.stop: gr.update(visible=active),
             self.token: download_card.token(self.app.downloads.token(), "Write"),
@@ -86,7 +126,13 @@ class HubCard:
         if not choice.run_id:
             return ""
         pushes = self.app.hub_pushes
-        return repr((pushes.all(choice.run_id), pushes.forms(choice.run_id), self.app.downloads.token()))
+        return repr(
+            (
+                pushes.all(choice.run_id),
+                pushes.forms(choice.run_id),
+                self.app.downloads.token(),
+            )
+        )
 
     def _form_of(self, inputs: Inputs) -> Form:
         if inputs[self.form] not in FORMS:
@@ -101,8 +147,13 @@ class HubCard:
 
     def _look_up(self, inputs: Inputs) -> Updates:
         run_id, name = self._state.choice(inputs).run_id, str(inputs[self.repo] or "")
-        listed = self.app.hub_pushes.offer(run_id, self._form_of(inputs), name, private=not inputs[self.public])
-        ask = {self.agreed: gr.update(value=False, visible=True), self.send: gr.update(visible=True, interactive=False)}
+        listed = self.app.hub_pushes.offer(
+            run_id, self._form_of(inputs), name, private=not inputs[self.public]
+        )
+        ask = {
+            self.agreed: gr.update(value=False, visible=True),
+            self.send: gr.update(visible=True, interactive=False),
+        }
         return {self.seen: listed.mark, self.offer: offer(listed), **ask}
 
     def _agree(self, inputs: Inputs) -> Updates:
@@ -114,24 +165,41 @@ class HubCard:
             raise BadInput("Nothing was uploaded.", "", "Agree to the upload first.")
         repo, seen = str(inputs[self.repo] or ""), str(inputs[self.seen] or "")
         form, private = self._form_of(inputs), not inputs[self.public]
-        self.app.hub_pushes.start(choice.run_id, form, repo, private=private, agreed=seen)
+        self.app.hub_pushes.start(
+            choice.run_id, form, repo, private=private, agreed=seen
+        )
         return {**self.show(choice), **self._without_offer()}
 
 
 def offer(upload: HubUpload) -> Markup:
     """Everything that leaves this computer, and who can see it there."""
-    files = fmt.listed([f"{name} ({fmt.bytes_of(round(size * MIB))})" for name, size in upload.sizes.items()])
-    quoted = "the instruction of your examples, and no example" if upload.instruction else "none of your examples"
+    files = fmt.listed(
+        [
+            f"{name} ({fmt.bytes_of(round(size * MIB))})"
+            for name, size in upload.sizes.items()
+        ]
+    )
+    quoted = (
+        "the instruction of your examples, and no example"
+        if upload.instruction
+        else "none of your examples"
+    )
     if upload.form == "page":
         quoted = "the instruction of your examples, and up to three of their questions"
-    seen = "only you, and people to whom you give access there" if upload.private else "anyone"
+    seen = (
+        "only you, and people to whom you give access there"
+        if upload.private
+        else "anyone"
+    )
     where = upload.repo if "/" in upload.repo else f"{upload.repo}, in your own account"
     lines = [
         ("Where", where, "a repository that exists already gets a new version"),
         ("What is uploaded", files, "and a card, written for it"),
         ("Who can see it", seen, f"its card quotes {quoted}"),
     ]
-    return components.rows(lines) + components.fold("The card", components.code(upload.card), key="hub-card")
+    return components.rows(lines) + components.fold(
+        "The card", components.code(upload.card), key="hub-card"
+    )
 
 
 def push(job: Job) -> Markup:
@@ -142,6 +210,11 @@ def push(job: Job) -> Markup:
     if not job.state.is_terminal:
         return components.text(f"{fmt.progress(job.progress)[0]}.")
     if not made.url.startswith("https://"):
-        return components.text("The upload was stopped. Upload it again to continue where it stopped.", "small")
+        return components.text(
+            "The upload was stopped. Upload it again to continue where it stopped.",
+            "small",
+        )
     who = "private" if made.private else "public"
-    return Markup("<p>{} ({}): {}</p>").format(made.repo, who, components.external_link(made.url, "open it"))
+    return Markup("<p>{} ({}): {}</p>").format(
+        made.repo, who, components.external_link(made.url, "open it")
+    )

@@ -1,4 +1,6 @@
-"""All models as a table to sort and search: what each needs, its expected quality and its training time."""
+"""All models as a table to sort and search: what each needs, its expected quality and
+its training time.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,13 +20,25 @@ from ui.web.html import components, tables
 from ui.web.start import download_card
 
 NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
-COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
-GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}
+COMPARING = components.text(
+    "Working out what each model needs on this computer. This takes a few seconds.",
+    "small",
+)
+GOOD_FOR = {
+    "voice": "Conversation",
+    "extract": "Extracting data",
+    "write": "Fluent writing",
+}
 UNKNOWN = 1000.0  # sorts after every published rank
 SEARCH = "Search by name, language, license or use"
 
 
-def others_table(options: Sequence[Option] | None, chosen: str, ready: set[str], jobs: Mapping[str, Job]) -> Markup:
+def others_table(
+    options: Sequence[Option] | None,
+    chosen: str,
+    ready: set[str],
+    jobs: Mapping[str, Job],
+) -> Markup:
     """All models as a table, without the column of times while none is known.
 
     options: None while they are compared
@@ -35,11 +49,21 @@ def others_table(options: Sequence[Option] | None, chosen: str, ready: set[str],
     if options is None:
         return COMPARING
     timed = any(option.time for option in options)
-    lines = [_line(option, chosen, option.model.id in ready, jobs.get(option.model.id)) for option in options]
+    lines = [
+        _line(option, chosen, option.model.id in ready, jobs.get(option.model.id))
+        for option in options
+    ]
     headers = [name for name in lines[0] if timed or name != "Time"]
     cells = [[line[name] for name in headers] for line in lines]
     words = [{"words": _words(option, option.model.id in ready)} for option in options]
-    table = tables.table(headers, cells, "Models and whether they fit this computer", True, "models", words)
+    table = tables.table(
+        headers,
+        cells,
+        "Models and whether they fit this computer",
+        True,
+        "models",
+        words,
+    )
     finder = tables.finder("models", SEARCH, [name for name in headers if name])
     return finder + table + _notes(options, timed)
 
@@ -53,20 +77,31 @@ def _notes(options: Sequence[Option], timed: bool) -> Markup:
             time = "Add your examples to see how long each model takes."
     needs = f"“Needs” is the least memory that training the model takes on this computer. {time}"
     notes = components.text(needs, "small")
-    sources = {newest.source: source(newest) for option in options for newest in option.model.evidence[:1]}
+    sources = {
+        newest.source: source(newest)
+        for option in options
+        for newest in option.model.evidence[:1]
+    }
     if not sources:
         return notes
     quality = Markup(
         "“Expected quality” is how this model ranked after training in a published comparison, with its average "
         "rank over the tasks and a 95% range (1 is best). Those models learned from 10,000 examples per task; with "
         "fewer, the order may differ. {}: {}."
-    ).format("Source" if len(sources) == 1 else "Sources", Markup("; ").join(sources.values()))
+    ).format(
+        "Source" if len(sources) == 1 else "Sources",
+        Markup("; ").join(sources.values()),
+    )
     return notes + components.text(quality, "small")
 
 
 def source(evidence: Evidence) -> Markup:
     """A link to a comparison, with its publisher, date and extent."""
-    month = f"{date.fromisoformat(f'{evidence.date}-01'):%B %Y}" if evidence.date else "date not known"
+    month = (
+        f"{date.fromisoformat(f'{evidence.date}-01'):%B %Y}"
+        if evidence.date
+        else "date not known"
+    )
     extent = f" ({evidence.publisher}, {month}; {evidence.models} models, {evidence.tasks} tasks)"
     return components.external_link(evidence.url, evidence.source) + extent
 
@@ -75,31 +110,63 @@ def _words(option: Option, ready: bool) -> list[str]:
     """The words by which a search finds a model."""
     model = option.model
     asks = "access request needed" if model.gated else "no access request"
-    uses = {True: "commercial use", False: "no commercial use", None: "license to check"}[model.commercial_use]
+    uses = {
+        True: "commercial use",
+        False: "no commercial use",
+        None: "license to check",
+    }[model.commercial_use]
     languages = [LANGUAGE_NAMES.get(code, code) for code in model.languages]
     tasks = [GOOD_FOR[task] for task in model.good_for if task in GOOD_FOR]
     here = ["on this computer"] if ready else []
-    return [model.name, model.family, model.licence, fmt.FITS[option.fit][0], uses, asks, *tasks, *languages, *here]
+    return [
+        model.name,
+        model.family,
+        model.licence,
+        fmt.FITS[option.fit][0],
+        uses,
+        asks,
+        *tasks,
+        *languages,
+        *here,
+    ]
 
 
-def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[str, str]:
+def _line(
+    option: Option, chosen_id: str, ready: bool, job: Job | None
+) -> dict[str, str]:
     """A table row as {column: cell}."""
     model = option.model
-    least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
-    # “Fit” says why a model can't start, and “Expected quality” its published results: a reason names what is left.
-    skipped = 1 if not option.startable and not isinstance(option, Recommendation) else 0
-    reasons = [reason for reason in option.reasons[skipped:] if reason != published_results(model)]
+    least = (
+        option.least_mib
+        if isinstance(option, Recommendation)
+        else option.memory.total_mib
+    )
+    # “Fit” says why a model can't start, and “Expected quality” its published results:
+    # a reason names what is left.
+    skipped = (
+        1 if not option.startable and not isinstance(option, Recommendation) else 0
+    )
+    reasons = [
+        reason
+        for reason in option.reasons[skipped:]
+        if reason != published_results(model)
+    ]
     reason = components.text(next(iter(reasons), ""), "small")
     time = tables.sort_key(UNKNOWN**3) + "–"
     if option.time and option.fit != "no":
-        time = tables.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
-    where = "included" if model.bundled else "on this computer" if ready else "to download"
+        time = tables.sort_key(option.time.seconds) + fmt.span(
+            option.time.low, option.time.high
+        )
+    where = (
+        "included" if model.bundled else "on this computer" if ready else "to download"
+    )
     languages = fmt.number(len(model.languages)) if model.languages else "–"
     if len(model.languages) == 1:
         languages = LANGUAGE_NAMES.get(model.languages[0], model.languages[0])
     return {
         "Model": Markup("<strong>{}</strong>{}").format(model.name, reason),
-        "Fit": tables.sort_key(list(fmt.FITS).index(option.fit)) + components.badge(*fmt.FITS[option.fit]),
+        "Fit": tables.sort_key(list(fmt.FITS).index(option.fit))
+        + components.badge(*fmt.FITS[option.fit]),
         "Expected quality": _quality(model),
         "Time": time,
         "Needs": tables.sort_key(least) + fmt.size(least),
@@ -115,7 +182,9 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[
 
 
 def _quality(model: Entry) -> Markup:
-    """The newest published result; models without any come last, in the order of what is expected of them."""
+    """The newest published result; models without any come last, in the order of what
+    is expected of them.
+    """
     if not model.evidence:
         expected = expected_rank(model)
         last = UNKNOWN + (expected if math.isfinite(expected) else UNKNOWN)
@@ -127,7 +196,9 @@ def _quality(model: Entry) -> Markup:
         small = f"average {newest.rank:.1f}" if newest.rank else ""
     if newest.interval is not None:
         small += f" ({max(1, newest.interval[0]):.1f} to {newest.interval[1]:.1f})"
-    return tables.sort_key(newest.standing) + Markup("{}{}").format(place, components.text(small, "small"))
+    return tables.sort_key(newest.standing) + Markup("{}{}").format(
+        place, components.text(small, "small")
+    )
 
 
 def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Markup:
@@ -143,10 +214,14 @@ def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Marku
     if job and going and job.progress:
         done = fmt.percent(job.progress.done, job.progress.total)
         act += components.text(f"Downloading: {done}%", "small")
-        act += components.button("Cancel", "cancel", row.id, label=f"Cancel the download of {row.name}")
+        act += components.button(
+            "Cancel", "cancel", row.id, label=f"Cancel the download of {row.name}"
+        )
     elif not (ready or going or row.bundled or option.fit == "no"):
         label = f"{download_card.label(row)}: {row.name}"
         act += components.button("Download", "download", row.id, label=label)
     elif ready and job:
-        act += components.delete(NEEDED_BY_RUNS, "discard", row.id, label=f"Delete for good: {row.name}")
+        act += components.delete(
+            NEEDED_BY_RUNS, "discard", row.id, label=f"Delete for good: {row.name}"
+        )
     return components.acts(act)

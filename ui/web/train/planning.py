@@ -1,4 +1,6 @@
-"""The first half of Train: the plan of a run, its settings, and the button that starts it."""
+"""The first half of Train: the plan of a run, its settings, and the button that starts
+it.
+"""
 
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
@@ -21,7 +23,15 @@ from ui.text import format as fmt
 from ui.web import at_work
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import action_bar, button, clickable, clicked, details, html, primary
+from ui.web.components import (
+    action_bar,
+    button,
+    clickable,
+    clicked,
+    details,
+    html,
+    primary,
+)
 from ui.web.html import components
 from ui.web.start import download_card
 from ui.web.start import views as start_views
@@ -30,11 +40,15 @@ from ui.web.train.settings_form import SettingsForm
 from ui.web.try_it import prompt_card
 
 
-def why_disabled(plan: Plan | None, problem: str = "", faults: Iterable[ApprenticeError] = ()) -> str:
-    """Why "Start training" is disabled: the first reason that applies, "" where it is enabled.
+def why_disabled(
+    plan: Plan | None, problem: str = "", faults: Iterable[ApprenticeError] = ()
+) -> str:
+    """Why "Start training" is disabled: the first reason that applies, "" where it is
+    enabled.
 
     plan: of the run; None without examples, or where no plan can be made
-    problem: why no plan can be made, or why the version before can't be continued; "" for neither
+    problem: why no plan can be made, or why the version before can't be continued; ""
+        for neither
     faults: what is wrong with the settings that the person changed
     """
     wrong = (f"{fault.what} {fault.why}" for fault in faults)
@@ -43,7 +57,9 @@ def why_disabled(plan: Plan | None, problem: str = "", faults: Iterable[Apprenti
 
 
 class Planning:
-    """line: above both halves of the tab. column: all that is drawn here. back: resets the settings."""
+    """line: above both halves of the tab. column: all that is drawn here. back: resets
+    the settings.
+    """
 
     def __init__(self, app: App, state: BrowserState, line: gr.HTML) -> None:
         self.app, self.line = app, line
@@ -52,43 +68,72 @@ class Planning:
             with gr.Column(visible=False) as self.goal:
                 trainer = settings_form.goal()
             self.plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
-            with details("try-a-prompt", "You may not need any training: try a prompt first"):
+            with details(
+                "try-a-prompt", "You may not need any training: try a prompt first"
+            ):
                 self.prompts = prompt_card.PromptCard(app, state)
             with details("advanced", "All settings"):
-                self.called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
+                self.called = gr.Textbox(
+                    label="A name for your model", max_lines=1, elem_id="run-name"
+                )
                 fields = {"trainer": trainer, **settings_form.build()}
                 answer = gr.JSON(visible=False)
-                self.back = button("Back to the recommended settings", elem_id="reset-settings")
+                self.back = button(
+                    "Back to the recommended settings", elem_id="reset-settings"
+                )
             with action_bar():
-                self.start = primary("Start training", interactive=False, elem_id="start-training")
+                self.start = primary(
+                    "Start training", interactive=False, elem_id="start-training"
+                )
                 self.why_not = html(elem_classes="reason")
         self.form = SettingsForm(app, fields, answer)
-        planned = [self.version, self.goal, self.plan, self.called, self.start, self.why_not]
+        planned = [
+            self.version,
+            self.goal,
+            self.plan,
+            self.called,
+            self.start,
+            self.why_not,
+        ]
         self.outputs: list[Any] = [self.column, *planned, *self.prompts.outputs, answer]
 
     def show(self, choice: Choice) -> Updates:
-        """All but the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
+        """All but the settings, in which the person may be typing:
+        `SettingsForm.restore` fills those.
+        """
         plan = start = components.EMPTY
         unnamed, why_not, asks = "", why_disabled(None), False
         now, then = "There is nothing to train on yet.", ""
         if choice.data_id:
-            now, then = "Ready to train.", self._first() or "You can close the page while it trains."
+            now, then = (
+                "Ready to train.",
+                self._first() or "You can close the page while it trains.",
+            )
             try:
                 advice = self.form.recommended(choice)
                 read = apply_overrides(choice.settings, advice.settings)
                 version = self._version(choice)
-                ahead = self.app.planning.plan(choice.data_id, choice.model_id, read.settings, version)
+                ahead = self.app.planning.plan(
+                    choice.data_id, choice.model_id, read.settings, version
+                )
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
-                plan = plan_view.plan(ahead, advice.why, read.changed, self.app.policy.demo)
+                plan = plan_view.plan(
+                    ahead, advice.why, read.changed, self.app.policy.demo
+                )
                 unnamed, cant = default_name(ahead.data_name), ""
                 if version:
-                    start, unnamed, cant = self._start(choice, version, read.settings, ahead.changes)
+                    start, unnamed, cant = self._start(
+                        choice, version, read.settings, ahead.changes
+                    )
                 plan += self._fetching(choice) + self._better(choice)
                 self.app.ask_ahead(choice)
                 why_not = why_disabled(ahead, cant, read.faults.values())
             except Exception as error:
                 problem = web_errors.in_words(error)
-                plan, why_not = components.problem_alert(problem), why_disabled(None, problem.what)
+                plan, why_not = (
+                    components.problem_alert(problem),
+                    why_disabled(None, problem.what),
+                )
         return {
             self.line: components.guide(3, now, then),
             self.version: start,
@@ -101,49 +146,99 @@ class Planning:
         }
 
     def _version(self, choice: Choice) -> NextVersion | None:
-        return self.app.versions.next(choice.parent, from_base=choice.from_base) if choice.parent else None
+        return (
+            self.app.versions.next(choice.parent, from_base=choice.from_base)
+            if choice.parent
+            else None
+        )
 
     def _start(
-        self, choice: Choice, version: NextVersion, settings: TrainSettings, changes: Changes | None
+        self,
+        choice: Choice,
+        version: NextVersion,
+        settings: TrainSettings,
+        changes: Changes | None,
     ) -> tuple[Markup, str, str]:
-        """The card about where the planned version starts, its name, and why it can't start there."""
+        """The card about where the planned version starts, its name, and why it can't
+        start there.
+        """
         name = self.app.runs.info(choice.parent).name
-        why_not = self.app.versions.why_not_continue(choice.parent, choice.model_id, settings)
+        why_not = self.app.versions.why_not_continue(
+            choice.parent, choice.model_id, settings
+        )
         number = self.app.runs.spec(choice.parent).version
         card = before(name, version.number, number, choice.from_base, why_not, changes)
-        return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
+        return (
+            card,
+            name,
+            ""
+            if choice.from_base or not why_not
+            else f"{why_not} Or start from the base model again.",
+        )
 
     def _first(self) -> str:
-        """The runs that are trained before one that begins now, in words; "" if there are none."""
+        """The runs that are trained before one that begins now, in words; "" if there
+        are none.
+        """
         first = self.app.runs.unfinished()
         if len(first) > 1:
             return f"{len(first)} other runs go first, one at a time."
-        return f"{at_work.name(self.app, first[0].id)} is trained first; this one begins after it." if first else ""
+        return (
+            f"{at_work.name(self.app, first[0].id)} is trained first; this one begins after it."
+            if first
+            else ""
+        )
 
     def _fetching(self, choice: Choice) -> Markup:
         """How to get the chosen model, if it is not on this computer yet."""
-        if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
+        if (
+            not choice.model_id
+            or self.app.models.simulated
+            or self.app.models.is_ready(choice.model_id)
+        ):
             return components.EMPTY
         status = self.app.downloads.status(choice.model_id)
         if status.model.bundled:
             return components.EMPTY
-        return components.card(f"{status.model.name} is not on this computer yet", download_card.fetching(status))
+        return components.card(
+            f"{status.model.name} is not on this computer yet",
+            download_card.fetching(status),
+        )
 
     def _better(self, choice: Choice) -> Markup:
-        """The model to train instead of the best one on this computer, after a download; empty without any."""
+        """The model to train instead of the best one on this computer, after a
+        download; empty without any.
+        """
         best = self.app.advice.recommendation(choice)
         better = self.app.advice.better(choice)
-        if better is None or self.app.policy.demo or choice.parent or choice.model_id not in ("", best.model.id):
+        if (
+            better is None
+            or self.app.policy.demo
+            or choice.parent
+            or choice.model_id not in ("", best.model.id)
+        ):
             return components.EMPTY
-        return components.card("A better model", start_views.suggestion(better, best, "Use"))
+        return components.card(
+            "A better model", start_views.suggestion(better, best, "Use")
+        )
 
     def signature(self, choice: Choice) -> Hashable:
-        downloads = [(job.state, job.progress) for job in self.app.models.downloads().values()]
+        downloads = [
+            (job.state, job.progress) for job in self.app.models.downloads().values()
+        ]
         ready = self.app.models.is_ready(choice.model_id)
         better = choice.data_id and self.app.advice.better(choice) is not None
-        return ready, repr(downloads), self._first(), better, self.prompts.signature(choice)
+        return (
+            ready,
+            repr(downloads),
+            self._first(),
+            better,
+            self.prompts.signature(choice),
+        )
 
-    def listen(self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]) -> None:
+    def listen(
+        self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]
+    ) -> None:
         """show: the whole tab, whose components are `outputs`."""
 
         def show_all(choice: Choice) -> Updates:
@@ -153,12 +248,18 @@ class Planning:
             return {**state.change(state.choice(inputs), choice), **show_all(choice)}
 
         def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
-            """Chooses another model, or does something about the download of the chosen one."""
+            """Chooses another model, or does something about the download of the chosen
+            one.
+            """
             (do, value), choice = clicked(event), state.choice(inputs)
             if do == "recommended":
                 return reset(inputs)
             if do == "general":
-                settings = {name: set_to for name, set_to in choice.settings.items() if name != "keep_general"}
+                settings = {
+                    name: set_to
+                    for name, set_to in choice.settings.items()
+                    if name != "keep_general"
+                }
                 usual = self.form.recommended(choice).settings.keep_general
                 if (value == "on") != (usual > 0):
                     settings["keep_general"] = KEEP_GENERAL if value == "on" else 0.0
@@ -170,7 +271,11 @@ class Planning:
 
         def reset(inputs: Inputs) -> Updates:
             choice = state.choice(inputs)
-            goal = {name: value for name, value in choice.settings.items() if name == "trainer"}
+            goal = {
+                name: value
+                for name, value in choice.settings.items()
+                if name == "trainer"
+            }
             return changed(inputs, choice.replace(settings=goal))
 
         def begin(inputs: Inputs) -> Updates:
@@ -178,9 +283,15 @@ class Planning:
             name = (inputs[self.called] or "").strip()
             settings, version = self.form.settings(choice), self._version(choice)
             self.app.versions.check(version, choice.model_id, settings)
-            run_id = self.app.planning.start(choice.data_id, choice.model_id, settings, name, version=version)
+            run_id = self.app.planning.start(
+                choice.data_id, choice.model_id, settings, name, version=version
+            )
             started = choice.replace(run_id=run_id, parent="", from_base=False)
-            return {**state.change(choice, started), **show(started), self.called: ""}  # the name is for this run only
+            return {
+                **state.change(choice, started),
+                **show(started),
+                self.called: "",
+            }  # the name is for this run only
 
         def choose_start(event: gr.EventData, inputs: Inputs) -> Updates:
             """Where the next version starts, or that there is to be none."""
@@ -188,16 +299,24 @@ class Planning:
             if do == "no-version":
                 return changed(inputs, choice.replace(parent="", from_base=False))
             starts = do in ("continue", "from-base")
-            return changed(inputs, choice.replace(from_base=do == "from-base")) if starts else {}
+            return (
+                changed(inputs, choice.replace(from_base=do == "from-base"))
+                if starts
+                else {}
+            )
 
         # One at a time, so that the last answer belongs to the last click.
         in_turn: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
-        judge = state.acting(lambda choice: None, show_all)  # a field reports what is wrong with it, the plan follows
+        judge = state.acting(
+            lambda choice: None, show_all
+        )  # a field reports what is wrong with it, the plan follows
         self.form.listen(state, judge, outputs, **in_turn)
         state.listen(self.plan.click, fetch, outputs)
         state.listen(self.back.click, reset, outputs, **in_turn)
         begun = state.listen(self.start.click, begin, outputs, self.called, **in_turn)
-        begun.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
+        begun.success(
+            None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE
+        )
         state.listen(self.version.click, choose_start, outputs, **in_turn)
 
 
@@ -207,7 +326,12 @@ _NONE_JUDGED: str = _TEXTS["none_judged"]
 
 
 def before(
-    name: str, number: int, before_it: int, from_base: bool, why_not: str, changes: Changes | None = None
+    name: str,
+    number: int,
+    before_it: int,
+    from_base: bool,
+    why_not: str,
+    changes: Changes | None = None,
 ) -> Markup:
     """Where the planned version starts.
 
@@ -218,7 +342,14 @@ def before(
     changes: of the examples since then; None where they are not known
     """
     reasons = {"continue": why_not}
-    start = [(do, *(text.format(before=before_it) for text in _WAYS[do]), reasons.get(do, "")) for do in _WAYS]
+    start = [
+        (
+            do,
+            *(text.format(before=before_it) for text in _WAYS[do]),
+            reasons.get(do, ""),
+        )
+        for do in _WAYS
+    ]
     lines = (_start(*way, chosen=(way[0] == "from-base") == from_base) for way in start)
     return components.card(
         f"Version {number} of {name}",
@@ -229,16 +360,28 @@ def before(
 
 
 def compared(changes: Changes, before_it: int) -> str:
-    """How the examples differ from those of version `before_it`, and on which the two versions can be compared."""
+    """How the examples differ from those of version `before_it`, and on which the two
+    versions can be compared.
+    """
     parts = []
     if changes.new:
-        parts.append(f"{fmt.number(changes.new)} of your examples {_are(changes.new)} new or changed")
+        parts.append(
+            f"{fmt.number(changes.new)} of your examples {_are(changes.new)} new or changed"
+        )
     if changes.gone:
-        parts.append(f"{fmt.number(changes.gone)} of its examples {_are(changes.gone)} gone or changed")
+        parts.append(
+            f"{fmt.number(changes.gone)} of its examples {_are(changes.gone)} gone or changed"
+        )
     if changes.moved:
         was = "was" if changes.moved == 1 else "were"
-        parts.append(f"{fmt.count(changes.moved, 'example')} that {was} set aside {_are(changes.moved)} now learned")
-    since = f"Since version {before_it}, {fmt.listed(parts)}." if parts else "It learned from these same examples."
+        parts.append(
+            f"{fmt.count(changes.moved, 'example')} that {was} set aside {_are(changes.moved)} now learned"
+        )
+    since = (
+        f"Since version {before_it}, {fmt.listed(parts)}."
+        if parts
+        else "It learned from these same examples."
+    )
     if changes.judging:
         some = fmt.count(changes.judging, "example that judged", "examples that judged")
         return f"{since} The {some} version {before_it} stay set aside, so that the two can be compared."

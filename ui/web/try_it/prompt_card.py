@@ -29,11 +29,19 @@ class PromptCard:
         with gr.Column(elem_classes="evaluation", elem_id="prompts"):
             self.card = html(before(0))
             with gr.Row(elem_classes="actions"):
-                self.begin = button("Try prompts", interactive=False, elem_id="try-prompts")
+                self.begin = button(
+                    "Try prompts", interactive=False, elem_id="try-prompts"
+                )
                 self.cancel = button("Cancel", visible=False, elem_id="cancel-prompts")
                 self.why_not = html(elem_classes="reason")
             self.answers = html()
-        self.outputs: list[Any] = [self.card, self.begin, self.cancel, self.why_not, self.answers]
+        self.outputs: list[Any] = [
+            self.card,
+            self.begin,
+            self.cancel,
+            self.why_not,
+            self.answers,
+        ]
         state.listen(self.begin.click, self._start, self.outputs)
         stop = state.acting(lambda choice: app.prompt_trials.stop(choice), self.show)
         state.listen(self.cancel.click, stop, self.outputs)
@@ -48,7 +56,9 @@ class PromptCard:
             why_not = trials.why_not(choice)
             if job is None or job.state.value != "completed":
                 questions, seconds = (0, None) if why_not else trials.ahead(choice)
-                problem = evaluation_card.failure(job, "The trial", "Try the prompts again.")
+                problem = evaluation_card.failure(
+                    job, "The trial", "Try the prompts again."
+                )
                 return self._shown(before(questions, problem, seconds), why_not)
             report, current = trials.report(job.id), trials.is_current(job, choice)
         except ApprenticeError as error:
@@ -56,11 +66,20 @@ class PromptCard:
         shown = self._shown(ended(report, current), why_not, again=True)
         return {**shown, self.answers: report_card.answers(report)}
 
-    def _shown(self, card: Markup, why_not: str = "", *, active: bool = False, again: bool = False) -> Updates:
+    def _shown(
+        self,
+        card: Markup,
+        why_not: str = "",
+        *,
+        active: bool = False,
+        again: bool = False,
+    ) -> Updates:
         label = "Try prompts again" if again else "Try prompts"
         return {
             self.card: card,
-            self.begin: gr.update(value=label, interactive=not why_not, visible=not active),
+            self.begin: gr.update(
+                value=label, interactive=not why_not, visible=not active
+            ),
             self.cancel: gr.update(visible=active),
             self.why_not: why_not,
             self.answers: components.EMPTY,
@@ -78,17 +97,29 @@ class PromptCard:
         return self.show(choice)
 
 
-def before(questions: int, problem: Markup = components.EMPTY, seconds: tuple[float, float] | None = None) -> Markup:
-    """The card before prompts are tried. questions: how many there are, 0 where that is not known. seconds: the least
-    and the most that it takes, None where that is not known."""
+def before(
+    questions: int,
+    problem: Markup = components.EMPTY,
+    seconds: tuple[float, float] | None = None,
+) -> Markup:
+    """The card before prompts are tried. questions: how many there are, 0 where that is
+    not known. seconds: the least and the most that it takes, None where that is not
+    known.
+    """
     many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
     lead = fmt.TEXTS["prompts_before_training"].format(many=many)
-    takes = f"It takes {fmt.span(*seconds)}. (computed from the speed of this computer)" if seconds else ""
+    takes = (
+        f"It takes {fmt.span(*seconds)}. (computed from the speed of this computer)"
+        if seconds
+        else ""
+    )
     return components.card(TITLE, problem, components.text(takes, "small"), lead=lead)
 
 
 def ended(report: TrialReport, current: bool) -> Markup:
-    """How well the base model does with each kind of prompt. current: the examples are still the same."""
+    """How well the base model does with each kind of prompt. current: the examples are
+    still the same.
+    """
     tone = "good" if report.next_kind == "prompt_may_do" else "calm"
     return components.card(
         TITLE,

@@ -1,4 +1,5 @@
-"""Whether the open run has a model to try or export, and if not, a list of runs that have one.
+"""Whether the open run has a model to try or export, and if not, a list of runs that
+have one.
 
 No run is opened automatically: the person chooses.
 """
@@ -32,12 +33,18 @@ def no_model(app: App, choice: Choice) -> str:
         return "Train a model first, in step 3, or open one of your models."
     if app.results.has_model(choice.run_id):
         return ""
-    return _ENDED.get(app.runs.state(choice.run_id), "Wait until its training is done, or stop it.")
+    return _ENDED.get(
+        app.runs.state(choice.run_id), "Wait until its training is done, or stop it."
+    )
 
 
 def run_line(app: App, choice: Choice) -> Markup:
     """The open run, in a line."""
-    return components.run_line(app.runs.info(choice.run_id)) if choice.run_id else components.EMPTY
+    return (
+        components.run_line(app.runs.info(choice.run_id))
+        if choice.run_id
+        else components.EMPTY
+    )
 
 
 def offered(app: App, choice: Choice) -> list[RunInfo]:
@@ -52,11 +59,21 @@ def offer(app: App, choice: Choice) -> Markup:
     lines = (
         Markup("<li>{}{}</li>").format(
             components.run_line(run),
-            components.button("Open", "open", run.id, "firm", f"Open {run.name}{fmt.version(run.version)}"),
+            components.button(
+                "Open",
+                "open",
+                run.id,
+                "firm",
+                f"Open {run.name}{fmt.version(run.version)}",
+            ),
         )
         for run in ready
     )
-    stays = "The run above is not affected. You can find it under My models." if choice.run_id else ""
+    stays = (
+        "The run above is not affected. You can find it under My models."
+        if choice.run_id
+        else ""
+    )
     models = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
     return components.card("Models ready to use", models, lead=stays)
 
@@ -69,7 +86,9 @@ def listen(
     outputs: list[Any],
     *inputs: Any,
 ) -> None:
-    """Opens an offered run when its button is clicked, then shows the tab again. inputs: further inputs of `show`."""
+    """Opens an offered run when its button is clicked, then shows the tab again.
+    inputs: further inputs of `show`.
+    """
 
     def open_run(event: gr.EventData, values: Inputs) -> Any:
         action, run_id = clicked(event)

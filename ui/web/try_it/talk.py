@@ -1,4 +1,6 @@
-"""The conversation on Try: its turns, what the browser stores of them, and what each model reads next."""
+"""The conversation on Try: its turns, what the browser stores of them, and what each
+model reads next.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,9 +20,12 @@ _FINISHES = ("end", "length", "stopped")
 @dataclass
 class Turn:
     """A question and both answers.
-    alone: asked by itself, outside the conversation. finish: by pane, how its answer ended; none while it is written.
-    loading: what happens before the first word; not stored. document: the name of the file that was asked about.
-    piece: the piece of it that is being answered. how: by pane, how the answers to the pieces were put together."""
+    alone: asked by itself, outside the conversation. finish: by pane, how its answer
+    ended; none while it is written. loading: what happens before the first word; not
+    stored. document: the name of the file that was asked about. piece: the piece of it
+    that is being answered. how: by pane, how the answers to the pieces were put
+    together.
+    """
 
     question: str
     base: str = ""
@@ -58,36 +63,68 @@ def stored_talk(run_id: str, turns: Sequence[Turn]) -> dict[str, Any]:
 
 
 def turns_with(models: str, talk: object) -> list[Turn]:
-    """The turns that the browser stored, if they were with these models; malformed and too long ones are skipped."""
-    turns = talk.get("turns") if isinstance(talk, dict) and models and talk.get("run") == models else None
+    """The turns that the browser stored, if they were with these models; malformed and
+    too long ones are skipped.
+    """
+    turns = (
+        talk.get("turns")
+        if isinstance(talk, dict) and models and talk.get("run") == models
+        else None
+    )
     restored = map(_turn, turns[-TURNS_STORED:] if isinstance(turns, list) else [])
     return [turn for turn in restored if turn]
 
 
 def _turn(value: object) -> Turn | None:
     texts = ("question", "base", "tuned", "expected")
-    if not isinstance(value, dict) or not all(isinstance(value.get(name), str) for name in texts):
+    if not isinstance(value, dict) or not all(
+        isinstance(value.get(name), str) for name in texts
+    ):
         return None
-    if len(value["question"]) > LONGEST_QUESTION or max(len(value["base"]), len(value["tuned"])) > LONGEST_ANSWER:
+    if (
+        len(value["question"]) > LONGEST_QUESTION
+        or max(len(value["base"]), len(value["tuned"])) > LONGEST_ANSWER
+    ):
         return None
-    finish, how = (part if isinstance(part := value.get(name), dict) else {} for name in ("finish", "how"))
-    ended = {pane: finish[pane] if finish.get(pane) in _FINISHES else "stopped" for pane in PANES}
+    finish, how = (
+        part if isinstance(part := value.get(name), dict) else {}
+        for name in ("finish", "how")
+    )
+    ended = {
+        pane: finish[pane] if finish.get(pane) in _FINISHES else "stopped"
+        for pane in PANES
+    }
     document = str(value.get("document") or "")[:_LONGEST_NOTE]
     notes = {pane: str(how[pane])[:_LONGEST_NOTE] for pane in PANES if how.get(pane)}
     alone = value.get("alone") is not False
-    return Turn(**{name: value[name] for name in texts}, alone=alone, finish=ended, document=document, how=notes)
+    return Turn(
+        **{name: value[name] for name in texts},
+        alone=alone,
+        finish=ended,
+        document=document,
+        how=notes,
+    )
 
 
 def messages(
-    pane: str, before: Sequence[Turn], turn: Turn, instruction: str, history: Sequence[Mapping[str, Any]] = ()
+    pane: str,
+    before: Sequence[Turn],
+    turn: Turn,
+    instruction: str,
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
-    """The messages that the model in `pane` reads: the instruction, the conversation so far and the new question.
+    """The messages that the model in `pane` reads: the instruction, the conversation so
+    far and the new question.
 
     history: what precedes the question in its example, for one that is asked by itself
     """
-    conversation: list[dict[str, Any]] = [{"role": "system", "content": instruction}] if instruction.strip() else []
+    conversation: list[dict[str, Any]] = (
+        [{"role": "system", "content": instruction}] if instruction.strip() else []
+    )
     if turn.alone:
-        conversation += [dict(message) for message in history if message.get("role") != "system"]
+        conversation += [
+            dict(message) for message in history if message.get("role") != "system"
+        ]
     else:
         for earlier in before:
             if not earlier.alone:

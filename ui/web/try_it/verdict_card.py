@@ -1,5 +1,6 @@
-"""The verdict of an evaluation as HTML, the same on Train, on Try and in My models: answers before and after, what is
-kept, and one next step."""
+"""The verdict of an evaluation as HTML, the same on Train, on Try and in My models:
+answers before and after, what is kept, and one next step.
+"""
 
 from markupsafe import Markup
 
@@ -26,19 +27,38 @@ _MORE = ("Add examples", "examples")
 
 def verdict(report: EvaluationSummary) -> Markup:
     """The verdict in one card."""
-    learned = components.alert(tone(report, report.verdict), verdicts.title(report), verdicts.caveats(report))
-    kept = components.alert(
-        _KEPT.get(report.general.verdict, "calm"), verdicts.general_title(report), verdicts.general_counts(report)
+    learned = components.alert(
+        tone(report, report.verdict), verdicts.title(report), verdicts.caveats(report)
     )
-    typical = pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY
+    kept = components.alert(
+        _KEPT.get(report.general.verdict, "calm"),
+        verdicts.general_title(report),
+        verdicts.general_counts(report),
+    )
+    typical = (
+        pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY
+    )
     kept += others(report)
-    parts = components.join((learned, typical, kept, against_parent(report), next_step(report), _verified(report)))
-    head = Markup("<h2>{}</h2>{}").format(verdicts.counts(report), components.text(verdicts.sure(report), "lead"))
+    parts = components.join(
+        (
+            learned,
+            typical,
+            kept,
+            against_parent(report),
+            next_step(report),
+            _verified(report),
+        )
+    )
+    head = Markup("<h2>{}</h2>{}").format(
+        verdicts.counts(report), components.text(verdicts.sure(report), "lead")
+    )
     return Markup('<section class="card verdict">{}{}</section>').format(head, parts)
 
 
 def pairs(report: EvaluationReport) -> Markup:
-    """Three typical answers before and after training: the best, the median and the worst by their scores."""
+    """Three typical answers before and after training: the best, the median and the
+    worst by their scores.
+    """
     answers = report.answers  # the worst first
     if not answers:
         return components.EMPTY
@@ -48,31 +68,60 @@ def pairs(report: EvaluationReport) -> Markup:
     articles = components.EMPTY
     for at in sorted(names, reverse=True):
         answer = answers[at]
-        before, after = (fmt.shorten(answer.texts[system], 200) for system in (BASE, TUNED))
-        question = Markup("<strong>{}</strong> {}").format(names[at], fmt.shorten(answer.question, 240))
-        judged = "" if report.main_measure == "chrf" else mark(answer.scores[TUNED], report)  # a likeness says little
-        articles += components.answers(question, [("Before", "", before), ("After", judged, after)])
+        before, after = (
+            fmt.shorten(answer.texts[system], 200) for system in (BASE, TUNED)
+        )
+        question = Markup("<strong>{}</strong> {}").format(
+            names[at], fmt.shorten(answer.question, 240)
+        )
+        judged = (
+            "" if report.main_measure == "chrf" else mark(answer.scores[TUNED], report)
+        )  # a likeness says little
+        articles += components.answers(
+            question, [("Before", "", before), ("After", judged, after)]
+        )
     return Markup('<div class="samples pairs">{}</div>').format(articles)
 
 
 def others(report: EvaluationSummary) -> Markup:
-    """A message about something else of each outcome, with the answers before and after training."""
+    """A message about something else of each outcome, with the answers before and after
+    training.
+    """
     articles = components.EMPTY
-    for answer in {example.outcome: example for example in reversed(report.general.examples)}.values():
-        judged = components.badge(verdicts.OUTCOMES[answer.outcome], _KEPT.get(answer.outcome, "warn"))
-        articles += components.answers(answer.question, [("Before", "", answer.base), ("After", judged, answer.tuned)])
-    return Markup('<div class="samples pairs">{}</div>').format(articles) if articles else articles
+    for answer in {
+        example.outcome: example for example in reversed(report.general.examples)
+    }.values():
+        judged = components.badge(
+            verdicts.OUTCOMES[answer.outcome], _KEPT.get(answer.outcome, "warn")
+        )
+        articles += components.answers(
+            answer.question,
+            [("Before", "", answer.base), ("After", judged, answer.tuned)],
+        )
+    return (
+        Markup('<div class="samples pairs">{}</div>').format(articles)
+        if articles
+        else articles
+    )
 
 
 def mark(score: float, report: Answered) -> Markup:
     """Whether an answer is right, or how alike or likely it is."""
-    if report.main_measure == "preference":  # the score is not about this answer, but about the pair
-        return components.text(f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small")
+    if (
+        report.main_measure == "preference"
+    ):  # the score is not about this answer, but about the pair
+        return components.text(
+            f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small"
+        )
     if report.main_measure == "perplexity":
         return components.badge(f"perplexity {score:.1f}", "calm")
     if report.graded:
         return components.badge(f"similarity {score:.2f}", "calm")
-    return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
+    return (
+        components.badge("right", "good")
+        if score >= 1
+        else components.badge("wrong", "bad")
+    )
 
 
 def next_step(report: EvaluationSummary) -> Markup:
@@ -82,13 +131,19 @@ def next_step(report: EvaluationSummary) -> Markup:
     step = components.alert("calm", "Next", report.next)
     text, do = verdicts.DO.get(report.next_kind, _MORE)
     for name, value in report.retry.items():
-        text, do = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}", "retry-evaluated"
-    return step + Markup('<div class="after-alert">{}</div>').format(components.button(text, do, kind="firm"))
+        text, do = (
+            f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}",
+            "retry-evaluated",
+        )
+    return step + Markup('<div class="after-alert">{}</div>').format(
+        components.button(text, do, kind="firm")
+    )
 
 
 def tone(report: EvaluationSummary, verdict: str) -> str:
-    """The color of one of the report's verdicts: green only for answers that are right, since wording that is alike
-    may say something false."""
+    """The color of one of the report's verdicts: green only for answers that are right,
+    since wording that is alike may say something false.
+    """
     color = TONES.get(verdict, "calm")
     doubted = report.main_measure == "chrf" or verdicts.falls_short(report)
     return "calm" if color == "good" and doubted else color
@@ -97,13 +152,21 @@ def tone(report: EvaluationSummary, verdict: str) -> str:
 def against_parent(report: EvaluationSummary) -> Markup:
     """How the model compares with the previous version; empty for a first version."""
     compared = verdicts.against_parent(report)
-    return components.alert(tone(report, report.against_parent), *compared) if compared else components.EMPTY
+    return (
+        components.alert(tone(report, report.against_parent), *compared)
+        if compared
+        else components.EMPTY
+    )
 
 
 def systems(report: Measured) -> Markup:
     """The score of each system with its interval."""
     return components.rows(
-        (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
+        (
+            verdicts.SYSTEMS[name],
+            verdicts.score(name, report),
+            f"95% interval: {verdicts.interval(name, report)}",
+        )
         for name in (TUNED, BASE, PROMPT, FEW_SHOT, FACTS)
         if name in report.systems
     )
@@ -111,25 +174,48 @@ def systems(report: Measured) -> Markup:
 
 def _verified(report: EvaluationSummary) -> Markup:
     """How it was measured, with all numbers."""
-    asked = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "example")
-    memorized = next((finding.example for finding in report.findings if finding.kind == "memorized"), "")
+    asked = fmt.count(
+        report.items, "text" if report.main_measure == "perplexity" else "example"
+    )
+    memorized = next(
+        (finding.example for finding in report.findings if finding.kind == "memorized"),
+        "",
+    )
     of_base = report.systems[BASE].phrases
     phrases = [  # the person's own
-        (f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {of_base.get(phrase, 0):.0%}")
+        (
+            f"“{phrase}”",
+            f"in {share:.0%} of the answers",
+            f"the base model: {of_base.get(phrase, 0):.0%}",
+        )
         for phrase, share in report.systems[TUNED].phrases.items()
     ]
     lost = [(question, "", "") for question in report.general.lost]
     parts = (
         systems(report),
         components.text(how(report), "small"),
-        _titled("Your own phrases", components.rows(phrases) if phrases else components.EMPTY),
-        _titled("An example that it also answers other questions with", components.text(memorized, "quoted")),
+        _titled(
+            "Your own phrases",
+            components.rows(phrases) if phrases else components.EMPTY,
+        ),
+        _titled(
+            "An example that it also answers other questions with",
+            components.text(memorized, "quoted"),
+        ),
         _confusion(report),
         instruction(report),
-        _titled("What it answers to other things", components.text(verdicts.general_detail(report), "small")),
-        _titled("What it no longer answers correctly", components.rows(lost) if lost else components.EMPTY),
+        _titled(
+            "What it answers to other things",
+            components.text(verdicts.general_detail(report), "small"),
+        ),
+        _titled(
+            "What it no longer answers correctly",
+            components.rows(lost) if lost else components.EMPTY,
+        ),
     )
-    return components.verified(f"Verified on {asked} it has not seen", *parts, key="verdict")
+    return components.verified(
+        f"Verified on {asked} it has not seen", *parts, key="verdict"
+    )
 
 
 def _titled(title: str, body: Markup) -> Markup:
@@ -142,11 +228,15 @@ def _confusion(report: EvaluationSummary) -> Markup:
     if not table:
         return components.EMPTY
     labels = sorted({label for row in table.values() for label in row} | set(table))
-    lines = [(expected, *(str(row.get(label, "")) for label in labels)) for expected, row in sorted(table.items())]
+    lines = [
+        (expected, *(str(row.get(label, "")) for label in labels))
+        for expected, row in sorted(table.items())
+    ]
     caption = "Expected labels (rows) and what your model answered (columns)"
     return _titled(
         "Which labels it confuses (confusion matrix)",
-        components.text(f"{caption}.", "small") + tables.table(("Expected", *labels), lines, caption),
+        components.text(f"{caption}.", "small")
+        + tables.table(("Expected", *labels), lines, caption),
     )
 
 
@@ -155,13 +245,19 @@ def instruction(report: Measured) -> Markup:
     prompted = report.systems.get(PROMPT)
     if prompted is None or not prompted.instruction:
         return components.EMPTY
-    return components.fold("The best prompt", components.text(prompted.instruction, "quoted"))
+    return components.fold(
+        "The best prompt", components.text(prompted.instruction, "quoted")
+    )
 
 
 def how(report: Measured) -> str:
     """How the answers were scored."""
     measure = report.main_measure
-    once = f" {verdicts.SCORED['once'].format(clusters=report.clusters)}" if report.clusters < report.items else ""
+    once = (
+        f" {verdicts.SCORED['once'].format(clusters=report.clusters)}"
+        if report.clusters < report.items
+        else ""
+    )
     asked = fmt.count(report.items, "text" if measure == "perplexity" else "question")
     good = f"A good answer {verdicts.MEASURES.get(measure, '')}; this was chosen before any answer was seen."
     return f"{verdicts.SCORED.get(measure, good)} {asked}.{once} Answered by {report.engine}."

@@ -1,6 +1,8 @@
-"""Reads the text files that Anki exports (https://docs.ankiweb.net/importing/text-files.html).
+"""Reads the text files that Anki exports
+(https://docs.ankiweb.net/importing/text-files.html).
 
-Lines such as #separator:tab come first; then each line is a note, and its fields are delimited as in a CSV.
+Lines such as #separator:tab come first; then each line is a note, and its fields are
+delimited as in a CSV.
 """
 
 from itertools import chain, islice, takewhile
@@ -11,7 +13,14 @@ from backend.datasets.read.file import File, OpenSource, Reader, each_object
 from backend.records.reading import RowFault
 from backend.records.rows import FileDetails
 
-_SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "colon": ":"}
+_SEPARATORS = {
+    "tab": "\t",
+    "comma": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "space": " ",
+    "colon": ":",
+}
 _EXTRA = ("guid", "notetype", "deck", "tags")  # "#deck column:1" says which field it is
 
 
@@ -27,12 +36,26 @@ def _open(file: File) -> OpenSource:
     settings = _settings(file.text)
     written = settings["separator"]
     delimiter = _SEPARATORS.get(written.strip().lower(), written[:1] or "\t")
-    columns = dict(enumerate(unique_names(settings["columns"].split(delimiter) if "columns" in settings else []), 1))
-    columns |= {int(n): name for name in _EXTRA if (n := settings.get(f"{name} column", "").strip()).isdecimal()}
+    columns = dict(
+        enumerate(
+            unique_names(
+                settings["columns"].split(delimiter) if "columns" in settings else []
+            ),
+            1,
+        )
+    )
+    columns |= {
+        int(n): name
+        for name in _EXTRA
+        if (n := settings.get(f"{name} column", "").strip()).isdecimal()
+    }
     lines = islice(chain.from_iterable(file.lines()), len(settings), None)
     cells = list(read_cells([list(lines)], delimiter, file.options.limits))
     # notes of several types differ in their number of fields; the widest counts
-    width = max((len(fields) for _, fields in cells if not isinstance(fields, RowFault)), default=1)
+    width = max(
+        (len(fields) for _, fields in cells if not isinstance(fields, RowFault)),
+        default=1,
+    )
     rest = iter(("Front", "Back"))
     names = [columns.get(n) or next(rest, f"Field {n}") for n in range(1, width + 1)]
     batches = as_records(iter(cells), unique_names(names), pad=True)
@@ -42,7 +65,12 @@ def _open(file: File) -> OpenSource:
 
 
 def _plain(note: dict[str, str]) -> dict[str, str]:
-    return {name: read_html(text).text if "<" in text or "&" in text else text for name, text in note.items()}
+    return {
+        name: read_html(text).text if "<" in text or "&" in text else text
+        for name, text in note.items()
+    }
 
 
-READER = Reader("csv", "a table (CSV)", lambda file: bool(_settings(file.text)), _open, table=True)
+READER = Reader(
+    "csv", "a table (CSV)", lambda file: bool(_settings(file.text)), _open, table=True
+)

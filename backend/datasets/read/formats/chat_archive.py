@@ -1,6 +1,8 @@
-"""Reads the conversations in a zip file as the services provide it: ChatGPT, Claude, WhatsApp, Slack, Meta, Google.
+"""Reads the conversations in a zip file as the services provide it: ChatGPT, Claude,
+WhatsApp, Slack, Meta, Google.
 
-One table says which files of it hold conversations; pictures, settings and web pages are skipped.
+One table says which files of it hold conversations; pictures, settings and web pages
+are skipped.
 """
 
 import re
@@ -31,7 +33,9 @@ def _lines(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class _Content:
-    """Files of one kind. files: what their paths look like; beside: a file that must be there too."""
+    """Files of one kind. files: what their paths look like; beside: a file that must be
+    there too.
+    """
 
     files: re.Pattern[str]
     read: _Read
@@ -40,15 +44,27 @@ class _Content:
 
 
 _CONTENTS: tuple[_Content, ...] = (
-    _Content(re.compile(r"(.*/)?conversations(-\d+)?\.json"), document),  # ChatGPT, Claude
+    _Content(
+        re.compile(r"(.*/)?conversations(-\d+)?\.json"), document
+    ),  # ChatGPT, Claude
     _Content(
         re.compile(r"(.*/)?(_chat|WhatsApp[^/]*)\.txt"),
-        lambda blocks, limits: whatsapp_messages(b"\n".join(_lines(blocks, limits)).decode("utf-8", "replace")),
+        lambda blocks, limits: whatsapp_messages(
+            b"\n".join(_lines(blocks, limits)).decode("utf-8", "replace")
+        ),
         WHATSAPP,
     ),
-    _Content(re.compile(r"(.*/)?messages/\w+/[^/]+/message_\d+\.json"), document),  # Messenger, Instagram
-    _Content(re.compile(r"[^/]+/\d{4}-\d\d-\d\d\.json"), document, beside="users.json"),  # Slack
-    _Content(re.compile(r"(.*/)?[^/]+\.mbox"), lambda *file: mail_messages(_lines(*file)), MAIL),  # Gmail
+    _Content(
+        re.compile(r"(.*/)?messages/\w+/[^/]+/message_\d+\.json"), document
+    ),  # Messenger, Instagram
+    _Content(
+        re.compile(r"[^/]+/\d{4}-\d\d-\d\d\.json"), document, beside="users.json"
+    ),  # Slack
+    _Content(
+        re.compile(r"(.*/)?[^/]+\.mbox"),
+        lambda *file: mail_messages(_lines(*file)),
+        MAIL,
+    ),  # Gmail
     _Content(re.compile(r"(.*/)?My ?Activity\.json"), document),  # Gemini
     _Content(re.compile(r"(.*/)?result\.json"), document),  # Telegram
 )
@@ -57,17 +73,26 @@ _CONTENTS: tuple[_Content, ...] = (
 def _find(file: File) -> tuple[_Content, list[zipfile.ZipInfo]] | None:
     """The conversations in an archive by their kind and their files; None without any."""
     infos = file.archive.infolist() if file.archive and not file.office else []
-    files = {info.filename: info for info in infos if not (info.is_dir() or is_hidden(info.filename))}
+    files = {
+        info.filename: info
+        for info in infos
+        if not (info.is_dir() or is_hidden(info.filename))
+    }
     for content in _CONTENTS:
-        matches = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
+        matches = [
+            info
+            for name, info in sorted(files.items())
+            if content.files.fullmatch(name)
+        ]
         if matches and (not content.beside or content.beside in files):
             return content, matches
     return None
 
 
 def _open(file: File) -> OpenSource:
-    """The records of the conversations, and how to read them where that is certain. Raises BadInput for a damaged
-    file, and when it unpacks to too much."""
+    """The records of the conversations, and how to read them where that is certain.
+    Raises BadInput for a damaged file, and when it unpacks to too much.
+    """
     archive, found = file.archive, _find(file)
     assert archive is not None
     assert found is not None
@@ -76,7 +101,9 @@ def _open(file: File) -> OpenSource:
     # zipfile reads no more of a file than it declares
     file.source.check_expansion(sum(info.file_size for info in [*files, *beside]))
     people = _people(archive, beside[0], file.source) if beside else {}
-    return OpenSource(_records(archive, files, file.source, content, people), chat=content.chat)
+    return OpenSource(
+        _records(archive, files, file.source, content, people), chat=content.chat
+    )
 
 
 def _records(
@@ -90,11 +117,20 @@ def _records(
         folder = info.filename.rpartition("/")[0]
         for batch in content.read(_blocks(archive, info, source), source.limits):
             if content.chat is WHATSAPP:
-                batch = [(line, {**message, "file": info.filename}) for line, message in batch]
-            yield [_with_channel(record, folder, people) for record in batch] if content.beside else batch
+                batch = [
+                    (line, {**message, "file": info.filename})
+                    for line, message in batch
+                ]
+            yield (
+                [_with_channel(record, folder, people) for record in batch]
+                if content.beside
+                else batch
+            )
 
 
-def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource) -> Iterator[bytes]:
+def _blocks(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource
+) -> Iterator[bytes]:
     try:
         with archive.open(info) as file:
             while block := file.read(BLOCK):
@@ -104,19 +140,29 @@ def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource)
         raise damaged() from error
 
 
-def _people(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource) -> dict[str, str]:
+def _people(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource
+) -> dict[str, str]:
     """The names of the people in Slack's users.json by their ids."""
     names = {}
     for batch in document(_blocks(archive, info, source), source.limits):
         for _, user in batch:
-            name = first(user, "profile.display_name", "profile.real_name", "real_name", "name")
-            if isinstance(user, dict) and isinstance(user.get("id"), str) and isinstance(name, str):
+            name = first(
+                user, "profile.display_name", "profile.real_name", "real_name", "name"
+            )
+            if (
+                isinstance(user, dict)
+                and isinstance(user.get("id"), str)
+                and isinstance(name, str)
+            ):
                 names[user["id"]] = name
     return names
 
 
 def _with_channel(record: Record, channel: str, people: Mapping[str, str]) -> Record:
-    """A message of Slack with the name of its author, and a thread that is no other channel's."""
+    """A message of Slack with the name of its author, and a thread that is no other
+    channel's.
+    """
     line, message = record
     if isinstance(message, RowFault) or not isinstance(message, dict):
         return record
@@ -126,4 +172,10 @@ def _with_channel(record: Record, channel: str, people: Mapping[str, str]) -> Re
     return line, {**message, **added}
 
 
-READER = Reader("zip", "an archive of files", lambda file: _find(file) is not None, _open, binary=True)
+READER = Reader(
+    "zip",
+    "an archive of files",
+    lambda file: _find(file) is not None,
+    _open,
+    binary=True,
+)

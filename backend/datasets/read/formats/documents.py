@@ -22,12 +22,25 @@ def _document(kind: str, file: File) -> Document:
 
 def _open(kind: str, file: File) -> OpenSource:
     document = _document(kind, file)
-    opened = find_examples(document, file.options) or one_text(document.text, file.options)
+    opened = find_examples(document, file.options) or one_text(
+        document.text, file.options
+    )
     opened.passed += [PassedOver(what, text) for what, text in document.asides]
     return opened
 
 
 READERS = tuple(
-    Reader(kind, title, partial(matches, kind), partial(_open, kind), partial(_document, kind), binary=True)
-    for kind, title in (("pdf", "a PDF"), ("docx", "a Word document"), ("odt", "an OpenDocument text"))
+    Reader(
+        kind,
+        title,
+        partial(matches, kind),
+        partial(_open, kind),
+        partial(_document, kind),
+        binary=True,
+    )
+    for kind, title in (
+        ("pdf", "a PDF"),
+        ("docx", "a Word document"),
+        ("odt", "an OpenDocument text"),
+    )
 )

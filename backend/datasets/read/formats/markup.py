@@ -14,22 +14,39 @@ from backend.errors import BadInput
 from backend.files.json_file import read_json
 from backend.records.rows import PassedOver
 
-_FEED = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.DOTALL)
+_FEED = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:rss|feed|rdf:RDF)\b",
+    re.DOTALL,
+)
 _ITEM = re.compile(r"<(item|entry)(?:\s[^<>]*)?(?<!/)>")
 _FIELD = re.compile(r"<([\w:]+)(?:\s[^<>]*)?(?<!/)>")
-_MESSAGE = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
+_MESSAGE = re.compile(
+    r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE
+)
 _FUZZY = re.compile(r"^#,.*\bfuzzy\b", re.MULTILINE)
 _QUOTED = re.compile(r'"(.*)"')
-_IS_LATEX = re.compile(r"(?:\s|%.*\n)*\\(?:documentclass|documentstyle|begin\{document\})")
-_LATEX = [(re.compile(pattern), to) for pattern, to in read_json(Path(__file__).with_suffix(".json"))["latex"]]
+_IS_LATEX = re.compile(
+    r"(?:\s|%.*\n)*\\(?:documentclass|documentstyle|begin\{document\})"
+)
+_LATEX = [
+    (re.compile(pattern), to)
+    for pattern, to in read_json(Path(__file__).with_suffix(".json"))["latex"]
+]
 
 
 def _open_feed(file: File) -> OpenSource:
-    text, line, before = file.whole_text().replace("<![CDATA[", "").replace("]]>", ""), 1, 0
+    text, line, before = (
+        file.whole_text().replace("<![CDATA[", "").replace("]]>", ""),
+        1,
+        0,
+    )
     records: list[Record] = []
     for start, _, inside in _elements(text, _ITEM):
         line, before = line + text.count("\n", before, start), start
-        fields = {name: read_html(html.unescape(value)).text for _, name, value in _elements(inside, _FIELD)}
+        fields = {
+            name: read_html(html.unescape(value)).text
+            for _, name, value in _elements(inside, _FIELD)
+        }
         records.append((line, fields))
     if not records:
         raise BadInput("This feed has no entries.", "", "Choose another file.")
@@ -37,7 +54,9 @@ def _open_feed(file: File) -> OpenSource:
 
 
 def _elements(text: str, tag: re.Pattern[str]) -> Iterator[tuple[int, str, str]]:
-    """(start, name, content) of the elements that begin with such a tag, up to the first one without an end."""
+    """(start, name, content) of the elements that begin with such a tag, up to the
+    first one without an end.
+    """
     start = tag.search(text)
     while start and (end := text.find(f"</{start[1]}>", start.end())) >= 0:
         yield start.start(), start[1], text[start.end() : end]
@@ -46,9 +65,16 @@ def _elements(text: str, tag: re.Pattern[str]) -> Iterator[tuple[int, str, str]]
 
 def _open_translations(file: File) -> OpenSource:
     text, line, before, end = file.whole_text(), 1, 0, 0
-    records, passed, sources, fuzzy = list[Record](), list[PassedOver](), list[str](), False
+    records, passed, sources, fuzzy = (
+        list[Record](),
+        list[PassedOver](),
+        list[str](),
+        False,
+    )
     for match in _MESSAGE.finditer(text):
-        message = "".join(_QUOTED.findall(match[3])).replace("\\n", "\n").replace('\\"', '"')
+        message = (
+            "".join(_QUOTED.findall(match[3])).replace("\\n", "\n").replace('\\"', '"')
+        )
         above, end = text[end : match.start()], match.end()
         if match[1] == "msgid":
             sources, fuzzy = [message], _FUZZY.search(above) is not None
@@ -60,11 +86,21 @@ def _open_translations(file: File) -> OpenSource:
             if message and not fuzzy:
                 records.append((line, {"source text": source, "target text": message}))
             else:
-                why = "guess of a program (fuzzy)" if message else "text without a translation"
+                why = (
+                    "guess of a program (fuzzy)"
+                    if message
+                    else "text without a translation"
+                )
                 passed.append(PassedOver(why, source, line))
     if not records:
-        raise BadInput("Nothing in this file is translated yet.", "", "Choose a file with translations.")
-    return OpenSource(iter([records]), passed=sorted(passed, key=lambda part: part.why))  # the guesses first
+        raise BadInput(
+            "Nothing in this file is translated yet.",
+            "",
+            "Choose a file with translations.",
+        )
+    return OpenSource(
+        iter([records]), passed=sorted(passed, key=lambda part: part.why)
+    )  # the guesses first
 
 
 def _is_latex(file: File) -> bool:
@@ -80,11 +116,29 @@ def _latex(file: File) -> str:
 
 def _open_latex(file: File) -> OpenSource:
     text = _latex(file)
-    return find_examples(read_markdown(text), file.options) or one_text(text, file.options)
+    return find_examples(read_markdown(text), file.options) or one_text(
+        text, file.options
+    )
 
 
-FEED = Reader("rss", "a feed (RSS or Atom)", lambda file: _FEED.match(file.text) is not None, _open_feed)
+FEED = Reader(
+    "rss",
+    "a feed (RSS or Atom)",
+    lambda file: _FEED.match(file.text) is not None,
+    _open_feed,
+)
 READERS = (
-    Reader("po", "translations (gettext)", lambda file: file.has_suffix("po", "pot", last=True), _open_translations),
-    Reader("latex", "LaTeX", _is_latex, _open_latex, lambda file: read_markdown(_latex(file))),
+    Reader(
+        "po",
+        "translations (gettext)",
+        lambda file: file.has_suffix("po", "pot", last=True),
+        _open_translations,
+    ),
+    Reader(
+        "latex",
+        "LaTeX",
+        _is_latex,
+        _open_latex,
+        lambda file: read_markdown(_latex(file)),
+    ),
 )

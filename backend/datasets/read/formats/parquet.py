@@ -13,8 +13,10 @@ _BATCH = 200  # rows; each may be large
 
 
 def _records(source: ByteSource, notes: list[Note]) -> Iterator[list[Record]]:
-    """Batches of the rows of a Parquet file, up to the limit of rows. notes: receives how many were skipped. Raises
-    BadInput when the file is damaged, has no rows, or unpacks to too much."""
+    """Batches of the rows of a Parquet file, up to the limit of rows. notes: receives
+    how many were skipped. Raises BadInput when the file is damaged, has no rows, or
+    unpacks to too much.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -22,9 +24,15 @@ def _records(source: ByteSource, notes: list[Note]) -> Iterator[list[Record]]:
         table = pq.ParquetFile(source.seekable())
         total = table.metadata.num_rows
         groups = range(table.metadata.num_row_groups)
-        source.check_expansion(sum(table.metadata.row_group(g).total_byte_size for g in groups))
+        source.check_expansion(
+            sum(table.metadata.row_group(g).total_byte_size for g in groups)
+        )
         if total == 0:
-            raise BadInput("This table has no rows.", f"Its columns are: {', '.join(table.schema_arrow.names)}.", "")
+            raise BadInput(
+                "This table has no rows.",
+                f"Its columns are: {', '.join(table.schema_arrow.names)}.",
+                "",
+            )
         names = unique_names(table.schema_arrow.names)
         row = decoded = 0
         for batch in table.iter_batches(batch_size=_BATCH):
@@ -32,11 +40,20 @@ def _records(source: ByteSource, notes: list[Note]) -> Iterator[list[Record]]:
             source.check_expansion(decoded)
             if row >= source.limits.rows:
                 message = f"The last {total - row:,} rows were skipped: at most {source.limits.rows:,} rows are read."
-                notes.append(("rows_left_out", message, "A few thousand good examples teach better than a million."))
+                notes.append(
+                    (
+                        "rows_left_out",
+                        message,
+                        "A few thousand good examples teach better than a million.",
+                    )
+                )
                 break
             columns = [column.to_pylist() for column in batch.columns]
             values = zip(*columns, strict=True)
-            yield [(row + n, dict(zip(names, cells, strict=True))) for n, cells in enumerate(values, 1)]
+            yield [
+                (row + n, dict(zip(names, cells, strict=True)))
+                for n, cells in enumerate(values, 1)
+            ]
             row += batch.num_rows
             source.advance(row / total)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -48,4 +65,10 @@ def _open(file: File) -> OpenSource:
     return OpenSource(_records(file.source, notes), late_notes=lambda: notes)
 
 
-READER = Reader("parquet", "a Parquet file", lambda file: file.head.startswith(b"PAR1"), _open, binary=True)
+READER = Reader(
+    "parquet",
+    "a Parquet file",
+    lambda file: file.head.startswith(b"PAR1"),
+    _open,
+    binary=True,
+)

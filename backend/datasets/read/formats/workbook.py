@@ -1,4 +1,6 @@
-"""Reads Excel files and OpenDocument spreadsheets: the sheets that hold examples, from below their header."""
+"""Reads Excel files and OpenDocument spreadsheets: the sheets that hold examples, from
+below their header.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,14 +23,18 @@ from backend.records.reading import RowFault
 from backend.records.rows import FileDetails
 from backend.text.excerpt import excerpt
 
-TOGETHER = "/"  # separates the names of sheets that are read together; no name can contain it
+TOGETHER = (
+    "/"  # separates the names of sheets that are read together; no name can contain it
+)
 _SURE, _MAYBE = 2, 1  # how likely a sheet holds examples
 
 
 @dataclass
 class _Sheet:
-    """One sheet by its first rows. columns: of its header; () when all rows are examples. start: the first row of data,
-    as numbered in the sheet. likely: 2 with the usual columns, 1 with columns that may fit, else 0. rows: looked at."""
+    """One sheet by its first rows. columns: of its header; () when all rows are
+    examples. start: the first row of data, as numbered in the sheet. likely: 2 with the
+    usual columns, 1 with columns that may fit, else 0. rows: looked at.
+    """
 
     number: int
     name: str
@@ -43,33 +49,54 @@ def _open(kind: str, file: File) -> OpenSource:
     parser = Parser(file.source, kind)
     try:
         outlines = parser.outlines()
-        sheets = [replace(_look(number, *outline), rows=len(outline[1])) for number, outline in enumerate(outlines)]
+        sheets = [
+            replace(_look(number, *outline), rows=len(outline[1]))
+            for number, outline in enumerate(outlines)
+        ]
         chosen = _choose(sheets, file.options.sheet)
         if chosen[0].empty:
-            raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
+            raise BadInput(
+                "This file is empty.", "It has no rows.", "Choose another file."
+            )
     except BaseException:
         parser.close()
         raise
     columns = chosen[0].columns
-    alike = [sheet.name for sheet in sheets if sheet.likely and sheet.columns and sheet.columns == columns]
+    alike = [
+        sheet.name
+        for sheet in sheets
+        if sheet.likely and sheet.columns and sheet.columns == columns
+    ]
     details = FileDetails(
         sheet=TOGETHER.join(sheet.name for sheet in chosen),
         sheets=tuple(sheet.name for sheet in sheets),
         together=TOGETHER.join(alike) if len(alike) > 1 else "",
     )
-    width = len(columns) or max(len(cells) for _, cells in outlines[chosen[0].number][1])
+    width = len(columns) or max(
+        len(cells) for _, cells in outlines[chosen[0].number][1]
+    )
     passed = Passed()
     for sheet in sheets:
         first = sheet.start - bool(sheet.columns)
-        above = [row for row in outlines[sheet.number][1] if sheet not in chosen or row[0] < first]
-        passed.add(TITLE if sheet in chosen else f"row of the sheet {sheet.name!r}", above)
+        above = [
+            row
+            for row in outlines[sheet.number][1]
+            if sheet not in chosen or row[0] < first
+        ]
+        passed.add(
+            TITLE if sheet in chosen else f"row of the sheet {sheet.name!r}", above
+        )
     passed.parts += parser.asides
     records = _records(parser, chosen, width, passed)
     opened = OpenSource(records, details, passed=passed.parts, late_notes=passed.notes)
-    likely = ", ".join(sheet.name for sheet in sheets if sheet not in chosen and sheet.likely)[:200]
+    likely = ", ".join(
+        sheet.name for sheet in sheets if sheet not in chosen and sheet.likely
+    )[:200]
     if likely and file.options.sheet is None:
         message = f"Only the sheet {chosen[0].name!r} was read; these may hold examples, too: {likely}."
-        more = ", or read those with the same columns together" if details.together else ""
+        more = (
+            ", or read those with the same columns together" if details.together else ""
+        )
         opened.notes.append(("other_sheets", message, f"Choose another sheet{more}."))
     return opened
 
@@ -84,7 +111,10 @@ def _look(number: int, name: str, rows: Rows) -> _Sheet:
     start = rows[header][0] + 1 if header is not None else rows[data][0]
     width = max(len(cells) for _, cells in rows[data:])
     names = columns or unique_names([""] * width)
-    records = [dict(zip(names, [*cells, *[""] * (width - len(cells))], strict=False)) for _, cells in rows[data:]]
+    records = [
+        dict(zip(names, [*cells, *[""] * (width - len(cells))], strict=False))
+        for _, cells in rows[data:]
+    ]
     if known_columns(columns) or any(map(match, records[:3])):
         return _Sheet(number, name, columns, start, _SURE, empty=False)
     guessed = guess(records) if len(records) > 1 else None
@@ -93,40 +123,77 @@ def _look(number: int, name: str, rows: Rows) -> _Sheet:
 
 
 def _choose(sheets: Sequence[_Sheet], wanted: str | None) -> list[_Sheet]:
-    """The sheets to read: those that the user chose, else the likeliest one. wanted: a name, or several with TOGETHER
-    between them. Raises BadInput for one that does not exist."""
+    """The sheets to read: those that the user chose, else the likeliest one. wanted: a
+    name, or several with TOGETHER between them. Raises BadInput for one that does not
+    exist.
+    """
     if wanted is None:
-        return [max(sheets, key=lambda sheet: (sheet.likely, not sheet.empty, sheet.rows, -sheet.number))]
+        return [
+            max(
+                sheets,
+                key=lambda sheet: (
+                    sheet.likely,
+                    not sheet.empty,
+                    sheet.rows,
+                    -sheet.number,
+                ),
+            )
+        ]
     by_name = {sheet.name: sheet for sheet in sheets}
     names = [wanted] if wanted in by_name else wanted.split(TOGETHER)
     for name in names:
         if name not in by_name:
             listed = excerpt(", ".join(by_name), width=300)
-            raise BadInput(f"There is no sheet {name[:60]!r} in this file.", "", f"Its sheets are: {listed}.")
+            raise BadInput(
+                f"There is no sheet {name[:60]!r} in this file.",
+                "",
+                f"Its sheets are: {listed}.",
+            )
     chosen = [by_name[name] for name in names]
     if any(sheet.columns != chosen[0].columns for sheet in chosen):
-        raise BadInput("These sheets have different columns.", "", "Read one of them, or give them the same header.")
+        raise BadInput(
+            "These sheets have different columns.",
+            "",
+            "Read one of them, or give them the same header.",
+        )
     return chosen
 
 
-def _records(parser: Parser, sheets: Sequence[_Sheet], width: int, passed: Passed) -> Iterator[list[Record]]:
-    """The rows of `sheets` below their headers as records. passed: receives what was passed over."""
+def _records(
+    parser: Parser, sheets: Sequence[_Sheet], width: int, passed: Passed
+) -> Iterator[list[Record]]:
+    """The rows of `sheets` below their headers as records. passed: receives what was
+    passed over.
+    """
     columns = list(sheets[0].columns) or None
     starts = {sheet.number: sheet.start for sheet in sheets}
-    rows = ((n, number, cells) for n, number, cells in parser.rows([*starts]) if number >= starts[n])
+    rows = (
+        (n, number, cells)
+        for n, number, cells in parser.rows([*starts])
+        if number >= starts[n]
+    )
     try:
-        yield from as_records(_without_leftovers(rows, columns, width, passed), columns, pad=True)
+        yield from as_records(
+            _without_leftovers(rows, columns, width, passed), columns, pad=True
+        )
     finally:
         parser.close()
 
 
 def _without_leftovers(
-    rows: Iterator[tuple[int, int, list[str]]], columns: list[str] | None, width: int, passed: Passed
+    rows: Iterator[tuple[int, int, list[str]]],
+    columns: list[str] | None,
+    width: int,
+    passed: Passed,
 ) -> Iterator[Cells]:
-    """Rows, without totals and remarks at the end of a sheet and without cells beyond the columns that are blank."""
+    """Rows, without totals and remarks at the end of a sheet and without cells beyond
+    the columns that are blank.
+    """
     for _, sheet in groupby(rows, key=itemgetter(0)):
         table = ((number, _unless_hidden(cells)) for _, number, cells in sheet)
-        for number, cells in without_leftovers(table, columns or (), width, passed, FORMULA):
+        for number, cells in without_leftovers(
+            table, columns or (), width, passed, FORMULA
+        ):
             if not isinstance(cells, RowFault):
                 passed.add(BESIDE, [(number, cells[width:])])
                 cells = _checked(cells[:width])
@@ -136,7 +203,10 @@ def _without_leftovers(
 def _unless_hidden(cells: list[str]) -> list[str] | RowFault:
     if cells[0] != HIDDEN:
         return cells
-    shown, fix = excerpt(" | ".join(cells[1:]), width=200), "Show it there, or remove this example."
+    shown, fix = (
+        excerpt(" | ".join(cells[1:]), width=200),
+        "Show it there, or remove this example.",
+    )
     return RowFault("hidden_row", "This row is hidden in the spreadsheet.", fix, shown)
 
 
@@ -147,11 +217,24 @@ def _checked(cells: list[str]) -> list[str] | RowFault:
         "formula_without_value",
         "This row has a formula whose result is not stored in the file.",
         "Open the file in Excel or LibreOffice and save it, or remove this example.",
-        excerpt(" | ".join("(formula)" if cell == FORMULA else cell for cell in cells), width=200),
+        excerpt(
+            " | ".join("(formula)" if cell == FORMULA else cell for cell in cells),
+            width=200,
+        ),
     )
 
 
 READERS = tuple(
-    Reader(kind, title, partial(matches, kind), partial(_open, kind), table=True, binary=True)
-    for kind, title in (("xlsx", "an Excel file"), ("ods", "an OpenDocument spreadsheet"))
+    Reader(
+        kind,
+        title,
+        partial(matches, kind),
+        partial(_open, kind),
+        table=True,
+        binary=True,
+    )
+    for kind, title in (
+        ("xlsx", "an Excel file"),
+        ("ods", "an OpenDocument spreadsheet"),
+    )
 )

@@ -1,4 +1,6 @@
-"""What the author of an e-mail wrote is separated from quotations and signatures, in any language."""
+"""What the author of an e-mail wrote is separated from quotations and signatures, in
+any language.
+"""
 
 from pathlib import Path
 
@@ -51,7 +53,9 @@ def test_many_lines_that_may_begin_a_quotation_are_looked_at_a_few_times_each() 
 
 
 def mail_with(subject: str, body: str = "Open?", kind: str = "plain") -> list[bytes]:
-    head = f"From: a@x.org\nTo: t@x.org\nSubject: {subject}\nContent-Type: text/{kind}\n\n"
+    head = (
+        f"From: a@x.org\nTo: t@x.org\nSubject: {subject}\nContent-Type: text/{kind}\n\n"
+    )
     return (head + body).encode().split(b"\n")
 
 
@@ -68,22 +72,39 @@ def test_of_a_subject_only_the_beginning_counts() -> None:
 
 
 def test_only_whole_tags_count_in_html() -> None:
-    ((question, answer),) = mail_messages(mail_with("x", 'Yes<div dir="ltr" class="gmail_quote">Open?</div>', "html"))
+    ((question, answer),) = mail_messages(
+        mail_with("x", 'Yes<div dir="ltr" class="gmail_quote">Open?</div>', "html")
+    )
     assert [question[1]["text"], answer[1]["text"]] == ["Open?", "Yes"]
-    assert "Open?" in str(only_record(mail_with("x", "Yes<div <p gmail_quote>Open?</div>", "html"))["text"])
-    assert only_record(mail_with("x", "Yes" + "<div " * 1_000, "html"))["text"] == ("Yes" + "<div " * 1_000).strip()
+    assert "Open?" in str(
+        only_record(mail_with("x", "Yes<div <p gmail_quote>Open?</div>", "html"))[
+            "text"
+        ]
+    )
+    assert (
+        only_record(mail_with("x", "Yes" + "<div " * 1_000, "html"))["text"]
+        == ("Yes" + "<div " * 1_000).strip()
+    )
     assert html("Is 1 <a <3 or> 2?") == "Is 1 <a <3 or> 2?"
     assert html("<a" * 1_000) == "<a" * 1_000
     assert html('See <a href="x">this</a><br/>') == "See this"
 
 
-def test_of_the_lines_in_which_most_mails_of_an_author_end_only_a_sign_off_stays() -> None:
+def test_of_the_lines_in_which_most_mails_of_an_author_end_only_a_sign_off_stays() -> (
+    None
+):
     mails = [f"Answer {number}.\n\nRegards\nMia\nMill Lane 4" for number in range(3)]
     signed = [f"Answer {number}.\n\nRegards\nMia" for number in range(3)]
     assert repeated_ends([*mails, "Short."]) == [*signed, "Short."]
     assert repeated_ends(signed) == signed
-    assert repeated_ends([f"{mail}\nMill Lane\nStow" for mail in signed]) == [f"{mail}\nMill Lane" for mail in signed]
-    assert repeated_ends([f"{n}!\nmia@mill.org\nStow" for n in "abc"]) == ["a!", "b!", "c!"]
+    assert repeated_ends([f"{mail}\nMill Lane\nStow" for mail in signed]) == [
+        f"{mail}\nMill Lane" for mail in signed
+    ]
+    assert repeated_ends([f"{n}!\nmia@mill.org\nStow" for n in "abc"]) == [
+        "a!",
+        "b!",
+        "c!",
+    ]
     small_print = "This message is only for the person to whom it is addressed; tell us if you are not."
     assert repeated_ends([f"{mail}\n{small_print}" for mail in signed]) == signed
     assert repeated_ends(mails[:2]) == mails[:2]
@@ -108,7 +129,9 @@ def test_what_begins_as_an_email_does(head: bytes, expected: bool) -> None:
 def test_an_unreadable_mail_costs_no_other(tmp_path: Path) -> None:
     def mail(sender: str, text: str, charset: str = "utf-8") -> bytes:
         head = f"From x@y Mon Mar 04 09:12:00 2024\nFrom: {sender}\nTo: t@x.org\nSubject: =?utf-8?q?Caf=C3=A9?=\n"
-        return (head + f"Content-Type: text/plain; charset={charset}\n\n{text}\n\n").encode()
+        return (
+            head + f"Content-Type: text/plain; charset={charset}\n\n{text}\n\n"
+        ).encode()
 
     path = tmp_path / "box.mbox"
     path.write_bytes(
@@ -116,4 +139,7 @@ def test_an_unreadable_mail_costs_no_other(tmp_path: Path) -> None:
         + b"From x@y Mon Mar 04 09:12:00 2024\nFrom: \xff\xfe<<>>\nContent-Type: ;;;\n\n\xff\n\n"
     )  # fmt: skip
     data = load(path, options=ReadOptions(imitate=["b@x.org"]))
-    assert [message["content"] for message in data.rows[0].messages] == ["Open?\nStill?", "Yes"]
+    assert [message["content"] for message in data.rows[0].messages] == [
+        "Open?\nStill?",
+        "Yes",
+    ]

@@ -1,4 +1,6 @@
-"""Exports of chats are recognized, with their times, and a person is asked whom to imitate where it is unclear."""
+"""Exports of chats are recognized, with their times, and a person is asked whom to
+imitate where it is unclear.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -25,7 +27,10 @@ CHAT = "31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - Ben: Yes\n"
 
 
 def lines(*records: dict[str, Any], **options: Any) -> Dataset:
-    return load_text("\n".join(json.dumps(record) for record in records), options=ReadOptions(**options))
+    return load_text(
+        "\n".join(json.dumps(record) for record in records),
+        options=ReadOptions(**options),
+    )
 
 
 def texts(data: Dataset) -> list[list[str]]:
@@ -51,27 +56,55 @@ Kann ich auf Freitag verschieben?
 def test_mails_copied_into_a_text_are_a_conversation() -> None:
     with pytest.raises(WhoToImitate) as asked:
         load_text(MAILS, name="thread.txt")
-    assert {name for name, _ in asked.value.people} == {"empfang@praxis.example", "maria@mail.example"}
+    assert {name for name, _ in asked.value.people} == {
+        "empfang@praxis.example",
+        "maria@mail.example",
+    }
     said = [["Kann ich auf Freitag verschieben?", "Freitag um zehn ist frei."]]
     above, below = MAILS.split("\n\nVon: Maria")
-    oldest_first = f"Von: Maria{below}\n{above}\n".replace("Montag, 3. November", "Mon, 3 Nov")
-    oldest_first = oldest_first.replace("Von:", "From:").replace("An:", "To:").replace("Betreff:", "Subject:")
+    oldest_first = f"Von: Maria{below}\n{above}\n".replace(
+        "Montag, 3. November", "Mon, 3 Nov"
+    )
+    oldest_first = (
+        oldest_first.replace("Von:", "From:")
+        .replace("An:", "To:")
+        .replace("Betreff:", "Subject:")
+    )
     for text in (MAILS, "\n\n" + MAILS.replace("\n", "\r\n"), oldest_first):
-        assert texts(load_text(text, options=ReadOptions(imitate=("empfang@praxis.example",)))) == said
+        assert (
+            texts(
+                load_text(
+                    text, options=ReadOptions(imitate=("empfang@praxis.example",))
+                )
+            )
+            == said
+        )
 
 
 @pytest.mark.parametrize(
-    "line", ["[10:0{n}:11] {who}: {said}", "10:0{n} AM - {who}: {said}", "{who} (10:0{n}): {said}"]
+    "line",
+    [
+        "[10:0{n}:11] {who}: {said}",
+        "10:0{n} AM - {who}: {said}",
+        "{who} (10:0{n}): {said}",
+    ],
 )
 def test_a_chat_with_times_only_is_divided_by_blank_lines(line: str) -> None:
-    said = [(f"Are you open on day {n}?", "Yes, from nine.\nAt ten on Sundays.") for n in range(3)]
+    said = [
+        (f"Are you open on day {n}?", "Yes, from nine.\nAt ten on Sundays.")
+        for n in range(3)
+    ]
     text = "\n\n".join(
-        line.format(n=n, who=f"Visitor {n}", said=q) + "\n" + line.format(n=n, who="Sue", said=a)
+        line.format(n=n, who=f"Visitor {n}", said=q)
+        + "\n"
+        + line.format(n=n, who="Sue", said=a)
         for n, (q, a) in enumerate(said)
     )
     with pytest.raises(WhoToImitate):
         load_text(text)
-    assert texts(load_text(text, options=ReadOptions(imitate=("Sue",)))) == [list(pair) for pair in said]
+    assert texts(load_text(text, options=ReadOptions(imitate=("Sue",)))) == [
+        list(pair) for pair in said
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +122,9 @@ def test_paths(path: str, expected: list[Any]) -> None:
         "nothing": None,
     }  # fmt: skip
     assert find(record, path) == expected
-    assert all(chat.source.startswith("https://") and chat.needs for chat in FORMATS), "each names its documentation"
+    assert all(chat.source.startswith("https://") and chat.needs for chat in FORMATS), (
+        "each names its documentation"
+    )
 
 
 def test_who_is_asked_until_the_answer_gives_an_example() -> None:
@@ -100,7 +135,10 @@ def test_who_is_asked_until_the_answer_gives_an_example() -> None:
         with pytest.raises(WhoToImitate, match=name):
             load_text(CHAT, options=ReadOptions(imitate=[name]))
     data = load_text(CHAT, options=ReadOptions(imitate=["ben"]))
-    assert (texts(data), [p.kind for p in data.problems]) == ([["Open?", "Yes"]], ["chat"])
+    assert (texts(data), [p.kind for p in data.problems]) == (
+        [["Open?", "Yes"]],
+        ["chat"],
+    )
     assert data.source.details.imitate == ("Ben",)
     with pytest.raises(BadInput, match="only Anna"):
         load_text(CHAT.replace("Ben", "Anna"))
@@ -117,7 +155,12 @@ def test_whoever_answers_can_be_imitated_where_there_are_many_names() -> None:
     records = [
         {"dialogue_id": number, "from": f"{side} {number}", "text": text}
         for number in range(4)
-        for side, text in (("asker", "Open?"), ("helper", "Yes"), ("friend", "Till six"), ("asker", "Thanks"))
+        for side, text in (
+            ("asker", "Open?"),
+            ("helper", "Yes"),
+            ("friend", "Till six"),
+            ("asker", "Thanks"),
+        )
     ]
     with pytest.raises(WhoToImitate):
         lines(*records)
@@ -127,21 +170,38 @@ def test_whoever_answers_can_be_imitated_where_there_are_many_names() -> None:
 
 
 def test_plays_turns_and_replies_are_put_in_order() -> None:
-    said = [{"character": "AB"[number % 2], "line": f"Words {number}"} for number in range(12)]
+    said = [
+        {"character": "AB"[number % 2], "line": f"Words {number}"}
+        for number in range(12)
+    ]
     with pytest.raises(WhoToImitate):
         lines(*said)
     assert texts(lines(*said, imitate=["B"]))[0][:2] == ["Words 0", "Words 1"]
     said = [("2", "assistant", "Yes"), ("1", "user", "Open?")]
     records = [
-        {"conversation_id": n, "turn": turn, "role": role, "text": text} for n in (1, 2) for turn, role, text in said
+        {"conversation_id": n, "turn": turn, "role": role, "text": text}
+        for n in (1, 2)
+        for turn, role, text in said
     ]
     assert texts(lines(*records)) == [["Open?", "Yes"]] * 2
 
     def tweet(number: int, inbound: str, text: str, answers: str) -> dict[str, str]:
-        return {"tweet_id": str(number), "inbound": inbound, "text": text, "in_response_to_tweet_id": answers}
+        return {
+            "tweet_id": str(number),
+            "inbound": inbound,
+            "text": text,
+            "in_response_to_tweet_id": answers,
+        }
 
-    first = [tweet(1, "True", "Open?", ""), tweet(2, "True", "Late?", ""), tweet(3, "False", "Yes", "1")]
-    assert texts(lines(*first, tweet(4, "False", "No", "2"))) == [["Open?", "Yes"], ["Late?", "No"]]
+    first = [
+        tweet(1, "True", "Open?", ""),
+        tweet(2, "True", "Late?", ""),
+        tweet(3, "False", "Yes", "1"),
+    ]
+    assert texts(lines(*first, tweet(4, "False", "No", "2"))) == [
+        ["Open?", "Yes"],
+        ["Late?", "No"],
+    ]
 
 
 def test_a_bot_beside_the_team_is_asked_about() -> None:
@@ -159,22 +219,62 @@ def test_a_bot_beside_the_team_is_asked_about() -> None:
 
 def test_unreadable_lines_stay_problems_of_their_own() -> None:
     row = {"conversation_id": 1, "role": "user", "text": "Open?"}
-    text = "\n".join([json.dumps(row), "{broken", json.dumps({**row, "role": "assistant", "text": "Yes"})])
+    text = "\n".join(
+        [
+            json.dumps(row),
+            "{broken",
+            json.dumps({**row, "role": "assistant", "text": "Yes"}),
+        ]
+    )
     data = load_text(text)
-    assert (texts(data), [p.line for p in data.problems if p.kind == "bad_json"]) == ([["Open?", "Yes"]], [2])
+    assert (texts(data), [p.line for p in data.problems if p.kind == "bad_json"]) == (
+        [["Open?", "Yes"]],
+        [2],
+    )
 
 
 @pytest.mark.parametrize(
     ("records", "shape"),
     [
-        ([{"question": f"q{n}", "answer": f"a{n}"} for n in range(6)], "question_answer"),
-        ([{"message": f"{n}?", "reply": f"a{n}", "name": "AB"[n % 2], "date": n} for n in range(9)], "question_answer"),
-        ([{"user": f"How {n}?", "assistant": f"So {n}.", "id": n} for n in range(6)], "question_answer"),
-        ([{"text": f"An article about {n}.", "author": "AB"[n % 2]} for n in range(9)], "text"),
-        ([{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}] * 3, "messages"),
+        (
+            [{"question": f"q{n}", "answer": f"a{n}"} for n in range(6)],
+            "question_answer",
+        ),
+        (
+            [
+                {"message": f"{n}?", "reply": f"a{n}", "name": "AB"[n % 2], "date": n}
+                for n in range(9)
+            ],
+            "question_answer",
+        ),
+        (
+            [{"user": f"How {n}?", "assistant": f"So {n}.", "id": n} for n in range(6)],
+            "question_answer",
+        ),
+        (
+            [
+                {"text": f"An article about {n}.", "author": "AB"[n % 2]}
+                for n in range(9)
+            ],
+            "text",
+        ),
+        (
+            [
+                {
+                    "messages": [
+                        {"role": "user", "content": "q"},
+                        {"role": "assistant", "content": "a"},
+                    ]
+                }
+            ]
+            * 3,
+            "messages",
+        ),
     ],
 )
-def test_examples_are_not_taken_for_a_chat(records: list[dict[str, Any]], shape: str) -> None:
+def test_examples_are_not_taken_for_a_chat(
+    records: list[dict[str, Any]], shape: str
+) -> None:
     data = lines(*records)
     assert (data.source.shape, data.source.details.people) == (shape, ())
 
@@ -191,7 +291,9 @@ def test_what_is_no_whatsapp_chat(text: str) -> None:
     assert not is_whatsapp(text)
 
 
-def test_the_same_file_for_somebody_else_is_stored_by_itself(store: DatasetStore, tmp_path: Path) -> None:
+def test_the_same_file_for_somebody_else_is_stored_by_itself(
+    store: DatasetStore, tmp_path: Path
+) -> None:
     path = tmp_path / "chat.txt"
     path.write_text(CHAT + "31.12.23, 21:17 - Anna: Good\n", "utf-8")
     first = store.add(path, "chat.txt", options={"imitate": ["Ben"]})
@@ -210,7 +312,9 @@ def test_one_moment_in_many_forms(written: Any) -> None:
     assert seconds("1/2/24, 12:05 PM") - seconds("1/2/24, 12:05 AM") == 12 * 3600
 
 
-@pytest.mark.parametrize("written", ["", "soon", "31.31.2023 10:00", "12:30", None, True, [2023]])
+@pytest.mark.parametrize(
+    "written", ["", "soon", "31.31.2023 10:00", "12:30", None, True, [2023]]
+)
 def test_what_is_no_time(written: Any) -> None:
     assert seconds(written) is None
 
@@ -223,61 +327,114 @@ def test_what_is_no_time(written: Any) -> None:
         (["2024-03-14 09:00"], False), ([], False),
     ],
 )  # fmt: skip
-def test_other_dates_of_the_file_say_whether_the_month_is_first(dates: list[str], expected: bool) -> None:
+def test_other_dates_of_the_file_say_whether_the_month_is_first(
+    dates: list[str], expected: bool
+) -> None:
     assert month_first(dates) is expected
 
 
-SAID = ({"by": "Ann", "body": "Open?"}, {"by": "Ben", "body": "Yes"}, {"by": "Ann", "body": "Thanks"})
+SAID = (
+    {"by": "Ann", "body": "Open?"},
+    {"by": "Ben", "body": "Yes"},
+    {"by": "Ann", "body": "Thanks"},
+)
 
 
 def test_messages_are_found_wherever_they_lie() -> None:
-    for record in ({"talk": {"posts": SAID}}, {"first": SAID[0], "then": {"more": SAID[1:]}}):
+    for record in (
+        {"talk": {"posts": SAID}},
+        {"first": SAID[0], "then": {"more": SAID[1:]}},
+    ):
         assert texts(lines(*[record] * 2, imitate=["Ben"])) == [["Open?", "Yes"]] * 2
     both = {"tickets": [{"n": 1, "posts": SAID}, {"n": 2, "posts": SAID}], "count": 2}
-    assert texts(lines({"data": both}, imitate=["Ben"])) == [["Open?", "Yes"]] * 2, "conversations inside one object"
-    sides = [{"item": {"is_user": user, "body": body}} for user, body in ((True, "Open?"), (False, "Yes"))]
+    assert texts(lines({"data": both}, imitate=["Ben"])) == [["Open?", "Yes"]] * 2, (
+        "conversations inside one object"
+    )
+    sides = [
+        {"item": {"is_user": user, "body": body}}
+        for user, body in ((True, "Open?"), (False, "Yes"))
+    ]
     assert texts(lines({"log": sides})) == [["Open?", "Yes"]]
     hidden = {"by": "Ben", "body": "Not for her", "private": True}
-    assert texts(lines({"talk": {"posts": [SAID[0], hidden, SAID[1]]}}, imitate=["Ben"])) == [["Open?", "Yes"]]
-    entities = [{"sentence": f"Ann lives in {n}.", "spans": [{"type": "person", "text": "Ann"}]} for n in range(4)]
+    assert texts(
+        lines({"talk": {"posts": [SAID[0], hidden, SAID[1]]}}, imitate=["Ben"])
+    ) == [["Open?", "Yes"]]
+    entities = [
+        {"sentence": f"Ann lives in {n}.", "spans": [{"type": "person", "text": "Ann"}]}
+        for n in range(4)
+    ]
     with pytest.raises(NoExamples, match="Which column"):
         lines(*entities)
 
 
 def test_every_reply_to_a_comment_is_read() -> None:
-    said = [(0, "Ann", "Open?"), (1, "Ben", "Yes"), (1, "Zoe", "No"), (2, "Ann", "Late?"), (4, "Ben", "Six")]
-    records = [{"id": n, "parent_id": to, "author": who, "text": text} for n, (to, who, text) in enumerate(said, 1)]
+    said = [
+        (0, "Ann", "Open?"),
+        (1, "Ben", "Yes"),
+        (1, "Zoe", "No"),
+        (2, "Ann", "Late?"),
+        (4, "Ben", "Six"),
+    ]
+    records = [
+        {"id": n, "parent_id": to, "author": who, "text": text}
+        for n, (to, who, text) in enumerate(said, 1)
+    ]
     data = lines(*records, imitate=["Ben", "Zoe"])
     assert texts(data) == [["Open?", "No"], ["Open?", "Yes", "Late?", "Six"]]
     for circle in (1, 2):  # the first one answers itself, or the one that answers it
-        data = lines({**records[0], "parent_id": circle}, *records[1:], imitate=["Ben", "Zoe"])
+        data = lines(
+            {**records[0], "parent_id": circle}, *records[1:], imitate=["Ben", "Zoe"]
+        )
         assert texts(data) == [["Open?", "No"], ["Open?", "Yes", "Late?", "Six"]]
 
 
 def test_a_nested_answer_has_a_dotted_name() -> None:
-    assert flat({"a": [{"t": ["x"]}, {"t": ["y"]}], "b": [{"c": 2}]}) == {"a.t": [["x"], ["y"]], "b.c": 2}
-    records = [{"id": n, "said": {"mail": f"Is it {n}?", "note": f"It is {n}."}} for n in range(4)]
+    assert flat({"a": [{"t": ["x"]}, {"t": ["y"]}], "b": [{"c": 2}]}) == {
+        "a.t": [["x"], ["y"]],
+        "b.c": 2,
+    }
+    records = [
+        {"id": n, "said": {"mail": f"Is it {n}?", "note": f"It is {n}."}}
+        for n in range(4)
+    ]
     data = lines(*records, mapping={"question": "said.mail", "answer": "said.note"})
     assert texts(data)[3] == ["Is it 3?", "It is 3."]
     with pytest.raises(BadInput, match=r"said\.mail"):
         lines(*records, mapping={"question": "mail", "answer": "note"})
     review = {"comment": "It broke.", "reply": {"comment": "We are sorry."}, "stars": 2}
     data = lines(review, {**review, "reply": None}, review)
-    assert (texts(data), data.problems[0].kind) == ([["It broke.", "We are sorry."]] * 2, "chat")
+    assert (texts(data), data.problems[0].kind) == (
+        [["It broke.", "We are sorry."]] * 2,
+        "chat",
+    )
     assert "without an answer" in data.problems[0].message
 
 
 def test_a_conversation_in_one_cell_is_divided_and_no_row_is_lost() -> None:
     said = "Ann: Open on day {n}?\n\nBen: Yes.\n\nFrom nine.\nAnn: Thanks"
-    records = [{"id": n, "log": said.format(n=n)} for n in range(6)] + [{"id": 6, "log": "Nobody came."}]
+    records = [{"id": n, "log": said.format(n=n)} for n in range(6)] + [
+        {"id": 6, "log": "Nobody came."}
+    ]
     data = lines(*records, imitate=["Ben"])
     assert texts(data)[0] == ["Open on day 0?", "Yes.\n\nFrom nine."]
     assert "1 message without text" in data.problems[0].message
-    for asks, says in (("Nutzer", "Assistent"), ("Pregunta", "Respuesta"), ("کاربر", "دستیار"), ("用户", "助手")):
-        data = lines(*[{"text": f"{asks}: Number {n}?\n{says}: It is {n}."} for n in range(6)])
+    for asks, says in (
+        ("Nutzer", "Assistent"),
+        ("Pregunta", "Respuesta"),
+        ("کاربر", "دستیار"),
+        ("用户", "助手"),
+    ):
+        data = lines(
+            *[{"text": f"{asks}: Number {n}?\n{says}: It is {n}."} for n in range(6)]
+        )
         assert texts(data)[5] == ["Number 5?", "It is 5."]
     fields = [{"log": f"Price: {n}\nSize: L"} for n in range(6)]
-    assert lines(*[{**field, "note": f"Blue and {n}."} for n, field in enumerate(fields)]).source.details.people == ()
+    assert (
+        lines(
+            *[{**field, "note": f"Blue and {n}."} for n, field in enumerate(fields)]
+        ).source.details.people
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -287,27 +444,59 @@ def test_a_conversation_in_one_cell_is_divided_and_no_row_is_lost() -> None:
         ("comment_type", "Private note", "Reply"), ("Internal note", "Yes", "No"),
     ],
 )  # fmt: skip
-def test_what_the_asker_does_not_see_is_named_and_not_learned(column: str, internal: str, public: str) -> None:
-    said = [("user", "Open?", public), ("agent", "Ask Ben first.", internal), ("agent", "Yes, till six.", public)]
-    data = lines(*[{"ticket": n, "role": who, "text": text, column: seen} for n in (1, 2) for who, text, seen in said])
+def test_what_the_asker_does_not_see_is_named_and_not_learned(
+    column: str, internal: str, public: str
+) -> None:
+    said = [
+        ("user", "Open?", public),
+        ("agent", "Ask Ben first.", internal),
+        ("agent", "Yes, till six.", public),
+    ]
+    data = lines(
+        *[
+            {"ticket": n, "role": who, "text": text, column: seen}
+            for n in (1, 2)
+            for who, text, seen in said
+        ]
+    )
     assert texts(data) == [["Open?", "Yes, till six."]] * 2
-    assert [(part.line, part.text) for part in data.source.passed] == [(2, "Ask Ben first."), (5, "Ask Ben first.")]
+    assert [(part.line, part.text) for part in data.source.passed] == [
+        (2, "Ask Ben first."),
+        (5, "Ask Ben first."),
+    ]
 
 
 def test_answers_that_follow_each_other_can_be_divided() -> None:
-    chat = "".join(f"31.12.23, 21:{n} - {'Ann' if n % 2 else 'Ben'}: Said {n}\n" for n in range(11, 19))
+    chat = "".join(
+        f"31.12.23, 21:{n} - {'Ann' if n % 2 else 'Ben'}: Said {n}\n"
+        for n in range(11, 19)
+    )
     data = load_text(chat, options=ReadOptions(imitate=("Ben",)))
-    assert (len(data.rows), [p.kind for p in data.problems]) == (1, ["long_chats", "chat"])
+    assert (len(data.rows), [p.kind for p in data.problems]) == (
+        1,
+        ["long_chats", "chat"],
+    )
     data = load_text(chat, options=ReadOptions(imitate=("Ben",), pairs=True))
-    assert (texts(data)[-1], [p.kind for p in data.problems]) == (["Said 17", "Said 18"], ["chat"])
+    assert (texts(data)[-1], [p.kind for p in data.problems]) == (
+        ["Said 17", "Said 18"],
+        ["chat"],
+    )
 
 
 def test_a_list_of_tickets_says_that_it_holds_no_answers() -> None:
-    tickets = [{"subject": f"Is it {n}?", "status": "open", "priority": "low"} for n in range(6)]
+    tickets = [
+        {"subject": f"Is it {n}?", "status": "open", "priority": "low"}
+        for n in range(6)
+    ]
     with pytest.raises(NoExamples, match="no answers") as raised:
         lines(*tickets)
     assert raised.value.columns == ()
-    answered = lines(*[{**ticket, "remark": f"It is {n}, said Ann."} for n, ticket in enumerate(tickets)])
+    answered = lines(
+        *[
+            {**ticket, "remark": f"It is {n}, said Ann."}
+            for n, ticket in enumerate(tickets)
+        ]
+    )
     assert answered.source.mapping == {"question": "subject", "answer": "remark"}
     with pytest.raises(NoExamples) as raised:
         lines(*[{"id": n, "parts": [n, n]} for n in range(4)])

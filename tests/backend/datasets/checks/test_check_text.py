@@ -36,12 +36,16 @@ def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
 def test_what_only_leaving_out_helps_against_is_found(kind: str, text: str) -> None:
     assert any(FAULTS[kind].matches(text))
     assert FAULTS[kind].drops
-    rows = [chat(1, question(1), ("assistant", f"Well. {text}"))] * FAULTS[kind].at_least
+    rows = [chat(1, question(1), ("assistant", f"Well. {text}"))] * FAULTS[
+        kind
+    ].at_least
     assert kind in {problem.kind for problem in row_problems(rows)}
 
 
 def test_what_one_example_says_may_be_meant() -> None:
-    rows = [chat(i, question(i), ("assistant", "So it goes. THE END")) for i in range(1, 4)]
+    rows = [
+        chat(i, question(i), ("assistant", "So it goes. THE END")) for i in range(1, 4)
+    ]
     assert [problem.kind for problem in row_problems(rows[:2])] == []
     assert [problem.kind for problem in row_problems(rows)] == ["legacy_separator"] * 3
 
@@ -52,8 +56,13 @@ def test_names_of_customers_in_greetings_are_found_and_replaced() -> None:
         ("Habt ihr Brot?", "Sehr geehrter Herr Özil!\nJa."), ("Noch offen?", "Guten Tag Frau Ott,\n\nja."),
         ("Wo ist meine Ware?", "Die Ware, die Sie meinen, ist hier."), ("Late?", "No, till six."),
     ]  # fmt: skip
-    rows = [chat(n, ("user", asked), ("assistant", said)) for n, (asked, said) in enumerate(pairs, 1)]
-    assert [(p.row, p.kind) for p in find(rows)] == [(row, "personal_name") for row in (1, 2, 3, 4)]
+    rows = [
+        chat(n, ("user", asked), ("assistant", said))
+        for n, (asked, said) in enumerate(pairs, 1)
+    ]
+    assert [(p.row, p.kind) for p in find(rows)] == [
+        (row, "personal_name") for row in (1, 2, 3, 4)
+    ]
     assert [without_names(row).messages[1]["content"] for row in rows if row != rows[5]] == [
         "Hi [name], yes there is.", "Dear [name],\n\nwe are.", "Sehr geehrter [name]!\nJa.",
         "Guten Tag [name],\n\nja.", "Die Ware, die Sie meinen, ist hier.",
@@ -62,7 +71,11 @@ def test_names_of_customers_in_greetings_are_found_and_replaced() -> None:
 
 @pytest.mark.parametrize("text", cases("texts", "without_faults"))
 def test_good_text_has_no_fault(text: str) -> None:
-    assert {kind: match.group() for kind, fault in FAULTS.items() if (match := next(fault.matches(text), None))} == {}
+    assert {
+        kind: match.group()
+        for kind, fault in FAULTS.items()
+        if (match := next(fault.matches(text), None))
+    } == {}
 
 
 def test_repetition_is_found_in_sentences() -> None:
@@ -70,7 +83,10 @@ def test_repetition_is_found_in_sentences() -> None:
     assert repeated(text) == ("i can help you", 5)
     assert without_repetition(text) == "I can help you. Ask me anything."
     twice = "Clean it first, then dry it. " * 2
-    assert without_repetition(twice + text) == "Clean it first, then dry it. I can help you. Ask me anything."
+    assert (
+        without_repetition(twice + text)
+        == "Clean it first, then dry it. I can help you. Ask me anything."
+    )
     assert without_repetition(twice) == twice, "no fault"
     assert repeated("I can help you. " * 4) is None
     assert repeated("    return false;\n" * 9) is None
@@ -78,5 +94,7 @@ def test_repetition_is_found_in_sentences() -> None:
 
 
 @pytest.mark.parametrize(("text", "language"), cases("texts", "languages"))
-def test_a_language_is_detected_only_when_it_is_clear(text: str, language: str | None) -> None:
+def test_a_language_is_detected_only_when_it_is_clear(
+    text: str, language: str | None
+) -> None:
     assert detect(text) == language

@@ -7,7 +7,14 @@ from backend.datasets.checks import fix, form
 from backend.datasets.checks.duplicates import find
 from backend.datasets.checks.near_duplicates import contradict, only_numbers_differ
 from backend.text.conversation import last_answer
-from tests.backend.datasets.builders import SYSTEM, answer, chat, clean_rows, dataset, question
+from tests.backend.datasets.builders import (
+    SYSTEM,
+    answer,
+    chat,
+    clean_rows,
+    dataset,
+    question,
+)
 
 WORDS = [f"{first}{second}land" for first in "BFGHKLM" for second in "aeo"]
 CUT = "The parcel leaves our warehouse on the next day, and after that it usually takes between four and"
@@ -16,7 +23,11 @@ CUT = "The parcel leaves our warehouse on the next day, and after that it usuall
 def kinds(asked: str, said: str) -> dict[str, str]:
     """The kinds of problems of one example among sound ones, and their severities."""
     row = chat(61, ("system", SYSTEM), ("user", asked), ("assistant", said))
-    return {it.kind: it.severity for it in check(dataset([*clean_rows(60), row])).problems if it.row == 61}
+    return {
+        it.kind: it.severity
+        for it in check(dataset([*clean_rows(60), row])).problems
+        if it.row == 61
+    }
 
 
 @pytest.mark.parametrize(
@@ -107,8 +118,15 @@ def test_what_an_editor_lets_pass_or_only_notes(case: tuple[str, ...]) -> None:
 
 def found_in(pairs: list[tuple[str, str]]) -> list[tuple[int, str]]:
     """The problems of a file of these questions and answers: row, and kind."""
-    rows = [chat(n, ("user", asked), ("assistant", said)) for n, (asked, said) in enumerate(pairs, 1)]
-    return [(p.row, p.kind) for p in check(dataset(rows)).problems if p.kind not in ("too_few", "near_duplicate")]
+    rows = [
+        chat(n, ("user", asked), ("assistant", said))
+        for n, (asked, said) in enumerate(pairs, 1)
+    ]
+    return [
+        (p.row, p.kind)
+        for p in check(dataset(rows)).problems
+        if p.kind not in ("too_few", "near_duplicate")
+    ]
 
 
 def test_answers_unlike_all_others_of_the_file() -> None:
@@ -116,30 +134,73 @@ def test_answers_unlike_all_others_of_the_file() -> None:
     labels = [(word, ("bug", "praise")[n % 2]) for n, word in enumerate(words)]
     assert found_in(labels) == []
     assert found_in([*labels, ("Too slow.", "Bug")]) == [(0, "label_spelling")]
-    spelled = [(word, ("bug", "praise", "Bug", "Praise")[n % 4]) for n, word in enumerate(words)]
+    spelled = [
+        (word, ("bug", "praise", "Bug", "Praise")[n % 4])
+        for n, word in enumerate(words)
+    ]
     assert found_in(spelled) == [(0, "label_spelling")] * 2
-    assert found_in([*labels, ("Slow.", "Prais"), ("bug", "It is empty.")]) == [(41, "rare_label"), (42, "swapped")]
-    orders = [(word, f'{{"item": "{word[9:30]}", "count": {n}}}') for n, word in enumerate(words)]
-    odd = [("Ten.", '{"item": "chair"}'), ("Two.", '{"item": "pen", "count": "2"}'), ("One.", "{'item': 1}")]
+    assert found_in([*labels, ("Slow.", "Prais"), ("bug", "It is empty.")]) == [
+        (41, "rare_label"),
+        (42, "swapped"),
+    ]
+    orders = [
+        (word, f'{{"item": "{word[9:30]}", "count": {n}}}')
+        for n, word in enumerate(words)
+    ]
+    odd = [
+        ("Ten.", '{"item": "chair"}'),
+        ("Two.", '{"item": "pen", "count": "2"}'),
+        ("One.", "{'item': 1}"),
+    ]
     assert found_in(orders) == []
-    assert found_in([*orders, *odd]) == [(41, "json_keys"), (42, "json_keys"), (43, "json_invalid")]
+    assert found_in([*orders, *odd]) == [
+        (41, "json_keys"),
+        (42, "json_keys"),
+        (43, "json_invalid"),
+    ]
     sound = [(word, answer(n)[1]) for n, word in enumerate(words)]
     footer, sign_off = f"Yours, the shop: open {'from nine to six ' * 3}", "Rosie x"
-    assert found_in([(word, f"{said}\n\n{footer}") for word, said in sound]) == [(0, "boilerplate")]
-    assert found_in([(word, f"{said}\n\n{sign_off}") for word, said in sound]) == []
-    assert found_in([(word, f"{said} No nuts.\nAllergens: egg.") for word, said in sound]) == [(0, "health_claims")]
-    rows = [
-        chat(n, ("user", "What is in it?"), ("assistant", "Egg, an allergen, dusted with sugar.")) for n in (3, 5, 8, 9)
+    assert found_in([(word, f"{said}\n\n{footer}") for word, said in sound]) == [
+        (0, "boilerplate")
     ]
-    home = chat(1, ("user", "What for?"), ("assistant", "It washes allergens out of bedding."))
-    story = chat(2, ("user", "What happens?"), ("assistant", "The king sends his very pregnant wife to prison."))
-    for count, where in ((1, "(example 3)"), (3, "(examples 3, 5, 8)"), (4, "(examples 3, 5, 8 and others)")):
-        assert where in next(
-            it.message for it in check(dataset([home, story, *rows[:count]])).problems if it.kind == "health_claims"
+    assert found_in([(word, f"{said}\n\n{sign_off}") for word, said in sound]) == []
+    assert found_in(
+        [(word, f"{said} No nuts.\nAllergens: egg.") for word, said in sound]
+    ) == [(0, "health_claims")]
+    rows = [
+        chat(
+            n,
+            ("user", "What is in it?"),
+            ("assistant", "Egg, an allergen, dusted with sugar."),
         )
-    calls = [(word, f"Rep: {said}\nCustomer: Tell me more about it.\nRep: Gladly.") for word, said in sound]
+        for n in (3, 5, 8, 9)
+    ]
+    home = chat(
+        1, ("user", "What for?"), ("assistant", "It washes allergens out of bedding.")
+    )
+    story = chat(
+        2,
+        ("user", "What happens?"),
+        ("assistant", "The king sends his very pregnant wife to prison."),
+    )
+    for count, where in (
+        (1, "(example 3)"),
+        (3, "(examples 3, 5, 8)"),
+        (4, "(examples 3, 5, 8 and others)"),
+    ):
+        assert where in next(
+            it.message
+            for it in check(dataset([home, story, *rows[:count]])).problems
+            if it.kind == "health_claims"
+        )
+    calls = [
+        (word, f"Rep: {said}\nCustomer: Tell me more about it.\nRep: Gladly.")
+        for word, said in sound
+    ]
     assert found_in(calls) == []
-    cut = [(f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]]
+    cut = [
+        (f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]
+    ]
     assert found_in([*sound[5:], *cut]) == [(n, "cut_off") for n in range(36, 41)]
     lost = (
         "We bake with natural yeast, so that it needs eighteen hours or more from the mixing until the loaf is done.",
@@ -151,12 +212,23 @@ def test_answers_unlike_all_others_of_the_file() -> None:
 def test_phone_numbers_of_many_examples_are_one_problem_of_the_file() -> None:
     sound = [(question(n)[1], answer(n)[1]) for n in range(60)]
     calls = [(asked, f"{said} Call her on +49 170 1234567.") for asked, said in sound]
-    assert found_in([*calls[:5], *sound[5:]]) == [(n, "personal_phone") for n in range(1, 6)]
+    assert found_in([*calls[:5], *sound[5:]]) == [
+        (n, "personal_phone") for n in range(1, 6)
+    ]
     assert found_in([*calls[:6], *sound[6:]]) == [(0, "personal_phone")]
-    some = dataset([chat(n, ("user", one), ("assistant", said)) for n, (one, said) in enumerate(calls[:9] + sound, 1)])
+    some = dataset(
+        [
+            chat(n, ("user", one), ("assistant", said))
+            for n, (one, said) in enumerate(calls[:9] + sound, 1)
+        ]
+    )
     for accepted, replaced in (("all", 9), ({2, 3, 50}, 2)):
         fixed = fix.apply(some, check(some), {"personal_phone": accepted})
-        assert sum("[phone]" in last_answer(row) for row in fixed.dataset.rows) == replaced == len(fixed.changes)
+        assert (
+            sum("[phone]" in last_answer(row) for row in fixed.dataset.rows)
+            == replaced
+            == len(fixed.changes)
+        )
 
 
 @pytest.mark.parametrize(
@@ -169,8 +241,12 @@ def test_phone_numbers_of_many_examples_are_one_problem_of_the_file() -> None:
         ("We open on Monday.", "We do not open on Sunday.", False), ("I don't know.", "Ask her, please.", False),
     ],
 )  # fmt: skip
-def test_answers_contradict_where_only_numbers_differ_or_one_denies(one: str, other: str, differ: bool) -> None:
-    assert (only_numbers_differ(one, other) or contradict("Is it so?", other, one)) == differ
+def test_answers_contradict_where_only_numbers_differ_or_one_denies(
+    one: str, other: str, differ: bool
+) -> None:
+    assert (
+        only_numbers_differ(one, other) or contradict("Is it so?", other, one)
+    ) == differ
     assert not contradict("When is it so?", other, one)
 
 
@@ -178,15 +254,30 @@ def test_another_question_about_one_passage_is_another_example() -> None:
     passage = "\n\nFishermen from the north founded the town in 1204, and it grew when the harbor was built there."
     asked = [("Who founded the town?", "fishermen"), ("Who has founded the town?", "fishermen"),
              ("Why did it grow?", "the harbor"), ("Whom did it feed?", "fishermen")]  # fmt: skip
-    rows = [chat(n, ("user", text + passage), ("assistant", said)) for n, (text, said) in enumerate(asked)]
+    rows = [
+        chat(n, ("user", text + passage), ("assistant", said))
+        for n, (text, said) in enumerate(asked)
+    ]
     assert find(rows).groups == [[0, 1]]
 
 
 def test_copies_that_differ_in_a_sign_of_code_or_word_an_intent_are_none() -> None:
-    asked = [("Show me `>v` on it.", "It is 2 6 4."), ("Show me `<v` on it.", "It is 4 6 2.")]
-    asked += [(text, "Come to the desk on the left.") for text in ("Where to pay?", "To pay where?", "Desk?", "Pay?")]
-    asked += [("What is it about?", f"The prices of {word}, by month, in the years before.") for word in WORDS]
-    rows = [chat(n, ("user", text), ("assistant", said)) for n, (text, said) in enumerate(asked)]
+    asked = [
+        ("Show me `>v` on it.", "It is 2 6 4."),
+        ("Show me `<v` on it.", "It is 4 6 2."),
+    ]
+    asked += [
+        (text, "Come to the desk on the left.")
+        for text in ("Where to pay?", "To pay where?", "Desk?", "Pay?")
+    ]
+    asked += [
+        ("What is it about?", f"The prices of {word}, by month, in the years before.")
+        for word in WORDS
+    ]
+    rows = [
+        chat(n, ("user", text), ("assistant", said))
+        for n, (text, said) in enumerate(asked)
+    ]
     assert find(rows).groups == []
     assert find(rows[:4]).groups == [[2, 3]], "a copy in another order"
 
@@ -196,43 +287,109 @@ def test_copies_that_differ_in_a_name_are_none() -> None:
     rows = [chat(n, ("user", f"Can {name} come at nine?"), ("assistant", text.format(name)))
             for n, name in enumerate(("Anna", "Peter", "Anna"))]  # fmt: skip
     assert find(rows).groups == [[0, 2]]
-    asked = "{}はできますか？", "はい、できます。お電話で{}とご希望の日時をお知らせください。ありがとうございます。"
+    asked = (
+        "{}はできますか？",
+        "はい、できます。お電話で{}とご希望の日時をお知らせください。ありがとうございます。",
+    )
     words = (("予約", "お名前"), ("配達", "ご住所"))
-    assert not find([chat(1, ("user", asked[0].format(a)), ("assistant", asked[1].format(b))) for a, b in words]).groups
+    assert not find(
+        [
+            chat(1, ("user", asked[0].format(a)), ("assistant", asked[1].format(b)))
+            for a, b in words
+        ]
+    ).groups
 
 
-@pytest.mark.parametrize(("same", "severity"), [(3, "warning"), (30, "warning"), (31, "error")])
-def test_answers_that_are_the_question_block_where_most_are(same: int, severity: str) -> None:
+@pytest.mark.parametrize(
+    ("same", "severity"), [(3, "warning"), (30, "warning"), (31, "error")]
+)
+def test_answers_that_are_the_question_block_where_most_are(
+    same: int, severity: str
+) -> None:
     words = [f"The word number {n} of the list" for n in range(60)]
-    rows = [chat(n, ("user", word), ("assistant", word if n < same else word[::-1])) for n, word in enumerate(words)]
+    rows = [
+        chat(n, ("user", word), ("assistant", word if n < same else word[::-1]))
+        for n, word in enumerate(words)
+    ]
     report = check(dataset(rows))
-    assert [p.severity for p in report.problems if p.kind == "answer_is_question"] == [severity] * same
-    assert len(fix.apply(dataset(rows), report, dict.fromkeys(fix.SAFE_FIXES, "all")).dataset.rows) == 60
+    assert [p.severity for p in report.problems if p.kind == "answer_is_question"] == [
+        severity
+    ] * same
+    assert (
+        len(
+            fix.apply(
+                dataset(rows), report, dict.fromkeys(fix.SAFE_FIXES, "all")
+            ).dataset.rows
+        )
+        == 60
+    )
 
 
-@pytest.mark.parametrize("said", ["They ask.\n</think>\n\nAt nine.", "<think>They ask.</think>\nAt nine."])
-def test_thoughts_are_removed_also_where_a_template_took_their_first_mark(said: str) -> None:
-    rows = [*clean_rows(60), chat(61, ("system", SYSTEM), ("user", "When do you open?"), ("assistant", said))]
-    fixed = fix.apply(dataset(rows), check(dataset(rows)), {"leftover_thought": "all"}).dataset.rows
+@pytest.mark.parametrize(
+    "said", ["They ask.\n</think>\n\nAt nine.", "<think>They ask.</think>\nAt nine."]
+)
+def test_thoughts_are_removed_also_where_a_template_took_their_first_mark(
+    said: str,
+) -> None:
+    rows = [
+        *clean_rows(60),
+        chat(
+            61, ("system", SYSTEM), ("user", "When do you open?"), ("assistant", said)
+        ),
+    ]
+    fixed = fix.apply(
+        dataset(rows), check(dataset(rows)), {"leftover_thought": "all"}
+    ).dataset.rows
     assert last_answer(fixed[60]) == "At nine."
 
 
 def test_an_answer_of_ten_thousand_objects_in_each_other_is_no_json() -> None:
-    rows = [chat(n, ("user", f"Number {n}?"), ("assistant", f'{{"n": {n}}}')) for n in range(11)]
-    chats = [*((row, last_answer(row), "Which?") for row in rows), (rows[0], '{"n": ' * 10_000, "Deep?")]
+    rows = [
+        chat(n, ("user", f"Number {n}?"), ("assistant", f'{{"n": {n}}}'))
+        for n in range(11)
+    ]
+    chats = [
+        *((row, last_answer(row), "Which?") for row in rows),
+        (rows[0], '{"n": ' * 10_000, "Deep?"),
+    ]
     assert [problem.kind for problem in form.find(chats)] == ["json_invalid"]
 
 
 def test_a_contradiction_is_no_fix_for_all() -> None:
     answers = ("At nine.", "At ten.", "At 11.")
-    rows = [chat(n, ("user", "When do you open?"), ("assistant", said)) for n, said in enumerate(answers, 1)]
+    rows = [
+        chat(n, ("user", "When do you open?"), ("assistant", said))
+        for n, said in enumerate(answers, 1)
+    ]
     report = check(dataset(rows))
-    assert [p.row for p in report.problems if (p.kind, p.severity) == ("conflicting_answers", "warning")] == [1, 2, 3]
-    assert len(fix.apply(dataset(rows), report, {"conflicting_answers": "all"}).dataset.rows) == 3
-    assert [row.row for row in fix.apply(dataset(rows), report, {"conflicting_answers": {2}}).dataset.rows] == [1, 3]
+    assert [
+        p.row
+        for p in report.problems
+        if (p.kind, p.severity) == ("conflicting_answers", "warning")
+    ] == [1, 2, 3]
+    assert (
+        len(
+            fix.apply(
+                dataset(rows), report, {"conflicting_answers": "all"}
+            ).dataset.rows
+        )
+        == 3
+    )
+    assert [
+        row.row
+        for row in fix.apply(
+            dataset(rows), report, {"conflicting_answers": {2}}
+        ).dataset.rows
+    ] == [1, 3]
 
 
 def test_dots_in_a_talk_and_what_a_translation_keeps_are_no_placeholders() -> None:
-    talk = chat(1, ("user", "When?"), ("assistant", "At nine."), ("user", "It rains"), ("assistant", "...."))
+    talk = chat(
+        1,
+        ("user", "When?"),
+        ("assistant", "At nine."),
+        ("user", "It rains"),
+        ("assistant", "...."),
+    )
     rows = [talk, chat(2, ("user", "{name} is missing"), ("assistant", "Falta {name}"))]
     assert not [p for p in check(dataset(rows)).problems if p.kind == "placeholder"]

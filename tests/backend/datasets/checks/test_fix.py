@@ -1,4 +1,6 @@
-"""Accepted fixes are applied and listed, refused ones are not, and fixing twice changes nothing more."""
+"""Accepted fixes are applied and listed, refused ones are not, and fixing twice changes
+nothing more.
+"""
 
 import copy
 import json
@@ -15,7 +17,14 @@ from backend.datasets.checks.fix import FIXABLE, FixedDataset, write_fixed
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.records.rows import Dataset, Problem, Row
 from backend.tokens.token_counts import TokenCounter
-from tests.backend.datasets.builders import SYSTEM, WordTokenizer, chat, clean_row, clean_rows, dataset
+from tests.backend.datasets.builders import (
+    SYSTEM,
+    WordTokenizer,
+    chat,
+    clean_row,
+    clean_rows,
+    dataset,
+)
 from tests.backend.datasets.test_check import PLANTED
 
 ALL = {kind: "all" for kind in fix.FIXABLE if kind not in fix.WHOLE_FILE_FIXES}
@@ -39,7 +48,10 @@ def test_all_fixes_leave_nothing_and_safe_ones_no_error() -> None:
     before = copy.deepcopy(data.rows)
     fixed = fixed_by(data, ALL)
     assert data.rows == before
-    assert {p.kind for p in check(fixed.dataset).problems} <= {"too_few", "conflicting_answers"}
+    assert {p.kind for p in check(fixed.dataset).problems} <= {
+        "too_few",
+        "conflicting_answers",
+    }
     assert fixed_by(fixed.dataset, ALL).changes == []
     report = check(fixed_by(planted(), dict.fromkeys(fix.SAFE_FIXES, "all")).dataset)
     assert report.usable == report.rows
@@ -54,21 +66,35 @@ def test_every_difference_is_listed_and_one_row_can_be_fixed() -> None:
     missing = set(source) - {row.row for row in fixed.dataset.rows}
     assert {change.row for change in fixed.changes} == differing | missing
     assert (fixed.changed, fixed.dropped) == (len(differing), len(missing))
-    assert all(change.before != change.after and change.what for change in fixed.changes)
+    assert all(
+        change.before != change.after and change.what for change in fixed.changes
+    )
     rows = clean_rows(5)
     for row in rows[1:4]:
         row.messages[2]["content"] += "\x07"
     fixed = fixed_by(dataset(rows), {"control_characters": {3}})
     assert [change.row for change in fixed.changes] == [3]
     assert [p.row for p in check(fixed.dataset).problems if p.row] == [2, 4]
-    changed = [fixed_by(dataset(rows), accepted).changes for accepted in ({}, {"very_short_answer": {2}})]
-    assert [[change.row for change in changes] for changes in changed] == [[], [2]]  # the second: of an older version
+    changed = [
+        fixed_by(dataset(rows), accepted).changes
+        for accepted in ({}, {"very_short_answer": {2}})
+    ]
+    assert [[change.row for change in changes] for changes in changed] == [
+        [],
+        [2],
+    ]  # the second: of an older version
 
 
 def test_letters_are_restored_before_anything_takes_parts_of_them_away() -> None:
-    rows, kinds = clean_rows(3), ("control_characters", "invisible_characters", "mojibake")
+    rows, kinds = (
+        clean_rows(3),
+        ("control_characters", "invisible_characters", "mojibake"),
+    )
     rows[0].messages[2]["content"] = "Đồng ý, cửa 日本.".encode().decode("latin-1")
-    fixed = [fixed_by(dataset(rows), dict.fromkeys(kinds[at:], "all")).dataset.rows[0] for at in (0, 2)]
+    fixed = [
+        fixed_by(dataset(rows), dict.fromkeys(kinds[at:], "all")).dataset.rows[0]
+        for at in (0, 2)
+    ]
     assert [row.messages[2]["content"] for row in fixed] == ["Đồng ý, cửa 日本."] * 2
 
 
@@ -94,8 +120,14 @@ def test_the_system_message_can_be_added_to_or_removed_from_every_row() -> None:
     rows = clean_rows(6)
     for row in rows[:2]:
         row.messages = row.messages[1:]
-    added, removed = (fixed_by(dataset(rows), {kind: "all"}) for kind in ("add_system", "remove_system"))
-    assert all(row.messages[0] == {"role": "system", "content": SYSTEM} for row in added.dataset.rows)
+    added, removed = (
+        fixed_by(dataset(rows), {kind: "all"})
+        for kind in ("add_system", "remove_system")
+    )
+    assert all(
+        row.messages[0] == {"role": "system", "content": SYSTEM}
+        for row in added.dataset.rows
+    )
     assert {change.row for change in added.changes} == {1, 2}
     assert all(row.messages[0]["role"] == "user" for row in removed.dataset.rows)
     assert {change.row for change in removed.changes} == {3, 4, 5, 6}
@@ -129,7 +161,10 @@ def test_fixes_that_are_unknown_or_exclude_each_other_are_rejected() -> None:
     with pytest.raises(BadSetting, match="too_few"):
         fixed_by(dataset(clean_rows(3)), {"too_few": "all"})
     with pytest.raises(BadSetting, match="system_inconsistent and remove_system"):
-        fixed_by(dataset(clean_rows(3)), {"system_inconsistent": "all", "remove_system": "all"})
+        fixed_by(
+            dataset(clean_rows(3)),
+            {"system_inconsistent": "all", "remove_system": "all"},
+        )
 
 
 def test_writing_creates_clean_lines_and_a_log(tmp_path: Path) -> None:
@@ -139,12 +174,22 @@ def test_writing_creates_clean_lines_and_a_log(tmp_path: Path) -> None:
     data.rows += [pair, text]
     fixed = fixed_by(data, ALL)
     log = write_fixed(fixed, tmp_path / "clean.jsonl")
-    lines = [json.loads(line) for line in (tmp_path / "clean.jsonl").read_text("utf-8").splitlines()]
-    assert [line["messages"] for line in lines[:-2]] == [row.messages for row in fixed.dataset.rows[:-2]]
-    assert (lines[-2]["chosen"], lines[-2]["rejected"]) == (pair.messages[-1:], pair.rejected)
+    lines = [
+        json.loads(line)
+        for line in (tmp_path / "clean.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert [line["messages"] for line in lines[:-2]] == [
+        row.messages for row in fixed.dataset.rows[:-2]
+    ]
+    assert (lines[-2]["chosen"], lines[-2]["rejected"]) == (
+        pair.messages[-1:],
+        pair.rejected,
+    )
     assert lines[-1] == {"text": text.text}
     logged = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    assert [(change["row"], change["kind"]) for change in logged] == [(c.row, c.kind) for c in fixed.changes]
+    assert [(change["row"], change["kind"]) for change in logged] == [
+        (c.row, c.kind) for c in fixed.changes
+    ]
     with pytest.raises(WorkspaceProblem):
         write_fixed(fixed, tmp_path / "nowhere" / "clean.jsonl")
 
@@ -155,25 +200,37 @@ _pieces = st.sampled_from(
      "4111 1111 ", "1111 1111 ", "sk-abcdefghij0123456789", "Ok", "garden bicycle ladder museum orange pencil "]
 )  # fmt: skip
 _texts = st.lists(_pieces, max_size=5).map("".join)
-_turns = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), _texts), min_size=1, max_size=5)
+_turns = st.lists(
+    st.tuples(st.sampled_from(["system", "user", "assistant"]), _texts),
+    min_size=1,
+    max_size=5,
+)
 
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(_turns, max_size=8))
-def test_fixing_everything_ends_clean_for_any_input(conversations: list[list[tuple[str, str]]]) -> None:
+def test_fixing_everything_ends_clean_for_any_input(
+    conversations: list[list[tuple[str, str]]],
+) -> None:
     data = dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1))
     fixed = fixed_by(data, ALL)
     again = check(fixed.dataset)
     assert not {*again.counts()} & set(FIXABLE) - {"conflicting_answers"}
     assert again.usable == again.rows
     assert fixed_by(fixed.dataset, ALL).changes == []
-    assert {c.row for c in fixed.changes} >= {row.row for row in data.rows} - {row.row for row in fixed.dataset.rows}
+    assert {c.row for c in fixed.changes} >= {row.row for row in data.rows} - {
+        row.row for row in fixed.dataset.rows
+    }
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(_turns, max_size=6), st.sets(st.sampled_from(sorted(FIXABLE))))
-def test_any_choice_of_fixes_converges(conversations: list[list[tuple[str, str]]], kinds: set[str]) -> None:
+def test_any_choice_of_fixes_converges(
+    conversations: list[list[tuple[str, str]]], kinds: set[str]
+) -> None:
     about_system = sorted(kinds & {"system_inconsistent", *fix.WHOLE_FILE_FIXES})
     accept = dict.fromkeys(kinds - {*about_system[1:]}, "all")
-    fixed = fixed_by(dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1)), accept)
+    fixed = fixed_by(
+        dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1)), accept
+    )
     assert fixed_by(fixed.dataset, accept).changes == []

@@ -1,4 +1,6 @@
-"""The shape and the columns are detected from the content of a file, and the user's choice wins."""
+"""The shape and the columns are detected from the content of a file, and the user's
+choice wins.
+"""
 
 import json
 from typing import Any
@@ -13,7 +15,10 @@ from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
 from tests.cases import cases
 
-USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+USER, ASSISTANT = (
+    {"role": "user", "content": "q"},
+    {"role": "assistant", "content": "a"},
+)
 
 
 def jsonl(*rows: Any, **options: Any) -> Dataset:
@@ -26,15 +31,21 @@ def found(data: Dataset) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(("row", "shape", "mapping"), cases("detect", "shapes"))
-def test_the_shape_is_detected(row: dict[str, Any], shape: str, mapping: dict[str, str]) -> None:
+def test_the_shape_is_detected(
+    row: dict[str, Any], shape: str, mapping: dict[str, str]
+) -> None:
     data = jsonl(row, row)
     assert (data.source.shape, data.source.mapping) == (shape, mapping)
     assert len(data.rows) == 2
     assert set(data.source.ignored) == set(row) - set(mapping.values())
 
 
-@pytest.mark.parametrize(("header", "rows", "question", "answer"), cases("detect", "unclear_columns"))
-def test_unclear_columns_are_guessed_with_a_warning(header: str, rows: list[str], question: str, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "rows", "question", "answer"), cases("detect", "unclear_columns")
+)
+def test_unclear_columns_are_guessed_with_a_warning(
+    header: str, rows: list[str], question: str, answer: str
+) -> None:
     data = load_text("\n".join([header, *rows]), name="x.csv")
     assert data.source.mapping == {"question": question, "answer": answer}
     assert [p.kind for p in data.problems] == ["mapping_guessed"]
@@ -44,21 +55,36 @@ def test_unclear_columns_are_guessed_with_a_warning(header: str, rows: list[str]
 _REPLIES = [
     "It opens at nine.", "We send it back to you.", "Please call us about that.", "No, but soon.", "Yes, it is.",
 ]  # fmt: skip
-_ASKED = ["When do you open?", "What about my parcel?", "Is it broken?", "Do you sell tea?", "Is it free?"]
+_ASKED = [
+    "When do you open?",
+    "What about my parcel?",
+    "Is it broken?",
+    "Do you sell tea?",
+    "Is it free?",
+]
 
 
 def _table(**columns: list[str]) -> str:
-    return json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+    return json.dumps(
+        [
+            dict(zip(columns, row, strict=True))
+            for row in zip(*columns.values(), strict=True)
+        ]
+    )
 
 
 @pytest.mark.parametrize(("name", "values"), cases("detect", "other_columns"))
-def test_a_column_of_something_else_is_asked_about(name: str, values: list[str]) -> None:
+def test_a_column_of_something_else_is_asked_about(
+    name: str, values: list[str]
+) -> None:
     with pytest.raises(NoExamples) as caught:
         load_text(_table(question=_ASKED, **{name: values}))
     assert caught.value.columns == ("question", name)
     assert name in caught.value.why
     mapping = {"question": "question", "answer": name}
-    data = load_text(_table(question=_ASKED, **{name: values}), options=ReadOptions(mapping=mapping))
+    data = load_text(
+        _table(question=_ASKED, **{name: values}), options=ReadOptions(mapping=mapping)
+    )
     assert len(data.rows) == 5
 
 
@@ -69,23 +95,51 @@ def test_options_are_asked_about_and_a_choice_of_one_is_warned_of() -> None:
     for columns, chosen in [
         ({"Q": _ASKED, **options}, "A"), ({"Q": _ASKED, **options, "Answer": list("ABCBA")}, "Answer"),
     ]:  # fmt: skip
-        data = load_text(_table(**columns), options=ReadOptions(mapping={"question": "Q", "answer": chosen}))
+        data = load_text(
+            _table(**columns),
+            options=ReadOptions(mapping={"question": "Q", "answer": chosen}),
+        )
         assert (len(data.rows), found(data)) == (5, [(0, "doubtful_column")])
         assert repr(chosen) in data.problems[0].message
     for answers in ([["a", "c"], ["b"]], [[0, 2], [1]]):
         with pytest.raises(NoExamples, match="options beside it"):
-            jsonl(*({"question": "q", "choices": [{"text": c} for c in "xyz"], "answer": a} for a in answers))
-    assert jsonl(*({"q": "Is it?", "a": "Yes, it is.", "b": "Bern"} for _ in "12")).source.mapping["answer"] == "a"
+            jsonl(
+                *(
+                    {
+                        "question": "q",
+                        "choices": [{"text": c} for c in "xyz"],
+                        "answer": a,
+                    }
+                    for a in answers
+                )
+            )
+    assert (
+        jsonl(
+            *({"q": "Is it?", "a": "Yes, it is.", "b": "Bern"} for _ in "12")
+        ).source.mapping["answer"]
+        == "a"
+    )
 
 
-def test_the_option_that_a_key_names_is_offered_and_a_key_that_names_none_is_reported() -> None:
-    rows = [{"question": f"Which one, {n}?", "options": _REPLIES[:4]} for n in range(20)]
+def test_the_option_that_a_key_names_is_offered_and_a_key_that_names_none_is_reported() -> (
+    None
+):
+    rows = [
+        {"question": f"Which one, {n}?", "options": _REPLIES[:4]} for n in range(20)
+    ]
     data = jsonl(*({**row, "correct": 1 + n % 3} for n, row in enumerate(rows)))
-    assert "from 1' is the answer. 'options chosen by correct, counted from 0' may" in data.problems[0].message
+    assert (
+        "from 1' is the answer. 'options chosen by correct, counted from 0' may"
+        in data.problems[0].message
+    )
     data = jsonl(*({**row, "mood": 1 + n % 4} for n, row in enumerate(rows)))
     assert "'mood' may choose the right option" in data.problems[1].message
-    data = jsonl(*({**row, "correct": n % 4 if n < 19 else 7} for n, row in enumerate(rows)))
-    assert [row.messages[-1]["content"] for row in data.rows] == [_REPLIES[n % 4] for n in range(19)]
+    data = jsonl(
+        *({**row, "correct": n % 4 if n < 19 else 7} for n, row in enumerate(rows))
+    )
+    assert [row.messages[-1]["content"] for row in data.rows] == [
+        _REPLIES[n % 4] for n in range(19)
+    ]
     assert found(data) == [(0, "mapping_guessed"), (20, "content_null")]
 
 
@@ -105,28 +159,46 @@ def test_clear_columns_are_not_asked_about(columns: dict[str, list[str]]) -> Non
 
 
 def test_the_answers_of_a_table_that_is_sorted_by_them_are_answers() -> None:
-    asked, said = [f"My order number {n} came late." for n in range(300)], ["Refund."] * 250 + ["Replacement."] * 50
+    asked, said = (
+        [f"My order number {n} came late." for n in range(300)],
+        ["Refund."] * 250 + ["Replacement."] * 50,
+    )
     data = load_text(_table(**{"user input": asked, "our answer": said}))
     assert data.source.mapping == {"question": "user input", "answer": "our answer"}
 
 
 def test_columns_and_shapes_are_asked_about_or_chosen() -> None:
-    columns = {"Betreff": [text.rstrip("?") for text in _ASKED], "Notiz": _REPLIES, "Zusatz": _REPLIES[::-1]}
+    columns = {
+        "Betreff": [text.rstrip("?") for text in _ASKED],
+        "Notiz": _REPLIES,
+        "Zusatz": _REPLIES[::-1],
+    }
     with pytest.raises(NoExamples, match="'Betreff', 'Notiz', 'Zusatz', 'Nr'") as asked:
         load_text(_table(**columns, Nr=list(map(str, range(len(_ASKED))))))
     assert asked.value.columns == ("Betreff", "Notiz", "Zusatz", "Nr")
     with pytest.raises(NoExamples, match="'Zusatz', 'Nr, Ort'"):
         load_text(_table(**columns, **{"Nr, Ort": list(map(str, range(len(_ASKED))))}))
-    quiz = "\n".join(f"{n};Care este răspunsul {n}?;mere;pere;{'ABCBA'[n]}" for n in range(5))
-    for options in ({"question": "column 2", "answer": "column 5"}, {"instruction": "column 2", "output": "column 5"}):
+    quiz = "\n".join(
+        f"{n};Care este răspunsul {n}?;mere;pere;{'ABCBA'[n]}" for n in range(5)
+    )
+    for options in (
+        {"question": "column 2", "answer": "column 5"},
+        {"instruction": "column 2", "output": "column 5"},
+    ):
         data = load_text(quiz, options=ReadOptions(delimiter=";", mapping=options))
         assert "doubtful_column" in {p.kind for p in data.problems}
     text = "a,b,c\nq1,x,r1\nq2,y,r2\n"
-    data = load_text(text, options=ReadOptions(mapping={"question": "a", "answer": "c", "system": "b"}))
+    data = load_text(
+        text,
+        options=ReadOptions(mapping={"question": "a", "answer": "c", "system": "b"}),
+    )
     assert data.rows[1].messages == [
         {"role": "system", "content": "y"}, {"role": "user", "content": "q2"}, {"role": "assistant", "content": "r2"},
     ]  # fmt: skip
-    assert (data.source.mapping, data.problems) == ({"question": "a", "answer": "c", "system": "b"}, [])
+    assert (data.source.mapping, data.problems) == (
+        {"question": "a", "answer": "c", "system": "b"},
+        [],
+    )
     data = load_text(text, options=ReadOptions(mapping={"text": "c"}))
     assert [row.text for row in data.rows] == ["r1", "r2"]
     data = jsonl({"question": "q", "answer": "a", "text": "t"}, shape="text")
@@ -143,7 +215,9 @@ def test_columns_and_shapes_are_asked_about_or_chosen() -> None:
         ({"shape": "text", "mapping": {"text": "c", "answer": "a"}}, "'answer'"),
     ],
 )  # fmt: skip
-def test_a_wrong_choice_of_columns_is_rejected(options: dict[str, Any], word: str) -> None:
+def test_a_wrong_choice_of_columns_is_rejected(
+    options: dict[str, Any], word: str
+) -> None:
     with pytest.raises(BadInput) as caught:
         load_text("a,b,c\nq1,x,r1\nq2,y,r2\n", options=ReadOptions(**options))
     assert word in str(caught.value)
@@ -160,18 +234,36 @@ def test_mixed_shapes_are_reported_with_their_first_lines() -> None:
 
 
 def test_most_rows_decide_the_shape_and_the_roles() -> None:
-    data = jsonl({"prompt": "p", "completion": "c"}, *[{"messages": [USER, ASSISTANT]}] * 3)
+    data = jsonl(
+        {"prompt": "p", "completion": "c"}, *[{"messages": [USER, ASSISTANT]}] * 3
+    )
     assert (data.source.shape, found(data)) == ("messages", [(1, "mixed_shapes")])
-    data = jsonl({"messages": [USER, ASSISTANT]}, {"id": 7, "topic": "x"}, {"messages": [USER, ASSISTANT], "id": 8})
+    data = jsonl(
+        {"messages": [USER, ASSISTANT]},
+        {"id": 7, "topic": "x"},
+        {"messages": [USER, ASSISTANT], "id": 8},
+    )
     assert found(data) == [(2, "missing_field")]
     assert "'messages'" in data.problems[0].message
-    odd = [{"foo": f"Tea {n} is here", "bar": f"Cake {n * 7} was there", "baz": f"Jam {n * 3} goes"} for n in range(60)]
+    odd = [
+        {
+            "foo": f"Tea {n} is here",
+            "bar": f"Cake {n * 7} was there",
+            "baz": f"Jam {n * 3} goes",
+        }
+        for n in range(60)
+    ]
     with pytest.raises(NoExamples) as caught:
         jsonl({"messages": [USER, ASSISTANT]}, *odd)
     assert {"foo", "bar", "baz"} <= {*caught.value.columns}
-    human = {"messages": [{"role": "human", "content": "q"}, {"role": "gpt", "content": "a"}]}
+    human = {
+        "messages": [{"role": "human", "content": "q"}, {"role": "gpt", "content": "a"}]
+    }
     usual = {"messages": [USER, ASSISTANT]}
-    assert [m["role"] for m in jsonl(human, human).rows[0].messages] == ["user", "assistant"]
+    assert [m["role"] for m in jsonl(human, human).rows[0].messages] == [
+        "user",
+        "assistant",
+    ]
     data = jsonl(usual, human, usual)
     assert found(data) == [(2, "unknown_role")]
     assert "'user'" in data.problems[0].fix
@@ -179,9 +271,17 @@ def test_most_rows_decide_the_shape_and_the_roles() -> None:
 
 def test_optional_columns_and_unknown_keys_are_listed() -> None:
     rows: list[dict[str, Any]] = [{"instruction": "i", "output": "o"}] * 300
-    data = jsonl(*rows, {"instruction": "i", "output": "o", "system": "s", "source": "x"})
-    assert (data.problems, data.rows[300].messages[0]) == ([], {"role": "system", "content": "s"})
-    assert (data.source.mapping["system"], data.source.ignored) == ("system", ("source",))
+    data = jsonl(
+        *rows, {"instruction": "i", "output": "o", "system": "s", "source": "x"}
+    )
+    assert (data.problems, data.rows[300].messages[0]) == (
+        [],
+        {"role": "system", "content": "s"},
+    )
+    assert (data.source.mapping["system"], data.source.ignored) == (
+        "system",
+        ("source",),
+    )
     data = jsonl({"messages": [USER, {**ASSISTANT, "mood": 1}]})
     assert data.source.ignored == ("message.mood",)
     assert data.rows[0].messages == [USER, ASSISTANT]

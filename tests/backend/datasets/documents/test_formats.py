@@ -1,4 +1,6 @@
-"""Web pages are read as a browser shows them, in steps that grow with the page; cells are shown as Excel does."""
+"""Web pages are read as a browser shows them, in steps that grow with the page; cells
+are shown as Excel does.
+"""
 
 import datetime
 from typing import Any
@@ -43,7 +45,9 @@ def test_the_steps_do_not_depend_on_how_many_elements_are_open(closed: str) -> N
 
 
 def test_elements_end_and_what_is_no_whole_tag_is_text() -> None:
-    document = read_html("<h2>A<h3>B</h3></h2><p><b>C<b>D</b></b></p><pre>E  F</pre><p>G  H</p><script>I</script>J")
+    document = read_html(
+        "<h2>A<h3>B</h3></h2><p><b>C<b>D</b></b></p><pre>E  F</pre><p>G  H</p><script>I</script>J"
+    )
     assert [(b.text, b.level, b.bold) for b in document.blocks] == [
         ("A", 2, False), ("B", 3, False), ("CD", 0, True), ("E  F", 0, False), ("G H", 0, False), ("J", 0, False),
     ]  # fmt: skip

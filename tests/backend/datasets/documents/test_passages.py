@@ -4,7 +4,13 @@ import pytest
 
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
-from backend.datasets.documents.passages import SIZE, Passage, labelled, passages, sentences
+from backend.datasets.documents.passages import (
+    SIZE,
+    Passage,
+    labelled,
+    passages,
+    sentences,
+)
 
 
 def divided(text: str) -> list[Passage]:
@@ -21,7 +27,9 @@ def divided(text: str) -> list[Passage]:
 )  # fmt: skip
 def test_all_of_it_is_there_in_order(text: str) -> None:
     found = divided(text)
-    assert "".join("".join(each.text for each in found).split()) == "".join(text.split())
+    assert "".join("".join(each.text for each in found).split()) == "".join(
+        text.split()
+    )
     assert all(len(each.text) <= SIZE for each in found)
     assert [each.number for each in found] == list(range(1, len(found) + 1))
 
@@ -33,7 +41,10 @@ def test_a_passage_stands_below_its_own_headings() -> None:
         ("Call us.", ("Handbook", "Leave", "Sick leave"), 11), ("On Fridays.", ("Handbook", "Pay"), 15),
     ]  # fmt: skip
     assert divided(text)[2].place == "“Sick leave”, line 11"
-    long = divided("# Rules\n\n" + "\n\n".join("This is a rule of the house. " * 9 for _ in range(9)))
+    long = divided(
+        "# Rules\n\n"
+        + "\n\n".join("This is a rule of the house. " * 9 for _ in range(9))
+    )
     assert len(long) > 2
     assert [each.first for each in long] == [True, *[False] * (len(long) - 1)]
     assert {each.heading for each in long} == {"Rules"}
@@ -46,9 +57,7 @@ def test_a_heading_that_is_not_marked_as_one_is_recognized() -> None:
         "Opening hours\nWe open at six and close at two in the afternoon.\n\nPay\nYour wage arrives on the last day."
     )
     assert [each.headings for each in close] == [("Opening hours",), ("Pay",)]
-    chapters = (
-        "House rules\n\n1. Opening hours\nWe open at six, and close on all days but\none at two.\n\n2. Pay\n\nAsk."
-    )
+    chapters = "House rules\n\n1. Opening hours\nWe open at six, and close on all days but\none at two.\n\n2. Pay\n\nAsk."
     assert [(each.headings, each.text.count("\n")) for each in divided(chapters)] == [
         (("House rules", "Opening hours"), 0), (("House rules", "Pay"), 0),
     ]  # fmt: skip
@@ -58,22 +67,39 @@ def test_a_heading_that_is_not_marked_as_one_is_recognized() -> None:
         "Roses are red\nViolets are blue, and so is the sky of today",
         "Corner Bakery\n12 High Street, Upper Littleton",
     )
-    assert [each.headings for text in (poem, address) for each in divided(text)] == [(), ()]
+    assert [each.headings for text in (poem, address) for each in divided(text)] == [
+        (),
+        (),
+    ]
     bold = divided("**Opening hours**\nFrom nine to five.\n\nCome by.")
-    assert [(each.heading, each.text) for each in bold] == [("Opening hours", "From nine to five.\n\nCome by.")]
+    assert [(each.heading, each.text) for each in bold] == [
+        ("Opening hours", "From nine to five.\n\nCome by.")
+    ]
 
 
 def test_rows_of_a_table_and_labelled_lines_are_passages() -> None:
     page = "<h2>Prices</h2><table><tr><th>Bread</th><th>Price</th></tr><tr><td>Rye</td><td>4 €</td></tr></table>"
     (row,) = passages(read_html(page))
-    assert (row.cells, row.headings, row.table) == ({"Bread": "Rye", "Price": "4 €"}, ("Prices",), 1)
-    lines = divided("# Contact\n\n- Phone: 555 010\n- E-mail: a@b.example\n- **Address:** Mill Street 4")
-    pairs = [("Phone", "555 010"), ("E-mail", "a@b.example"), ("Address", "Mill Street 4")]
+    assert (row.cells, row.headings, row.table) == (
+        {"Bread": "Rye", "Price": "4 €"},
+        ("Prices",),
+        1,
+    )
+    lines = divided(
+        "# Contact\n\n- Phone: 555 010\n- E-mail: a@b.example\n- **Address:** Mill Street 4"
+    )
+    pairs = [
+        ("Phone", "555 010"),
+        ("E-mail", "a@b.example"),
+        ("Address", "Mill Street 4"),
+    ]
     assert [labelled(each.text) for each in lines] == pairs
 
 
 def test_lines_that_were_wrapped_become_one() -> None:
-    assert divided("This sentence is so long that it was wrapped\nby an editor. The next one.")[0].text == (
+    assert divided(
+        "This sentence is so long that it was wrapped\nby an editor. The next one."
+    )[0].text == (
         "This sentence is so long that it was wrapped by an editor. The next one."
     )
 

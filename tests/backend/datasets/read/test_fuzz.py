@@ -1,4 +1,6 @@
-"""Damaged files of every format: a dataset, or an error in plain words, never a bug and never another file."""
+"""Damaged files of every format: a dataset, or an error in plain words, never a bug and
+never another file.
+"""
 
 import gzip
 import io
@@ -31,22 +33,45 @@ SUFFIXES = [
 
 def seeds() -> list[bytes]:
     """Small sound files of each format."""
-    turns = [{"role": "user", "content": "When do you open?"}, {"role": "assistant", "content": "At seven – é, 日本."}]
+    turns = [
+        {"role": "user", "content": "When do you open?"},
+        {"role": "assistant", "content": "At seven – é, 日本."},
+    ]
     rows = [
         {"messages": turns}, {"prompt": "a?", "completion": "b."}, {"instruction": "Do", "input": "", "output": "x"},
     ]  # fmt: skip
-    rows += [{"prompt": turns[:1], "chosen": turns[1:], "rejected": turns[1:]}, {"text": "A whole text."}]
-    found = ["".join(json.dumps(row) + "\n" for row in rows[:count] * 6).encode() for count in (1, 2, 5)]
-    found += [json.dumps([rows[0]] * 8, indent=1).encode(), json.dumps({"data": rows[1:2] * 8}).encode()]
-    found += [b"question,answer\n" + b'"a, b?","c ""d"""\n' * 9, "frage;antwort\nwie?;so é\n".encode("cp1252") * 5]
-    found += ["question\tanswer\n1?\t2\n".encode("utf-16"), b"Q: What?\nA: That.\n\n" * 8, b"# Title\n\nA text.\n" * 9]
+    rows += [
+        {"prompt": turns[:1], "chosen": turns[1:], "rejected": turns[1:]},
+        {"text": "A whole text."},
+    ]
+    found = [
+        "".join(json.dumps(row) + "\n" for row in rows[:count] * 6).encode()
+        for count in (1, 2, 5)
+    ]
+    found += [
+        json.dumps([rows[0]] * 8, indent=1).encode(),
+        json.dumps({"data": rows[1:2] * 8}).encode(),
+    ]
+    found += [
+        b"question,answer\n" + b'"a, b?","c ""d"""\n' * 9,
+        "frage;antwort\nwie?;so é\n".encode("cp1252") * 5,
+    ]
+    found += [
+        "question\tanswer\n1?\t2\n".encode("utf-16"),
+        b"Q: What?\nA: That.\n\n" * 8,
+        b"# Title\n\nA text.\n" * 9,
+    ]
     book = openpyxl.Workbook()
     for row in [("question", "answer"), *[("What?", "That.")] * 8]:
         book.active.append(row)
     table, packed = io.BytesIO(), io.BytesIO()
     book.save(table)
     pq.write_table(pa.table({"prompt": ["a?"] * 9, "completion": ["b."] * 9}), packed)
-    sources = (path for path in sorted((PROJECT_ROOT / "tests" / "data" / "sources").rglob("*")) if path.is_file())
+    sources = (
+        path
+        for path in sorted((PROJECT_ROOT / "tests" / "data" / "sources").rglob("*"))
+        if path.is_file()
+    )
     return [
         *found, table.getvalue(), packed.getvalue(), gzip.compress(found[0]),
         *(path.read_bytes() for path in sources),
@@ -54,7 +79,9 @@ def seeds() -> list[bytes]:
 
 
 def damaged(draw: random.Random, data: bytes) -> bytes:
-    """`data` with some bytes flipped, cut, repeated, or replaced by what a reader may stumble over."""
+    """`data` with some bytes flipped, cut, repeated, or replaced by what a reader may
+    stumble over.
+    """
     made = bytearray(data)
     for _ in range(draw.choice((0, 1, 1, 2, 3, 8))):
         at = draw.randrange(len(made) + 1)
@@ -94,7 +121,9 @@ def fuzz(folder: Path, calls: int, seed: int) -> dict[str, int]:
         except Exception as error:
             kept = folder.with_name(f"{folder.name}-{number}")
             kept.write_bytes(data)
-            pytest.fail(f"call {number} of seed {seed}, {name}, {kept}: {type(error).__name__}: {error}")
+            pytest.fail(
+                f"call {number} of seed {seed}, {name}, {kept}: {type(error).__name__}: {error}"
+            )
         path.unlink()
     assert [*folder.iterdir()] == [], "a file outside"
     return counts
@@ -107,7 +136,9 @@ def test_a_few_damaged_files(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [10, 20])
-def test_five_thousand_damaged_files(tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_five_thousand_damaged_files(
+    tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     counts = fuzz(tmp_path, 5_000, seed)
     with capsys.disabled():
         print(f"\n5,000 damaged files, seed {seed}: {counts}")

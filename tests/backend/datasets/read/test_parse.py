@@ -1,4 +1,6 @@
-"""Packed files and documents are read as their content; one that takes too much or crashes its parser is refused."""
+"""Packed files and documents are read as their content; one that takes too much or
+crashes its parser is refused.
+"""
 
 import bz2
 import contextlib
@@ -38,8 +40,12 @@ def children() -> list[psutil.Process]:
     return running
 
 
-@pytest.mark.parametrize(("memory", "seconds", "word"), [(0, 60, "memory"), (1 << 30, 0, "seconds")])
-def test_documents_over_a_limit_fail(monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float, word: str) -> None:
+@pytest.mark.parametrize(
+    ("memory", "seconds", "word"), [(0, 60, "memory"), (1 << 30, 0, "seconds")]
+)
+def test_documents_over_a_limit_fail(
+    monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float, word: str
+) -> None:
     monkeypatch.setattr(parse, "SECONDS", seconds)
     with pytest.raises(BadInput, match=word):
         load(STORY, options=ReadOptions(limits=Limits(parser_bytes=memory)))
@@ -68,12 +74,18 @@ def test_reading_a_document_can_be_cancelled() -> None:
 
 def test_deep_xml_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "deep.docx"
-    with zipfile.ZipFile(FOLDER / "documents" / "headings.docx") as source, zipfile.ZipFile(path, "w") as target:
+    with (
+        zipfile.ZipFile(FOLDER / "documents" / "headings.docx") as source,
+        zipfile.ZipFile(path, "w") as target,
+    ):
         for name in source.namelist():
             deep = b"<w:p>" * 200_000 + b"</w:p>" * 200_000
             data = source.read(name)
             target.writestr(
-                name, data.replace(b"<w:body>", b"<w:body>" + deep) if name.endswith("document.xml") else data
+                name,
+                data.replace(b"<w:body>", b"<w:body>" + deep)
+                if name.endswith("document.xml")
+                else data,
             )
     with pytest.raises(BadInput):
         load(path)
@@ -88,7 +100,9 @@ def test_a_document_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
         load(path)
 
 
-TEXT = b"question,answer\n" + b"".join(b"How much is %d?,It is %d.\n" % (n, n) for n in range(20_000))
+TEXT = b"question,answer\n" + b"".join(
+    b"How much is %d?,It is %d.\n" % (n, n) for n in range(20_000)
+)
 ALL = [
     ("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress),
     ("zst", lambda data: pyarrow.compress(data, "zstd", asbytes=True)),
@@ -96,16 +110,23 @@ ALL = [
 
 
 @pytest.mark.parametrize(("ending", "pack"), ALL)
-def test_a_packed_file_is_read_as_its_content(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+def test_a_packed_file_is_read_as_its_content(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / f"faq.csv.{ending}"
     path.write_bytes(pack(TEXT))
     data = load(path)
-    assert (len(data.rows), data.rows[-1].messages[1]["content"]) == (20_000, "It is 19999.")
+    assert (len(data.rows), data.rows[-1].messages[1]["content"]) == (
+        20_000,
+        "It is 19999.",
+    )
     assert data.source.details.packed.lower().startswith(ending[0])
 
 
 @pytest.mark.parametrize(("ending", "pack"), ALL)
-def test_a_truncated_packed_file_is_refused(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+def test_a_truncated_packed_file_is_refused(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / f"faq.csv.{ending}"
     packed = pack(TEXT)
     path.write_bytes(packed[: len(packed) // 2])
@@ -114,10 +135,15 @@ def test_a_truncated_packed_file_is_refused(tmp_path: Path, ending: str, pack: C
 
 
 @pytest.mark.parametrize(("ending", "pack"), ALL)
-def test_a_packed_file_of_too_much_is_refused(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+def test_a_packed_file_of_too_much_is_refused(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / f"zeros.{ending}"
     path.write_bytes(pack(b"0" * 5_000_000))
-    for limits in (Limits(ratio_from_bytes=1_000_000), Limits(expanded_bytes=1_000_000)):
+    for limits in (
+        Limits(ratio_from_bytes=1_000_000),
+        Limits(expanded_bytes=1_000_000),
+    ):
         with pytest.raises(BadInput, match="unpacks"):
             load(path, options=ReadOptions(limits=limits))
 
@@ -150,7 +176,9 @@ def test_text_in_its_usual_encodings(tmp_path: Path, data: bytes, text: str) -> 
         ("a.txt", b"<!doctype html><p>Hi"), ("a.md", b"x" * (LARGEST + 1)), ("a.docx", b"text"), ("a", b"text"),
     ],
 )  # fmt: skip
-def test_what_is_no_text_is_refused_by_name(tmp_path: Path, name: str, data: bytes) -> None:
+def test_what_is_no_text_is_refused_by_name(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(BadInput) as caught:
         read_document(tmp_path / name)
@@ -169,7 +197,9 @@ def test_files_missing_or_too_large_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("merged", ["A1:B1", "A1:XFD1048576"])
-def test_a_small_spreadsheet_with_cells_far_apart_is_refused_at_once(tmp_path: Path, merged: str) -> None:
+def test_a_small_spreadsheet_with_cells_far_apart_is_refused_at_once(
+    tmp_path: Path, merged: str
+) -> None:
     from openpyxl import Workbook
 
     book = Workbook()
@@ -182,11 +212,15 @@ def test_a_small_spreadsheet_with_cells_far_apart_is_refused_at_once(tmp_path: P
         load(tmp_path / "far.xlsx")
 
 
-def test_a_document_of_a_killed_process_is_deleted_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_of_a_killed_process_is_deleted_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    left, used = (tmp_path / f"{parse._PREFIX}{pid}-x" for pid in (gone.pid, os.getpid()))
+    left, used = (
+        tmp_path / f"{parse._PREFIX}{pid}-x" for pid in (gone.pid, os.getpid())
+    )
     for folder in (left, used):
         folder.mkdir()
     parse.delete_leftovers()

@@ -1,4 +1,6 @@
-"""The files of an archive are read together: every row remembers its file, and a file that can't be read is named."""
+"""The files of an archive are read together: every row remembers its file, and a file
+that can't be read is named.
+"""
 
 import gzip
 import os
@@ -28,7 +30,9 @@ def archive(tmp_path: Path, **files: str | bytes) -> Path:
     path = tmp_path / "all.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
         for name, content in files.items():
-            target.writestr(name.replace("__dot__", ".").replace("__in__", "/"), content)
+            target.writestr(
+                name.replace("__dot__", ".").replace("__in__", "/"), content
+            )
     return path
 
 
@@ -40,16 +44,26 @@ def test_all_files_become_one_dataset(tmp_path: Path) -> None:
         more__in__desktop__dot__ini=b"[.ShellClassInfo]", Thumbs__dot__db=b"\xd0\xcf\x11\xe0",
     )  # fmt: skip
     data = load(path)
-    assert [row.file for row in data.rows] == ["more/faq.docx"] * 10 + ["orders.csv"] * 2 + ["shop.jsonl"]
+    assert [row.file for row in data.rows] == ["more/faq.docx"] * 10 + [
+        "orders.csv"
+    ] * 2 + ["shop.jsonl"]
     assert [row.row for row in data.rows] == list(range(1, 14))
-    assert [(p.kind, p.row) for p in data.problems] == [("file_left_out", 0), ("bad_json", 14)]
+    assert [(p.kind, p.row) for p in data.problems] == [
+        ("file_left_out", 0),
+        ("bad_json", 14),
+    ]
     assert "photo.jpg" in data.problems[0].message
     assert (data.problems[1].file, data.total_rows) == ("shop.jsonl", 14)
 
 
-def test_only_properties_at_the_start_of_a_page_are_passed_over_and_named(tmp_path: Path) -> None:
+def test_only_properties_at_the_start_of_a_page_are_passed_over_and_named(
+    tmp_path: Path,
+) -> None:
     hours = "We are.\n\nMonday: 9 to 5\n\nSee you."
-    pages = {f"{n}__dot__md": f"# Are you open {n}?\n\nTags: tea\n\n{hours}" for n in range(2)}
+    pages = {
+        f"{n}__dot__md": f"# Are you open {n}?\n\nTags: tea\n\n{hours}"
+        for n in range(2)
+    }
     data = load(archive(tmp_path, **pages))
     assert [row.messages[-1]["content"] for row in data.rows] == [hours] * 2
     assert [part.text for part in data.source.passed] == ["Tags: tea"] * 2
@@ -63,10 +77,18 @@ def test_a_question_about_a_file_is_asked(tmp_path: Path) -> None:
 
 def test_one_question_is_asked_about_the_people_of_all_chats(tmp_path: Path) -> None:
     def chat(asker: str, answerer: str) -> str:
-        days = (f"[1/{day}/26, 10:00:01] {{}}: Hi {day}\n[1/{day}/26, 10:00:02] {{}}: Yes\n" for day in range(1, 5))
+        days = (
+            f"[1/{day}/26, 10:00:01] {{}}: Hi {day}\n[1/{day}/26, 10:00:02] {{}}: Yes\n"
+            for day in range(1, 5)
+        )
         return "".join(day.format(asker, answerer) for day in days)
 
-    path = archive(tmp_path, a__dot__txt=chat("Ann", "Ben"), b__dot__txt=chat("Cid", "Dora"), faq__dot__csv=ORDERS)
+    path = archive(
+        tmp_path,
+        a__dot__txt=chat("Ann", "Ben"),
+        b__dot__txt=chat("Cid", "Dora"),
+        faq__dot__csv=ORDERS,
+    )
     with pytest.raises(WhoToImitate) as asked:
         load(path)
     assert dict(asked.value.people).keys() == {"Ann", "Ben", "Cid", "Dora"}
@@ -78,19 +100,26 @@ def test_one_question_is_asked_about_the_people_of_all_chats(tmp_path: Path) -> 
 
 
 def test_chosen_columns_hold_for_the_files_that_have_them(tmp_path: Path) -> None:
-    form = "message,reply text,agent\n" + "".join(f"Is it {n}?,Reply {n},gpt-4o\n" for n in range(1, 9))
+    form = "message,reply text,agent\n" + "".join(
+        f"Is it {n}?,Reply {n},gpt-4o\n" for n in range(1, 9)
+    )
     path = archive(tmp_path, faq__dot__csv=ORDERS, form__dot__csv=form)
     with pytest.raises(NoExamples) as asked:
         load(path)
     assert "form.csv" in str(asked.value)
-    data = load(path, options=ReadOptions(mapping={"question": "message", "answer": "reply text"}))
+    data = load(
+        path,
+        options=ReadOptions(mapping={"question": "message", "answer": "reply text"}),
+    )
     assert [row.file for row in data.rows] == ["faq.csv"] * 2 + ["form.csv"] * 8
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_file_with_a_name_that_is_not_utf8_is_read_too(tmp_path: Path) -> None:
     for name in (b"caf\xe9.csv", b"caf\xe8.csv"):
-        (tmp_path / os.fsdecode(name)).write_text("question,answer\nOpen?,Yes.\n", "utf-8")
+        (tmp_path / os.fsdecode(name)).write_text(
+            "question,answer\nOpen?,Yes.\n", "utf-8"
+        )
     with as_one_file([tmp_path]) as path:
         assert {row.file for row in load(path).rows} == {"caf?.csv", "caf? (2).csv"}
 
@@ -98,12 +127,21 @@ def test_a_file_with_a_name_that_is_not_utf8_is_read_too(tmp_path: Path) -> None
 def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
     folder = tmp_path / "help"
     (folder / "more").mkdir(parents=True)
-    for file in (folder / "faq.csv", folder / "more" / "faq.csv", folder / ".DS_Store", tmp_path / "faq.csv"):
+    for file in (
+        folder / "faq.csv",
+        folder / "more" / "faq.csv",
+        folder / ".DS_Store",
+        tmp_path / "faq.csv",
+    ):
         file.write_text(ORDERS)
     (folder / "link.csv").symlink_to(tmp_path / "faq.csv")
     sources = [tmp_path / "faq.csv", folder]
     with as_one_file(sources) as path:
-        assert {row.file for row in load(path).rows} == {"faq.csv", "faq (2).csv", "more/faq.csv"}
+        assert {row.file for row in load(path).rows} == {
+            "faq.csv",
+            "faq (2).csv",
+            "more/faq.csv",
+        }
         first = path.read_bytes()
     with as_one_file(sources) as path:
         assert path.read_bytes() == first
@@ -122,7 +160,9 @@ def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
         ({"zeros__dot__csv": b"0" * 100_000_000}, "unpacks"), ({f"f{n}": "x" for n in range(300)}, "300 files"),
     ],
 )  # fmt: skip
-def test_an_archive_that_is_no_dataset_is_refused(tmp_path: Path, files: dict[str, str | bytes], word: str) -> None:
+def test_an_archive_that_is_no_dataset_is_refused(
+    tmp_path: Path, files: dict[str, str | bytes], word: str
+) -> None:
     with pytest.raises(BadInput) as refused:
         load(archive(tmp_path, **files))
     assert word in str(refused.value)
@@ -135,27 +175,51 @@ def lines(count: int, size: int = 2) -> str:
 def left_out(path: Path, limits: Limits) -> tuple[list[str], list[str]]:
     """The files of the rows, and the messages of what was left out."""
     data = load(path, options=ReadOptions(limits=limits))
-    return [row.file for row in data.rows], [p.message for p in data.problems if p.row == 0]
+    return [row.file for row in data.rows], [
+        p.message for p in data.problems if p.row == 0
+    ]
 
 
 def test_rows_and_text_of_all_files_count_together(tmp_path: Path) -> None:
-    path = archive(tmp_path, a__dot__csv=lines(3), b__dot__csv=lines(3), c__dot__csv=lines(3))
+    path = archive(
+        tmp_path, a__dot__csv=lines(3), b__dot__csv=lines(3), c__dot__csv=lines(3)
+    )
     files, problems = left_out(path, Limits(rows=5))
     assert files == ["a.csv"] * 3 + ["b.csv"] * 2
-    assert [message.split()[0].rstrip(":") for message in problems] == ["c.csv", "b.csv"]
-    path = archive(tmp_path, a__dot__csv=lines(3, 100), b__dot__csv=lines(3, 100), c__dot__csv=lines(3, 100))
+    assert [message.split()[0].rstrip(":") for message in problems] == [
+        "c.csv",
+        "b.csv",
+    ]
+    path = archive(
+        tmp_path,
+        a__dot__csv=lines(3, 100),
+        b__dot__csv=lines(3, 100),
+        c__dot__csv=lines(3, 100),
+    )
     files, problems = left_out(path, Limits(stored_bytes=500))
     assert files == ["a.csv"] * 3 + ["b.csv"] * 2
-    assert [message.split()[0].rstrip(":") for message in problems] == ["c.csv", "b.csv"]
+    assert [message.split()[0].rstrip(":") for message in problems] == [
+        "c.csv",
+        "b.csv",
+    ]
 
 
 def test_what_packed_files_unpack_to_counts_together(tmp_path: Path) -> None:
     packed = gzip.compress(lines(3, 1_000).encode())
-    path = archive(tmp_path, a__dot__csv__dot__gz=packed, b__dot__csv__dot__gz=packed, c__dot__csv=lines(1))
+    path = archive(
+        tmp_path,
+        a__dot__csv__dot__gz=packed,
+        b__dot__csv__dot__gz=packed,
+        c__dot__csv=lines(1),
+    )
     files, problems = left_out(path, Limits(expanded_bytes=5_000))
     assert files == ["a.csv.gz"] * 3 + ["c.csv"]
-    assert [("b.csv.gz" in message, "unpacks" in message) for message in problems] == [(True, True)]
-    assert left_out(path, Limits())[0] == ["a.csv.gz"] * 3 + ["b.csv.gz"] * 3 + ["c.csv"]
+    assert [("b.csv.gz" in message, "unpacks" in message) for message in problems] == [
+        (True, True)
+    ]
+    assert left_out(path, Limits())[0] == ["a.csv.gz"] * 3 + ["b.csv.gz"] * 3 + [
+        "c.csv"
+    ]
 
 
 @pytest.mark.parametrize("document", ["headings.docx", "story.pdf"])
@@ -169,6 +233,11 @@ def test_what_documents_hold_counts_together(tmp_path: Path, document: str) -> N
         parser.document()
     budget = 2 * len(content) + 3 * measured.expanded // 2
     options: dict[str, Any] = {"shape": "text"}
-    assert {row.file for row in load(path, options=ReadOptions(**options)).rows} == {f"a.{ending}", f"b.{ending}"}
-    read = load(path, options=ReadOptions(**options, limits=Limits(expanded_bytes=budget)))
+    assert {row.file for row in load(path, options=ReadOptions(**options)).rows} == {
+        f"a.{ending}",
+        f"b.{ending}",
+    }
+    read = load(
+        path, options=ReadOptions(**options, limits=Limits(expanded_bytes=budget))
+    )
     assert {row.file for row in read.rows} == {f"a.{ending}"}

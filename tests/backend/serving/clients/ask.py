@@ -1,7 +1,9 @@
-"""Asks an endpoint through each installed client, as its own documentation does: python ask.py URL KEY MODEL.
+"""Asks an endpoint through each installed client, as its own documentation does: python
+ask.py URL KEY MODEL.
 
-Prints a JSON object: for each client and kind of request "ok", or what went wrong. Imports nothing of the project,
-since the clients need versions of their own."""
+Prints a JSON object: for each client and kind of request "ok", or what went wrong.
+Imports nothing of the project, since the clients need versions of their own.
+"""
 
 import asyncio
 import json
@@ -29,29 +31,60 @@ def openai_client() -> dict[str, Callable[[], Any]]:
     client = openai.OpenAI(base_url=URL, api_key=KEY, max_retries=0)
     chat = client.chat.completions
     return {
-        "chat": lambda: chat.create(model=MODEL, messages=TURNS, max_tokens=10**6).choices[0].message.content,
+        "chat": lambda: (
+            chat.create(model=MODEL, messages=TURNS, max_tokens=10**6)
+            .choices[0]
+            .message.content
+        ),
         "stream": lambda: "".join(
             part.choices[0].delta.content or ""
             for part in chat.create(model=MODEL, messages=TURNS, stream=True)
             if part.choices
         ),
-        "parse": lambda: chat.parse(model=MODEL, messages=TURNS, response_format=Order).choices[0].message.parsed,
+        "parse": lambda: (
+            chat.parse(model=MODEL, messages=TURNS, response_format=Order)
+            .choices[0]
+            .message.parsed
+        ),
         "json_object": lambda: json.loads(
-            chat.create(model=MODEL, messages=TURNS, response_format={"type": "json_object"}).choices[0].message.content
+            chat.create(
+                model=MODEL, messages=TURNS, response_format={"type": "json_object"}
+            )
+            .choices[0]
+            .message.content
             or ""
         ),
-        "completions": lambda: client.completions.create(model=MODEL, prompt="Sky", max_tokens=4).choices[0].text,
-        "responses": lambda: client.responses.create(model=MODEL, input=QUESTION).output_text,
-        "responses.parse": lambda: client.responses.parse(model=MODEL, input=QUESTION, text_format=Order).output_parsed,
+        "completions": lambda: (
+            client.completions.create(model=MODEL, prompt="Sky", max_tokens=4)
+            .choices[0]
+            .text
+        ),
+        "responses": lambda: (
+            client.responses.create(model=MODEL, input=QUESTION).output_text
+        ),
+        "responses.parse": lambda: (
+            client.responses.parse(
+                model=MODEL, input=QUESTION, text_format=Order
+            ).output_parsed
+        ),
         "responses.stream": lambda: "".join(
             event.delta
-            for event in client.responses.create(model=MODEL, input=QUESTION, stream=True)
+            for event in client.responses.create(
+                model=MODEL, input=QUESTION, stream=True
+            )
             if event.type == "response.output_text.delta"
         ),
         "models": lambda: client.models.retrieve(client.models.list().data[0].id).id,
         "n, stop, logprobs": lambda: (
             chat.create(
-                model=MODEL, messages=TURNS, n=2, stop=["}"], logprobs=True, top_logprobs=2, seed=-1, temperature=1
+                model=MODEL,
+                messages=TURNS,
+                n=2,
+                stop=["}"],
+                logprobs=True,
+                top_logprobs=2,
+                seed=-1,
+                temperature=1,
             )
             .choices[1]
             .logprobs
@@ -78,7 +111,9 @@ def langchain_openai() -> dict[str, Callable[[], Any]]:
         "chat": lambda: model.invoke(QUESTION).content,
         "stream": lambda: "".join(str(part.content) for part in model.stream(QUESTION)),
         **{
-            way: lambda way=way: model.with_structured_output(Order, method=way).invoke(QUESTION)  # type: ignore[misc]
+            way: lambda way=way: model.with_structured_output(Order, method=way).invoke(
+                QUESTION
+            )  # type: ignore[misc]
             for way in ways
         },
     }
@@ -88,12 +123,18 @@ def litellm() -> dict[str, Callable[[], Any]]:
     import litellm
 
     def ask(**more: Any) -> Any:
-        return litellm.completion(model=f"openai/{MODEL}", api_base=URL, api_key=KEY, messages=TURNS, **more)
+        return litellm.completion(
+            model=f"openai/{MODEL}", api_base=URL, api_key=KEY, messages=TURNS, **more
+        )
 
     return {
         "chat": lambda: ask().choices[0].message.content,
-        "stream": lambda: "".join(part.choices[0].delta.content or "" for part in ask(stream=True)),
-        "structured": lambda: Order.model_validate_json(ask(response_format=Order).choices[0].message.content),
+        "stream": lambda: "".join(
+            part.choices[0].delta.content or "" for part in ask(stream=True)
+        ),
+        "structured": lambda: Order.model_validate_json(
+            ask(response_format=Order).choices[0].message.content
+        ),
     }
 
 
@@ -105,10 +146,15 @@ def instructor() -> dict[str, Callable[[], Any]]:
 
     def ask(mode: Any) -> Any:
         made = instructor.from_openai(client, mode=mode)
-        return made.chat.completions.create(model=MODEL, messages=TURNS, response_model=Order, max_retries=0)
+        return made.chat.completions.create(
+            model=MODEL, messages=TURNS, response_model=Order, max_retries=0
+        )
 
     modes = instructor.Mode
-    return {mode.value: lambda mode=mode: ask(mode) for mode in (modes.TOOLS, modes.JSON, modes.JSON_SCHEMA)}  # type: ignore[misc]
+    return {
+        mode.value: lambda mode=mode: ask(mode)
+        for mode in (modes.TOOLS, modes.JSON, modes.JSON_SCHEMA)
+    }  # type: ignore[misc]
 
 
 def pydantic_ai() -> dict[str, Callable[[], Any]]:
@@ -125,9 +171,15 @@ def pydantic_ai() -> dict[str, Callable[[], Any]]:
     return {
         "chat": lambda: Agent(model).run_sync(QUESTION).output,
         "stream": lambda: asyncio.run(stream()),
-        "tool output": lambda: Agent(model, output_type=Order).run_sync(QUESTION).output,
-        "native output": lambda: Agent(model, output_type=NativeOutput(Order)).run_sync(QUESTION).output,
-        "prompted": lambda: Agent(model, output_type=PromptedOutput(Order)).run_sync(QUESTION).output,
+        "tool output": lambda: (
+            Agent(model, output_type=Order).run_sync(QUESTION).output
+        ),
+        "native output": lambda: (
+            Agent(model, output_type=NativeOutput(Order)).run_sync(QUESTION).output
+        ),
+        "prompted": lambda: (
+            Agent(model, output_type=PromptedOutput(Order)).run_sync(QUESTION).output
+        ),
     }
 
 
@@ -138,13 +190,22 @@ def llm() -> dict[str, Callable[[], Any]]:
     return {
         "chat": lambda: model.prompt(QUESTION, key=KEY, stream=False).text(),
         "stream": lambda: "".join(model.prompt(QUESTION, key=KEY)),
-        "schema": lambda: Order.model_validate_json(model.prompt(QUESTION, key=KEY, schema=Order).text()),
+        "schema": lambda: Order.model_validate_json(
+            model.prompt(QUESTION, key=KEY, schema=Order).text()
+        ),
     }
 
 
 def main() -> None:
     found: dict[str, str] = {}
-    for client in (openai_client, langchain_openai, litellm, instructor, pydantic_ai, llm):
+    for client in (
+        openai_client,
+        langchain_openai,
+        litellm,
+        instructor,
+        pydantic_ai,
+        llm,
+    ):
         name = client.__name__.removesuffix("_client")
         try:
             kinds = client()

@@ -1,4 +1,6 @@
-"""Making examples: from a text, a table and a topic, by hand, from ready wordings and with a simulated model."""
+"""Making examples: from a text, a table and a topic, by hand, from ready wordings and
+with a simulated model.
+"""
 
 import re
 import time
@@ -49,7 +51,10 @@ def now(app: App, data_id: str, wanted: int = 0) -> Making:
 def keep(app: App, data_id: str, **typed: str) -> int:
     draft = now(app, data_id).draft
     assert draft is not None
-    question, answer = typed.get("question", draft.question), typed.get("answer", draft.answer)
+    question, answer = (
+        typed.get("question", draft.question),
+        typed.get("answer", draft.answer),
+    )
     return app.drafting.keep(data_id, draft.id, question, answer)
 
 
@@ -62,10 +67,16 @@ def test_only_what_is_kept_is_an_example(app: App, text: str) -> None:
     app.drafting.drop(text, dropped.id)
     keep(app, text, question="When do you bake?", answer="At night.")
     rows = app.datasets.checked(text).rows
-    assert [row.messages[0]["content"] for row in rows] == ["What should I know about part 1?", "When do you bake?"]
+    assert [row.messages[0]["content"] for row in rows] == [
+        "What should I know about part 1?",
+        "When do you bake?",
+    ]
     assert (now(app, text).waiting, now(app, text).covered) == (87, 2)
     asked = "Asked from a ready wording"
-    assert [row.made.partition(";")[0] for row in rows] == [asked, f"{asked}, in your words"]
+    assert [row.made.partition(";")[0] for row in rows] == [
+        asked,
+        f"{asked}, in your words",
+    ]
     assert "word for word from “Part 1”, line 3" in rows[0].made
     assert "word for word" not in rows[1].made
     with pytest.raises(BadInput):
@@ -92,7 +103,9 @@ def test_a_decision_counts_once_and_can_be_undone(app: App, text: str) -> None:
 
 
 def test_on_a_full_disk_nothing_is_kept(app: App, text: str) -> None:
-    full = patch("ui.services.data.drafting.write_log", side_effect=WorkspaceProblem(""))
+    full = patch(
+        "ui.services.data.drafting.write_log", side_effect=WorkspaceProblem("")
+    )
     with full, pytest.raises(WorkspaceProblem):
         keep(app, text)
     assert (now(app, text).kept, keep(app, text), now(app, text).kept) == (0, 1, 1)
@@ -106,9 +119,18 @@ def test_what_is_no_example_is_not_kept(app: App, text: str) -> None:
 
 
 def test_one_asks_by_hand_once_the_drafts_are_decided(app: App, tmp_path: Path) -> None:
-    data_id = made(app, tmp_path, "plain.txt", "We bake at night. We sell at six.\n\n" + "Nobody stops here. " * 60)
+    data_id = made(
+        app,
+        tmp_path,
+        "plain.txt",
+        "We bake at night. We sell at six.\n\n" + "Nobody stops here. " * 60,
+    )
     making = now(app, data_id)
-    assert (making.draft and making.draft.question, making.passages, making.waiting) == ("", 3, 0)
+    assert (
+        making.draft and making.draft.question,
+        making.passages,
+        making.waiting,
+    ) == ("", 3, 0)
     keep(app, data_id, question="When do you bake?", answer="We bake at night.")
     again = now(app, data_id, wanted=1)
     assert again.passage == making.passage
@@ -124,12 +146,18 @@ def test_one_asks_by_hand_once_the_drafts_are_decided(app: App, tmp_path: Path) 
     assert "there are 2 examples" in done
     assert "add-text" in done
     assert "training" in done
-    choice = apply_action(app, Choice(data_id=data_id), f"draft-about:{data_id}:2", "{}")
+    choice = apply_action(
+        app, Choice(data_id=data_id), f"draft-about:{data_id}:2", "{}"
+    )
     skipped = now(app, data_id, wanted=choice.passage).draft
     assert skipped
-    assert app.drafting.keep(data_id, skipped.id, "Who stops here?", "Nobody.") == 3, "skipped, but asked about later"
+    assert app.drafting.keep(data_id, skipped.id, "Who stops here?", "Nobody.") == 3, (
+        "skipped, but asked about later"
+    )
     app.edits.delete(data_id, 3)
-    assert keep(app, data_id, question="Who is here?", answer="Nobody.") == 4, "the other example was deleted"
+    assert keep(app, data_id, question="Who is here?", answer="Nobody.") == 4, (
+        "the other example was deleted"
+    )
 
 
 def test_rows_of_one_passage_are_on_one_side(app: App, text: str) -> None:
@@ -137,32 +165,70 @@ def test_rows_of_one_passage_are_on_one_side(app: App, text: str) -> None:
         keep(app, text)
     checked = app.datasets.checked(text)
     aside = {*checked.split.validation, *checked.split.judging}
-    train, held = ({checked.rows[i].passage for i in side} for side in (checked.split.train, aside))
+    train, held = (
+        {checked.rows[i].passage for i in side} for side in (checked.split.train, aside)
+    )
     assert (len(train) + len(held), train & held) == (30, set())
-    assert checked.report.duplicates.near == 0, "three ways of asking about one passage are not duplicates"
+    assert checked.report.duplicates.near == 0, (
+        "three ways of asking about one passage are not duplicates"
+    )
 
 
 def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> None:
     data_id = made(app, tmp_path, "prices.csv", PRICES)
     column = now(app, data_id).column
     assert column
-    assert (column.name, column.flagged, now(app, data_id).draft) == ("Price", True, None)
-    assert (column.ways[0], column.answer) == ("What does {Bread} cost?", "{Bread}: {Price}"), "no programmers' names"
-    wrong = [["How much?"], ["How much is {Row}?"], ["How much is {column}?"], ["{row}?"] * 4, ["{row}?", "a" * 3_000]]
-    for refused, said in [*((ways, "{cell}") for ways in wrong), (["{row}?"], "{Colour}"), (["{row}?"], "{cell}" * 20)]:
+    assert (column.name, column.flagged, now(app, data_id).draft) == (
+        "Price",
+        True,
+        None,
+    )
+    assert (column.ways[0], column.answer) == (
+        "What does {Bread} cost?",
+        "{Bread}: {Price}",
+    ), "no programmers' names"
+    wrong = [
+        ["How much?"],
+        ["How much is {Row}?"],
+        ["How much is {column}?"],
+        ["{row}?"] * 4,
+        ["{row}?", "a" * 3_000],
+    ]
+    for refused, said in [
+        *((ways, "{cell}") for ways in wrong),
+        (["{row}?"], "{Colour}"),
+        (["{row}?"], "{cell}" * 20),
+    ]:
         with pytest.raises(BadInput):
             app.drafting.word(data_id, column.key, refused, said, at_once=True)
     with pytest.raises(BadInput, match=r"\{Row\} is no column of yours"):
         app.drafting.word(data_id, column.key, wrong[1], "{cell}", at_once=True)
     for at_once in (True, False):
-        for limits, refused_as in ((Limits(rows=79), NotInDemo), (Limits(upload=0.001), BadInput)):
+        for limits, refused_as in (
+            (Limits(rows=79), NotInDemo),
+            (Limits(upload=0.001), BadInput),
+        ):
             demo = patch.object(app.drafting, "_policy", SimpleNamespace(limits=limits))
-            with demo, patch.object(templates, "from_column", side_effect=AssertionError), pytest.raises(refused_as):
-                app.drafting.word(data_id, column.key, ["{row}?", "{row}, {Price}?"], "{cell}", at_once)
+            with (
+                demo,
+                patch.object(templates, "from_column", side_effect=AssertionError),
+                pytest.raises(refused_as),
+            ):
+                app.drafting.word(
+                    data_id,
+                    column.key,
+                    ["{row}?", "{row}, {Price}?"],
+                    "{cell}",
+                    at_once,
+                )
     ways = ["What is {row}?", "How much for {row}?"]
     app.drafting.word(data_id, column.key, ways, "{row}: {cell}", at_once=True)
     rows = app.dataset_store.original(data_id).rows
-    assert (len(rows), rows[-1].messages[1]["content"], rows[-1].passage) == (80, "Loaf number 40: 40.20 €", 40)
+    assert (len(rows), rows[-1].messages[1]["content"], rows[-1].passage) == (
+        80,
+        "Loaf number 40: 40.20 €",
+        40,
+    )
     app.edits.undo(data_id)
     assert now(app, data_id).column == column, "one undo takes all of them back"
     app.drafting.word(data_id, column.key, ways, "{cell}", at_once=False)
@@ -171,7 +237,10 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
     assert now(app, data_id).column == column
     app.drafting.word(data_id, column.key, ways, "{cell}", at_once=True)
     app.drafting.undo(data_id)
-    assert (now(app, data_id).column, app.dataset_store.original(data_id).rows) == (column, [])
+    assert (now(app, data_id).column, app.dataset_store.original(data_id).rows) == (
+        column,
+        [],
+    )
     with pytest.raises(BadInput):
         app.drafting.undo(data_id)
 
@@ -185,25 +254,42 @@ def test_a_table_without_answers_can_be_asked_about(app: App, tmp_path: Path) ->
     assert app.dataset_store.all()[0].written
     column = now(app, choice.import_id).column
     assert column
-    asked = [draft.question for draft in templates.from_column(column, column.ways, column.answer)]
-    assert asked[:2] == ["What does Loaf number 1 contain?", "Loaf number 1: what does it contain?"]
+    asked = [
+        draft.question
+        for draft in templates.from_column(column, column.ways, column.answer)
+    ]
+    assert asked[:2] == [
+        "What does Loaf number 1 contain?",
+        "Loaf number 1: what does it contain?",
+    ]
     for key in (column.key, "1.3"):
         app.drafting.word(choice.import_id, key, [], "", at_once=True)
     assert now(app, choice.import_id).column is None, "no price is there to ask about"
 
 
 def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> None:
-    (tmp_path / "faq.csv").write_text("question,answer\nDo you bake on Sunday?,No.\nDo you sell rolls?,From six.\n")
+    (tmp_path / "faq.csv").write_text(
+        "question,answer\nDo you bake on Sunday?,No.\nDo you sell rolls?,From six.\n"
+    )
     (tmp_path / "prices.csv").write_text(PRICES)
-    faq, topic = app.datasets.add(tmp_path / "faq.csv", "faq.csv"), app.dataset_store.add(TOPIC, TOPIC, written=True)
+    faq, topic = (
+        app.datasets.add(tmp_path / "faq.csv", "faq.csv"),
+        app.dataset_store.add(TOPIC, TOPIC, written=True),
+    )
     for data_id in (faq, topic):
         app.drafting.add_source(data_id, tmp_path / "prices.csv", "prices.csv")
     column = now(app, faq).column
-    assert (now(app, faq).kept, column and column.name, now(app, topic).waiting) == (2, "Price", 35)
+    assert (now(app, faq).kept, column and column.name, now(app, topic).waiting) == (
+        2,
+        "Price",
+        35,
+    )
     app.drafting.add_source(faq, SHORT, "hours")
     draft = now(app, faq, wanted=41).draft
     assert draft
-    prices = app.dataset_store.folder(faq) / next(iter(app.dataset_store.info.read(faq).materials))
+    prices = app.dataset_store.folder(faq) / next(
+        iter(app.dataset_store.info.read(faq).materials)
+    )
     hidden = prices.rename(tmp_path / "hidden")
     lost = now(App(app.workspace), faq, wanted=41)
     assert (lost.draft, lost.passages) == (draft, 1), "the other file keeps its numbers"
@@ -215,19 +301,36 @@ def test_a_second_source_joins_what_is_being_made(app: App, tmp_path: Path) -> N
     app.datasets.selected(choice)
     assert "3 of 50 examples: 2 from faq.csv, 1 added." in tab.show(choice)[tab.line]
     assert (app.drafting.undo(faq), now(app, faq, wanted=41).draft) == (41, draft)
-    write_log(app.dataset_store.folder(faq), "drafted 41", [replace(draft, id="by a model")])
-    assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), "the source is taken back with its drafts"
+    write_log(
+        app.dataset_store.folder(faq), "drafted 41", [replace(draft, id="by a model")]
+    )
+    assert (app.drafting.undo(faq), now(app, faq).passages) == (0, 40), (
+        "the source is taken back with its drafts"
+    )
     app.drafting.add_source(faq, TOPIC, TOPIC)
-    assert (now(app, faq).waiting, len([*app.dataset_store.folder(faq).glob("material-*")])) == (35, 2), "a topic here"
+    assert (
+        now(app, faq).waiting,
+        len([*app.dataset_store.folder(faq).glob("material-*")]),
+    ) == (35, 2), "a topic here"
     (tmp_path / "no.json").write_text('{"a": 1}')
     texts = app.dataset_store.add("In town we bake bread at night. " * 300, "prose.txt")
-    pairs = app.dataset_store.add('{"prompt": "Open?", "chosen": "Yes, till six.", "rejected": "No."}\n' * 4, "pairs")
-    for data_id, source in ((faq, "no.json"), (texts, "prices.csv"), (pairs, "prices.csv")):
+    pairs = app.dataset_store.add(
+        '{"prompt": "Open?", "chosen": "Yes, till six.", "rejected": "No."}\n' * 4,
+        "pairs",
+    )
+    for data_id, source in (
+        (faq, "no.json"),
+        (texts, "prices.csv"),
+        (pairs, "prices.csv"),
+    ):
         with pytest.raises(BadInput):
             app.drafting.add_source(data_id, tmp_path / source, source)
 
 
-TOPIC, SHORT = "Questions to a bicycle workshop", "We open at six. We close at two. Ring us for cakes."
+TOPIC, SHORT = (
+    "Questions to a bicycle workshop",
+    "We open at six. We close at two. Ring us for cakes.",
+)
 
 
 def test_a_short_text_is_no_topic(app: App) -> None:
@@ -242,11 +345,16 @@ def test_a_topic_gives_questions_to_answer(app: App) -> None:
     assert draft
     assert (draft.answer, draft.passage, now(app, data_id).passages) == ("", 0, 0)
     keep(app, data_id, answer="From nine to six.")
-    assert app.datasets.checked(data_id).rows[0].made == "Asked from a ready wording; answered by you."
+    assert (
+        app.datasets.checked(data_id).rows[0].made
+        == "Asked from a ready wording; answered by you."
+    )
 
 
 class SimulatedChat:
-    """A chat process whose model asks about what it is shown. pause: seconds that each answer takes."""
+    """A chat process whose model asks about what it is shown. pause: seconds that each
+    answer takes.
+    """
 
     panes = ("base",)
 
@@ -257,7 +365,9 @@ class SimulatedChat:
         if self.fails:
             raise ChatFailed("The model stopped working.", "", "")
 
-    def ask(self, messages: Sequence[dict[str, Any]], **sampling: Any) -> Iterator[Chunk]:
+    def ask(
+        self, messages: Sequence[dict[str, Any]], **sampling: Any
+    ) -> Iterator[Chunk]:
         self.asked += 1
         time.sleep(self.pause)
         prompt = messages[0]["content"]
@@ -266,7 +376,11 @@ class SimulatedChat:
             text = next(number for number, sentence in listed if "bake" in sentence)
         else:
             town = next(iter(re.findall(r"town (\d+)", prompt)), self.asked)
-            asked = (f"At what time is bread made in {town}?", f"What happens at night in {town}?", f"Any in {town}?")
+            asked = (
+                f"At what time is bread made in {town}?",
+                f"What happens at night in {town}?",
+                f"Any in {town}?",
+            )
             text = "\n".join(["1", *asked])
         yield Chunk("base", text, 1, 9.0, "end")
 
@@ -276,7 +390,9 @@ class SimulatedChat:
 
 def draft_with(app: App, data_id: str, chat: SimulatedChat) -> None:
     app.drafting.open_chat = lambda: chat  # type: ignore[assignment, return-value]
-    with patch.object(app.models, "reference", lambda model_id: SimpleNamespace(path="model")):
+    with patch.object(
+        app.models, "reference", lambda model_id: SimpleNamespace(path="model")
+    ):
         app.drafting.begin(data_id, "")
 
 
@@ -293,18 +409,32 @@ def test_a_model_drafts_beside_the_ready_wordings(app: App, text: str) -> None:
     done = wait(app, text)
     assert (done.failed, done.kept, chat.closed) == (None, 0, True)
     assert done.waiting > 90
-    shown = {(draft := now(app, text).draft) and draft.by for _ in range(9) if keep(app, text)}
+    shown = {
+        (draft := now(app, text).draft) and draft.by
+        for _ in range(9)
+        if keep(app, text)
+    }
     assert len(shown) == 2, "the kinds come in turn"
     asked = chat.asked
     draft_with(app, text, chat)
     with pytest.raises(BadInput, match="other examples"):
-        draft_with(app, app.dataset_store.add("Bread in town", "Bread in town", written=True), chat)
+        draft_with(
+            app,
+            app.dataset_store.add("Bread in town", "Bread in town", written=True),
+            chat,
+        )
     wait(app, text)
-    assert chat.asked > asked, "with all passages done, it asks for more questions of the kind"
+    assert chat.asked > asked, (
+        "with all passages done, it asks for more questions of the kind"
+    )
 
 
-def test_a_model_asks_more_like_the_examples_of_a_file(app: App, tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("question,answer\n" + "".join(f"Is it {n} o'clock?,No.\n" for n in range(12)))
+def test_a_model_asks_more_like_the_examples_of_a_file(
+    app: App, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text(
+        "question,answer\n" + "".join(f"Is it {n} o'clock?,No.\n" for n in range(12))
+    )
     data_id = app.datasets.add(tmp_path / "rows.csv", "rows.csv")
     assert app.drafting.now(data_id) is None
     draft_with(app, data_id, SimulatedChat())
@@ -354,7 +484,9 @@ def test_the_page_shows_one_card_and_acts(app: App, text: str) -> None:
 
 
 def test_a_text_is_learned_or_asked_about(app: App, tmp_path: Path) -> None:
-    (tmp_path / "prose.txt").write_text("In town we bake bread and rolls at night. " * 200)
+    (tmp_path / "prose.txt").write_text(
+        "In town we bake bread and rolls at night. " * 200
+    )
     data_id = app.datasets.add(tmp_path / "prose.txt", "prose.txt")
     tab, choice = tabs(app)["data"], Choice(data_id=data_id)
     app.datasets.selected(choice)
@@ -363,4 +495,6 @@ def test_a_text_is_learned_or_asked_about(app: App, tmp_path: Path) -> None:
     assert making.data_id != data_id
     assert apply_action(app, choice, "make-examples", "").data_id == making.data_id
     assert app.datasets.selected(making).blocked
-    assert len(app.datasets.selected(choice).rows) == 1, "the text itself is still learned as a text"
+    assert len(app.datasets.selected(choice).rows) == 1, (
+        "the text itself is still learned as a text"
+    )

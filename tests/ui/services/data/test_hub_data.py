@@ -1,4 +1,6 @@
-"""A dataset of the hub becomes examples, on the page and on the command line; a demo does without."""
+"""A dataset of the hub becomes examples, on the page and on the command line; a demo
+does without.
+"""
 
 import argparse
 from collections.abc import Iterator
@@ -22,7 +24,9 @@ from ui.services.data import imports as dataset_imports
 from ui.services.selection import Choice
 from ui.web.page import Page
 
-LINES = "".join(f'{{"question": "What is {n}?", "answer": "Number {n}."}}\n' for n in range(40)).encode()
+LINES = "".join(
+    f'{{"question": "What is {n}?", "answer": "Number {n}."}}\n' for n in range(40)
+).encode()
 
 
 @pytest.fixture
@@ -31,7 +35,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_first_rows_come_and_stay_chosen(
+    page: Page, served: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = page.app
     monkeypatch.setattr(hub, "ROWS", 25)
     panel = page.tabs["data"].importing
@@ -39,7 +45,10 @@ def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monk
     shown = answer(page, panel.use_text, "click", Choice(), pasted)
     choice = imported(app, Choice(**page.state.changed(shown)))
     state = app.datasets.selected(choice)
-    assert (len(state.rows), state.name) == (25, f"shop/orders@{COMMIT[:8]}/train.jsonl")
+    assert (len(state.rows), state.name) == (
+        25,
+        f"shop/orders@{COMMIT[:8]}/train.jsonl",
+    )
     app.datasets.read_again(choice.data_id, {"shape": "question_answer"})
     choice = imported(app, choice.replace(import_id=choice.data_id))
     assert len(app.datasets.selected(choice).rows) == 25
@@ -48,20 +57,37 @@ def test_its_first_rows_come_and_stay_chosen(page: Page, served: HubServer, monk
     with pytest.raises(gr.Error, match="be added to others"):
         answer(page, panel.use_text, "click", choice, {**pasted, panel.join_text: True})
     monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 90.0)
-    for open_now, join, words in ((Choice(), False, ""), (choice, False, "stay under"), (choice, True, "40 examples")):
+    for open_now, join, words in (
+        (Choice(), False, ""),
+        (choice, False, "stay under"),
+        (choice, True, "40 examples"),
+    ):
         typed = {panel.pasted: LINES.decode(), panel.join_text: join}
         shown = answer(page, panel.use_text, "click", open_now, typed)
         said = str(shown[page.tabs["data"].notice])
         assert words in said
         assert bool(words) == bool(said)
         assert shown[panel.pasted] == "", "it is taken"
-    shown = answer(page, panel.use_text, "click", choice, {panel.pasted: "Too short", panel.join_text: False})
+    shown = answer(
+        page,
+        panel.use_text,
+        "click",
+        choice,
+        {panel.pasted: "Too short", panel.join_text: False},
+    )
     assert not shown[page.tabs["data"].notice], "the examples from before stay open"
     assert panel.pasted not in shown, "what can't be read stays in its field"
-    assert str(panel.show(False, choice.data_id)[panel.earlier]).count("Open Pasted text of ") == 2
+    assert (
+        str(panel.show(False, choice.data_id)[panel.earlier]).count(
+            "Open Pasted text of "
+        )
+        == 2
+    )
 
 
-def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_download_stores_nothing(
+    app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
     served.gate = Event()
     choice = Choice(import_id=app.datasets.import_from_hub("hf:shop/orders"))
@@ -73,9 +99,16 @@ def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkey
 
 
 @pytest.mark.parametrize("path_of", [PurePosixPath, PureWindowsPath])
-def test_it_is_named(app: App, served: HubServer, capsys: pytest.CaptureFixture[str], path_of: type[PurePath]) -> None:
+def test_it_is_named(
+    app: App,
+    served: HubServer,
+    capsys: pytest.CaptureFixture[str],
+    path_of: type[PurePath],
+) -> None:
     served.card = {"license": "mit"}
-    typed: argparse.Namespace = make_parser().parse_args(["train", "--data", "hf:shop/orders", "--rows", "30"])
+    typed: argparse.Namespace = make_parser().parse_args(
+        ["train", "--data", "hf:shop/orders", "--rows", "30"]
+    )
     typed.data = [path_of(one) for one in typed.data]
     data_id = imported_by_command(app, typed)
     assert len(app.dataset_store.original(data_id).rows) == 30

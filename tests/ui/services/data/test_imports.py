@@ -1,4 +1,6 @@
-"""Imports and checks in the background, as the page starts them, without one visitor disturbing another."""
+"""Imports and checks in the background, as the page starts them, without one visitor
+disturbing another.
+"""
 
 import json
 import threading
@@ -50,35 +52,65 @@ def imported(app: App, choice: Choice) -> Choice:
 def test_a_finished_import_becomes_the_selected_dataset(app: App, file: Path) -> None:
     before = Choice(run_id="", row=9)
     choice = imported(app, before.replace(import_id=app.datasets.import_files([file])))
-    assert ((choice.import_id, choice.row), len(app.datasets.selected(choice).rows)) == (("", 1), 30)
+    assert (
+        (choice.import_id, choice.row),
+        len(app.datasets.selected(choice).rows),
+    ) == (("", 1), 30)
 
 
-def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App, tmp_path: Path) -> None:
+def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(
+    app: App, tmp_path: Path
+) -> None:
     table = tmp_path / "table.csv"
-    table.write_text("question,answer\nOpen?,Yes, always.\n" + "".join(f"Is {i} right?,Yes {i}.\n" for i in range(9)))
+    table.write_text(
+        "question,answer\nOpen?,Yes, always.\n"
+        + "".join(f"Is {i} right?,Yes {i}.\n" for i in range(9))
+    )
     choice = Choice(data_id=app.datasets.add(table, "table.csv"))
     assert "join-cells" in issues.card(app.datasets.selected(choice))
     choice = imported(app, apply_action(app, choice, "join-cells", ""))
     joined = app.datasets.selected(choice)
     assert joined.original.rows[0].messages[-1]["content"] == "Yes, always."
     assert "join-cells" not in issues.card(joined)
-    assert read_options.sent('{"encoding": "cp1252"}', joined) == {"encoding": "cp1252", "join_cells": True}
+    assert read_options.sent('{"encoding": "cp1252"}', joined) == {
+        "encoding": "cp1252",
+        "join_cells": True,
+    }
 
 
 def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> None:
-    refusals = ["As an AI language model, I can't open files.", "I'm sorry, but I can't help with that."]
+    refusals = [
+        "As an AI language model, I can't open files.",
+        "I'm sorry, but I can't help with that.",
+    ]
     asked = ["When do you open?"] * 3 + [f"What is thing {n}?" for n in range(20)]
-    said = ["At nine.", "At ten.", "At nine.", *(f"Number {n}." for n in range(18)), *refusals]
+    said = [
+        "At nine.",
+        "At ten.",
+        "At nine.",
+        *(f"Number {n}." for n in range(18)),
+        *refusals,
+    ]
     table = tmp_path / "table.json"
-    table.write_text(json.dumps([{"question": q, "answer": a} for q, a in zip(asked, said, strict=True)]))
+    table.write_text(
+        json.dumps(
+            [{"question": q, "answer": a} for q, a in zip(asked, said, strict=True)]
+        )
+    )
     choice = Choice(data_id=app.datasets.add(table, "table.json"))
     card = decisions.card(app.datasets.selected(choice))
     assert "“At nine.” is right (2 of 3 examples)" in card
     assert "ten.” is right (1" in card
     assert "Keep all 3<" in card
-    assert all(f">{named}<" in card for named in ("Example 1 and example 3", "Example 2"))
+    assert all(
+        f">{named}<" in card for named in ("Example 1 and example 3", "Example 2")
+    )
     undo = ("undo", "conflicting_answers")
-    for act, left, dropped in ((("pick", "2"), 0, {1, 3}), (undo, 3, set()), (("pick", "all:1"), 0, set())):
+    for act, left, dropped in (
+        (("pick", "2"), 0, {1, 3}),
+        (undo, 3, set()),
+        (("pick", "all:1"), 0, set()),
+    ):
         apply_action(app, choice, *act)
         state = app.datasets.selected(choice)
         assert sum(p.kind == "conflicting_answers" for p in state.waiting) == left
@@ -86,14 +118,20 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
     app.fixes.accept(choice.data_id, "conflicting_answers", "all")
     assert not app.datasets.selected(choice).dropped, "stored by an older version"
     apply_action(app, choice, "accept", "refusal")
-    assert set(app.datasets.selected(choice).dropped) == {22}, "the other one is only worth a look"
+    assert set(app.datasets.selected(choice).dropped) == {22}, (
+        "the other one is only worth a look"
+    )
 
 
-def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:
+def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(
+    app: App, file: Path
+) -> None:
     old = app.datasets.add(file, "mine.jsonl")
     photo = file.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
-    choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_files([photo])))
+    choice = imported(
+        app, Choice(data_id=old, import_id=app.datasets.import_files([photo]))
+    )
     assert len(app.datasets.selected(choice).rows) == 30, "waits for the check"
     tab = tabs(app)["data"]
     shown = tab.show(choice)
@@ -101,10 +139,15 @@ def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file
     assert "image" in shown[tab.reading]
     assert "30 examples, ready" in shown[tab.summary]
     closed = apply_action(app, choice, "dismiss", "")
-    assert (tab.show(closed)[tab.reading], {folder.name for folder in app.workspace.datasets.iterdir()}) == ("", {old})
+    assert (
+        tab.show(closed)[tab.reading],
+        {folder.name for folder in app.workspace.datasets.iterdir()},
+    ) == ("", {old})
 
 
-def test_a_cancelled_import_stores_nothing(app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_import_stores_nothing(
+    app: App, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
     old = app.datasets.add(file, "mine.jsonl")
     big = file.with_name("big.jsonl")
@@ -115,9 +158,14 @@ def test_a_cancelled_import_stores_nothing(app: App, file: Path, monkeypatch: py
     assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
 
 
-def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path) -> None:
+def test_two_visitors_with_the_same_file_each_fix_their_own(
+    app: App, file: Path
+) -> None:
     append(file, ROW.replace("number %d", "") % 31)
-    one, other = (imported(app, Choice(import_id=app.datasets.import_files([file]))) for _ in range(2))
+    one, other = (
+        imported(app, Choice(import_id=app.datasets.import_files([file])))
+        for _ in range(2)
+    )
     assert one.data_id != other.data_id
     app.fixes.accept(one.data_id, "empty_answer", "all")
     assert app.datasets.selected(one).blocked == ""
@@ -125,24 +173,43 @@ def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path
 
 
 @pytest.mark.parametrize("with_open", [False, True])
-def test_unclear_columns_are_chosen_in_a_form(app: App, file: Path, tmp_path: Path, with_open: bool) -> None:
-    table, old = tmp_path / "table.csv", app.datasets.add(file, "mine.jsonl") if with_open else ""
-    table.write_text("x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40)))
-    choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_files([table])))
+def test_unclear_columns_are_chosen_in_a_form(
+    app: App, file: Path, tmp_path: Path, with_open: bool
+) -> None:
+    table, old = (
+        tmp_path / "table.csv",
+        app.datasets.add(file, "mine.jsonl") if with_open else "",
+    )
+    table.write_text(
+        "x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40))
+    )
+    choice = imported(
+        app, Choice(data_id=old, import_id=app.datasets.import_files([table]))
+    )
     tab = tabs(app)["data"]
     asked = tab.show(choice)[tab.reading]
     assert "How should table.csv be read?" in asked
     assert 'data-do="make-examples"' in asked
     assert '<option value="x2"' in asked
-    form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
+    form = {
+        "shape": "question_answer",
+        "question_answer.question": "x1",
+        "question_answer.answer": "x2",
+    }
     choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))
     assert len(app.datasets.selected(choice).rows) == 40
-    assert app.dataset_store.info.read(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
+    assert app.dataset_store.info.read(choice.data_id).read_options["mapping"] == {
+        "question": "x1",
+        "answer": "x2",
+    }
 
 
 def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
-    table.write_text("question,answer,note\n" + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20)))
+    table.write_text(
+        "question,answer,note\n"
+        + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20))
+    )
     choice = imported(app, Choice(import_id=app.datasets.import_files([table])))
     form = {
         "encoding": "", "delimiter": "no such", "shape": "question_answer", "question_answer.question": "question",
@@ -150,17 +217,28 @@ def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> 
     }  # fmt: skip
     changed = imported(app, apply_action(app, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
-    assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
+    assert (
+        app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"]
+        == "note 0"
+    )
     assert 'data-do="as-found"' in read_options.card(app.datasets.selected(choice))
     imported(app, apply_action(app, changed, "as-found", ""))
-    assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
+    assert (
+        app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"]
+        == "number 0"
+    )
 
 
 def test_an_unchanged_form_sends_no_read_options(app: App, file: Path) -> None:
     data = app.datasets.selected(Choice(data_id=app.datasets.add(file, "mine.jsonl")))
     form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
-    assert (read_options.sent(json.dumps(form), data), read_options.sent("not json", data)) == ({}, {})
-    assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {"encoding": "utf-16"}
+    assert (
+        read_options.sent(json.dumps(form), data),
+        read_options.sent("not json", data),
+    ) == ({}, {})
+    assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {
+        "encoding": "utf-16"
+    }
 
 
 def test_examples_are_found_by_number(app: App, file: Path) -> None:
@@ -178,11 +256,17 @@ def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:
     data_id = app.datasets.add(file, "mine.jsonl")
     app.fixes.accept(data_id, "empty_answer", "all")
     files = app.datasets.write_files(Choice(data_id=data_id))
-    assert len(files.fixed.read_text().splitlines()) == len(app.datasets.selected(Choice(data_id=data_id)).rows) == 30
+    assert (
+        len(files.fixed.read_text().splitlines())
+        == len(app.datasets.selected(Choice(data_id=data_id)).rows)
+        == 30
+    )
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
     assert files.fixed.is_relative_to(app.workspace.exports)
-    assert app.datasets.written_files(Choice(data_id=data_id)) == files, "they stay available"
+    assert app.datasets.written_files(Choice(data_id=data_id)) == files, (
+        "they stay available"
+    )
     app.fixes.undo(data_id, "empty_answer")
     assert app.datasets.written_files(Choice(data_id=data_id)) is None
     app.datasets.delete(data_id)
@@ -198,7 +282,9 @@ def test_a_typed_table_is_restored_and_junk_is_not(app: App) -> None:
 
 
 @pytest.mark.parametrize("wait", [60.0, 0.0])
-def test_the_tab_names_the_validation_file(app: App, file: Path, wait: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tab_names_the_validation_file(
+    app: App, file: Path, wait: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether it is read while the page waits, or later."""
     monkeypatch.setattr(dataset_imports, "PAGE_WAIT", wait)
     data_id = app.datasets.add(file, "mine.jsonl")
@@ -213,12 +299,18 @@ def test_the_tab_names_the_validation_file(app: App, file: Path, wait: float, mo
     cleared = apply_action(app, Choice(data_id=data_id), "clear-test", "")
     app.datasets.selected(choice)
     assert "own.jsonl" not in tab.show(cleared)[tab.tested]
-    (prices := file.with_name("prices.csv")).write_text("Product,Price\n" + "Rye loaf,4.90\n" * 18)
+    (prices := file.with_name("prices.csv")).write_text(
+        "Product,Price\n" + "Rye loaf,4.90\n" * 18
+    )
     with suppress(BadInput):  # if it comes at once
         app.datasets.set_validation(data_id, prices)
-    refused = app.datasets.progress(imported(app, choice.replace(import_id=data_id))).error
+    refused = app.datasets.progress(
+        imported(app, choice.replace(import_id=data_id))
+    ).error
     assert refused.what == "prices.csv can't be used as the validation file."
-    assert refused.next.startswith("Choose a file like your examples, with the same columns")
+    assert refused.next.startswith(
+        "Choose a file like your examples, with the same columns"
+    )
 
 
 class TestNoTickBetween:
@@ -238,7 +330,9 @@ class TestNoTickBetween:
         return page_of(app)
 
     def ticked(self, page: Page, choice: Choice, signature: str) -> dict[Any, Any]:
-        """What the browser fetches once the check has ended and the signature has changed."""
+        """What the browser fetches once the check has ended and the signature has
+        changed.
+        """
         self.go_on.set()
         page.app.datasets.selected(choice)  # waits
         self.go_on.clear()
@@ -247,7 +341,10 @@ class TestNoTickBetween:
         return page.show("data", page.state.inputs(choice))
 
     def test_the_first_check_is_shown(self, page: Page, file: Path) -> None:
-        tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
+        tab, choice = (
+            page.tabs["data"],
+            Choice(data_id=page.app.datasets.add(file, "mine.jsonl")),
+        )
         signature = page.signature_of("data", choice)
         first = page.show("data", page.state.inputs(choice))
         assert first[tab.reason]
@@ -256,16 +353,26 @@ class TestNoTickBetween:
         assert "30 examples, ready" in shown[tab.summary]
         assert shown[tab.forward]["interactive"]
 
-    def test_start_does_not_wait_and_is_shown_again(self, page: Page, file: Path) -> None:
+    def test_start_does_not_wait_and_is_shown_again(
+        self, page: Page, file: Path
+    ) -> None:
         choice = Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
-        before, signature = page.signature_of("start", choice), page.signature_of("data", choice)
-        assert page.show("start", page.state.inputs(choice))[page.tabs["start"].forward]["visible"]
+        before, signature = (
+            page.signature_of("start", choice),
+            page.signature_of("data", choice),
+        )
+        assert page.show("start", page.state.inputs(choice))[
+            page.tabs["start"].forward
+        ]["visible"]
         self.ticked(page, choice, signature)
         assert page.signature_of("start", choice) != before
 
     def test_a_fix_made_in_any_window_is_shown(self, page: Page, file: Path) -> None:
         append(file, ROW.replace("number %d", "") % 31)
-        tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
+        tab, choice = (
+            page.tabs["data"],
+            Choice(data_id=page.app.datasets.add(file, "mine.jsonl")),
+        )
         drawn = self.ticked(page, choice, page.signature_of("data", choice))
         assert not drawn[tab.forward]["interactive"]
         signature = page.signature_of("data", choice)
@@ -273,7 +380,9 @@ class TestNoTickBetween:
         assert not tab.show(choice)[tab.forward]["interactive"]
         assert self.ticked(page, choice, signature)[tab.forward]["interactive"]
 
-    def test_a_finished_import_is_no_longer_waited_for(self, page: Page, file: Path) -> None:
+    def test_a_finished_import_is_no_longer_waited_for(
+        self, page: Page, file: Path
+    ) -> None:
         data_id = page.app.datasets.add(file, "mine.jsonl")
         signature = page.signature_of("data", Choice(data_id=data_id))
         shown = self.ticked(page, Choice(data_id=data_id, import_id=data_id), signature)
@@ -283,7 +392,10 @@ class TestNoTickBetween:
 
 def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -> None:
     append(file, ROW.replace("number %d", "\\u0000") % 31)
-    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+    tab, choice = (
+        tabs(app)["data"],
+        Choice(data_id=app.datasets.add(file, "mine.jsonl")),
+    )
     apply_action(app, choice, "accept", "nul_character")
     shown = tab.show(choice)
     assert "Example 31" in shown[tab.reason]
@@ -291,28 +403,50 @@ def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -
     apply_action(app, choice, "accept", "empty_answer")
     shown = tab.show(choice)
     assert (shown[tab.reason], len(app.datasets.selected(choice).rows)) == ("", 30)
-    assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be undone"
+    assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], (
+        "it can be undone"
+    )
     apply_action(app, choice, "undo", "empty_answer")
     assert "Example 31" in tab.show(choice)[tab.reason]
 
 
-def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Path) -> None:
+def test_an_unreadable_row_is_left_out_once_the_person_agrees(
+    app: App, file: Path
+) -> None:
     append(file, "{broken\n")
-    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+    tab, choice = (
+        tabs(app)["data"],
+        Choice(data_id=app.datasets.add(file, "mine.jsonl")),
+    )
     shown = tab.show(choice)
-    assert "0 removed. Not included: 1 example that can&#39;t be read." in shown[tab.download]
-    assert "Leave as is" not in shown[tab.problems], "it blocks training until it is removed"
+    assert (
+        "0 removed. Not included: 1 example that can&#39;t be read."
+        in shown[tab.download]
+    )
+    assert "Leave as is" not in shown[tab.problems], (
+        "it blocks training until it is removed"
+    )
     apply_action(app, choice, "accept", "bad_json")
     assert "1 removed." in tab.show(choice)[tab.download]
     with pytest.raises(BadInput) as caught:
         app.datasets.preview(choice.replace(row=31))
-    assert "not valid JSON" in caught.value.why, "why it was removed, not what the fix does"
+    assert "not valid JSON" in caught.value.why, (
+        "why it was removed, not what the fix does"
+    )
 
 
-def test_an_example_with_two_problems_of_a_kind_counts_once(app: App, file: Path) -> None:
-    turns = [{"role": role, "content": "" if role == "assistant" else "so?"} for role in ("user", "assistant") * 2]
+def test_an_example_with_two_problems_of_a_kind_counts_once(
+    app: App, file: Path
+) -> None:
+    turns = [
+        {"role": role, "content": "" if role == "assistant" else "so?"}
+        for role in ("user", "assistant") * 2
+    ]
     append(file, json.dumps({"messages": turns}) + "\n")
-    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+    tab, choice = (
+        tabs(app)["data"],
+        Choice(data_id=app.datasets.add(file, "mine.jsonl")),
+    )
     shown = tab.show(choice)[tab.problems]
     assert "1 example," in shown
     assert "Leave as is" not in shown, "it blocks training"
@@ -345,49 +479,78 @@ class TestReadAgain:
         app.fixes.accept(choice.data_id, "empty_answer", "all")
         return choice
 
-    def test_the_same_options_keep_the_fixes_and_others_warn(self, app: App, file: Path) -> None:
+    def test_the_same_options_keep_the_fixes_and_others_warn(
+        self, app: App, file: Path
+    ) -> None:
         choice = self.fixed(app, file)
         form = {"shape": "messages", "messages.messages": "messages"}
         imported(app, apply_action(app, choice, "how", json.dumps(form)))
         assert app.datasets.selected(choice).blocked == ""
         assert read_options.DISCARDS in read_options.card(app.datasets.selected(choice))
         app.fixes.undo(choice.data_id, "empty_answer")
-        assert read_options.DISCARDS not in read_options.card(app.datasets.selected(choice))
+        assert read_options.DISCARDS not in read_options.card(
+            app.datasets.selected(choice)
+        )
 
-    def test_a_cancelled_check_changes_nothing(self, app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_cancelled_check_changes_nothing(
+        self, app: App, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         choice, store = self.fixed(app, file), app.dataset_store
         before = store.info.read(choice.data_id)
 
         def cancelled(*_: Any, **__: Any) -> None:
-            assert store.info.read(choice.data_id).read_options == {"encoding": "cp1252"}, "read, not yet checked"
+            assert store.info.read(choice.data_id).read_options == {
+                "encoding": "cp1252"
+            }, "read, not yet checked"
             raise Cancelled
 
         with monkeypatch.context() as checking:
             checking.setattr(store, "open", cancelled)
             app.datasets.read_again(choice.data_id, {"encoding": "cp1252"})
             imported(app, choice.replace(import_id=choice.data_id))
-        assert (store.info.read(choice.data_id), app.datasets.selected(choice).blocked) == (before, "")
+        assert (
+            store.info.read(choice.data_id),
+            app.datasets.selected(choice).blocked,
+        ) == (before, "")
 
-    def test_options_that_do_not_fit_the_validation_file_are_rejected(self, app: App, tmp_path: Path) -> None:
+    def test_options_that_do_not_fit_the_validation_file_are_rejected(
+        self, app: App, tmp_path: Path
+    ) -> None:
         table, own = tmp_path / "table.csv", tmp_path / "own.csv"
         for path, first in ((table, 0), (own, 50)):
-            path.write_text("a1,b2\n" + "".join(f"what is {i}?,number {i}\n" for i in range(first, first + 20)))
-        options = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
+            path.write_text(
+                "a1,b2\n"
+                + "".join(
+                    f"what is {i}?,number {i}\n" for i in range(first, first + 20)
+                )
+            )
+        options = {
+            "shape": "question_answer",
+            "mapping": {"question": "a1", "answer": "b2"},
+        }
         data_id = app.dataset_store.add(table, "table.csv", options=options)
         app.validation_files.set(data_id, own, "own.csv")
         validation = app.datasets.checked(data_id).validation
-        assert [m["content"] for m in validation.rows[0].messages] == ["what is 50?", "number 50"]
+        assert [m["content"] for m in validation.rows[0].messages] == [
+            "what is 50?",
+            "number 50",
+        ]
         talks = tmp_path / "talks.jsonl"
         talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
         app.validation_files.set(data_id, talks, "talks.jsonl")
-        before, choice = app.dataset_store.info.read(data_id), Choice(data_id=data_id, import_id=data_id)
+        before, choice = (
+            app.dataset_store.info.read(data_id),
+            Choice(data_id=data_id, import_id=data_id),
+        )
         app.datasets.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
         now = app.datasets.progress(imported(app, choice))
         assert isinstance(now.error, BadInput)
         assert app.dataset_store.info.read(data_id) == before
 
 
-def test_a_browser_cannot_store_fixes_of_problems_that_do_not_exist(app: App, file: Path) -> None:
+def test_a_browser_cannot_store_fixes_of_problems_that_do_not_exist(
+    app: App, file: Path
+) -> None:
     data_id = app.datasets.add(file, "mine.jsonl")
     before = app.dataset_store.info.read(data_id)
     for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):

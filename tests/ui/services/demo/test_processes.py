@@ -1,4 +1,6 @@
-"""Reading and checking in another process gives what it gives here, within limits, and harms nobody."""
+"""Reading and checking in another process gives what it gives here, within limits, and
+harms nobody.
+"""
 
 import os
 import time
@@ -54,55 +56,119 @@ def checked(folder: Path, run: Run, file: Path) -> object:
         opened = store.open(data_id, TargetModel(bundled.tokenizer(), ("en",)))
     except ApprenticeError as error:
         return type(error), vars(error)
-    return {field.name: getattr(opened, field.name) for field in fields(opened) if field.name != "id"}
+    return {
+        field.name: getattr(opened, field.name)
+        for field in fields(opened)
+        if field.name != "id"
+    }
 
 
 def test_it_gives_what_it_gives_here(apart: Processes, tmp_path: Path) -> None:
-    """Some files that people have: the examples and what is wrong with them, or every part of the refusal."""
-    for number, source in enumerate([SAMPLES / "orders.jsonl", *(source.path for source in list(sources())[::7])]):
+    """Some files that people have: the examples and what is wrong with them, or every
+    part of the refusal.
+    """
+    for number, source in enumerate(
+        [SAMPLES / "orders.jsonl", *(source.path for source in list(sources())[::7])]
+    ):
         here = checked(tmp_path / f"{number}here", run_here, source)
-        assert checked(tmp_path / f"{number}apart", partial(apart.read, Waiting()), source) == here, source
+        assert (
+            checked(tmp_path / f"{number}apart", partial(apart.read, Waiting()), source)
+            == here
+        ), source
 
 
-def test_long_typed_texts_are_checked_there_and_short_ones_here(apart: Processes, tmp_path: Path) -> None:
+def test_long_typed_texts_are_checked_there_and_short_ones_here(
+    apart: Processes, tmp_path: Path
+) -> None:
     went: list[Path] = []
 
-    def run(listener: ProgressListener, do: Callable[[ProgressListener], Any], path: Path) -> Any:
+    def run(
+        listener: ProgressListener, do: Callable[[ProgressListener], Any], path: Path
+    ) -> Any:
         went.append(path)
         return apart.read(Waiting(), listener, do, path)
 
     store = DatasetStore(tmp_path, run=run)
     data_id = store.add('{"question": "When?", "answer": "At six."}', "x.jsonl")
-    editor, talk = Editor(store), [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here. "}]
+    editor, talk = (
+        Editor(store),
+        [
+            {"role": "user", "content": "Where?"},
+            {"role": "assistant", "content": "Here. "},
+        ],
+    )
     for length, more in ((1, 0), (9_999, 1)):
         went.clear()
-        editor.add(data_id, Row(0, 0, [{**message, "content": message["content"] * length} for message in talk]))
+        editor.add(
+            data_id,
+            Row(
+                0,
+                0,
+                [
+                    {**message, "content": message["content"] * length}
+                    for message in talk
+                ],
+            ),
+        )
         with pytest.raises(BadInput, match="can't be learned"):
-            editor.add(data_id, Row(0, 0, [{**talk[0], "content": "Where?" * length}, {**talk[1], "content": ""}]))
+            editor.add(
+                data_id,
+                Row(
+                    0,
+                    0,
+                    [
+                        {**talk[0], "content": "Where?" * length},
+                        {**talk[1], "content": ""},
+                    ],
+                ),
+            )
         assert len(went) == 2 * more
 
 
-def test_what_is_made_of_a_text_is_made_there_as_here(apart: Processes, tmp_path: Path, bundled_model: Path) -> None:
-    (file := tmp_path / "shop.md").write_text("# Shop\n\nWe sell bread.\n\n|a|b|\n|-|-|\n|c|d|\n|e|f|\n", "utf-8")
-    make = partial(templates.without_model, read_material(file, file.name, Limits()), "Bread")
-    spec = SPEC.model_copy(update={"model": ModelRef(id=bundled.MODEL_ID, path=bundled_model)})
+def test_what_is_made_of_a_text_is_made_there_as_here(
+    apart: Processes, tmp_path: Path, bundled_model: Path
+) -> None:
+    (file := tmp_path / "shop.md").write_text(
+        "# Shop\n\nWe sell bread.\n\n|a|b|\n|-|-|\n|c|d|\n|e|f|\n", "utf-8"
+    )
+    make = partial(
+        templates.without_model, read_material(file, file.name, Limits()), "Bread"
+    )
+    spec = SPEC.model_copy(
+        update={"model": ModelRef(id=bundled.MODEL_ID, path=bundled_model)}
+    )
     asked = [{"role": "user", "content": "What is it?"}]
     rows = Row(1, 1, asked), Row(1, 1, text="We sell bread. " * 20)
-    shown = (partial(preview._pieces, row, bundled.tokenizer(), LengthLimits(16, "windows")) for row in rows)
+    shown = (
+        partial(preview._pieces, row, bundled.tokenizer(), LengthLimits(16, "windows"))
+        for row in rows
+    )
     for do in (make, partial(documents._pieces, file, spec, asked, 256), *shown):
-        assert apart.read(Waiting(), NO_PROGRESS, partial(without_progress, do), file) == do()
+        assert (
+            apart.read(Waiting(), NO_PROGRESS, partial(without_progress, do), file)
+            == do()
+        )
 
 
 def test_models_are_compared_as_here(apart: Processes) -> None:
-    about: dict[str, Any] = {"hardware": Hardware(), "data": Data(rows=60), "available": ("none",), "rates": None}
+    about: dict[str, Any] = {
+        "hardware": Hardware(),
+        "data": Data(rows=60),
+        "available": ("none",),
+        "rates": None,
+    }
     assert apart.advise(partial(recommend, **about)) == recommend(**about)
 
 
 def test_few_may_wait_long_and_one_of_each_visitor() -> None:
     greedy, others = Waiting(), [Waiting() for _ in range(8)]
     with ExitStack() as waits:
-        seconds = [waits.enter_context(who.patience()) for who in (*[greedy] * 8, *others)]
-    assert [at for at, most in enumerate(seconds) if most > 1] == [0, 8, 9, 10], "of eight threads"
+        seconds = [
+            waits.enter_context(who.patience()) for who in (*[greedy] * 8, *others)
+        ]
+    assert [at for at, most in enumerate(seconds) if most > 1] == [0, 8, 9, 10], (
+        "of eight threads"
+    )
     with others[-1].patience() as again:
         assert again > 1
 
@@ -110,11 +176,18 @@ def test_few_may_wait_long_and_one_of_each_visitor() -> None:
 def test_short_texts_do_not_wait_for_long_ones(
     apart: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does who cancels, while waiting or while it runs, nor for long who has nothing to cancel it with."""
+    """Nor does who cancels, while waiting or while it runs, nor for long who has
+    nothing to cancel it with.
+    """
     (tmp_path / "long").write_bytes(b"x" * 100_000)
     sleep, short = partial(does, partial(time.sleep, 50)), tmp_path / "short"
     short.write_bytes(b"x")
-    long = [BackgroundTask("", lambda task: apart.read(Waiting(), task, sleep, tmp_path / "long")) for _ in range(2)]
+    long = [
+        BackgroundTask(
+            "", lambda task: apart.read(Waiting(), task, sleep, tmp_path / "long")
+        )
+        for _ in range(2)
+    ]
     assert apart.read(Waiting(), NO_PROGRESS, ONE, short) == "1"
     assert not any(task.ended for task in long)
     with monkeypatch.context() as patch:
@@ -125,7 +198,9 @@ def test_short_texts_do_not_wait_for_long_ones(
         task.cancel()
         assert task.wait(20)
         assert task.error is None
-    assert apart.read(Waiting(), NO_PROGRESS, ONE, tmp_path / "long") == "1", "the next one is served"
+    assert apart.read(Waiting(), NO_PROGRESS, ONE, tmp_path / "long") == "1", (
+        "the next one is served"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +212,11 @@ def test_short_texts_do_not_wait_for_long_ones(
     ],
 )  # fmt: skip
 def test_too_much_and_anything_but_records_is_refused(
-    do: Callable[[], object], error: type[Exception], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    do: Callable[[], object],
+    error: type[Exception],
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(processes, "SECONDS", 2)
     monkeypatch.setattr(processes, "ANSWER", 1 << 20)
@@ -146,12 +225,20 @@ def test_too_much_and_anything_but_records_is_refused(
     with pytest.raises(error, match=why):
         own.read(Waiting(), ProgressListener(), partial(does, do), tmp_path / "short")
     monkeypatch.undo()
-    assert own.read(Waiting(), NO_PROGRESS, ONE, tmp_path / "short") == "1", "the next one is served"
+    assert own.read(Waiting(), NO_PROGRESS, ONE, tmp_path / "short") == "1", (
+        "the next one is served"
+    )
 
 
-def test_a_tokenizer_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tokenizer_is_sent_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own, sent, write = Processes(), list[int](), processes.frames.write
-    monkeypatch.setattr(processes.frames, "write", lambda out, *parts: [write(out, *parts), sent.append(len(parts[1]))])
+    monkeypatch.setattr(
+        processes.frames,
+        "write",
+        lambda out, *parts: [write(out, *parts), sent.append(len(parts[1]))],
+    )
     (tmp_path / "short").write_bytes(b"x")
     count = partial(does, partial(ChatTokenizer.count, bundled.tokenizer(), ["Hello"]))
     for is_new in (True, False, True):

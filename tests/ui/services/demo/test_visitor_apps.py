@@ -1,4 +1,6 @@
-"""The services of a demo's visitors: apart, limited, deleted when they expire; their chats share a few seats."""
+"""The services of a demo's visitors: apart, limited, deleted when they expire; their
+chats share a few seats.
+"""
 
 import gzip
 import os
@@ -64,20 +66,33 @@ def submit(app: App, steps: int = 3000) -> str:
     return app.runner.submit("noop", {**FOREVER, "steps": steps}, "")
 
 
-def test_what_one_visitor_has_but_the_models_does_not_exist_for_another(make: Made) -> None:
+def test_what_one_visitor_has_but_the_models_does_not_exist_for_another(
+    make: Made,
+) -> None:
     apps = make()
     first, second = visit(apps), visit(apps)
     job = submit(first)
-    for use in (second.runner.job, second.runner.stop, second.runner.resume, second.runner.delete):
+    for use in (
+        second.runner.job,
+        second.runner.stop,
+        second.runner.resume,
+        second.runner.delete,
+    ):
         with pytest.raises(ApprenticeError, match="no run"):
             use(job)
     assert first.runner.job(job).state is State.QUEUED
     assert second.runner.jobs() == []
-    assert first.workspace.models.resolve() == second.workspace.models.resolve() == apps.base.workspace.models
+    assert (
+        first.workspace.models.resolve()
+        == second.workspace.models.resolve()
+        == apps.base.workspace.models
+    )
     assert first.workspace.cache.resolve() != second.workspace.cache.resolve()
 
 
-def test_on_windows_the_shared_folders_are_junctions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_the_shared_folders_are_junctions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "_winapi", winapi := Mock())
     monkeypatch.setattr(visitor_apps.sys, "platform", "win32")
     visitor_apps._link(Path("folder"), Path("models"))
@@ -114,7 +129,9 @@ def test_a_visitor_waits_with_few_jobs_and_the_queue_is_bounded(make: Made) -> N
         submit(second)
 
 
-def test_too_many_examples_are_refused_and_nothing_of_them_is_stored(make: Made) -> None:
+def test_too_many_examples_are_refused_and_nothing_of_them_is_stored(
+    make: Made,
+) -> None:
     app = visit(make(rows=3))
     rows = "question,answer\n" + "".join(f"q{n},a{n}\n" for n in range(4))
     data_id = app.datasets.import_text(rows)
@@ -145,10 +162,14 @@ def test_many_at_once_get_no_more_places_than_there_are(make: Made) -> None:
     assert max(jobs) <= 2, jobs
 
 
-def test_a_visitor_has_one_file_read_at_a_time_and_no_long_wait(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_visitor_has_one_file_read_at_a_time_and_no_long_wait(
+    make: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app, ended = visit(make()), threading.Event()
     read = app.dataset_store.open
-    monkeypatch.setattr(app.dataset_store, "open", lambda *a, **k: [ended.wait(20), read(*a, **k)][1])
+    monkeypatch.setattr(
+        app.dataset_store, "open", lambda *a, **k: [ended.wait(20), read(*a, **k)][1]
+    )
     app.datasets.import_text("question,answer\nq,a\n")
     with pytest.raises(NotInDemo):
         app.datasets.import_text("question,answer\nx,y\n")
@@ -171,11 +192,15 @@ def test_a_packed_file_may_unpack_to_less_than_at_home(make: Made) -> None:
     data_id = app.datasets.import_files([path])
     until(lambda: app._imports.progress(data_id, "") is not None)
     progress = app._imports.progress(data_id, "")
-    until(lambda: bool(progress and progress.error) or not app._imports._tasks.running())
+    until(
+        lambda: bool(progress and progress.error) or not app._imports._tasks.running()
+    )
     assert app.datasets.all() == []
 
 
-def test_everything_of_an_expired_visitor_is_deleted_once_its_job_has_stopped(make: Made) -> None:
+def test_everything_of_an_expired_visitor_is_deleted_once_its_job_has_stopped(
+    make: Made,
+) -> None:
     apps = make(lifetime=3600)
     gone, here = visitor_of(apps), visitor_of(apps)
     app = apps.app(gone)
@@ -193,7 +218,9 @@ def test_everything_of_an_expired_visitor_is_deleted_once_its_job_has_stopped(ma
 
     def deleted() -> bool:
         apps._queue.tick()
-        os.utime(apps.visitors.folder(gone), (1, 1)) if apps.visitors.folder(gone).is_dir() else None
+        os.utime(apps.visitors.folder(gone), (1, 1)) if apps.visitors.folder(
+            gone
+        ).is_dir() else None
         apps.purge()
         return not apps.visitors.folder(gone).exists()
 
@@ -201,7 +228,9 @@ def test_everything_of_an_expired_visitor_is_deleted_once_its_job_has_stopped(ma
     assert apps.visitors.all() == [here]
 
 
-def test_one_damaged_folder_does_not_keep_the_others(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_damaged_folder_does_not_keep_the_others(
+    make: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     apps = make(lifetime=3600)
     damaged, gone = sorted((visitor_of(apps), visitor_of(apps)))
     for visitor in (damaged, gone):
@@ -219,8 +248,13 @@ def test_one_damaged_folder_does_not_keep_the_others(make: Made, monkeypatch: py
     assert apps.visitors.all() == [damaged]
 
 
-def test_old_uploads_are_deleted_but_nobody_who_comes_back_in_time(make: Made, tmp_path: Path) -> None:
-    apps, (old, new) = make(lifetime=3600), (tmp_path / "uploads" / name for name in ("old", "new"))
+def test_old_uploads_are_deleted_but_nobody_who_comes_back_in_time(
+    make: Made, tmp_path: Path
+) -> None:
+    apps, (old, new) = (
+        make(lifetime=3600),
+        (tmp_path / "uploads" / name for name in ("old", "new")),
+    )
     visitor = visitor_of(apps)
     app = apps.app(visitor)
     apps._forget(visitor)
@@ -245,12 +279,17 @@ def test_the_rows_of_who_is_away_are_dropped_from_memory_and_read_again(
         each.open(data_id, None)
     monkeypatch.setitem(apps.visitors._seen, gone, -1e9)
     apps.purge()
-    cached = [each.cached(data_id, None, UNLIMITED) for each, data_id in zip(stores, ids, strict=True)]
+    cached = [
+        each.cached(data_id, None, UNLIMITED)
+        for each, data_id in zip(stores, ids, strict=True)
+    ]
     assert [result is not None for result in cached] == [False, True]
     assert stores[0].open(ids[0], None).dataset.rows
 
 
-def test_checks_of_one_dataset_do_not_pile_up(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_of_one_dataset_do_not_pile_up(
+    make: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     apps = make(lifetime=3600)
     app = apps.app(visitor_of(apps))
     data_id, gate = app.dataset_store.add("Q: Why?\n\nA: So.\n" * 2), threading.Event()
@@ -263,7 +302,9 @@ def test_checks_of_one_dataset_do_not_pile_up(make: Made, monkeypatch: pytest.Mo
     monkeypatch.setattr(store, "check_and_fix", slow)
     monkeypatch.setattr(app.dataset_store.files, "run", run_here)
     asked = [LengthLimits(length) for length in range(64, 84)]
-    assert [app._imports.check(data_id, "", lengths, 0.0) for lengths in asked] == [None] * 20
+    assert [app._imports.check(data_id, "", lengths, 0.0) for lengths in asked] == [
+        None
+    ] * 20
     until(lambda: len(app._imports._tasks.running()) < 6)
     gate.set()
     until(lambda: app._imports.check(data_id, "", asked[-1], 0.0) is not None)
@@ -288,7 +329,11 @@ def test_the_seat_of_who_was_idle_longest_is_taken() -> None:
     seats, (first, second, third) = ChatSeats(2), (chat(), chat(), chat())
     for each in (first, second, first, third):
         seats.take(each)
-    assert [first.close.call_count, second.close.call_count, third.close.call_count] == [0, 1, 0]
+    assert [
+        first.close.call_count,
+        second.close.call_count,
+        third.close.call_count,
+    ] == [0, 1, 0]
 
 
 def test_an_answer_in_progress_is_never_ended() -> None:
@@ -305,7 +350,9 @@ def test_an_answer_in_progress_is_never_ended() -> None:
     assert busy.close.call_count == 0, "it made room"
 
 
-def test_answers_share_the_cores_that_the_page_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_share_the_cores_that_the_page_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(container, "cores", lambda: 8)
     seats, workspace, training = ChatSeats(4), Workspace.open(tmp_path), [False]
     visitor = ChatSession(workspace, lambda: False, seats)

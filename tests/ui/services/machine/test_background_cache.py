@@ -26,7 +26,9 @@ def cache() -> BackgroundCache[int]:
     return BackgroundCache()
 
 
-def test_get_returns_at_once_and_computes_each_value_once(cache: BackgroundCache[int]) -> None:
+def test_get_returns_at_once_and_computes_each_value_once(
+    cache: BackgroundCache[int],
+) -> None:
     gate, calls = threading.Event(), []
 
     def compute() -> int:
@@ -56,7 +58,9 @@ def test_the_cache_does_not_grow_without_limit(cache: BackgroundCache[int]) -> N
     assert cache.get("199", lambda: 2) == 1
 
 
-def test_neither_do_requests_that_come_faster_than_they_are_answered(cache: BackgroundCache[int]) -> None:
+def test_neither_do_requests_that_come_faster_than_they_are_answered(
+    cache: BackgroundCache[int],
+) -> None:
     gate = threading.Event()
     cache.get("first", lambda: int(gate.wait(10)))
     for number in range(500):

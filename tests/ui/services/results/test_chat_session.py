@@ -36,7 +36,9 @@ class FakeChat:
         self.asked.append(tuple(histories))
         for pane in histories:
             for at, letter in enumerate(self.name):
-                yield Chunk(pane, letter, at + 1, 1.0, "end" if at == len(self.name) - 1 else "")
+                yield Chunk(
+                    pane, letter, at + 1, 1.0, "end" if at == len(self.name) - 1 else ""
+                )
 
     def close(self) -> None:
         self.closed += 1
@@ -58,7 +60,11 @@ class Session(ChatSession):
     def ends(self, target: ChatTarget = TARGET) -> dict[str, str]:
         """The answers by pane."""
         parts = list(self.answers(target, QUESTIONS))
-        return {part.pane: part.text for part in parts if isinstance(part, Answer) and part.finish}
+        return {
+            part.pane: part.text
+            for part in parts
+            if isinstance(part, Answer) and part.finish
+        }
 
 
 @pytest.fixture
@@ -66,19 +72,27 @@ def session(tmp_path: Path) -> Session:
     return Session(tmp_path)
 
 
-def test_both_answer_and_only_the_open_run_s_chat_is_shown_and_closed(session: Session) -> None:
+def test_both_answer_and_only_the_open_run_s_chat_is_shown_and_closed(
+    session: Session,
+) -> None:
     assert session.ends() == {"base": "own", "tuned": "own"}
     assert (session.check("run-a"), session.engine("run-a")) == (CHECK, "engine of own")
     assert (session.check("run-b"), session.engine("run-b")) == ("", "")
     session.close_run("run-b")
     assert session.own.closed == 0
     session.close_run("run-a")  # which is deleted
-    assert (session.own.closed, session.check("run-a"), "run-a" in session.tried) == (1, "", True)
+    assert (session.own.closed, session.check("run-a"), "run-a" in session.tried) == (
+        1,
+        "",
+        True,
+    )
 
 
 def test_one_pane_can_be_asked_alone(session: Session) -> None:
     parts = list(session.answers(TARGET, {"base": []}))
-    assert {part.pane: part.text for part in parts if isinstance(part, Answer)} == {"base": "own"}
+    assert {part.pane: part.text for part in parts if isinstance(part, Answer)} == {
+        "base": "own"
+    }
 
 
 def test_a_stop_while_the_model_loads_leaves_no_answer(session: Session) -> None:
@@ -86,15 +100,24 @@ def test_a_stop_while_the_model_loads_leaves_no_answer(session: Session) -> None
     next(answers)
     session.stop()
     ended = [part for part in answers if isinstance(part, Answer)]
-    assert (ended, session.own.stopped) == ([Answer("base", "", "stopped"), Answer("tuned", "", "stopped")], 1)
+    assert (ended, session.own.stopped) == (
+        [Answer("base", "", "stopped"), Answer("tuned", "", "stopped")],
+        1,
+    )
 
 
-def test_one_that_does_not_open_shows_no_check_of_other_runs(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_does_not_open_shows_no_check_of_other_runs(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session.ends()
     monkeypatch.setattr(session.own, "opening", Mock(side_effect=ChatFailed("broken")))
     with pytest.raises(ChatFailed):
         session.ends(ChatTarget("run-b", MODEL, Path("b")))
-    assert (session.check("run-a"), session.engine("run-a"), session.check("run-b")) == ("", "", "")
+    assert (
+        session.check("run-a"),
+        session.engine("run-a"),
+        session.check("run-b"),
+    ) == ("", "", "")
     session.close_run("run-b")
     assert session.own.closed == 1, "it may have taken memory"
 

@@ -1,4 +1,6 @@
-"""A document answered piece by piece: what is asked, shown as it goes, stopped, and put together."""
+"""A document answered piece by piece: what is asked, shown as it goes, stopped, and put
+together.
+"""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -21,13 +23,17 @@ NO_CHAT = SimpleNamespace(question=nullcontext)
 
 
 class Models:
-    """Stands in for the models: answers with its question in capitals. stop_at: the piece where it is stopped."""
+    """Stands in for the models: answers with its question in capitals. stop_at: the
+    piece where it is stopped.
+    """
 
     def __init__(self, stop_at: int = 0) -> None:
         self.asked: list[dict[str, Any]] = []
         self.stop_at = stop_at
 
-    def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[Loading | Answer]:
+    def answers(
+        self, run_id: str, conversations: dict[str, Any], **sampling: Any
+    ) -> Iterator[Loading | Answer]:
         self.asked.append(conversations)
         if len(self.asked) == 1:
             yield Loading("Loading the model")
@@ -35,7 +41,9 @@ class Models:
         for pane, messages in conversations.items():
             text = f"{pane} {messages[-1]['content']}".upper()
             yield Answer(pane, text[:3], "")
-            yield Answer(pane, text[:3] if stopped else text, "stopped" if stopped else "end")
+            yield Answer(
+                pane, text[:3] if stopped else text, "stopped" if stopped else "end"
+            )
 
 
 @pytest.fixture
@@ -44,7 +52,9 @@ def models() -> Models:
 
 
 def service(models: Models | ResultService, chat: Any = NO_CHAT) -> DocumentService:
-    found = DocumentService(cast("RunService", SimpleNamespace()), cast("ResultService", models), chat)
+    found = DocumentService(
+        cast("RunService", SimpleNamespace()), cast("ResultService", models), chat
+    )
     found.pieces = lambda run_id, file, *rest: file.name.split("|")  # type: ignore[method-assign]
     return found
 
@@ -56,21 +66,30 @@ def parts(models: Models, text: Path = TEXT) -> list[Part]:
 def test_each_piece_is_asked_by_itself_with_the_persons_words(models: Models) -> None:
     parts(models)
     assert [asked["tuned"] for asked in models.asked] == [
-        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"Say it\n\n{piece}"}]
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": f"Say it\n\n{piece}"},
+        ]
         for piece in ("one", "two", "three")
     ]
 
 
 def test_it_is_shown_as_it_goes_below_the_pieces_before(models: Models) -> None:
     found = parts(models)
-    assert [part.title for part in found if isinstance(part, Piece)] == [f"Piece {n} of 3" for n in (1, 2, 3)]
-    texts = [part.text for part in found if isinstance(part, Answer) and part.pane == "tuned"]
+    assert [part.title for part in found if isinstance(part, Piece)] == [
+        f"Piece {n} of 3" for n in (1, 2, 3)
+    ]
+    texts = [
+        part.text for part in found if isinstance(part, Answer) and part.pane == "tuned"
+    ]
     assert texts[2] == "TUNED SAY IT\n\nONE\n\nTUN"
     assert all(part.finish == "" for part in found[:-2] if isinstance(part, Answer))
     base, tuned = found[-2:]
     assert isinstance(tuned, Answer)
     assert (tuned.pane, tuned.finish) == ("tuned", "end")
-    assert tuned.text == "\n\n".join(f"TUNED SAY IT\n\n{word}" for word in ("ONE", "TWO", "THREE"))
+    assert tuned.text == "\n\n".join(
+        f"TUNED SAY IT\n\n{word}" for word in ("ONE", "TWO", "THREE")
+    )
     assert isinstance(base, Answer)
     assert base.text.startswith("BASE")
 
@@ -88,7 +107,9 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
     session = ChatSession(Workspace.open(tmp_path), lambda: False)
     session._chat = FakeChat("own", "base", "tuned")  # type: ignore[assignment]
     runs = cast("RunService", SimpleNamespace(spec=lambda run_id: None))
-    results = ResultService(Workspace.open(tmp_path), cast("Runner", None), runs, session)
+    results = ResultService(
+        Workspace.open(tmp_path), cast("Runner", None), runs, session
+    )
     results._target = lambda run_id: ChatTarget(run_id, MODEL, Path("a"))  # type: ignore[method-assign]
     found: list[Part] = []
     for part in service(results, session).answers("run-1", TEXT, "Say it", ""):
@@ -97,7 +118,10 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
         if part == Piece("Piece 2 of 3"):
             session.stop()
     assert not session.answering
-    assert [part for part in found if isinstance(part, Piece)] == [Piece("Piece 1 of 3"), Piece("Piece 2 of 3")]
+    assert [part for part in found if isinstance(part, Piece)] == [
+        Piece("Piece 1 of 3"),
+        Piece("Piece 2 of 3"),
+    ]
     assert found[-1] == Answer("tuned", "own", "stopped")
 
 

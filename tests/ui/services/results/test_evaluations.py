@@ -29,7 +29,9 @@ def app(made_up: Path, tmp_path: Path) -> Iterator[MadeUpApp]:
     app.close()
 
 
-def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUpApp) -> None:
+def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(
+    app: MadeUpApp,
+) -> None:
     run_id = app.planning.start(DATA, "", TrainSettings(validation_fraction=0.5))
     folder = JobFolder(app.workspace.run_folder(run_id))
     folder.write_status(folder.status().ended_as(State.STOPPED))
@@ -44,7 +46,10 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUp
     found = report_json()
     evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
     write_json(evaluation.path / REPORT, found)
-    assert (app.evaluations.latest_report(run_id), set(app.evaluations.summaries())) == (report(), {run_id})
+    assert (
+        app.evaluations.latest_report(run_id),
+        set(app.evaluations.summaries()),
+    ) == (report(), {run_id})
     app.delete_run(run_id)
     assert not evaluation.path.exists()
     assert app.evaluations.summaries() == {}
@@ -61,7 +66,9 @@ def evaluated(app: MadeUpApp, found: dict[str, Any]) -> JobFolder:
 
 
 @pytest.mark.parametrize("damage", ["questions", "report", "field", "older report"])
-def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: MadeUpApp, damage: str) -> None:
+def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(
+    app: MadeUpApp, damage: str
+) -> None:
     if damage == "questions":
         (app.workspace.run_folder(RUN) / "data" / "held_out.jsonl").write_text("[]\n")
     else:
@@ -78,7 +85,10 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: Mad
     train, trying = drawn["train"], drawn["try"]
     outcome = train.show(choice)[train.running.outcome]
     assert 'class="alert bad"' in outcome
-    assert ("older version" in outcome, "is damaged" in outcome) == (damage == "older report", damage == "field")
+    assert ("older version" in outcome, "is damaged" in outcome) == (
+        damage == "older report",
+        damage == "field",
+    )
     shown = trying.show(choice)
     assert 'class="alert bad"' in shown[trying.evaluation.card]
     assert shown[trying.evaluation.check]["interactive"] is (damage != "questions")
@@ -92,7 +102,9 @@ def test_deleting_a_run_stops_its_evaluation(app: MadeUpApp) -> None:
     assert app.runner.jobs(kind="evaluate") == []
 
 
-def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(
+    app: MadeUpApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.evaluations.start(RUN)
     monkeypatch.setattr(runs, "STOPPING", 0.1)
     monkeypatch.setattr(app.runner, "stop", lambda job_id: None)
@@ -102,7 +114,9 @@ def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: MadeUpApp, mon
 
 
 @pytest.mark.parametrize("work", ["check", "export", "prompts"])
-def test_a_base_model_in_use_is_not_deleted(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
+def test_a_base_model_in_use_is_not_deleted(
+    app: MadeUpApp, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
     base = app.runs.spec(RUN).model.id
     start = {
         "check": lambda: app.evaluations.start(RUN), "export": lambda: app.results.start_export(RUN, "adapter"),

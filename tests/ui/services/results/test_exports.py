@@ -1,4 +1,6 @@
-"""An export that is here already is not made again; a model that an endpoint serves is not deleted."""
+"""An export that is here already is not made again; a model that an endpoint serves is
+not deleted.
+"""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +21,9 @@ from ui.web.share import views
 
 
 def finished(workspace: Workspace, model: Path) -> tuple[str, Path]:
-    """The id of a run that ended at 100, and the only file of its adapter's export, which was made from 110 on."""
+    """The id of a run that ended at 100, and the only file of its adapter's export,
+    which was made from 110 on.
+    """
     run, job = workspace.runs / new_id(), workspace.runs / new_id()
     make_adapter(make_finished_run(run, model, "tests/tiny"), model)
     write_json(run / "job.json", {"kind": "train", "name": "Orders", "created": 1.0})
@@ -30,32 +34,59 @@ def finished(workspace: Workspace, model: Path) -> tuple[str, Path]:
     job.mkdir()
     made = {"name": file.name, "bytes": 2, "sha256": hashlib.sha256(b"PK").hexdigest()}
     write_json(job / "spec.json", {"run": run.name, "to": "adapter", "name": "Orders"})
-    write_json(job / "job.json", {"kind": "export", "name": "adapter", "parent": run.name, "created": 2.0})
+    write_json(
+        job / "job.json",
+        {"kind": "export", "name": "adapter", "parent": run.name, "created": 2.0},
+    )
     result = {"to": "adapter", "files": [made], "checks": []}
-    write_json(job / "status.json", {"state": "completed", "started": 110.0, "ended": 120.0, "result": result})
+    write_json(
+        job / "status.json",
+        {"state": "completed", "started": 110.0, "ended": 120.0, "result": result},
+    )
     return run.name, file
 
 
-def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path, workspace: Workspace) -> None:
+def test_finished_work_is_not_repeated(
+    bundled_model: Path, tmp_path: Path, workspace: Workspace
+) -> None:
     run_id, file = finished(workspace, bundled_model)
     results = App(workspace).results
     assert results.finished_export(run_id, "merged") is None
     found = results.finished_export(run_id, "adapter")
     assert found.result.files[0].sha256 == hashlib.sha256(b"PK").hexdigest()
-    options = ["export", run_id, "--to", "adapter", "-o", str(tmp_path / "out"), "--workspace", str(workspace.root)]
+    options = [
+        "export",
+        run_id,
+        "--to",
+        "adapter",
+        "-o",
+        str(tmp_path / "out"),
+        "--workspace",
+        str(workspace.root),
+    ]
     assert main(options) == 0
     assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes() == b"PK"
-    write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 115.0})
-    assert results.finished_export(run_id, "adapter") is None, "the run was resumed meanwhile"
-    write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 100.0})
+    write_json(
+        workspace.runs / run_id / "status.json", {"state": "completed", "ended": 115.0}
+    )
+    assert results.finished_export(run_id, "adapter") is None, (
+        "the run was resumed meanwhile"
+    )
+    write_json(
+        workspace.runs / run_id / "status.json", {"state": "completed", "ended": 100.0}
+    )
     App(workspace).versions.describe(run_id, name="Requests")
-    assert results.finished_export(run_id, "adapter") is None, "the file would have another name"
+    assert results.finished_export(run_id, "adapter") is None, (
+        "the file would have another name"
+    )
     App(workspace).versions.describe(run_id, name="Orders")
     file.write_bytes(b"P")
     assert results.finished_export(run_id, "adapter") is None, "the file is not whole"
 
 
-def with_result(workspace: Workspace, model: Path, result: dict[str, Any]) -> ExportStatus:
+def with_result(
+    workspace: Workspace, model: Path, result: dict[str, Any]
+) -> ExportStatus:
     """The only export of a run, whose job stored this result."""
     run_id, file = finished(workspace, model)
     status = workspace.runs / file.parent.name / "status.json"
@@ -64,13 +95,29 @@ def with_result(workspace: Workspace, model: Path, result: dict[str, Any]) -> Ex
     return export
 
 
-def test_the_result_of_an_older_version_is_read(bundled_model: Path, workspace: Workspace) -> None:
-    size = {"kind": "Q8_0", "bytes": 7, "kl": None, "same_choice": None, "places": 0, "too_narrow": 0.0}
+def test_the_result_of_an_older_version_is_read(
+    bundled_model: Path, workspace: Workspace
+) -> None:
+    size = {
+        "kind": "Q8_0",
+        "bytes": 7,
+        "kl": None,
+        "same_choice": None,
+        "places": 0,
+        "too_narrow": 0.0,
+    }
     older = {
         "to": "adapter",
         "files": [{"name": "orders-adapter.zip", "bytes": 2}],
         "checks": [{"ok": None, "sentence": "Not opened."}],
-        "merge": {"ok": True, "sentence": "Kept.", "lost": None, "dtype": "bfloat16", "same_choice": 1.0, "tokens": 9},
+        "merge": {
+            "ok": True,
+            "sentence": "Kept.",
+            "lost": None,
+            "dtype": "bfloat16",
+            "same_choice": 1.0,
+            "tokens": 9,
+        },
         "sizes": [{**size, "recommended": True}],
         "base": "trained",
     }
@@ -79,11 +126,17 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, workspace: 
     assert export.result.passed
     assert (export.result.files[0].sha256, export.result.sizes[0].task) == ("", None)
     [run_id] = [job.id for job in App(workspace).runs.jobs()]
-    assert App(workspace).results.finished_export(run_id, "adapter") is None, "it merged into other weights"
+    assert App(workspace).results.finished_export(run_id, "adapter") is None, (
+        "it merged into other weights"
+    )
 
 
-@pytest.mark.parametrize("damage", [{"files": "none"}, {"files": [{"name": 1}]}, {"checks": [{"ok": False}]}])
-def test_a_damaged_result_shows_in_its_card(bundled_model: Path, workspace: Workspace, damage: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "damage", [{"files": "none"}, {"files": [{"name": 1}]}, {"checks": [{"ok": False}]}]
+)
+def test_a_damaged_result_shows_in_its_card(
+    bundled_model: Path, workspace: Workspace, damage: dict[str, Any]
+) -> None:
     export = with_result(workspace, bundled_model, damage)
     assert export.job.failure == DAMAGED
     assert DAMAGED.next in views.export(export)
@@ -92,7 +145,9 @@ def test_a_damaged_result_shows_in_its_card(bundled_model: Path, workspace: Work
     assert App(workspace).hub_pushes.forms(run_id) == []
 
 
-def test_each_workspace_has_an_endpoint_of_its_own(bundled_model: Path, tmp_path: Path) -> None:
+def test_each_workspace_has_an_endpoint_of_its_own(
+    bundled_model: Path, tmp_path: Path
+) -> None:
     opened = []
     for owner in ("ana", "ben"):
         workspace = Workspace.open(tmp_path / owner)
@@ -104,12 +159,16 @@ def test_each_workspace_has_an_endpoint_of_its_own(bundled_model: Path, tmp_path
     assert len({id for id, _ in opened}) == len({key for _, key in opened}) == 2
 
 
-def test_a_served_model_is_not_deleted(bundled_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_served_model_is_not_deleted(
+    bundled_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
     app, (run_id, _) = App(workspace), finished(workspace, bundled_model)
     base = catalogue.entries()[0]
     spec = app.runs.spec(run_id)
-    served = spec.model_copy(update={"model": spec.model.model_copy(update={"id": base.id})})
+    served = spec.model_copy(
+        update={"model": spec.model.model_copy(update={"id": base.id})}
+    )
     monkeypatch.setattr(app.runs, "spec", lambda _: served)
     endpoint, _ = app.endpoints.start(run_id)
     for delete in (lambda: app.delete_run(run_id), lambda: app.remove_model(base.id)):

@@ -24,10 +24,19 @@ def row(asked: int, answered: int) -> Encoded:
     return Encoded([7] * (asked + answered), [-100] * asked + [7] * answered)
 
 
-def failed(app: App, folder: Path, failure: Failure, longest: int = 600, fits: int = 0) -> str:
-    """A run that failed this way. longest: tokens of its longest example. fits: the length measured to fit."""
+def failed(
+    app: App, folder: Path, failure: Failure, longest: int = 600, fits: int = 0
+) -> str:
+    """A run that failed this way. longest: tokens of its longest example. fits: the
+    length measured to fit.
+    """
     work = run_of(folder, folder, [row(10, 10), row(100, longest - 100)], [row(10, 10)])
-    measured = {"time": 0.0, "attempt": 1, "kind": "dry_run", "data": DryRunEvent(fits, 1.0, 1.0).data()}
+    measured = {
+        "time": 0.0,
+        "attempt": 1,
+        "kind": "dry_run",
+        "data": DryRunEvent(fits, 1.0, 1.0).data(),
+    }
 
     def write(new: Path) -> None:
         (folder / "data").rename(new / "data")
@@ -58,8 +67,17 @@ def test_it_is_planned_with_the_length_measured_to_fit_or_half(
 
 @pytest.mark.parametrize(
     ("failure", "longest"),
-    [(Failure(what="Full.", error="NotEnough"), 600), (Failure(what="Not foreseen."), 600), (EXHAUSTED, 410)],
+    [
+        (Failure(what="Full.", error="NotEnough"), 600),
+        (Failure(what="Not foreseen."), 600),
+        (EXHAUSTED, 410),
+    ],
     ids=["disk", "unknown", "half is too short to help"],
 )
-def test_otherwise_no_length_is_offered(app: App, tmp_path: Path, failure: Failure, longest: int) -> None:
-    assert app.versions.shorter_length(failed(app, tmp_path / "made", failure, longest)) is None
+def test_otherwise_no_length_is_offered(
+    app: App, tmp_path: Path, failure: Failure, longest: int
+) -> None:
+    assert (
+        app.versions.shorter_length(failed(app, tmp_path / "made", failure, longest))
+        is None
+    )

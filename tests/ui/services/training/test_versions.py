@@ -1,4 +1,6 @@
-"""The next version of a model, and trials of prompts: what they start from, and what stays as it was."""
+"""The next version of a model, and trials of prompts: what they start from, and what
+stays as it was.
+"""
 
 import json
 from pathlib import Path
@@ -26,7 +28,23 @@ from ui.services.selection import Choice
 from ui.services.training.prompt_trials import NO_QUESTIONS
 from ui.web.runs.views import lines_of_descent, listing
 
-WORDS = ["oak", "elm", "ash", "fir", "yew", "box", "bay", "fig", "oat", "rye", "kale", "leek", "pear", "plum", "lime"]
+WORDS = [
+    "oak",
+    "elm",
+    "ash",
+    "fir",
+    "yew",
+    "box",
+    "bay",
+    "fig",
+    "oat",
+    "rye",
+    "kale",
+    "leek",
+    "pear",
+    "plum",
+    "lime",
+]
 CHATS = [
     {"messages": [{"role": "user", "content": f"Where is my parcel {n}, {word}?"},
                   {"role": "assistant", "content": f"It is with {word} in street {n * 7}. Rosie x"}]}
@@ -50,8 +68,14 @@ def trained(app: App, data_id: str, version: Any = None, **settings: Any) -> str
     chosen = TrainSettings().changed(**settings)
     run_id = app.planning.start(data_id, "", chosen, version=version)
     job, spec = JobFolder(app.workspace.run_folder(run_id)), app.runs.spec(run_id)
-    make_adapter(learned(job.path, chosen.method), spec.model.path, seed=len(app.runs.jobs()))
-    job.write_status(job.status().ended_as(State.COMPLETED, result={"weights_changed": True, "best_step": 3}))
+    make_adapter(
+        learned(job.path, chosen.method), spec.model.path, seed=len(app.runs.jobs())
+    )
+    job.write_status(
+        job.status().ended_as(
+            State.COMPLETED, result={"weights_changed": True, "best_step": 3}
+        )
+    )
     return run_id
 
 
@@ -67,37 +91,61 @@ def first(app: App, data_id: str) -> str:
 
 
 def side(app: App, run_id: str, name: str) -> set[str]:
-    return {str(one.row.messages) for one in division.read(app.runner.folder(run_id)) if one.side == name}
+    return {
+        str(one.row.messages)
+        for one in division.read(app.runner.folder(run_id))
+        if one.side == name
+    }
 
 
-def test_a_version_that_continues_has_its_own_copy_of_the_weights(app: App, data_id: str, first: str) -> None:
+def test_a_version_that_continues_has_its_own_copy_of_the_weights(
+    app: App, data_id: str, first: str
+) -> None:
     second = trained(app, data_id, app.versions.next(first))
     descent = app.runs.spec(second).descent
     weights = start.digest(app.results.model_folder(first))
-    assert (descent.first, descent.parent, descent.version, descent.weights) == (first, first, 2, weights)
+    assert (descent.first, descent.parent, descent.version, descent.weights) == (
+        first,
+        first,
+        2,
+        weights,
+    )
     folder = app.runner.folder(second)
     assert start.digest(start.folder(folder)) == weights
     assert manifest.holds(folder / "data", content=True)
     app.delete_run(first)
     third = trained(app, data_id, app.versions.next(second, from_base=True))
     after = app.runs.spec(third).descent
-    assert (after.first, after.parent, after.version, after.weights) == (first, second, 3, "")
+    assert (after.first, after.parent, after.version, after.weights) == (
+        first,
+        second,
+        3,
+        "",
+    )
     assert not start.folder(app.runner.folder(third)).exists()
 
 
-def test_rows_stay_on_their_sides_in_examples_that_grew(app: App, tmp_path: Path) -> None:
+def test_rows_stay_on_their_sides_in_examples_that_grew(
+    app: App, tmp_path: Path
+) -> None:
     first = trained(app, dataset(app, tmp_path, 40))
     second = trained(app, dataset(app, tmp_path, 64), app.versions.next(first))
     for name in ("train", "judging"):
         assert side(app, first, name) <= side(app, second, name)
-    held_out = {str(chat) for chat in read_conversations(app.runner.folder(second), "held_out")}
+    held_out = {
+        str(chat) for chat in read_conversations(app.runner.folder(second), "held_out")
+    }
     assert held_out == side(app, second, "judging")
     settings = app.runs.spec(second).settings
-    plan = app.planning.plan(app.versions.data_id(second), "", settings, app.versions.next(first))
+    plan = app.planning.plan(
+        app.versions.data_id(second), "", settings, app.versions.next(first)
+    )
     assert plan.train_rows == app.runs.spec(second).data.train_rows
 
 
-def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, data_id: str, first: str) -> None:
+def test_a_repetition_of_a_later_version_starts_where_that_one_did(
+    app: App, data_id: str, first: str
+) -> None:
     second = trained(app, data_id, app.versions.next(first))
     again = app.versions.retry(second, report(retry={"learning_rate": 1e-4}))
     before, now = app.runs.spec(second).descent, app.runs.spec(again).descent
@@ -110,13 +158,26 @@ def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, dat
 def test_why_a_version_can_not_be_continued(app: App, data_id: str, first: str) -> None:
     settings = app.runs.spec(first).settings
     assert app.versions.why_not_continue(first, "", settings) == ""
-    assert app.versions.why_not_continue(first, "", settings.changed(method="qlora", seed=4)) == ""
-    assert "LoRA rank" in app.versions.why_not_continue(first, "", settings.changed(lora_rank=32))
-    assert "full fine-tuning" in app.versions.why_not_continue(first, "", settings.changed(method="full"))
-    assert "base model" in app.versions.why_not_continue(first, "Qwen/Qwen3-0.6B", settings)
+    assert (
+        app.versions.why_not_continue(
+            first, "", settings.changed(method="qlora", seed=4)
+        )
+        == ""
+    )
+    assert "LoRA rank" in app.versions.why_not_continue(
+        first, "", settings.changed(lora_rank=32)
+    )
+    assert "full fine-tuning" in app.versions.why_not_continue(
+        first, "", settings.changed(method="full")
+    )
+    assert "base model" in app.versions.why_not_continue(
+        first, "Qwen/Qwen3-0.6B", settings
+    )
     with pytest.raises(BadInput):
         app.versions.check(app.versions.next(first), "", settings.changed(lora_rank=32))
-    app.versions.check(app.versions.next(first, from_base=True), "", settings.changed(lora_rank=32))
+    app.versions.check(
+        app.versions.next(first, from_base=True), "", settings.changed(lora_rank=32)
+    )
     app.versions.check(None, "", settings)
     advice = app.advice.settings(Choice(data_id=data_id))
     other = trained(app, data_id, lora_rank=32, use_dora=True)
@@ -129,7 +190,9 @@ def test_why_a_version_can_not_be_continued(app: App, data_id: str, first: str) 
     assert app.versions.why_not_continue(other, "", kept.settings) == ""
 
 
-def test_without_a_model_or_examples_there_is_no_next_version(app: App, data_id: str) -> None:
+def test_without_a_model_or_examples_there_is_no_next_version(
+    app: App, data_id: str
+) -> None:
     waiting = app.planning.start(data_id, "", TrainSettings())
     first = trained(app, data_id)
     for run_id in (waiting, "20200101-000000-0000"):
@@ -143,7 +206,9 @@ def test_without_a_model_or_examples_there_is_no_next_version(app: App, data_id:
         app.versions.next(first)
 
 
-def test_edited_examples_go_to_the_next_version_of_the_run(app: App, tmp_path: Path, data_id: str, first: str) -> None:
+def test_edited_examples_go_to_the_next_version_of_the_run(
+    app: App, tmp_path: Path, data_id: str, first: str
+) -> None:
     same = app.for_training(Choice(run_id=first, data_id=data_id))
     assert (same.run_id, same.parent) == (first, "")
     chosen = app.for_next_version(Choice(run_id=first), first)
@@ -155,15 +220,24 @@ def test_edited_examples_go_to_the_next_version_of_the_run(app: App, tmp_path: P
     assert app.validated(chosen).parent == ""
 
 
-def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, first: str) -> None:
+def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(
+    app: App, first: str
+) -> None:
     folder = app.runner.folder(first)
     before = (folder / "spec.json").read_bytes(), (folder / "job.json").read_bytes()
     app.versions.describe(first, name="  <b>../../Rosie</b>\n\u202e ")
     app.versions.describe(first, note="Better with\ncommas. \x00")
-    assert app.runs.job(first).name == app.runs.info(first).name == app.runs.all()[0].info.name
+    assert (
+        app.runs.job(first).name
+        == app.runs.info(first).name
+        == app.runs.all()[0].info.name
+    )
     assert app.runs.info(first).name == "<b>../../Rosie</b>"
     assert app.runs.note(first) == app.runs.all()[0].note == "Better with\ncommas."
-    assert ((folder / "spec.json").read_bytes(), (folder / "job.json").read_bytes()) == before
+    assert (
+        (folder / "spec.json").read_bytes(),
+        (folder / "job.json").read_bytes(),
+    ) == before
     html = listing(app.runs.all(), "", 0.0)
     assert "<b>" not in html
     assert "&lt;b&gt;../../Rosie" in html
@@ -174,10 +248,14 @@ def test_a_run_is_renamed_everywhere_and_its_spec_never_changes(app: App, first:
     with pytest.raises(RunProblem):
         app.versions.describe(app.runner.submit("calibrate", {}, "Speed"), name="x")
     (folder / "about.json").write_text("[")
-    assert app.runs.info(first).name == app.runs.spec(first).name, "a damaged file only loses the name"
+    assert app.runs.info(first).name == app.runs.spec(first).name, (
+        "a damaged file only loses the name"
+    )
 
 
-def test_a_next_version_takes_the_name_of_the_one_before(app: App, data_id: str, first: str) -> None:
+def test_a_next_version_takes_the_name_of_the_one_before(
+    app: App, data_id: str, first: str
+) -> None:
     app.versions.describe(first, name="Rosie")
     second = trained(app, data_id, app.versions.next(first))
     other = trained(app, data_id)
@@ -196,23 +274,38 @@ def test_a_sample_s_own_questions_judge_both_versions(app: App) -> None:
     assert changes.judging == app.evaluations.judging(version.parent)[0] - 1
 
 
-def test_a_corrected_example_that_was_set_aside_is_named(app: App, data_id: str) -> None:
+def test_a_corrected_example_that_was_set_aside_is_named(
+    app: App, data_id: str
+) -> None:
     """Also where the answer that was expected is accepted as it is."""
     version = app.versions.next(trained(app, data_id))
     *asked, expected = read_conversations(version.folder, "held_out")[0]
     before = app.planning.plan(data_id, "", TrainSettings(), version).changes
-    app.corrections.add(version.parent, asked, str(expected["content"]), "I don't know.")
+    app.corrections.add(
+        version.parent, asked, str(expected["content"]), "I don't know."
+    )
     after = app.planning.plan(data_id, "", TrainSettings(), version).changes
     assert (before.moved, after.moved, after.new, after.gone) == (0, 1, 0, 0)
     assert after.judging == before.judging - 1
 
 
-def test_a_model_from_a_folder_is_named_after_it(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_from_a_folder_is_named_after_it(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_id = trained(app, dataset(app, tmp_path))
     spec = app.runs.spec(run_id)
-    for model_id, name in (("local/gemma-3f2a1c", "gemma"), ("someone/gemma", "someone/gemma")):
-        model = spec.model.model_copy(update={"id": model_id, "path": tmp_path / "gemma"})
-        monkeypatch.setattr(app.runs, "spec", lambda _, model=model: spec.model_copy(update={"model": model}))
+    for model_id, name in (
+        ("local/gemma-3f2a1c", "gemma"),
+        ("someone/gemma", "someone/gemma"),
+    ):
+        model = spec.model.model_copy(
+            update={"id": model_id, "path": tmp_path / "gemma"}
+        )
+        monkeypatch.setattr(
+            app.runs,
+            "spec",
+            lambda _, model=model: spec.model_copy(update={"model": model}),
+        )
         assert app.runs.info(run_id).model_name == name
 
 
@@ -228,19 +321,33 @@ def completed(app: App, job_id: str) -> None:
     folder.write_status(folder.status().ended_as(State.COMPLETED))
 
 
-def test_it_asks_the_questions_that_a_training_would_set_aside(app: App, choice: Choice) -> None:
+def test_it_asks_the_questions_that_a_training_would_set_aside(
+    app: App, choice: Choice
+) -> None:
     assert app.prompt_trials.why_not(choice) == ""
     trial = app.runner.folder(app.prompt_trials.start(choice))
     settings = app.datasets.settings(choice)
     run = app.runner.folder(app.planning.start(choice.data_id, "", settings))
     assert len(judging_items(trial)) == app.prompt_trials.ahead(choice)[0]
-    assert (judging_items(trial), training_items(trial)) == (judging_items(run), training_items(run))
+    assert (judging_items(trial), training_items(trial)) == (
+        judging_items(run),
+        training_items(run),
+    )
 
 
-def test_its_time_follows_from_the_measured_speed(app: App, choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_time_follows_from_the_measured_speed(
+    app: App, choice: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert app.prompt_trials.ahead(choice)[1] is None, "nothing was measured yet"
     slow, fast = (
-        Rates(rate16=rate, rate32=rate, bandwidth=1e11, launch=0.0, spread=1.25, basis="measured")
+        Rates(
+            rate16=rate,
+            rate32=rate,
+            bandwidth=1e11,
+            launch=0.0,
+            spread=1.25,
+            basis="measured",
+        )
         for rate in (1e11, 1e12)
     )
     monkeypatch.setattr(app.models, "rates", lambda: slow)
@@ -257,18 +364,25 @@ def test_a_second_trial_replaces_the_first(app: App, choice: Choice) -> None:
     assert second != first
 
 
-def test_a_result_knows_whether_the_examples_have_changed(app: App, choice: Choice) -> None:
+def test_a_result_knows_whether_the_examples_have_changed(
+    app: App, choice: Choice
+) -> None:
     completed(app, app.prompt_trials.start(choice))
     job = app.prompt_trials.latest(choice)
     assert app.prompt_trials.report(job.id).best == "few_shot"
     assert app.prompt_trials.is_current(job, choice)
     assert not app.prompt_trials.is_current(job, choice.replace(settings={"seed": 7}))
-    app.validation_files.set(choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+    app.validation_files.set(
+        choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl"
+    )
     assert not app.prompt_trials.is_current(job, choice)
 
 
 def test_plain_texts_have_no_questions(app: App, tmp_path: Path) -> None:
-    texts = "\n".join(f'{{"text": "Chapter {n}. The river rose in the night of day {n}."}}' for n in range(40))
+    texts = "\n".join(
+        f'{{"text": "Chapter {n}. The river rose in the night of day {n}."}}'
+        for n in range(40)
+    )
     (tmp_path / "texts.jsonl").write_text(texts)
     choice = Choice(data_id=app.datasets.add(tmp_path / "texts.jsonl", "texts.jsonl"))
     assert app.prompt_trials.why_not(choice) == NO_QUESTIONS
@@ -283,6 +397,9 @@ def test_a_damaged_result_is_reported(app: App, choice: Choice) -> None:
     completed(app, job_id)
     whole = trial_report()
     for missing in whole:
-        write_json(app.runner.folder(job_id) / REPORT, {name: whole[name] for name in whole if name != missing})
+        write_json(
+            app.runner.folder(job_id) / REPORT,
+            {name: whole[name] for name in whole if name != missing},
+        )
         with pytest.raises(RunProblem):
             app.prompt_trials.report(job_id)

@@ -32,17 +32,26 @@ from ui.web.page import Page
 def state_of(rows: list[Row], **accepted: Literal["all"]) -> CheckedDataset:
     """The state of a dataset with these rows, with the fixes of these kinds accepted."""
     data = Dataset(SOURCE, rows, [], len(rows))
-    return check_and_fix("", DatasetInfo("rows.jsonl", accepted=dict(accepted)), data, None, UNLIMITED)
+    return check_and_fix(
+        "", DatasetInfo("rows.jsonl", accepted=dict(accepted)), data, None, UNLIMITED
+    )
 
 
 def test_few_examples_are_not_called_alike_unless_they_are() -> None:
-    state = state_of([replace(clean_row(1), row=number, line=number) for number in (1, 2, 3)])
+    state = state_of(
+        [replace(clean_row(1), row=number, line=number) for number in (1, 2, 3)]
+    )
     assert "too few of them differ" not in views.guide(state)
     assert state.blocked
     assert state.blocked in views.guide(state).unescape()
     assert not state_of([clean_row(number) for number in range(60)]).too_few
     few = state_of([clean_row(number) for number in range(1, 42)])
-    copies = state_of([replace(clean_row(number % 41), row=number, line=number) for number in range(1, 83)])
+    copies = state_of(
+        [
+            replace(clean_row(number % 41), row=number, line=number)
+            for number in range(1, 83)
+        ]
+    )
     assert "differ." not in views.guide(few)
     assert "41 different" in few.too_few
     assert copies.too_few in views.guide(copies).unescape()
@@ -60,14 +69,23 @@ def test_the_counts_of_the_summary_are_those_after_the_fixes() -> None:
     assert re.search("1 still with errors .*1 the same", shown)
     assert "60 examples, ready" in (shown := text_of(views.summary(after, None)))
     assert re.search("0 still with errors .*0 the same.* 62 examples, 2 removed", shown)
-    counted = [problem.message for problem in after.problems if problem.kind == "too_few"]
+    counted = [
+        problem.message for problem in after.problems if problem.kind == "too_few"
+    ]
     assert counted
     assert all("60 different" in message for message in counted)
 
 
 def test_what_a_fix_changes_in_a_long_text_is_marked_and_nothing_else() -> None:
     again = "Pump the tyres a little harder than usual. " * 60
-    change = Change(1, 2, "repetition", "", f"Dry it. {again}Ride safe!", "Dry it. Pump the tyres. Ride safe!")
+    change = Change(
+        1,
+        2,
+        "repetition",
+        "",
+        f"Dry it. {again}Ride safe!",
+        "Dry it. Pump the tyres. Ride safe!",
+    )
     html = before_after.changes([change])
     assert "Ride safe!</p>" in html, "unchanged, and its end is shown"
     assert "</del> …" in html, "a cut is marked"
@@ -76,16 +94,30 @@ def test_what_a_fix_changes_in_a_long_text_is_marked_and_nothing_else() -> None:
 
 def test_whom_to_imitate_and_how_to_read_are_asked() -> None:
     error = WhoToImitate("a WhatsApp chat", [("Anna <b>", 12), ("Ben", 1)])
-    card = views.reading(DatasetProgress("chat.txt", "", 0.0, error=error), imports=True)
+    card = views.reading(
+        DatasetProgress("chat.txt", "", 0.0, error=error), imports=True
+    )
     assert "Which of these people" in card
     people = re.findall(r'type="checkbox" name="([^"]+)" value="([^"]+)"', card)
     assert people == [("person-0", "Anna &lt;b&gt;"), ("person-1", "Ben")]
     assert "12 messages" in text_of(card)
     card = views.reading(
-        DatasetProgress("faq.txt", "", 0.0, error=SeveralReadings(("messages", "text"), "12 questions")), True
+        DatasetProgress(
+            "faq.txt",
+            "",
+            0.0,
+            error=SeveralReadings(("messages", "text"), "12 questions"),
+        ),
+        True,
     )
-    sent = [html.unescape(value) for value in re.findall(r'data-do="columns" data-value="([^"]+)"', card)]
-    assert [sent_columns(value) for value in sent] == [{"shape": "messages"}, {"shape": "text"}]
+    sent = [
+        html.unescape(value)
+        for value in re.findall(r'data-do="columns" data-value="([^"]+)"', card)
+    ]
+    assert [sent_columns(value) for value in sent] == [
+        {"shape": "messages"},
+        {"shape": "text"},
+    ]
     assert "12 questions" in text_of(card)
 
 
@@ -96,7 +128,9 @@ def test_whom_to_imitate_and_how_to_read_are_asked() -> None:
         ('{"person-0": 7, "shape": "text"}', {}), ("no JSON", {}),
     ],
 )  # fmt: skip
-def test_ticked_people_as_the_browser_sends_them(value: str, expected: dict[str, list[str]]) -> None:
+def test_ticked_people_as_the_browser_sends_them(
+    value: str, expected: dict[str, list[str]]
+) -> None:
     assert sent_people(value) == expected
 
 
@@ -104,9 +138,15 @@ def test_the_count_of_examples_and_joining_cells() -> None:
     assert "25" in views.example_label(25, 25)
     assert {"20", "25"} <= {*re.findall(r"\d+", views.example_label(20, 25))}
     rows = "".join(f"Where is number {n}?,In row {n}.\n" for n in range(20))
-    data = load_text("question,answer\nWhat costs it?,It costs 5 euros, with tax.\n" + rows)
+    data = load_text(
+        "question,answer\nWhat costs it?,It costs 5 euros, with tax.\n" + rows
+    )
     state = check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED)
-    assert re.findall('data-do="([^"]+)"', decisions.card(state)) == ["drop-cells", "join-cells", "accept"]
+    assert re.findall('data-do="([^"]+)"', decisions.card(state)) == [
+        "drop-cells",
+        "join-cells",
+        "accept",
+    ]
     assert 'data-do="join-cells"' in issues.card(state)
     (spare,) = (problem for problem in state.problems if problem.kind == "ragged_row")
     short = replace(spare, row=spare.row + 1, fix="Add or remove delimiters.")
@@ -127,21 +167,34 @@ def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -
     assert "3 examples to decide" in decisions.card(state)
     assert answers_of(state) == ["Remove this example", "Edit it"]
     two = state_of(rows, empty_answer="all")
-    assert answers_of(two) == ["Remove this example and keep the first", "Remove both extra copies", "Keep it as it is"]
+    assert answers_of(two) == [
+        "Remove this example and keep the first",
+        "Remove both extra copies",
+        "Keep it as it is",
+    ]
     assert "Example 1, which stays" in decisions.card(two)
     assert "What the model will learn" not in views.examples(two)
     refused = replace(two, info=two.info.refuse("duplicate", [62]))
-    assert answers_of(refused) == ["Remove this example and keep the first", "Keep it as it is", "Edit it"]
+    assert answers_of(refused) == [
+        "Remove this example and keep the first",
+        "Keep it as it is",
+        "Edit it",
+    ]
     done = state_of(rows, empty_answer="all", duplicate="all")
     assert decisions.card(done) == ""
     assert "60 examples, ready." in views.guide(done)
     assert views.examples(done).count('class="bubbles"') == 3
-    assert issues.card(done).count("3 removed (Empty answers: 1 and Duplicates: 2)") == 1, "not once more for the table"
+    assert (
+        issues.card(done).count("3 removed (Empty answers: 1 and Duplicates: 2)") == 1
+    ), "not once more for the table"
 
 
 def test_what_can_be_kept_and_what_waits() -> None:
     rows = [clean_row(number) for number in range(1, 61)]
-    rows += [replace(clean_row(number), row=60 + number, line=60 + number) for number in (1, 2, 3)]
+    rows += [
+        replace(clean_row(number), row=60 + number, line=60 + number)
+        for number in (1, 2, 3)
+    ]
     state = state_of(rows)
     refused = replace(state, info=state.info.refuse("duplicate", [61]))
     assert answers_of(refused)[-1] == "Keep both as they are"
@@ -149,31 +202,65 @@ def test_what_can_be_kept_and_what_waits() -> None:
     assert "The same question in every example" in decisions.warnings(state_of(rows))
     assert 'class="alert warn"' in decisions.warnings(state_of(rows))
     same = state_of(rows)
-    assert 'data-do="refuse" data-value="same_input_everywhere"' in decisions.warnings(same)
+    assert 'data-do="refuse" data-value="same_input_everywhere"' in decisions.warnings(
+        same
+    )
     dismissed = replace(same, info=same.info.refuse("same_input_everywhere", "all"))
     assert "The same question" not in decisions.warnings(dismissed)
-    assert 'data-value="same_input_everywhere"' in issues.card(dismissed), "it can be undone"
+    assert 'data-value="same_input_everywhere"' in issues.card(dismissed), (
+        "it can be undone"
+    )
     few = state_of([clean_row(number) for number in range(1, 61)])
     assert 'class="alert calm"' in decisions.warnings(few)
     colors = ["red", "blue", "green", "black", "white", "gray"]
-    said = [chat(60 + n, question(1), ("assistant", f"A {color} one.")) for n, color in enumerate(colors)]
+    said = [
+        chat(60 + n, question(1), ("assistant", f"A {color} one."))
+        for n, color in enumerate(colors)
+    ]
     meant = state_of([*(clean_row(number) for number in range(2, 60)), *said])
     assert {problem.kind for problem in meant.waiting} == {"system_inconsistent"}
     dropped = replace(meant, info=meant.info.refuse("system_inconsistent", "all"))
     assert "Different answers" not in decisions.warnings(dropped)
     found, _, noted = issues.card(meant).partition(issues.WORTH_A_LOOK)
-    assert ("Different answers" in found, noted.count('data-do="pick"')) == (False, 7), "six answers, or all"
+    assert ("Different answers" in found, noted.count('data-do="pick"')) == (
+        False,
+        7,
+    ), "six answers, or all"
     assert "removed" not in noted, "before the person has picked one"
-    again = [chat(n, question(n), ("assistant", f"{answer_of(n)[1]} {'It is open now. ' * 5}")) for n in range(1, 11)]
+    again = [
+        chat(
+            n, question(n), ("assistant", f"{answer_of(n)[1]} {'It is open now. ' * 5}")
+        )
+        for n in range(1, 11)
+    ]
     some = state_of(again)
     first = replace(some, info=some.info.refuse("repetition", [*range(1, 9)]))
     found, _, noted = issues.card(first).partition(issues.WORTH_A_LOOK)
-    assert re.findall('data-do="refuse" data-value="repetition:([0-9]+)"', noted) == ["9", "10"], "not yet decided"
+    assert re.findall('data-do="refuse" data-value="repetition:([0-9]+)"', noted) == [
+        "9",
+        "10",
+    ], "not yet decided"
     assert "left as" not in found
-    calls = [chat(n, question(n), ("assistant", f"{answer_of(n)[1]} Call her on +49 170 1234567.")) for n in range(9)]
-    assert 'data-do="accept" data-value="personal_phone"' in decisions.warnings(state_of(calls))
-    assert "personal_phone" not in decisions.warnings(state_of(calls, personal_phone="all"))
-    waits = state_of([*(clean_row(number) for number in range(1, 61)), chat(61, question(61), ("assistant", ""))])
+    calls = [
+        chat(
+            n,
+            question(n),
+            ("assistant", f"{answer_of(n)[1]} Call her on +49 170 1234567."),
+        )
+        for n in range(9)
+    ]
+    assert 'data-do="accept" data-value="personal_phone"' in decisions.warnings(
+        state_of(calls)
+    )
+    assert "personal_phone" not in decisions.warnings(
+        state_of(calls, personal_phone="all")
+    )
+    waits = state_of(
+        [
+            *(clean_row(number) for number in range(1, 61)),
+            chat(61, question(61), ("assistant", "")),
+        ]
+    )
     assert "Few examples" not in decisions.warnings(waits)
     assert decisions.card(waits)
 
@@ -183,18 +270,29 @@ CHOICE = Choice(data_id=DATA, row=3)
 
 def click(page: Page, do: str, value: str = "", form: bool = False) -> dict[Any, Any]:
     panel = page.tabs["data"].preview.editing
-    return answer(page, panel.form if form else panel.buttons, "click", CHOICE, clicked=(do, value))
+    return answer(
+        page,
+        panel.form if form else panel.buttons,
+        "click",
+        CHOICE,
+        clicked=(do, value),
+    )
 
 
 def kinds(page: Page) -> list[str]:
     return list(page.app.datasets.selected(CHOICE).original.source.edits)
 
 
-def test_an_example_is_edited_in_a_form_that_closes_when_it_is_saved(page: Page) -> None:
+def test_an_example_is_edited_in_a_form_that_closes_when_it_is_saved(
+    page: Page,
+) -> None:
     panel = page.tabs["data"].preview.editing
     (drawn,) = click(page, "edit-row").values()
     assert f'data-send="save-row:{DATA}:3"' in drawn
-    assert all(str(escape(text)) in drawn for text in (message["content"] for message in examples()[3 - 1]))
+    assert all(
+        str(escape(text)) in drawn
+        for text in (message["content"] for message in examples()[3 - 1])
+    )
     texts = json.dumps({"message-0": "Hello?", "message-1": "Hi."})
     updates = click(page, f"save-row:{DATA}:3", texts, form=True)
     assert (kinds(page), updates[panel.form]) == (["replace"], "")
@@ -203,31 +301,58 @@ def test_an_example_is_edited_in_a_form_that_closes_when_it_is_saved(page: Page)
 
 def test_a_refused_edit_leaves_the_form_as_it_is(page: Page) -> None:
     with pytest.raises(gr.Error, match="empty"):
-        click(page, f"save-row:{DATA}:3", json.dumps({"message-0": "Hello?", "message-1": " "}), form=True)
+        click(
+            page,
+            f"save-row:{DATA}:3",
+            json.dumps({"message-0": "Hello?", "message-1": " "}),
+            form=True,
+        )
     assert kinds(page) == []
 
 
 def test_a_new_example_is_shown_once_it_is_added(page: Page) -> None:
     (drawn,) = click(page, "new-row").values()
     assert f'data-send="add-row:{DATA}"' in drawn
-    updates = click(page, f"add-row:{DATA}", json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True)
+    updates = click(
+        page,
+        f"add-row:{DATA}",
+        json.dumps({"message-0": "Hello?", "message-1": "Hi."}),
+        form=True,
+    )
     assert (kinds(page), page.state.changed(updates)) == (["add"], {"row": ROWS + 1})
 
 
 @pytest.mark.parametrize("do", ["save-row:data-2:3", "add-row:data-2", "add-row"])
 def test_a_form_of_other_examples_changes_nothing(page: Page, do: str) -> None:
     with pytest.raises(gr.Error, match="no longer open"):
-        click(page, do, json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True)
-    for clicked in ("set-instruction:data-2", '{"instruction": "Be warm."}'), ("remove-instruction", "data-2"):
+        click(
+            page, do, json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True
+        )
+    for clicked in (
+        ("set-instruction:data-2", '{"instruction": "Be warm."}'),
+        ("remove-instruction", "data-2"),
+    ):
         with pytest.raises(gr.Error, match="no longer open"):
-            answer(page, page.tabs["data"].instruction, "click", CHOICE, clicked=clicked)
+            answer(
+                page, page.tabs["data"].instruction, "click", CHOICE, clicked=clicked
+            )
     assert kinds(page) == []
 
 
-def test_a_second_click_on_a_form_is_ignored_while_the_first_is_saved(page: Page) -> None:
+def test_a_second_click_on_a_form_is_ignored_while_the_first_is_saved(
+    page: Page,
+) -> None:
     panel = page.tabs["data"].preview.editing
-    modes = {target: fn.trigger_mode for fn in page.blocks.fns.values() if fn.fn for target in fn.targets}
-    assert (modes[panel.form._id, "click"], modes[panel.buttons._id, "click"]) == ("once", "multiple")
+    modes = {
+        target: fn.trigger_mode
+        for fn in page.blocks.fns.values()
+        if fn.fn
+        for target in fn.targets
+    }
+    assert (modes[panel.form._id, "click"], modes[panel.buttons._id, "click"]) == (
+        "once",
+        "multiple",
+    )
 
 
 def test_deleting_can_be_undone(page: Page) -> None:
@@ -243,17 +368,26 @@ def test_an_open_form_stays_until_another_example_is_shown(page: Page) -> None:
     assert tab.preview.editing.form not in tab.show(CHOICE)
     assert tab.preview.editing.form in tab.outputs
     preview = page.tabs["data"].preview
-    assert answer(page, preview.on, "click", CHOICE, {preview.row: 3})[preview.editing.form] == ""
+    assert (
+        answer(page, preview.on, "click", CHOICE, {preview.row: 3})[
+            preview.editing.form
+        ]
+        == ""
+    )
 
 
 def test_the_instruction_is_set_and_removed(page: Page) -> None:
     tab = page.tabs["data"]
     assert "helpful AI assistant" in tab.show(CHOICE)[tab.instruction]
     sent = (f"set-instruction:{DATA}", json.dumps({"instruction": "Be <b>warm</b>."}))
-    shown = answer(page, tab.instruction, "click", CHOICE, clicked=sent)[tab.instruction]
+    shown = answer(page, tab.instruction, "click", CHOICE, clicked=sent)[
+        tab.instruction
+    ]
     assert "Be &lt;b&gt;warm" in shown
     assert "remove-instruction" in shown
-    shown = answer(page, tab.instruction, "click", CHOICE, clicked=("remove-instruction", DATA))[tab.instruction]
+    shown = answer(
+        page, tab.instruction, "click", CHOICE, clicked=("remove-instruction", DATA)
+    )[tab.instruction]
     assert "remove-instruction" not in shown
     assert kinds(page) == ["instruction", "instruction"]
 
@@ -262,7 +396,10 @@ def test_a_form_escapes_its_example_and_plain_texts_have_no_instruction() -> Non
     fields = (ExampleField("message-0", "Question", "</textarea><script>x</script>"),)
     drawn = edit_panel.form(EditableExample(1, fields), "<data>")
     assert "<script" not in drawn
-    assert (drawn.count("</textarea>"), edit_panel.instruction(Instruction("", 0, 0, 0), DATA)) == (1, "")
+    assert (
+        drawn.count("</textarea>"),
+        edit_panel.instruction(Instruction("", 0, 0, 0), DATA),
+    ) == (1, "")
 
 
 @pytest.mark.parametrize(
@@ -273,5 +410,7 @@ def test_a_form_escapes_its_example_and_plain_texts_have_no_instruction() -> Non
         (Instruction("Be brief.", 10, 1, 12), "1 starts with another one and 1 has none"),
     ],
 )  # fmt: skip
-def test_the_share_of_examples_with_the_instruction_is_named(found: Instruction, numbers: str) -> None:
+def test_the_share_of_examples_with_the_instruction_is_named(
+    found: Instruction, numbers: str
+) -> None:
     assert numbers in edit_panel.instruction(found, DATA)

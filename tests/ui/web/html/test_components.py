@@ -63,25 +63,37 @@ DRAWN = {
     "delete": lambda: components.delete(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL),
     "guide": lambda: components.guide(1, EVIL, EVIL),
     "run line": lambda: components.run_line(RunInfo(EVIL, EVIL, EVIL, EVIL, 1)),
-    "bubbles": lambda: conversations.bubbles([{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]),
+    "bubbles": lambda: conversations.bubbles(
+        [{"role": EVIL, "content": EVIL, "tool_calls": [{"name": EVIL}]}]
+    ),
     "tokens": lambda: conversations.tokens([Piece(EVIL, "learned", 3)]),
     "proofs": lambda: components.checklist([(True, EVIL), (False, EVIL), (None, EVIL)]),
     "alert": lambda: components.alert("bad", EVIL, EVIL, EVIL),
     "problems": lambda: issues_panel.card(evil_data()),
     "how it was read": lambda: read_options.card(evil_data()),
-    "before and after": lambda: before_after.changes([Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]),
-    "reading": lambda: data_views.reading(DatasetProgress(EVIL, EVIL, 0.5, evil_data().original), True),
+    "before and after": lambda: before_after.changes(
+        [Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]
+    ),
+    "reading": lambda: data_views.reading(
+        DatasetProgress(EVIL, EVIL, 0.5, evil_data().original), True
+    ),
     "reading failed": lambda: data_views.reading(
         DatasetProgress(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True
     ),
-    "files": lambda: data_views.download(data(), DatasetFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
+    "files": lambda: data_views.download(
+        data(), DatasetFiles(Path("<img src=x>"), Path("<img src=x>"), 2)
+    ),
     "samples while training": lambda: run_view.sample_card(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
-    "conversation": lambda: try_it_views.conversation([TURN]) + try_it_views.conversation([TURN], True),
+    "conversation": lambda: (
+        try_it_views.conversation([TURN]) + try_it_views.conversation([TURN], True)
+    ),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
-        [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0
+        [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())],
+        "",
+        2.0,
     ),
 }
 
@@ -89,12 +101,22 @@ DRAWN = {
 def evil_data() -> CheckedDataset:
     """A dataset in which every name and text is markup."""
     source = Source(
-        EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (), (EVIL,), FileDetails(EVIL, delimiter=EVIL, sheet=EVIL)
+        EVIL,
+        EVIL,
+        EVIL,
+        EVIL,
+        "",
+        {"question": EVIL},
+        (),
+        (EVIL,),
+        FileDetails(EVIL, delimiter=EVIL, sheet=EVIL),
     )
     rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
     original = Dataset(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
     found = [problem(), Problem(1, 1, "duplicate", "warning", EVIL, EVIL, EVIL)]
-    return replace(data(), original=original, report=replace(data().report, problems=found))
+    return replace(
+        data(), original=original, report=replace(data().report, problems=found)
+    )
 
 
 @pytest.mark.parametrize("piece", DRAWN)
@@ -106,28 +128,45 @@ def test_markup_in_texts_is_shown_not_run(piece: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [(1, "<strong>Orders</strong>"), (2, "<strong>Orders, version 2</strong>")]
+    ("version", "words"),
+    [(1, "<strong>Orders</strong>"), (2, "<strong>Orders, version 2</strong>")],
 )
 def test_a_later_version_of_a_model_is_named_as_such(version: int, words: str) -> None:
-    descent = Descent(first="run-0", parent="run-0", version=version) if version > 1 else None
-    assert words in components.run_line(RunInfo("run-a", "Orders", "SmolLM2", "orders.jsonl", 216, descent))
+    descent = (
+        Descent(first="run-0", parent="run-0", version=version) if version > 1 else None
+    )
+    assert words in components.run_line(
+        RunInfo("run-a", "Orders", "SmolLM2", "orders.jsonl", 216, descent)
+    )
 
 
 def test_reading_and_checking_and_a_need_beyond_the_memory() -> None:
     now = DatasetProgress("orders.csv", "Reading", 0.5)
     assert "<h2>Reading orders.csv</h2>" in data_views.reading(now, True)
     asks = replace(now, error=NoExamples("Which column is which?", "", "", ("a", "b")))
-    assert "<h2>How should orders.csv be read?</h2>" in data_views.reading(asks, True), "a question is no failure"
+    assert "<h2>How should orders.csv be read?</h2>" in data_views.reading(
+        asks, True
+    ), "a question is no failure"
     asks.error.likely = [{"question": "b", "answer": "a"}]
-    assert '<option value="b" selected>' in data_views.reading(asks, True), "the likely column is chosen"
+    assert '<option value="b" selected>' in data_views.reading(asks, True), (
+        "the likely column is chosen"
+    )
     assert "<h2>Checking orders.csv</h2>" in data_views.reading(now, False)
-    assert "over" in components.memory_bar([("weights", 9.0)], 8.0, "Needs 9, you have 8.")
-    assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
+    assert "over" in components.memory_bar(
+        [("weights", 9.0)], 8.0, "Needs 9, you have 8."
+    )
+    assert "over" not in components.memory_bar(
+        [("weights", 7.0)], 8.0, "Needs 7, you have 8."
+    )
 
 
 def data(**accepted: Any) -> CheckedDataset:
-    read = load_text("\n".join(json.dumps({"messages": chat}) for chat in examples()), "orders.jsonl")
-    return check_and_fix("", DatasetInfo("orders.jsonl", accepted=accepted), read, None, UNLIMITED)
+    read = load_text(
+        "\n".join(json.dumps({"messages": chat}) for chat in examples()), "orders.jsonl"
+    )
+    return check_and_fix(
+        "", DatasetInfo("orders.jsonl", accepted=accepted), read, None, UNLIMITED
+    )
 
 
 def test_problems_are_listed_once_and_a_fix_can_be_undone() -> None:
@@ -147,36 +186,58 @@ def test_problems_are_listed_once_and_a_fix_can_be_undone() -> None:
 
 def test_states_and_notes_have_words() -> None:
     assert {state.value for state in State} <= set(fmt.STATES)
-    drawn = run_view.notices([NoteEvent(f"Notice {n}", "It reads <4> at a time.") for n in (0, 1, 2, 3, 4, 5, 1)])
+    drawn = run_view.notices(
+        [
+            NoteEvent(f"Notice {n}", "It reads <4> at a time.")
+            for n in (0, 1, 2, 3, 4, 5, 1)
+        ]
+    )
     assert "It reads &lt;4&gt; at a time." in drawn
-    assert re.findall(r"Notice \d", drawn) == ["Notice 3", "Notice 4", "Notice 5", "Notice 1"], "repeated: the last"
+    assert re.findall(r"Notice \d", drawn) == [
+        "Notice 3",
+        "Notice 4",
+        "Notice 5",
+        "Notice 1",
+    ], "repeated: the last"
     assert run_view.notices([]) == ""
 
 
 ROW = Encoded([1, 2, 3], [-100, 2, 3])
 
 
-def queued(app: MadeUpApp, folder: Path, events: list[StepEvent], **settings: Any) -> str:
+def queued(
+    app: MadeUpApp, folder: Path, events: list[StepEvent], **settings: Any
+) -> str:
     """A run whose worker has emitted `events`."""
     work = run_of(folder, folder, [ROW] * 8, [ROW], **settings)
 
     def write(new: Path) -> None:
         (folder / "data").rename(new / "data")
-        lines = [{"time": 0.0, "attempt": 1, "kind": "step", "data": event.data()} for event in events]
-        (new / "events.jsonl").write_bytes(b"".join(to_json(line) + b"\n" for line in lines))
+        lines = [
+            {"time": 0.0, "attempt": 1, "kind": "step", "data": event.data()}
+            for event in events
+        ]
+        (new / "events.jsonl").write_bytes(
+            b"".join(to_json(line) + b"\n" for line in lines)
+        )
 
     return app.runner.submit("train", work.spec, "Orders", prepare=write)
 
 
 def broken(count: int) -> list[StepEvent]:
-    return [StepEvent(i, math.nan if i == count else 2.0, epoch=i / 10) for i in range(1, count + 1)]
+    return [
+        StepEvent(i, math.nan if i == count else 2.0, epoch=i / 10)
+        for i in range(1, count + 1)
+    ]
 
 
 def test_only_differences_are_listed(app: MadeUpApp) -> None:
     add_run(app.workspace, "run-d", State.COMPLETED)
     respec(app.workspace, "run-d", settings={"learning_rate": 1e-4})
     first, again = app.runs.details("run-a"), app.runs.details("run-d")
-    assert list(compare_runs.differences(first, again)) == [("Learning rate", "0.0002", "0.0001")]
+    assert list(compare_runs.differences(first, again)) == [
+        ("Learning rate", "0.0002", "0.0001")
+    ]
     html = compare_runs.card(first, again)
     assert ">A <tspan>" in html
     assert ">B <tspan>" in html
@@ -184,33 +245,54 @@ def test_only_differences_are_listed(app: MadeUpApp) -> None:
     assert not list(compare_runs.differences(first, first))
 
 
-def test_a_run_is_compared_with_the_settings_that_it_used(app: MadeUpApp, tmp_path: Path) -> None:
+def test_a_run_is_compared_with_the_settings_that_it_used(
+    app: MadeUpApp, tmp_path: Path
+) -> None:
     planned, stepped = queued(app, tmp_path / "a", []), queued(app, tmp_path / "b", [])
-    oom.save_settings(app.runner.folder(stepped), app.runs.spec(stepped).settings.changed(method="qlora"))
-    found = compare_runs.differences(app.runs.details(planned), app.runs.details(stepped))
+    oom.save_settings(
+        app.runner.folder(stepped),
+        app.runs.spec(stepped).settings.changed(method="qlora"),
+    )
+    found = compare_runs.differences(
+        app.runs.details(planned), app.runs.details(stepped)
+    )
     assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
 
 
 def test_a_caution_warns_of_different_validation_examples(app: MadeUpApp) -> None:
     one = replace(app.runs.details("run-a"), held_out="")
-    other = one.spec.model_copy(update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})})
-    assert "different examples" in compare_runs.card(one, type(one)(other, one.job, one.curve))
+    other = one.spec.model_copy(
+        update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})}
+    )
+    assert "different examples" in compare_runs.card(
+        one, type(one)(other, one.job, one.curve)
+    )
     descent = Descent(first="run-a", parent="run-a", version=2, weights="0" * 64)
     later = other.model_copy(update={"descent": descent})
     first, second = replace(one, held_out="a"), replace(one, spec=later, held_out="a")
     html = compare_runs.card(first, second)
     assert "different examples" not in html  # those set aside stay the same
     assert "version 2" in html
-    assert "different examples" in compare_runs.card(first, replace(second, held_out="b")), "trained on other data"
+    assert "different examples" in compare_runs.card(
+        first, replace(second, held_out="b")
+    ), "trained on other data"
 
 
-def test_a_retry_takes_the_same_rows_and_changes_one_number(app: MadeUpApp, tmp_path: Path) -> None:
+def test_a_retry_takes_the_same_rows_and_changes_one_number(
+    app: MadeUpApp, tmp_path: Path
+) -> None:
     first = queued(app, tmp_path / "made", broken(12), learning_rate=2e-3)
     again = app.versions.retry(first, app.runs.verdict(first))
     old, new = app.runs.spec(first), app.runs.spec(again)
     assert new.settings == old.settings.changed(learning_rate=1e-3)
-    assert (new.name, app.versions.first_run(again)) == ("toy (learning rate 0.001)", first)
-    rows = [(app.runner.folder(run) / "data" / "train.arrow").read_bytes() for run in (first, again)]
+    assert (new.name, app.versions.first_run(again)) == (
+        "toy (learning rate 0.001)",
+        first,
+    )
+    rows = [
+        (app.runner.folder(run) / "data" / "train.arrow").read_bytes()
+        for run in (first, again)
+    ]
     assert rows[0] == rows[1]
     running = tabs(app)["train"].running
     assert 'class="compared"' in running.show(again)[running.comparison]
@@ -219,7 +301,9 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: MadeUpApp, tmp_
     assert app.versions.first_run(again) == ""
 
 
-def test_a_run_without_a_verdict_cannot_be_retried(app: MadeUpApp, tmp_path: Path) -> None:
+def test_a_run_without_a_verdict_cannot_be_retried(
+    app: MadeUpApp, tmp_path: Path
+) -> None:
     run = queued(app, tmp_path / "made", [])
     with pytest.raises(RunProblem, match="nothing to change"):
         app.versions.retry(run, app.runs.verdict(run))
@@ -233,7 +317,10 @@ def test_my_models_compares_with_the_open_run(app: MadeUpApp) -> None:
     assert listed[tab.compared] == ""
     compared = tab.show(Choice(run_id="run-a", compared_run="run-b"))
     assert 'class="compared"' in compared[tab.compared]
-    assert compared[tab.listing].count('data-value="run-b" aria-label="Stop comparing') == 1
+    assert (
+        compared[tab.listing].count('data-value="run-b" aria-label="Stop comparing')
+        == 1
+    )
     assert 'aria-label="Stop comparing' not in listed[tab.listing]
     assert 'data-do="compare"' not in tab.show(Choice())[tab.listing]
 

@@ -1,4 +1,6 @@
-"""HTML is written only as a literal inside `Markup(...)`, and text is escaped by that type."""
+"""HTML is written only as a literal inside `Markup(...)`, and text is escaped by that
+type.
+"""
 
 import ast
 import re
@@ -24,14 +26,22 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr) and any(map(_is_html, node.values)):
             yield node.lineno, "f-string"
-        elif isinstance(node, ast.BinOp) and (_is_html(node.left) or _is_html(node.right)):
+        elif isinstance(node, ast.BinOp) and (
+            _is_html(node.left) or _is_html(node.right)
+        ):
             yield node.lineno, "operator on a plain string"
         elif isinstance(node, ast.Call):
             called = node.func
             if isinstance(called, ast.Attribute) and _is_html(called.value):
                 yield node.lineno, f"method {called.attr} of a plain string"
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name == "Markup" and not all(isinstance(one, ast.Constant) for one in node.args):
+            name = (
+                called.attr
+                if isinstance(called, ast.Attribute)
+                else getattr(called, "id", "")
+            )
+            if name == "Markup" and not all(
+                isinstance(one, ast.Constant) for one in node.args
+            ):
                 yield node.lineno, "Markup of something that is not a literal"
         elif isinstance(node, ast.ImportFrom) and node.module == "html":
             yield node.lineno, "escaping by hand"
@@ -42,12 +52,18 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_html(node: ast.AST) -> bool:
-    """Whether it is a string that opens or closes a tag; the page's own <script> may be put together."""
+    """Whether it is a string that opens or closes a tag; the page's own <script> may be
+    put together.
+    """
     text = node.value if isinstance(node, ast.Constant) else ""
-    return isinstance(text, str) and bool(re.search(r"<(?!/?script>)[a-z/!]", text, re.IGNORECASE))
+    return isinstance(text, str) and bool(
+        re.search(r"<(?!/?script>)[a-z/!]", text, re.IGNORECASE)
+    )
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(WEB).as_posix())
+@pytest.mark.parametrize(
+    "file", FILES, ids=lambda file: file.relative_to(WEB).as_posix()
+)
 def test_html_is_a_literal_in_markup(file: Path) -> None:
     assert list(faults(file.read_text("utf-8"))) == []
 
@@ -65,7 +81,11 @@ def test_the_check_finds_each_way_around_the_type(source: str) -> None:
 
 
 def test_only_one_file_makes_html_components() -> None:
-    using = [file.relative_to(WEB).as_posix() for file in FILES if "gr.HTML(" in file.read_text("utf-8")]
+    using = [
+        file.relative_to(WEB).as_posix()
+        for file in FILES
+        if "gr.HTML(" in file.read_text("utf-8")
+    ]
     assert using == []
 
 
@@ -79,8 +99,14 @@ class TestComponent:
                 return make(EVIL)
 
         part = in_loop(build)
-        assert (part.value, part.postprocess(EVIL)) == ("&lt;img src=x&gt;", "&lt;img src=x&gt;")
-        assert part.postprocess(Markup("<p>{}</p>").format(EVIL)) == "<p>&lt;img src=x&gt;</p>"
+        assert (part.value, part.postprocess(EVIL)) == (
+            "&lt;img src=x&gt;",
+            "&lt;img src=x&gt;",
+        )
+        assert (
+            part.postprocess(Markup("<p>{}</p>").format(EVIL))
+            == "<p>&lt;img src=x&gt;</p>"
+        )
         assert (part.postprocess(None), part.get_block_name()) == ("", "html")
 
     def test_a_component_that_gradio_makes_again_escapes_too(self) -> None:

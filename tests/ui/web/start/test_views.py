@@ -41,11 +41,17 @@ def test_every_machine_gets_its_cards(name: str) -> None:
 
 
 def test_memory_is_a_range_or_what_the_readme_promises() -> None:
-    card = start_views.model_card(recommend(machine("cpu16"), compare=False), True, 260.0)
+    card = start_views.model_card(
+        recommend(machine("cpu16"), compare=False), True, 260.0
+    )
     assert re.search(r"<strong>[\d.]+ to [\d.]+ GB</strong>", card)
     assert "512 tokens" in card
     assert "380 words" in card
-    known = recommend(machine("cpu16"), Data(rows=200, longest=100, tokens=15_000, learned_share=0.4), compare=False)
+    known = recommend(
+        machine("cpu16"),
+        Data(rows=200, longest=100, tokens=15_000, learned_share=0.4),
+        compare=False,
+    )
     card = start_views.model_card(known, True, 260.0)
     assert "380 words" not in card
     assert f"{fmt.size(known.memory.total_mib)}</strong>" in card
@@ -63,8 +69,12 @@ def test_a_second_gpu_and_problems_are_shown() -> None:
     html = start_views.machine_card(Probe.of(two))
     assert html.count("on the GPU") == 2
     assert all(fmt.size(gpu.memory_total_mib) in html for gpu in two.gpus)
-    wrong = MachineProblem(what="There is a GPU, but torch can't use it.", next="Run: pip install torch")
-    hardware = Hardware(gpus=(Gpu(name="RTX", memory_total_mib=8192, memory_free_mib=8000),))
+    wrong = MachineProblem(
+        what="There is a GPU, but torch can't use it.", next="Run: pip install torch"
+    )
+    hardware = Hardware(
+        gpus=(Gpu(name="RTX", memory_total_mib=8192, memory_free_mib=8000),)
+    )
     html = start_views.machine_card(Probe(hardware=hardware, problems=(wrong,)))
     assert "Run: pip install torch" in html
 
@@ -75,8 +85,12 @@ def test_the_two_figures_of_free_memory_are_explained() -> None:
     usable = fmt.size(available(hardware))
     assert usable != fmt.size(hardware.memory_available_mib)
     assert f"training can use {usable}" in card
-    assert f"{usable} can be used" in start_views.model_card(recommend(hardware, compare=False), True, None)
-    assert "training can use" not in start_views.machine_card(Probe.of(machine("rtx4090")))
+    assert f"{usable} can be used" in start_views.model_card(
+        recommend(hardware, compare=False), True, None
+    )
+    assert "training can use" not in start_views.machine_card(
+        Probe.of(machine("rtx4090"))
+    )
     shared = machine("macbook16")
     assert "training can use" not in start_views.machine_card(Probe.of(shared))
     more = shared.model_copy(update={"memory_available_mib": 14_000})
@@ -84,10 +98,14 @@ def test_the_two_figures_of_free_memory_are_explained() -> None:
 
 
 def test_the_source_of_published_results_is_linked() -> None:
-    qwen = start_views.model_card(recommend(machine("rtx4090"), compare=False), True, None)
+    qwen = start_views.model_card(
+        recommend(machine("rtx4090"), compare=False), True, None
+    )
     assert f'href="{catalogue.find("Qwen3-8B").evidence[0].url}"' in qwen
     assert "March 2026" in qwen
-    granite = start_views.model_card(recommend(machine("t4"), compare=False), True, None)
+    granite = start_views.model_card(
+        recommend(machine("t4"), compare=False), True, None
+    )
     assert "href" not in granite
 
 
@@ -101,12 +119,18 @@ class TestProbe:
     @pytest.fixture(autouse=True)
     def plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gpu_choice, "built_for", lambda: "13.0")
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # a training in this process may have set it
+        monkeypatch.delenv(
+            "CUDA_VISIBLE_DEVICES", raising=False
+        )  # a training in this process may have set it
 
-    def install(self, monkeypatch: pytest.MonkeyPatch, *cards: Any, **options: Any) -> None:
+    def install(
+        self, monkeypatch: pytest.MonkeyPatch, *cards: Any, **options: Any
+    ) -> None:
         monkeypatch.setitem(sys.modules, "pynvml", nvml(cards, **options))
 
-    def test_broken_driver(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_broken_driver(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         self.install(monkeypatch, ampere(), broken="nvmlInit")
         html = drawn(tmp_path)
         assert "driver of the GPU" in html
@@ -118,16 +142,27 @@ class TestProbe:
         assert "the processor does the work" in drawn(tmp_path)
         assert "alert" not in drawn(tmp_path)
 
-    def test_gpu_in_use_by_another_program(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.install(monkeypatch, replace(ampere(), free=4000, users={os.getppid(): 20000}))
+    def test_gpu_in_use_by_another_program(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        self.install(
+            monkeypatch, replace(ampere(), free=4000, users={os.getppid(): 20000})
+        )
         html = drawn(tmp_path)
-        assert "Other programs use 19.5 GB of the memory of NVIDIA GeForce RTX 3090" in html
+        assert (
+            "Other programs use 19.5 GB of the memory of NVIDIA GeForce RTX 3090"
+            in html
+        )
         assert psutil.Process(os.getppid()).name() in html
         assert 'data-do="probe"' in html
 
-    def test_limits_of_a_container(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_limits_of_a_container(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         self.install(monkeypatch, broken="nvmlInit", error=NVMLErrorLibraryNotFound)
-        monkeypatch.setattr(container, "memory", lambda: container.Limit(3 << 30, 1 << 30))
+        monkeypatch.setattr(
+            container, "memory", lambda: container.Limit(3 << 30, 1 << 30)
+        )
         monkeypatch.setattr(container, "cores", lambda: 1)
         html = drawn(tmp_path)
         assert re.search(r"2\.0 GB</strong> <span>[^<]*3\.0 GB", html)
@@ -140,8 +175,12 @@ def test_a_better_model_is_suggested() -> None:
     html = start_views.suggestion(better, small)
     assert better.model.name in html
     assert f'data-do="model" data-value="{better.model.id}"' in html
-    assert next(reason for reason in better.reasons if reason not in small.reasons) in html
-    assert "Recommended" not in start_views.model_card(small, True, 260.0, html, outdone=True)
+    assert (
+        next(reason for reason in better.reasons if reason not in small.reasons) in html
+    )
+    assert "Recommended" not in start_views.model_card(
+        small, True, 260.0, html, outdone=True
+    )
 
 
 SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)
@@ -152,7 +191,10 @@ def test_on_a_processor_the_better_model_is_offered_with_both_times() -> None:
     advice = partial(recommend, machine("cpu16"), examples, compare=False, rates=SPEED)
     better, here = advice(), advice(available={BUNDLED.id})
     card = start_views.suggestion(better, here)
-    assert re.search(r"Best within about half an hour: Qwen3 0.6B, about \d+ min, 1.4 GB to download", card)
+    assert re.search(
+        r"Best within about half an hour: Qwen3 0.6B, about \d+ min, 1.4 GB to download",
+        card,
+    )
     assert re.search(r"Now, without a download: SmolLM2 135M, about \d+ min", card)
     assert f'data-value="{better.model.id}"' in card
     slower = better.model_copy(update={"seconds": 2400.0})

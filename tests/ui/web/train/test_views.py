@@ -27,7 +27,13 @@ from ui.web.try_it import evaluation_card
 def status(state: State, awake: bool | None) -> str:
     shown = curve(30)
     shown.awake = awake
-    return unescape(str(run_view.status(run_view.Watched(job("run-a", state), shown, None, 0, False, INFO))))
+    return unescape(
+        str(
+            run_view.status(
+                run_view.Watched(job("run-a", state), shown, None, 0, False, INFO)
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize("awake", [True, False])
@@ -36,7 +42,9 @@ def test_while_it_trains_it_says_whether_the_computer_stays_awake(awake: bool) -
     assert says == [awake, not awake]
 
 
-@pytest.mark.parametrize(("state", "awake"), [(State.COMPLETED, True), (State.RUNNING, None)])
+@pytest.mark.parametrize(
+    ("state", "awake"), [(State.COMPLETED, True), (State.RUNNING, None)]
+)
 def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> None:
     assert "awake" not in status(state, awake)
 
@@ -45,15 +53,21 @@ def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> No
 def test_too_few_steps_to_judge_are_not_shown_as_good(steps: int, tone: str) -> None:
     shown = curve(steps)
     verdict = diagnose(shown.steps, shown.evals, TrainSettings())
-    watched = run_view.Watched(job("run-a", State.RUNNING), shown, verdict, 0, False, INFO)
+    watched = run_view.Watched(
+        job("run-a", State.RUNNING), shown, verdict, 0, False, INFO
+    )
     assert f'class="alert {tone}"' in run_view.health(watched)
 
 
 def test_a_phase_may_say_more_than_its_name() -> None:
     said = "Trying 2 examples of up to 4,096 tokens (12 s so far)."
     assert run_view.time_left(Progress(phase="Measuring", detail=said)) == said
-    assert said not in run_view.time_left(Progress(phase="Training", done=1, total=2, detail=said))
-    stopping = run_view.Watched(job("run-a", State.RUNNING, stop_requested=True), curve(9), None, 0, False, INFO)
+    assert said not in run_view.time_left(
+        Progress(phase="Training", done=1, total=2, detail=said)
+    )
+    stopping = run_view.Watched(
+        job("run-a", State.RUNNING, stop_requested=True), curve(9), None, 0, False, INFO
+    )
     assert " left" not in run_view.status(stopping)
 
 
@@ -76,7 +90,12 @@ def test_memory_to_be_measured_and_where_examples_stay(app: MadeUpApp) -> None:
     assert "after 2 of" in shown.partition("<details")[0]
     assert 'data-do="recommended"' in shown
     assert "recommended" not in plan_view.plan(ahead, {}, ())
-    kept = replace(ahead, settings=TrainSettings(keep_general=0.2), general_rows=15, seconds=(100.0, 200.0))
+    kept = replace(
+        ahead,
+        settings=TrainSettings(keep_general=0.2),
+        general_rows=15,
+        seconds=(100.0, 200.0),
+    )
     assert "about 30 s of the time" in plan_view.plan(kept, {}, ())
     assert "stays on this computer" in plan_view.plan(ahead, {}, ())
     assert "this computer." not in plan_view.plan(ahead, {}, (), demo=True)
@@ -84,7 +103,9 @@ def test_memory_to_be_measured_and_where_examples_stay(app: MadeUpApp) -> None:
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("chooses", [True, False])
-def test_the_best_version_is_saved_where_one_chooses(app: MadeUpApp, early_stopping: bool, chooses: bool) -> None:
+def test_the_best_version_is_saved_where_one_chooses(
+    app: MadeUpApp, early_stopping: bool, chooses: bool
+) -> None:
     ahead = app.planning.plan(DATA, "", TrainSettings(early_stopping=early_stopping))
     shown = plan_view.plan(replace(ahead, chooses=chooses), {}, ())
     assert ("best version" in shown) is (early_stopping and chooses)
@@ -96,29 +117,61 @@ def test_the_best_version_is_saved_where_one_chooses(app: MadeUpApp, early_stopp
         (False, "", "", [], "Add examples first, in step 2."),
         (False, "", "It can't be read.", [], "It can't be read."),
         (True, "It is too large.", "", [], "It is too large."),
-        (True, "It is large.", "", [BadSetting("Rate can't be 5.", "It is high.")], "Rate can't be 5. It is high."),
-        (True, "It is too large.", "Keep the rank.", [BadSetting("Rate can't be 5.")], "Keep the rank."),
+        (
+            True,
+            "It is large.",
+            "",
+            [BadSetting("Rate can't be 5.", "It is high.")],
+            "Rate can't be 5. It is high.",
+        ),
+        (
+            True,
+            "It is too large.",
+            "Keep the rank.",
+            [BadSetting("Rate can't be 5.")],
+            "Keep the rank.",
+        ),
         (True, "", "", [], ""),
     ],
 )
 def test_one_function_decides_why_training_can_t_start(
-    app: MadeUpApp, examples: bool, blocked: str, problem: str, faults: list[ApprenticeError], reason: str
+    app: MadeUpApp,
+    examples: bool,
+    blocked: str,
+    problem: str,
+    faults: list[ApprenticeError],
+    reason: str,
 ) -> None:
-    plan = replace(app.planning.plan(DATA, "", TrainSettings()), blocked=blocked) if examples else None
+    plan = (
+        replace(app.planning.plan(DATA, "", TrainSettings()), blocked=blocked)
+        if examples
+        else None
+    )
     assert why_disabled(plan, problem, faults) == reason
 
 
-def test_the_end_of_a_training_opens_with_the_verdict(page: Page, app: MadeUpApp) -> None:
+def test_the_end_of_a_training_opens_with_the_verdict(
+    page: Page, app: MadeUpApp
+) -> None:
     running, choice = page.tabs["train"].running, Choice(data_id=DATA, run_id="run-a")
-    assert evaluation_card.UNKNOWN in page.tabs["train"].show(choice)[running.outcome], "a lower loss is no verdict"
+    assert (
+        evaluation_card.UNKNOWN in page.tabs["train"].show(choice)[running.outcome]
+    ), "a lower loss is no verdict"
     app.evaluations.start("run-a")
     assert 'role="progressbar"' in page.tabs["train"].show(choice)[running.outcome]
     app.work()
     shown = page.tabs["train"].show(choice)
     assert "6 of 8 right" in shown[running.outcome]
-    assert shown[running.outcome] in page.tabs["runs"].show(choice)[page.tabs["runs"].verdict]
+    assert (
+        shown[running.outcome]
+        in page.tabs["runs"].show(choice)[page.tabs["runs"].verdict]
+    )
     ids = [part._id for part in running.column.children]
-    assert ids.index(running.outcome._id) < ids.index(running.status._id) < ids.index(running.learning._id)
+    assert (
+        ids.index(running.outcome._id)
+        < ids.index(running.status._id)
+        < ids.index(running.learning._id)
+    )
 
 
 def test_while_it_trains_its_answers_stand_above_the_folded_loss(page: Page) -> None:
@@ -138,23 +191,45 @@ def test_the_next_step_of_a_verdict_is_one_press(page: Page, app: MadeUpApp) -> 
     app.evaluations.start("run-a")
     app.work()
     outcome = page.tabs["train"].running.outcome
-    assert page.tabs["train"].show(choice)[outcome].count('class="btn firm" data-do="') == 1
-    assert answer(page, outcome, "click", choice, clicked=("examples", ""))[page.opens] == "data"
-    assert answer(page, outcome, "click", choice, clicked=("share", ""))[page.opens] == "share"
-    assert answer(page, outcome, "click", choice, clicked=("elsewhere", ""))[page.opens] == ""
+    assert (
+        page.tabs["train"].show(choice)[outcome].count('class="btn firm" data-do="')
+        == 1
+    )
+    assert (
+        answer(page, outcome, "click", choice, clicked=("examples", ""))[page.opens]
+        == "data"
+    )
+    assert (
+        answer(page, outcome, "click", choice, clicked=("share", ""))[page.opens]
+        == "share"
+    )
+    assert (
+        answer(page, outcome, "click", choice, clicked=("elsewhere", ""))[page.opens]
+        == ""
+    )
 
 
-def test_train_offers_a_better_model_to_take(page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    better = recommend(load_hardware(PROJECT_ROOT / "tests" / "backend" / "machines" / "rtx3060.json"), compare=False)
+def test_train_offers_a_better_model_to_take(
+    page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better = recommend(
+        load_hardware(PROJECT_ROOT / "tests" / "backend" / "machines" / "rtx3060.json"),
+        compare=False,
+    )
     monkeypatch.setattr(app.advice, "better", lambda *_: better)
     tab, choice = page.tabs["train"], Choice(data_id=DATA)
     shown = tab.show(choice)[tab.planning.plan]
     assert "A better model" in shown
     assert f"Use {better.model.name}" in shown
-    found = answer(page, tab.planning.plan, "click", choice, clicked=("model", better.model.id))
+    found = answer(
+        page, tab.planning.plan, "click", choice, clicked=("model", better.model.id)
+    )
     after = choice.replace(**page.state.changed(found))
     assert after.model_id == better.model.id
     shown = tab.show(after)[tab.planning.plan]
     assert "is not on this computer yet" in shown
     assert "A better model" not in shown
-    assert "A better model" not in tab.show(choice.replace(parent="run-a"))[tab.planning.plan]
+    assert (
+        "A better model"
+        not in tab.show(choice.replace(parent="run-a"))[tab.planning.plan]
+    )

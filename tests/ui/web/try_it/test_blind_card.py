@@ -1,4 +1,6 @@
-"""The card of the blind test: names only at the end, and nothing from a model becomes markup."""
+"""The card of the blind test: names only at the end, and nothing from a model becomes
+markup.
+"""
 
 from contextlib import suppress
 from typing import Any
@@ -27,8 +29,12 @@ def page(app: MadeUpApp) -> Page:
     return page_of(app)
 
 
-def updates(page: Page, do: str, value: str = "", choice: Choice = DONE) -> dict[Any, Any]:
-    return answer(page, page.tabs["try"].blind.card, "click", choice, clicked=(do, value))
+def updates(
+    page: Page, do: str, value: str = "", choice: Choice = DONE
+) -> dict[Any, Any]:
+    return answer(
+        page, page.tabs["try"].blind.card, "click", choice, clicked=(do, value)
+    )
 
 
 def clicked(page: Page, do: str, value: str = "", choice: Choice = DONE) -> str:
@@ -50,13 +56,19 @@ class TestTab:
     def test_without_a_model_there_is_none(self, page: Page, choice: Choice) -> None:
         assert self.card(page, choice) == ""
 
-    def test_without_an_evaluation_it_says_what_to_do(self, app: MadeUpApp, page: Page) -> None:
+    def test_without_an_evaluation_it_says_what_to_do(
+        self, app: MadeUpApp, page: Page
+    ) -> None:
         app.runner.delete(app.runner.jobs(kind="evaluate")[0].id)
         assert blind_card.NO_ANSWERS in self.card(page)
         assert "<form" not in self.card(page)
 
     def test_it_offers_the_systems_that_answered(self, page: Page) -> None:
-        offered = {name for name in verdicts.SYSTEMS if self.card(page).count(f'value="{name}"') == 2}
+        offered = {
+            name
+            for name in verdicts.SYSTEMS
+            if self.card(page).count(f'value="{name}"') == 2
+        }
         assert offered == {"base", "tuned"}
 
     def test_from_the_first_question_to_the_last(self, page: Page) -> None:
@@ -75,7 +87,9 @@ class TestTab:
         assert shown.count("<article") == 8
         assert page.signature_of("try", DONE) != before
 
-    def test_while_a_person_chooses_the_report_shows_no_answers(self, page: Page) -> None:
+    def test_while_a_person_chooses_the_report_shows_no_answers(
+        self, page: Page
+    ) -> None:
         card = page.tabs["try"].evaluation
         assert "<article" in card.show(DONE)[card.answers]
         for hidden in (updates(page, "start-blind", PANES), card.show(DONE)):
@@ -93,7 +107,10 @@ class TestTab:
         clicked(page, "vote", "1 left")
         assert len(names(clicked(page, "end-blind"))) == 2
 
-    @pytest.mark.parametrize("value", ["", "x left", "² left", "-1 left", "2 left", "left", "1" * 5000 + " left"])
+    @pytest.mark.parametrize(
+        "value",
+        ["", "x left", "² left", "-1 left", "2 left", "left", "1" * 5000 + " left"],
+    )
     def test_other_values_change_nothing(self, page: Page, value: str) -> None:
         clicked(page, "start-blind", PANES)
         with suppress(gr.Error):
@@ -117,7 +134,9 @@ def ended(**changes: Any) -> Outcome:
         (("prompt", "base"), 1, "good"), (("tuned", "base"), None, "calm"),
     ],
 )  # fmt: skip
-def test_the_verdict_has_its_tone(systems: tuple[str, str], better: int | None, tone: str) -> None:
+def test_the_verdict_has_its_tone(
+    systems: tuple[str, str], better: int | None, tone: str
+) -> None:
     html = blind_card.outcome(ended(systems=systems, better=better), [])
     assert f'class="alert {tone}"' in html
     assert "<form" not in html
@@ -133,10 +152,17 @@ def test_counts_and_choices_are_shown() -> None:
 
 
 def test_verdicts_have_names_and_texts_are_escaped() -> None:
-    found = ended(systems=("tuned", OTHER), other="Orders (version 1)", better=1, wins=(0, 8))
+    found = ended(
+        systems=("tuned", OTHER), other="Orders (version 1)", better=1, wins=(0, 8)
+    )
     assert "Orders (version 1) is better" in blind_card.outcome(found, [])
-    assert verdicts.blind_test(found) == "Blind test: Orders (version 1) is better, by your choices (8 to 0)."
+    assert (
+        verdicts.blind_test(found)
+        == "Blind test: Orders (version 1) is better, by your choices (8 to 0)."
+    )
     shown = blind_card.question(Question(1, 3, EVIL, EVIL, EVIL, True))
-    shown += blind_card.outcome(ended(questions=(Revealed(EVIL, (EVIL, EVIL), 1),)), ["tuned"])
+    shown += blind_card.outcome(
+        ended(questions=(Revealed(EVIL, (EVIL, EVIL), 1),)), ["tuned"]
+    )
     assert "<img" not in shown
     assert shown.count("&lt;img") == 6

@@ -18,7 +18,15 @@ from ui.services.results.chat import Answer
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it import correcting
-from ui.web.try_it.talk import LONGEST_ANSWER, LONGEST_QUESTION, TURNS_STORED, Turn, messages, stored_talk, turns_with
+from ui.web.try_it.talk import (
+    LONGEST_ANSWER,
+    LONGEST_QUESTION,
+    TURNS_STORED,
+    Turn,
+    messages,
+    stored_talk,
+    turns_with,
+)
 
 DONE = Choice(run_id="run-a")
 RIGHT = json.dumps({"answer": "We do, love."})
@@ -33,11 +41,20 @@ def page(app: MadeUpApp) -> Page:
 
 @pytest.fixture
 def added(app: MadeUpApp) -> list[tuple[list[Message], str, str]]:
-    """The corrections that are added, as they are asked for: the conversation, the right and the wrong answer."""
+    """The corrections that are added, as they are asked for: the conversation, the
+    right and the wrong answer.
+    """
     asked: list[tuple[list[Message], str, str]] = []
     add = app.corrections.add
 
-    def spy(run_id: str, messages: list[Message], answer: str, wrong: str, *given: Any, **named: Any) -> Correction:
+    def spy(
+        run_id: str,
+        messages: list[Message],
+        answer: str,
+        wrong: str,
+        *given: Any,
+        **named: Any,
+    ) -> Correction:
         asked.append((messages, answer, wrong))
         return add(run_id, messages, answer, wrong, *given, **named)
 
@@ -56,12 +73,20 @@ def report_answers(page: Page) -> str:
 
 def correct_report(page: Page, do: str, value: str = RIGHT) -> str:
     card = page.tabs["try"].evaluation
-    return str(answer(page, card.answers, "click", DONE, clicked=(do, value))[card.answers])
+    return str(
+        answer(page, card.answers, "click", DONE, clicked=(do, value))[card.answers]
+    )
 
 
 def turns(*asked: tuple[str, bool]) -> list[Turn]:
     return [
-        Turn(words, "Sorry.", f"To {words}", alone=alone, finish={"base": "end", "tuned": "end"})
+        Turn(
+            words,
+            "Sorry.",
+            f"To {words}",
+            alone=alone,
+            finish={"base": "end", "tuned": "end"},
+        )
         for words, alone in asked
     ]
 
@@ -84,7 +109,11 @@ def test_each_answer_of_a_report_can_be_corrected(page: Page, added: Any) -> Non
     shown = correct_report(page, sent[1])
     ((messages, right, wrong),) = added
     given = report().answers[1]
-    assert (messages[-1]["content"], right, wrong) == (given.question, "We do, love.", given.texts["tuned"])
+    assert (messages[-1]["content"], right, wrong) == (
+        given.question,
+        "We do, love.",
+        given.texts["tuned"],
+    )
     assert str(ROWS + 1) in shown
     assert shown.count("You corrected this answer") == 1
     assert "We do, love." in shown
@@ -92,7 +121,12 @@ def test_each_answer_of_a_report_can_be_corrected(page: Page, added: Any) -> Non
 
 def test_an_answer_of_another_check_is_not_corrected(page: Page, added: Any) -> None:
     first, second = forms(report_answers(page))[:2]
-    for other in (first.replace("0-", "1-"), "correct:99-0", "correct:x", second.rpartition("-")[0]):
+    for other in (
+        first.replace("0-", "1-"),
+        "correct:99-0",
+        "correct:x",
+        second.rpartition("-")[0],
+    ):
         with pytest.raises(gr.Error):
             correct_report(page, other)
     assert added == []
@@ -104,7 +138,9 @@ def test_an_empty_correction_is_refused_and_the_form_stays(page: Page) -> None:
             correct_report(page, forms(report_answers(page))[0], value)
 
 
-def test_the_last_answer_of_the_chat_is_corrected_after_its_history(page: Page, added: Any) -> None:
+def test_the_last_answer_of_the_chat_is_corrected_after_its_history(
+    page: Page, added: Any
+) -> None:
     said = turns(("One?", False), ("By itself?", True), ("Two?", False))
     (sent,) = forms(chat_form(page, said))
     shown = correct_chat(page, said, sent)
@@ -122,7 +158,10 @@ def test_the_last_answer_is_corrected_from_what_the_examples_say(page: Page) -> 
     (sent,) = forms(chat_form(page, said[:1]))
     with pytest.raises(gr.Error):
         correct_chat(page, said, sent)
-    assert (chat_form(page, []), chat_form(page, [Turn("One?", "Sorry.", "")])) == ("", "")
+    assert (chat_form(page, []), chat_form(page, [Turn("One?", "Sorry.", "")])) == (
+        "",
+        "",
+    )
     (turn,) = turns((ASKED, True))
     turn.expected = ORDER
     assert str(escape(ORDER)) in chat_form(page, [turn])
@@ -148,29 +187,57 @@ def test_what_was_corrected_is_escaped() -> None:
 
 
 def turn(question: str, **changes: Any) -> Turn:
-    return Turn(question, "old", "new", **{"finish": {"base": "end", "tuned": "length"}, **changes})
+    return Turn(
+        question,
+        "old",
+        "new",
+        **{"finish": {"base": "end", "tuned": "length"}, **changes},
+    )
 
 
-def test_a_conversation_survives_a_reload_with_its_latest_turns_but_no_other_model() -> None:
-    turns = [turn("Where is my order?"), turn("And when does it come?", alone=False, expected="Soon.")]
+def test_a_conversation_survives_a_reload_with_its_latest_turns_but_no_other_model() -> (
+    None
+):
+    turns = [
+        turn("Where is my order?"),
+        turn("And when does it come?", alone=False, expected="Soon."),
+    ]
     assert turns_with("run-1", stored_talk("run-1", turns)) == turns
     assert turns_with("run-2", stored_talk("run-1", turns)) == []
-    kept = turns_with("run-1", stored_talk("run-1", [turn(str(number)) for number in range(TURNS_STORED + 3)]))
+    kept = turns_with(
+        "run-1",
+        stored_talk("run-1", [turn(str(number)) for number in range(TURNS_STORED + 3)]),
+    )
     assert [kept[0].question, kept[-1].question] == ["3", str(TURNS_STORED + 2)]
 
 
 @pytest.mark.parametrize(
     "kept",
-    [None, [], "talk", {}, {"run": "run-1"}, {"run": "run-1", "turns": "x"}, {"run": "run-1", "turns": [1, {}, None]}],
+    [
+        None,
+        [],
+        "talk",
+        {},
+        {"run": "run-1"},
+        {"run": "run-1", "turns": "x"},
+        {"run": "run-1", "turns": [1, {}, None]},
+    ],
 )
 def test_malformed_browser_state_is_ignored(kept: object) -> None:
     assert turns_with("run-1", kept) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("question", LONGEST_QUESTION), ("base", LONGEST_ANSWER), ("tuned", LONGEST_ANSWER)]
+    ("name", "most"),
+    [
+        ("question", LONGEST_QUESTION),
+        ("base", LONGEST_ANSWER),
+        ("tuned", LONGEST_ANSWER),
+    ],
 )
-def test_a_text_that_the_page_would_not_accept_is_left_out(name: str, most: int) -> None:
+def test_a_text_that_the_page_would_not_accept_is_left_out(
+    name: str, most: int
+) -> None:
     talk = stored_talk("run-1", [turn("Where?"), turn("And when?")])
     talk["turns"][0][name] = "x" * most
     assert len(turns_with("run-1", talk)) == 2
@@ -185,8 +252,13 @@ def test_long_and_endless_answers_are_stored() -> None:
     (stored,) = turns_with("run-1", stored_talk("run-1", [new]))
     assert stored.tuned == "x" * LONGEST_ANSWER
     assert (stored.how["base"], "100,000" in stored.how["tuned"]) == ("Joined.", True)
-    talk = stored_talk("run-1", [turn("Where?", finish={"base": "<b>", "other": "end"})])
-    assert turns_with("run-1", talk)[0].finish == {"base": "stopped", "tuned": "stopped"}
+    talk = stored_talk(
+        "run-1", [turn("Where?", finish={"base": "<b>", "other": "end"})]
+    )
+    assert turns_with("run-1", talk)[0].finish == {
+        "base": "stopped",
+        "tuned": "stopped",
+    }
 
 
 def said(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -196,9 +268,15 @@ def said(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def test_the_messages_of_a_conversation() -> None:
     before = [turn("One", alone=False), turn("Two")]
     new = Turn("Three", alone=False)
-    assert said(messages("base", before, new, "")) == [("user", "One"), ("assistant", "old"), ("user", "Three")]
+    assert said(messages("base", before, new, "")) == [
+        ("user", "One"),
+        ("assistant", "old"),
+        ("user", "Three"),
+    ]
     assert said(messages("tuned", before, new, ""))[1] == ("assistant", "new")
-    assert said(messages("base", [turn("One", alone=False)], Turn("Two"), " ")) == [("user", "Two")]
+    assert said(messages("base", [turn("One", alone=False)], Turn("Two"), " ")) == [
+        ("user", "Two")
+    ]
     history = [{"role": "system", "content": "Old"}, {"role": "user", "content": "Hi"}]
     found = messages("tuned", [], Turn("Now"), "New", history)
     assert said(found) == [("system", "New"), ("user", "Hi"), ("user", "Now")]

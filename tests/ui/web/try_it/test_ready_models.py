@@ -1,4 +1,6 @@
-"""The run that Train, Try and Share are about, and the runs offered while it has no model yet."""
+"""The run that Train, Try and Share are about, and the runs offered while it has no
+model yet.
+"""
 
 import argparse
 from pathlib import Path
@@ -21,7 +23,10 @@ from ui.web.runs import tab as runs_tab
 from ui.web.train import plan_view
 from ui.web.try_it.ready_models import no_model
 
-RUNNING, DONE = Choice(data_id=DATA, run_id="run-b"), Choice(data_id=DATA, run_id="run-a")
+RUNNING, DONE = (
+    Choice(data_id=DATA, run_id="run-b"),
+    Choice(data_id=DATA, run_id="run-a"),
+)
 
 
 @pytest.mark.parametrize("choice", [RUNNING, DONE])
@@ -37,8 +42,12 @@ def test_models_are_offered_until_there_is_one(app: MadeUpApp) -> None:
     made = tabs(app)
     for name in ("try", "share"):
         tab = made[name]
-        assert 'data-do="open" data-value="run-a"' in tab.show(RUNNING)[tab.offered], name
-        assert 'data-do="open" data-value="run-a"' in tab.show(Choice())[tab.offered], name
+        assert 'data-do="open" data-value="run-a"' in tab.show(RUNNING)[tab.offered], (
+            name
+        )
+        assert 'data-do="open" data-value="run-a"' in tab.show(Choice())[tab.offered], (
+            name
+        )
         assert tab.show(DONE)[tab.offered] == "", name
     assert "interrupted" in no_model(app, Choice(run_id="run-c"))
     app.end("run-c", State.FAILED)
@@ -49,7 +58,10 @@ def test_a_reason_stands_only_beside_a_disabled_button(app: MadeUpApp) -> None:
     tab = tabs(app)["try"]
     begins, waits = tab.show(Choice()), tab.show(RUNNING)
     assert (begins[tab.begin]["visible"], begins[tab.why_not]) == (True, "")
-    assert (waits[tab.begin]["visible"], waits[tab.why_not]) == (False, no_model(app, RUNNING))
+    assert (waits[tab.begin]["visible"], waits[tab.why_not]) == (
+        False,
+        no_model(app, RUNNING),
+    )
 
 
 def test_a_run_that_finishes_is_offered(app: MadeUpApp) -> None:
@@ -65,7 +77,11 @@ def test_a_run_that_finishes_is_offered(app: MadeUpApp) -> None:
 
 def test_the_button_of_a_later_version_names_it(app: MadeUpApp) -> None:
     add_run(app.workspace, "run-d", State.COMPLETED)
-    respec(app.workspace, "run-d", descent={"first": "run-a", "parent": "run-a", "version": 2})
+    respec(
+        app.workspace,
+        "run-d",
+        descent={"first": "run-a", "parent": "run-a", "version": 2},
+    )
     tab = tabs(app)["try"]
     offered = tab.show(RUNNING)[tab.offered]
     assert 'aria-label="Open Orders to fields"' in offered
@@ -75,7 +91,9 @@ def test_the_button_of_a_later_version_names_it(app: MadeUpApp) -> None:
 @pytest.mark.parametrize("name", ["try", "share"])
 def test_a_click_opens_the_offered_model_in_the_same_tab(page: Page, name: str) -> None:
     tab = page.tabs[name]
-    shown = answer(page, tab.offered, "click", Choice(run_id="run-b"), clicked=("open", "run-a"))
+    shown = answer(
+        page, tab.offered, "click", Choice(run_id="run-b"), clicked=("open", "run-a")
+    )
     assert (page.state.changed(shown)["run_id"], shown[tab.offered]) == ("run-a", "")
     button = tab.ask if name == "try" else tab.make
     assert shown[button]["interactive"] is True
@@ -109,21 +127,32 @@ class TestReady:
         folder = JobFolder(app.workspace.run_folder(run_id))
         if ended is not None:
             (folder.path / "result" / "adapter").mkdir(parents=True)
-            folder.write_status(folder.status().changed(state=State.COMPLETED, ended=ended))
+            folder.write_status(
+                folder.status().changed(state=State.COMPLETED, ended=ended)
+            )
         return run_id
 
-    def test_the_latest_three_runs_with_a_model_are_offered(self, app: MadeUpApp) -> None:
+    def test_the_latest_three_runs_with_a_model_are_offered(
+        self, app: MadeUpApp
+    ) -> None:
         for number in (3.0, 1.0, 4.0, 2.0):
             self.train(app, f"Model {number:.0f}", ended=number)
         empty = self.train(app, "Stopped at once", ended=9.0)
         (app.workspace.run_folder(empty) / "result" / "adapter").rmdir()
         waiting = Choice(data_id=DATA, run_id=self.train(app, "Waiting"))
-        assert [one.name for one in app.results.ready_to_try()] == ["Model 4", "Model 3", "Model 2"]
+        assert [one.name for one in app.results.ready_to_try()] == [
+            "Model 4",
+            "Model 3",
+            "Model 2",
+        ]
         latest = app.results.ready_to_try()[0]
         assert (latest.model_name, latest.examples) == ("SmolLM2 135M", 42)
         tab = tabs(app)["try"]
         offered = tab.show(waiting)[tab.offered]
-        assert "Model 4</strong> · based on SmolLM2 135M · 42 examples from orders.jsonl" in offered
+        assert (
+            "Model 4</strong> · based on SmolLM2 135M · 42 examples from orders.jsonl"
+            in offered
+        )
         opened = app.with_run(waiting, latest.id)
         assert tab.show(opened)[tab.offered] == ""
         assert tab.show(opened)[tab.ask]["interactive"] is True
@@ -142,9 +171,17 @@ class TestReady:
         damaged = self.train(app, "Damaged", ended=2.0)
         (Path(app.runner.folder(damaged)) / "spec.json").write_text("{")
         assert [one.name for one in app.results.ready_to_try()] == ["Sound"]
-        assert {one.info.name: one.info.examples > 0 for one in app.runs.all()} == {"Sound": True, "Damaged": False}
+        assert {one.info.name: one.info.examples > 0 for one in app.runs.all()} == {
+            "Sound": True,
+            "Damaged": False,
+        }
         drawn_tabs = tabs(app)
-        assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=DATA))[drawn_tabs["train"].planning.plan]
+        assert (
+            plan_view.PLAN
+            in drawn_tabs["train"].show(Choice(data_id=DATA))[
+                drawn_tabs["train"].planning.plan
+            ]
+        )
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
         listed = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
         promised = {one["name"]: "eval_loss" in one for one in listed}
