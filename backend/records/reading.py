@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zipfile import BadZipFile, LargeZipFile
 
 from backend.errors import BadInput
+from backend.records.rows import Column
 from backend.records.units import GIB, MIB, format_size
 
 # What reading a damaged zip archive raises.
@@ -57,26 +58,37 @@ class Limits:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The user's choices for reading a file; None leaves the choice to detection.
-    encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name
-    of an Excel sheet. shape: a key of `shapes.SHAPES`. mapping: from the fields of that
-    shape to columns of the file, such as {"question": "Frage", "answer": "Antwort"}.
-    imitate: the people in a chat whom the model learns to write like. join_cells: join
-    texts of a table that a comma without quotes divides. drop_cells: drop the cells
-    that a table has no column for. pairs: in a chat, each answer ends an example. rows:
-    read only so many.
-    """
+    """How a file is read: what the user chose. None, () and "" leave it to the file."""
 
     encoding: str | None = None
+    """A codec name such as "cp1252"."""
     delimiter: str | None = None
+    """One character, between the cells of a text table."""
     sheet: str | None = None
+    """The name of a sheet of a workbook."""
     shape: str | None = None
-    mapping: Mapping[str, str] | None = None
+    """A key of `shapes.SHAPES`."""
+    mapping: Mapping[str, Column] | None = None
+    """From the fields of that shape to columns of the file: {"question": "Frage",
+    "answer": "Antwort"}. Several columns of an answer become the fields of a JSON
+    object, several of any other field a line "Name: value" each.
+    """
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Rows are examples only where these columns have one of these values."""
+    marks: str = ""
+    """What a question of a text is recognized by: a key of `questions.MARKS`."""
     imitate: Sequence[str] = ()
+    """The people in a chat whom the model learns to write like."""
+    task: str = ""
+    """What the model is to do, as `recommend` has it; it ranks the proposals."""
     join_cells: bool = False
+    """Join texts of a table that a comma without quotes divides."""
     drop_cells: bool = False
+    """Drop the cells that a table has no column for."""
     pairs: bool = False
+    """In a chat, each answer ends an example."""
     rows: int | None = None
+    """Read only so many."""
     limits: Limits = field(default_factory=Limits)
 
 

@@ -15,6 +15,20 @@ Origin = Literal[
 ]  # corrected: after a run answered wrongly
 
 
+Column = str | tuple[str, ...]  # of a field: one column, or several that make one text
+
+
+def columns_of(mapping: Mapping[str, Column]) -> list[str]:
+    """All columns of the file that a mapping uses."""
+    found = ([own] if isinstance(own, str) else own for own in mapping.values())
+    return [column for columns in found for column in columns]
+
+
+def single(mapping: Mapping[str, Column]) -> dict[str, str]:
+    """The fields of a mapping that have one column each."""
+    return {name: own for name, own in mapping.items() if isinstance(own, str)}
+
+
 def is_learned(message: Mapping[str, Any]) -> bool:
     """Whether an answer is learned, and not only read (OpenAI's "weight": 0)."""
     return bool(message.get("weight") != 0)
@@ -89,6 +103,16 @@ class PassedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A way to read a file, for a person to choose from."""
+
+    title: str
+    """What each example would be, in words: "question = 'Frage', answer = 'Antwort'"."""
+    options: Mapping[str, Any]
+    """The fields of ReadOptions that choose it."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileDetails:
     """What the reader of a file found out about it, beside its rows."""
 
@@ -129,11 +153,15 @@ class Source:
     shape: str
     encoding: str
     sha256: str
-    mapping: dict[str, str] = field(default_factory=dict)
-    also: tuple[tuple[str, str], ...] = ()
+    mapping: Mapping[str, Column] = field(default_factory=dict)
+    also: tuple[tuple[str, Column], ...] = ()
     ignored: tuple[str, ...] = ()
     details: FileDetails = FileDetails()
     passed: tuple[PassedOver, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    """The likely ways to read the file, best first, at most four; () where its form
+    leaves no choice, or the user chose. The rows are those of the first.
+    """
     file_sha256: str = ""
     edits: tuple[str, ...] = ()
 

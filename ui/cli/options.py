@@ -16,6 +16,7 @@ from backend.datasets.dataset import CheckedDataset
 from backend.datasets.hub import ROWS
 from backend.datasets.read.pack import as_one_file, name_of
 from backend.errors import BadInput, BadUsage
+from backend.records.rows import Column, columns_of
 from backend.settings import Workspace
 from ui.cli.output import say
 from ui.services.app import App
@@ -64,7 +65,15 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIELD=COLUMN",
-        help="which column is which, such as --column question=Subject --column answer=Reply",
+        help="which column is which, such as --column question=Subject --column answer=Reply; several answers become "
+        "the fields of a JSON object",
+    )
+    command.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="only rows with this value, such as --only approved=yes; repeat it for several values",
     )
     command.add_argument(
         "--sheet", metavar="NAME", help="the sheet of a spreadsheet to read"
@@ -120,7 +129,8 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of ReadOptions that were typed. Raises BadUsage for a column without a
     field.
     """
-    if wrong := [pair for pair in options.columns if not all(pair.partition("="))]:
+    pairs = (*options.columns, *options.only)
+    if wrong := [pair for pair in pairs if not all(pair.partition("="))]:
         raise BadUsage(
             f"{wrong[0]!r} does not say which column is which.",
             "",
@@ -131,8 +141,22 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
         for name in _READING
         if (value := getattr(options, name)) is not None
     }
-    mapping = dict(pair.partition("=")[::2] for pair in options.columns)
-    return typed | ({"mapping": mapping} if mapping else {})
+    columns = _grouped(options.columns)
+    mapping = {name: own if own[1:] else own[0] for name, own in columns.items()}
+    only = _grouped(options.only)
+    return typed | {
+        name: chosen
+        for name, chosen in (("mapping", mapping), ("only", only))
+        if chosen
+    }
+
+
+def _grouped(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The values of "NAME=VALUE" by name."""
+    grouped: dict[str, tuple[str, ...]] = {}
+    for name, _, value in (pair.partition("=") for pair in pairs):
+        grouped[name] = (*grouped.get(name, ()), value)
+    return grouped
 
 
 @contextmanager
@@ -203,9 +227,11 @@ def opened(
         yield path, listing.name_of(part), reading
 
 
-def _typed(mapping: Mapping[str, str]) -> str:
+def _typed(mapping: Mapping[str, Column]) -> str:
     return " ".join(
-        f"--column {quote(f'{field}={column}')}" for field, column in mapping.items()
+        f"--column {quote(f'{field}={column}')}"
+        for field, own in mapping.items()
+        for column in columns_of({field: own})
     )
 
 
@@ -218,7 +244,7 @@ def require_answers(checked: CheckedDataset) -> None:
         if question.kind == "other_sheets":
             option = f"--sheet {quote(source.details.sheet or 'NAME')}"
         else:
-            columns = (
+            columns: Mapping[str, Column] = (
                 source.mapping
                 if source.format != "zip"
                 else {"question": "…", "answer": "…"}

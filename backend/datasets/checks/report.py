@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.datasets.checks.patterns import WORD_LISTS
 from backend.datasets.checks.tokens import TokenTotals
-from backend.records.rows import Problem, Row, Source
+from backend.records.rows import Problem, Row, Source, columns_of
 from backend.text.excerpt import excerpt
 from backend.text.normalize import Groups
 
@@ -149,8 +149,9 @@ def understood(source: Source) -> str:
         each = f"question = {source.details.cue}"
     else:
         columns = [
-            (FIELDS.get(field, field), excerpt(column, width=40))
-            for field, column in source.mapping.items()
+            (FIELDS.get(field, field), excerpt(", ".join(columns), width=40))
+            for field, own in source.mapping.items()
+            if (columns := columns_of({field: own}))
         ]
         columns.sort(
             key=lambda pair: pair[0] == "answer"
@@ -160,13 +161,13 @@ def understood(source: Source) -> str:
             for name, column in columns
         )
         also = (
-            f"{FIELDS.get(name, name)} = {excerpt(column, width=40)!r}"
+            f"{FIELDS.get(name, name)} = {excerpt(str(column), width=40)!r}"
             for name, column in source.also[:_LISTED]
         )
         each += f" (in some rows {', '.join(also)})" if source.also else ""
         if columns and all(
             column.startswith("column ")
-            for column in (*source.mapping.values(), *source.ignored)
+            for column in (*columns_of(source.mapping), *source.ignored)
         ):
             each += " (no column has a name, and the first row is an example, too)"
     if source.details.imitate:

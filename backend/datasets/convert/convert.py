@@ -6,6 +6,7 @@ from itertools import takewhile
 from string import ascii_uppercase
 from typing import Any
 
+from backend.datasets.convert.fields import as_lines, as_object
 from backend.datasets.convert.guess_columns import right_options
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import (
@@ -17,7 +18,7 @@ from backend.datasets.convert.messages import (
 from backend.datasets.convert.shapes import RIGHT, plain_name
 from backend.datasets.convert.tool_calls import tools_from
 from backend.records.reading import Limits, RowFault, row_too_large
-from backend.records.rows import Message, Row
+from backend.records.rows import Column, Message, Row
 from backend.text.excerpt import excerpt
 
 _SPEAKER = re.compile(
@@ -25,6 +26,7 @@ _SPEAKER = re.compile(
 )  # the format of Anthropic's helpful-harmless pairs
 _ANSWERS = (
     "answer",
+    "output",
     "completion",
     "chosen",
     "rejected",
@@ -41,14 +43,20 @@ class _Fields:
     """The fields of one record, looked up in their columns."""
 
     def __init__(
-        self, record: dict[str, Any], mapping: Mapping[str, str], plan: Plan
+        self, record: dict[str, Any], mapping: Mapping[str, Column], plan: Plan
     ) -> None:
         self._record, self._mapping = record, mapping
         self.plan = plan
 
     def __getitem__(self, field: str) -> Any:
         column = self._mapping.get(field)
-        return None if column is None else self._record.get(column)
+        if isinstance(column, str):
+            return self._record.get(column)
+        if not column:
+            return None
+        if field in _ANSWERS:
+            return as_object(self._record, column, self.plan.numbers)
+        return as_lines(self._record, column) or None
 
     def text(self, field: str) -> str:
         """The text of a required field; numbers become text. Raises RowFault."""
@@ -98,7 +106,7 @@ class _Fields:
                 what = f"The {self.shown(field)} lists options, of which another column says the right one."
                 fix = "Write the right one as the answer, and leave out the others."
                 raise RowFault("content_not_text", what, fix, excerpt(str(value)))
-            if steps and not _SEVERAL.fullmatch(self._mapping[field]):
+            if steps and not _SEVERAL.fullmatch(str(self._mapping[field])):
                 self.plan.others += [
                     ("division between steps, now one answer", text)
                     for text in value[1:]
@@ -128,6 +136,7 @@ class _Fields:
     def shown(self, field: str) -> str:
         """The field with its column, for use in a sentence."""
         column = self._mapping.get(field, field)
+        column = column if isinstance(column, str) else ", ".join(column)
         return (
             field
             if column == field
@@ -139,7 +148,7 @@ class _Fields:
         return messages_from(self[field], self.plan.lenient, self.plan.unused_keys)
 
 
-def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> Row:
+def convert(record: dict[str, Any], mapping: Mapping[str, Column], plan: Plan) -> Row:
     """The Row of `record`; its line and number are set later. Raises RowFault when it
     can't be used.
     """

@@ -1,11 +1,12 @@
 """The conversion plan of a file: by the user's options, else by the shape of most rows."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.datasets.convert.detect import Match, Record, match
+from backend.datasets.convert.detect import Record, match
+from backend.datasets.convert.fields import EMPTY, number_of
 from backend.datasets.convert.guess_columns import (
     beside_text,
     can_choose,
@@ -24,6 +25,7 @@ from backend.datasets.convert.shapes import (
 )
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
+from backend.records.rows import Column, columns_of
 from backend.text.excerpt import excerpt
 
 _MAX_SIGNATURES = 1_000  # sets of columns with a remembered mapping
@@ -69,64 +71,71 @@ class Plan:
     role names (human, gpt) are accepted. fixed: it holds for every row. guessed: by
     content. rival: a column that may be one of them. used: fields with the columns that
     any row has them in. columns: all seen. unused_keys: in messages. others: why and
-    text.
+    text. only: as in ReadOptions. numbers: columns of which every cell is one.
     """
 
     shape: str
-    mapping: dict[str, str]
+    mapping: Mapping[str, Column]
     lenient: bool = False
     fixed: bool = False
     guessed: bool = False
     rival: str = ""
-    used: dict[tuple[str, str], None] = field(default_factory=dict)
+    used: dict[tuple[str, Column], None] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
     others: list[tuple[str, str]] = field(default_factory=list)
-    _known: dict[tuple[str, ...], Match | None] = field(default_factory=dict)
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    numbers: Set[str] = frozenset()
+    _known: dict[tuple[str, ...], tuple[str, Mapping[str, Column]]] = field(
+        default_factory=dict
+    )
     _first_lines: dict[str, int] = field(default_factory=dict)
 
-    def mapping_for(self, record: dict[str, Any], line: int) -> Mapping[str, str]:
+    def mapping_for(self, record: dict[str, Any], line: int) -> Mapping[str, Column]:
         """The columns of this record's fields. Raises RowFault for another shape or a
         missing field.
         """
         signature = tuple(record)
-        mapping = self._known.get(signature)
-        if mapping is None:
+        known = self._known.get(signature)
+        if known is None:
             self.columns.update(dict.fromkeys(signature))
-            present = {
-                name: column
-                for name, column in self.mapping.items()
-                if column in record
-            }
-            fits = self.fixed and complete(self.shape, present)
-            mapping = Match(self.shape, present) if fits else match(record)
-            if mapping is None:
-                wanted = {
-                    self.mapping.get(name, name)
-                    for group in SHAPES[self.shape].required
-                    for name in group[:1]
-                }
-                missing = sorted(wanted - set(record))
-                raise RowFault(
-                    "missing_field",
-                    f"This example has no {' and no '.join(map(repr, missing)) or 'column that the others have'}.",
-                    "Add it, or remove this example.",
-                    excerpt("has: " + ", ".join(record)),
-                )
+            known = self._fields_of(record)
             if len(self._known) < _MAX_SIGNATURES:
-                self._known[signature] = mapping
-            if mapping.shape == self.shape:
-                self.used.update(dict.fromkeys(mapping.mapping.items()))
-        first = self._first_lines.setdefault(mapping.shape, line)
-        if mapping.shape != self.shape:
+                self._known[signature] = known
+            if known[0] == self.shape:
+                self.used.update(dict.fromkeys(known[1].items()))
+        shape, mapping = known
+        first = self._first_lines.setdefault(shape, line)
+        if shape != self.shape:
             raise RowFault(
                 "mixed_shapes",
                 f"This file mixes two formats: {SHAPES[self.shape].title} (first on line "
-                f"{self._first_lines.get(self.shape, 1)}) and {SHAPES[mapping.shape].title} (first on line {first}). "
+                f"{self._first_lines.get(self.shape, 1)}) and {SHAPES[shape].title} (first on line {first}). "
                 "This example has the second one.",
                 "Put the two formats into two files, or convert one of them.",
             )
-        return mapping.mapping
+        return mapping
+
+    def _fields_of(self, record: dict[str, Any]) -> tuple[str, Mapping[str, Column]]:
+        """The shape of a record and the columns of its fields. Raises RowFault."""
+        present = {
+            name: columns
+            for name, columns in self.mapping.items()
+            if not record.keys().isdisjoint(columns_of({name: columns}))
+        }
+        if self.fixed and complete(self.shape, present):
+            return self.shape, present
+        if matched := match(record):
+            return matched.shape, matched.mapping
+        first = [group[0] for group in SHAPES[self.shape].required]
+        wanted = columns_of({name: self.mapping.get(name, name) for name in first})
+        missing = sorted({*wanted} - {*record})
+        raise RowFault(
+            "missing_field",
+            f"This example has no {' and no '.join(map(repr, missing)) or 'column that the others have'}.",
+            "Add it, or remove this example.",
+            excerpt("has: " + ", ".join(record)),
+        )
 
 
 def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
@@ -277,7 +286,10 @@ def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
 
 
 def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
-    mapping = dict(options.mapping or {})
+    mapping = {
+        name: own if isinstance(own, str) else tuple(own)
+        for name, own in (options.mapping or {}).items()
+    }
     shape = options.shape
     if shape is None:
         fitting = [
@@ -297,18 +309,11 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
             + ".",
         )
     columns = dict.fromkeys(column for record in records for column in record)
-    for name, column in mapping.items():
-        if name not in SHAPES[shape].fields or column not in columns:
-            choices = (
-                SHAPES[shape].fields if name not in SHAPES[shape].fields else columns
-            )
-            raise BadInput(
-                f"{(name if name not in SHAPES[shape].fields else column)[:60]!r} does not exist.",
-                f"You chose {SHAPES[shape].title} with {column[:60]!r} as {name[:60]!r}.",
-                f"Available: {listed(choices)}.",
-            )
+    fields = SHAPES[shape].fields
+    _require("field", mapping, fields, shape)
+    _require("column", (*columns_of(mapping), *options.only), columns, shape)
     if not mapping:
-        mapping = Columns(columns).find(*SHAPES[shape].fields)
+        mapping = {**Columns(columns).find(*SHAPES[shape].fields)}
         prompt = Columns(columns).find("pair_prompt")
         if shape in ("preference", "kto") and "prompt" not in mapping and prompt:
             mapping["prompt"] = prompt["pair_prompt"]
@@ -324,12 +329,43 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
             else (),  # these are asked for as two
         )
     return Plan(
-        shape, mapping, fixed=True, lenient=_is_lenient(records, shape, mapping)
+        shape,
+        mapping,
+        fixed=True,
+        lenient=_is_lenient(records, shape, mapping),
+        only=options.only,
+        numbers=_numbers(records, columns_of(mapping)),
     )
 
 
+def _require(
+    what: str, chosen: Iterable[str], available: Collection[str], shape: str
+) -> None:
+    """Raises BadInput for a chosen field or column that does not exist."""
+    for name in chosen:
+        if name not in available:
+            raise BadInput(
+                f"The {what} {name[:60]!r} does not exist.",
+                f"You chose it for {SHAPES[shape].title}.",
+                f"Available: {listed(available)}.",
+            )
+
+
+def _numbers(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> Set[str]:
+    """The columns in which every cell that is not empty is a number."""
+    cells = {
+        column: [own for record in records if (own := record.get(column)) not in EMPTY]
+        for column in columns
+    }
+    return {
+        column
+        for column, own in cells.items()
+        if own and all(number_of(cell) is not None for cell in own)
+    }
+
+
 def _is_lenient(
-    records: list[dict[str, Any]], shape: str, mapping: dict[str, str]
+    records: list[dict[str, Any]], shape: str, mapping: Mapping[str, Column]
 ) -> bool:
     """Whether most rows use human and gpt (or similar) instead of user and assistant."""
     if shape != "messages":
@@ -337,7 +373,7 @@ def _is_lenient(
     chats = [
         chat
         for record in records
-        if isinstance(chat := record.get(mapping["messages"]), list)
+        if isinstance(chat := record.get(str(mapping["messages"])), list)
     ]
     last = [
         message for chat in chats for message in chat[-2:] if isinstance(message, dict)

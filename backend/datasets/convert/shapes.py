@@ -97,7 +97,7 @@ class Columns:
         }
 
 
-def complete(shape: str, mapping: Mapping[str, str]) -> bool:
+def complete(shape: str, mapping: Mapping[str, object]) -> bool:
     """Whether `mapping` has every required field of the shape."""
     return all(
         any(field in mapping for field in group) for group in SHAPES[shape].required

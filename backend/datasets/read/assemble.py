@@ -19,7 +19,15 @@ from backend.datasets.read.file import File, OpenSource
 from backend.errors import BadInput
 from backend.hosting.policy import require_rows
 from backend.records.reading import Limits, RowFault
-from backend.records.rows import Dataset, PassedOver, Problem, Row, Source
+from backend.records.rows import (
+    Dataset,
+    PassedOver,
+    Problem,
+    Row,
+    Source,
+    columns_of,
+    single,
+)
 from backend.records.units import MIB, format_size
 from backend.text.excerpt import excerpt
 
@@ -81,6 +89,12 @@ class _Collector:
             if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
                 self.originals[self.total_rows] = value
             self._plan.others.clear()
+            if other := self._other(value):
+                if len(self.passed) < _PASSED:
+                    self.passed.append(PassedOver(*other, line))
+                else:
+                    self.unlisted += 1
+                continue
             try:
                 row = self._row(line, value)
                 self._stored += check_size(row, self._limits)
@@ -108,6 +122,19 @@ class _Collector:
                     PassedOver(why, excerpt(text, width=200), line)
                     for why, text in others
                 ]
+
+    def _other(self, value: Any) -> tuple[str, str] | None:
+        """Why a row is not one of those that the user wants, and its text; None for one
+        of them.
+        """
+        for column, wanted in (
+            self._plan.only.items() if isinstance(value, dict) else ()
+        ):
+            cell = str(value.get(column) or "").strip()
+            if cell.casefold() not in {own.strip().casefold() for own in wanted}:
+                why = f"row with another {excerpt(column, width=40)}"
+                return why, excerpt(" | ".join(map(str, value.values())), width=200)
+        return None
 
     def _row(self, line: int, value: Any) -> Row:
         if isinstance(value, RowFault):
@@ -168,7 +195,8 @@ class _Collector:
 
     def ignored(self) -> tuple[str, ...]:
         """Columns, and keys inside messages, that were not used."""
-        used = {column for _, column in self._plan.used}
+        used = {*self._plan.only}
+        used |= {name for own in self._plan.used for name in columns_of(dict([own]))}
         columns = [column for column in self._plan.columns if column not in used]
         return (*columns, *(f"message.{key}" for key in sorted(self._plan.unused_keys)))
 
@@ -200,10 +228,10 @@ def assemble(
             error.why += f" that one as a file of its own (on the command line: --sheet NAME): {listed(others)}."
         raise
     records = [value for _, value in sample if isinstance(value, dict)]
-    beside = asked_about(records, [*plan.mapping.values()])
+    beside = asked_about(records, columns_of(plan.mapping))
     collector = _Collector(plan, options.limits, file.encoding.settled, beside)
     _note_guesses(collector, plan, file.encoding)
-    if doubt := in_doubt(records, plan.mapping):
+    if doubt := in_doubt(records, single(plan.mapping)):
         collector.note(
             "doubtful_column",
             doubt[1],

@@ -25,7 +25,7 @@ from backend.datasets.read.encoding import (
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
 from backend.records.reading import ZIP_ERRORS, ReadOptions, RowFault
-from backend.records.rows import FileDetails, PassedOver
+from backend.records.rows import FileDetails, PassedOver, columns_of
 from backend.records.units import MIB, format_size
 from backend.text.normalize import whole_letters
 
@@ -228,7 +228,7 @@ class OpenSource:
         record = next(
             (value for _, value in self.sample() if isinstance(value, dict)), {}
         )
-        columns = {*(options.mapping or {}).values()}
+        columns = {*columns_of(options.mapping or {})}
         return bool(options.shape or columns) and columns <= {*record, *flat(record)}
 
 

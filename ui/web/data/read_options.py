@@ -15,7 +15,7 @@ from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.formats.delimited import DELIMITERS
 from backend.datasets.read.formats.workbook import TOGETHER
-from backend.records.rows import Dataset
+from backend.records.rows import Dataset, columns_of, single
 from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.html import components, tables
@@ -129,12 +129,12 @@ def form(data: CheckedDataset) -> Markup:
             )
         parts.append(_select("Sheet", "sheet", choices, details.sheet))
     columns = [
-        *source.mapping.values(),
+        *columns_of(source.mapping),
         *(c for c in source.ignored if "message." not in c),
     ]
     columns = [] if details.people else columns
     return _choosing(
-        "how", components.join(parts), columns, source.shape, source.mapping
+        "how", components.join(parts), columns, source.shape, single(source.mapping)
     )
 
 

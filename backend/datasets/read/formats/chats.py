@@ -19,6 +19,7 @@ from backend.datasets.read.file import File, OpenSource, Reader, each_object
 from backend.datasets.read.formats.text import as_document
 from backend.datasets.read.source import line_blocks
 from backend.records.reading import ReadOptions
+from backend.records.rows import columns_of
 from backend.text.excerpt import excerpt
 
 _LOOKED_AT = 50  # rows
@@ -45,7 +46,7 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     chose columns, gives dotted names to what lies inside objects. Raises WhoToImitate
     when it is unclear whom to imitate, BadInput when fewer than two people write.
     """
-    chosen = {*(options.mapping or {}).values()}
+    chosen = {*columns_of(options.mapping or {}), *options.only}
     if chosen:
         _flatten(opened, chosen)
     if options.shape or chosen:

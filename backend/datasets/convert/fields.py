@@ -1,0 +1,58 @@
+"""One text from several columns: a JSON object of an answer's fields, or lines."""
+
+import json
+import re
+from collections.abc import Sequence, Set
+from typing import Any
+
+from backend.records.reading import RowFault
+from backend.text.excerpt import excerpt
+
+EMPTY = (None, "")
+# As JSON writes numbers: with leading zeros it is a code, which would lose them.
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
+
+
+def number_of(cell: Any) -> int | float | None:
+    """The number that a cell is or holds, None for any other."""
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        return cell
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
+        return float(cell) if "." in cell else int(cell)
+    return None
+
+
+def as_object(record: dict[str, Any], columns: Sequence[str], numbers: Set[str]) -> str:
+    """The JSON object of these columns in their order: numbers as numbers in columns of
+    numbers, empty cells as null. Raises RowFault where a column of numbers has another
+    cell, and where all are empty.
+    """
+    if all(record.get(column) in EMPTY for column in columns):
+        what = "All the fields of this answer are empty."
+        raise RowFault("content_null", what, "Fill one, or remove this example.")
+    return json.dumps(
+        {column: _value(record, column, numbers) for column in columns},
+        ensure_ascii=False,
+    )
+
+
+def _value(record: dict[str, Any], column: str, numbers: Set[str]) -> Any:
+    cell = record.get(column)
+    if cell in EMPTY:
+        return None
+    if column not in numbers:
+        return cell.strip() if isinstance(cell, str) else cell
+    number = number_of(cell)
+    if number is None:
+        what = f"{column!r} is a number in the other rows, and not in this one."
+        raise RowFault("not_a_number", what, "Correct it.", excerpt(str(cell)))
+    return number
+
+
+def as_lines(record: dict[str, Any], columns: Sequence[str]) -> str:
+    """A line "Name: value" for each of these columns that is not empty."""
+    return "\n".join(
+        f"{column}: {cell}"
+        for column in columns
+        if (cell := record.get(column)) not in EMPTY
+    )
