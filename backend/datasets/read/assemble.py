@@ -231,6 +231,9 @@ def assemble(
     beside = asked_about(records, columns_of(plan.mapping))
     collector = _Collector(plan, options.limits, file.encoding.settled, beside)
     _note_guesses(collector, plan, file.encoding)
+    if opened.guess:
+        how = "If not, choose another way to read it."
+        collector.note("mapping_guessed", opened.guess, how)
     if doubt := in_doubt(records, single(plan.mapping)):
         collector.note(
             "doubtful_column",
@@ -260,6 +263,7 @@ def assemble(
             ignored=collector.ignored(),
             details=opened.details,
             passed=tuple(passed),
+            proposals=tuple(opened.proposals),
         )
         return Dataset(
             source,

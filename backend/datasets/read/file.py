@@ -3,7 +3,7 @@ to tell about them.
 """
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -25,7 +25,7 @@ from backend.datasets.read.encoding import (
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
 from backend.records.reading import ZIP_ERRORS, ReadOptions, RowFault
-from backend.records.rows import FileDetails, PassedOver, columns_of
+from backend.records.rows import FileDetails, PassedOver, Proposal, columns_of
 from backend.records.units import MIB, format_size
 from backend.text.normalize import whole_letters
 
@@ -177,6 +177,8 @@ class OpenSource:
     chat: ChatFormat | None = None
     format: str = ""
     plan: Plan | None = None  # the likely one, of which the user is asked
+    guess: str = ""  # a sentence that the user confirms; "" where the form is no guess
+    proposals: Sequence[Proposal] = ()  # ways to read the file, best first
     _sampled: tuple[Iterator[list[Record]] | None, list[Record]] = field(
         default=(None, []), init=False
     )
