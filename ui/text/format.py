@@ -4,14 +4,12 @@ HTML, no gradio.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
-from pathlib import Path
 from typing import Any
 
 from backend.advice.loss import format_loss
-from backend.files.json_file import read_json
 from backend.models.catalogue import Entry
 from backend.records.exports import TaskScore
 from backend.records.units import (
@@ -30,6 +28,102 @@ _MOST_PAIRS = (
 
 size, sizes = format_size, format_sizes  # of memory or disk, in MiB
 rough = format_rough
+
+# Where the hub's access token is.
+PLACES = {
+    "environment": (
+        "The access token comes from the environment variable HF_TOKEN and can't be "
+        "deleted here."
+    ),
+    "memory": (
+        "Your access token is kept until Apprentice closes, because this computer's "
+        "keyring can't be used."
+    ),
+    "keyring": (
+        "Your access token is saved in this computer's keyring, where passwords are "
+        "kept."
+    ),
+    "login": (
+        "The access token was saved on this computer by hf auth login; hf auth logout "
+        "deletes it."
+    ),
+    "": "There is no access token.",
+}
+# Of a job: a word, and its tone as for `components.badge`.
+STATES = {
+    "queued": ("Waiting", "calm"),
+    "starting": ("Starting", "good"),
+    "running": ("Running", "good"),
+    "stopping": ("Stopping", "warn"),
+    "stopped": ("Stopped", "warn"),
+    "completed": ("Done", "good"),
+    "failed": ("Failed", "bad"),
+    "interrupted": ("Interrupted", "warn"),
+}
+# How a model fits this computer, best first, and the tone of that.
+FITS = {
+    "yes": ("Fits", "good"),
+    "tight": ("Just fits", "warn"),
+    "no": ("Too big", "bad"),
+    "unknown": ("May fit", "calm"),
+}
+# What is trained, and the field's term.
+METHODS = {
+    "lora": ("a small addition to the model", "LoRA"),
+    "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
+    "full": ("the whole model", "full fine-tuning"),
+}
+ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-16": "UTF-16",
+    "cp1252": "Windows-1252 (Western Europe)",
+    "cp1250": "Windows-1250 (Central Europe)",
+    "cp1251": "Windows-1251 (Cyrillic)",
+    "cp1253": "Windows-1253 (Greek)",
+    "cp1254": "Windows-1254 (Turkish)",
+    "cp1255": "Windows-1255 (Hebrew)",
+    "cp1256": "Windows-1256 (Arabic)",
+    "cp1257": "Windows-1257 (Baltic)",
+    "iso8859-15": "ISO 8859-15 (Western Europe)",
+    "koi8-r": "KOI8-R (Cyrillic)",
+    "mac-roman": "Mac Roman",
+    "cp437": "DOS 437",
+    "cp850": "DOS 850",
+    "shift-jis": "Shift JIS (Japanese)",
+    "euc-jp": "EUC-JP (Japanese)",
+    "gb18030": "GB 18030 (Chinese)",
+    "big5": "Big5 (Chinese)",
+    "euc-kr": "EUC-KR (Korean)",
+}
+SEPARATORS = {
+    ",": "commas",
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "vertical bars",
+}
+FIELDS = {
+    "messages": "Conversation",
+    "question": "Question",
+    "answer": "Answer",
+    "context": "Text it is about",
+    "system": "Instructions",
+    "tools": "Tools",
+    "instruction": "Task",
+    "input": "Text it is about",
+    "output": "Answer",
+    "history": "Earlier turns",
+    "prompt": "Question",
+    "completion": "Answer",
+    "chosen": "Better answer",
+    "rejected": "Worse answer",
+    "label": "Good or bad",
+    "text": "Text",
+}
+READINGS = {
+    "question_answer": "Examples: questions with answers",
+    "messages": "Examples: conversations",
+    "text": "A text: learn how it is written",
+}
 
 
 def bytes_of(count: int) -> str:
@@ -113,32 +207,6 @@ def setting(value: Any) -> str:
         if isinstance(value, float)
         else str(value)
     )
-
-
-_GROUPS = read_json(
-    Path(__file__).with_name("memory_parts.json")
-)  # by segment of the memory bar
-# By part of the memory estimate: its name in plain words, and its formula in
-# backend.estimate with where that is from.
-PARTS: dict[str, tuple[str, str]] = {
-    name: texts for parts in _GROUPS.values() for name, texts in parts.items()
-}
-MEMORY: dict[str, tuple[str, ...]] = {
-    group: tuple(parts) for group, parts in _GROUPS.items()
-}
-
-
-def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
-    """The parts of an estimate (MiB) summed by group; parts without a group come last,
-    under their own names.
-    """
-    sums = {
-        group: sum(parts.get(name, 0) for name in names)
-        for group, names in MEMORY.items()
-    }
-    grouped = {name for names in MEMORY.values() for name in names}
-    sums |= {name: mib for name, mib in parts.items() if name not in grouped}
-    return [(name, mib) for name, mib in sums.items() if mib > 0]
 
 
 def count(amount: int, singular: str, plural: str = "") -> str:
@@ -248,30 +316,6 @@ def listed(items: list[str]) -> str:
         if items
         else ""
     )
-
-
-_WORDS = read_json(Path(__file__).with_suffix(".json"))
-TEXTS: dict[str, str] = _WORDS["texts"]  # longer ones, some with fields to fill in
-PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
-KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
-STATES: dict[str, tuple[str, str]] = _WORDS[
-    "states"
-]  # of a job: a word, and its tone as for `components.badge`
-FITS: dict[str, tuple[str, str]] = _WORDS[
-    "fits"
-]  # how a model fits this computer, best first, and the tone of that
-METHODS: dict[str, tuple[str, str]] = _WORDS[
-    "methods"
-]  # what is trained, and the field's term
-ENCODINGS: dict[str, str] = _WORDS["encodings"]
-SEPARATORS: dict[str, str] = _WORDS["separators"]
-FIELDS: dict[str, str] = _WORDS["fields"]
-READINGS: dict[str, str] = _WORDS["readings"]
-CHOOSER: dict[str, str] = _WORDS["chooser"]  # of ways to get examples
-GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
-WORK: dict[str, tuple[str, str, str]] = _WORDS[
-    "work"
-]  # by kind of job: what happens, and a button that leads to a tab
 
 
 def awake(stays: bool) -> str:

@@ -1,10 +1,8 @@
 """An evaluation's report in plain words, each number with what it was measured on."""
 
 import math
-from pathlib import Path
 
 from backend.evaluation.blind_test import OTHER, Outcome
-from backend.files.json_file import read_json
 from backend.records.evaluation import (
     BASE,
     PARENT,
@@ -18,15 +16,89 @@ from backend.records.evaluation import (
 from backend.statistics import least_provable_gain, wilson_interval
 from ui.text import format as fmt
 
-_WORDS = read_json(Path(__file__).with_suffix(".json"))
-SYSTEMS: dict[str, str] = _WORDS["systems"]
-MEASURES: dict[str, str] = _WORDS["measures"]
-NO_QUESTIONS, BLIND = str(_WORDS["no_questions"]), str(_WORDS["blind"])
-SCORED: dict[str, str] = _WORDS["scored"]
-OUTCOMES: dict[str, str] = _WORDS["outcomes"]
-DO: dict[str, tuple[str, str]] = _WORDS[
-    "do"
-]  # a button that leads to the next step, by its kind, and what it does
+SYSTEMS = {
+    "base": "The base model",
+    "prompt": "The base model with the best prompt",
+    "few_shot": "The base model with examples in the prompt",
+    "facts": "The base model with your facts in the prompt",
+    "tuned": "Your model",
+}
+MEASURES = {
+    "preference": "makes the better of two answers the likelier one",
+    "tool_call": "calls the right tool with the right arguments",
+    "json": "has every field right",
+    "label": "gives the right label",
+    "exact": "gives exactly the expected answer",
+    "chrf": "is like the expected answer (chrF, 0 to 1)",
+}
+# By verdict, or "short": see `falls_short`.
+_TITLES = {
+    "short": "It is better than the base model, but has not learned your task yet",
+    "better": "It learned your task: it is better than the base model",
+    "no_difference_shown": (
+        "It has not shown that it learned your task: no clear difference from the base "
+        "model"
+    ),
+    "worse": "It did not learn your task: it is worse than the base model",
+}
+# The same where the wording is measured (chrF).
+_WORDING = {
+    "short": (
+        "Its words come closer to yours than the base model's, but no more is shown"
+    ),
+    "better": "It learned your wording: more like your answers than the base model",
+    "no_difference_shown": (
+        "Length and form apart, its words are not clearly more like yours than the "
+        "base model's"
+    ),
+    "worse": (
+        "Length and form apart, its words are less like yours than the base model's"
+    ),
+}
+_GENERAL = {
+    "kept": "It kept the rest",
+    "mostly_kept": "It kept most of the rest",
+    "lost": "It did not keep the rest",
+    "unknown": "Whether it kept the rest is not known",
+}
+# Of one answer, and of several.
+_FAULTS = {
+    "loop": ("gets stuck in a loop", "get stuck in a loop"),
+    "greeting": ("doesn't begin as yours do", "don't begin as yours do"),
+    "sign_off": ("doesn't end as yours do", "don't end as yours do"),
+    "too_short": ("is much shorter", "are much shorter"),
+    "too_long": ("is much longer", "are much longer"),
+    "form": ("is laid out differently", "are laid out differently"),
+}
+# The previous version, by verdict.
+_AGAINST = {
+    "better": "Better than",
+    "no_difference_shown": "No clear difference from",
+    "worse": "Worse than",
+}
+_WORDED_AGAINST = {
+    "better": "Worded more like your answers than",
+    "no_difference_shown": "No clear difference from",
+    "worse": "Worded less like your answers than",
+}
+_AGAINST_PROMPT = {
+    "better": (
+        "It is also better than the base model with the best prompt that was found."
+    ),
+    "as_good": (
+        "With a good prompt, or examples in it, the base model does at least as well "
+        "without training."
+    ),
+    "not_shown": "It is not clear whether it beats the base model with a good prompt.",
+    "not_measured": "",
+}
+_AGAINST_FACTS = {
+    "better": "It is better than the base model with your facts in its prompt.",
+    "as_good": "The base model does as well with your facts in its prompt.",
+    "not_shown": (
+        "It is not clear whether it beats the base model with your facts in its prompt."
+    ),
+}
 
 
 def provable(judging: int) -> str:
@@ -36,13 +108,17 @@ def provable(judging: int) -> str:
     least = least_provable_gain(judging)
     if least is None:
         return ""
-    return str(_WORDS["provable"]).format(least=round(least * judging), judging=judging)
+    return (
+        f"To prove that the trained model is better, at least {round(least * judging)} "
+        f"of the {judging} answers must get better, and none worse. With more examples, "
+        "more are set aside, and a smaller gain can be proved."
+    )
 
 
 def title(report: EvaluationSummary) -> str:
     """The verdict in a few words, which claim no more than the counts."""
-    titles = _WORDS["wording" if report.main_measure == "chrf" else "titles"]
-    return str(titles["short" if falls_short(report) else report.verdict])
+    titles = _WORDING if report.main_measure == "chrf" else _TITLES
+    return titles["short" if falls_short(report) else report.verdict]
 
 
 def falls_short(report: EvaluationSummary) -> bool:
@@ -69,22 +145,31 @@ def sure(report: EvaluationSummary) -> str:
     """How far the headline may be off, in words; "" where nothing is known of other
     questions.
     """
-    names, form = (TUNED, BASE), str(report.main_measure)
-    shares, ranges = (
-        [_share(name, report) for name in names],
-        [interval(name, report) for name in names],
-    )
+    names = (TUNED, BASE)
+    questions = fmt.count(report.items, "question")
+    shares = [_share(name, report) for name in names]
     if counted := [
         round(share * report.clusters) for share in shares if share is not None
     ]:
         bounds = (wilson_interval(count, report.clusters) for count in counted)
-        ranges, form = [f"{low:.0%} to {high:.0%}" for low, high in bounds], "counted"
-    elif not all(math.isfinite(report.systems[name].interval[1]) for name in names):
+        tuned, base = (f"{low:.0%} to {high:.0%}" for low, high in bounds)
+        return (
+            f"Measured on {questions}: of many others, likely {tuned} would be "
+            f"{_kind(report)}. Of the base model's answers, {base}."
+        )
+    if not all(math.isfinite(report.systems[name].interval[1]) for name in names):
         return ""
-    items = fmt.count(
-        report.items, "text" if report.main_measure == "perplexity" else "question"
+    tuned, base = (interval(name, report) for name in names)
+    if report.main_measure == "perplexity":
+        texts = fmt.count(report.items, "text")
+        return (
+            f"Measured on {texts}: over many others, likely a perplexity of {tuned}. "
+            f"The base model's, {base}."
+        )
+    return (
+        f"Measured on {questions}: over many others, likely a mean similarity of "
+        f"{tuned}. The base model's, {base}."
     )
-    return str(_WORDS["sure"][form]).format(*ranges, items=items, kind=_kind(report))
 
 
 def _kind(report: EvaluationSummary) -> str:
@@ -115,8 +200,7 @@ def counts(report: EvaluationSummary) -> str:
     tuned, base = (report.systems[name].voice for name in (TUNED, BASE))
     if tuned and base:
         faults = [
-            fmt.count(number, *_WORDS["faults"][fault])
-            for fault, number in tuned.faults.items()
+            fmt.count(number, *_FAULTS[fault]) for fault, number in tuned.faults.items()
         ]
         parts = [
             f"{tuned.in_voice} of {report.items} {_kind(report)}",
@@ -134,10 +218,15 @@ def caveats(report: EvaluationSummary) -> str:
         return "The lower, the better it predicts texts it has not seen."
     unproved = report.verdict == "no_difference_shown" and not report.graded
     provable = _provable(report).strip() if unproved else ""
-    wording = _WORDS["not_truth"] if report.main_measure == "chrf" else ""
+    wording = ""
+    if report.main_measure == "chrf":
+        wording = (
+            "This measures wording, not whether what they say is true: read all its "
+            "answers before you rely on it."
+        )
     against = (
-        _WORDS["prompts"][report.against_prompt],
-        _WORDS["facts"].get(report.against_facts),
+        _AGAINST_PROMPT[report.against_prompt],
+        _AGAINST_FACTS.get(report.against_facts),
     )
     held = f"Held to the form of your answers (JSON schema), {report.right_in_form} of {report.items} are right."
     form = "" if report.right_in_form is None else held
@@ -164,7 +253,7 @@ def against_parent(report: EvaluationSummary) -> tuple[str, str] | None:
         numbers += f" {parent.left_out} of the questions {were} excluded because one of the two learned from {them}."
     if report.against_parent == "no_difference_shown" and not report.graded:
         numbers += _provable(parent)
-    against = _WORDS["worded" if report.main_measure == "chrf" else "against"]
+    against = _WORDED_AGAINST if report.main_measure == "chrf" else _AGAINST
     return f"{against[report.against_parent]} {version}", numbers
 
 
@@ -201,7 +290,7 @@ def blind_test(ended: Outcome) -> str:
 
 def general_title(report: EvaluationSummary) -> str:
     """Whether the model still answers other things as its base does, in a few words."""
-    return str(_WORDS["general"][report.general.verdict])
+    return _GENERAL[report.general.verdict]
 
 
 def general_counts(report: EvaluationSummary) -> str:
@@ -226,13 +315,17 @@ def general_detail(report: EvaluationSummary) -> str:
     ]
     if rest.base_right:
         low, high = rest.interval
+        share = rest.kept / rest.base_right
         parts = [
-            str(_WORDS["kept"]).format(
-                rest=rest, share=rest.kept / rest.base_right, low=low, high=high
-            )
+            f"Of {rest.base_right} general questions that the base model answers "
+            f"correctly, it still answers {rest.kept} ({share:.0%}, 95% interval "
+            f"{low:.0%} to {high:.0%})."
         ]
     if rest.leaked is not None:
-        parts.append(str(_WORDS["leaked"]).format(rest=rest))
+        parts.append(
+            f"Of {rest.asked} messages about other things, it answers {rest.leaked} as "
+            "if they were your task."
+        )
     if rest.drift is not None and math.isfinite(rest.drift):
         likely = "less" if rest.drift > 0 else "more"
         parts.append(

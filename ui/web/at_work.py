@@ -15,11 +15,19 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
 
+# By kind of job: what happens, and a button that leads to a tab.
+_WORK = {
+    "train": ("is being trained", "Watch it", "train"),
+    "evaluate": ("is being checked", "See the check", "try"),
+    "export": ("is being made ready to share", "See it", "share"),
+    "answer": ("answers a spreadsheet", "See it", "share"),
+}
+
 
 def jobs(all_jobs: Iterable[Job]) -> list[Job]:
     """Those that are at work on a model now, the oldest first."""
     return sorted(
-        (job for job in all_jobs if job.kind in fmt.WORK and job.state.is_active),
+        (job for job in all_jobs if job.kind in _WORK and job.state.is_active),
         key=lambda job: job.queued,
     )
 
@@ -59,7 +67,7 @@ def line(app: App, choice: Choice, tab: str) -> Markup:
     )
     shown = []
     for job in jobs(app.runner.jobs()):
-        what, button, shows = fmt.WORK[job.kind]
+        what, button, shows = _WORK[job.kind]
         run_id = job.id if job.kind == "train" else job.parent or ""
         if (shows, run_id) == (tab, choice.run_id):
             continue

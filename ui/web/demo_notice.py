@@ -53,7 +53,10 @@ def notice(limits: Limits, loss: Loss | None) -> Markup:
         else components.EMPTY
     )
     lifetime, training = fmt.duration(limits.lifetime), fmt.duration(limits.training)
-    own = fmt.TEXTS["shared_demo"].format(
-        lifetime=lifetime, rows=fmt.number(limits.rows), training=training
+    own = (
+        "This is a shared demo. Nobody else sees what you make here. It is deleted "
+        f"{lifetime} after your last visit, and when the demo restarts. A training run "
+        f"can use at most {fmt.number(limits.rows)} examples and take at most "
+        f"{training}. On your own computer, Apprentice has no such limits."
     )
     return lost + components.text(own, "small")

@@ -19,7 +19,7 @@ from tests.ui import fake_records
 from tests.ui.fake_records import against_parent, job, report_json
 from ui.text import format as fmt
 from ui.text import verdicts
-from ui.text.format import PARTS
+from ui.text.memory import PARTS, memory_parts
 from ui.web.try_it import verdict_card
 
 IN_WORDS: dict[Callable[..., str], dict[Any, str]] = {
@@ -106,7 +106,7 @@ def test_counts_lists_and_memory_in_words() -> None:
         "something new": 3.0,
         "programs": 0.0,
     }
-    shown = fmt.memory_parts(parts)
+    shown = memory_parts(parts)
     assert shown == [
         ("the model", 260.0),
         ("what is trained", 20.0),

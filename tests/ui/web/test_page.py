@@ -21,7 +21,7 @@ from tests.ui.fake_records import DATA
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.made_up_workspace import ROWS, add_run, respec
 from ui.services.selection import Choice
-from ui.text.format import PARTS
+from ui.text.memory import PARTS
 from ui.web import errors as web_errors
 from ui.web import page as web_page
 from ui.web import pulse

@@ -59,11 +59,19 @@ def needs(model: Path) -> str:
     computed from its files.
     """
     if not any(model.glob("*.safetensors")):
-        return fmt.TEXTS["base_model_gone"]
+        return (
+            "The base model is no longer on this computer. A merged or GGUF file is "
+            "made of it, so download it again in step 1 first; its size is shown "
+            "there."
+        )
     whole = fmt.size(_size(model, "*.safetensors"))
     disk = fmt.size(max(merged_disk(model), gguf_disk(model, ["Q8_0"])) / MIB)
     memory = fmt.size(memory_needed(model) / MIB)
-    return fmt.TEXTS["export_needs"].format(disk=disk, memory=memory, whole=whole)
+    return (
+        f"Making a file of the result takes up to {disk} of disk space and about "
+        f"{memory} of memory (computed). It uses the base model's own weights "
+        f"({whole}), which are on this computer already: nothing more is downloaded."
+    )
 
 
 def _size(folder: Path, pattern: str) -> float:

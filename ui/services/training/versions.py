@@ -23,6 +23,11 @@ from ui.text import format as fmt
 
 CONTINUED_EPOCHS = 3  # at most, recommended for a run that continues another one
 AS_BEFORE = "Same as in the version it continues; it can't be changed."
+CONTINUE_GENTLY = (
+    "This version already knows most of your examples: a few passes at half the usual "
+    "learning rate teach it what is new without undoing the rest. (our choice, not "
+    "measured)"
+)
 
 
 class VersionService:
@@ -135,7 +140,7 @@ class VersionService:
         why = {
             **advice.why,
             **dict.fromkeys(changed, AS_BEFORE),
-            **dict.fromkeys(gently, fmt.TEXTS["continue_gently"]),
+            **dict.fromkeys(gently, CONTINUE_GENTLY),
         }
         return advice.model_copy(
             update={"settings": advice.settings.changed(**shape, **gently), "why": why}

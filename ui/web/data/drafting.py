@@ -21,7 +21,11 @@ from ui.web.html import components
 GOAL = 50  # examples
 TESTED = 24  # passages with examples: a quarter of them is set aside, and six can judge
 FROM_TABLE = "No answers in it? Make examples from it"
-STALE = fmt.CHOOSER["stale"], fmt.CHOOSER["elsewhere"]
+STALE = (
+    "This changes, and a model keeps the old one.",
+    "Better teach it where the price or the date can be found, or train again whenever "
+    "it changes.",
+)
 KEY = Markup("{}<kbd>{}</kbd>")
 SENTENCE = Markup(
     '<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>'
@@ -31,8 +35,15 @@ SENTENCE = Markup(
 def offer() -> Markup:
     """The two ways to learn from a text."""
     make = components.button("Make examples from it", "make-examples", "", "firm")
+    lead = (
+        "You can train it on the text as is (the current setting): it then continues "
+        "texts in this style, but answers no questions. Or make examples from it: "
+        "questions that people ask, and how they should be answered."
+    )
     return components.card(
-        fmt.CHOOSER["no_pairs"], components.acts(make), lead=fmt.CHOOSER["two_ways"]
+        "This is a text without questions and answers.",
+        components.acts(make),
+        lead=lead,
     )
 
 
@@ -68,13 +79,21 @@ def card(now: Making, data_id: str) -> Markup:
     else:  # all is decided; the first button has the keyboard (static/js/making.js)
         add = components.button("Add another text", "add-text")
         acts = (
-            components.submit(fmt.CHOOSER["ask_more"], add, undo)
+            components.submit("Ask more about the same", add, undo)
             if now.again
             else components.acts(add, undo)
         )
-        text = fmt.CHOOSER["all_done" if now.kept else "none_kept"].format(
-            examples=fmt.count(now.kept, "example")
+        text = (
+            "Every question about this text is decided, and none was kept. Ask about "
+            "it in your own words, or add another text."
         )
+        if now.kept:
+            examples = fmt.count(now.kept, "example")
+            text = (
+                f"Every question about this text is decided, and there are {examples}. "
+                "To have more, ask more about the same text, or add another one. Or go "
+                "on to training."
+            )
         shown = components.form(
             f"draft-about:{data_id}:{now.again}",
             components.text(text),
@@ -123,17 +142,24 @@ def _needed(now: Making) -> str:
         else f"{fmt.number(now.kept)} kept."
     )
     if 0 < now.passages < TESTED:
-        return f"{so_far} {fmt.CHOOSER['rough'].format(passages=fmt.count(now.passages, 'passage'))}"
+        passages = fmt.count(now.passages, "passage")
+        return (
+            f"{so_far} It has only {passages} to ask about, so the test at the end will "
+            "be a rough one."
+        )
     if now.covered < min(TESTED, now.passages):
-        return f"{so_far} {fmt.CHOOSER['needs'].format(tested=TESTED, covered=fmt.number(now.covered))}"
+        return (
+            f"{so_far} The test at the end needs examples from {TESTED} different "
+            f"passages: {fmt.number(now.covered)} so far."
+        )
     return so_far
 
 
 def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) -> Markup:
     at, answer = f"make {data_id} {draft.id}", draft.answer
-    source = (
-        "Only what you keep is learned." if draft.question else fmt.CHOOSER["press"]
-    )
+    source = "Press a sentence to take it as the answer, or write your own. Ctrl and Enter keep it."
+    if draft.question:
+        source = "Only what you keep is learned."
     if draft.by:
         source = (
             f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
@@ -266,16 +292,19 @@ def more(models: Iterable[tuple[str, str]], data_id: str) -> Markup:
     good = [model for model in models if model[0] != DEFAULT]
     if not models:
         return components.EMPTY
-    title, why, send = (
-        "Let a model on this computer draft questions",
-        fmt.CHOOSER["may_be_wrong"],
-        "Draft questions",
+    title, send = "Let a model on this computer draft questions", "Draft questions"
+    why = (
+        "It asks about your text, or asks more like your examples. It may be wrong, so "
+        "you decide about each question. How good the questions of a larger model are "
+        "was not measured."
     )
     if not good:
-        title, why, send = (
-            "Drafts by a model: none here is good enough",
-            fmt.CHOOSER["too_weak"],
-            "Try it anyway",
+        title, send = "Drafts by a model: none here is good enough", "Try it anyway"
+        why = (
+            "The one that comes with Apprentice is too weak: of 108 questions that it "
+            "drafted in a test, none was good. The ready questions and your own "
+            "sentences serve better, or a larger model, which you can download on "
+            "Start."
         )
     select = Markup('<label>Model<select name="model">{}</select></label>').format(
         components.options(good or models)

@@ -23,6 +23,22 @@ from ui.web.html import components
 LONGEST_NAME = 60  # characters of a topic that names its examples
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
+ALSO_READ = (
+    "Also read: Word, PDF, OpenDocument, text, Markdown, web pages, exports of chats, "
+    "e-mail, JSON, YAML, Parquet, any of these packed (.gz, .bz2, .xz, .zst), several "
+    "at once, and several in one .zip."
+)
+FROM_HUB = (
+    f"A dataset of the Hugging Face hub: hf:OWNER/NAME, of which the first {ROWS:,} "
+    "rows are read. Only tables are downloaded, never program code. See on its page "
+    "what it holds and what its license allows."
+)
+MAKE = (
+    "No questions and answers yet? Take a handbook, a price list or a web page of "
+    "yours, or just a topic. You get one question or passage after another to keep, "
+    "change or ask about; the answers are your own sentences."
+)
+JOIN = "Add to the examples that are open (otherwise those stay under Earlier examples)"
 
 Imported = Callable[
     ..., Updates
@@ -55,8 +71,11 @@ class ImportPanel:
                     )
                     if app.policy.demo:
                         size, rows = fmt.size(limits.upload), fmt.number(limits.rows)
-                        stays = fmt.CHOOSER["to_server"].format(size=size, rows=rows)
-                    html(components.text(f"{fmt.CHOOSER['kinds']} {stays}", "small"))
+                        stays = (
+                            f"At most {size} and {rows} examples. The file goes to this "
+                            "server; don't upload anything private."
+                        )
+                    html(components.text(f"{ALSO_READ} {stays}", "small"))
                 with gr.Tab("Paste"):
                     paste = "Paste JSON lines or a table with a heading"
                     looks = {
@@ -70,17 +89,13 @@ class ImportPanel:
                     )
                     self.join_text = gr.Checkbox(
                         False,
-                        label=fmt.CHOOSER["join"],
+                        label=JOIN,
                         visible=False,
                         elem_id="join-text",
                     )
                     self.use_text = button("Read this")
                     if not app.policy.why_not(Feature.HUB_DATA):
-                        html(
-                            components.text(
-                                fmt.CHOOSER["hub"].format(rows=ROWS), "small"
-                            )
-                        )
+                        html(components.text(FROM_HUB, "small"))
                 with gr.Tab("Type"):
                     self.typed = gr.Dataframe(
                         EMPTY_TABLE,
@@ -96,7 +111,7 @@ class ImportPanel:
                     )
                     self.join_table = gr.Checkbox(
                         False,
-                        label=fmt.CHOOSER["join"],
+                        label=JOIN,
                         visible=False,
                         elem_id="join-table",
                     )
@@ -105,10 +120,8 @@ class ImportPanel:
                         self.use_table = button("Read these")
             html(Markup("<h2>Or make examples</h2>"), elem_classes="group-name")
             with gr.Column(elem_classes="make-examples"):
-                html(components.text(fmt.CHOOSER["make"]))
-                self.join = gr.Checkbox(
-                    True, label=fmt.CHOOSER["join"], visible=False, elem_id="join"
-                )
+                html(components.text(MAKE))
+                self.join = gr.Checkbox(True, label=JOIN, visible=False, elem_id="join")
                 with gr.Row(elem_classes="actions"):
                     self.material = upload_button(
                         "Choose a document or a table", None, "material"

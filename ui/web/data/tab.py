@@ -8,7 +8,6 @@ import gradio as gr
 from backend.datasets.dataset import CheckedDataset
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import (
     action_bar,
@@ -34,6 +33,10 @@ NOTHING_YET = (
     "Then you see what the model will learn.",
 )
 READING = "Your examples are being read.", "You can go on as soon as that is done."
+FORMER = (
+    "The examples that were open before stay under “Earlier examples”, at the end of "
+    "“Choose other examples”."
+)
 STILL_READING = "The examples are still being read."
 
 
@@ -228,9 +231,7 @@ class DataTab:
         stay_open = bool(
             choice.import_id and reading and reading.error
         )  # the examples from before
-        notice = notice or (
-            fmt.CHOOSER["former"] if before.data_id and not stay_open else ""
-        )
+        notice = notice or (FORMER if before.data_id and not stay_open else "")
         return {
             self.notice: components.text(notice, "status"),
             **self._state.change(before, choice),

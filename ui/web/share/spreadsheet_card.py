@@ -18,7 +18,11 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file
 from ui.web.html import components
 
-LEAD = fmt.TEXTS["answer_a_spreadsheet"].format(rows=fmt.number(MOST_ROWS))
+LEAD = (
+    "Upload a table with a question in each row. You get the same table with your "
+    "model's answers in a new column. (Excel, OpenDocument or CSV, at most "
+    f"{fmt.number(MOST_ROWS)} rows; it stays on this computer)"
+)
 SAVED = "The answers so far are saved."
 
 

@@ -21,9 +21,29 @@ NAME = Markup(
     '<div><label>Name<input name="name" placeholder="OWNER/NAME" autocomplete="off" spellcheck="false" required>'
     '</label><button type="submit" class="btn firm">Look it up</button></div>'
 )
+ANY_MODEL = (
+    "Its name, or the address of its page. Its configuration, tokenizer and chat "
+    "template are downloaded and tried first, without its weights. Only safetensors "
+    "weights are used, and no code that comes with a model is run."
+)
 SURE_TO_DELETE = (
     "To download a model like this again, you will need to paste the token again."
 )
+# By where an access token would be saved: the button, and what that means.
+KEEPERS = {
+    "keyring": (
+        "Save",
+        "It is saved in this computer's keyring, where passwords are kept, not with "
+        "your work or in this browser. If your browser offers to save it, decline. It "
+        "is sent only to Hugging Face.",
+    ),
+    "memory": (
+        "Keep until Apprentice closes",
+        "This computer's keyring can't be used, so the token can't be saved for next "
+        "time. Apprentice keeps it in memory until it closes and writes it to no file. "
+        "If your browser offers to save it, decline. It is sent only to Hugging Face.",
+    ),
+}
 
 
 def fetching(status: DownloadStatus) -> Markup:
@@ -59,7 +79,7 @@ def another(looked_up: Sequence[Entry], jobs: Mapping[str, Job]) -> Markup:
     known of those that were found. jobs: the latest download of each model, by its id.
     """
     parts = [
-        components.text(fmt.TEXTS["any_model_of_the_hub"], "small"),
+        components.text(ANY_MODEL, "small"),
         components.form("look-up", NAME, kind="token"),
     ]
     listed = {entry.id for entry in (*catalogue.entries(), *looked_up)}
@@ -152,7 +172,7 @@ def other_token(has: TokenStatus) -> Markup:
 
 def paste(has: TokenStatus) -> Markup:
     """An empty field for a token."""
-    save, where = fmt.KEEPERS[has.storage]
+    save, where = KEEPERS[has.storage]
     field = Markup(
         '<div><label>Access token (starts with hf_)<input type="password" name="token" autocomplete="off" '
         'spellcheck="false" required></label><button type="submit" class="btn firm">{}</button></div>'

@@ -17,6 +17,7 @@ from jobs.records import Job
 from ui.services.machine.advice import UnknownLanguage
 from ui.services.selection import Choice
 from ui.text import format as fmt
+from ui.text.memory import memory_parts
 from ui.web.html import components
 from ui.web.start import download_card
 from ui.web.start.models_table import source
@@ -181,9 +182,7 @@ def model_card(
         (model.licence.partition(" (")[0], f"license; {allows[model.commercial_use]}")
     )
     label = f"Needs {needs}; {have} can be used."
-    bar = components.memory_bar(
-        fmt.memory_parts(option.memory.parts), fit.has_mib, label
-    )
+    bar = components.memory_bar(memory_parts(option.memory.parts), fit.has_mib, label)
     most, words = (
         fmt.number(model.context_length),
         fmt.number(words_in(model.context_length)),

@@ -7,10 +7,21 @@ from markupsafe import Markup
 from backend.records.specs import TrainSettings
 from ui.records.runs import Plan
 from ui.text import format as fmt
+from ui.text.memory import PARTS, memory_parts
 from ui.web.html import components
 
 PLAN = "What it will be able to do"
 FACTS = "It learns how you answer, not facts: prices, stock and whatever else changes it would make up."
+_GOALS = {
+    "sft": (
+        "from the good answers; the bad ones are not used",
+        "supervised fine-tuning, SFT",
+    ),
+    "dpo": (
+        "the difference between good and bad answers",
+        "direct preference optimization, DPO",
+    ),
+}
 
 
 def plan(
@@ -144,9 +155,7 @@ def _memory(ahead: Plan, memory_how: str) -> Markup:
         else "Estimated, part by part."
     )
     sizes = sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
-    parts = (
-        (fmt.PARTS.get(name, (name, "")), mib) for name, mib in sizes if mib >= 0.05
-    )
+    parts = ((PARTS.get(name, (name, "")), mib) for name, mib in sizes if mib >= 0.05)
     rows = [(name, fmt.size(mib), source) for (name, source), mib in parts]
     uses = components.fold(
         "What uses the memory",
@@ -157,7 +166,7 @@ def _memory(ahead: Plan, memory_how: str) -> Markup:
     label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {memory_how}."
     return (
         components.memory_bar(
-            fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label
+            memory_parts(ahead.memory_parts), ahead.available_mib, label
         )
         + uses
     )
@@ -216,7 +225,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
         ("Model", ahead.model_name, ""),
         ("Examples", ahead.data_name, length),
         *(
-            [("Learns", *fmt.GOALS[settings.trainer])]
+            [("Learns", *_GOALS[settings.trainer])]
             if ahead.has_pairs or settings.trainer == "dpo"
             else []
         ),

@@ -36,6 +36,12 @@ from ui.web.try_it.views import GENERAL, KEYS, conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
 LONG_TEXT = "Ask about a long text"
+IN_PIECES = (
+    "It is split into pieces as long as your longest examples; your question is asked "
+    "about each piece. A model that learned to answer one message at a time gives one "
+    "answer to a piece that holds several. Answers in JSON become one list, others "
+    "follow each other."
+)
 PLACEHOLDER = "Write what a customer would write"
 _REDRAW = 0.2  # seconds: at least so long between two drawings of the growing answers
 
@@ -90,7 +96,7 @@ class Asking:
                 with gr.Accordion(
                     LONG_TEXT, open=False, elem_classes="fold-block", elem_id="document"
                 ):
-                    html(components.text(fmt.TEXTS["asked_in_pieces"], "small"))
+                    html(components.text(IN_PIECES, "small"))
                     takes: dict[str, Any] = {
                         "label": "A text file (.txt or .md)",
                         "file_types": list(SUFFIXES),

@@ -20,6 +20,11 @@ from ui.web.try_it.evaluation_card import EvaluationCard
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Which answer do you like better?"
+BLIND = (
+    "You see two answers to the same question and choose, without knowing whose they "
+    "are. At the end you learn who wrote which, and whether your choices show that one "
+    "is better. (blind test)"
+)
 NO_ANSWERS = "Check your model first (above). Its answers are then shown here."
 SEEN = "Start before you read the answers above, which carry names. They are hidden while you choose."
 KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
@@ -88,14 +93,12 @@ def before(systems: Sequence[str]) -> Markup:
     answered the questions.
     """
     if not systems:
-        return components.card(
-            TITLE, components.text(NO_ANSWERS, "small"), lead=verdicts.BLIND
-        )
+        return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=BLIND)
     return components.card(
         TITLE,
         components.text(SEEN, "small"),
         _start(systems, "Start"),
-        lead=verdicts.BLIND,
+        lead=BLIND,
     )
 
 

@@ -18,7 +18,6 @@ from jobs.records import Job, Progress, State
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.text import verdicts
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
 from ui.web.html import components
@@ -26,6 +25,10 @@ from ui.web.try_it import correcting, report_card, verdict_card
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
+NO_QUESTIONS = (
+    "No examples were set aside to check it with. Set some aside in step 3, or add a "
+    "file for it in step 2, and train again."
+)
 UNKNOWN = "Not checked: is it any good?"
 FACTS = "Are the answers in a text you already have? Let the base model look them up (retrieval)"
 HIDDEN = "The answers are hidden here until you have chosen between them below."
@@ -61,8 +64,8 @@ def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
         return Looked(components.problem_alert(error), error.what)
     if not questions:
         return Looked(
-            components.alert("calm", UNKNOWN, verdicts.NO_QUESTIONS),
-            verdicts.NO_QUESTIONS,
+            components.alert("calm", UNKNOWN, NO_QUESTIONS),
+            NO_QUESTIONS,
         )
     job = evaluations.latest(run_id)
     if job and not job.state.is_terminal:

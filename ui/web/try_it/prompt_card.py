@@ -107,7 +107,11 @@ def before(
     known.
     """
     many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
-    lead = fmt.TEXTS["prompts_before_training"].format(many=many)
+    lead = (
+        f"You may not need any training. The base model answers {many} of the examples "
+        "that are set aside: as it is, with the best of several instructions, and with "
+        "some of your examples in its prompt. (prompt baselines)"
+    )
     takes = (
         f"It takes {fmt.span(*seconds)}. (computed from the speed of this computer)"
         if seconds

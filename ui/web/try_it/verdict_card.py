@@ -21,7 +21,29 @@ from ui.text import verdicts
 from ui.web.html import components, tables
 
 TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
+_OUTCOMES = {
+    "kept": "still right",
+    "lost": "no longer right",
+    "leaked": "answered as if it were your task",
+}
 _KEPT = {"kept": "good", "lost": "warn"}
+# A button that leads to the next step, by its kind, and what it does.
+_DO = {
+    "use_it": ("Share it", "share"),
+    "continue": ("Continue training", "resume-evaluated"),
+    "prompt_does_it": ("Ask both models", "try"),
+    "facts_do_it": ("Ask both models", "try"),
+    "base_does_it": ("Ask both models", "try"),
+}
+_SCORED = {
+    "preference": (
+        "A pair counts as right if the model finds the better answer likelier."
+    ),
+    "perplexity": (
+        "Perplexity: how many words the model is choosing between at each step, on "
+        "average (lower is better). Each text counts once."
+    ),
+}
 _MORE = ("Add examples", "examples")
 
 
@@ -92,7 +114,7 @@ def others(report: EvaluationSummary) -> Markup:
         example.outcome: example for example in reversed(report.general.examples)
     }.values():
         judged = components.badge(
-            verdicts.OUTCOMES[answer.outcome], _KEPT.get(answer.outcome, "warn")
+            _OUTCOMES[answer.outcome], _KEPT.get(answer.outcome, "warn")
         )
         articles += components.answers(
             answer.question,
@@ -129,7 +151,7 @@ def next_step(report: EvaluationSummary) -> Markup:
     if not report.next:
         return components.EMPTY
     step = components.alert("calm", "Next", report.next)
-    text, do = verdicts.DO.get(report.next_kind, _MORE)
+    text, do = _DO.get(report.next_kind, _MORE)
     for name, value in report.retry.items():
         text, do = (
             f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}",
@@ -253,11 +275,16 @@ def instruction(report: Measured) -> Markup:
 def how(report: Measured) -> str:
     """How the answers were scored."""
     measure = report.main_measure
-    once = (
-        f" {verdicts.SCORED['once'].format(clusters=report.clusters)}"
-        if report.clusters < report.items
-        else ""
-    )
+    once = ""
+    if report.clusters < report.items:
+        once = (
+            " Answers that depend on each other (near-copies, or turns of one "
+            f"conversation) count once, which leaves {report.clusters}."
+        )
     asked = fmt.count(report.items, "text" if measure == "perplexity" else "question")
-    good = f"A good answer {verdicts.MEASURES.get(measure, '')}; this was chosen before any answer was seen."
-    return f"{verdicts.SCORED.get(measure, good)} {asked}.{once} Answered by {report.engine}."
+    good = (
+        f"A good answer {verdicts.MEASURES.get(measure, '')}; this was chosen before any "
+        "answer was seen."
+    )
+    scored = _SCORED.get(measure, good)
+    return f"{scored} {asked}.{once} Answered by {report.engine}."

@@ -72,11 +72,11 @@ class TestAccess:
         assert "Llama 3.2 Community" in html
         assert 'href="https://huggingface.co/settings/tokens"' in html
         assert FIELD in html
-        assert escape(fmt.KEEPERS["keyring"][1]) in html
+        assert escape(download_card.KEEPERS["keyring"][1]) in html
 
     def test_without_a_keyring_the_token_can_be_kept_in_memory(self) -> None:
         html = card(keeper="memory")
-        assert all(escape(words) in html for words in fmt.KEEPERS["memory"])
+        assert all(escape(words) in html for words in download_card.KEEPERS["memory"])
 
     @pytest.mark.parametrize(
         ("place", "word"), [("environment", "HF_TOKEN"), ("login", "hf auth login")]

@@ -66,10 +66,10 @@ class TestTab:
             False,
             False,
         ]
-        assert shown[card.why_not] == verdicts.NO_QUESTIONS
+        assert shown[card.why_not] == evaluation_card.NO_QUESTIONS
         train = page.tabs["train"]
         shown = train.show(DONE)[train.running.outcome]
-        assert verdicts.NO_QUESTIONS in shown
+        assert evaluation_card.NO_QUESTIONS in shown
         assert "<button" not in shown, "nobody is sent to Try"
 
     def test_with_a_model_it_says_how_many_questions_it_asks(self, page: Page) -> None:
