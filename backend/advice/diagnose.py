@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from backend.advice.loss import RECENT
-from backend.advice.loss_rules import LossRules, Verdict, verdict
+from backend.advice.loss_rules import LossRules, Verdict
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 
@@ -40,7 +40,12 @@ def diagnose(
     if not all(map(math.isfinite, [*run.losses, *run.validation])):
         return run.not_finite()
     if len(steps) < EARLY:
-        return verdict("early", needed=EARLY, steps=len(steps))
+        return Verdict(
+            "early",
+            "good",
+            "Too few steps to judge",
+            f"At least {EARLY} are needed; so far there are {len(steps)}.",
+        )
     return (
         run.known_already()
         or run.unsteady()
@@ -60,7 +65,16 @@ def _waiting(steps: Sequence[StepEvent]) -> Verdict | None:
     if not latest:
         return None
     share = median(event.waited / (event.seconds + event.waited) for event in latest)
-    return None if share < _WAITING else verdict("waiting", share=share)
+    if share < _WAITING:
+        return None
+    return Verdict(
+        "waiting",
+        "watch",
+        "Training spends a lot of time waiting",
+        f"{share:.0%} of the time passes between two steps, while nothing is computed.",
+        "The computer may be short of memory, or its disk busy: close other programs. "
+        "The result stays the same.",
+    )
 
 
 def _slow(steps: Sequence[StepEvent], expected: float | None) -> Verdict | None:
@@ -73,4 +87,11 @@ def _slow(steps: Sequence[StepEvent], expected: float | None) -> Verdict | None:
     ]
     if not speeds or median(speeds) >= expected * _SLOW:
         return None
-    return verdict("slow", speed=median(speeds), expected=expected)
+    return Verdict(
+        "slow",
+        "watch",
+        "Training is slower than measured",
+        f"It processes {median(speeds):.0f} tokens a second; {expected:.0f} were "
+        "expected from the speed test.",
+        "Close other programs that are busy. The result stays the same.",
+    )

@@ -1,22 +1,17 @@
 """The rules about a run's loss curve, for `diagnose`: each returns a verdict, or None
 if it does not apply.
-
-loss_rules.json has the light, the title and the sentences of each.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 from backend.advice.loss import RECENT, current_loss, format_loss, why_not_finite
-from backend.files.json_file import read_json
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 
-_TEXTS = read_json(Path(__file__).with_suffix(".json"))
 FLAT_AFTER = 100  # steps (the guide)
 _SPIKE = 1.5  # times the median before it ...
 _SPIKE_NATS = 0.3  # ... and at least this far above it
@@ -47,15 +42,6 @@ class Verdict:
     retry: dict[str, Any] | None = None
 
 
-def verdict(
-    kind: str, retry: dict[str, Any] | None = None, **values: object
-) -> Verdict:
-    """The verdict of this kind, with these values in its texts."""
-    light, *texts = _TEXTS[kind]
-    title, what, then = (text.format(**values) for text in texts)
-    return Verdict(kind, light, title, what, then, retry)
-
-
 class LossRules:
     """The losses of a run, and a method for each rule."""
 
@@ -82,13 +68,14 @@ class LossRules:
             learned, self.settings.precision, self.settings.learning_rate
         )
         steps = max(0, len(self.steps) - 1)
-        return verdict(
+        return Verdict(
             "not_finite",
-            cause.retry,
-            steps=steps,
-            which=which,
-            why=cause.why,
-            next=cause.next,
+            "bad",
+            "The loss is no longer a number",
+            f"After {steps} steps the {which} loss became infinite or undefined. "
+            f"{cause.why}",
+            cause.next,
+            retry=cause.retry,
         )
 
     def known_already(self) -> Verdict | None:
@@ -100,7 +87,14 @@ class LossRules:
         when = f"validation loss was {format_loss(before)} before training"
         if not self.validated_before:
             when = f"training loss was {format_loss(before)} in the first steps"
-        return verdict("known_already", when=when)
+        return Verdict(
+            "known_already",
+            "watch",
+            "The loss was low from the start",
+            f"The {when}: there is hardly anything left to learn.",
+            "Check whether the questions already contain the answers, or whether all "
+            "examples are alike.",
+        )
 
     def unsteady(self) -> Verdict | None:
         """A loss that rises and stays up, or spikes. Not where the validation loss
@@ -115,17 +109,26 @@ class LossRules:
             for i in range(0, max(1, len(losses) - RECENT + 1), stride)
         )
         if self.now > max(lowest * _DIVERGED, lowest + _SPIKE_NATS):
-            return verdict(
+            return Verdict(
                 "rising",
-                self.half_rate,
-                lowest=format_loss(lowest),
-                now=format_loss(self.now),
+                "bad",
+                "The training loss is rising",
+                f"The training loss was down to {format_loss(lowest)} and is now "
+                f"{format_loss(self.now)}: the learning rate is too high.",
+                "Stop, and try again with half the learning rate.",
+                retry=self.half_rate,
             )
         spikes = sum(_is_spike(losses, i) for i in range(5, len(losses)))
-        return (
-            None
-            if spikes < max(2, len(losses) // 100)
-            else verdict("spikes", self.half_rate, spikes=spikes)
+        if spikes < max(2, len(losses) // 100):
+            return None
+        return Verdict(
+            "spikes",
+            "watch",
+            "The loss jumps",
+            f"The training loss jumped up {spikes} times before it came down again: the "
+            "learning rate is a little too high.",
+            "If it continues, try again with half the learning rate.",
+            retry=self.half_rate,
         )
 
     def no_generalization(self) -> Verdict | None:
@@ -136,8 +139,14 @@ class LossRules:
             return None
         if min(self.validation[1:]) < self.validation[0] * (1 - _FALL):
             return None
-        return verdict(
-            "no_generalization", self.half_rate, validation=self._validation_sentence()
+        return Verdict(
+            "no_generalization",
+            "bad",
+            "The validation loss is not falling",
+            self._validation_sentence(),
+            "Check that the examples set aside are like the others; more, and more "
+            "varied, examples help most. Otherwise try half the learning rate.",
+            retry=self.half_rate,
         )
 
     def overfitting(self) -> Verdict | None:
@@ -157,12 +166,16 @@ class LossRules:
             if epochs < self.settings.num_train_epochs
             else None
         )
-        return verdict(
+        return Verdict(
             "overfitting",
-            retry,
-            lowest=format_loss(losses[best]),
-            at=at,
-            latest=format_loss(losses[-1]),
+            "watch",
+            "The validation loss is rising",
+            "The model starts to memorize your examples: the lowest validation loss "
+            f"was {format_loss(losses[best])} at step {at}; the latest is "
+            f"{format_loss(losses[-1])}.",
+            "You can stop here. With more, or more varied, examples it can train for "
+            "longer.",
+            retry=retry,
         )
 
     def too_good(self) -> Verdict | None:
@@ -179,18 +192,30 @@ class LossRules:
         epoch = self._epoch(at, otherwise=math.inf)
         if self.validation[1] >= _PERFECT or epoch > _FIRST_EPOCHS:
             return None
-        return verdict(
+        return Verdict(
             "too_good",
-            epochs=f"{epoch:.1f}",
-            loss=format_loss(self.validation[1]),
-            at=at,
+            "watch",
+            "The validation loss is suspiciously low",
+            f"After {epoch:.1f} passes over your examples the validation loss was "
+            f"{format_loss(self.validation[1])} at step {at}: almost no mistakes on "
+            "examples that the model has not seen.",
+            "Look for duplicates in step 2: an example set aside that is also trained "
+            "on proves nothing. If there are none, the task is easy, and fewer "
+            "examples would do.",
         )
 
     def flat(self) -> Verdict | None:
         if len(self.losses) < FLAT_AFTER or self._fell():
             return None
-        return verdict(
-            "flat", self.higher_rate, steps=len(self.losses), now=format_loss(self.now)
+        return Verdict(
+            "flat",
+            "watch",
+            "The training loss is not falling",
+            f"After {len(self.losses)} steps the training loss has hardly changed: it "
+            f"is {format_loss(self.now)}.",
+            "Look at the preview of your examples: is the answer the part that is "
+            "learned? If it is, try 1.5 times the learning rate.",
+            retry=self.higher_rate,
         )
 
     def early_plateau(self) -> Verdict | None:
@@ -205,31 +230,48 @@ class LossRules:
         first, middle = median(high[:5]), median(high[len(high) // 2 :][:RECENT])
         if self.now < first * _STILL_HIGH or self.now < middle * (1 - _FALL):
             return None
-        losses = {
-            "first": format_loss(first),
-            "middle": format_loss(middle),
-            "now": format_loss(self.now),
-        }
-        return verdict("early_plateau", self.higher_rate, **losses)
+        return Verdict(
+            "early_plateau",
+            "watch",
+            "The loss stopped falling early",
+            f"The training loss fell from {format_loss(first)} in the first steps to "
+            f"{format_loss(middle)} halfway, and is now {format_loss(self.now)}.",
+            "Look at the preview of your examples: an answer that does not follow from "
+            "its question can't be learned. If they do follow, try 1.5 times the "
+            "learning rate.",
+            retry=self.higher_rate,
+        )
 
     def falling(self) -> Verdict:
         """Nothing is wrong. For pairs (DPO), also how many validation pairs are ranked
         correctly.
         """
         if not self._fell():
-            return verdict("not_yet", now=format_loss(self.now))
+            return Verdict(
+                "not_yet",
+                "good",
+                "The loss has not fallen yet",
+                f"The training loss is {format_loss(self.now)}.",
+            )
         title = "The loss is falling as it should"
         fell = f"The training loss fell from {format_loss(self.losses[0])} at the first step to {format_loss(self.now)}"
         if self.settings.trainer != "dpo":
             more = f" {self._validation_sentence()}" if len(self.validation) > 1 else ""
             title = "The training loss is falling" if self._past_lowest() else title
-            return verdict("falling", title=title, what=f"{fell}.{more}")
+            return Verdict("falling", "good", title, f"{fell}.{more}")
         share = self.evals[-1].reward_accuracy if self.evals else None
         if share is None:
-            return verdict("falling", title=title, what=f"{fell}.")
+            return Verdict("falling", "good", title, f"{fell}.")
         what = f"{fell}; in {share:.0%} of the pairs that it has not seen, the good answer is now the likelier one."
-        return verdict(
-            "falling" if share >= _CHANCE else "pairs_by_chance", title=title, what=what
+        if share >= _CHANCE:
+            return Verdict("falling", "good", title, what)
+        return Verdict(
+            "pairs_by_chance",
+            "watch",
+            "New pairs are ranked no better than by chance",
+            what,
+            "Check that the good answers are always better for the same reason. More "
+            "pairs help most.",
         )
 
     def _validation_sentence(self) -> str:

@@ -11,7 +11,6 @@ from typing import Literal
 from backend.advice.settings import KEEP_GENERAL
 from backend.evaluation.items import Item
 from backend.evaluation.verdict import FEWEST as FEWEST_CLUSTERS
-from backend.files.json_file import read_json
 from backend.records.evaluation import BASE, TUNED, EvaluationReport, Finding
 from backend.records.events import EvalEvent, read_valid
 from backend.records.specs import RunSpec, TrainSettings
@@ -31,8 +30,33 @@ UNUSUAL = 3.0  # nats a token by which it must exceed the expected answers
 LONG_ENOUGH = 5  # words of an answer that can be called gibberish: labels and codes are short and unusual
 _MOST_EPOCHS = 100.0
 
-_TEXTS = read_json(Path(__file__).with_suffix(".json"))
-_WORDS: dict[str, str] = _TEXTS["faults"]
+_FAULTS = {
+    "loops": "Its answers repeat themselves endlessly.",
+    "gibberish": (
+        "Its answers are gibberish: the learning rate was too high. Train again with "
+        "half of it."
+    ),
+    "same_answer": "It gives the same answer to different questions.",
+    "repeats_question": "It repeats the question instead of answering.",
+    "never_ends": "Many of its answers do not end.",
+    "train_longer": "So far its score shows no clear gain.",
+    "memorized": (
+        "It recites answers from your examples where another answer is right: train "
+        "again for fewer epochs, or with more examples."
+    ),
+}
+# Of a model that was perhaps trained too briefly: see `still_falling`.
+_CAUSES = {
+    True: (
+        "It was trained too briefly: the validation loss was still falling at the end. "
+        "Train again for more epochs."
+    ),
+    False: (
+        "More epochs would not help, because the validation loss had stopped falling. "
+        "Add about as many examples again."
+    ),
+    None: "Train again for more epochs, or add about as many examples again.",
+}
 _TOO_BRIEF = (
     "loops",
     "same_answer",
@@ -123,12 +147,8 @@ def sentence(kind: str, falling: bool | None = None) -> str:
     """The finding in plain words, with its likely cause and what to do. falling: see
     `still_falling`.
     """
-    cause = "unknown" if falling is None else "falling" if falling else "not_falling"
-    return (
-        f"{_WORDS[kind]} {_TEXTS['causes'][cause]}"
-        if kind in _TOO_BRIEF
-        else _WORDS[kind]
-    )
+    fault = _FAULTS[kind]
+    return f"{fault} {_CAUSES[falling]}" if kind in _TOO_BRIEF else fault
 
 
 def change(
@@ -205,8 +225,11 @@ def with_next_step(
     cut: what `cut_short` says"""
     kind, step = _next_step(report, falling)
     if (stopped or cut) and kind in _TOO_BRIEF and falling is not False:
-        fault, kind = _WORDS[kind], "cut_short" if cut else "continue"
-        step = f"{fault} {_TEXTS['next'][kind]}"
+        fault = _FAULTS[kind]
+        kind = "continue"
+        step = f"{fault} You stopped its training before the end: continue it first."
+        if cut:
+            kind, step = "cut_short", f"{fault} Train again without that maximum."
     return report.model_copy(update={"next": cut + step, "next_kind": kind})
 
 
@@ -216,17 +239,33 @@ def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str
         kind = report.findings[0].kind
         return kind, sentence(kind, falling)
     if verdict == "worse":
-        return "worse", _TEXTS["next"]["worse"]
+        return (
+            "worse",
+            "It became worse than the base model: train with a lower learning rate or "
+            "fewer epochs.",
+        )
     if report.against_prompt == "as_good":
-        return "prompt_does_it", _TEXTS["next"]["prompt_does_it"]
+        return (
+            "prompt_does_it",
+            "The base model does at least as well with a prompt or with examples in "
+            "it, as the scores show: use that, or train longer and check again.",
+        )
     if report.against_facts == "as_good":
-        return "facts_do_it", _TEXTS["next"]["facts_do_it"]
+        return (
+            "facts_do_it",
+            "The base model does the same with your facts in its prompt: look them up "
+            "for each question (retrieval), and you can change them without training "
+            "again.",
+        )
     if verdict == "no_difference_shown":
         # a few right answers do not show that the base model surely answers nearly all
         # questions correctly
         judged = not report.graded and report.main_measure != "preference"
         if judged and base.score >= _GOOD and base.interval[0] >= _SURELY:
-            return "base_does_it", _TEXTS["next"]["base_does_it"]
+            return (
+                "base_does_it",
+                "The base model already answers these: you may not need any training.",
+            )
         least, count = report.least_provable_gain, report.clusters
         if count < FEWEST_CLUSTERS or (
             not report.graded and (least is None or least > 0.5)
@@ -238,7 +277,11 @@ def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str
         "mostly_kept",
         "lost",
     ):
-        return "keep_general", _TEXTS["next"]["keep_general"]
+        return (
+            "keep_general",
+            "It lost other things: choose “Keep the rest” on Train, and train it "
+            "again.",
+        )
     if report.main_measure == "perplexity":
         return (
             "use_it",
