@@ -11,7 +11,6 @@ from backend.datasets.split import Split
 from backend.errors import ApprenticeError, MissingPart
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.speed import time
-from backend.files.json_file import read_json
 from backend.gguf.convert import can_convert
 from backend.models import catalogue
 from backend.models.catalogue import Entry
@@ -34,7 +33,19 @@ from ui.services.results import exports
 from ui.text import format as fmt
 
 SPREAD = 1.25  # a measured time or speed may be off by this factor: the computer does other things too
-_NOTES: dict[str, str] = read_json(Path(__file__).with_suffix(".json"))
+_NOT_MODELED = (
+    "How much memory this kind of model needs can't be computed. It is measured on "
+    "your longest examples before training starts."
+)
+_MAY_NOT_FIT = (
+    "The estimate says that this needs more memory than is free. It is measured before "
+    "training starts, with settings that need less if necessary."
+)
+_NO_GGUF = (
+    "No GGUF file can be made of the result: llama.cpp's converter does not know this "
+    "kind of model, so that LM Studio and Ollama can't run it. The adapter and the "
+    "whole model can be exported."
+)
 
 
 def plan(
@@ -74,8 +85,8 @@ def plan(
     notes = (
         checked.too_few,
         tokens.sentence if tokens else "",
-        "" if is_modeled else _NOTES["not_modeled"],
-        "" if needed.fit.fits else _NOTES["may_not_fit"],
+        "" if is_modeled else _NOT_MODELED,
+        "" if needed.fit.fits else _MAY_NOT_FIT,
         _several_gpus(settings, hardware, needed.fit.fits),
     )
     return Plan(
@@ -108,7 +119,7 @@ def with_export_note(plan: Plan, model: Path) -> Plan:
     """The plan with what exporting its result takes, and a note where its base `model`
     can't become a GGUF file.
     """
-    notes = plan.notes if can_convert(model) else (*plan.notes, _NOTES["no_gguf"])
+    notes = plan.notes if can_convert(model) else (*plan.notes, _NO_GGUF)
     return replace(plan, notes=notes, export=exports.needs(model))
 
 
@@ -129,9 +140,7 @@ def with_measured(plan: Plan, measured: Measured | None) -> Plan:
         time_measured=True,
         while_busy=False,
         notes=tuple(
-            note
-            for note in plan.notes
-            if note not in (_NOTES["not_modeled"], _NOTES["may_not_fit"])
+            note for note in plan.notes if note not in (_NOT_MODELED, _MAY_NOT_FIT)
         ),
     )
 
@@ -195,6 +204,8 @@ def _precision(settings: TrainSettings, hardware: Hardware) -> Precision:
 def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> str:
     """How to train on all GPUs, "" with one. fits: the run fits on one of them."""
     count = len(best_first(hardware.gpus))
+    if count < 2:
+        return ""
     engine = "ddp" if fits else "fsdp_qlora" if settings.method == "qlora" else "fsdp2"
     first = (
         ""
@@ -202,9 +213,9 @@ def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> st
         else 'set OPTIM = "adamw" at the top of train.py, and '
     )
     return (
-        _NOTES["several_gpus"].format(count=count, first=first, engine=engine)
-        if count > 1
-        else ""
+        f"This computer has {count} GPUs, and the app trains on one of them. For all of "
+        f"them, start the run and make its training script on Share, then {first}type "
+        f"in the script's folder: uv run train.py --engine {engine}"
     )
 
 
@@ -233,13 +244,17 @@ def _blocked(
         weights > need.fit.has_mib and len(best_first(hardware.gpus)) < 2
     ):  # with more, its script can divide it
         needs, has = fmt.sizes(weights, need.fit.has_mib)
-        return _NOTES["weights_too_large"].format(needs=needs, has=has)
+        return (
+            f"The model's weights alone need {needs}, and {has} is free. Choose a "
+            "smaller model, or close other programs and click Check again in step 1."
+        )
     on_disk = (
         disk_needed(entry.architecture, settings) / MIB
     )  # for the run's checkpoints and result
+    if on_disk <= hardware.disk_free_mib:
+        return ""
     needs, has = fmt.sizes(on_disk, hardware.disk_free_mib)
     return (
-        _NOTES["disk_too_small"].format(needs=needs, has=has)
-        if on_disk > hardware.disk_free_mib
-        else ""
+        f"Its checkpoints and its result need up to {needs} of disk space (computed), "
+        f"and only {has} is free. Delete what you no longer need."
     )

@@ -16,8 +16,12 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
 from ui.web.html import components
-from ui.web.share.views import TEXTS
 
+ENDPOINT = (
+    "A web form and other programs on this computer can ask this model as they would "
+    "ask ChatGPT, by an address and a key. It keeps running when you close this page, "
+    "until you stop it. (an OpenAI-compatible endpoint)"
+)
 KEY_NOTE = (
     "The key is shown only now. Copy it; to get another one, stop and start again."
 )
@@ -38,7 +42,7 @@ class EndpointCard:
         with gr.Accordion(
             "Use it from other programs", open=False, elem_classes="fold-block"
         ):
-            html(components.text(TEXTS["endpoint"]))
+            html(components.text(ENDPOINT))
             self.in_form = gr.Checkbox(
                 label=IN_FORM, visible=False, elem_id="endpoint-form"
             )

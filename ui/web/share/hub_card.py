@@ -21,11 +21,19 @@ from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
 from ui.web.html import components
-from ui.web.share.views import TEXTS
 from ui.web.start import download_card
 
+HUB = (
+    "Puts the model into your own Hugging Face account, private unless you say "
+    "otherwise. You need an access token with write access."
+)
 NO_EXPORT = "First make a file above: any but the script and everything in one file."
-TITLES: dict[Form, str] = TEXTS["uploads"]
+TITLES: dict[Form, str] = {
+    "adapter": "Only what it learned (adapter)",
+    "merged": "The whole model (merged)",
+    "gguf": "The file for any computer (GGUF)",
+    "page": "The page with the model in it (static Space, free)",
+}
 
 
 class HubCard:
@@ -36,7 +44,7 @@ class HubCard:
         with gr.Accordion(
             "Put it on Hugging Face", open=False, elem_classes="fold-block"
         ):
-            html(components.text(TEXTS["hub"]))
+            html(components.text(HUB))
             self.token = clickable(elem_id="hub-token")
             self.form = gr.Radio(
                 [(TITLES[key], key) for key in FORMS],

@@ -15,7 +15,6 @@ from ui.web.share.endpoint_card import EndpointCard
 from ui.web.share.hub_card import HubCard
 from ui.web.share.spreadsheet_card import SpreadsheetCard
 from ui.web.share.views import (
-    TEXTS,
     added,
     at_home,
     choices,
@@ -27,6 +26,10 @@ from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
 DEFAULT = "gguf:Q8_0"
+ONLY_SCRIPT = (
+    "The training script can be made already: a Python file, your examples and the run "
+    "itself, to train the same model elsewhere, on several GPUs or on rented ones."
+)
 MADE = "It is made already, from this model: see below."
 
 
@@ -124,7 +127,7 @@ class ShareTab:
                 interactive=not (busy or why_not), visible=not only_script
             ),
             self.script: gr.update(interactive=not busy, visible=only_script),
-            self.why_not: busy or (TEXTS["only_script"] if only_script else why_not),
+            self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
             self.exports: components.join(
                 export(made, instruction, programs) for made in jobs
             ),

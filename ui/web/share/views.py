@@ -3,13 +3,11 @@ without a Space.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from markupsafe import Markup
 
 from backend.export import space
 from backend.export.formats import PAGE
-from backend.files.json_file import read_json
 from backend.gguf.convert import BY_CONVERTER
 from backend.gguf.requirement import HOW_TO_COMPILE
 from backend.records.exports import ExportFile, GgufFile
@@ -19,11 +17,55 @@ from ui.services.results.local_programs import can_add
 from ui.text import format as fmt
 from ui.web.html import components
 
-TEXTS = read_json(Path(__file__).with_suffix(".json"))
-KINDS: dict[str, tuple[str, str]] = TEXTS["kinds"]  # title, description
-STEPS: dict[str, str] = TEXTS["steps"]  # by the first word of the phase
-TYPES: dict[str, str] = TEXTS["types"]
-_OPEN: dict[str, str] = TEXTS["open"]
+# Title and description.
+KINDS = {
+    "page": (
+        "One folder to give to others",
+        "A chat page with the model in it: download one zip file, unpack it, open "
+        "index.html. Nothing to install. Shows the instruction and three of your "
+        "questions. (WebAssembly)",
+    ),
+    "gguf:Q8_0": (
+        "One file for any computer",
+        "Runs in LM Studio, Ollama, llama.cpp and Jan, without a GPU. (GGUF)",
+    ),
+    "adapter": (
+        "Only what it learned",
+        "Small; needs the base model as well. (adapter, safetensors)",
+    ),
+    "merged": (
+        "The whole model",
+        "For servers and further training. (merged, safetensors)",
+    ),
+    "script": (
+        "Training script",
+        "A Python file, your examples and the run itself, to train elsewhere: on "
+        "several or rented GPUs. (script)",
+    ),
+    "home": (
+        "Everything in one file",
+        "The model, what it learned, how good it is, your examples and the script. "
+        "(zip)",
+    ),
+}
+# By the first word of the phase.
+STEPS = {
+    "Looking": "Looking at what it learned",
+    "Merging": "Putting what it learned into the model",
+    "Converting": "Writing the model into one file",
+    "Making": "Writing the model into one file",
+    "Checking": "Checking that it is still the same model",
+    "Trying": "Asking it questions that it has not seen",
+    "Asking": "Asking it questions, to compare its answers",
+    "Packing": "Packing everything into one file",
+}
+TYPES = {
+    "F16": "everything kept",
+    "Q8_0": "nearly the same answers",
+    "Q6_K": "smaller",
+    "Q5_K_M": "smaller still",
+    "Q4_K_M": "the smallest",
+}
 _MEASURED = (
     "Merging",
     "Converting",
@@ -31,7 +73,11 @@ _MEASURED = (
     "Asking",
 )  # in bytes or questions; checks take unlike times
 FAILED = "A check of this file failed"
-FAILED_MEANS = TEXTS["failed_means"]
+FAILED_MEANS = (
+    "It may not be the model that you trained: in another program it could give other "
+    "answers, or never end them. Below is which check failed, with its numbers.",
+    "Make the file again, or choose another size or kind.",
+)
 _COPY = "Or make your own copy: duplicate this Space"
 _WORTH_SAYING = 0.05  # the share of weights
 
@@ -187,9 +233,16 @@ def _links(line: ExportStatus, files: Iterable[ExportFile]) -> Markup:
 def added(program: str, name: str, instruction: str) -> Markup:
     """How to open a file that was added to a program. name: its name there."""
     paste = " Paste the instruction below as the system prompt." if instruction else ""
-    return components.alert(
-        "good", f"It is in {program} as {name}.", _OPEN[program].format(name, paste)
-    )
+    how = {
+        "Ollama": (
+            f"Open Ollama and choose {name}, or type in a terminal: ollama run {name}"
+        ),
+        "LM Studio": (
+            f"Open LM Studio, choose {name} in Chat, and set the temperature to "
+            f"0.{paste}"
+        ),
+    }
+    return components.alert("good", f"It is in {program} as {name}.", how[program])
 
 
 def _size(file: GgufFile) -> tuple[str, str, str]:
@@ -203,9 +256,16 @@ def _size(file: GgufFile) -> tuple[str, str, str]:
             f"The same next word as the merged model in {file.same_choice:.1%} of {file.places} positions."
         )
     if file.too_narrow >= _WORTH_SAYING:
-        parts.append(str(TEXTS["narrow"]).format(share=file.too_narrow))
+        parts.append(
+            f"{file.too_narrow:.0%} of the weights are stored in a larger type, because "
+            "this one needs widths that are multiples of 256."
+        )
     if file.recommended:
-        parts.append(TEXTS["smallest"])
+        parts.append(
+            "It takes at most half of this computer's memory, and is the smallest that "
+            "chooses the same word in 98% of the positions, or else the one that does "
+            "so most often."
+        )
     kind = f"{file.kind} (recommended)" if file.recommended else file.kind
     return kind, fmt.size(file.bytes / MIB), " ".join(parts)
 

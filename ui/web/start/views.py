@@ -1,14 +1,11 @@
 """The computer and the chosen model as HTML."""
 
-from pathlib import Path
-
 from markupsafe import Markup
 
 from backend.advice.ranking import in_time
 from backend.advice.recommend import Recommendation
 from backend.advice.settings import words_in
 from backend.datasets.checks.language import LANGUAGE_NAMES
-from backend.files.json_file import read_json
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
 from backend.records.machine import available, nvidia_gpu
@@ -22,10 +19,27 @@ from ui.web.html import components
 from ui.web.start import download_card
 from ui.web.start.models_table import source
 
-_TEXTS = read_json(Path(__file__).with_suffix(".json"))
-TASKS: dict[str, tuple[str, str]] = _TEXTS["tasks"]
+TASKS = {
+    "voice": (
+        "Answer in our voice",
+        "Customers ask, it answers the way your team would.",
+    ),
+    "extract": (
+        "Pull data out of text",
+        "Messages, orders or invoices become tidy fields.",
+    ),
+    "write": ("Write in a style", "It writes or rewrites notes and drafts your way."),
+    "other": ("Something else", "Anything you can show by example."),
+}
 TOO_BIG = "This model is too big for this computer right now. Choose a smaller one, or close other programs."
-RETRIEVAL = components.alert(*_TEXTS["retrieval"])
+RETRIEVAL = components.alert(
+    "warn",
+    "For facts that change, looking them up works better than learning them",
+    "A trained model keeps repeating the prices it learned, even after they change. A "
+    "better tool for that is retrieval: the model gets the current facts together with "
+    "each question.",
+    "Train it here for tone and format, and give it the facts with each question.",
+)
 
 
 def guide(choice: Choice, new: bool) -> Markup:
@@ -187,12 +201,14 @@ def model_card(
         fmt.number(model.context_length),
         fmt.number(words_in(model.context_length)),
     )
-    small = str(_TEXTS["reads"]).format(
-        parameters=fmt.short_number(model.parameters), tokens=most, words=words
+    small = (
+        f"{fmt.short_number(model.parameters)} parameters. It reads up to {most} tokens "
+        f"at once, about {words} words."
     )
     if option.assumed:
-        small += str(_TEXTS["assumed"]).format(
-            tokens=option.assumed, words=words_in(option.assumed)
+        small += (
+            f" The memory estimate assumes examples of up to {option.assumed} tokens, "
+            f"about {words_in(option.assumed)} words. It is updated when you add yours."
         )
     lead = " ".join(option.reasons) or model.note
     published = components.EMPTY
@@ -238,13 +254,15 @@ def suggestion(
     offer = f"{model.name} would suit this computer and task better. {why}"
     if better.seconds is not None and chosen.seconds is not None:
         best = "Best within about half an hour" if in_time(better.seconds) else "Better"
-        names = {"best": best, "better": model.name, "chosen": chosen.model.name}
         takes, now, size = (
             fmt.rough(better.seconds),
             fmt.rough(chosen.seconds),
             fmt.size(model.download_mib),
         )
-        offer = str(_TEXTS["better"]).format(**names, takes=takes, now=now, size=size)
+        offer = (
+            f"{best}: {model.name}, about {takes}, {size} to download. Now, without a "
+            f"download: {chosen.model.name}, about {now}."
+        )
     needed = _needed(better, fmt.size(better.estimate.fit.needs_mib))
     small = f"{download_card.label(model)}. It needs about {needed} of memory."
     card = Markup('<div class="better">{}{}{}</div>')

@@ -3,7 +3,6 @@ it.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,7 +10,6 @@ from markupsafe import Markup
 
 from backend.advice.settings import KEEP_GENERAL
 from backend.errors import ApprenticeError
-from backend.files.json_file import read_json
 from backend.records.specs import TrainSettings
 from backend.runs.division import Changes, NextVersion
 from ui.records.runs import Plan
@@ -320,11 +318,6 @@ class Planning:
         state.listen(self.version.click, choose_start, outputs, **in_turn)
 
 
-_TEXTS = read_json(Path(__file__).with_suffix(".json"))
-_WAYS: dict[str, tuple[str, str]] = _TEXTS["ways"]
-_NONE_JUDGED: str = _TEXTS["none_judged"]
-
-
 def before(
     name: str,
     number: int,
@@ -341,16 +334,25 @@ def before(
     why_not: why it can't continue the one before; "" when it can
     changes: of the examples since then; None where they are not known
     """
-    reasons = {"continue": why_not}
-    start = [
-        (
-            do,
-            *(text.format(before=before_it) for text in _WAYS[do]),
-            reasons.get(do, ""),
-        )
-        for do in _WAYS
-    ]
-    lines = (_start(*way, chosen=(way[0] == "from-base") == from_base) for way in start)
+    lines = (
+        _start(
+            "continue",
+            f"Continue version {before_it}",
+            "It starts with what that version learned, and learns your examples as "
+            "they are now. It keeps its habits, including mistakes, unless your "
+            "examples correct them. (continues the trained weights)",
+            why_not,
+            chosen=not from_base,
+        ),
+        _start(
+            "from-base",
+            "Start from the base model again",
+            "It learns all your examples from scratch and takes nothing from version "
+            f"{before_it}. Choose this if you changed or deleted many of them.",
+            "",
+            chosen=from_base,
+        ),
+    )
     return components.card(
         f"Version {number} of {name}",
         Markup('<ul class="ready">{}</ul>').format(components.join(lines)),
@@ -385,7 +387,11 @@ def compared(changes: Changes, before_it: int) -> str:
     if changes.judging:
         some = fmt.count(changes.judging, "example that judged", "examples that judged")
         return f"{since} The {some} version {before_it} stay set aside, so that the two can be compared."
-    return f"{since} {_NONE_JUDGED.format(before=before_it)}"
+    return (
+        f"{since} None of your examples judged version {before_it}: the two are "
+        f"compared on those that are set aside now and that version {before_it} has not "
+        "learned from."
+    )
 
 
 def _are(count: int) -> str:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from markupsafe import Markup
 
 from backend.advice.diagnose import Verdict
-from backend.files.json_file import read_json
 from backend.records.events import NoteEvent, SampleEvent
 from backend.records.specs import TrainSettings
 from backend.records.training import TrainingResult
@@ -20,9 +18,38 @@ from ui.web.html import components, loss_curve
 
 NOTICES = 4  # shown at once
 EMPTY = components.EMPTY
-_GUIDE = read_json(
-    Path(__file__).with_suffix(".json")
-)  # by state: what is, and what comes next
+# By state: what is, and what comes next.
+_GUIDE = {
+    "queued": ("Your training is waiting for its turn.", "It starts automatically."),
+    "starting": (
+        "Training is about to start.",
+        "You can close this page; training continues.",
+    ),
+    "running": ("Training is running.", "You can close this page; training continues."),
+    "stopping": ("Stopping.", "What it has learned is being saved."),
+    "stopped": (
+        "Training was stopped.",
+        "Try what it has learned so far, or continue training.",
+    ),
+    "completed": (
+        "Training is done.",
+        "Next, compare its answers with those of the base model.",
+    ),
+    "cancelled": ("Training was cancelled before it began.", "Nothing was trained."),
+    "failed": ("Training failed.", "See below for what happened and what to do."),
+    "interrupted": (
+        "Training was interrupted.",
+        "Nothing saved was lost. You can continue where it left off.",
+    ),
+    "stopped without a model": (
+        "Training was stopped.",
+        "It had not learned anything yet. You can continue training.",
+    ),
+    "completed without a model": (
+        "Training is done.",
+        "The files of this model were deleted from this computer.",
+    ),
+}
 
 
 @dataclass(frozen=True)
