@@ -99,23 +99,44 @@ def _correct_letters(match: re.Match[str]) -> str | None:
     return correct if correct.isprintable() or correct == "\u00a0" else None
 
 
-NUL = TextFault("nul_character", patterns.CONTROL, re.compile("\x00"))
+NUL = TextFault(
+    "nul_character",
+    "an empty byte (NUL character). It means nothing in a text and breaks other "
+    "programs that read the file.",
+    patterns.CONTROL,
+    re.compile("\x00"),
+)
 CONTROLS = TextFault(
-    "control_characters", patterns.CONTROL, pattern("control_characters"), _unneeded
+    "control_characters",
+    "a character meant for machines, not for reading (control character). The model "
+    "would learn to write it too.",
+    patterns.CONTROL,
+    pattern("control_characters"),
+    _unneeded,
 )
 INVISIBLE = TextFault(
     "invisible_characters",
+    "an invisible character. Such characters make different words look the same.",
     patterns.INVISIBLE_BYTES,
     pattern("invisible_characters"),
     _unneeded,
 )
 LOST = TextFault(
     "lost_characters",
+    "marks in place of lost letters (question marks, or U+FFFD). The model would learn "
+    "to write it; correct the text, or export the file again as UTF-8.",
     patterns.INVISIBLE_BYTES | patterns.WORDS,
     pattern("lost_characters"),
     drops=True,
 )
-MOJIBAKE = TextFault("mojibake", patterns.LATIN, _MOJIBAKE, _correct_letters)
+MOJIBAKE = TextFault(
+    "mojibake",
+    "garbled letters (wrong encoding). The file was once opened the wrong way, which "
+    "turned each accented letter into two or three others.",
+    patterns.LATIN,
+    _MOJIBAKE,
+    _correct_letters,
+)
 CHARACTER_FAULTS = (NUL, MOJIBAKE, LOST, CONTROLS, INVISIBLE)
 
 _ENDS_LINE, _ITEM, _TAG = map(pattern, ("html_line_end", "html_item", "html_tag"))
@@ -148,10 +169,16 @@ _MARKS = patterns.BRACKET | patterns.WORDS
 _MAY_BE_MEANT = ("placeholder", "html", "media_marker", "control_marker")
 _SURE = {kind: pattern(f"sure_{kind}") for kind in _MAY_BE_MEANT}
 _PLACEHOLDER = TextFault(
-    "placeholder", _MARKS, pattern("placeholder"), _outside_code, drops=True
+    "placeholder",
+    "an unfilled placeholder. The model would learn to write it.",
+    _MARKS,
+    pattern("placeholder"),
+    _outside_code,
+    drops=True,
 )
 _HTML = TextFault(
     "html",
+    "web page markup (HTML). The model would learn to write it.",
     patterns.BRACKET,
     pattern("html"),
     _outside_code,
@@ -159,15 +186,27 @@ _HTML = TextFault(
     answers_only=True,
 )
 _MEDIA = TextFault(
-    "media_marker", patterns.BRACKET, pattern("media_marker"), _outside_code, drops=True
+    "media_marker",
+    "a reference to a picture, video or sound that is not here. An answer about "
+    "something unseen teaches the model to make things up.",
+    patterns.BRACKET,
+    pattern("media_marker"),
+    _outside_code,
+    drops=True,
 )
 # OpenAI's legacy fine-tuning guide ("Preparing your dataset", 2022) ended prompts with
 # "\n\n###\n\n" or " ->", and completions with " END" or "###".
 _SEPARATOR = TextFault(
-    "legacy_separator", patterns.ENDING, pattern("legacy_separator"), at_least=3
+    "legacy_separator",
+    "a separator at its end, as used in files for older models. The model's own format "
+    "(chat template) marks the end; it would learn to write this one, too.",
+    patterns.ENDING,
+    pattern("legacy_separator"),
+    at_least=3,
 )
 _QUOTED_MAIL = TextFault(
     "quoted_mail",
+    "the mail that it replies to. The model would learn to quote mails.",
     patterns.WORDED["quoted_mail"],
     pattern("quoted_mail"),
     answers_only=True,
@@ -175,6 +214,7 @@ _QUOTED_MAIL = TextFault(
 _BREAKS = partial(re.compile(r"(?:\\r)?\\n").sub, "\n")
 _ESCAPED = TextFault(
     "escaped_break",
+    "a line break written as \\n. The model would learn to write these two characters.",
     patterns.WORDS,
     pattern("escaped_break"),
     _outside_code,
@@ -198,7 +238,11 @@ def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
     ]
     words = [*own, *patterns.WORD_LISTS["patterns"]["control_marker"]]
     markers = TextFault(
-        "control_marker", patterns.BRACKET, any_of(words, flags=re.NOFLAG)
+        "control_marker",
+        "a mark from a model's chat format (template marker). It was probably copied "
+        "in by mistake; the model would learn to write it.",
+        patterns.BRACKET,
+        any_of(words, flags=re.NOFLAG),
     )
     return (*CHARACTER_FAULTS, markers, *LEFTOVERS, *PERSONAL_FAULTS)
 
@@ -257,7 +301,7 @@ def _in_row(
             "note" if not sure else "warning" if fault.kind == "personal_iban" else None
         )
         yield problem(
-            row, fault.kind, f"The {place} contains {fault.sentences}", quote, severity
+            row, fault.kind, f"The {place} contains {fault.what}", quote, severity
         )
 
 

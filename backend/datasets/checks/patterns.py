@@ -51,7 +51,6 @@ _TABLE = bytes(
     sum(flag for flag, members in _MEMBERS.items() if byte in members)
     for byte in range(256)
 )
-_SENTENCES: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
 WORD_LISTS: dict[str, Any] = read_json(Path(__file__).with_name("words.json"))
 
 
@@ -83,13 +82,15 @@ def asks_for(kind: str, question: str) -> bool:
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: finds candidates.
+    """what: what a text contains, and why that matters: "an email address. A model can
+    repeat ...". needs: classes of which a text must have one. pattern: finds candidates.
     replacement: for a match, None if it is no fault. drops: only removing the example
     helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it
     is no fault. at_least: examples that have it; in fewer it is no fault.
     """
 
     kind: str
+    what: str
     needs: int
     pattern: re.Pattern[str]
     replacement: Callable[[re.Match[str]], str | None] = lambda match: ""
@@ -97,13 +98,6 @@ class TextFault:
     whole: Callable[[str], str] | None = None
     answers_only: bool = False
     at_least: int = 1
-
-    @property
-    def sentences(self) -> str:
-        """What a text contains, and why that matters: "an email address. A model can
-        repeat ...".
-        """
-        return ". ".join(_SENTENCES[self.kind])
 
     def matches(self, text: str) -> Iterator[re.Match[str]]:
         """All faults in `text`."""

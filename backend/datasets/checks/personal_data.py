@@ -121,20 +121,30 @@ def _email(match: re.Match[str]) -> str | None:
     )
 
 
-_REPLACED: dict[str, tuple[int, Callable[[re.Match[str]], str | None]]] = {
-    "personal_email": (AT, _email),
-    "secret_key": (WORDED["secret_key"], lambda match: "[key]"),
+_REPEATED = "A model can repeat what it has learned to anyone."
+_REPLACED: dict[str, tuple[str, int, Callable[[re.Match[str]], str | None]]] = {
+    "personal_email": (f"an email address. {_REPEATED}", AT, _email),
+    "secret_key": (
+        "a key or password. Anyone who talks to the model could get it. Make a new key "
+        "and switch this one off, too.",
+        WORDED["secret_key"],
+        lambda match: "[key]",
+    ),
     "secret_password": (
+        "a password. A model can repeat it to anybody.",
         WORDED["secret_password"],
         lambda match: f"{match[match.lastindex or 0]}[password]",
     ),
     "personal_address": (
+        "the address of a house. A model can repeat it to anybody; if it is your own, "
+        "keep it.",
         WORDED["personal_address"],
         lambda match: "[address]" if is_of_person(match) else None,
     ),
-    "personal_card": (NUMBER, _card),
-    "personal_iban": (NUMBER, _iban),
+    "personal_card": (f"a card number. {_REPEATED}", NUMBER, _card),
+    "personal_iban": (f"a bank account number. {_REPEATED}", NUMBER, _iban),
     "personal_phone": (
+        f"a phone number. {_REPEATED}",
         NUMBER,
         lambda match: (
             "[phone]" if is_of_person(match) and _is_phone_number(match) else None
@@ -143,9 +153,9 @@ _REPLACED: dict[str, tuple[int, Callable[[re.Match[str]], str | None]]] = {
 }
 PERSONAL_FAULTS = tuple(
     TextFault(
-        kind, needs, pattern(kind), fix, answers_only=kind == "personal_phone"
+        kind, what, needs, pattern(kind), fix, answers_only=kind == "personal_phone"
     )  # a question's is not learned
-    for kind, (needs, fix) in _REPLACED.items()
+    for kind, (what, needs, fix) in _REPLACED.items()
 )
 PERSONAL = (
     "personal_email",

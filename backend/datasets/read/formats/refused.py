@@ -1,28 +1,60 @@
 """Rejects files that hold no text to learn from, with a word on what they are."""
 
 import re
-from pathlib import Path
 from typing import NoReturn
 
 from backend.datasets.chats.transcript import is_transcript
 from backend.datasets.read.file import File, Reader
 from backend.datasets.read.formats.text import is_html
 from backend.errors import BadInput
-from backend.files.json_file import read_json
 
 _SAVE_TEXT = "Save or export its text as a spreadsheet (.xlsx, .csv) or as plain text, and upload that."
-# What a file is and what to do with it, by its first bytes in hexadecimal; and what a
-# text is, by its beginning.
-_TABLES = read_json(Path(__file__).with_suffix(".json"))
-_NOT_DATA = [
-    (bytes.fromhex(mark), what, advice)
-    for marks, what, advice in _TABLES["files"]
-    for mark in marks.split()
-]
+_UPLOAD_TEXT = "Upload text."
+_NO_MODEL = "Upload examples here; you choose the model on another page."
+_UNPACK = "Unpack it, and upload the file inside."
+# The first bytes of a file, what it is, and what to do with it.
+_NOT_DATA: tuple[tuple[bytes | tuple[bytes, ...], str, str], ...] = (
+    ((b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), "an image", _UPLOAD_TEXT),
+    (b"RIFF", "an image, sound or video", _UPLOAD_TEXT),
+    ((b"ID3", b"OggS"), "a sound file", _UPLOAD_TEXT),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Office document (.doc, .xls, .ppt), a mail of Outlook (.msg), or has a "
+        "password",
+        "Save it as .xlsx, .docx, .pdf or .csv without a password, or the mail as .txt "
+        "or .eml, and upload that.",
+    ),
+    (b"{\\rtf", "a rich text document (.rtf)", "Save it as .docx, and upload that."),
+    (
+        (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+        "a Python pickle, which can run code when it is opened",
+        f"It is never opened here. {_NO_MODEL}",
+    ),
+    (b"GGUF", "a model, not a dataset", _NO_MODEL),
+    (
+        (b"ARROW1", b"\xff\xff\xff\xff"),
+        "an Arrow file",
+        "Save it as Parquet, and upload that.",
+    ),
+    (b"SQLite format 3", "a database", "Export the table that you need as CSV."),
+    ((b"7z\xbc\xaf", b"Rar!"), "a packed archive", _UNPACK),
+    ((b"\x7fELF", b"MZ\x90"), "a program", _UPLOAD_TEXT),
+    ((b"\x93NUMPY", b"\x89HDF"), "an array of numbers", _UPLOAD_TEXT),
+)
+# The beginning of a text, and what it is.
 _OF_PROGRAMS = [
-    (re.compile(begin, re.IGNORECASE), what) for begin, what in _TABLES["texts"]
+    (re.compile(begin, re.IGNORECASE), what)
+    for begin, what in (
+        (r"BEGIN:VCALENDAR", "a calendar"),
+        (r"BEGIN:VCARD", "an address book"),
+        (r"(WEBVTT\b|\d+\r?\n\d\d:\d\d:\d\d[,.]\d{3} --> )", "a file of subtitles"),
+        (
+            r"(?:--[^\n]*\n|/\*(?:(?!\*/).)*\*/;?|\s)*"
+            r"(?:CREATE TABLE\s+(?:IF NOT EXISTS\s+)?\S+\s*\(|INSERT INTO\s+\S+\s*(?:\(|VALUES\b))",
+            "a dump of a database",
+        ),
+    )
 ]
-_NO_MODEL, _UNPACK = _TABLES["no model"], _TABLES["unpack"]
 _CONTROL = [chr(code) for code in range(32) if chr(code) not in "\t\n\r\f\x1b"]
 
 
@@ -30,8 +62,8 @@ def refusal(head: bytes, text: str) -> BadInput | None:
     """Why a file is no text to learn from; None for text. head: its first bytes. text:
     the same decoded.
     """
-    for mark, what, advice in _NOT_DATA:
-        if head.startswith(mark):
+    for marks, what, advice in _NOT_DATA:
+        if head.startswith(marks):
             return BadInput(
                 f"This file is {what}.", "A model can only learn from text.", advice
             )
