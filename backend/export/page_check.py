@@ -30,7 +30,6 @@ from backend.chat.engine import NEAR_TIE, Messages, common_prefix
 from backend.export.checks import ANSWER_TOKENS, is_chance
 from backend.export.source import Source
 from backend.export.target import Target
-from backend.files.json_file import read_json
 from backend.gguf.requirement import has_llama_cpp
 from backend.records.encoded import IGNORED
 from backend.records.exports import PageCheck
@@ -39,9 +38,29 @@ from backend.runs.conversations import read_conversations
 from backend.settings import PROJECT_ROOT, child_environment
 from backend.work import Report
 
-_BROWSERS = read_json(
-    Path(__file__).with_suffix(".json")
-)  # where Chrome, Chromium and Edge are, and their options
+# Where Chrome, Chromium and Edge are.
+_BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+_OPTIONS = (
+    "--headless=new",
+    "--enable-logging=stderr",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
 _SCRIPT = PROJECT_ROOT / "static" / "page_to_give" / "files" / "check.js"
 _NO_SANDBOX = (
     ("--no-sandbox",) if getattr(os, "geteuid", lambda: 1)() == 0 else ()
@@ -78,7 +97,7 @@ def browser() -> str | None:
     None if there is none.
     """
     return os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, _BROWSERS["programs"])), None
+        filter(None, map(shutil.which, _BROWSERS)), None
     )
 
 
@@ -219,12 +238,19 @@ def verdict(
         ]
         counts.append(asked - len(other))
         alike.append(asked - other.count(False))
-    ties = _BROWSERS["ties"].format(alike=alike) if alike != counts else ""
+    ties = ""
+    if alike != counts:
+        ties = (
+            f" Where two words were as good as equal, either counts: then {alike[0]} "
+            f"and {alike[1]} are."
+        )
     speed = format_speed(disk.tokens_per_second)
     return PageCheck(
         ok=all(is_chance(asked - same, asked, 1 - needed) for same in alike),
-        sentence=_BROWSERS["same"].format(
-            asked=asked, counts=counts, ties=ties, seconds=disk.seconds, speed=speed
+        sentence=(
+            f"Of {asked} answers of the page, {counts[0]} from the disk and {counts[1]} "
+            f"over http are word for word those of the model's file.{ties} It loads in "
+            f"{disk.seconds:.0f} s here, and answers at {speed}."
         ),
         questions=asked,
         from_disk=counts[0],
@@ -262,7 +288,7 @@ def ask(
         page.write_text(f'{html}<script src="files/{script.name}"></script>\n', "utf-8")
         with _served(folder) if over_http else nullcontext(folder.as_uri()) as address:
             printed = _listen(
-                [program, *_BROWSERS["options"], *_NO_SANDBOX],
+                [program, *_OPTIONS, *_NO_SANDBOX],
                 f"{address}/{page.name}",
                 work,
                 poll,

@@ -138,10 +138,8 @@ def finish(source: Source, target: Target, result: ExportResult) -> ExportResult
     """Say how to pass it on; the GGUF file itself is in the website."""
     for file in target.place.glob("*.gguf"):
         file.unlink()
-    ways = programs.filled(
-        "page",
-        page=folder_of(target, PAGE).name,
-        website=folder_of(target, WEBSITE).name,
+    ways = programs.for_page(
+        folder_of(target, PAGE).name, folder_of(target, WEBSITE).name
     )
     return result.joined(ExportResult(programs=tuple(ways)))
 

@@ -31,7 +31,6 @@ from backend.errors import ExportFailed
 from backend.export import run_archive
 from backend.export.source import Source
 from backend.export.target import Target
-from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.install.pins import REQUIREMENTS, read_requirements
 from backend.models import causal_lm, model_folder
@@ -171,9 +170,29 @@ def settings(
     }
 
 
-_COMMENTS = read_json(
-    Path(__file__).with_suffix(".json")
-)  # behind the settings at the top of the script
+# Behind the settings at the top of the script.
+_COMMENTS = {
+    "NAME": "of the run",
+    "MODEL": "its name on the Hugging Face hub; --model takes a folder",
+    "REVISION": "its commit there; if empty, the newest one is used",
+    "RENAMED": (
+        "if the model also reads pictures or sound: its language weights' names in the "
+        "whole model, and alone"
+    ),
+    "TRAINER": (
+        "sft learns the answers; dpo the difference between a better and a worse answer"
+    ),
+    "BETA": "dpo only: how closely it stays to the base model",
+    "METHOD": "lora, qlora (4-bit) or full",
+    "PRECISION": (
+        "of the arithmetic: fp32, bf16 (GPUs since 2020, newer processors) or fp16 "
+        "(older GPUs)"
+    ),
+    "SAVE_BEST": "the step with the lowest validation loss; otherwise the last step",
+    "PATIENCE": "evaluations without improvement before it stops early; 0: never",
+    "EFFECTIVE_BATCH": "examples per step",
+    "MICRO_BATCH": "examples at a time; fewer need less memory and change nothing else",
+}
 
 
 def template() -> str:
