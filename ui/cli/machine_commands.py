@@ -69,7 +69,6 @@ def add_commands(add: AddCommand) -> None:
         "--hardware", type=Path, metavar="FILE", help="for the machine in this file"
     )
     parser.add_argument("--method", choices=("qlora", "lora", "full"))
-    parser.add_argument("--dora", action="store_true")
     parser.add_argument("--rank", type=int, metavar="N")
     parser.add_argument(
         "--targets", metavar="NAMES", help="q_proj,k_proj,… or all-linear"
