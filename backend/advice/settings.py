@@ -47,7 +47,7 @@ _DPO_RATE, _DPO_RATE_SMALL = (
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
 _GUIDE_EPOCHS = 3  # for about 500 examples
 _GUIDE_MOST_EPOCHS = 5  # more risk overfitting, says the guide
-_LEAST_STEPS = 60  # optimizer steps that a small model needs (docs/recipes.md)
+LEAST_STEPS = 60  # optimizer steps that a small model needs (docs/recipes.md)
 _MOST_EPOCHS = 20  # of a handful of examples
 
 
@@ -259,7 +259,7 @@ def _epochs(
     if train is None:
         train, _ = split_sizes(rows)
     steps = math.ceil(max(1, train) / batch)
-    wanted = max(_GUIDE_EPOCHS, math.ceil(_LEAST_STEPS / steps))
+    wanted = max(_GUIDE_EPOCHS, math.ceil(LEAST_STEPS / steps))
     if wanted == _GUIDE_EPOCHS:
         return (
             _GUIDE_EPOCHS,
@@ -274,10 +274,10 @@ def _epochs(
         )
     passes = min(_MOST_EPOCHS, wanted)
     reason = _REASONS[
-        "epochs_come_nearer" if passes * steps < _LEAST_STEPS else "epochs_are_enough"
+        "epochs_come_nearer" if passes * steps < LEAST_STEPS else "epochs_are_enough"
     ]
     return passes, reason.format(
-        guide=guide, passes=passes, steps=passes * steps, least=_LEAST_STEPS
+        guide=guide, passes=passes, steps=passes * steps, least=LEAST_STEPS
     )
 
 

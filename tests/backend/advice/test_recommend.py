@@ -30,8 +30,8 @@ def machine(name: str) -> Hardware:
 @pytest.mark.parametrize(
     ("name", "least", "most", "method", "precision"),
     [
-        ("rtx3090", 7, 8.3, "qlora", "bf16"), ("rtx4090", 7, 8.3, "qlora", "bf16"), ("rtx3060", 1.5, 3.8, "", ""),
-        ("t4", 2, 3.85, "", "fp16"), ("laptop4060", 1.5, 3.85, "qlora", ""), ("macbook16", 0.5, 3.8, "lora", ""),
+        ("rtx3090", 7, 8.3, "qlora", "bf16"), ("rtx4090", 7, 8.3, "qlora", "bf16"), ("rtx3060", 1.5, 4.1, "qlora", ""),
+        ("t4", 2, 4.1, "", "fp16"), ("laptop4060", 1.5, 4.1, "qlora", ""), ("macbook16", 0.5, 3.8, "lora", ""),
         ("held_card", 0, 3.8, "", ""),
     ],
 )  # fmt: skip
