@@ -141,12 +141,11 @@ def recommend(
         (
             other
             for other in larger
-            if least_memory(other, hardware, data).estimate.fit.badge == "yes"
+            if not ranking.in_time(seconds_of(other))
+            and least_memory(other, hardware, data).estimate.fit.badge == "yes"
         ),
         None,
     )
-    if slower and ranking.in_time(seconds_of(slower)):
-        slower = None
     others = [other for other in entries if compare and other != entry]
     compared = sorted(
         others, key=lambda other: rank(other, seconds=seconds_of(other)), reverse=True

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from backend.advice.ranking import in_time
 from backend.advice.settings import (
-    LEAST_STEPS,
     ChosenSettings,
     Data,
     least_memory,
+    least_steps,
     precision_for,
     trained_tokens,
 )
@@ -47,7 +47,8 @@ def shorter_epochs(
     """
     if in_time(seconds) or settings.max_steps > 0:
         return None
-    least = LEAST_STEPS / settings.planned_steps(rows + settings.general_rows(rows))
+    planned = settings.planned_steps(rows + settings.general_rows(rows))
+    least = least_steps(settings.learning_rate) / planned
     wanted = settings.num_train_epochs * max(_SHORT / seconds, least)
     epochs = math.ceil(100 * wanted) / 100
     if epochs >= settings.num_train_epochs:

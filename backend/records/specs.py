@@ -67,9 +67,9 @@ class TrainSettings(Settings):
     num_train_epochs: float = setting(
         3.0, "Epochs", DURATION, gt=0, le=100, least=0.01, costs=False, script=False
     )
-    """How many times training goes through all your examples. 3 suits about 500 examples. Fewer examples need more: a
-    model of less than 500 million parameters takes at least 60 steps, up to 20 epochs; larger models take up to 5.
-    With more than that, the model may memorize them."""
+    """How many times training goes through all your examples. 3 suits about 500 examples. Fewer examples need more: at
+    least 60 steps, or 120 at a learning rate below 5e-4, up to 20 epochs. With more than that, the model may memorize
+    them."""
 
     max_steps: int = setting(
         -1, "Maximum steps", DURATION, ge=-1, le=1_000_000, costs=False, script=False

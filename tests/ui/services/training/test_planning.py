@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.advice.settings import LEAST_STEPS
+from backend.advice.settings import least_steps
 from backend.errors import ApprenticeError, BadInput, UnusableGpu
 from backend.hardware import Probe
 from backend.records.machine import Gpu, Hardware, MachineProblem
@@ -202,7 +202,7 @@ def test_a_plan_shows_measured_and_computed_memory(app: App, data_id: str) -> No
 def test_a_long_training_is_planned_with_a_way_to_shorten_it(
     app: App, data_id: str
 ) -> None:
-    settings = TrainSettings(num_train_epochs=3)
+    settings = TrainSettings(num_train_epochs=3, learning_rate=5e-4)
     spec = app.runs.spec(app.planning.start(data_id, "", settings))
     slow = took(900, settings).model_copy(update={"seconds_per_step": 40})
     assert app.planning.plan(data_id, "", settings).shorter is None
@@ -213,7 +213,7 @@ def test_a_long_training_is_planned_with_a_way_to_shorten_it(
     short = app.planning.plan(
         data_id, "", settings.changed(num_train_epochs=way.epochs)
     )
-    assert short.steps >= LEAST_STEPS
+    assert short.steps >= least_steps(settings.learning_rate)
     assert short.seconds[0] < way.seconds < short.seconds[1]
 
 
