@@ -1,19 +1,18 @@
 """The order of models for a machine and data, before their memory is looked at.
 
 What counts, the most important first: the model speaks the language of the examples,
-reads the longest one, chats, suits the task, needs no access request and may be used
-commercially, and has no newer model of its makers to take its place
-(`Entry.replaced_by`). Among those that are equal in all this, the model comes first
-that
+reads the longest one, chats, needs no access request and may be used commercially; on a
+processor it trains `WITHIN` about half an hour; it suits the task, and has no newer
+model of its makers to take its place (`Entry.replaced_by`). Among those that are equal
+in all this, the model comes first that
 
-1. is of a size that the guide names for the machine (`largest_sensible`), or on a
-   processor trains `WITHIN` about half an hour,
+1. is not smaller than the guide's models for the machine,
 2. has the better expected rank after fine-tuning (`expected_rank`),
 3. has published results, and
 4. is larger.
 
 On a processor, of models that take longer the fastest comes first, and the smallest
-while its speed is unknown.
+while its speed is unknown, whatever they suit.
 """
 
 import math
@@ -57,39 +56,32 @@ def sort_key(
 
     available: the ids of the models that are here, if no other can be downloaded
     seconds: about how long training takes on a processor; None where unknown"""
-    suits = _suits(entry, data, available)
+    can_learn, suits = _can_learn(entry, data, available), _suits(entry, data)
     gpu = nvidia_gpu(hardware)
-    if gpu is not None or hardware.unified_memory:
-        smallest = next(
-            (
-                smallest
-                for mib, smallest, _ in _BY_GPU
-                if gpu and gpu.memory_total_mib >= mib
-            ),
-            0,
-        )
-        sensible = entry.parameters >= smallest
-    elif not in_time(seconds):
-        return (
-            *suits,
-            False,
-            -(math.inf if seconds is None else seconds),
-            False,
-            -entry.parameters,
-        )
-    else:
-        sensible = True
+    if gpu is None and not hardware.unified_memory and not in_time(seconds):
+        slowness = math.inf if seconds is None else seconds
+        return (*can_learn, False, -slowness, -entry.parameters, *suits)
+    smallest = next(
+        (
+            smallest
+            for mib, smallest, _ in _BY_GPU
+            if gpu and gpu.memory_total_mib >= mib
+        ),
+        0,
+    )
     return (
+        *can_learn,
+        True,
         *suits,
-        sensible,
+        entry.parameters >= smallest,
         -expected_rank(entry),
         bool(entry.evidence),
         entry.parameters,
     )
 
 
-def largest_sensible(hardware: Hardware) -> float:
-    """The largest model, in parameters, that is sensible to train on `hardware`."""
+def largest_advised(hardware: Hardware) -> float:
+    """The largest model, in parameters, that is usually trained on `hardware`."""
     gpu = nvidia_gpu(hardware)
     if gpu is not None:
         return next(
@@ -121,52 +113,56 @@ def expected_rank(entry: Entry) -> float:
     return min((other.evidence[0].standing for other in smaller), default=math.inf)
 
 
-def better_but_larger(entry: Entry, hardware: Hardware, data: Data) -> list[Entry]:
-    """Models that suit the data as well as `entry` and have a better published rank,
-    the best first: on a processor larger ones of a sensible size, on an NVIDIA GPU
-    those a little above the guide's sizes.
+def better_but_slower(entry: Entry, data: Data) -> list[Entry]:
+    """Larger models that a processor can train, suit the data as well as `entry` and
+    have a better published rank, the best first.
     """
-    smallest, largest = entry.parameters, largest_sensible(hardware)
-    if nvidia_gpu(hardware) is not None:
-        smallest, largest = math.floor(largest), largest * _A_LITTLE
-    elif hardware.unified_memory:
-        return []
-    needed = _suits(entry, data, None)
+    needed = _can_learn(entry, data, None), _suits(entry, data)
     better = [
         other
         for other in catalogue.entries()
-        if smallest < other.parameters <= largest
+        if entry.parameters < other.parameters <= _PROCESSOR
         and other.evidence
         and expected_rank(other) < expected_rank(entry)
-        and _suits(other, data, None) >= needed
+        and (_can_learn(other, data, None), _suits(other, data)) >= needed
     ]
     return sorted(better, key=expected_rank)
 
 
 def in_time(seconds: float | None) -> bool:
-    """Whether training for so many seconds is sensible on a processor; False where they
+    """Whether training for so many seconds is no long wait; False where they
     are unknown (None).
     """
     return seconds is not None and seconds <= WITHIN
 
 
 def is_sensible(entry: Entry, hardware: Hardware, seconds: float | None) -> bool:
-    """Whether the model is of a sensible size for the machine, or trains on a processor
+    """Whether the model is of a sensible size for the machine, on an NVIDIA GPU a
+    little above the guide's where its results were published, or trains on a processor
     in time (`seconds`).
     """
-    return in_time(seconds) or entry.parameters <= largest_sensible(hardware)
+    largest = largest_advised(hardware)
+    if entry.evidence and nvidia_gpu(hardware):
+        largest *= _A_LITTLE
+    return in_time(seconds) or entry.parameters <= largest
 
 
-def _suits(entry: Entry, data: Data, available: Available) -> tuple[bool, ...]:
-    """How well a model suits the data and the person's means, the most important
-    criterion first.
+def _can_learn(entry: Entry, data: Data, available: Available) -> tuple[bool, ...]:
+    """Whether a model can learn from the data with the person's means, the most
+    important criterion first.
     """
     return (
         data.language is None or data.language in entry.languages,
         data.longest is None or data.longest <= entry.context_length,
         entry.instruct and entry.chat_template,
-        data.task in (None, "other") or data.task in entry.good_for,
         bool(entry.commercial_use)
         and (not entry.gated or (available is not None and entry.id in available)),
+    )
+
+
+def _suits(entry: Entry, data: Data) -> tuple[bool, ...]:
+    """How well a model suits the task, the most important criterion first."""
+    return (
+        data.task in (None, "other") or data.task in entry.good_for,
         not entry.replaced_by,
     )

@@ -1,8 +1,8 @@
 """The sentences that explain a recommendation."""
 
-from backend.advice.ranking import Available, is_sensible
+from backend.advice.ranking import Available, in_time, is_sensible, largest_advised
 from backend.advice.settings import ChosenSettings, Data
-from backend.advice.training_time import TYPICAL_ROWS
+from backend.advice.training_time import TYPICAL_ROWS, shorter
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.machine import Hardware, nvidia_gpu
@@ -15,7 +15,8 @@ _TASK_SENTENCES: dict[Task | None, str] = {
     "extract": "It handles structured output well.",
     "write": "It writes fluent text.",
 }
-SECOND = "It fits by the estimate and has better published results, but is larger than what we usually advise here."
+
+_A_LITTLE_LARGER = "For a GPU with {size} it is a little larger than usual ({billions}), but it fits by the estimate and has better published results than any smaller one."
 
 
 def obstacle(entry: Entry, hardware: Hardware, available: Available) -> str:
@@ -102,15 +103,19 @@ def why_recommended(
         return _nothing_fits(entry, chosen, hardware)
     sensible = is_sensible(entry, hardware, seconds)
     lines = [_why_this_size(entry, hardware) if sensible else too_large(hardware)]
-    if seconds is not None:
-        of = (
-            ""
-            if data.tokens is not None
-            else f" on {data.rows or TYPICAL_ROWS} short examples"
+    time = chosen.estimate.time if data.tokens is not None else None
+    takes = time.seconds if time else seconds
+    if takes is not None:
+        of = "" if time else f" on {data.rows or TYPICAL_ROWS} short examples"
+        sentence = (
+            f"Training it{of} takes about {format_rough(takes)} on this computer."
         )
-        lines.append(
-            f"Training it{of} takes about {format_rough(seconds)} on this processor."
-        )
+        if not in_time(takes):
+            fewer = shorter(entry, chosen, data)
+            way = f"With {fewer.words}: {format_rough(fewer.seconds)}." if fewer else ""
+            lines = [sentence, *filter(None, [way]), *lines]
+        elif seconds is not None:
+            lines.append(sentence)
     if data.task not in (None, "other") and data.task in entry.good_for:
         lines.append(_TASK_SENTENCES[data.task])
     lines.append(published_results(entry))
@@ -137,6 +142,8 @@ def _why_this_size(entry: Entry, hardware: Hardware) -> str:
             free_now = format_size(gpu.memory_free_mib)
             return f"Only {free_now} of the GPU's {size} is free; this model fits."
         billions = f"{entry.parameters / 1e9:.1f} billion parameters"
+        if entry.parameters > largest_advised(hardware):
+            return _A_LITTLE_LARGER.format(size=size, billions=billions)
         return f"A GPU with {size} trains a model of this size well ({billions})."
     if hardware.unified_memory:
         return f"It fits well in the {format_size(hardware.memory_total_mib)} of memory on this computer."

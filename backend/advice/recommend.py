@@ -2,7 +2,8 @@
 they fit.
 
 Sizes by GPU follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, 2 to 3.8 B
-on a T4 and up to 3.8 B on a laptop with 8 GB. On a processor training may take half an
+on a T4 and up to 3.8 B on a laptop with 8 GB; a model with published results may be a
+little larger. On a processor training may take half an
 hour, computed from its measured speed. Within these limits `ranking` decides, mostly by
 published results. Every choice is checked with the memory estimate.
 """
@@ -79,9 +80,7 @@ class Recommendation(Option):
     fine-tuning, if anything fits. least_mib: the memory it needs at the least, in
     smaller batches. assumed: the length in tokens that the numbers are for while there
     are no examples, else None. seconds: about how long training takes on a processor
-    whose speed was measured, without examples for those of `typical`. second: a model
-    with better published results that fits and is a little larger than the guide's for
-    this GPU.
+    whose speed was measured, without examples for those of `typical`.
     """
 
     why: dict[str, str]
@@ -91,7 +90,6 @@ class Recommendation(Option):
     assumed: int | None
     full: Estimate | None = None
     seconds: float | None = None
-    second: Entry | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `recommend --json`; `reasons` holds those for the model, then
@@ -105,7 +103,6 @@ class Recommendation(Option):
             "least_mib": round(self.least_mib, 1),
             "assumed_tokens": self.assumed,
             "seconds": self.seconds,
-            "second": self.second.id if self.second else None,
             "full_fine_tuning": self.full.to_json() if self.full else None,
             "others": [option.to_json() for option in self.others],
         }
@@ -138,20 +135,17 @@ def recommend(
     seconds = seconds_of(entry)
     if seconds is not None and data.tokens is not None and chosen.estimate.time:
         seconds = chosen.estimate.time.seconds
-    larger = ranking.better_but_larger(entry, hardware, data)
-    better = next(
+    has_gpu = nvidia_gpu(hardware) is not None or hardware.unified_memory
+    larger = [] if has_gpu else ranking.better_but_slower(entry, data)
+    slower = next(
         (
             other
             for other in larger
-            if least_memory(other, hardware, data).estimate.fit.badge == "yes"
+            if not ranking.in_time(seconds_of(other))
+            and least_memory(other, hardware, data).estimate.fit.badge == "yes"
         ),
         None,
     )
-    gpu = nvidia_gpu(hardware) is not None
-    # A model that fits and is expected to do better, but is not recommended because it
-    # is slow.
-    quick = better and ranking.in_time(seconds_of(better))
-    slower = None if gpu or quick else better
     others = [other for other in entries if compare and other != entry]
     compared = sorted(
         others, key=lambda other: rank(other, seconds=seconds_of(other)), reverse=True
@@ -191,7 +185,6 @@ def recommend(
         others=tuple(sorted(options, key=order)),
         full=next((needs for needs in full if needs.fit.badge == "yes"), None),
         seconds=seconds,
-        second=better if gpu else None,
     )
 
 

@@ -3,8 +3,10 @@ with its reason.
 
 Measured on the bundled model (135 M parameters, 200 rows, a processor): adapters on all
 linear layers at 5e-4 gave 40 of 40 validation answers exactly, attention only at 2e-4
-gave 30 of 40. Larger models use the guide's values. docs/recipes.md has what the
-answers of the bundled model scored after the guide's epochs and after more steps.
+gave 30 of 40. docs/recipes.md has what its answers scored after the guide's epochs and
+after more steps. Larger models can't be measured here: they use the guide's rate, what
+others published (all linear layers, small batches for few rows), and the steps that the
+bundled model needs at that rate.
 """
 
 import math
@@ -27,7 +29,8 @@ from backend.records.specs import (
 )
 from backend.records.units import MIB, format_decimal, format_sizes
 
-SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
+_NOT_MEASURED = "Not measured by us on a model of this size."
+SMALL_MODEL = 500_000_000  # parameters; below it a higher learning rate
 MANY_ROWS = 1000
 KEEP_GENERAL = 0.2  # docs/recipes.md
 LONG = 8192  # tokens; longer rows often fail on home computers (the guide)
@@ -44,8 +47,8 @@ _DPO_RATE, _DPO_RATE_SMALL = (
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
 _GUIDE_EPOCHS = 3  # for about 500 examples
 _GUIDE_MOST_EPOCHS = 5  # more risk overfitting, says the guide
-_LEAST_STEPS = 60  # optimizer steps that a small model needs (docs/recipes.md)
 _MOST_EPOCHS = 20  # of a handful of examples
+_RATE, _RATE_SMALL = 2e-4, 5e-4  # the guide's; measured on the bundled model
 
 
 class Data(Record):
@@ -77,6 +80,13 @@ class ChosenSettings(Record):
     settings: TrainSettings
     estimate: Estimate
     why: dict[str, str]
+
+
+def least_steps(rate: float) -> int:
+    """The optimizer steps that adapters need at a learning rate: a lower one needs more
+    (docs/recipes.md).
+    """
+    return 60 if rate >= _RATE_SMALL else 120
 
 
 def words_in(tokens: int) -> int:
@@ -170,7 +180,12 @@ def _base(
 ) -> TrainSettings:
     many = data.rows is not None and data.rows > MANY_ROWS
     small = entry.parameters < SMALL_MODEL
+    rate = _RATE_SMALL if small else _RATE
     rank, batch = (16, 16) if many else (8, 8)
+    train = data.train_rows or split_sizes(data.rows or MANY_ROWS)[0]
+    small_batch = not small and _GUIDE_EPOCHS * train < least_steps(rate) * batch
+    if small_batch:
+        batch = 4
     length, why["max_length"] = _length(entry, data)
     windows: dict[str, Any] = {}
     if data.documents and data.longest is not None and data.longest > length:
@@ -178,10 +193,7 @@ def _base(
         why["window_overlap"] = (
             "Each piece starts with the last eighth of the one before, so no context is lost."
         )
-    measured = small and data.trainer == "sft"
-    epochs, why["num_train_epochs"] = _epochs(
-        data.rows, data.train_rows, batch, measured=measured
-    )
+    epochs, why["num_train_epochs"] = _epochs(data, train, batch, rate)
     if data.rows is not None and data.rows * FRACTION < AT_LEAST:
         few = round(AT_LEAST / FRACTION)
         why["validation_fraction"] = (
@@ -196,23 +208,25 @@ def _base(
         f"Rank {rank} suits {examples}; with a higher rank the model memorizes small datasets."
     )
     why["per_device_train_batch_size"] = (
-        f"Each step uses {batch} examples; 8 to 16 is the usual range."
+        "Each step uses 4 examples: there are few, and others found that adapters learn "
+        "less in large batches (Schulman et al. 2025, LoRA Without Regret; Lee and Lee "
+        f"2026, arXiv:2602.09492). {_NOT_MEASURED}"
+        if small_batch
+        else f"Each step uses {batch} examples; 8 to 16 is the usual range."
     )
     if small:
         why["target_modules"] = (
             "Adapters on all linear layers: a model this small needs them to learn a format."
         )
-        rate, why["learning_rate"] = (
-            5e-4,
-            "5e-4 gave the best results on a model of this size.",
-        )
+        why["learning_rate"] = "5e-4 gave the best results on a model of this size."
     else:
         why["target_modules"] = (
-            f"The layers that are usually trained in {entry.family} models."
+            "Adapters on all linear layers: others found that on the attention alone a "
+            "model learns less (Schulman et al. 2025, LoRA Without Regret). "
+            f"{_NOT_MEASURED}"
         )
-        rate, why["learning_rate"] = (
-            2e-4,
-            "2e-4 is the usual starting point for adapters.",
+        why["learning_rate"] = (
+            f"2e-4 is the usual starting point for adapters. {_NOT_MEASURED}"
         )
     if data.trainer == "dpo":
         rate = _DPO_RATE_SMALL if small else _DPO_RATE
@@ -234,7 +248,7 @@ def _base(
         keep_general=KEEP_GENERAL if keeps else 0.0,
         lora_rank=rank,
         lora_alpha=2 * rank,
-        target_modules=entry.all_linear_targets if small else entry.lora_targets,
+        target_modules=entry.all_linear_targets,
         learning_rate=rate,
         num_train_epochs=epochs,
         per_device_train_batch_size=batch,
@@ -244,14 +258,14 @@ def _base(
     )
 
 
-def _epochs(
-    rows: int | None, train: int | None, batch: int, *, measured: bool
-) -> tuple[float, str]:
-    """The number of epochs, with its reason. rows: how many examples there are, if
-    known. train: rows as trained, of which a document has many; None for the examples
-    that are not set aside. batch: rows for each step. measured: whether docs/recipes.md
-    was measured on a model of this size and kind of training.
+def _epochs(data: Data, train: int, batch: int, rate: float) -> tuple[float, str]:
+    """The number of epochs, with its reason.
+
+    train: rows as trained, of which a document has many
+    batch: rows for each step
+    rate: the learning rate of SFT for a model of this size
     """
+    rows = data.rows
     if rows is None:
         until = "Three passes over the examples (epochs), the guide's number, until the examples are known."
         return _GUIDE_EPOCHS, until
@@ -259,17 +273,16 @@ def _epochs(
         return 1.0, f"One pass (epoch) is enough with {rows:,} examples."
     if rows > 2000:
         return 2.0, f"Two passes (epochs) are enough with {rows:,} examples."
-    if train is None:
-        train, _ = split_sizes(rows)
     steps = math.ceil(max(1, train) / batch)
-    wanted = max(_GUIDE_EPOCHS, math.ceil(_LEAST_STEPS / steps))
+    least = least_steps(rate)
+    wanted = max(_GUIDE_EPOCHS, math.ceil(least / steps))
     if wanted == _GUIDE_EPOCHS:
         return (
             _GUIDE_EPOCHS,
             "Three passes over the examples (epochs), the guide's number.",
         )
     guide = f"The guide's {_GUIDE_EPOCHS} passes (epochs) would be only {_GUIDE_EPOCHS * steps} steps"
-    if not measured:
+    if data.trainer == "dpo":
         most = min(_GUIDE_MOST_EPOCHS, wanted)
         return (
             most,
@@ -277,17 +290,19 @@ def _epochs(
         )
     passes = min(_MOST_EPOCHS, wanted)
     steps *= passes
-    if steps < _LEAST_STEPS:
-        return passes, (
+    if steps < least:
+        reason = (
             f"{guide}. In our tests with a model of 135 million parameters that was too "
-            f"few; {passes} passes ({steps} steps) come nearer to the {_LEAST_STEPS} "
-            "steps that gave good answers."
+            f"few; {passes} passes ({steps} steps) come nearer to the {least} steps "
+            "that gave good answers at this learning rate."
         )
-    return passes, (
-        f"{guide}. In our tests with a model of 135 million parameters that was too "
-        f"few, and {_LEAST_STEPS} steps gave better answers: {passes} passes are "
-        f"{steps} steps."
-    )
+    else:
+        reason = (
+            f"{guide}. In our tests with a model of 135 million parameters that was too "
+            f"few, and {least} steps gave better answers at this learning rate: "
+            f"{passes} passes are {steps} steps."
+        )
+    return passes, reason if rate == _RATE_SMALL else f"{reason} {_NOT_MEASURED}"
 
 
 def _length(entry: Entry, data: Data) -> tuple[int, str]:

@@ -1,23 +1,79 @@
-"""How long training a model on the examples would take, to compare models."""
+"""How long training a model on the examples would take, to compare models; and what
+makes it shorter.
+"""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
+from backend.advice.ranking import in_time
 from backend.advice.settings import (
     ChosenSettings,
     Data,
     least_memory,
+    least_steps,
     precision_for,
     trained_tokens,
 )
+from backend.datasets.split import split_sizes
 from backend.estimate import Rates, Time, plan_from
-from backend.estimate.speed import time
+from backend.estimate.speed import time as time_of
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, nvidia_gpu
+from backend.records.specs import TrainSettings
 
 TYPICAL_ROWS, TYPICAL_TOKENS = (
     60,
     100,
 )  # examples, and tokens of each: assumed until there are examples
+_SHORT = 25 * 60.0  # seconds of a run that is made shorter
+
+
+class Shorter(NamedTuple):
+    """A way to train in less time. seconds: about what it then takes."""
+
+    epochs: float
+    words: str
+    seconds: float
+
+
+def shorter_epochs(
+    settings: TrainSettings, rows: int, seconds: float
+) -> tuple[float, str] | None:
+    """The epochs with which training takes about 25 minutes, but no fewer than give it
+    enough steps, and words for them; None where it takes little longer anyway.
+
+    rows: that are trained, without general ones
+    seconds: of training with `settings`
+    """
+    if in_time(seconds) or settings.max_steps > 0:
+        return None
+    planned = settings.planned_steps(rows + settings.general_rows(rows))
+    least = least_steps(settings.learning_rate) / planned
+    wanted = settings.num_train_epochs * max(_SHORT / seconds, least)
+    epochs = math.ceil(100 * wanted) / 100
+    if epochs >= settings.num_train_epochs:
+        return None
+    words = f"{epochs:g} {'pass' if epochs == 1 else 'passes'} over the examples"
+    if epochs < 1:
+        words = f"{round(epochs * rows):,} of the {rows:,} examples, each read once"
+    return epochs, words
+
+
+def shorter(entry: Entry, chosen: ChosenSettings, data: Data) -> Shorter | None:
+    """How to train `entry` in less time, see `shorter_epochs`; None also while the
+    examples or the machine's speed are unknown.
+    """
+    settings, time = chosen.settings, chosen.estimate.time
+    if data.rows is None or data.tokens is None or time is None:
+        return None
+    rows = data.train_rows or split_sizes(data.rows)[0]
+    fewer = shorter_epochs(settings, rows, time.seconds)
+    if fewer is None:
+        return None
+    epochs, words = fewer
+    tokens = trained_tokens(entry, data, settings.changed(num_train_epochs=epochs)) or 0
+    saved = (time.tokens - tokens) / time.tokens_per_second
+    return Shorter(epochs, words, time.seconds - saved)
 
 
 def typical(data: Data) -> Data:
@@ -60,7 +116,7 @@ def expected_time(
     return (
         None
         if tokens is None
-        else time(entry.architecture, plan, hardware, tokens, rates)
+        else time_of(entry.architecture, plan, hardware, tokens, rates)
     )
 
 

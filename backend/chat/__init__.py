@@ -7,8 +7,8 @@ Decision: llama.cpp answers where it can hold the model: the base as Q8_0 and th
 Because: people then try what they will export.
 Proof: tests/backend/chat/test_engines.py, one contract for all engines;
     tests/benchmarks/chat_speed.py.
-Reconsider when: llama.cpp's LoRA can express DoRA: then only fully trained models need
-    transformers.
+Reconsider when: llama.cpp's LoRA can express DoRA, which older runs have: then only
+    fully trained models need transformers.
 
 Decision: Each model has a process of its own, and evaluations first try in a child
     whether llama.cpp can hold every model.

@@ -181,8 +181,6 @@ class Decoder:
         if name not in layer.adapters:
             return linear(tape, x, weight)
         first, second = layer.adapters[name]
-        if plan.dora:
-            return self._decomposed(x, weight, first, second, layer.magnitudes[name])
         if plan.full_logits:
             return self._adapted_plainly(x, weight, first, second)
         if plan.method == "lora":
@@ -191,28 +189,6 @@ class Decoder:
         return ops.add(
             tape, result, ops.scale(tape, linear(tape, linear(tape, x, first), second))
         )
-
-    def _decomposed(
-        self, x: Tensor, weight: Weight, first: Weight, second: Weight, lengths: Weight
-    ) -> Tensor:
-        """peft `tuners/lora/dora.py`: the complete matrix is built to compute the norms
-        of its rows, then freed.
-        """
-        tape, given = self.tape, x.width
-        base = linear(tape, x, weight)
-        identity, together = (
-            tape.new(weight.inputs**2, FLOAT),
-            tape.new(weight.count, given),
-        )
-        opened = tape.new(weight.count, given) if weight.packed else None
-        whole, scaled = tape.new(weight.count, given), tape.new(weight.count, given)
-        del identity, together, opened, whole, scaled
-        learned = linear(tape, linear(tape, x, first), second)
-        scale_rows = partial(
-            ops.apply_weight, tape, weight=lengths, width=FLOAT
-        )  # divided by the norms of the rows
-        added = ops.add(tape, scale_rows(base), ops.scale(tape, scale_rows(learned)))
-        return ops.cast(tape, ops.add(tape, base, added), given)
 
     def _adapted_plainly(
         self, x: Tensor, weight: Weight, first: Weight, second: Weight

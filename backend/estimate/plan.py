@@ -45,7 +45,6 @@ class Plan(Record):
     """
 
     method: Method = "lora"
-    dora: bool = False
     rank: int = Field(8, ge=1, le=1024)
     targets: tuple[str, ...] = ALL_LINEAR
     batch: int = Field(1, ge=1, le=4096)
@@ -93,7 +92,6 @@ def plan_from(
     rows = 1 if settings.packing else settings.per_device_train_batch_size
     return Plan(
         method=settings.method,
-        dora=settings.use_dora and settings.method != "full",
         rank=settings.lora_rank,
         targets=settings.target_modules,
         batch=rows * (2 if settings.trainer == "dpo" else 1),  # both answers

@@ -28,15 +28,14 @@ _SCALE_BLOCK = 256
 
 @dataclass
 class Layer:
-    """The linear layers of a block by name, the adapter (A, B) of each that has one,
-    and for DoRA its magnitudes.
+    """The linear layers of a block by name, and the adapter (A, B) of each that has
+    one.
     """
 
     norm: Weight
     weights: dict[str, Weight] = field(default_factory=dict)
     convolution: Weight | None = None
     adapters: dict[str, tuple[Weight, Weight]] = field(default_factory=dict)
-    magnitudes: dict[str, Weight] = field(default_factory=dict)
 
 
 class Weights:
@@ -173,8 +172,6 @@ class Weights:
                         self._learning(rank, weight.inputs),
                         self._learning(weight.outputs, rank),
                     )
-                    if self.plan.dora:
-                        layer.magnitudes[name] = self._learning(weight.outputs, 1)
 
     def _learning(self, outputs: int, inputs: int) -> Weight:
         tensor = self.tape.leaf(self.tape.new(outputs * inputs, FLOAT))

@@ -14,7 +14,7 @@ from backend.errors import BadInput
 from backend.export import snippets
 from backend.models import catalogue, causal_lm
 from backend.records.exports import Check
-from backend.records.specs import RunSpec, TrainSettings
+from backend.records.specs import RunSpec
 from backend.records.units import format_decimal
 
 FILE = "README.md"
@@ -99,7 +99,7 @@ def card(
 | Examples | {data.train_rows} for training, {data.validation_rows} for validation |
 | Longest example | {data.longest} tokens |
 | Trained on | {goal} |
-{general}| Method | {_method(settings)} |
+{general}| Method | {_method(run)} |
 | Learning rate | {format_decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
 | Epochs | {settings.num_train_epochs:g} |
 | Seed | {settings.seed} |
@@ -173,16 +173,12 @@ def _checks(checks: Sequence[Check]) -> str:
     return f"## Checks of these files\n\n{lines}\n"
 
 
-def _method(settings: TrainSettings) -> str:
+def _method(run: RunSpec) -> str:
+    settings = run.settings
     if settings.method == "full":
         return "all weights"
     targets = ", ".join(settings.target_modules)
-    variants = [
-        name
-        for name, used in (("rsLoRA", settings.use_rslora), ("DoRA", settings.use_dora))
-        if used
-    ]
-    method = " with ".join([settings.method, *variants])
+    method = " with ".join(filter(None, (settings.method, run.variant)))
     return f"{method}, rank {settings.lora_rank}, alpha {settings.lora_alpha}, on {targets}"
 
 

@@ -277,12 +277,17 @@ def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptC
     """Runs the first steps of the script in `folder` and compares their losses with the
     run's. For DPO, where every run starts at the loss ln 2, the first gradient norm is
     compared too (later ones drift: the optimizer turns rounding into whole steps). No
-    verdict if the run made no step on this computer or switched to 4-bit after its
+    verdict if the run trained a variant of LoRA, made no step on this computer or switched to 4-bit after its
     first steps, or if the script took too long here.
 
     out: a folder for its result
     logs: a folder for its output
     """
+    if source.run.variant:
+        return ScriptCheck(
+            ok=None,
+            sentence=f"Not compared: the script trains plain LoRA, this run {source.run.variant}.",
+        )
     steps = first_steps(source.folder / "events.jsonl")
     if not steps:
         return ScriptCheck(

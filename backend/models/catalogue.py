@@ -32,7 +32,7 @@ from backend.files.json_file import loads
 from backend.files.listing import text_of
 from backend.models import causal_lm, evidence, local, model_folder
 from backend.models.evidence import Evidence
-from backend.records.base import Record
+from backend.records.base import StoredRecord
 from backend.records.specs import ALL_LINEAR, ATTENTION
 from backend.records.units import MIB
 from backend.settings import PROGRAM, Workspace
@@ -45,11 +45,10 @@ SAID = ".entry.json"  # ends the name of the file with what the hub says of a mo
 _BY_HUB = {"licence", "commercial_use", "gated", "languages"}  # what only the hub knows
 
 
-class Entry(Record):
+class Entry(StoredRecord):
     """One model. id: on the Hugging Face Hub, or "local/..." for a folder. parameters:
-    tied embeddings counted once. context_length in tokens. lora_targets: the layers
-    that the guide names for the family; all_linear_targets: all linear layers of a
-    block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects
+    tied embeddings counted once. context_length in tokens. all_linear_targets: the
+    linear layers of a block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects
     pin it; "" downloads the newest and records its commit. access: how to get a gated
     model. bundled: whether it comes with the app. replaced_by: the newer model of its
     makers and about its size, if that is the better choice as far as is known.
@@ -70,7 +69,6 @@ class Entry(Record):
     context_length: int = Field(ge=512)
     chat_template: bool = True
     instruct: bool = True
-    lora_targets: tuple[str, ...] = ATTENTION
     all_linear_targets: tuple[str, ...] = ALL_LINEAR
     languages: tuple[str, ...] = ()
     good_for: tuple[Task, ...] = ()
@@ -153,7 +151,7 @@ def from_folder(folder: Path, model_id: str = "", counted: int | None = None) ->
     """
     if counted is None:
         model_folder.check(folder)
-    attention, every_linear = targets_of(model_folder.model_type(folder))
+    every_linear = targets_of(model_folder.model_type(folder))
     config = loads(text_of(folder / "config.json") or "{}")
     if reading.why_not_modeled(config):
         causal_lm.check(config, model_id or folder.name)
@@ -161,7 +159,7 @@ def from_folder(folder: Path, model_id: str = "", counted: int | None = None) ->
             causal_lm.blocks(folder) if counted is None else (counted, 1, {})
         )
         architecture = reading.unmodeled(config, parameters, count, layers)
-        attention, every_linear = causal_lm.targets(layers)
+        every_linear = tuple(dict.fromkeys(path.rpartition(".")[2] for path in layers))
     else:
         architecture = reading.read(folder / "config.json")
     full_id = model_id or f"local/{local.safe_name(folder.name)}"
@@ -177,36 +175,22 @@ def from_folder(folder: Path, model_id: str = "", counted: int | None = None) ->
         context_length=max(512, model_folder.context_length(folder)),
         chat_template=(folder / "chat_template.jinja").is_file()
         or "chat_template" in text_of(folder / "tokenizer_config.json"),
-        lora_targets=attention,
         all_linear_targets=every_linear,
         download_mib=model_folder.weight_bytes(folder) // MIB,
     )
 
 
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
-_MIXING = (
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "in_proj",
-    "out_proj",
-)  # LFM2: attention and short convolutions
-_DELTA = (
-    *ATTENTION,
-    "in_proj_qkv",
-    "in_proj_z",
-    "out_proj",
-)  # Qwen3.5: attention and gated delta nets
-# By model_type: the linear layers of attention, and all linear layers of a block.
-_TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "phi3": (_FUSED[:2], _FUSED),
-    "glm4": (ATTENTION, (*ATTENTION, *_FUSED[2:])),
-    "granitemoehybrid": (ATTENTION, (*ATTENTION, "input_linear", "output_linear")),
-    "lfm2": (_MIXING, (*_MIXING, "w1", "w2", "w3")),
-    "qwen3_5_text": (_DELTA, (*_DELTA, "in_proj_a", "in_proj_b", *ALL_LINEAR[4:])),
+_DELTA = ("in_proj_qkv", "in_proj_z", "out_proj", "in_proj_a", "in_proj_b")
+_TARGETS: dict[str, tuple[str, ...]] = {  # by model_type
+    "phi3": _FUSED,
+    "glm4": (*ATTENTION, *_FUSED[2:]),
+    "granitemoehybrid": (*ATTENTION, "input_linear", "output_linear"),
+    "lfm2": (*ATTENTION[:3], "in_proj", "out_proj", "w1", "w2", "w3"),
+    "qwen3_5_text": (*ATTENTION, *_DELTA, *ALL_LINEAR[4:]),
 }
 
 
-def targets_of(model_type: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the linear layers in a block: those of attention, and all of them."""
-    return _TARGETS.get(model_type, (ATTENTION, ALL_LINEAR))
+def targets_of(model_type: str) -> tuple[str, ...]:
+    """The names of the linear layers in a block."""
+    return _TARGETS.get(model_type, ALL_LINEAR)

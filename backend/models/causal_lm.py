@@ -172,17 +172,6 @@ def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
     return parameters, last + 1, layers
 
 
-def targets(
-    layers: dict[str, tuple[int, int]],
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the linear layers of attention, and of all of them."""
-    every = tuple(dict.fromkeys(path.rpartition(".")[2] for path in layers))
-    attention = tuple(
-        dict.fromkeys(path.rpartition(".")[2] for path in layers if "att" in path)
-    )
-    return attention or every, every
-
-
 @cache
 def classes(which: str = "causal") -> dict[str, str]:
     """transformers' class for each model_type in one of its lists."""

@@ -38,6 +38,7 @@ from backend.training import oom
 from backend.training.dry_run import CHECKPOINTS, ORDER, OUTCOME
 from backend.training.dry_run_session import FOLDER, TRYING
 from backend.training.measured import Measured
+from backend.training.preconditions import check_variant
 from backend.training.schedule import schedule
 from backend.training.state import checkpoints
 from backend.work import JobContext
@@ -80,6 +81,7 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
     require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
+    check_variant(spec)
     own_answers.fetch(context.workspace, context.folder, spec)
     if (
         measured is None

@@ -136,8 +136,6 @@ def attach(model: Any, settings: TrainSettings) -> Any:
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
         target_modules=list(settings.target_modules),
-        use_rslora=settings.use_rslora,
-        use_dora=settings.use_dora,
         fan_in_fan_out=any(
             type(module).__name__ == "Conv1D" for module in model.modules()
         ),  # GPT-2

@@ -54,6 +54,16 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     check_disk(folder, disk_needed(shape, run.spec.settings))
 
 
+def check_variant(spec: RunSpec) -> None:
+    """Raises TrainingFailed for an older run whose LoRA is no longer trained."""
+    if spec.variant:
+        raise TrainingFailed(
+            f"{spec.variant} can no longer be trained.",
+            "Apprentice now trains plain LoRA only.",
+            "Train a new model from your examples.",
+        )
+
+
 def check_chat_template(tokenizer: ChatTokenizer, conversations: bool) -> None:
     """Raises BadInput when the data are `conversations` and the model has no chat
     template.
@@ -101,7 +111,7 @@ def check_rows(rows: Sequence[Tokens], longest: int, limit: int) -> None:
 
 def trainable_parameters(shape: Architecture, settings: TrainSettings) -> int:
     """The number of trained parameters: the whole model, or A and B of each adapted
-    layer (DoRA: and magnitudes).
+    layer.
     """
     if settings.method == "full":
         return shape.params
@@ -113,8 +123,7 @@ def trainable_parameters(shape: Architecture, settings: TrainSettings) -> int:
         for name, size in block.items()
         if name.rpartition(".")[2] in named
     ]
-    lora = sum(settings.lora_rank * (outputs + inputs) for outputs, inputs in sizes)
-    return lora + sum(outputs for outputs, _ in sizes if settings.use_dora)
+    return sum(settings.lora_rank * (outputs + inputs) for outputs, inputs in sizes)
 
 
 def disk_needed(shape: Architecture, settings: TrainSettings) -> int:
@@ -139,8 +148,9 @@ def check_disk(folder: Path, needed: int) -> None:
 def before_resume(folder: Path, spec: RunSpec) -> None:
     """Checks names and sizes of the files that the run in `folder` resumes from; the
     run itself checks contents. Raises TrainingFailed (damaged data, a checkpoint of
-    another run), MissingPart (no model), NotEnough (disk space).
+    another run, a variant of LoRA), MissingPart (no model), NotEnough (disk space).
     """
+    check_variant(spec)
     model_folder.check(spec.model.path)
     if not manifest.holds(folder / "data"):
         raise TrainingFailed(

@@ -50,8 +50,6 @@ LORA_RANK = 8
 LORA_ALPHA = 16
 LORA_DROPOUT = 0.0
 TARGET_MODULES = ()
-USE_RSLORA = False
-USE_DORA = False
 LEARNING_RATE = 2e-4
 LR_SCHEDULER_TYPE = "cosine"
 WARMUP_STEPS = 0
@@ -313,8 +311,6 @@ def build(name, device, dtype, kind="NO"):
             lora_alpha=LORA_ALPHA,
             lora_dropout=LORA_DROPOUT,
             target_modules=list(TARGET_MODULES),
-            use_rslora=USE_RSLORA,
-            use_dora=USE_DORA,
         )
         model = get_peft_model(model, adapter)
         model.peft_config["default"].base_model_name_or_path = MODEL or name

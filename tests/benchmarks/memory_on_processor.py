@@ -44,9 +44,7 @@ CONFIGURATIONS = (
     sized(8, 128), sized(8, 256), sized(8, 512), sized(4, 1024), sized(1, 2048), sized(2, 256),
     sized(8, 512, gradient_checkpointing=True), sized(4, 1024, gradient_checkpointing=True),
     sized(8, 256, lora_rank=64), sized(8, 256, target_modules=ATTENTION), sized(4, 256, precision="fp32"),
-    sized(8, 128, method="full"), sized(4, 256, method="qlora"), sized(16, 64), sized(8, 256, use_dora=True),
-    sized(2, 128, use_dora=True), sized(4, 512, use_dora=True, gradient_checkpointing=True),
-    sized(4, 256, use_dora=True, method="qlora"), sized(3, 384), sized(6, 768, gradient_checkpointing=True),
+    sized(8, 128, method="full"), sized(4, 256, method="qlora"), sized(16, 64), sized(3, 384), sized(6, 768, gradient_checkpointing=True),
     sized(2, 1536), sized(4, 200, lora_rank=32, target_modules=ATTENTION), sized(2, 320, method="full"),
     sized(8, 96, method="qlora", gradient_checkpointing=True), sized(2, 512, precision="fp32"),
 )  # fmt: skip

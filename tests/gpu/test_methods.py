@@ -30,7 +30,7 @@ AUTO, FP16, QLORA = (
     {**FP16, **QLORA}, {**AUTO, **FULL}, {**FP16, **FULL}, {**AUTO, **FULL, "optim": "adamw_8bit"},
     {**AUTO, **FULL, "optim": "paged_adamw_8bit"}, {**AUTO, "packing": True},
     {**AUTO, "gradient_checkpointing": True},
-    {**AUTO, "use_dora": True}, {**FP16, **QLORA, "use_rslora": True, "packing": True}, {**AUTO, "trainer": "dpo"},
+    {**FP16, **QLORA, "packing": True}, {**AUTO, "trainer": "dpo"},
     {**FP16, **QLORA, "trainer": "dpo"},
 ], ids=str)  # fmt: skip
 def test_it_learns_and_resumes(

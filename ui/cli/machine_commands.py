@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend.advice.reasons import SECOND
 from backend.advice.recommend import recommend as make_recommendation
 from backend.errors import BadSetting
 from backend.estimate import Plan, reading
@@ -69,7 +68,6 @@ def add_commands(add: AddCommand) -> None:
         "--hardware", type=Path, metavar="FILE", help="for the machine in this file"
     )
     parser.add_argument("--method", choices=("qlora", "lora", "full"))
-    parser.add_argument("--dora", action="store_true")
     parser.add_argument("--rank", type=int, metavar="N")
     parser.add_argument(
         "--targets", metavar="NAMES", help="q_proj,k_proj,… or all-linear"
@@ -158,8 +156,6 @@ def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
         lines.append(
             f"With a download of {fmt.size(best.model.download_mib)}: {best.model.name}{about}."
         )
-    if best.second:
-        lines.append(f"Second choice: {best.second.name}. {SECOND}")
     if advice.model.evidence:
         newest = advice.model.evidence[0]
         lines.append(

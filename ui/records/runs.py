@@ -5,6 +5,7 @@ them.
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.advice.training_time import Shorter
 from backend.records.events import (
     AwakeEvent,
     DryRunEvent,
@@ -32,7 +33,8 @@ class Plan:
     computed and the measured figure. has_pairs: every example has a good and a bad
     answer. blocked: why it can't start, "" when it can. export: what making files of
     the result takes, "" when the model is not here. changes: of the examples since the
-    version before, None for a first version. while_busy: see `Rates`.
+    version before, None for a first version. while_busy: see `Rates`. shorter: how to
+    train in less time, None where it takes little.
     """
 
     settings: TrainSettings
@@ -61,6 +63,7 @@ class Plan:
     blocked: str = ""
     export: str = ""
     changes: Changes | None = None
+    shorter: Shorter | None = None
 
     @property
     def memory_measured(self) -> bool:

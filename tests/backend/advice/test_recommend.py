@@ -30,8 +30,8 @@ def machine(name: str) -> Hardware:
 @pytest.mark.parametrize(
     ("name", "least", "most", "method", "precision"),
     [
-        ("rtx3090", 7, 8.3, "qlora", "bf16"), ("rtx4090", 7, 8.3, "qlora", "bf16"), ("rtx3060", 1.5, 3.8, "", ""),
-        ("t4", 2, 3.85, "", "fp16"), ("laptop4060", 1.5, 3.85, "qlora", ""), ("macbook16", 0.5, 3.8, "lora", ""),
+        ("rtx3090", 7, 8.3, "qlora", "bf16"), ("rtx4090", 7, 8.3, "qlora", "bf16"), ("rtx3060", 1.5, 4.1, "qlora", ""),
+        ("t4", 2, 4.1, "", "fp16"), ("laptop4060", 1.5, 4.1, "qlora", ""), ("macbook16", 0.5, 3.8, "lora", ""),
         ("held_card", 0, 3.8, "", ""),
     ],
 )  # fmt: skip
@@ -74,16 +74,19 @@ def test_a_processor_trains_the_small_model_with_the_measured_settings(
     assert recommend(machine(name)).model.id == BUNDLED
 
 
-def test_guides_values_and_as_many_steps_for_small_batches() -> None:
-    settings = recommend(
-        machine("rtx3090"), model_id="meta-llama/Llama-3.1-8B-Instruct"
-    ).settings
-    assert (settings.target_modules, settings.learning_rate) == (
-        ("q_proj", "k_proj", "v_proj", "o_proj"),
-        2e-4,
+def test_larger_models_train_as_others_published() -> None:
+    found = recommend(
+        machine("rtx3090"), Data(rows=60), model_id="meta-llama/Llama-3.1-8B-Instruct"
     )
-    gemma = recommend(machine("rtx3090"), model_id="google/gemma-2-9b-it").settings
-    assert {"gate_proj", "up_proj"} < set(gemma.target_modules)
+    settings = found.settings
+    assert (settings.target_modules, settings.learning_rate) == (ALL_LINEAR, 2e-4)
+    assert (settings.effective_batch, settings.planned_steps(45)) == (4, 120)
+    published = ("target_modules", "per_device_train_batch_size")
+    assert all("LoRA Without Regret" in found.why[name] for name in published)
+    for name in (*published, "num_train_epochs", "learning_rate"):
+        assert "Not measured by us" in found.why[name]
+    more = recommend(machine("rtx3090"), Data(rows=500), model_id="Qwen/Qwen3-8B")
+    assert (more.settings.effective_batch, more.settings.num_train_epochs) == (8, 3)
     pieces = recommend(
         machine("cpu16"), Data(rows=1, train_rows=400, longest=90_000, documents=True)
     ).settings
@@ -170,10 +173,12 @@ def test_few_examples_are_repeated_until_there_are_enough_steps(
         "our tests" in small.why["num_train_epochs"],
     ) == (epochs, epochs > 3)
     large = recommend(machine("rtx4090"), Data(rows=rows))
-    assert large.settings.num_train_epochs == min(epochs, 5)
-    assert ("not measured" in large.why["num_train_epochs"]) == (epochs > 3), (
+    assert abs(large.settings.num_train_epochs - epochs) <= 1
+    assert ("Not measured by us" in large.why["num_train_epochs"]) == (epochs > 3), (
         "only on a small model"
     )
+    pairs = recommend(machine("rtx4090"), Data(rows=rows, trainer="dpo"))
+    assert pairs.settings.num_train_epochs <= 5
 
 
 def test_every_setting_has_a_reason_and_the_json_its_keys() -> None:

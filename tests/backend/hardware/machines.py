@@ -104,10 +104,9 @@ def times(name: str, file: str) -> str:
     )
     assert now.time is not None
     assert best.time is not None
-    second = best.second.name if best.second else "-"
     return (
         f"| {name} | {now.model.name}, {format_rough(now.time.seconds)} | {best.model.name}, "
-        f"{format_rough(best.time.seconds)} | {format_size(best.model.download_mib)} | {second} |"
+        f"{format_rough(best.time.seconds)} | {format_size(best.model.download_mib)} |"
     )
 
 

@@ -48,10 +48,9 @@ def test_an_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
     assert entry.context_length >= 2048
     assert entry.gated == bool(entry.access)
     assert re.fullmatch(r"[0-9a-f]{40}|", entry.revision)
-    assert set(entry.lora_targets) <= set(entry.all_linear_targets)
     assert entry.architecture.num_params == entry.parameters
     assert set(entry.all_linear_targets) == set(
-        catalogue.targets_of(MODEL_TYPES.get(entry.family, "llama"))[1]
+        catalogue.targets_of(MODEL_TYPES.get(entry.family, "llama"))
     )
     off = (
         1e-4 if entry.family in ("Qwen2.5", "OLMo 2", "OLMo 3") else 0
@@ -96,9 +95,7 @@ def test_the_targets_of_a_model_type_are_its_linear_layers(kind: str) -> None:
         for name, part in model.named_modules()
         if isinstance(part, torch.nn.Linear)
     }
-    attention, every = catalogue.targets_of(kind)
-    assert set(every) == names - {"lm_head"}
-    assert set(attention) < set(every)
+    assert set(catalogue.targets_of(kind)) == names - {"lm_head"}
 
 
 def test_a_model_is_found_by_id_and_name_and_an_unknown_one_reported_with_the_closest() -> (
@@ -172,10 +169,7 @@ def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(
         folder / "model.safetensors",
     )
     entry = catalogue.from_folder(folder)
-    assert (entry.lora_targets, entry.all_linear_targets) == (
-        ("q_proj",),
-        ("q_proj", "up_proj"),
-    )
+    assert entry.all_linear_targets == ("q_proj", "up_proj")
     assert not entry.architecture.is_modeled
     assert (entry.architecture.num_layers, entry.parameters) == (
         2,

@@ -37,7 +37,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 @pytest.mark.parametrize(
     "values",
-    [{"method": "full"}, {}, {"use_dora": True}, {"target_modules": ("q_proj",)}],
+    [{"method": "full"}, {}, {"target_modules": ("q_proj",)}],
 )
 def test_trained_parameters_are_counted(
     tiny_model: Path, tmp_path: Path, values: dict[str, Any]

@@ -32,7 +32,6 @@ def continued(
     "settings",
     [
         {},
-        {"use_dora": True, "use_rslora": True},
         {"method": "full", "learning_rate": 1e-3},
     ],
     ids=str,
@@ -97,7 +96,7 @@ def test_a_version_that_changes_while_it_is_copied_is_rejected(
     ("before", "now", "differing"),
     [
         ({}, {}, []), ({}, {"method": "qlora", "learning_rate": 1e-3}, []), ({}, {"lora_rank": 4}, ["lora_rank"]),
-        ({}, {"lora_alpha": 8, "use_dora": True}, ["lora_alpha", "use_dora"]),
+        ({}, {"lora_alpha": 8, "lora_rank": 4}, ["lora_rank", "lora_alpha"]),
         ({}, {"target_modules": ("q_proj",)}, ["target_modules"]), ({}, {"method": "full"}, ["method"]),
         ({"method": "full"}, {"method": "full", "lora_rank": 4}, []),
     ],

@@ -3,7 +3,6 @@ resuming.
 """
 
 import errno
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +17,6 @@ from backend.records.encoded import Encoded
 from backend.records.training import TrainingResult
 from backend.runs.prepare import versions
 from backend.training.train_step import TrainStep
-from tests.backend.merging import merge
 from tests.backend.tiny_run import (
     FakeWork,
     make_model,
@@ -479,31 +477,6 @@ def test_qlora_trains_on_a_4_bit_base_whatever_is_evaluated(
     } == {4}
     training.run(without)
     assert with_tests.losses() == without.losses()
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"use_rslora": True}, pytest.param({"method": "qlora"}, marks=pytest.mark.slow)],
-)
-def test_dora_learns_resumes_and_can_be_merged(
-    model: Path, tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    settings = {"use_dora": True, "max_steps": 6, **settings}
-    whole, halved = (
-        make_run(tmp_path / name, model, **settings) for name in ("whole", "halved")
-    )
-    result = training.run(whole)
-    assert result.eval_loss < result.first_eval_loss
-    train_until(halved, 3)
-    training.run(halved)
-    assert halved.losses() == whole.losses()
-    adapter = whole.folder / "result" / "adapter"
-    about = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
-    assert (about["use_dora"], about["use_rslora"]) == (True, "use_rslora" in settings)
-    assert len(weights(learned(whole.folder, "lora"))) == 42, (
-        "with a magnitude vector for each of the 14 layers"
-    )
-    assert merge(model, adapter, tmp_path / "merged", [[1, 4, 5, 2, 5, 4, 3]]).ok
 
 
 def test_a_run_that_can_teach_nothing_fails(model: Path, tmp_path: Path) -> None:

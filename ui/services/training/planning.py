@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from backend.advice.training_time import Shorter, shorter_epochs
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import NO_ROLES, Roles
 from backend.errors import BadInput
@@ -56,6 +57,23 @@ class PlanningService:
         """The plan of a run with these settings, once its dataset is checked; model_id:
         "" for the recommended.
         """
+        plan = self._plan(data_id, model_id, settings, version)
+        takes = sum(plan.seconds or ()) / 2
+        fewer = shorter_epochs(settings, plan.train_rows, takes)
+        if fewer is None:
+            return plan
+        epochs, words = fewer
+        settings = settings.changed(num_train_epochs=epochs)
+        short = self._plan(data_id, model_id, settings, version).seconds or ()
+        return replace(plan, shorter=Shorter(epochs, words, sum(short) / 2))
+
+    def _plan(
+        self,
+        data_id: str,
+        model_id: str,
+        settings: TrainSettings,
+        version: NextVersion | None,
+    ) -> Plan:
         checked = self._datasets.checked(
             data_id, model_id, LengthLimits.from_settings(settings)
         )

@@ -89,6 +89,8 @@ class VersionService:
         spec = self._runs.spec(run_id)
         if self._models.resolve(model_id) != spec.model.id:
             return f"It learned on top of another base model, {self._models.entry(spec.model.id).name}."
+        if spec.variant:
+            return f"It was trained with {spec.variant}, and a new version trains plain LoRA."
         differing = start.differing(spec.settings, settings)
         if "method" in differing:
             before, now = (
@@ -189,7 +191,8 @@ class VersionService:
     def retry(self, run_id: str, judged: Verdict | EvaluationReport | None) -> str:
         """Queues the run again on the same rows, named after the first run and the
         change; returns the new run's id. That of a later version becomes the next one.
-        Raises RunProblem where no change is suggested.
+        Raises RunProblem where no change is suggested,
+        and for a variant of LoRA that continues another.
 
         judged: its verdict, or the report of its evaluation, with the change that it
             suggests
@@ -200,11 +203,19 @@ class VersionService:
                 "There is nothing to change in this run.", "It shows no problem.", ""
             )
         spec, folder = self._runs.spec(run_id), self._runs.folder(run_id)
+        if spec.variant and start.continues(spec):
+            raise RunProblem(
+                f"It continued a model trained with {spec.variant}.",
+                "Apprentice now trains plain LoRA only.",
+                "Train the next version from the base model.",
+            )
         settings = spec.settings.changed(**change)
         terms = {name: setting.term for name, setting in settings.facts().items()}
         changed = ", ".join(
             f"{terms[name]} {fmt.setting(getattr(settings, name))}" for name in change
         )
+        if spec.variant:
+            changed += f", plain LoRA instead of {spec.variant}"
         name = f"{(spec.name.partition(' (')[0] if spec.retry_of else spec.name)[:60]} ({changed})"
         descent = spec.descent
         if descent:
@@ -216,6 +227,7 @@ class VersionService:
             "name": name,
             "retry_of": run_id,
             "descent": descent,
+            "variant": "",
         }
         again = spec.model_copy(update=changes)
 

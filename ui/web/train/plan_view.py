@@ -63,6 +63,7 @@ def plan(
         ),
         components.facts(numbers),
         components.text(ahead.proves, "small"),
+        _shorter(ahead),
         _changed(ahead, by_hand),
         *(components.alert("warn", note) for note in ahead.notes),
         components.fold(
@@ -73,6 +74,22 @@ def plan(
         ),
         lead=f"Nothing has started yet. {stays}",
     )
+
+
+def _shorter(ahead: Plan) -> Markup:
+    """That training takes long, and a button for what makes it shorter."""
+    fewer = ahead.shorter
+    if fewer is None or ahead.seconds is None:
+        return components.EMPTY
+    takes = fmt.rough(sum(ahead.seconds) / 2)
+    note = components.alert("warn", f"Training takes about {takes} on this computer.")
+    act = components.button(
+        f"With {fewer.words}: {fmt.rough(fewer.seconds)}",
+        "fewer",
+        fewer.epochs,
+        kind="firm",
+    )
+    return note + Markup('<div class="after-alert">{}</div>').format(act)
 
 
 def _changed(ahead: Plan, by_hand: Collection[str]) -> Markup:

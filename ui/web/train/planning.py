@@ -262,6 +262,9 @@ class Planning:
                 if (value == "on") != (usual > 0):
                     settings["keep_general"] = KEEP_GENERAL if value == "on" else 0.0
                 return changed(inputs, choice.replace(settings=settings))
+            if do == "fewer":
+                settings = {**choice.settings, "num_train_epochs": float(value)}
+                return changed(inputs, choice.replace(settings=settings))
             if do == "model":
                 return changed(inputs, choice.replace(model_id=value, settings={}))
             download_card.act(self.app, do, value)

@@ -32,14 +32,12 @@ QUICK: dict[str, dict[str, Any]] = {
     "qlora": {"method": "qlora"},
 }
 SLOW: dict[str, dict[str, Any]] = {
-    "lora": {}, "dora and rslora": {"use_dora": True, "use_rslora": True},
-    "full": {"method": "full", "learning_rate": 1e-3},
+    "lora": {}, "full": {"method": "full", "learning_rate": 1e-3},
     "full, 8-bit": {"method": "full", "learning_rate": 1e-3, "optim": "adamw_8bit"},
     "packing": {"packing": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
     "checkpointing": {"gradient_checkpointing": True, "lr_scheduler_type": "linear", "weight_decay": 0.1},
     "qlora, packing": {"method": "qlora", "packing": True}, "dpo": {"trainer": "dpo"},
     "dpo of all weights": {"trainer": "dpo", "method": "full", "learning_rate": 1e-3},
-    "continued, dora": {"continued": True, "use_dora": True},
     "continued, qlora": {"continued": True, "method": "qlora"},
     "continued, dpo": {"continued": True, "trainer": "dpo"},
     "continued, all weights": {"continued": True, "method": "full", "learning_rate": 1e-3}, **QUICK,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backend.advice.settings import least_steps
 from backend.errors import ApprenticeError, BadInput, UnusableGpu
 from backend.hardware import Probe
 from backend.records.machine import Gpu, Hardware, MachineProblem
@@ -196,6 +197,24 @@ def test_a_plan_shows_measured_and_computed_memory(app: App, data_id: str) -> No
     assert plan.seconds[0] < 10 + 2 * plan.steps < plan.seconds[1]
     other = app.planning.plan(data_id, "", settings.changed(lora_rank=64))
     assert not other.memory_measured
+
+
+def test_a_long_training_is_planned_with_a_way_to_shorten_it(
+    app: App, data_id: str
+) -> None:
+    settings = TrainSettings(num_train_epochs=3, learning_rate=5e-4)
+    spec = app.runs.spec(app.planning.start(data_id, "", settings))
+    slow = took(900, settings).model_copy(update={"seconds_per_step": 40})
+    assert app.planning.plan(data_id, "", settings).shorter is None
+    measurements.store(app.workspace, spec, slow)
+    way = app.planning.plan(data_id, "", settings).shorter
+    assert way
+    assert way.epochs < 3
+    short = app.planning.plan(
+        data_id, "", settings.changed(num_train_epochs=way.epochs)
+    )
+    assert short.steps >= least_steps(settings.learning_rate)
+    assert short.seconds[0] < way.seconds < short.seconds[1]
 
 
 def test_the_larger_of_measured_and_computed_memory_counts(

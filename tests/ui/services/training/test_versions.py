@@ -8,19 +8,24 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BadInput, RunProblem
+from backend.chat.torch_engine import TorchEngine
+from backend.errors import BadInput, RunProblem, TrainingFailed
 from backend.estimate import Rates
 from backend.evaluation.items import judging_items, training_items
 from backend.evaluation.report import REPORT
+from backend.export.model_card import card
 from backend.files import manifest
 from backend.files.json_file import write_json
+from backend.models import model_folder
 from backend.models.local import learned
 from backend.records.specs import TrainSettings
 from backend.runs import division, start
 from backend.runs.conversations import read_conversations
 from backend.settings import SAMPLES, Workspace
+from backend.training import preconditions
 from jobs.folder import JobFolder
 from jobs.records import State
+from tests.backend.merging import merge
 from tests.backend.synthetic import make_adapter
 from tests.ui.fake_records import report, trial_report
 from ui.services.app import App
@@ -180,14 +185,55 @@ def test_why_a_version_can_not_be_continued(app: App, data_id: str, first: str) 
     )
     app.versions.check(None, "", settings)
     advice = app.advice.settings(Choice(data_id=data_id))
-    other = trained(app, data_id, lora_rank=32, use_dora=True)
+    other = trained(app, data_id, lora_rank=32)
     kept = app.versions.settings(other, advice)
-    assert (kept.settings.lora_rank, kept.settings.use_dora) == (32, True)
+    assert kept.settings.lora_rank == 32
     assert kept.settings.num_train_epochs <= 3
     assert kept.settings.learning_rate == advice.settings.learning_rate / 2
     assert "not measured" in kept.why["learning_rate"]
-    assert {"lora_rank", "use_dora"} <= kept.why.keys()
+    assert "lora_rank" in kept.why
     assert app.versions.why_not_continue(other, "", kept.settings) == ""
+
+
+def make_dora(model: Path, to: Path) -> None:
+    """Replaces an adapter by one as older versions trained it."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=4,
+        target_modules=["q_proj"],
+        use_dora=True,
+        use_rslora=True,
+        init_lora_weights=False,
+    )
+    base = model_folder.load(model, torch.float32)
+    get_peft_model(base, config).save_pretrained(to)
+
+
+def test_an_older_run_with_dora_can_be_used_and_its_repetition_is_plain_lora(
+    app: App, data_id: str
+) -> None:
+    old = trained(app, data_id)
+    folder, weights = app.runs.folder(old), app.results.model_folder(old)
+    stored = json.loads((folder / "spec.json").read_text("utf-8"))
+    stored["settings"] |= {"use_dora": True, "use_rslora": True}
+    write_json(folder / "spec.json", stored)
+    spec = app.runs.spec(old)
+    make_dora(spec.model.path, weights)
+    assert spec.variant == "rsLoRA and DoRA"
+    assert spec.variant in card(spec, "adapter", "old")
+    engine = TorchEngine(spec.model.path, weights)
+    assert engine.prompt_ids([{"role": "user", "content": "Hello"}])
+    merged = folder / "merged"
+    assert merge(spec.model.path, weights, merged, [[1, 4, 5, 2, 5, 4, 3]]).ok
+    with pytest.raises(BadInput, match="plain LoRA"):
+        app.versions.check(app.versions.next(old), "", spec.settings)
+    with pytest.raises(TrainingFailed):
+        preconditions.before_resume(folder, spec)
+    again = app.versions.retry(old, report(retry={"learning_rate": 1e-4}))
+    assert "plain LoRA" in app.runs.info(again).name
+    assert app.runs.spec(again).variant == ""
 
 
 def test_without_a_model_or_examples_there_is_no_next_version(

@@ -104,7 +104,7 @@ def test_the_source_of_published_results_is_linked() -> None:
     assert f'href="{catalogue.find("Qwen3-8B").evidence[0].url}"' in qwen
     assert "March 2026" in qwen
     granite = start_views.model_card(
-        recommend(machine("t4"), compare=False), True, None
+        recommend(machine("t4"), model_id="granite-4.1-3b", compare=False), True, None
     )
     assert "href" not in granite
 

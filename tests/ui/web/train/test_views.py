@@ -8,6 +8,7 @@ import pytest
 
 from backend.advice.diagnose import EARLY, diagnose
 from backend.advice.recommend import recommend
+from backend.advice.training_time import Shorter
 from backend.errors import ApprenticeError, BadSetting
 from backend.hardware import load_hardware
 from backend.records.specs import TrainSettings
@@ -99,6 +100,23 @@ def test_memory_to_be_measured_and_where_examples_stay(app: MadeUpApp) -> None:
     assert "about 30 s of the time" in plan_view.plan(kept, {}, ())
     assert "stays on this computer" in plan_view.plan(ahead, {}, ())
     assert "this computer." not in plan_view.plan(ahead, {}, (), demo=True)
+
+
+def test_a_long_training_offers_to_be_shorter(page: Page, app: MadeUpApp) -> None:
+    ahead = replace(
+        app.planning.plan(DATA, "", TrainSettings()), seconds=(9000.0, 9000.0)
+    )
+    assert 'data-do="fewer"' not in plan_view.plan(ahead, {}, ())
+    way = Shorter(0.28, "252 of the 900 examples, each read once", 1500)
+    shown = plan_view.plan(replace(ahead, shorter=way), {}, ())
+    assert "about 2.5 h" in shown
+    assert 'data-do="fewer" data-value="0.28"' in shown
+    assert "252 of the 900 examples, each read once: 25 min" in shown
+    tab, choice = page.tabs["train"], Choice(data_id=DATA, settings={"seed": 4})
+    found = answer(page, tab.planning.plan, "click", choice, clicked=("fewer", "0.28"))
+    after = choice.replace(**page.state.changed(found))
+    assert after.settings == {"seed": 4, "num_train_epochs": 0.28}
+    assert tab.form.settings(after).num_train_epochs == 0.28
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
