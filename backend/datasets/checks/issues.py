@@ -60,7 +60,6 @@ ISSUE_TYPES = {
     # Reading: the whole file.
     "encoding": IssueType("warning", "Guessed text encoding"),
     "mapping_guessed": IssueType("warning", "Guessed columns"),
-    "doubtful_column": IssueType("warning", "A column that may be the wrong one"),
     "chat": IssueType("warning", "Conversations"),
     "long_chats": IssueType("warning", "Long conversations"),
     "not_prose": IssueType("warning", "Probably not meant for training"),

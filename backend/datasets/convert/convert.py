@@ -3,11 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from itertools import takewhile
-from string import ascii_uppercase
 from typing import Any
 
 from backend.datasets.convert.fields import as_lines, as_object
-from backend.datasets.convert.guess_columns import right_options
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import (
     as_json,
@@ -15,7 +13,6 @@ from backend.datasets.convert.messages import (
     messages_from,
     system_text,
 )
-from backend.datasets.convert.shapes import RIGHT, plain_name
 from backend.datasets.convert.tool_calls import tools_from
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import Column, Message, Row
@@ -94,18 +91,6 @@ class _Fields:
                 set(marks) == {"-"}
                 or marks == [str(n) for n in range(1, len(value) + 1)]
             )
-            beside = {
-                str(cell).upper()
-                for name, cell in self._record.items()
-                if plain_name(name) in RIGHT
-            }
-            numbers = {*map(str, range(len(value) + 1)), *ascii_uppercase[: len(value)]}
-            if (
-                len(value) > 1 and not steps and not beside.isdisjoint(numbers)
-            ):  # one is right
-                what = f"The {self.shown(field)} lists options, of which another column says the right one."
-                fix = "Write the right one as the answer, and leave out the others."
-                raise RowFault("content_not_text", what, fix, excerpt(str(value)))
             if steps and not _SEVERAL.fullmatch(str(self._mapping[field])):
                 self.plan.others += [
                     ("division between steps, now one answer", text)
@@ -118,11 +103,6 @@ class _Fields:
                 if text != value[0]
             ]
             return str(value[0])
-        if field == "answer" and (options := right_options(value)):
-            self.plan.others += [
-                ("option that is not marked as right", text) for text in options[1]
-            ]
-            return "\n".join(options[0])
         if field not in ("system", "text") and (text := as_json(value)):
             return text
         fix = "Put it in quotes. If it has the texts of many examples, write one list, with an object for each of them."

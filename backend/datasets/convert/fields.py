@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from backend.records.reading import RowFault
@@ -20,6 +20,21 @@ def number_of(cell: Any) -> int | float | None:
     if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
         return float(cell) if "." in cell else int(cell)
     return None
+
+
+def numeric_columns(
+    records: Sequence[Mapping[str, Any]], columns: Sequence[str]
+) -> Set[str]:
+    """The columns in which every cell that is not empty is a number."""
+    cells = {
+        column: [own for record in records if (own := record.get(column)) not in EMPTY]
+        for column in columns
+    }
+    return {
+        column
+        for column, own in cells.items()
+        if own and all(number_of(cell) is not None for cell in own)
+    }
 
 
 def as_object(record: dict[str, Any], columns: Sequence[str], numbers: Set[str]) -> str:

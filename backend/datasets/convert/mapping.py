@@ -6,34 +6,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Record, match
-from backend.datasets.convert.fields import EMPTY, number_of
-from backend.datasets.convert.guess_columns import (
-    beside_text,
-    can_choose,
-    guess,
-    in_doubt,
-    lacks_answers,
-    offer,
-    rival,
+from backend.datasets.convert.fields import numeric_columns
+from backend.datasets.convert.propose import (
+    MOST,
+    as_proposal,
+    beside,
+    is_sure,
+    propose,
 )
 from backend.datasets.convert.shapes import (
     SHAPES,
     Columns,
     complete,
     listed,
-    plain_name,
 )
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
-from backend.records.rows import Column, columns_of
+from backend.records.rows import Column, Proposal, columns_of
 from backend.text.excerpt import excerpt
 
 _MAX_SIGNATURES = 1_000  # sets of columns with a remembered mapping
+_CHATS = frozenset({"messages", "sharegpt"})
+# Shapes whose names nothing else has.
+_DOCUMENTED = _CHATS | {"alpaca", "prompt_completion", "preference", "kto"}
+_FEW = 10  # rows beside conversations that have a fault each
 _MANY = 20  # faults of a file of which nothing can be read
-_FEWER, _FEW = (
-    2,
-    10,
-)  # rows with a fault each beside conversations: of a table, and of nothing that is known
 
 
 class NoExamples(BadInput):
@@ -69,7 +66,7 @@ class SeveralReadings(NoExamples):
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other
     role names (human, gpt) are accepted. fixed: it holds for every row. guessed: by
-    content. rival: a column that may be one of them. used: fields with the columns that
+    content. used: fields with the columns that
     any row has them in. columns: all seen. unused_keys: in messages. others: why and
     text. only: as in ReadOptions. numbers: columns of which every cell is one.
     """
@@ -79,13 +76,13 @@ class Plan:
     lenient: bool = False
     fixed: bool = False
     guessed: bool = False
-    rival: str = ""
     used: dict[tuple[str, Column], None] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
     others: list[tuple[str, str]] = field(default_factory=list)
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     numbers: Set[str] = frozenset()
+    proposals: Sequence[Proposal] = ()
     _known: dict[tuple[str, ...], tuple[str, Mapping[str, Column]]] = field(
         default_factory=dict
     )
@@ -158,131 +155,69 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         return Plan(
             "messages", {"messages": "messages"}
         )  # nothing is readable, and each row has its own fault
-    if lacks_answers(records):
-        raise NoExamples(
-            "This file holds no answers.",
-            "Each row is a ticket, with what was asked and not what was answered.",
-            "Export the comments of the tickets too, and choose that file.",
-        )
-    readable = (
-        (line, match(value))
-        for line, value in sample
-        if isinstance(value, dict) and value
-    )
-    matches = [(line, matched) for line, matched in readable if matched is not None]
-    guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
-    votes = Counter(matched.shape for _, matched in matches)
-    shape = votes.most_common(1)[0][0] if votes else ""
-    few = len(records) - len(matches) <= (
-        _FEWER if guessed and guessed.mapping else _FEW
-    )
-    if (
-        few
-        and shape in ("messages", "sharegpt")
-        and guessed
-        and (guessed.doubt or not guessed.mapping)
-    ):
-        guessed = None  # its other rows have a fault each
-    if matches and guessed is None:
-        mapping: dict[str, str] = {}
-        for _, matched in matches:
-            if matched.shape == shape:
-                mapping.update(
-                    {
-                        name: c
-                        for name, c in matched.mapping.items()
-                        if name not in mapping
-                    }
-                )
-        if shape == "question_answer" and (doubt := in_doubt(records, mapping)):
-            return Plan(shape, _without(*doubt, records), fixed=True)
-        if shape == "text" and (pair := beside_text(records, mapping["text"])):
-            return Plan(pair.shape, pair.mapping, fixed=True, guessed=True)
-        if other := rival(records, mapping):
-            return Plan(shape, mapping, fixed=True, guessed=True, rival=other)
-        first = next(line for line, matched in matches if matched.shape == shape)
+    shape, mapping, first = _by_names(sample)
+    likely = [] if shape in _DOCUMENTED else propose(records, options.task)
+    if shape and _needs_no_guess(shape, mapping, records, likely):
         return Plan(
             shape,
             mapping,
             lenient=_is_lenient(records, shape, mapping),
             _first_lines={shape: first},
         )
-    if guessed is None:
+    if shape in ("question_answer", "text") and options.task != "extract":
+        named: dict[str, Column] = {**mapping}
+        others = [other for other in likely if other != named]
+        likely = [named, *others] if shape != "text" or not others else likely
+    if not likely:
         columns = dict.fromkeys(column for record in records for column in record)
         raise NoExamples(
             "No examples were found in this file.",
             f"Its columns are: {listed(columns)}."
             if columns
             else "Its lines have no column names.",
-            "An example is a conversation (messages), or a question with its answer."
-            + " If yours have other names, choose which column is which."
-            * can_choose(records),
-            tuple(columns) if can_choose(records) else (),
+            "An example is a conversation (messages), or a question with its answer.",
         )
-    if not guessed.mapping:
-        raise NoExamples(
-            "This file holds no answers.",
-            guessed.doubt,
-            "Export it with who wrote each comment.",
-        )
-    if guessed.doubt:
-        raise _which(guessed.doubt, records)
-    return Plan(guessed.shape, guessed.mapping, fixed=True, guessed=True)
+    return Plan(
+        "text" if "text" in likely[0] else "question_answer",
+        likely[0],
+        fixed=True,
+        guessed=True,
+        numbers=numeric_columns(records, columns_of(likely[0])),
+        proposals=[as_proposal(each) for each in likely[:MOST]],
+    )
 
 
-def _without(
-    doubtful: str, why: str, records: Sequence[dict[str, Any]]
-) -> dict[str, str]:
-    """The columns of questions and answers, by their names, apart from the one in
-    doubt. Raises NoExamples.
+def _by_names(sample: Sequence[Record]) -> tuple[str, Mapping[str, str], int]:
+    """The shape of most rows that have one by the names of their columns, the columns
+    of its fields, and the line of the first such row; "" where no row has one.
     """
-    columns = dict.fromkeys(
-        column for record in records for column in record if column != doubtful
-    )
-    mapping = Columns(columns).find("question", "answer", "context", "system")
-    distinct = len({*mapping.values()}) == len(mapping)
-    if not (distinct and complete("question_answer", mapping)) or in_doubt(
-        records, mapping
-    ):
-        raise _which(why, records)
-    return mapping
+    objects = [(line, own) for line, own in sample if isinstance(own, dict) and own]
+    matches = [(line, found) for line, own in objects if (found := match(own))]
+    votes = Counter(found.shape for _, found in matches).most_common(1)
+    others = len(objects) - len(matches)
+    known = _FEW if votes and votes[0][0] in _CHATS else len(matches)
+    if not votes or others > max(known, len(matches)):
+        return "", {}, 0
+    shape, mapping = votes[0][0], dict[str, str]()
+    for _, found in matches:
+        if found.shape == shape:
+            mapping = {**found.mapping, **mapping}
+    return shape, mapping, next(n for n, found in matches if found.shape == shape)
 
 
-def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
-    filled = (
-        n
-        for record in records
-        for n, cell in record.items()
-        if cell or not n.startswith("column ")
-    )
-    columns = tuple(dict.fromkeys(filled))
-    speaker = next(
-        (column for column in columns if plain_name(column) in ("speaker", "role")), ""
-    )
-    rename = f" If each row is a message, by whom {speaker!r} says, rename the column of its text to 'text'."
-    likely = offer(records)
-    used = [*likely[0].values()] if likely else []
-    first = next((record for record in records if all(map(record.get, used))), {})
-    cells = {
-        name: excerpt(" ".join(str(first.get(name, "")).split()), width=60)
-        for name in used
-    }
-    shown = ", ".join(
-        f"{excerpt(repr(name), width=60)} (“{cell}”)" for name, cell in cells.items()
-    )
-    proposal = (
-        f" Most likely {'question and answer' if used[1:] else 'a text to learn from'}: {shown}."
-        if used
-        else ""
-    )
-    error = NoExamples(
-        "Which column holds the questions, and which the answers?",
-        f"That is not clear. {doubt}{rename if speaker else ''}{proposal}",
-        "Choose the column of each.",
-        columns,
-    )
-    error.likely = likely
-    return error
+def _needs_no_guess(
+    shape: str,
+    mapping: Mapping[str, str],
+    records: Sequence[dict[str, Any]],
+    likely: Sequence[Mapping[str, Column]],
+) -> bool:
+    """Whether the names of the columns leave no doubt: no other column may be a
+    question or an answer.
+    """
+    if shape == "text":
+        pairs = any("question" in reading for reading in likely)
+        return not pairs and not beside(records, mapping)
+    return shape in _DOCUMENTED or is_sure(records, mapping)
 
 
 def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
@@ -318,15 +253,12 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
         if shape in ("preference", "kto") and "prompt" not in mapping and prompt:
             mapping["prompt"] = prompt["pair_prompt"]
     if not complete(shape, mapping):
-        raise NoExamples(
+        raise BadInput(
             f"Some columns for {SHAPES[shape].title} are missing.",
             "It needs "
             + " and ".join(" or ".join(group) for group in SHAPES[shape].required)
             + ".",
-            f"Rename the columns that hold this, or choose another format; the columns are: {listed(columns)}.",
-            tuple(columns)
-            if "messages" not in SHAPES[shape].required[0]
-            else (),  # these are asked for as two
+            f"Choose the column of each, or another format; the columns are: {listed(columns)}.",
         )
     return Plan(
         shape,
@@ -334,7 +266,7 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
         fixed=True,
         lenient=_is_lenient(records, shape, mapping),
         only=options.only,
-        numbers=_numbers(records, columns_of(mapping)),
+        numbers=numeric_columns(records, columns_of(mapping)),
     )
 
 
@@ -349,19 +281,6 @@ def _require(
                 f"You chose it for {SHAPES[shape].title}.",
                 f"Available: {listed(available)}.",
             )
-
-
-def _numbers(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> Set[str]:
-    """The columns in which every cell that is not empty is a number."""
-    cells = {
-        column: [own for record in records if (own := record.get(column)) not in EMPTY]
-        for column in columns
-    }
-    return {
-        column
-        for column, own in cells.items()
-        if own and all(number_of(cell) is not None for cell in own)
-    }
 
 
 def _is_lenient(

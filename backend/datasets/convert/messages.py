@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS, is_turns
-from backend.datasets.convert.guess_columns import is_marked
 from backend.datasets.convert.shapes import ALIASES, ROLES, SPEAKERS
 from backend.datasets.convert.templates import conversation
 from backend.datasets.convert.tool_calls import calls_from, calls_in_text
@@ -192,8 +191,28 @@ def as_json(value: Any) -> str:
     something else.
     """
     items = value if isinstance(value, list) else [value]
-    data = items and (all(map(_is_record, items)) or is_marked(value))
+    data = items and (all(map(_is_record, items)) or _is_marked(value))
     return json.dumps(value, ensure_ascii=False) if data else ""
+
+
+def _is_marked(value: Any) -> bool:
+    """Whether a value lists what was marked in a text: each with its place, as lists or
+    as objects.
+    """
+    items = value if isinstance(value, list) and value else [None]
+    cells = [
+        list(item.values())
+        if isinstance(item, dict)
+        else item
+        if isinstance(item, list)
+        else ()
+        for item in items
+    ]
+    return all(
+        sum(type(cell) is int for cell in own) > 1
+        and any(isinstance(c, str) for c in own)
+        for own in cells
+    )
 
 
 def _is_record(item: Any) -> bool:

@@ -30,20 +30,10 @@ SHAPES = {name: Shape(**described) for name, described in _TABLES["shapes"].item
 # In the form of `plain_name`; the first name that a file has is used. pair_prompt: of a
 # preference pair.
 NAMES: dict[str, list[str]] = _TABLES["names"]
-# Names of a question or an answer that are also the names of something else, such as
-# who wrote it; and of people.
-UNSURE, PEOPLE = frozenset(_TABLES["unsure"]), frozenset(_TABLES["people"])
-# Words of the columns of a help desk's tickets, and of what somebody asked in them.
-DESK, ASKED = frozenset(_TABLES["desk"]), frozenset(_TABLES["asked"])
-RIGHT = frozenset(
-    _TABLES["right"]
-)  # names of a column that says which of several options is right
-LEVELS = frozenset(
-    _TABLES["levels"]
-)  # words of the names of columns whose letters or numbers are of no option
-KEYS = frozenset(
-    _TABLES["keys"]
-)  # words of the names of columns that choose an option, if there are options
+# Names of a question or an answer that are also those of something else, such as who
+# wrote it.
+UNSURE = frozenset(_TABLES["unsure"])
+RIGHT = frozenset(_TABLES["right"])  # names of a column that says which option is right
 ROLES = (
     "user",
     "assistant",

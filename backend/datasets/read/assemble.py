@@ -10,9 +10,9 @@ from zlib import crc32
 from backend.datasets.checks.report import FIELDS
 from backend.datasets.convert.convert import check_size, convert
 from backend.datasets.convert.detect import Record
-from backend.datasets.convert.guess_columns import asked_about, in_doubt
 from backend.datasets.convert.mapping import NoExamples, Plan, make_plan
 from backend.datasets.convert.messages import WEIGHT_KEYS
+from backend.datasets.convert.propose import beside
 from backend.datasets.convert.shapes import listed, plain_name
 from backend.datasets.read.encoding import Encoding, NotUtf8
 from backend.datasets.read.file import File, OpenSource
@@ -26,7 +26,6 @@ from backend.records.rows import (
     Row,
     Source,
     columns_of,
-    single,
 )
 from backend.records.units import MIB, format_size
 from backend.text.excerpt import excerpt
@@ -228,18 +227,12 @@ def assemble(
             error.why += f" that one as a file of its own (on the command line: --sheet NAME): {listed(others)}."
         raise
     records = [value for _, value in sample if isinstance(value, dict)]
-    beside = asked_about(records, columns_of(plan.mapping))
-    collector = _Collector(plan, options.limits, file.encoding.settled, beside)
+    about = beside(records, plan.mapping)
+    collector = _Collector(plan, options.limits, file.encoding.settled, about)
     _note_guesses(collector, plan, file.encoding)
     if opened.guess:
         how = "If not, choose another way to read it."
         collector.note("mapping_guessed", opened.guess, how)
-    if doubt := in_doubt(records, single(plan.mapping)):
-        collector.note(
-            "doubtful_column",
-            doubt[1],
-            "Choose another column, unless the model should learn this.",
-        )
     for note in opened.notes:
         collector.note(*note)
 
@@ -263,7 +256,7 @@ def assemble(
             ignored=collector.ignored(),
             details=opened.details,
             passed=tuple(passed),
-            proposals=tuple(opened.proposals),
+            proposals=tuple(opened.proposals or plan.proposals),
         )
         return Dataset(
             source,
@@ -317,18 +310,13 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
         )
     if plan.guessed:
         which = ", ".join(
-            f"{column!r} is the {FIELDS.get(field, field)}"
-            for field, column in plan.mapping.items()
-        )
-        fix = "If not, choose other columns, or plain text if the model should learn how the texts are written."
-        other = plan.rival not in ("", *plan.mapping.values())
-        rival = (
-            f" {excerpt(plan.rival, width=100)!r} may be one of them, too."
-            if other
-            else ""
+            f"{listed(columns_of({field: own}))} is the {FIELDS.get(field, field)}"
+            for field, own in plan.mapping.items()
         )
         collector.note(
-            "mapping_guessed", f"The columns were guessed: {which}.{rival}", fix
+            "mapping_guessed",
+            f"The columns were guessed: {which}.",
+            "If not, choose other columns.",
         )
     if plan.shape == "preference":
         what = "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples"

@@ -10,16 +10,14 @@ from typing import Any
 
 from backend.datasets.chats.shape import nested_messages
 from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
-from backend.datasets.convert.guess_columns import what_it_holds
-from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.convert.messages import from_json
 from backend.datasets.convert.shapes import SPEAKERS
 from backend.datasets.read.cells import Cells, as_records, split_header, unique_names
 from backend.datasets.read.file import File, OpenSource, each_object
 from backend.datasets.read.header import known_columns
-from backend.datasets.read.keyed import find_keys
 from backend.files.json_file import value_of
 from backend.records.reading import ReadOptions, RowFault
+from backend.records.rows import PassedOver, Proposal
 from backend.text.normalize import QUESTION_MARKS
 
 _FEW = 4  # texts, or words
@@ -38,12 +36,32 @@ _MARKER = re.compile(
 )  # a place in a chat at which nobody says anything
 
 
-def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[Record]]:
-    """The records, where lists become rows of a table, texts the JSON in them, and a
-    single object its pairs or the records in it. Raises SeveralReadings for lists of a
-    question with several answers, or of turns, unless the user chose.
+def open_records(
+    records: Iterator[list[Record]], file: File, beside: list[PassedOver] | None = None
+) -> OpenSource:
+    """A source of records of JSON or YAML, whose parts get names. beside: what is in
+    none of them. Lists of texts that differ in length may be conversations, or
+    questions with several answers each: that is a guess.
     """
     records = filter(None, records)
+    first = next(records, [])
+    opened = OpenSource(_with_columns(chain([first] if first else [], records), file))
+    opened.passed = [] if beside is None else beside
+    if not file.options.shape and _has_alternatives([value for _, value in first]):
+        opened.guess = "Read as conversations, in which the texts of a list take turns."
+        opened.proposals = (
+            Proposal("conversations", {"shape": "messages"}),
+            Proposal("questions, several answers", {"shape": "question_answer"}),
+        )
+    return opened
+
+
+def _with_columns(
+    records: Iterator[list[Record]], file: File
+) -> Iterator[list[Record]]:
+    """The records, where lists become rows of a table, texts the JSON in them, and a
+    single object its pairs or the records in it.
+    """
     first = next(records, None)
     if first is None:
         return iter(())
@@ -55,17 +73,13 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
         everything = (
             [(line, _inside(value)) for line, value in batch] for batch in everything
         )
-        return with_columns(everything, file)
-    if _has_alternatives([value for _, value in first]):
-        if file.options.shape not in ("question_answer", "messages"):
-            what = "Are these questions with several answers each, or conversations?"
-            why = f"There are {len(first):,} lists of texts, which differ in length and don't say who speaks."
-            raise SeveralReadings(("question_answer", "messages"), why, what)
-        if file.options.shape == "question_answer":
-            return (
-                [pair for line, value in batch for pair in _alternatives(line, value)]
-                for batch in everything
-            )
+        return _with_columns(everything, file)
+    chosen = file.options.shape == "question_answer"
+    if chosen and _has_alternatives([value for _, value in first]):
+        return (
+            [pair for line, value in batch for pair in _alternatives(line, value)]
+            for batch in everything
+        )
     if len(texts) == len(first) and alternates(texts):
         return _by_turns(
             (
@@ -90,9 +104,6 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
             return iter([[(first[0][0], record) for record in inside]])
         return chain([first, second], records)
     talks = all(_conversation(value, short=True) is not value for _, value in first)
-    talks = talks and not find_keys(
-        [value for _, value in first if isinstance(value, dict)]
-    )  # options of a test
     if talks and 2 * sum(
         _conversation(value) is not value for _, value in first
     ) >= len(first):  # else keywords
@@ -122,7 +133,7 @@ def with_columns(records: Iterator[list[Record]], file: File) -> Iterator[list[R
                 ]
                 for batch in everything
             )
-        return with_columns(parts, file)
+        return _with_columns(parts, file)
     if all(_is_row(value) for _, value in first):
         cells: Iterator[Cells] = (
             (line, _cells(value)) for batch in everything for line, value in batch
@@ -231,11 +242,6 @@ def rearrange(opened: OpenSource, options: ReadOptions) -> None:
         return
     if len(records) < len(sample):
         return
-    if names := _of_messages(records):
-        opened.records = each_object(
-            opened.records, lambda _, row: [{names.get(n, n): row[n] for n in row}]
-        )
-        return
     header = [*records[0]]
     rows = (
         rows if all(name.startswith("column ") for name in header) else [header, *rows]
@@ -257,30 +263,6 @@ def rearrange(opened: OpenSource, options: ReadOptions) -> None:
                 for at, cells in enumerate(turned, 2)
             ]
         ]
-    )
-
-
-def _of_messages(records: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Names for the columns of time, author and text where a table without a header
-    holds messages, as Viber exports them; {} for other tables.
-    """
-    cells = {
-        name: [str(record.get(name) or "") for record in records] for name in records[0]
-    }
-    times = [name for name in cells if "a date" in what_it_holds(name, cells[name])]
-    text, few = (
-        max(cells, key=lambda name: sum(map(len, cells[name]))),
-        max(2, len(records) / _FEW),
-    )
-    author = next(
-        (n for n in cells if n not in (*times, text) and 1 < len({*cells[n]}) <= few),
-        "",
-    )
-    unnamed = all(name.startswith("column ") for name in cells) and len(records) >= _FEW
-    return (
-        {times[0]: "time", author: "author", text: "text"}
-        if unnamed and times and author
-        else {}
     )
 
 

@@ -5,7 +5,7 @@ its records, are theirs.
 from collections.abc import Callable
 from dataclasses import replace
 
-from backend.datasets.read import columns, keyed, together
+from backend.datasets.read import columns, together
 from backend.datasets.read.encoding import NotUtf8
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats import (
@@ -60,9 +60,7 @@ OF_RECORDS: tuple[Callable[[OpenSource, ReadOptions], None], ...] = (
     intents.read_intents,
     columns.rearrange,
     annotation_tools.read_annotations,
-    keyed.read_keyed,
     chats.read_conversations,
-    keyed.read_keyed,  # where it gave names to what lies inside objects
 )
 
 

@@ -12,6 +12,7 @@ tests/data/sources/GROUP/. Each line has
     last      those of the last one
     question  with "asks": the kind of the problem that asks, or the columns, shapes or people to choose from
     options   with "asks": an answer, as fields of ReadOptions; with "rows": a choice with which it is read as well
+    lacks     what of the right examples can't be had
     says      with "refused": a word of the sentence; with "asks": words of the question
 
     python -m tests.backend.datasets.sources      writes docs/formats.md from these tables
@@ -39,11 +40,11 @@ GROUPS = {
     "documents": "Texts and documents",
     "conversations": "Conversations",
 }
-OUTCOMES = {"rows": "read", "asks": "asks first", "refused": "refused, with the reason"}
 _INTRODUCTION = """# Formats
 
 What Apprentice makes of the files that people have. Every line is a file of the test suite; this page is written by
-`python -m tests.backend.datasets.sources`.
+`python -m tests.backend.datasets.sources`. Clicks: from the file to its right examples. 0: read at once. 1: *Yes, use
+these*. More: as many choices under *Something is off* or of another proposal, and *Yes*.
 """
 
 
@@ -75,6 +76,7 @@ class SourceFile:
     last: list[str] = field(default_factory=list)
     question: str | list[str] = ""
     options: dict[str, Any] = field(default_factory=dict)
+    lacks: str = ""
     says: str = ""
 
     @property
@@ -127,12 +129,22 @@ def texts(row: Row) -> list[str]:
     return [str(message["content"]) for message in row.messages]
 
 
+def _clicks(source: SourceFile) -> str:
+    """How many clicks lead from the file to its right examples."""
+    if source.outcome == "refused":
+        return "refused, with the reason"
+    if source.lacks:
+        return f"1, without {source.lacks}"
+    chosen = [*source.options.get("mapping", {}), *{*source.options} - {"mapping"}]
+    return str(len(chosen) + (source.outcome == "asks"))
+
+
 def document(found: Sequence[SourceFile]) -> str:
     """docs/formats.md: one table per group."""
     parts = [_INTRODUCTION]
     for group, title in GROUPS.items():
         lines = [
-            f"| {source.what} | {source.path.suffix or source.file} | {OUTCOMES[source.outcome]} |"
+            f"| {source.what} | {source.path.suffix or source.file} | {_clicks(source)} |"
             for source in found
             if source.group == group
         ]

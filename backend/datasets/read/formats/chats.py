@@ -13,8 +13,8 @@ from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.read_chat import chat_format, read_chat
 from backend.datasets.convert.detect import Record, match
-from backend.datasets.convert.guess_columns import guess
 from backend.datasets.convert.nested import flat, is_nested
+from backend.datasets.convert.propose import propose
 from backend.datasets.read.file import File, OpenSource, Reader, each_object
 from backend.datasets.read.formats.text import as_document
 from backend.datasets.read.source import line_blocks
@@ -154,13 +154,9 @@ def _read_from(records: Sequence[dict[str, Any]]) -> set[str]:
         for record in records
         if (matched := match(record)) and matched.shape != "text"
     ]
-    guessed = None if matches else guess(records)
-    return {
-        column
-        for found in (*matches, guessed)
-        if found
-        for column in found.mapping.values()
-    }
+    guessed = [] if matches else propose(records)[:1]
+    columns = {column for found in matches for column in found.mapping.values()}
+    return columns | {column for own in guessed for column in columns_of(own)}
 
 
 def _pairs(

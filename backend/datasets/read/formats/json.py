@@ -17,7 +17,7 @@ from backend.datasets.chats.paths import find, first
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.nested import flat
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.read.columns import with_columns
+from backend.datasets.read.columns import open_records
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.delimited import sniff_delimiter
 from backend.datasets.read.source import HEAD
@@ -405,10 +405,8 @@ class _Scanner:
 
 def _open_document(file: File) -> OpenSource:
     beside: list[PassedOver] = []
-    return OpenSource(
-        with_columns(document(file.blocks(), file.options.limits, beside), file),
-        passed=beside,
-    )
+    records = document(file.blocks(), file.options.limits, beside)
+    return open_records(records, file, beside)
 
 
 def _open_linked(file: File) -> OpenSource:
@@ -451,6 +449,6 @@ LINES = Reader(
     "jsonl",
     "JSON lines",
     _is_lines,
-    lambda file: OpenSource(with_columns(_lines(file), file)),
+    lambda file: open_records(_lines(file), file),
 )
 DOCUMENT = Reader("json", "JSON", _is_document, _open_document)

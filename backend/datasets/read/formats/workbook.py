@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from backend.datasets.convert.detect import Record, match
-from backend.datasets.convert.guess_columns import guess
+from backend.datasets.convert.propose import propose
 from backend.datasets.documents.blocks import Rows
 from backend.datasets.documents.workbook import FORMULA, HIDDEN
 from backend.datasets.read.cells import Cells, as_records, unique_names
@@ -117,8 +117,8 @@ def _look(number: int, name: str, rows: Rows) -> _Sheet:
     ]
     if known_columns(columns) or any(map(match, records[:3])):
         return _Sheet(number, name, columns, start, _SURE, empty=False)
-    guessed = guess(records) if len(records) > 1 else None
-    likely = _MAYBE if guessed is not None and guessed.shape == "question_answer" else 0
+    guessed = propose(records)[:1] if len(records) > 1 else None
+    likely = _MAYBE if guessed and "question" in guessed[0] else 0
     return _Sheet(number, name, columns, start, likely, empty=False)
 
 

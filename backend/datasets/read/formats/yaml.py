@@ -5,7 +5,7 @@ and answers.
 from typing import Any
 
 from backend.datasets.convert.detect import match
-from backend.datasets.read.columns import is_pairs, with_columns
+from backend.datasets.read.columns import is_pairs, open_records
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 from backend.records.reading import Limits
@@ -35,7 +35,7 @@ def _open(file: File) -> OpenSource:
         ):
             value = lists[0]
     items = value if isinstance(value, list) else [value]
-    return OpenSource(with_columns(iter([list(enumerate(items, 1))]), file))
+    return open_records(iter([list(enumerate(items, 1))]), file)
 
 
 def _parse(text: str, limits: Limits) -> Any:

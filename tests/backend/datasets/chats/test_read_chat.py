@@ -14,7 +14,6 @@ from backend.datasets.chats.paths import find
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.chats.whatsapp import is_whatsapp
-from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.nested import flat
 from backend.datasets.read.load import ReadOptions
 from backend.datasets.store import DatasetStore
@@ -256,7 +255,7 @@ def test_unreadable_lines_stay_problems_of_their_own() -> None:
                 {"text": f"An article about {n}.", "author": "AB"[n % 2]}
                 for n in range(9)
             ],
-            "text",
+            "question_answer",
         ),
         (
             [
@@ -363,8 +362,7 @@ def test_messages_are_found_wherever_they_lie() -> None:
         {"sentence": f"Ann lives in {n}.", "spans": [{"type": "person", "text": "Ann"}]}
         for n in range(4)
     ]
-    with pytest.raises(NoExamples, match="Which column"):
-        lines(*entities)
+    assert lines(*entities).source.details.people == ()
 
 
 def test_every_reply_to_a_comment_is_read() -> None:
@@ -481,26 +479,3 @@ def test_answers_that_follow_each_other_can_be_divided() -> None:
         ["Said 17", "Said 18"],
         ["chat"],
     )
-
-
-def test_a_list_of_tickets_says_that_it_holds_no_answers() -> None:
-    tickets = [
-        {"subject": f"Is it {n}?", "status": "open", "priority": "low"}
-        for n in range(6)
-    ]
-    with pytest.raises(NoExamples, match="no answers") as raised:
-        lines(*tickets)
-    assert raised.value.columns == ()
-    answered = lines(
-        *[
-            {**ticket, "remark": f"It is {n}, said Ann."}
-            for n, ticket in enumerate(tickets)
-        ]
-    )
-    assert answered.source.mapping == {"question": "subject", "answer": "remark"}
-    with pytest.raises(NoExamples) as raised:
-        lines(*[{"id": n, "parts": [n, n]} for n in range(4)])
-    assert raised.value.columns == (), "a single column can't be question and answer"
-    same = [{"note": f"Is it {n}?", "copy": f"Is it {n}?"} for n in range(6)]
-    with pytest.raises(NoExamples, match="repeats"):
-        lines(*same)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.load import ReadOptions
 from backend.errors import BadInput
@@ -74,73 +73,48 @@ def _table(**columns: list[str]) -> str:
 
 
 @pytest.mark.parametrize(("name", "values"), cases("detect", "other_columns"))
-def test_a_column_of_something_else_is_asked_about(
+def test_a_column_of_something_else_is_never_used_without_asking(
     name: str, values: list[str]
 ) -> None:
-    with pytest.raises(NoExamples) as caught:
-        load_text(_table(question=_ASKED, **{name: values}))
-    assert caught.value.columns == ("question", name)
-    assert name in caught.value.why
+    data = load_text(_table(question=_ASKED, **{name: values}))
+    assert "mapping_guessed" in {p.kind for p in data.problems}
     mapping = {"question": "question", "answer": name}
     data = load_text(
         _table(question=_ASKED, **{name: values}), options=ReadOptions(mapping=mapping)
     )
-    assert len(data.rows) == 5
+    assert (len(data.rows), data.problems) == (5, [])
 
 
-def test_options_are_asked_about_and_a_choice_of_one_is_warned_of() -> None:
+def test_an_answer_that_names_an_option_beside_it_is_a_guess() -> None:
     options = {letter: [f"{letter} {text}" for text in _REPLIES] for letter in "ABC"}
-    with pytest.raises(NoExamples, match="'A' seems to be the first"):
-        load_text(_table(Q=_ASKED, **options))
-    for columns, chosen in [
-        ({"Q": _ASKED, **options}, "A"), ({"Q": _ASKED, **options, "Answer": list("ABCBA")}, "Answer"),
-    ]:  # fmt: skip
-        data = load_text(
-            _table(**columns),
-            options=ReadOptions(mapping={"question": "Q", "answer": chosen}),
-        )
-        assert (len(data.rows), found(data)) == (5, [(0, "doubtful_column")])
-        assert repr(chosen) in data.problems[0].message
-    for answers in ([["a", "c"], ["b"]], [[0, 2], [1]]):
-        with pytest.raises(NoExamples, match="options beside it"):
-            jsonl(
-                *(
-                    {
-                        "question": "q",
-                        "choices": [{"text": c} for c in "xyz"],
-                        "answer": a,
-                    }
-                    for a in answers
+    listed = {"choices": [[{"text": c} for c in "xyz"]] * 5}
+    for beside in (options, listed):
+        table = json.dumps(
+            [
+                {
+                    "question": asked,
+                    **dict(zip(beside, own, strict=True)),
+                    "answer": key,
+                }
+                for asked, key, *own in zip(
+                    _ASKED, "ABCBA", *beside.values(), strict=True
                 )
-            )
-    assert (
-        jsonl(
-            *({"q": "Is it?", "a": "Yes, it is.", "b": "Bern"} for _ in "12")
-        ).source.mapping["answer"]
-        == "a"
-    )
+            ]
+        )
+        assert found(load_text(table)) == [(0, "mapping_guessed")]
 
 
-def test_the_option_that_a_key_names_is_offered_and_a_key_that_names_none_is_reported() -> (
-    None
-):
-    rows = [
-        {"question": f"Which one, {n}?", "options": _REPLIES[:4]} for n in range(20)
-    ]
-    data = jsonl(*({**row, "correct": 1 + n % 3} for n, row in enumerate(rows)))
-    assert (
-        "from 1' is the answer. 'options chosen by correct, counted from 0' may"
-        in data.problems[0].message
-    )
-    data = jsonl(*({**row, "mood": 1 + n % 4} for n, row in enumerate(rows)))
-    assert "'mood' may choose the right option" in data.problems[1].message
-    data = jsonl(
-        *({**row, "correct": n % 4 if n < 19 else 7} for n, row in enumerate(rows))
-    )
-    assert [row.messages[-1]["content"] for row in data.rows] == [
-        _REPLIES[n % 4] for n in range(19)
-    ]
-    assert found(data) == [(0, "mapping_guessed"), (20, "content_null")]
+def test_the_proposals_are_ways_to_read_the_file_best_first() -> None:
+    emails = [f"Please send {n} lamps to Mr Berg in Graz by Friday" for n in "23456"]
+    table = _table(mail=emails, town=list("abcde"), count=list("23456"))
+    data = load_text(table, options=ReadOptions(task="extract"))
+    fields = {"question": "mail", "answer": ("town", "count")}
+    assert data.source.mapping == fields
+    assert json.loads(data.rows[0].messages[-1]["content"]) == {"town": "a", "count": 2}
+    ways = data.source.proposals
+    assert 1 < len(ways) <= 4
+    for way in ways:
+        assert load_text(table, options=ReadOptions(**way.options)).rows
 
 
 @pytest.mark.parametrize(
@@ -173,20 +147,8 @@ def test_columns_and_shapes_are_asked_about_or_chosen() -> None:
         "Notiz": _REPLIES,
         "Zusatz": _REPLIES[::-1],
     }
-    with pytest.raises(NoExamples, match="'Betreff', 'Notiz', 'Zusatz', 'Nr'") as asked:
-        load_text(_table(**columns, Nr=list(map(str, range(len(_ASKED))))))
-    assert asked.value.columns == ("Betreff", "Notiz", "Zusatz", "Nr")
-    with pytest.raises(NoExamples, match="'Zusatz', 'Nr, Ort'"):
-        load_text(_table(**columns, **{"Nr, Ort": list(map(str, range(len(_ASKED))))}))
-    quiz = "\n".join(
-        f"{n};Care este răspunsul {n}?;mere;pere;{'ABCBA'[n]}" for n in range(5)
-    )
-    for options in (
-        {"question": "column 2", "answer": "column 5"},
-        {"instruction": "column 2", "output": "column 5"},
-    ):
-        data = load_text(quiz, options=ReadOptions(delimiter=";", mapping=options))
-        assert "doubtful_column" in {p.kind for p in data.problems}
+    data = load_text(_table(**columns, Nr=list(map(str, range(len(_ASKED))))))
+    assert found(data) == [(0, "mapping_guessed")]
     text = "a,b,c\nq1,x,r1\nq2,y,r2\n"
     data = load_text(
         text,
@@ -253,9 +215,8 @@ def test_most_rows_decide_the_shape_and_the_roles() -> None:
         }
         for n in range(60)
     ]
-    with pytest.raises(NoExamples) as caught:
-        jsonl({"messages": [USER, ASSISTANT]}, *odd)
-    assert {"foo", "bar", "baz"} <= {*caught.value.columns}
+    data = jsonl({"messages": [USER, ASSISTANT]}, *odd)
+    assert found(data) == [(0, "mapping_guessed"), (1, "mixed_shapes")]
     human = {
         "messages": [{"role": "human", "content": "q"}, {"role": "gpt", "content": "a"}]
     }

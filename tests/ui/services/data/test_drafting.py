@@ -249,7 +249,8 @@ def test_a_table_without_answers_can_be_asked_about(app: App, tmp_path: Path) ->
     rows = [f"Loaf number {n},Nuts and {n},Rack {n} below,#N/A\n" for n in range(1, 9)]
     stock = "".join(["Bread,Contains,Stored,Price\n", *rows])
     (tmp_path / "stock.csv").write_text(stock)
-    choice = Choice(import_id=app.datasets.import_files([tmp_path / "stock.csv"]))
+    choice = Choice(data_id=app.datasets.import_files([tmp_path / "stock.csv"]))
+    app.datasets.selected(choice)
     choice = apply_action(app, choice, "make-examples", "")
     assert app.dataset_store.all()[0].written
     column = now(app, choice.import_id).column

@@ -186,17 +186,13 @@ def test_unclear_columns_are_chosen_in_a_form(
     choice = imported(
         app, Choice(data_id=old, import_id=app.datasets.import_files([table]))
     )
-    tab = tabs(app)["data"]
-    asked = tab.show(choice)[tab.reading]
-    assert "How should table.csv be read?" in asked
-    assert 'data-do="make-examples"' in asked
-    assert '<option value="x2"' in asked
+    assert app.datasets.selected(choice).blocked
     form = {
         "shape": "question_answer",
         "question_answer.question": "x1",
         "question_answer.answer": "x2",
     }
-    choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))
+    choice = imported(app, apply_action(app, choice, "how", json.dumps(form)))
     assert len(app.datasets.selected(choice).rows) == 40
     assert app.dataset_store.info.read(choice.data_id).read_options["mapping"] == {
         "question": "x1",
