@@ -93,7 +93,6 @@ _SEPARATOR = re.compile(
     re.I,
 )
 RULE = re.compile(r"\s*(?:(?:[-=*_#~/–—─━]\s?){3,}|[⸺⸻]\s*)")  # divides, and is no text
-_LEAST = 0.5  # share of the labels that are properly paired
 _SAMPLE = 2_000  # blocks, enough to know the labels
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
 _SPEAKER = re.compile(
@@ -121,11 +120,11 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, list[Block], bool] 
     """
     # A heading or a line in bold that is the name of a speaker, such as "## User", is
     # read with a colon after it.
-    bare = (block.text.strip() if block.level or block.bold else "" for block in blocks)
-    named = zip(blocks, bare, strict=True)
     blocks = [
-        replace(block, text=f"{name}:") if name.casefold() in _SPEAKERS else block
-        for block, name in named
+        replace(own, text=f"{own.text}:")
+        if (own.level or own.bold) and own.text.casefold() in _SPEAKERS
+        else own
+        for own in blocks
     ]
     for mark in (_LETTER_MARK, _WIDE_MARK):
         found = [(_times(own, blocks[:_SAMPLE]), own) for own in families(mark)]
@@ -166,13 +165,9 @@ def _inline(family: Family, text: str) -> tuple[str, str] | None:
 
 def _examples(
     family: Family, blocks: Sequence[Block], known: bool
-) -> tuple[Records, list[Block], bool] | None:
+) -> tuple[Records, list[Block], bool]:
     outside, parts = _parts(family, blocks)
     talk = [part for part in parts if part.kind in ("question", "answer")]
-    kinds = [part.kind for part in talk]
-    in_turn = [*pairwise(kinds)].count(("question", "answer"))
-    if 2 * in_turn < _LEAST * len(talk):
-        return None
     certain = known and not any(own.level for part in talk for own in part.blocks[1:])
     if family.turns:
         records, divided = _conversations(parts)
@@ -187,12 +182,12 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     parts: list[_Part] = []
     outside: list[Block] = []
     labels = [_labelled(family, block) for block in blocks]
-    title = False  # or a label is below
+    title = False  # whether a label is right below this block or its headings
     titles = list[bool]()
-    for block, label in zip(reversed(blocks), reversed(labels), strict=True):
+    for block, label in zip(blocks[::-1], labels[::-1], strict=True):
         title = bool(label) or (title and bool(block.level))
         titles.append(title)
-    for block, label, title in zip(blocks, labels, reversed(titles), strict=True):
+    for block, label, title in zip(blocks, labels, titles[::-1], strict=True):
         kind = parts[-1].kind if parts else "end"
         if RULE.fullmatch(block.text) or _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))

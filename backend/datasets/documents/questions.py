@@ -21,9 +21,8 @@ _ASKED = re.compile(
     r"[^\n]{0,299}[?？؟⁇](?P<unfolds>\s?[+＋−▾▼⌄×:：])?"
     r"|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]"
 )
-_ASKS_FIRST = re.compile(r"[^\n]{0,299}?[?？؟⁇]\s+\S")  # and says more behind it
 _NUMBER = re.compile(
-    r"\s*[(（]?(\d{1,6})(?:[-–](\d{1,6}))?"  # 2. 2-3. (2) ２、
+    r"\A\s*[(（]?(\d{1,6})(?:[-–](\d{1,6}))?"  # 2. 2-3. (2) ２、
     r"(?:[.):](?=\s)|[.)](?=[^\W\da-z_])|[．：](?!\d)|[）、])\s*"
 )
 _ITEM = re.compile(
@@ -266,11 +265,9 @@ def _pairs(mark: str, blocks: Sequence[Block], heads: Sequence[int]) -> Pairs:
     ]
     _pick_right([record for _, record in records])
     used = {id(block) for own, answer in spans for block in (*own, *answer)}
+    used |= {id(block) for block in blocks if RULE.fullmatch(block.text)}
     outside = [block for block in blocks if id(block) not in used]
-    asking = sum(
-        bool(asks(blocks[at].text) or _ASKS_FIRST.match(blocks[at].text))
-        for at in heads
-    ) / len(heads)
+    asking = sum(bool(_ASKED.match(blocks[at].text)) for at in heads) / len(heads)
     if mark == "question_mark":  # all of them ask; do the paragraphs take turns?
         paragraphs = sum(block.gap for block in blocks)
         units = paragraphs if paragraphs >= len(heads) else len(blocks)
@@ -308,9 +305,7 @@ def _without_signs(question: str, answer: Sequence[Block]) -> dict[str, Any]:
         question = question[signed.end() :]
         if (own := _ITEM.match(first)) and not any(map(_ITEM.match, rest)):
             first = first[own.end() :]
-    question = (
-        _NUMBER.sub("", question, count=1) if _NUMBER.match(question) else question
-    )
+    question = _NUMBER.sub("", question)
     if emphasized := _EMPHASIS.fullmatch(question.strip()):
         question = emphasized[2]
     if asked := _ASKED.fullmatch(question):
@@ -352,4 +347,4 @@ def _score(
             rest += sum(map(len, own))
         else:
             whole.add(own)
-    return (1 - rest / characters(blocks)) * len(whole) / (len(whole) + 2)
+    return (1 - rest / (characters(blocks) or 1)) * len(whole) / (len(whole) + 2)
