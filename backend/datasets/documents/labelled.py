@@ -69,7 +69,7 @@ def families(letter_mark: str) -> list[Family]:
     ]
 
 
-SYSTEM = _pattern("system|system prompt", _LETTER_MARK)
+_SYSTEM = _pattern("system|system prompt", _LETTER_MARK)
 
 
 def after_label(pattern: re.Pattern[str], text: str) -> str | None:
@@ -88,16 +88,14 @@ def after_label(pattern: re.Pattern[str], text: str) -> str | None:
 
 
 Records = list[tuple[int, dict[str, Any]]]
-_SEPARATOR = re.compile(
-    r"\s*([#*_][#*_ ]*)?(conversation|dialog(ue)?|chat|example|gespräch)\s*#?\d+[.:*_\s]*$",
-    re.I,
-)
 RULE = re.compile(r"\s*(?:(?:[-=*_#~/–—─━]\s?){3,}|[⸺⸻]\s*)")  # divides, and is no text
 _SAMPLE = 2_000  # blocks, enough to know the labels
 _WIDE_MARK = r"[:：.)．）、]"  # also "Q." and "A)"
 _SPEAKER = re.compile(
     r"[ \t>*_-]{0,8}(?P<name>[^\s:：*_][^:：\n]{0,30}?)(?:\s#?\d{1,4}[a-z]?)?[\s*_]*[:：][*_]*\s+\S"
 )
+_TALK = ("question", "answer")
+_ROLES = {"question": "user", "answer": "assistant", "system": "system"}
 _FEW = 3  # times that each of two unknown speakers has to speak
 
 
@@ -167,12 +165,9 @@ def _examples(
     family: Family, blocks: Sequence[Block], known: bool
 ) -> tuple[Records, list[Block], bool]:
     outside, parts = _parts(family, blocks)
-    talk = [part for part in parts if part.kind in ("question", "answer")]
-    certain = known and not any(own.level for part in talk for own in part.blocks[1:])
-    if family.turns:
-        records, divided = _conversations(parts)
-        return records, outside, certain and divided
-    return _single(parts), outside, certain
+    inside = (own for part in parts for own in part.blocks[1:])
+    records, divided = _records(parts, family.turns)
+    return records, outside, known and divided and not any(own.level for own in inside)
 
 
 def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_Part]]:
@@ -189,7 +184,7 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
         titles.append(title)
     for block, label, title in zip(blocks, labels, titles[::-1], strict=True):
         kind = parts[-1].kind if parts else "end"
-        if RULE.fullmatch(block.text) or _SEPARATOR.match(block.text):
+        if RULE.fullmatch(block.text):
             parts.append(_Part("end", [], True))
         elif label:
             parts += label
@@ -209,12 +204,8 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
 
 
 def _labelled(family: Family, block: Block) -> list[_Part]:
-    kinds = (
-        ("question", family.question),
-        ("answer", family.answer),
-        ("system", SYSTEM),
-    )
-    for kind, pattern in kinds:
+    patterns = (family.question, family.answer, *[_SYSTEM] * family.turns)
+    for kind, pattern in zip(_ROLES, patterns, strict=False):
         rest = after_label(pattern, block.text)
         if rest is None:
             continue
@@ -228,53 +219,30 @@ def _labelled(family: Family, block: Block) -> list[_Part]:
     return []
 
 
-def _single(parts: Sequence[_Part]) -> Records:
-    """One example for each question and the answer after it; one without its other half
-    stays, to be reported.
+def _records(parts: Sequence[_Part], turns: bool) -> tuple[Records, bool]:
+    """One example for each question, or for each conversation that a line such as ---
+    or a system label divides; and whether the text says where one begins. What lacks
+    its other half stays, to be reported.
     """
-    records: Records = []
-    waiting: _Part | None = None
-    for part in [*parts, _Part("question", [], True)]:
-        if part.kind == "answer" or (part.kind == "question" and waiting):
-            start = waiting or part
-            record = {
-                "question": waiting.text if waiting else "",
-                "answer": part.text if part.kind == "answer" else "",
-            }
-            records.append((start.blocks[0].line, record))
-            waiting = None
-        if part.kind == "question":
-            waiting = part
-    return records
-
-
-def _conversations(parts: Sequence[_Part]) -> tuple[Records, bool]:
-    """Conversations that a line such as --- or a system label divides, else one for
-    each question; and whether the text says where one begins.
-    """
-    talk = [part for part in parts if part.kind in ("question", "answer")]
+    talk = [part for part in parts if part.kind in _TALK]
     divided = (
         any(part.kind == "end" for part in parts[1:-1])
         or sum(part.kind == "system" for part in parts) > 1
-    )
-    alone = all(
-        not part.blocks[0].text for part in talk
+        or all(not part.blocks[0].text for part in talk)
     )  # labels on lines of their own, as a saved chat has them
     spaced = all(part.gap == (part.kind == "question") for part in talk[1:])
+    whole = turns and divided
     records: Records = []
-    messages: list[dict[str, str]] = []
-    line = 0
+    said: list[_Part] = []
     for part in [*parts, _Part("end", [], True)]:
-        begins = part.kind in ("end", "system") or (
-            part.kind == "question" and not divided and not alone
-        )
-        if begins and any(message["role"] == "assistant" for message in messages):
-            records.append((line, {"messages": messages}))
-            messages = []
-        elif part.kind == "end":
-            messages = []
-        if part.kind != "end":
-            line = line if messages else part.blocks[0].line
-            role = {"question": "user", "answer": "assistant"}.get(part.kind, "system")
-            messages.append({"role": role, "content": part.text})
-    return records, divided or spaced or alone
+        kinds = [own.kind for own in said]
+        again = part.kind == "question" or (not turns and "answer" in kinds)
+        begins = part.kind not in _TALK or (again and not whole)
+        if begins and not {*kinds}.isdisjoint(_TALK):
+            messages = [{"role": _ROLES[own.kind], "content": own.text} for own in said]
+            pair = dict.fromkeys(_TALK, "") | {own.kind: own.text for own in said}
+            record = {"messages": messages} if turns else pair
+            records.append((said[0].blocks[0].line, record))
+            said = []
+        said += [part] if part.kind != "end" else []
+    return records, not turns or divided or spaced

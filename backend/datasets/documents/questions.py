@@ -251,7 +251,7 @@ def _pairs(mark: str, blocks: Sequence[Block], heads: Sequence[int]) -> Pairs:
         answer = [*blocks[at + 1 : end]]
         goes_on = mark == "question_mark" and end in starts and not blocks[end].gap
         if answer or not goes_on:  # else the next line belongs to the question
-            if end < len(blocks) and _is_title(*answer[-2:]):
+            if end < len(blocks) and answer[1:] and _is_title(*answer[-2:]):
                 answer.pop()
             spans.append((asked, answer))
             asked = []
@@ -277,16 +277,11 @@ def _pairs(mark: str, blocks: Sequence[Block], heads: Sequence[int]) -> Pairs:
     return Pairs(mark, records, outside, score)
 
 
-def _is_title(before: Block | None = None, last: Block | None = None) -> bool:
+def _is_title(before: Block, last: Block) -> bool:
     """Whether the last paragraph of an answer may be the title of what is below."""
-    return (
-        before is not None
-        and last is not None
-        and last.gap
-        and len(last.text) <= _LONGEST_TITLE
-        and not last.text.rstrip().endswith(_ENDS)
-        and not (before.bold and last.bold)
-    )
+    short = last.gap and len(last.text) <= _LONGEST_TITLE
+    listed = before.bold and last.bold
+    return short and not listed and not last.text.rstrip().endswith(_ENDS)
 
 
 def _indent(block: Block) -> float:

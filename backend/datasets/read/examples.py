@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.datasets.chats.transcript import turns_in
-from backend.datasets.documents.blocks import Block, Document, Rows, joined
+from backend.datasets.documents.blocks import Block, Document, Rows
 from backend.datasets.documents.questions import (
     LEAST,
     MARKS,
@@ -26,7 +26,7 @@ from backend.text.excerpt import excerpt
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
-_QUOTED, _TITLE = 200, 40  # characters
+_QUOTED = 200  # characters
 _MIN_LENGTH = 200  # characters of a text to learn from
 _MIN_LINES, _MAX_LINES = 3, 400  # that tell what kind of text it is
 _MIN_SHARE = 0.6  # of the lines that are not comments
@@ -56,10 +56,11 @@ def open_text(
         return table
     if likely and (chosen or likely[0].certain):
         return _from_pairs(likely[0])
-    if not fitting and prose and turns_in(text, whole=True):
-        return _one_text(text)  # a chat, which is divided later
     asking = sum(asks(line) for line in document.text.split("\n"))
-    if not likely and (asking < _ASKING or chosen) and prose:
+    plain = (not likely and asking < _ASKING) or (
+        not fitting and turns_in(text, whole=True)  # a chat, which is divided later
+    )
+    if prose and (chosen or plain):
         return _one_text(text)
     if not (likely or prose):
         raise BadInput(
@@ -67,29 +68,25 @@ def open_text(
             "Its text is mixed with menus and notices that a model should not learn.",
             "Save the part that you need as text, or put questions and answers into a table.",
         )
-    proposals = [Proposal(_title(own), {"marks": own.mark}) for own in likely]
-    if len(text.strip()) >= _MIN_LENGTH:
+    short = len(text.strip()) < _MIN_LENGTH
+    better = fitting if prose and not short else likely  # than all of it as one text
+    opened = _from_pairs(likely[0]) if better else _one_text(text)
+    opened.proposals = [Proposal(_title(own), {"marks": own.mark}) for own in likely]
+    if not short:
         whole = Proposal("one text to learn from as it is", {"shape": "text"})
-        proposals.insert(len(fitting) if prose else len(likely), whole)
-    first = proposals[0] if proposals else None
-    opened = (
-        _from_pairs(likely[0])
-        if first and "marks" in first.options
-        else _one_text(text)
-    )
-    opened.guess = f"Read as {proposals[0].title}."
-    opened.proposals = proposals
+        opened.proposals.insert(len(better), whole)
+    opened.guess = f"Read as {opened.proposals[0].title}."
     return opened
 
 
 def _marked(document: Document, mark: str) -> OpenSource:
     """The examples whose questions have a mark. Raises BadInput where none has it."""
-    if pairs := find(mark, document.blocks):
+    if mark in MARKS and (pairs := find(mark, document.blocks)):
         return _from_pairs(pairs)
     raise BadInput(
         "This text has no such questions.",
-        f"A question would be {MARKS[mark].title}, and no two of them were found.",
-        "Choose another mark.",
+        f"No two questions in it are marked by: {mark}.",
+        f"Choose another mark: {', '.join(MARKS)}, text.",
     )
 
 
@@ -154,9 +151,8 @@ def _from_tables(tables: list[Rows], document: Document) -> OpenSource:
         names, below, _ = split_header(iter(rows))
     else:  # the first row of a table in a text is its header, however it looks
         names, below = unique_names(rows[0][1]), iter(rows[1:])
-    opened = OpenSource(as_records(below, names, pad=True))
-    _pass_over([block for block in document.blocks if block.rows not in used], opened)
-    return opened
+    outside = _outside([own for own in document.blocks if own.rows not in used])
+    return OpenSource(as_records(below, names, pad=True), passed=outside)
 
 
 def _shape(pairs: Pairs) -> str:
@@ -172,37 +168,19 @@ def _title(pairs: Pairs) -> str:
 
 
 def _from_pairs(pairs: Pairs) -> OpenSource:
-    opened = OpenSource(iter([list(pairs.records)]))
-    opened.details = FileDetails(
-        cue=MARKS[pairs.mark].title + ", answer = what follows"
+    cue = f"{MARKS[pairs.mark].title}, answer = what follows"
+    return OpenSource(
+        iter([list(pairs.records)]),
+        FileDetails(cue=cue),
+        passed=_outside(pairs.outside),
     )
-    _pass_over(pairs.outside, opened)
-    return opened
 
 
-def _pass_over(outside: Sequence[Block], opened: OpenSource) -> None:
-    """Names the blocks that are in no example, and tells about them where they are more
-    than titles.
-    """
-    opened.passed += [
-        PassedOver(
-            "text outside the examples", excerpt(block.text, width=_QUOTED), block.line
-        )
-        for block in outside
+def _outside(blocks: Sequence[Block]) -> list[PassedOver]:
+    why = "text outside the examples"
+    return [
+        PassedOver(why, excerpt(own.text, width=_QUOTED), own.line) for own in blocks
     ]
-    if any(
-        not block.level and not block.bold and len(block.text) > _TITLE
-        for block in outside
-    ):
-        quoted = excerpt(" ".join(joined(outside).split()), width=_QUOTED)
-        message = f"Text that belongs to no question was passed over: {quoted}"
-        opened.notes.append(
-            (
-                "text_passed_over",
-                message,
-                "Give it a question if the model should learn it.",
-            )
-        )
 
 
 _COMMENT, _LOG, _SETTING = (

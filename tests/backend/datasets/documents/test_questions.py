@@ -126,7 +126,7 @@ def test_each_proposal_reads_the_text_as_it_says() -> None:
     assert (stored.rows, stored.source.proposals) == (data.rows, ())
 
 
-@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("mark", [*MARKS, "another"])
 def test_a_mark_that_no_question_has_is_refused(mark: str) -> None:
     with pytest.raises(BadInput, match="no such questions"):
         load_text(
