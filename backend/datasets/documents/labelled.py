@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -165,41 +164,35 @@ def _examples(
     family: Family, blocks: Sequence[Block], known: bool
 ) -> tuple[Records, list[Block], bool]:
     outside, parts = _parts(family, blocks)
-    inside = (own for part in parts for own in part.blocks[1:])
+    answers = (part for part in parts if part.kind == "answer")
+    inside = (own for part in answers for own in part.blocks[1:])
     records, divided = _records(parts, family.turns)
     return records, outside, known and divided and not any(own.level for own in inside)
 
 
 def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_Part]]:
-    """The blocks that belong to no label, and the labelled pieces. A heading right
-    above a label is a title.
+    """The blocks that belong to no label, and the labelled pieces. Headings and rules
+    right above a label end the answer before.
     """
     parts: list[_Part] = []
     outside: list[Block] = []
     labels = [_labelled(family, block) for block in blocks]
-    title = False  # whether a label is right below this block or its headings
-    titles = list[bool]()
-    for block, label in zip(blocks[::-1], labels[::-1], strict=True):
-        title = bool(label) or (title and bool(block.level))
-        titles.append(title)
-    for block, label, title in zip(blocks, labels, titles[::-1], strict=True):
-        kind = parts[-1].kind if parts else "end"
-        if RULE.fullmatch(block.text):
+    rules = [RULE.fullmatch(block.text) for block in blocks]
+    ends = list[bool]()  # whether a label is below a block, or nothing but headings is
+    for at in reversed(range(len(blocks))):
+        parting = bool(blocks[at].level or rules[at])
+        ends.append(bool(labels[at]) or (parting and all(ends[-1:])))
+    for block, label, rule in zip(blocks, labels, rules, strict=True):
+        kind, end = parts[-1].kind if parts else "end", ends.pop()
+        if end and kind == "answer" and not label:
             parts.append(_Part("end", [], True))
-        elif label:
+            kind = "end"
+        if label:
             parts += label
         elif kind == "end":
-            outside.append(block)
-        elif title and kind != "question":
-            parts.append(_Part("end", [], True))
-            outside.append(block)
-        else:
-            gap = block.gap and not (block.level and kind == "question")
-            parts[-1].blocks.append(replace(block, gap=gap))
-    if any(
-        a.kind == "question" and b.kind == "end" for a, b in pairwise(parts)
-    ):  # rules between all messages
-        parts = [part for part in parts if part.kind != "end"]
+            outside += [] if rule else [block]
+        elif not (rule and end):
+            parts[-1].blocks.append(block)
     return outside, parts
 
 

@@ -79,6 +79,22 @@ def test_labels_are_certain_only_throughout() -> None:
     assert (told(first), first.certain) == ([answer] * 2, True)
 
 
+def test_only_what_is_right_above_a_label_ends_an_answer() -> None:
+    turns = (
+        "#### You:\nHello\n\n#### ChatGPT:\nOne\n\n---\n\n### Part\n\nTwo\n\n---\n\n"
+    )
+    first = proposed(
+        turns + "#### You:\nMore\n\n#### ChatGPT:\nThree\n\n---\n\n#### You:\nBye"
+    )[0]
+    talks = [record["messages"] for _, record in first.records]
+    assert [[own["content"] for own in talk] for talk in talks] == [
+        ["Hello", "One\n\n---\n\nPart\n\nTwo"],
+        ["More", "Three"],
+        ["Bye"],  # without an answer, to be reported
+    ]
+    assert not first.certain
+
+
 def test_the_right_option_is_picked_where_each_answer_marks_one() -> None:
     boxes = ["- [ ] One\n- [x] Two", "- [x] Three\n- [ ] Four"]
     keys = ["One\nTwo\nAnswer: b", "Three\nFour\nAnswer: A"]
