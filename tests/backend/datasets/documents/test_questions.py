@@ -36,22 +36,16 @@ def told(pairs: Pairs) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("form", "between"), cases("documents", "questions"))
 def test_every_usual_way_to_write_them_is_read(form: str, between: str) -> None:
-    text = between.join(form.format(n=n, q=q, a=a) for n, (q, a) in enumerate(PAIRS, 1))
-    first = proposed(text)[0]
+    def written(pairs: list[tuple[str, str]]) -> str:
+        parts = (form.format(n=n, q=q, a=a) for n, (q, a) in enumerate(pairs, 1))
+        return between.join(parts)
+
+    first = proposed(written(PAIRS))[0]
     assert told(first) == PAIRS
     assert first.certain == (first.mark == "label")
     assert first.certain or first.score > TEXT
-
-
-@pytest.mark.parametrize(("form", "between"), cases("documents", "questions"))
-def test_what_has_the_mark_is_a_question_though_it_does_not_ask(
-    form: str, between: str
-) -> None:
-    text = between.join(form.format(n=n, q=q, a=a) for n, (q, a) in enumerate(MORE, 1))
-    readings = [told(pairs) for pairs in proposed(text)]
-    alone = form in ("{q}\n\n{a}", "{q}\n{a}", "{q}, {a}")  # only the sign says it
-    assert MORE in readings or alone
-    assert all(pairs[:3] == PAIRS for pairs in readings[:1])
+    alone = form in ("{q}\n\n{a}", "{q}\n{a}", "{q}, {a}")  # only "?" marks them
+    assert alone or MORE in map(told, proposed(written(MORE)))
 
 
 @pytest.mark.parametrize(
@@ -105,13 +99,6 @@ def test_the_right_option_is_picked_where_each_answer_marks_one() -> None:
     assert told(proposed(text)[0])[0][1] == boxes[0]
 
 
-def test_what_is_below_the_last_answer_is_outside() -> None:
-    text = "\n\n".join(part for pair in PAIRS for part in pair)
-    pairs = proposed(f"Orders\n\n{text}\n\nTips\n\nCome early.")[0]
-    assert told(pairs) == PAIRS
-    assert [b.text for b in pairs.outside] == ["Orders", "Tips", "Come early."]
-
-
 def test_signs_stay_and_lines_end_as_on_old_macs() -> None:
     pairs = [
         (f"What is it - about 12) - in week {n}?", f"About ${n}0 - at most 3. Or less.")
@@ -142,9 +129,7 @@ def test_each_proposal_reads_the_text_as_it_says() -> None:
     assert (stored.rows, stored.source.proposals) == (data.rows, ())
 
 
-@pytest.mark.parametrize("mark", [*MARKS, "another"])
-def test_a_mark_that_no_question_has_is_refused(mark: str) -> None:
-    with pytest.raises(BadInput, match="no such questions"):
-        load_text(
-            "Only one line, and it is long. " * 9, options=ReadOptions(marks=mark)
-        )
+def test_a_mark_that_no_question_has_is_refused() -> None:
+    for mark in (*MARKS, "another"):
+        with pytest.raises(BadInput, match="no such questions"):
+            load_text("Only one line. " * 19, options=ReadOptions(marks=mark))
