@@ -1,209 +1,81 @@
-"""Finds questions with their answers in a text: after labels, as headings, in bold, or
-as paragraphs in turn.
+"""Finds questions with their answers in a text, by what marks a question.
+
+MARKS is the table of marks. Each finds pairs on its own; `propose` ranks them by one
+score, and a person sees the result and can choose another mark.
 """
 
+import math
 import re
-from collections import Counter
-from collections.abc import Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import median
 from typing import Any
-from unicodedata import normalize
 
 from backend.datasets.documents.blocks import Block, characters, joined
 from backend.datasets.documents.labelled import RULE, Records, find_labelled
-from backend.datasets.documents.quiz import find_quiz, pick_crossed
 
-# The Greek question mark looks like a semicolon, and often is one.
+# The Greek question mark looks like a semicolon, and often is one. A web page shows a
+# sign behind the mark, with which the answer unfolds.
 _ASKED = re.compile(
-    r"[^\n]{0,299}[?？؟⁇](?:\s?[+＋−▾▼⌄×:：])?|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]"
+    r"[^\n]{0,299}[?？؟⁇](?P<unfolds>\s?[+＋−▾▼⌄×:：])?"
+    r"|(?=[^\n]*[\u0370-\u03ff])[^\n]{0,299}[;\u037e]"
 )
-_ASKS_FIRST = re.compile(r"[^\n]{0,299}?[?？؟⁇](?=\s+\S)")  # and says more behind it
-_UNFOLDS = re.compile(
-    r"(?<=[?？؟⁇])\s?[+＋−▾▼⌄×:：]\Z"
-)  # with which a web page shows the answer, or a colon
-_ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
-_LONGEST = 300  # characters of a question
-_CATEGORY = 40  # characters of a line that may be the title of a section
-_SURE, _UNSURE = 0.8, 0.4  # shares of headings that ask
-_PARAGRAPHS_SURE, _PARAGRAPHS_UNSURE, _MANY = (
-    0.34,
-    0.2,
-    0.08,
-)  # shares of paragraphs that ask; the last one of many
-_OUTSIDE = 0.4  # share of the text that belongs to no pair
-_ON_ONE_LINE = re.compile(
-    r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;,=→–—>-]*)\s*(?P<answer>[^\s|:;,=→–—>-][^\n|]*)"
+_NUMBER = re.compile(
+    r"\A\s*[(（]?(\d{1,6})(?:[-–](\d{1,6}))?"  # 2. 2-3. (2) ２、
+    r"(?:[.):](?=\s)|[.)](?=[^\W\da-z_])|[．：](?!\d)|[）、])\s*"
 )
-_COUNTED = r"[(（]?\d{1,4}(?:[-–]\d{1,4}(?=\.))?(?:[.):](?=\s)|[.)](?=[^\W\da-z_])|[．：](?!\d)|[）、])"  # 2. 2-3. ２、
-_NUMBER = re.compile(rf"\s*{_COUNTED}\s*")
-_BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
 _ITEM = re.compile(
-    rf"(?P<indent>\s*)(?:(?P<number>{_COUNTED})|(?P<sign>[-*+•‣▪◦○●■·–—])\s)\s*"
+    r"(?P<indent>\s*)(?P<sign><[^\W\d_]\w{0,19}>(?=\s*\S)"  # <question>
+    r"|[^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4}(?=\s))\s*"  # - • ❓
 )
-_FIRST_LINE, _AFTER_GAP = "first line of a paragraph", ", after a gap"
-_CLASS, _TAGGED, _CLASS_SHOWN = "element of class ", "line with ", 40  # characters
-_TAG = re.compile(r"\s*(<[^\W\d_]\w{0,19}>)\s*(?=\S)")  # <question>, a label
-_PLACES = (_FIRST_LINE, _FIRST_LINE + _AFTER_GAP)
-_SEVERAL = 3  # questions in one answer
-_FEWEST, _TYPICAL = (
-    10,
-    2_000,
-)  # times that something comes back; characters of half of what is below it, at most
 _QUOTE = re.compile(r"\s*>[ \t]?")
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
-_PAGED = re.compile(
-    r"(?:\t|(?<![ |.·․…‥⋯])[ |.·․…‥⋯]{4,})\d+[ |]*$", re.MULTILINE
-)  # a number after dots or a tab
-_LISTED, _OF_LISTED = (
-    3,
-    2 / 3,
-)  # lines of a table of contents; share of the lines from its first to its last one
-_SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s+")
+_ENDS = (*".!?:;,…。！？؟।", '"', "”", "»", ")", "]")
+_TICKED = re.compile(r"^\s*(?:[-*]\s+)?(?:\[[xX✓]\]|[xX✓✔☑])\s+(\S.*)")
+_KEY = re.compile(r"\W*[^\W\d_][^:=\n]{0,30}[:=]\s*([A-Fa-f])\W*")
+_LONGEST_TITLE = 40  # characters
+_ON_ONE_LINE = re.compile(
+    r"\s*([^\n?？؟]{4,300}[?？؟]|[^\n?？؟]{2,100}?(?=\s*[|=→]|\s[–—:-]\s))"
+    r"\s*([|:;,=→–—-]?)\s*([^\s|:;,=→–—-][^\n|]*)"
+)
+_OF_ALL = 0.8  # share of the lines that are a question with its answer
+_PAGED = re.compile(r"[\s|.·․…‥⋯]+\d+[\s|]*$")  # a number after dots or a space
+_LISTED, _LONGEST_LIST = 3, 1_000  # lines of a table of contents
+_NAME = 8  # letters of one
+_SAMPLE = 5_000  # blocks, enough to know the mark
+_MOST = 3  # ways to read a text in pairs that are proposed
+LEAST, TEXT = 0.25, 0.45  # scores: of a proposal; of a text to learn as it is
+_MOSTLY = 0.6  # share of the text that has labels, where they are certain
+_OFTEN = 4  # a paragraph in four asks where questions and answers take turns
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Examples in a text. records: (line, fields). sure: nothing speaks against them;
-    otherwise the user decides. outside: what belongs to none, first what asks. cue:
-    what each question begins with, in words. inside: blocks of answers with numbers
-    between those of the questions around them. right: which option of a test is the
-    answer.
+    """Examples in a text. mark: a key of MARKS. records: (line, fields). outside: what
+    belongs to none. score: how well the mark fits, from 0 to 1. certain: labels say
+    throughout what is a question and what an answer.
     """
 
-    records: list[tuple[int, dict[str, Any]]]
-    sure: bool
-    outside: Sequence[Block] = ()
-    cue: str = "line that asks"
-    inside: Sequence[Block] = ()
-    right: str = ""
+    mark: str
+    records: Records
+    outside: Sequence[Block]
+    score: float
+    certain: bool = False
 
 
-def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
-    """The questions and answers in a text; None if it seems to contain none."""
-    listed = _contents(blocks)
-    pairs = _pairs_of([*blocks[: listed.start], *blocks[listed.stop :]])
-    left = sorted(
-        pairs.outside if pairs else (),
-        key=lambda b: (not asks(b.text), {*"?？؟"}.isdisjoint(b.text)),
-    )
-    return (
-        replace(pairs, outside=[*left, *blocks[listed.start : listed.stop]])
-        if pairs
-        else None
-    )
-
-
-def _contents(blocks: Sequence[Block]) -> range:
-    """Where a table of contents stands above the first question: lines with page
-    numbers after dots or a tab, or questions that come again below.
+@dataclass(frozen=True)
+class Mark:
+    """What a question of a text is recognized by. title: in words. alone, asking: how
+    likely it is a question, from 0 to 1: where none of what has the mark asks, and where
+    all does. heads: the numbers of the blocks that have it, one list for each form of
+    the mark, such as the level of a heading.
     """
-    names = [re.sub(r"[\W\d]", "", block.text) for block in blocks]
-    asked = [asks(block.text.rstrip(" |0123456789")) for block in blocks]
-    left = Counter(
-        name for name, is_asked in zip(names, asked, strict=True) if is_asked
-    )
-    found, lines = list[int](), 0
-    for at, (name, block) in enumerate(zip(names, blocks, strict=True)):
-        left[name] -= 1
-        listing = not block.rows or any(
-            asks(cell) for _, cells in block.rows for cell in cells
-        )  # prices are none
-        if (listing and _PAGED.search(block.text)) or (
-            name and left[name] > 0 and asked[at]
-        ):
-            found.append(at)
-            lines += len(_PAGED.findall(block.text)) or 1
-        elif asks(block.text):
-            break
-    of_all = range(found[0], found[-1] + 1) if lines >= _LISTED else range(0)
-    return of_all if len(found) >= _OF_LISTED * len(of_all) else range(0)
 
-
-def _pairs_of(blocks: Sequence[Block]) -> Pairs | None:
-    records, sure, outside = find_labelled(blocks) or (Records(), False, [])
-    whole = sure and all(
-        each.get("answer") in each.get("question", "").split("\n")
-        for _, each in records
-    )
-    if not whole and (
-        quiz := find_quiz(blocks)
-    ):  # otherwise the answers are whole options, such as "B) Paris"
-        return Pairs(
-            quiz[0], False, quiz[1], "what stands above the options", right=quiz[2]
-        )
-    if records:
-        return Pairs(records, sure, outside, "label")
-    rules = {at for at, block in enumerate(blocks) if RULE.fullmatch(block.text)}
-    blocks = [
-        replace(b, gap=b.gap or at - 1 in rules)
-        for at, b in enumerate(blocks)
-        if at not in rules
-    ]
-    readings = [
-        pairs
-        for pairs in (_by_cue(blocks), _by_paragraph(blocks), _by_line(blocks))
-        if pairs is not None
-    ]
-    most = readings[0] if readings else None
-    best = next(
-        (
-            pairs
-            for pairs in readings
-            if most and pairs.sure and len(pairs.records) >= len(most.records)
-        ),
-        most,
-    )
-    for name in ("question", "answer") if best else ():
-        _take_off_signs([record for _, record in best.records], name)  # type: ignore[union-attr]
-    if best and (picked := pick_crossed(best.records)):
-        return replace(
-            best, records=picked, sure=False, right="the option with an x before it"
-        )
-    return best
-
-
-def asked_inside(pairs: Pairs) -> list[Block]:
-    """What may begin pairs of its own inside the answers: a number that counts on, or
-    the first of several questions with something below each.
-    """
-    inside = [*pairs.inside]
-    for line, record in pairs.records:
-        lines = [part for part in record.get("answer", "").split("\n") if part.strip()]
-        more = [
-            part for part, below in pairwise(lines) if asks(part) and not asks(below)
-        ]
-        inside += [Block(line, more[0])] if len(more) >= _SEVERAL else []
-    return inside
-
-
-def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
-    """Takes off what most of the questions, or the answers, begin with and is no word:
-    an emoji, a sign, a number that counts on. An answer with further lines of that kind
-    is a list, and stays.
-    """
-    for sign in (_SIGN, _NUMBER, _TAG):
-        signed = [
-            (record, start) for record in records if (start := sign.match(record[name]))
-        ]
-        most = Counter(
-            start[1] for _, start in signed if sign is not _NUMBER
-        ).most_common(1)
-        alike = most[0][1] if most else 0
-        if sign is _NUMBER:  # they rise by the same step, as those of dates don't
-            steps = {
-                b - a
-                for a, b in pairwise(
-                    int(re.findall(r"\d+", start[0])[0]) for _, start in signed
-                )
-            }
-            alike = len(signed) if len(steps) == 1 and min(steps) > 0 else 0
-        if alike < max(3, _SURE * len(records)):
-            continue
-        for record, start in signed:
-            if not any(map(sign.match, record[name].split("\n")[1:])):
-                record[name] = record[name][start.end() :]
+    title: str
+    alone: float
+    asking: float
+    heads: Callable[[Sequence[Block]], Iterable[Sequence[int]]]
 
 
 def asks(text: str) -> bool:
@@ -211,354 +83,263 @@ def asks(text: str) -> bool:
     return _ASKED.fullmatch(text.rstrip(" \t*_")) is not None
 
 
-def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
-    """The pairs that begin at the blocks which look like the sure questions: by
-    heading, bold letters, number, list sign or place. Most of them have to ask; the
-    others that look alike begin pairs, too.
+def _alike(
+    key: Callable[[Block], Hashable],
+) -> Callable[[Sequence[Block]], Iterable[Sequence[int]]]:
+    """The blocks that have the same key; those without one are in no list."""
+
+    def heads(blocks: Sequence[Block]) -> Iterable[Sequence[int]]:
+        groups = defaultdict[Hashable, list[int]](list)
+        for at, block in enumerate(blocks):
+            if own := key(block):
+                groups[own].append(at)
+        return groups.values()
+
+    return heads
+
+
+def _numbered(blocks: Sequence[Block]) -> Iterable[Sequence[int]]:
+    """The blocks whose numbers count on; a list in an answer begins at 1 again."""
+    heads, last = list[int](), 0
+    for at, block in enumerate(blocks):
+        number = _NUMBER.match(block.text)
+        if number and int(number[1]) == last + 1:
+            heads.append(at)
+            last = int(number[2] or number[1])
+    return [heads]
+
+
+def _opening(blocks: Sequence[Block]) -> Iterable[Sequence[int]]:
+    """The first lines of paragraphs of several lines."""
+    follows = [not block.gap for block in blocks[1:]]
+    return [[at for at, more in enumerate(follows) if more and blocks[at].gap]]
+
+
+def _item(block: Block) -> Hashable:
+    item = _ITEM.match(block.text)
+    return item and (item["sign"], item["indent"])
+
+
+LABEL = "label"
+MARKS: dict[str, Mark] = {
+    LABEL: Mark("what follows a label", 1, 1, lambda blocks: ()),
+    "heading": Mark("a heading", 0.4, 1, _alike(lambda block: block.level)),
+    "bold": Mark(
+        "a line in bold",
+        0.4,
+        1,
+        _alike(lambda block: block.bold and not block.level),
+    ),
+    "number": Mark("a line with a number", 0.4, 1, _numbered),
+    "item": Mark("an item of a list", 0.4, 1, _alike(_item)),
+    "class": Mark("an element of one class", 0.4, 1, _alike(lambda block: block.style)),
+    "sign": Mark("what stands before a sign", 0.4, 1, lambda blocks: ()),
+    "question_mark": Mark(
+        "a line that asks", 0, 0.8, _alike(lambda block: asks(block.text))
+    ),
+    "blank_line": Mark("the first line of a paragraph", 0.2, 0.8, _opening),
+}
+
+
+def propose(blocks: Sequence[Block], least: float = LEAST) -> list[Pairs]:
+    """The likely ways to read a text in pairs, best first, at most three; only the first
+    one where it is certain.
+
+    least: the score that each has at least
     """
-    cues = [_cues(blocks, at) for at in range(len(blocks))]
-    sure = [at for at, block in enumerate(blocks) if asks(block.text)]
-    candidates = []
-    for cue in dict.fromkeys(cue for at in sure for cue in cues[at]):
-        heads = [at for at, has in enumerate(cues) if cue in has]
-        asked = [at for at in heads if asks(blocks[at].text)]
-        questions = [
-            at
-            for at in heads
-            if asks(blocks[at].text) or _ASKS_FIRST.match(blocks[at].text)
-        ]
-        share = len(questions) / len(heads)
-        if len(asked) < (3 if cue in _PLACES else 2) or share < _UNSURE:
+    found = (find(mark, blocks[:_SAMPLE]) for mark in MARKS)
+    likely = sorted(
+        (pairs for pairs in found if pairs and (pairs.certain or pairs.score > least)),
+        key=lambda pairs: (pairs.certain, pairs.score),
+        reverse=True,
+    )[:_MOST]
+    if len(blocks) > _SAMPLE:
+        likely = [find(pairs.mark, blocks) or pairs for pairs in likely]
+    return likely[:1] if likely and likely[0].certain else likely
+
+
+def find(mark: str, blocks: Sequence[Block]) -> Pairs | None:
+    """The questions that have this mark, with their answers; None where fewer than two
+    have one. mark: a key of MARKS.
+    """
+    listed = _contents(blocks)
+    left = [*blocks[: listed.start], *blocks[listed.stop :]]
+    forms = MARKS[mark].heads(left)
+    if mark == LABEL:
+        found = _labelled(left)
+    else:
+        if mark == "sign":
+            left, forms = _divided(left)
+        each = (_pairs(mark, left, heads) for heads in forms if len(heads) > 1)
+        found = max(each, key=lambda pairs: pairs.score, default=None)
+    outside = [*found.outside, *blocks[listed.start : listed.stop]] if found else []
+    return found and replace(found, outside=outside)
+
+
+def _contents(blocks: Sequence[Block]) -> range:
+    """Where a table of contents stands: lines that come again below, and ask or have
+    the number of a page.
+    """
+    first = blocks[:_LONGEST_LIST]
+    names = [re.sub(r"[\W\d_]", "", block.text) for block in first]
+    start = 0
+    for at, block in enumerate(first):
+        text = _PAGED.sub("", block.text)
+        listing = not block.rows and (text != block.text or asks(text))
+        if (
+            listing
+            and len(names[at]) >= _NAME
+            and names[at] in "".join(names[at + 1 :])
+        ):
             continue
-        classed = cue.startswith((_CLASS, f"{_TAGGED}<"))
-        if (
-            share >= _SURE
-            or classed
-            or [_count(blocks[at]) for at in heads] == [*range(1, len(heads) + 1)]
-        ):
-            ends = zip(
-                heads, [*heads[1:], len(blocks)], strict=True
-            )  # those without an answer are titles
-            questions = [
-                at for at, end in ends if asks(blocks[at].text) or end > at + 1
-            ]
-        elsewhere = sum(blocks[at].gap for at in sure if cue not in cues[at])
-        certain = len(asked) >= _SURE * len(heads) and questions[0] in asked
-        certain &= (
-            elsewhere <= (1 - _SURE) * len(questions) and not classed
-        )  # an open one may have another class
-        pairs = _pairs(
-            blocks, questions, set(heads), certain, cue.removesuffix(_AFTER_GAP)
-        )
-        above = next(
-            n for n, at in enumerate(questions) if asks(blocks[at].text)
-        )  # they may be an introduction
-        candidates.append((len(questions) - above, share, pairs))
-    return (
-        max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
-    )
+        if at - start >= _LISTED:
+            return range(start, at)
+        start = at + 1
+    return range(0)
 
 
-def _cues(blocks: Sequence[Block], at: int) -> list[str]:
-    """What may mark a block as the beginning of a pair, in words for people, the
-    clearest first.
-    """
-    block, below = blocks[at], blocks[at + 1] if at + 1 < len(blocks) else None
-    cues = (
-        [f"heading {block.level}"]
-        if block.level
-        else ["line in bold"]
-        if block.bold
-        else []
-    )
-    cues += [f"{_CLASS}{block.style[:_CLASS_SHOWN]}"] if block.style else []
-    cues += [f"{_TAGGED}{tag[1]}"] if (tag := _TAG.match(block.text)) else []
-    if item := _ITEM.match(block.text):
-        sign = "number" if item["number"] else f"list sign {item['sign']}"
-        indent = f", indented by {len(item['indent'])}" if item["indent"] else ""
-        cues.append(f"line with a {sign}{indent}")
-        if item[
-            "number"
-        ]:  # questions have one form of number, and lists in answers another one
-            form = re.sub(r"[-–\d]+", "1", normalize("NFKC", item["number"]))
-            cues.append(f"line with a number like {form}{indent}")
-    if (
-        below
-        and _QUOTE.match(below.text)
-        and not (block.level or _QUOTE.match(block.text))
-    ):
-        cues.append("line above a quotation")
-    if block.gap and below and not below.gap:
-        cues.append(_FIRST_LINE)
-    return cues + [cue + _AFTER_GAP for cue in cues if block.gap]
-
-
-def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
-    questions = [i for i, block in enumerate(blocks) if asks(block.text)]
-    share = len(questions) / max(len(blocks), 1)
-    if share < _PARAGRAPHS_UNSURE:  # of a long text; in a story people ask after a dash
-        questions = [
-            i
-            for i in questions
-            if not blocks[i].text.lstrip().startswith(("-", "–", "—"))
-        ]
-    if len(questions) < (
-        3 if share >= _PARAGRAPHS_UNSURE else max(_FEWEST, _MANY * len(blocks))
-    ):
+def _labelled(blocks: Sequence[Block]) -> Pairs | None:
+    if (labelled := find_labelled(blocks)) is None:
         return None
-    if (in_row := sum(b - a == 1 for a, b in pairwise(questions))) > 0.3 * len(
-        questions
-    ):
-        return None  # a list of questions
-    lengths = [
-        b - a for a, b in zip(questions, [*questions[1:], len(blocks)], strict=True)
-    ]
-    usual, times = Counter(lengths).most_common(1)[0]
-    regular = times >= 0.7 * len(questions)
-    if regular and usual > 1:  # a title in the place of a question is one
-        places = (at for start, length in zip(questions, lengths, strict=True)
-                  for at in range(start + usual, start + length - usual + 1, usual))  # fmt: skip
-        questions = sorted(
-            [*questions, *(at for at in places if _is_title(blocks[at]))]
-        )
-    begins = not any(block.gap for block in blocks[1:]) or all(
-        blocks[i].gap or i == 0 for i in questions
+    records, outside, explicit = labelled
+    texts = [_texts(record) for _, record in records]
+    inside = any(
+        asks(line) for own in texts for line in own[-1].split("\n")[1:]
+    )  # questions without a label
+    certain = (
+        explicit
+        and not inside
+        and all(map(all, texts))
+        and characters(outside) < (1 - _MOSTLY) * characters(blocks)
     )
-    begins &= not blocks[questions[0]].bold or sum(
-        block.bold for block in blocks
-    ) <= len(questions)
-    sure = (
-        share >= _PARAGRAPHS_SURE
-        and not in_row
-        and regular
-        and begins
-        and questions[0] <= 2
-    )
-    return _pairs(blocks, questions, set(questions), sure, "line that asks")
+    return Pairs(LABEL, records, outside, _score(records, outside, blocks), certain)
 
 
-def _is_title(block: Block) -> bool:
-    return (
-        len(block.text) <= _LONGEST
-        and "\n" not in block.text
-        and not block.text.rstrip().endswith(_ENDS)
-    )
-
-
-def _pairs(
-    blocks: Sequence[Block],
-    questions: Sequence[int],
-    heads: Set[int],
-    sure: bool,
-    cue: str,
-) -> Pairs | None:
-    """The pairs that begin at `questions`; an answer ends at the next one of `heads`,
-    and at any heading as high.
+def _divided(blocks: Sequence[Block]) -> tuple[list[Block], Sequence[Sequence[int]]]:
+    """Each line as a question and its answer, and where the questions are; none where
+    few lines are both.
     """
-    records: list[tuple[int, dict[str, Any]]] = []
-    used: set[int] = set()
-    inside, above = list[Block](), list[Block]()  # above: the first lines of a question
-    bold = next(
-        (
-            at
-            for at in range(questions[0], len(blocks))
-            if blocks[at].bold and at not in heads
-        ),
-        0,
-    )
-    first, titles = blocks[questions[0]], _titles(blocks, questions)
-    introduced = blocks[bold - 1].text.endswith((":", "："))
-    if (
-        bold > questions[-1] + 1
-        and _is_title(blocks[bold])
-        and not (introduced or first.bold or first.level)
-    ):
-        heads = {
-            *heads,
-            bold,
-        }  # no other answer has one: it begins what follows the last
-    for start, following in zip(questions, [*questions[1:], len(blocks)], strict=True):
-        level = blocks[start].level
-        higher = range(1, (level or 6) + 1)
-        ends = (
-            at
-            for at in range(start + 1, len(blocks))
-            if at in heads or blocks[at].level in higher
-        )
-        end = next(ends, len(blocks))
-        if (
-            end == start + 1 < following
-            and asks(blocks[start].text)
-            and not (sure or blocks[end].level)
-        ):
-            end = following  # an answer that looks like the questions
-        answer = blocks[start + 1 : end]
-        more = (
-            not answer
-            and not level
-            and end == following < len(blocks)
-            and asks(blocks[start].text)
-        )
-        if more and not (blocks[end].gap or _ITEM.match(blocks[end].text)):
-            above.append(blocks[start])
+    parts, heads = list[Block](), list[int]()
+    for block in blocks:
+        if match := _ON_ONE_LINE.fullmatch(block.text):
+            heads.append(len(parts))
+            parts.append(replace(block, text=match[1]))
+            parts.append(replace(block, text=match[3], gap=False))
+        else:
+            parts.append(block)
+    return parts, [heads] if len(heads) >= _OF_ALL * len(blocks) else []
+
+
+def _pairs(mark: str, blocks: Sequence[Block], heads: Sequence[int]) -> Pairs:
+    """The pairs that begin at `heads`. An answer ends at the next of them, at a heading
+    as high, at a rule and at an item that is indented less.
+    """
+    first, starts = blocks[heads[0]], {*heads}
+    ends = [
+        at
+        for at, block in enumerate(blocks)
+        if at in starts
+        or 0 < block.level <= (first.level or 6)
+        or RULE.fullmatch(block.text)
+        or (mark == "item" and _indent(block) < _indent(first))
+    ]
+    spans, asked = list[tuple[list[Block], list[Block]]](), list[Block]()
+    for at, end in pairwise([*ends, len(blocks)]):
+        if at not in starts:
             continue
-        if (
-            len(answer) > 1
-            and end in heads
-            and end != following
-            and answer[-1].text.endswith((":", "："))
-        ):
-            answer = answer[
-                : -2 if len(answer) > 2 and _is_title(answer[-2]) else -1
-            ]  # they lead to what is below
-        answer, sure = (answer[:-1], False) if end - 1 in titles else (answer, sure)
-        used.update(range(start - len(above), start + 1 + len(answer)))
-        last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
-        if (
-            last
-            and last.gap
-            and len(last.text) <= _CATEGORY
-            and not last.text.rstrip().endswith(_ENDS)
-        ):
-            sure = False  # it may be the title of the questions below
-        before, after = (
-            _count(blocks[start]),
-            _count(blocks[end]) if end < len(blocks) else 0,
-        )
-        inside += [block for block in answer if 0 < before < _count(block) < after]
-        inside += [
-            block
-            for block in answer[1:-1]
-            if not sure and block.gap and asks(block.text)
-        ]
-        if all(_QUOTE.match(block.text) for block in answer):
-            answer = [
-                replace(block, text=_QUOTE.sub("", block.text)) for block in answer
-            ]
-        asked, above = [*above, blocks[start]], []
-        records.append((asked[0].line, _without_marks(joined(asked), joined(answer))))
-    missing = len(questions) - sum(bool(record["answer"]) for _, record in records)
-    if missing > 0.3 * len(questions):
-        return None
-    outside = [block for place, block in enumerate(blocks) if place not in used]
-    sure = (
-        sure
-        and characters(outside) <= _OUTSIDE * characters(blocks)
-        and missing <= 0.1 * len(questions)
-    )
-    return Pairs(records, sure, outside, cue, inside)
-
-
-def _titles(blocks: Sequence[Block], questions: Sequence[int]) -> set[int]:
-    """What stands alone above the next number of a list and may be the title of what is
-    below, where few do.
-    """
-    pairs = (
-        (a, b)
-        for a, b in pairwise(questions)
-        if b > a + 2 and 0 < _count(blocks[a]) == _count(blocks[b]) - 1
-    )
-    alone = [
-        b - 1
-        for a, b in pairs
-        if blocks[b - 1].gap and not any(block.gap for block in blocks[a + 1 : b - 1])
-    ]
-    titles = {
-        at for at in alone if _is_title(blocks[at]) and not _ITEM.match(blocks[at].text)
-    }
-    return titles if 2 * len(titles) <= len(questions) else set()
-
-
-def _count(block: Block) -> int:
-    """The number that a block begins with; 0 without one."""
-    number = _NUMBER.match(block.text)
-    return int(re.findall(r"\d+", number[0])[0]) if number else 0
-
-
-def _without_marks(question: str, answer: str) -> dict[str, Any]:
-    """The pair without the number or the list sign of its question, and without that of
-    an answer of one item.
-    """
-    marked = _BULLET.match(question)
-    text = question[marked.end() :] if marked else question
-    text = _UNFOLDS.sub(
-        "", (text[number.end() :] if (number := _NUMBER.match(text)) else text).strip()
-    )
-    if emphasized := _EMPHASIS.fullmatch(text):
-        text = emphasized[2].strip()
-    first, *rest = answer.split("\n")
-    if marked and (sign := _BULLET.match(first)) and not any(map(_BULLET.match, rest)):
-        answer = "\n".join([first[sign.end() :], *rest])
-    return {"question": text, "answer": answer}
-
-
-def _by_line(blocks: Sequence[Block]) -> Pairs | None:
-    """A question and its answer on each line, perhaps with a sign between them, which
-    then divides the other lines.
-    """
-    matches = [_ON_ONE_LINE.fullmatch(block.text) for block in blocks]
-    signs = Counter(match["sign"] for match in matches if match)
-    if sum(signs.values()) < 3 or sum(signs.values()) < _SURE * len(blocks):
-        return None
-    sign = signs.most_common(1)[0][0]
-    if sign:
-        apart = r"\s" * (sign not in (":", ";", ","))
-        other = re.compile(
-            rf"\s*(?P<question>\S.{{3,300}}?){apart}\s*(?P<sign>{re.escape(sign)})\s+(?P<answer>\S.*)"
-        )
-        matches = [
-            match or other.fullmatch(block.text)
-            for match, block in zip(matches, blocks, strict=True)
-        ]
-    matched = [
-        (block, match) for block, match in zip(blocks, matches, strict=True) if match
-    ]
+        asked.append(blocks[at])
+        answer = [*blocks[at + 1 : end]]
+        goes_on = mark == "question_mark" and end in starts and not blocks[end].gap
+        if answer or not goes_on:  # else the next line belongs to the question
+            if end < len(blocks) and answer[1:] and _is_title(*answer[-2:]):
+                answer.pop()
+            spans.append((asked, answer))
+            asked = []
+    before, (_, last) = spans[:-1], spans[-1]
+    if not any(block.gap for _, answer in before for block in answer[1:]):
+        more = (at for at, block in enumerate(last) if at and block.gap)
+        del last[next(more, len(last)) :]  # one paragraph, as in all others
+    spans = [(own, answer) for own, answer in spans if answer or asks(own[-1].text)]
     records = [
-        (block.line, _without_marks(match["question"], match["answer"]))
-        for block, match in matched
+        (own[0].line, _without_signs(joined(own), answer)) for own, answer in spans
     ]
-    outside = [block for block, match in zip(blocks, matches, strict=True) if not match]
-    sure = (
-        bool(sign)
-        and not outside
-        and all(match["sign"] == sign for _, match in matched)
-    )
-    return Pairs(
-        records,
-        sure,
-        outside,
-        f"what stands before {sign}" if sign else "what asks on each line",
-    )
+    _pick_right([record for _, record in records])
+    used = {id(block) for own, answer in spans for block in (*own, *answer)}
+    used |= {id(block) for block in blocks if RULE.fullmatch(block.text)}
+    outside = [block for block in blocks if id(block) not in used]
+    asking = sum(bool(_ASKED.match(blocks[at].text)) for at in heads) / len(heads)
+    if mark == "question_mark":  # all of them ask; do the paragraphs take turns?
+        paragraphs = sum(block.gap for block in blocks)
+        units = paragraphs if paragraphs >= len(heads) else len(blocks)
+        asking = min(1, _OFTEN * len(heads) / units)
+    alone, most = MARKS[mark].alone, MARKS[mark].asking
+    score = _score(records, outside, blocks) * (alone + (most - alone) * asking)
+    return Pairs(mark, records, outside, score)
 
 
-def find_repeated(blocks: Sequence[Block]) -> Pairs | None:
-    """The pairs, never sure, below what comes back: a heading, bold, a number, an item,
-    a line above a quotation.
+def _is_title(before: Block, last: Block) -> bool:
+    """Whether the last paragraph of an answer may be the title of what is below."""
+    short = last.gap and len(last.text) <= _LONGEST_TITLE
+    listed = before.bold and last.bold
+    return short and not listed and not last.text.rstrip().endswith(_ENDS)
+
+
+def _indent(block: Block) -> float:
+    item = _ITEM.match(block.text)
+    return len(item["indent"]) if item else math.inf
+
+
+def _without_signs(question: str, answer: Sequence[Block]) -> dict[str, Any]:
+    """A pair without the number or the sign of its question, the sign of an answer of
+    one item, and the marks of a quotation.
     """
-    seen = (set(_cues(blocks, at)).difference(_PLACES) for at in range(len(blocks)))
-    cues = [{cue for cue in has if not cue.startswith(_CLASS)} for has in seen]
-    found: list[Pairs] = []
-    for cue in sorted(set[str]().union(*cues)):
-        heads = [at for at, has in enumerate(cues) if cue in has]
-        names = {
-            re.sub(r"[\W\d]", "", blocks[at].text) for at in heads
-        }  # "Chapter 1" and "Chapter 2" have one name
-        ends = {
-            *heads,
-            *(
-                at
-                for at, block in enumerate(blocks)
-                if block.bold and "heading" not in cue
-            ),
-        }
-        pairs = (
-            _pairs(blocks, heads, ends, False, cue)
-            if len(names) >= max(_FEWEST, _SURE * len(heads))
-            else None
-        )
-        if (
-            pairs
-            and median(len(record["answer"]) for _, record in pairs.records) <= _TYPICAL
-        ):
-            found.append(pairs)
-    return max(found, key=lambda pairs: len(pairs.records), default=None)
+    if answer and all(_QUOTE.match(block.text) for block in answer):
+        answer = [replace(own, text=_QUOTE.sub("", own.text)) for own in answer]
+    first, *rest = joined(answer).split("\n")
+    if signed := _ITEM.match(question):
+        question = question[signed.end() :]
+        if (own := _ITEM.match(first)) and not any(map(_ITEM.match, rest)):
+            first = first[own.end() :]
+    question = _NUMBER.sub("", question)
+    if emphasized := _EMPHASIS.fullmatch(question.strip()):
+        question = emphasized[2]
+    if asked := _ASKED.fullmatch(question):
+        question = question.removesuffix(asked["unfolds"] or "")
+    return {"question": question.strip(), "answer": "\n".join([first, *rest])}
+
+
+def _pick_right(records: Sequence[dict[str, Any]]) -> None:
+    """Makes the right option the answer where each answer lists options, of which one
+    has a tick or an x before it, or a last line such as "Answer: B" names one.
+    """
+    picked = list[str]()
+    for record in records:
+        *options, key = record["answer"].split("\n")
+        named = _KEY.fullmatch(key)
+        place = ord(named[1].upper()) - ord("A") if named else len(options)
+        ticked = [own for line in (*options, key) for own in _TICKED.findall(line)]
+        picked += ticked if len(ticked) == 1 else options[place : place + 1]
+    if len(picked) == len(records):
+        for record, right in zip(records, picked, strict=True):
+            record |= {"options": record["answer"], "answer": right}
+
+
+def _texts(record: dict[str, Any]) -> list[str]:
+    """The texts of an example, one per message."""
+    if "messages" in record:
+        return [message["content"] for message in record["messages"]]
+    return [record["question"], record["answer"]]
+
+
+def _score(
+    records: Records, outside: Sequence[Block], blocks: Sequence[Block]
+) -> float:
+    """The share of a text that is in whole examples which differ, less for few."""
+    whole, rest = set[tuple[str, ...]](), characters(outside)
+    for _, record in records:
+        own = tuple(_texts(record))
+        if own in whole or not all(own) or own[0] == own[-1]:
+            rest += sum(map(len, own))
+        else:
+            whole.add(own)
+    return (1 - rest / (characters(blocks) or 1)) * len(whole) / (len(whole) + 2)

@@ -25,7 +25,6 @@ CALM = (
     "preference_pairs",
     "spare_cells",
     "split_texts",
-    "closing_line",
     "too_few",
     "too_many",
 )

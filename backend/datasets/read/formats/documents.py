@@ -4,7 +4,7 @@ from contextlib import closing
 from functools import partial
 
 from backend.datasets.documents.blocks import Document
-from backend.datasets.read.examples import find_examples, one_text
+from backend.datasets.read.examples import open_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.parse import Parser
 from backend.records.rows import PassedOver
@@ -22,9 +22,7 @@ def _document(kind: str, file: File) -> Document:
 
 def _open(kind: str, file: File) -> OpenSource:
     document = _document(kind, file)
-    opened = find_examples(document, file.options) or one_text(
-        document.text, file.options
-    )
+    opened = open_text(document, document.text, file.options)
     opened.passed += [PassedOver(what, text) for what, text in document.asides]
     return opened
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
-from backend.datasets.read.examples import find_examples, one_text
+from backend.datasets.read.examples import open_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 from backend.files.json_file import read_json
@@ -116,9 +116,7 @@ def _latex(file: File) -> str:
 
 def _open_latex(file: File) -> OpenSource:
     text = _latex(file)
-    return find_examples(read_markdown(text), file.options) or one_text(
-        text, file.options
-    )
+    return open_text(read_markdown(text), text, file.options)
 
 
 FEED = Reader(

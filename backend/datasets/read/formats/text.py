@@ -8,10 +8,9 @@ from backend.datasets.convert.templates import conversations
 from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.markup import read_html
-from backend.datasets.documents.questions import find_pairs
-from backend.datasets.read.examples import find_examples, one_text
+from backend.datasets.documents.questions import TEXT, propose
+from backend.datasets.read.examples import open_text
 from backend.datasets.read.file import File, OpenSource, Reader
-from backend.errors import BadInput
 from backend.records.rows import PassedOver
 from backend.text.excerpt import excerpt
 
@@ -31,14 +30,7 @@ def is_html(text: str) -> bool:
 
 def _open_page(file: File) -> OpenSource:
     document = read_html(file.whole_text())
-    opened = find_examples(document, file.options)
-    if opened is None and file.options.shape != "text":
-        raise BadInput(
-            "No questions with answers were found in this web page.",
-            "Its text is mixed with menus and notices that a model should not learn.",
-            "Save the part that you need as text, or put questions and answers into a table.",
-        )
-    opened = opened or one_text(document.text, file.options)
+    opened = open_text(document, document.text, file.options, prose=False)
     opened.passed += [
         PassedOver(what, excerpt(text, width=200)) for what, text in document.asides
     ]
@@ -54,9 +46,8 @@ def holds_examples(file: File) -> bool:
     if conversations(file.text):
         return True
     document = read_markdown(file.text, headings=_is_markdown(file))
-    return (has_table(file.text) and bool(document.tables)) or find_pairs(
-        document.blocks
-    ) is not None
+    pairs = propose(document.blocks, TEXT)
+    return (has_table(file.text) and bool(document.tables)) or bool(pairs)
 
 
 def _is_markdown(file: File) -> bool:
@@ -91,9 +82,7 @@ def _open_text(file: File) -> OpenSource:
             iter([[(line, {"messages": messages}) for line, messages in prompts]])
         )
     document = read_markdown(text, headings=_is_markdown(file))
-    opened = find_examples(document, file.options) or one_text(
-        text.lstrip("\n") if front else text, file.options
-    )
+    opened = open_text(document, text.lstrip("\n") if front else text, file.options)
     opened.passed += front
     return opened
 
