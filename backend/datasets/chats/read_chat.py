@@ -135,7 +135,7 @@ def read_chat(
     roles = ROLES.issuperset(people) and "assistant" in people
     sides = [chosen] if chosen else [("assistant",)] if roles else _sides(people, parts)
     pairs = pairs or (unbounded and bool(chat.roles))
-    with_roles = bool(chat.roles or chat.asker or chat.reply)
+    with_roles = bool(chat.roles or chat.asker)
     for side in sides:
         anybody = side == (WHOEVER_ANSWERS,)
         answers = ("assistant",) if anybody else side

@@ -397,13 +397,6 @@ def test_a_nested_answer_has_a_dotted_name() -> None:
     assert texts(data)[3] == ["Is it 3?", "It is 3."]
     with pytest.raises(BadInput, match=r"said\.mail"):
         lines(*records, mapping={"question": "mail", "answer": "note"})
-    review = {"comment": "It broke.", "reply": {"comment": "We are sorry."}, "stars": 2}
-    data = lines(review, {**review, "reply": None}, review)
-    assert (texts(data), data.problems[0].kind) == (
-        [["It broke.", "We are sorry."]] * 2,
-        "chat",
-    )
-    assert "without an answer" in data.problems[0].message
 
 
 def test_a_conversation_in_one_cell_is_divided_and_no_row_is_lost() -> None:
