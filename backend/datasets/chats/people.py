@@ -43,34 +43,23 @@ class NobodyAnswers(BadInput):
         self.people = tuple(people)
 
 
-def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:
-    """Each person with the number of their messages, most messages first."""
+def who_writes(conversations: Iterable[Sequence[Post]]) -> tuple[str, ...]:
+    """Who writes, most messages first."""
     counted = Counter(post.author for posts in conversations for post in posts)
-    return [
-        person
-        for person in counted.most_common()
-        if person[0] not in ("system", "tool")
-    ]
-
-
-def likely_to_answer(conversations: Iterable[Sequence[Post]]) -> tuple[str, ...]:
-    """Who answers most, and whoever else of the same e-mail domain answers more than
-    they ask.
-    """
-    answers, asked = Counter[str](), Counter[str]()
-    for posts in conversations:
-        for post in posts:
-            (asked if post.author == posts[0].author else answers)[post.author] += 1
-    first, *others = [
-        name for name, _ in answers.most_common() if name not in ROLES
-    ] or [""]
-    domain = first.partition("@")[2]
-    same = (
-        name
-        for name in others
-        if domain and name.endswith(f"@{domain}") and answers[name] > asked[name]
+    return tuple(
+        name for name, _ in counted.most_common() if name not in ("system", "tool")
     )
-    return (first, *same) if first else ()
+
+
+def likely_to_answer(conversations: Iterable[Sequence[Post]]) -> str:
+    """Who answers most; "" where nobody does."""
+    answers = Counter(
+        post.author
+        for posts in conversations
+        for post in posts
+        if post.author != posts[0].author and post.author not in ROLES
+    )
+    return max(answers, key=lambda name: answers[name], default="")
 
 
 def chosen_people(
@@ -184,47 +173,40 @@ class ExampleMaker:
 
     def _parts(self, posts: list[Post]) -> Iterator[list[Post]]:
         part: list[Post] = []
-        answers = 0
+        answers, side = 0, ""
         for post in posts:
-            before = part[-1] if part else None
-            asks = self._side(post) != "assistant"
-            answered = before is not None and self._side(before) == "assistant"
-            paused = (
-                before is not None
-                and self.pauses
-                and _paused(before, post, PAUSE if asks else LATE)
-            )
-            begins = asks and (
-                self._side(post) == "system"
-                or (answered and answers >= (1 if self.pairs else ANSWERS))
-            )
-            if before is not None and (paused or begins):
+            before, side = side, self._side(post)
+            answered, answers_now = before == "assistant", side == "assistant"
+            least = LATE if answers_now else PAUSE
+            paused = bool(part) and self.pauses and _paused(part[-1], post, least)
+            full = answered and answers >= (1 if self.pairs else ANSWERS)
+            if part and (paused or side == "system" or (full and not answers_now)):
                 yield part
-                part, answers = [], 0
-            answers += not asks and not (part and answered)
+                part, answers, answered = [], 0, False
+            answers += answers_now and not answered
             part.append(post)
         if part:
             yield part
 
     def _example(self, part: list[Post]) -> Iterator[Record]:
         sides = [self._side(post) for post in part]
-        first = sides.index("user") if "user" in sides else len(part)
-        last = max(
-            (at for at, side in enumerate(sides) if side == "assistant"), default=-1
+        asked = sides.index("user") if "user" in sides else len(part)
+        end = len(part) - [*reversed(sides), "assistant"].index("assistant")
+        wanted = [
+            at < end and (at >= asked or side == "system")
+            for at, side in enumerate(sides)
+        ]
+        if asked >= end:
+            wanted = [False] * len(part)
+        self.used += sum(wanted)
+        self._pass_over(
+            post for post, is_in in zip(part, wanted, strict=True) if not is_in
         )
-        begins = next(
-            (at for at, side in enumerate(sides) if side != "system"), first
-        )  # instructions above it all
-        wanted = (
-            {*range(begins), *range(first, last + 1)} if first < last else set[int]()
-        )
-        self.used += len(wanted)
-        self._pass_over(post for at, post in enumerate(part) if at not in wanted)
         messages: list[Message] = []
-        for at in sorted(wanted):
-            if messages and messages[-1]["role"] == sides[at]:
-                messages[-1]["content"] += "\n" + part[at].text
-            else:
-                messages.append({"role": sides[at], "content": part[at].text})
+        for post, side, is_in in zip(part, sides, wanted, strict=True):
+            if is_in and messages and messages[-1]["role"] == side:
+                messages[-1]["content"] += "\n" + post.text
+            elif is_in:
+                messages.append({"role": side, "content": post.text})
         if messages:
             yield part[0].line, {"messages": messages}

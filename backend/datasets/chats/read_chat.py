@@ -16,10 +16,10 @@ from backend.datasets.chats.people import (
     at_pauses,
     by_opener,
     chosen_people,
-    count_people,
     in_words,
     likely_to_answer,
     propose,
+    who_writes,
 )
 from backend.datasets.chats.shape import message_rows, nested_messages
 from backend.datasets.chats.threads import Post, read_threads
@@ -91,7 +91,7 @@ def _needs_no_reading(record: dict[str, Any]) -> bool:
 def read_chat(
     records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str], pairs: bool
 ) -> ChatExamples:
-    """The examples in `records`. Raises BadInput when fewer than two people write, when
+    """The examples in `records`. Raises BadInput when fewer than two people write, and
     NobodyAnswers.
 
     imitate: the people that the user chose, () for none
@@ -123,7 +123,7 @@ def read_chat(
     parts = (
         [part for posts in read for part in at_pauses(posts)] if chat.pauses else read
     )
-    people = tuple(name for name, _ in count_people(read))
+    people = who_writes(read)
     if len(people) < 2:
         writes = f"only {people[0][:60]} writes" if people else "nobody writes"
         raise BadInput(
@@ -170,8 +170,8 @@ def _sides(
     people: Sequence[str], parts: Sequence[Sequence[Post]]
 ) -> list[tuple[str, ...]]:
     """Who may be meant to answer, most likely first."""
-    likely = ("assistant",) if "assistant" in people else likely_to_answer(parts)
-    return [likely, *((name,) for name in people), (WHOEVER_ANSWERS,)]
+    likely = "assistant" if "assistant" in people else likely_to_answer(parts)
+    return [(name,) for name in (likely, *people, WHOEVER_ANSWERS) if name]
 
 
 def _note(
