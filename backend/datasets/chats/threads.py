@@ -214,37 +214,40 @@ def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
 
 def _branches(group: list[_Found], chat: ChatFormat) -> list[list[_Found]]:
     """The conversations where answers form a tree: the one that the person chose, the
-    one of the lowest ranks, or else one for each message that nobody answers.
+    one of the lowest ranks, or else one for each message that nobody answers, from the
+    first one that is in no other.
     """
     by_id = {key_of(entry.message, chat.id): entry for entry in group}
     ups = {key: key_of(entry.message, chat.parent) for key, entry in by_id.items()}
     parents = {key: up for key, up in ups.items() if up in by_id}
     if len(by_id) < len(group) or not parents:
         return [group]  # nothing says what they answer
-    seen = set[str]()
+    known = set[str]()
     for at in by_id:  # of answers in a circle the first one answers nothing
         path: dict[str, None] = {}
-        while at in parents and at not in seen and at not in path:
+        while at in parents and at not in known and at not in path:
             path[at] = None
             at = parents[at]
         if at in path:
             del parents[at]
-        seen |= path.keys()
+        known.update(path)
+
+    def branch(at: str, used: set[str]) -> list[_Found]:
+        path = [by_id[at]]
+        while at not in used and (up := parents.get(at)):
+            used.add(at)
+            path.append(by_id[at := up])
+        return path[::-1]
+
     if chat.leaf:
         leaf = key_of(group[0].conversation, chat.leaf)
-        return [_path(leaf if leaf in by_id else [*by_id][-1], by_id, parents)]
-    answered = {*parents.values()}
-    paths = [_path(key, by_id, parents) for key in by_id if key not in answered]
+        return [branch(leaf if leaf in by_id else [*by_id][-1], set())]
+    answered, used = {*parents.values()}, set[str]()
+    leaves = [key for key in by_id if key not in answered]
     if chat.rank:
+        paths = (branch(leaf, set()) for leaf in leaves)
         return [min(paths, key=lambda path: [_rank(it.message, chat) for it in path])]
-    return paths
-
-
-def _path(at: str, by_id: dict[str, _Found], parents: dict[str, str]) -> list[_Found]:
-    path = [by_id[at]]
-    while at := parents.get(at, ""):
-        path.append(by_id[at])
-    return path[::-1]
+    return [branch(leaf, used) for leaf in leaves]
 
 
 def _rank(message: dict[str, Any], chat: ChatFormat) -> float:
