@@ -95,7 +95,7 @@ def message_rows(records: Sequence[Message]) -> ChatFormat | None:
     thread = next((it for it in threads if _has_dialogue(it, author, records)), "")
     texts, authors = _cells(text, records), _cells(author, records)
     short = sum(map(len, texts)) <= _LONGEST_TEXT * len(texts)
-    few = len({*authors}) <= max(2, len(records) / 4) and len(records) > 3
+    few = len({*authors}) <= max(2, len(records) / 4)
     dialogue = chat.time or plain_name(author) in _NAMES["speaker"]
     if not (thread or chat.roles or chat.parent or (dialogue and short and few)):
         return None

@@ -10,7 +10,7 @@ tests/data/sources/GROUP/. Each line has
     rows      how many examples come out; with "asks", after the answer
     first     the texts of the first example, system message included; a plain text is one text
     last      those of the last one
-    question  with "asks": the kind of the problem that asks, or the columns, shapes or people to choose from
+    question  with "asks": the kind of the problem that asks, or the columns or shapes to choose from
     options   with "asks": an answer, as fields of ReadOptions, unless the guess is right; with "rows": a choice with
               which it is read as well
     lacks     what of the right examples can't be had
