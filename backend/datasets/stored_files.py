@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from backend.datasets.background import NO_PROGRESS, ProgressListener
-from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.chats.people import NobodyAnswers
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.documents.passages import Passage
 from backend.datasets.read.as_text import read_material
@@ -201,7 +201,7 @@ def load_validation(
         BadInput
     ) as error:  # nothing asks for its columns or people: it has to fit the examples
         choose = "Choose a file like your examples, with the same columns or people, or none."
-        then = choose if isinstance(error, (NoExamples, WhoToImitate)) else error.next
+        then = choose if isinstance(error, (NoExamples, NobodyAnswers)) else error.next
         what = f"{excerpt(name, width=60)} can't be used as the validation file."
         raise BadInput(what, f"{error.what} {error.why}".strip(), then) from error
 

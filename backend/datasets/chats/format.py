@@ -28,8 +28,7 @@ class ChatFormat:
     conversation, the id of the one who asks; everyone else answers.
 
     text: the first that is filled is what was said; its pieces are put together with
-    `joint`. reply: what the other side answered to it. opening: in each message, what
-    the conversation began with. time: when. id, parent: of a message, where answers
+    `joint`. time: when. id, parent: of a message, where answers
     form a tree; leaf: in the conversation, the id of its last message; rank: of several
     replies the lowest is followed. only: values that a message may have, if it has one;
     never: what it must not have; internal: what says which messages the asker does not
@@ -49,8 +48,6 @@ class ChatFormat:
     asker: str = ""
     text: Sequence[str] = ("text",)
     joint: str = "\n"
-    reply: str = ""
-    opening: str = ""
     time: Sequence[str] = ()
     id: str = ""
     parent: str = ""

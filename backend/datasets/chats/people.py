@@ -10,15 +10,14 @@ from itertools import pairwise
 from backend.datasets.chats.threads import QUOTED, Post
 from backend.datasets.convert.detect import Record
 from backend.errors import BadInput
-from backend.records.rows import Message, PassedOver
+from backend.records.rows import Message, PassedOver, Proposal
 from backend.text.excerpt import excerpt
 
 WHOEVER_ANSWERS = (
     "*"  # instead of a name: everyone except whoever starts the conversation
 )
-QUESTION = "Which of these people should the model learn to write like?"
 ROLES = frozenset({"user", "assistant", "system", "tool"})
-_SHOWN = 12
+_SHOWN, _PROPOSED = 12, 4
 PAUSE, LATE = (
     6 * 3600,
     3 * 24 * 3600,
@@ -29,102 +28,81 @@ ANSWERS = (
 )
 
 
-class WhoToImitate(BadInput):
-    """It is unclear which side of the conversations the model should learn. title: what
-    the file is. people: each with the number of their messages, most messages first.
-    because: a sentence on why the user's choice was not enough. likely: those who
-    probably answer.
-    """
+class NobodyAnswers(BadInput):
+    """None of those whom the user chose answers in a file. people: who writes in it."""
 
-    def __init__(
-        self,
-        title: str,
-        people: Sequence[tuple[str, int]],
-        because: str = "",
-        likely: Sequence[str] = (),
-    ) -> None:
-        listed = ", ".join(
-            f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN]
-        )
+    def __init__(self, what: str, title: str, people: Sequence[str]) -> None:
+        listed = ", ".join(name[:60] for name in people[:_SHOWN])
         more = f" and {len(people) - _SHOWN:,} more" if len(people) > _SHOWN else ""
         super().__init__(
-            QUESTION,
-            f"{because} This is {title}, with messages of {listed}{more}.".lstrip(),
+            what,
+            f"This is {title}, with messages of {listed}{more}.",
             "Choose one of them, or several who answer for the same side (on the command line: --imitate NAME; "
             f"'{WHOEVER_ANSWERS}' for everyone who answers).",
         )
-        self.title, self.people, self.likely = title, tuple(people), tuple(likely)
+        self.people = tuple(people)
 
 
-def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:
-    """Each person with the number of their messages, most messages first."""
+def who_writes(conversations: Iterable[Sequence[Post]]) -> tuple[str, ...]:
+    """Who writes, most messages first."""
     counted = Counter(post.author for posts in conversations for post in posts)
-    return [
-        person
-        for person in counted.most_common()
-        if person[0] not in ("system", "tool")
-    ]
-
-
-def likely_to_answer(conversations: Iterable[Sequence[Post]]) -> tuple[str, ...]:
-    """Who answers most, and whoever else of the same e-mail domain answers more than
-    they ask.
-    """
-    answers, asked = Counter[str](), Counter[str]()
-    for posts in conversations:
-        for post in posts:
-            (asked if post.author == posts[0].author else answers)[post.author] += 1
-    first, *others = [
-        name for name, _ in answers.most_common() if name not in ROLES
-    ] or [""]
-    domain = first.partition("@")[2]
-    same = (
-        name
-        for name in others
-        if domain and name.endswith(f"@{domain}") and answers[name] > asked[name]
+    return tuple(
+        name for name, _ in counted.most_common() if name not in ("system", "tool")
     )
-    return (first, *same) if first else ()
 
 
-def who_to_imitate(
-    people: Sequence[tuple[str, int]],
-    chosen: Sequence[str],
-    title: str,
-    likely: Sequence[str] = (),
+def likely_to_answer(conversations: Iterable[Sequence[Post]]) -> str:
+    """Who answers most; "" where nobody does."""
+    answers = Counter(
+        post.author
+        for posts in conversations
+        for post in posts
+        if post.author != posts[0].author and post.author not in ROLES
+    )
+    return max(answers, key=lambda name: answers[name], default="")
+
+
+def chosen_people(
+    names: Sequence[str], chosen: Sequence[str], title: str
 ) -> tuple[str, ...]:
-    """The people to learn from. Raises WhoToImitate when that is not clear, BadInput
-    when fewer than two people write.
+    """The people that the user chose, as the file writes them; WHOEVER_ANSWERS stays.
+    Raises NobodyAnswers.
 
-    people: all who write, with the number of their messages
-    chosen: by the user, perhaps WHOEVER_ANSWERS, which stays; () takes the assistant
-    where all authors are roles title: what the file was read as
-    likely: who probably answers
+    names: who writes
+    title: what the file was read as
     """
-    names = [name for name, _ in people]
-    if len(names) < 2:
-        raise BadInput(
-            "This is not a conversation: "
-            + (
-                f"only {names[0][:60]} writes in it."
-                if names
-                else "nobody writes in it."
-            ),
-            f"It was read as {title}; an example needs what one person asks and what another one answers.",
-            "Choose a file that has both sides.",
-        )
     if WHOEVER_ANSWERS in chosen:
         return (WHOEVER_ANSWERS,)
     by_name = {name.casefold(): name for name in names}
     for name in chosen:
         if name.casefold() not in by_name:
-            raise WhoToImitate(
-                title, people, f"There is nobody named {name[:60]!r}.", likely
-            )
-    if chosen:
-        return tuple(by_name[name.casefold()] for name in chosen)
-    if ROLES.issuperset(names) and "assistant" in names:
-        return ("assistant",)
-    raise WhoToImitate(title, people, likely=likely)
+            unknown = f"There is nobody named {name[:60]!r}."
+            raise NobodyAnswers(unknown, title, names)
+    return tuple(by_name[name.casefold()] for name in chosen)
+
+
+def propose(people: Sequence[str], imitate: Sequence[str]) -> list[Proposal]:
+    """Whom the model could learn to write like: those whom it does, then the others.
+
+    people: who writes, most messages first
+    imitate: people, or WHOEVER_ANSWERS
+    """
+    others = [(name,) for name in people if name not in imitate]
+    sides = [tuple(imitate), *others[: _PROPOSED - 2], (WHOEVER_ANSWERS,)]
+    return [
+        Proposal(f"learn to write like {in_words(side)}", {"imitate": [*side]})
+        for side in dict.fromkeys(sides)
+    ]
+
+
+def in_words(people: Sequence[str]) -> str:
+    """People in a sentence."""
+    if WHOEVER_ANSWERS in people:
+        return "whoever answers"
+    return " and ".join(
+        "the side that answers" if name == "assistant" else name[:60]
+        for name in people[:5]
+    )
 
 
 def by_opener(read: Iterable[list[Post]]) -> list[list[Post]]:
@@ -195,47 +173,40 @@ class ExampleMaker:
 
     def _parts(self, posts: list[Post]) -> Iterator[list[Post]]:
         part: list[Post] = []
-        answers = 0
+        answers, side = 0, ""
         for post in posts:
-            before = part[-1] if part else None
-            asks = self._side(post) != "assistant"
-            answered = before is not None and self._side(before) == "assistant"
-            paused = (
-                before is not None
-                and self.pauses
-                and _paused(before, post, PAUSE if asks else LATE)
-            )
-            begins = asks and (
-                self._side(post) == "system"
-                or (answered and answers >= (1 if self.pairs else ANSWERS))
-            )
-            if before is not None and (paused or begins):
+            before, side = side, self._side(post)
+            answered, answers_now = before == "assistant", side == "assistant"
+            least = LATE if answers_now else PAUSE
+            paused = bool(part) and self.pauses and _paused(part[-1], post, least)
+            full = answered and answers >= (1 if self.pairs else ANSWERS)
+            if part and (paused or side == "system" or (full and not answers_now)):
                 yield part
-                part, answers = [], 0
-            answers += not asks and not (part and answered)
+                part, answers, answered = [], 0, False
+            answers += answers_now and not answered
             part.append(post)
         if part:
             yield part
 
     def _example(self, part: list[Post]) -> Iterator[Record]:
         sides = [self._side(post) for post in part]
-        first = sides.index("user") if "user" in sides else len(part)
-        last = max(
-            (at for at, side in enumerate(sides) if side == "assistant"), default=-1
+        asked = sides.index("user") if "user" in sides else len(part)
+        end = len(part) - [*reversed(sides), "assistant"].index("assistant")
+        wanted = [
+            at < end and (at >= asked or side == "system")
+            for at, side in enumerate(sides)
+        ]
+        if asked >= end:
+            wanted = [False] * len(part)
+        self.used += sum(wanted)
+        self._pass_over(
+            post for post, is_in in zip(part, wanted, strict=True) if not is_in
         )
-        begins = next(
-            (at for at, side in enumerate(sides) if side != "system"), first
-        )  # instructions above it all
-        wanted = (
-            {*range(begins), *range(first, last + 1)} if first < last else set[int]()
-        )
-        self.used += len(wanted)
-        self._pass_over(post for at, post in enumerate(part) if at not in wanted)
         messages: list[Message] = []
-        for at in sorted(wanted):
-            if messages and messages[-1]["role"] == sides[at]:
-                messages[-1]["content"] += "\n" + part[at].text
-            else:
-                messages.append({"role": sides[at], "content": part[at].text})
+        for post, side, is_in in zip(part, sides, wanted, strict=True):
+            if is_in and messages and messages[-1]["role"] == side:
+                messages[-1]["content"] += "\n" + post.text
+            elif is_in:
+                messages.append({"role": side, "content": post.text})
         if messages:
             yield part[0].line, {"messages": messages}

@@ -9,22 +9,26 @@ from typing import Any
 
 from backend.datasets.chats.format import FORMATS, ChatFormat
 from backend.datasets.chats.people import (
+    ROLES,
     WHOEVER_ANSWERS,
     ExampleMaker,
-    WhoToImitate,
+    NobodyAnswers,
     at_pauses,
     by_opener,
-    count_people,
+    chosen_people,
+    in_words,
     likely_to_answer,
-    who_to_imitate,
+    propose,
+    who_writes,
 )
 from backend.datasets.chats.shape import message_rows, nested_messages
-from backend.datasets.chats.threads import read_threads
+from backend.datasets.chats.threads import Post, read_threads
 from backend.datasets.convert.detect import ROLE_KEYS, Record, match
 from backend.datasets.convert.messages import CONTENT_KEYS
 from backend.datasets.convert.shapes import SPEAKERS
+from backend.errors import BadInput
 from backend.records.reading import RowFault
-from backend.records.rows import PassedOver
+from backend.records.rows import PassedOver, Proposal
 
 _LOOKED_AT = 200  # records
 _LONG, _FEW = (
@@ -37,12 +41,15 @@ _LISTED = 200  # people to choose from on the page
 @dataclass(frozen=True)
 class ChatExamples:
     """people: who writes, most messages first; imitate: whom the model learns to write
-    like. records: one per example. passed: messages in none. note: how it was read;
-    long: that few examples have many answers, or "".
+    like. guess: that nobody said so, or ""; proposals: then, whom else it could be.
+    records: one per example. passed: messages in none. note: how it was read; long:
+    that few examples have many answers, or "".
     """
 
     people: tuple[str, ...]
     imitate: tuple[str, ...]
+    guess: str
+    proposals: Sequence[Proposal]
     records: list[Record]
     passed: list[PassedOver]
     note: str
@@ -84,8 +91,8 @@ def _needs_no_reading(record: dict[str, Any]) -> bool:
 def read_chat(
     records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str], pairs: bool
 ) -> ChatExamples:
-    """The examples in `records`. Raises WhoToImitate when it is unclear whom to
-    imitate, BadInput when fewer than two people write.
+    """The examples in `records`. Raises BadInput when fewer than two people write, and
+    NobodyAnswers.
 
     imitate: the people that the user chose, () for none
     pairs: each answer ends an example
@@ -116,42 +123,55 @@ def read_chat(
     parts = (
         [part for posts in read for part in at_pauses(posts)] if chat.pauses else read
     )
-    people, likely = count_people(read), likely_to_answer(parts)
-    chosen = who_to_imitate(people, imitate, chat.title, likely)
-    answers, roles = chosen, bool(chat.roles or chat.asker or chat.reply)
-    if chosen == (WHOEVER_ANSWERS,):
-        read, answers, roles = by_opener(parts), ("assistant",), True
-    pairs = pairs or (unbounded and bool(chat.roles))
-    ask = ("user",) if roles and "user" not in answers else None
-    maker = ExampleMaker(answers, ask, chat.pauses, pairs, passed)
-    examples = list(maker.examples(read))
-    if not examples:
-        raise WhoToImitate(
-            chat.title, people, f"{_names(chosen)} never answers anybody."
+    people = who_writes(read)
+    if len(people) < 2:
+        writes = f"only {people[0][:60]} writes" if people else "nobody writes"
+        raise BadInput(
+            f"This is not a conversation: {writes} in it.",
+            f"It was read as {chat.title}; an example needs what one person asks and what another one answers.",
+            "Choose a file that has both sides.",
         )
-    note = _note(chat, chosen, maker, len(examples))
+    chosen = chosen_people(people, imitate, chat.title)
+    roles = ROLES.issuperset(people) and "assistant" in people
+    sides = [chosen] if chosen else [("assistant",)] if roles else _sides(people, parts)
+    pairs = pairs or (unbounded and bool(chat.roles))
+    with_roles = bool(chat.roles or chat.asker)
+    for side in sides:
+        anybody = side == (WHOEVER_ANSWERS,)
+        answers = ("assistant",) if anybody else side
+        ask = ("user",) if (with_roles or anybody) and "user" not in answers else None
+        maker = ExampleMaker(answers, ask, chat.pauses, pairs, [*passed])
+        if examples := [*maker.examples(by_opener(parts) if anybody else read)]:
+            break
+    else:
+        never = f"{in_words(sides[0])} never answers anybody."
+        raise NobodyAnswers(never[0].upper() + never[1:], chat.title, people)
+    guessed = not chosen and not roles
+    guess = f"Read so that the model learns to write like {in_words(side)}; everyone else asks."
+    note = _note(chat, side, maker, len(examples))
     replies = sum(
         m["role"] == "assistant" for _, made in examples for m in made["messages"]
     )
     long = f"{_count(replies, 'answer')} that follow each other became {_count(len(examples), 'example')}."
     long = long if replies >= _LONG * len(examples) and len(examples) < _FEW else ""
     return ChatExamples(
-        tuple(name for name, _ in people[:_LISTED]),
-        chosen,
+        people[:_LISTED],
+        side,
+        guess if guessed else "",
+        propose(people, side) if guessed else (),
         [*faults, *examples],
-        passed,
+        maker.passed,
         note,
         long,
     )
 
 
-def _names(people: Sequence[str]) -> str:
-    if WHOEVER_ANSWERS in people:
-        return "whoever answers"
-    return " and ".join(
-        "the side that answers" if name == "assistant" else name[:60]
-        for name in people[:5]
-    )
+def _sides(
+    people: Sequence[str], parts: Sequence[Sequence[Post]]
+) -> list[tuple[str, ...]]:
+    """Who may be meant to answer, most likely first."""
+    likely = "assistant" if "assistant" in people else likely_to_answer(parts)
+    return [(name,) for name in (likely, *people, WHOEVER_ANSWERS) if name]
 
 
 def _note(
@@ -159,7 +179,7 @@ def _note(
 ) -> str:
     parts = [
         f"This is {chat.title}: {_count(maker.used, 'message')} became {_count(count, 'example')}, "
-        f"in which the model learns to write like {_names(chosen)}."
+        f"in which the model learns to write like {in_words(chosen)}."
     ]
     if maker.pairs:
         parts.append("Each question with its answer is one example.")

@@ -51,19 +51,7 @@ _SPEAKER = re.compile(
     rf"(?:<v(?:\.\w+)? (?P<voice>[^<>\n]{{1,60}})>|{_NAME}[:：]\s)(?P<text>.*)"
 )
 _TAG = re.compile(r"</?[a-z][^<>]{0,60}>")
-_LEVELS = frozenset(
-    (
-        "debug",
-        "info",
-        "warn",
-        "warning",
-        "error",
-        "critical",
-        "fatal",
-        "trace",
-        "notice",
-    )
-)
+_LEVELS = ("debug", "info", "warn", "error", "critical", "fatal", "trace", "notice")
 _KEY = re.compile(
     r"[\d'\"{<.-]|.*[{}=\",|]"
 )  # no name of a person: a time, a key of a program's record
@@ -134,121 +122,84 @@ def turns_in(
     """
     text = clean.html(cell)
     first = text.strip().partition("\n")[0].strip()
-    pattern = next(
-        (pattern for pattern in (*_PATTERNS, _NAMED) if pattern.fullmatch(first)), None
-    )
-    messages = _read(text, pattern)[0] if pattern else []
+    fitting = (it for it in (*_PATTERNS, _NAMED) if it.fullmatch(first))
+    if (pattern := next(fitting, None)) is None:
+        return []
+    messages = _read(text, pattern)[0]
     names = [message.author for message in messages]
     named = pattern is not _NAMED or names[0].casefold() in SPEAKERS
-    named = named or (_are_people(names) if whole else len(set(names)) < len(names))
+    named = named or (_are_people(names) if whole else len({*names}) < len(names))
     sure = unsure or (named and not is_log(names))
-    return (
-        [(m.line, m.author, m.text) for m in messages]
-        if len(set(names)) > 1 and sure
-        else []
-    )
+    return [(m.line, m.author, m.text) for m in messages if sure and len({*names}) > 1]
 
 
 def is_log(names: list[str]) -> bool:
-    """Whether a program writes what these say: one is the level of its messages, or
-    most begin with one.
-    """
-    begins = [name.casefold().split()[0] in _LEVELS for name in {*names} if name]
-    return 2 * sum(begins) > len(begins) or any(
-        name.isupper() and name.casefold() in _LEVELS for name in names
-    )
+    """Whether a program writes what these say: most begin with a level of its messages."""
+    levels = sum(name.casefold().startswith(_LEVELS) for name in {*names})
+    return 2 * levels > len({*names})
 
 
 def _are_people(names: list[str]) -> bool:
-    """Whether these may be the names of people who talk: enough come back, few are
-    keys, and they don't follow each other in one order over and over, as the fields of
-    records do.
+    """Whether these may be the names of people who talk: enough come back, and few are
+    keys.
     """
     counts = Counter(names)
     come_back = sum(count for count in counts.values() if count > 1)
     keys = sum(name[0].islower() or bool(_KEY.match(name)) for name in counts)
-    in_order = (
-        2 < len(counts) <= len(names) / 3
-        and names[len(counts) :] == names[: -len(counts)]
-    )
-    return (
-        come_back >= max(2, len(names) / 3) and 2 * keys < len(counts) and not in_order
-    )
+    return come_back >= max(2, len(names) / 3) and 2 * keys < len(counts)
 
 
 def _read(
     text: str, pattern: re.Pattern[str] | None = None
 ) -> tuple[list[_Message], list[str]]:
-    """The messages, and the lines that belong to none."""
-    lines = _lines(text)
-    cell = pattern is not None
+    """The messages, and the lines that belong to none. pattern: of a cell, of which
+    every line does.
+    """
+    lines, cell = _lines(text), pattern is not None
     pattern = pattern or _pattern_of(lines) or _PATTERNS[0]
-    below = (
-        cell or "text" not in pattern.groupindex
-    )  # paragraphs belong to the name above them
+    # paragraphs belong to the name above them
+    below = cell or "text" not in pattern.groupindex
     messages: list[_Message] = []
     passed: list[str] = []
     day, gap = "", True
     for number, line in enumerate(lines, 1):
         stripped = line.strip()
-        match = pattern.fullmatch(stripped)
-        if match:
-            when = match.groupdict().get("time", "")
-            when = when if re.search(_DAY, when) else f"{day} {when}" if day else ""
-            spoken = match.groupdict().get("text", "").strip()
-            messages.append(
-                _Message(
-                    number, match["name"].strip(), [spoken] if spoken else [], when, gap
-                )
-            )
+        if match := pattern.fullmatch(stripped):
+            parts = match.groupdict("")
+            when, spoken = parts.get("time", ""), parts.get("text", "").strip()
+            if not re.search(_DAY, when):
+                when = f"{day} {when}" if day else ""
+            author, said = match["name"].strip(), [spoken] if spoken else []
+            messages.append(_Message(number, author, said, when, gap))
         elif only := _ONLY_DAY.fullmatch(stripped):
             day = only["day"]
         elif _NOTICE.fullmatch(stripped):
-            messages.append(
-                _Message(number, "", [], messages[-1].time if messages else "")
-            )
-        elif stripped and messages and (not gap or below):
-            messages[-1].lines += (
-                ["", stripped] if gap and messages[-1].lines else [stripped]
-            )
+            before = messages[-1].time if messages else ""
+            messages.append(_Message(number, "", [], before))
+        elif stripped and messages and (below or not gap):
+            said = messages[-1].lines
+            said += ["", stripped] if gap and said else [stripped]
         elif stripped:
             passed.append(stripped)
         gap = not stripped
-    if (
-        below
-        and not cell
-        and messages
-        and not any("" in message.lines for message in messages[:-1])
-    ):
-        last = messages[-1].lines
-        end = last.index("") if "" in last else len(last)
-        last[end:], passed = (
-            [],
-            [*passed, *filter(None, last[end:])],
-        )  # "Transcribed by ..."
+    closing = messages[-1].lines if below and not cell and messages else []
+    if "" in closing and not any("" in it.lines for it in messages[:-1]):
+        end = closing.index("")  # "Transcribed by ..."
+        passed += filter(None, closing[end:])
+        del closing[end:]
     return messages, passed
 
 
 def _pattern_of(lines: list[str]) -> re.Pattern[str] | None:
-    lines = [
-        line.strip() for line in lines if line.strip() and not _ONLY_DAY.fullmatch(line)
-    ][:_LOOKED_AT]
+    lines = [line.strip() for line in lines if line.strip()]
+    lines = [line for line in lines if not _ONLY_DAY.fullmatch(line)][:_LOOKED_AT]
     best, most = None, 0
     for pattern in _PATTERNS:
-        names = [
-            match["name"].strip()
-            for line in lines
-            if (match := pattern.fullmatch(line))
-        ]
+        matches = [match for line in lines if (match := pattern.fullmatch(line))]
+        names = [match["name"].strip() for match in matches]
         share = _SHARE if "text" in pattern.groupindex else _SHARE / 2
-        repeated = (
-            any(names.count(name) > 1 for name in set(names)) and len(set(names)) > 1
-        )
-        if (
-            len(names) >= max(_FEWEST, share * len(lines), most + 1)
-            and repeated
-            and not is_log(names)
-        ):
+        enough = len(names) >= max(_FEWEST, share * len(lines), most + 1)
+        if enough and 1 < len({*names}) < len(names) and not is_log(names):
             best, most = pattern, len(names)
     return best
 

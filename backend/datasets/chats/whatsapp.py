@@ -36,9 +36,6 @@ _NOTICE = re.compile(
     r"|\S[^\n]{0,120}\.\w{2,4} \([^()\n]{4,30}\)"  # IMG-20231231-WA0001.jpg (file attached)
     r"|\S[^\n]{0,120}\.\w{2,4} <[^<>\n]{4,30}>"
 )
-_ADDED = re.compile(
-    r"(?<=[^\s•]) +\u200e([^\s\d<>.,:;!?@/\u200e]+(?: [^\s\d<>.,:;!?@/\u200e]+){0,4})$"
-)
 _DOCUMENT = re.compile(r"[^\n]{1,120}\.\w{2,4} • \u200e")  # Plan.pdf • 3 pages
 _EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
 _LONGEST_NAME = 60  # characters
@@ -80,24 +77,13 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
             records.append((number, message))
         elif message is not None:
             message["text"] += "\n" + line.translate(_SPACES).rstrip()
-    notices = {
-        message["text"].lstrip(_MARK)
-        for _, message in records
-        if message["text"].startswith(_MARK)
-    }
     added: list[Record] = []
     for number, message in records:
-        end, document = _ADDED.search(message["text"]), _DOCUMENT.match(message["text"])
-        if end and (
-            document or end[1] in notices or end[1].lower() in NOTICES
-        ):  # else the mark is the writer's
-            cut = 0 if document else end.start()
-            rest = message["text"][cut:].replace(_MARK, "")
+        message["text"], rest = _said(message["text"])
+        if rest:
             added.append(
                 (number, {"author": "", "text": rest, "time": message["time"]})
             )
-            message["text"] = message["text"][:cut]
-        message["text"] = _said(message["text"])
     yield [*records, *added]
 
 
@@ -144,17 +130,18 @@ def _author(start: re.Match[str]) -> tuple[str, str]:
     return name, first_line
 
 
-def _said(text: str) -> str:
-    """The person's own words, "" if there are none: without a first line that only
-    names a picture or a notice.
+def _said(text: str) -> tuple[str, str]:
+    """The person's own words, "" if there are none, and what the phone added to them:
+    without a first line that only names a picture or a notice.
     """
-    marked, text = text.startswith(_MARK), text.replace(_MARK, "")
-    first, _, rest = text.partition("\n")
-    first = first.strip()
-    if _NOTICE.fullmatch(first):
-        return (
-            "" if first.startswith("<") else rest.strip()
-        )  # a picture and the words below it
-    if marked:
-        return ""
-    return _EDITED.sub("", text.strip())
+    if _DOCUMENT.match(text):
+        return "", text.replace(_MARK, "")
+    marked = text.startswith(_MARK)
+    own, mark, added = text.lstrip(_MARK).rpartition(f" {_MARK}")
+    if not mark or added.lower() not in NOTICES:  # the mark is the writer's
+        own, added = own + mark + added, ""
+    own = own.replace(_MARK, "")
+    first, _, rest = own.partition("\n")
+    if _NOTICE.fullmatch(first.strip()):  # perhaps a picture and the words below it
+        return "" if first.startswith("<") else rest.strip(), added
+    return "" if marked else _EDITED.sub("", own.strip()), added

@@ -4,13 +4,12 @@ remembers its file.
 
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.chats.people import NobodyAnswers, propose
 from backend.datasets.documents.archive import damaged, open_zip
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import BLOCK, ByteSource
@@ -72,7 +71,6 @@ def read_together(
     """
     read: list[tuple[str, Dataset]] = []
     refused: list[tuple[str, BadInput]] = []
-    asked: list[tuple[str, WhoToImitate]] = []
     try:
         with open_zip(source.seekable()) as archive:
             parts = _files(archive, source)
@@ -93,8 +91,6 @@ def read_together(
                     refused.append(
                         (file, BadInput("It is an archive inside an archive."))
                     )
-                except WhoToImitate as error:
-                    asked.append((file, error))
                 except BadInput as error:
                     if getattr(error, "columns", ()):
                         error.why = f"In {file}: {error.why}"
@@ -103,21 +99,6 @@ def read_together(
                 source.advance((number + 1) / len(parts))
     except ZIP_ERRORS as error:
         raise damaged() from error
-    if asked and not (read and options.imitate):
-        people: Counter[str] = (
-            Counter()
-        )  # of all chats: there is one question about them
-        for _, asking in asked:
-            people.update(dict(asking.people))
-        titles = ", ".join(dict.fromkeys(asking.title for _, asking in asked))
-        several = (
-            "Chats in which you select no one are skipped." if len(asked) > 1 else ""
-        )
-        raise WhoToImitate(titles, people.most_common(), several)
-    refused += [
-        (file, BadInput("None of the people you chose answers in it."))
-        for file, _ in asked
-    ]
     if not any(data.rows for _, data in read):
         why = "; ".join(f"{file}: {error.what}" for file, error in refused[:3])
         raise BadInput(
@@ -144,9 +125,9 @@ def _load(load: Load, member: ByteSource, name: str, options: ReadOptions) -> Da
         return load(member, name, detected)
     try:
         return load(member, name, options)
-    except WhoToImitate as error:
-        there = [person for person, _ in error.people if person in options.imitate]
-        if not there or set(there) == set(options.imitate):
+    except NobodyAnswers as error:
+        there = [person for person in error.people if person in options.imitate]
+        if not there or len(there) == len(options.imitate):
             raise
         return load(member, name, replace(options, imitate=there))
     except BadInput as error:
@@ -247,10 +228,17 @@ def _merged(
     passed = tuple(
         replace(part, file=file) for file, data in read for part in data.source.passed
     )
+    details = [data.source.details for _, data in read]
+    people = tuple(dict.fromkeys(name for each in details for name in each.people))
+    imitate = tuple(dict.fromkeys(name for each in details for name in each.imitate))
+    proposals = [way for _, data in read for way in data.source.proposals]
+    if imitate and proposals:
+        proposals = propose(people, imitate)
     merged.source = replace(
         merged.source,
         ignored=ignored,
         passed=passed,
-        details=FileDetails(READER.title, binary=True),
+        details=FileDetails(READER.title, binary=True, people=people, imitate=imitate),
+        proposals=tuple(proposals[:4]),
     )
     return merged

@@ -10,8 +10,9 @@ tests/data/sources/GROUP/. Each line has
     rows      how many examples come out; with "asks", after the answer
     first     the texts of the first example, system message included; a plain text is one text
     last      those of the last one
-    question  with "asks": the kind of the problem that asks, or the columns, shapes or people to choose from
-    options   with "asks": an answer, as fields of ReadOptions; with "rows": a choice with which it is read as well
+    question  with "asks": the kind of the problem that asks, or the columns or shapes to choose from
+    options   with "asks": an answer, as fields of ReadOptions, unless the guess is right; with "rows": a choice with
+              which it is read as well
     lacks     what of the right examples can't be had
     says      with "refused": a word of the sentence; with "asks": words of the question
 
@@ -25,7 +26,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.checks.issues import QUESTIONS
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.read.load import ReadOptions, load
@@ -107,19 +107,17 @@ def read(path: Path, options: dict[str, Any] | None = None) -> Found:
         if error.columns:
             return Found("asks", question=list(error.columns), error=str(error))
         return Found("refused", error=str(error))
-    except WhoToImitate as error:
-        return Found(
-            "asks", question=[name for name, _ in error.people], error=str(error)
-        )
     except BadInput as error:
         return Found("refused", error=str(error))
     return _found(data)
 
 
 def _found(data: Dataset) -> Found:
-    asked = next((p.kind for p in data.problems if p.kind in QUESTIONS), "")
+    asked = next((p for p in data.problems if p.kind in QUESTIONS), None)
     first, last = (texts(data.rows[n]) if data.rows else [] for n in (0, -1))
-    return Found("asks" if asked else "rows", len(data.rows), first, last, asked)
+    if asked is None:
+        return Found("rows", len(data.rows), first, last)
+    return Found("asks", len(data.rows), first, last, asked.kind, asked.message)
 
 
 def texts(row: Row) -> list[str]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from backend.datasets.chats.people import QUESTION, WhoToImitate
 from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.report import understood
 from backend.datasets.convert.mapping import NoExamples, SeveralReadings
@@ -145,7 +144,7 @@ def examples(data: CheckedDataset) -> Markup:
 
 def asks(error: Exception | None) -> bool:
     """Whether an import only needs an answer."""
-    return isinstance(error, (SeveralReadings, WhoToImitate)) or (
+    return isinstance(error, SeveralReadings) or (
         isinstance(error, NoExamples) and bool(error.columns)
     )
 
@@ -207,14 +206,6 @@ def _failure(now: DatasetProgress, error: Exception) -> Markup:
         choices = components.acts(*map(read_options.reading_button, error.shapes))
         return components.card(
             error.what, choices, lead=f"{now.name}: {error.why}", aside=close
-        )
-    if isinstance(error, WhoToImitate):
-        why = components.text(f"{error.why} {read_options.HINT}")
-        return components.card(
-            QUESTION,
-            why,
-            read_options.ask_people(error.people, error.likely),
-            aside=close,
         )
     return components.card(title, alert, aside=close)
 

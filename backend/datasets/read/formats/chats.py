@@ -43,8 +43,8 @@ def _open_transcript(file: File) -> OpenSource:
 
 def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     """Turns records that are conversations into examples, or else, also where the user
-    chose columns, gives dotted names to what lies inside objects. Raises WhoToImitate
-    when it is unclear whom to imitate, BadInput when fewer than two people write.
+    chose columns, gives dotted names to what lies inside objects. Raises BadInput when
+    fewer than two people write.
     """
     chosen = {*columns_of(options.mapping or {}), *options.only}
     if chosen:
@@ -64,6 +64,7 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     )
     opened.records = iter([examples.records])
     opened.passed += examples.passed
+    opened.guess, opened.proposals = examples.guess, examples.proposals
     if examples.long:
         fix = "If they don't belong together, make an example of each (on the command line: --pairs)."
         opened.notes.append(("long_chats", examples.long, fix))

@@ -1,5 +1,5 @@
-"""Exports of chats are recognized, with their times, and a person is asked whom to
-imitate where it is unclear.
+"""Exports of chats are recognized, with their times, and who probably answers is
+proposed where nothing says so.
 """
 
 import json
@@ -11,7 +11,7 @@ import pytest
 
 from backend.datasets.chats.format import FORMATS
 from backend.datasets.chats.paths import find
-from backend.datasets.chats.people import WhoToImitate
+from backend.datasets.chats.people import NobodyAnswers
 from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.chats.whatsapp import is_whatsapp
 from backend.datasets.convert.nested import flat
@@ -53,12 +53,9 @@ Kann ich auf Freitag verschieben?
 
 
 def test_mails_copied_into_a_text_are_a_conversation() -> None:
-    with pytest.raises(WhoToImitate) as asked:
-        load_text(MAILS, name="thread.txt")
-    assert {name for name, _ in asked.value.people} == {
-        "empfang@praxis.example",
-        "maria@mail.example",
-    }
+    guessed = load_text(MAILS, name="thread.txt").source.details
+    assert {*guessed.people} == {"empfang@praxis.example", "maria@mail.example"}
+    assert guessed.imitate == ("empfang@praxis.example",)
     said = [["Kann ich auf Freitag verschieben?", "Freitag um zehn ist frei."]]
     above, below = MAILS.split("\n\nVon: Maria")
     oldest_first = f"Von: Maria{below}\n{above}\n".replace(
@@ -99,11 +96,9 @@ def test_a_chat_with_times_only_is_divided_by_blank_lines(line: str) -> None:
         + line.format(n=n, who="Sue", said=a)
         for n, (q, a) in enumerate(said)
     )
-    with pytest.raises(WhoToImitate):
-        load_text(text)
-    assert texts(load_text(text, options=ReadOptions(imitate=("Sue",)))) == [
-        list(pair) for pair in said
-    ]
+    data = load_text(text)
+    assert data.source.details.imitate == ("Sue",)
+    assert texts(data) == [list(pair) for pair in said]
 
 
 @pytest.mark.parametrize(
@@ -126,19 +121,25 @@ def test_paths(path: str, expected: list[Any]) -> None:
     )
 
 
-def test_who_is_asked_until_the_answer_gives_an_example() -> None:
-    with pytest.raises(WhoToImitate) as raised:
-        load_text(CHAT)
-    assert raised.value.people == (("Anna", 1), ("Ben", 1))
+def test_who_answers_is_a_guess_until_somebody_is_chosen() -> None:
+    data = load_text(CHAT)
+    assert [p.kind for p in data.problems] == ["mapping_guessed", "chat"]
+    assert data.source.details.people == ("Anna", "Ben")
+    assert [way.options for way in data.source.proposals] == [
+        {"imitate": ["Ben"]},
+        {"imitate": ["Anna"]},
+        {"imitate": ["*"]},
+    ]
     for name in ("Carla", "Anna"):
-        with pytest.raises(WhoToImitate, match=name):
+        with pytest.raises(NobodyAnswers, match=name) as raised:
             load_text(CHAT, options=ReadOptions(imitate=[name]))
+        assert raised.value.people == ("Anna", "Ben")
     data = load_text(CHAT, options=ReadOptions(imitate=["ben"]))
     assert (texts(data), [p.kind for p in data.problems]) == (
         [["Open?", "Yes"]],
         ["chat"],
     )
-    assert data.source.details.imitate == ("Ben",)
+    assert (data.source.details.imitate, data.source.proposals) == (("Ben",), ())
     with pytest.raises(BadInput, match="only Anna"):
         load_text(CHAT.replace("Ben", "Anna"))
 
@@ -161,8 +162,7 @@ def test_whoever_answers_can_be_imitated_where_there_are_many_names() -> None:
             ("asker", "Thanks"),
         )
     ]
-    with pytest.raises(WhoToImitate):
-        lines(*records)
+    assert {"imitate": ["*"]} in [w.options for w in lines(*records).source.proposals]
     data = lines(*records, imitate=["*"])
     assert texts(data) == [["Open?", "Yes\nTill six"]] * 4
     assert data.source.details.imitate == ("*",)
@@ -173,9 +173,7 @@ def test_plays_turns_and_replies_are_put_in_order() -> None:
         {"character": "AB"[number % 2], "line": f"Words {number}"}
         for number in range(12)
     ]
-    with pytest.raises(WhoToImitate):
-        lines(*said)
-    assert texts(lines(*said, imitate=["B"]))[0][:2] == ["Words 0", "Words 1"]
+    assert texts(lines(*said))[0][:2] == ["Words 0", "Words 1"]
     said = [("2", "assistant", "Yes"), ("1", "user", "Open?")]
     records = [
         {"conversation_id": n, "turn": turn, "role": role, "text": text}
@@ -203,17 +201,17 @@ def test_plays_turns_and_replies_are_put_in_order() -> None:
     ]
 
 
-def test_a_bot_beside_the_team_is_asked_about() -> None:
+def test_a_bot_beside_the_team_makes_it_a_guess() -> None:
     part = {"part_type": "comment", "body": "Hello", "author": {"type": "bot"}}
     answer = {"part_type": "comment", "body": "Yes", "author": {"type": "admin"}}
     record = {
         "source": {"body": "Open?", "author": {"type": "user"}},
         "conversation_parts": {"conversation_parts": [part, answer]},
     }
-    with pytest.raises(WhoToImitate) as raised:
-        lines(record)
-    assert {name for name, _ in raised.value.people} == {"user", "bot", "assistant"}
-    assert texts(lines(record, imitate=["assistant"])) == [["Open?", "Yes"]]
+    data = lines(record)
+    assert {*data.source.details.people} == {"user", "bot", "assistant"}
+    assert [p.kind for p in data.problems] == ["mapping_guessed", "chat"]
+    assert texts(data) == [["Open?", "Yes"]]
 
 
 def test_unreadable_lines_stay_problems_of_their_own() -> None:
@@ -399,13 +397,6 @@ def test_a_nested_answer_has_a_dotted_name() -> None:
     assert texts(data)[3] == ["Is it 3?", "It is 3."]
     with pytest.raises(BadInput, match=r"said\.mail"):
         lines(*records, mapping={"question": "mail", "answer": "note"})
-    review = {"comment": "It broke.", "reply": {"comment": "We are sorry."}, "stars": 2}
-    data = lines(review, {**review, "reply": None}, review)
-    assert (texts(data), data.problems[0].kind) == (
-        [["It broke.", "We are sorry."]] * 2,
-        "chat",
-    )
-    assert "without an answer" in data.problems[0].message
 
 
 def test_a_conversation_in_one_cell_is_divided_and_no_row_is_lost() -> None:

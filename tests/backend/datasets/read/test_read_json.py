@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.read.load import Limits, ReadOptions, load
 from backend.errors import BadInput
 from backend.records.reading import RowFault
@@ -252,10 +251,7 @@ def test_every_line_is_a_row_or_a_problem(texts: list[str]) -> None:
         )
         if line.strip()
     ]
-    try:
-        data = load_text(content)
-    except WhoToImitate:
-        data = load_text(content, options=ReadOptions(imitate=("*",)))
+    data = load_text(content)
     seen = {row.line for row in data.rows} | {p.line for p in data.problems if p.row}
     assert sorted(seen | {part.line for part in data.source.passed}) == expected
     if not data.source.passed:  # what could be a chat is one only if the person says so

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.read.load import Limits, ReadOptions, load
 from backend.datasets.read.pack import as_one_file
 from backend.datasets.read.parse import Parser
@@ -76,7 +75,7 @@ def test_a_question_about_a_file_is_asked(tmp_path: Path) -> None:
     assert [p.kind for p in data.problems] == ["mapping_guessed"]
 
 
-def test_one_question_is_asked_about_the_people_of_all_chats(tmp_path: Path) -> None:
+def test_the_people_of_all_chats_are_proposed_together(tmp_path: Path) -> None:
     def chat(asker: str, answerer: str) -> str:
         days = (
             f"[1/{day}/26, 10:00:01] {{}}: Hi {day}\n[1/{day}/26, 10:00:02] {{}}: Yes\n"
@@ -90,9 +89,9 @@ def test_one_question_is_asked_about_the_people_of_all_chats(tmp_path: Path) -> 
         b__dot__txt=chat("Cid", "Dora"),
         faq__dot__csv=ORDERS,
     )
-    with pytest.raises(WhoToImitate) as asked:
-        load(path)
-    assert dict(asked.value.people).keys() == {"Ann", "Ben", "Cid", "Dora"}
+    guessed = load(path).source
+    assert {*guessed.details.people} == {"Ann", "Ben", "Cid", "Dora"}
+    assert guessed.proposals[0].options == {"imitate": ["Ben", "Dora"]}
     both = load(path, options=ReadOptions(imitate=("Ben", "Dora")))
     assert {row.file for row in both.rows} == {"a.txt", "b.txt", "faq.csv"}
     one = load(path, options=ReadOptions(imitate=("Ben",)))

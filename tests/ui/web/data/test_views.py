@@ -10,7 +10,6 @@ import gradio as gr
 import pytest
 from markupsafe import escape
 
-from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.checks.fix import Change
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.dataset import CheckedDataset, check_and_fix
@@ -92,15 +91,7 @@ def test_what_a_fix_changes_in_a_long_text_is_marked_and_nothing_else() -> None:
     assert "Ride" not in "".join(re.findall("<(?:ins|del)>(.*?)</", html))
 
 
-def test_whom_to_imitate_and_how_to_read_are_asked() -> None:
-    error = WhoToImitate("a WhatsApp chat", [("Anna <b>", 12), ("Ben", 1)])
-    card = views.reading(
-        DatasetProgress("chat.txt", "", 0.0, error=error), imports=True
-    )
-    assert "Which of these people" in card
-    people = re.findall(r'type="checkbox" name="([^"]+)" value="([^"]+)"', card)
-    assert people == [("person-0", "Anna &lt;b&gt;"), ("person-1", "Ben")]
-    assert "12 messages" in text_of(card)
+def test_how_to_read_is_asked() -> None:
     card = views.reading(
         DatasetProgress(
             "faq.txt",
