@@ -266,7 +266,6 @@ METHODS: dict[str, tuple[str, str]] = _WORDS[
 ENCODINGS: dict[str, str] = _WORDS["encodings"]
 SEPARATORS: dict[str, str] = _WORDS["separators"]
 FIELDS: dict[str, str] = _WORDS["fields"]
-READINGS: dict[str, str] = _WORDS["readings"]
 CHOOSER: dict[str, str] = _WORDS["chooser"]  # of ways to get examples
 GOALS: dict[str, tuple[str, str]] = _WORDS["goals"]
 WORK: dict[str, tuple[str, str, str]] = _WORDS[

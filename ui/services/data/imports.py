@@ -60,16 +60,18 @@ class DatasetImports:
 
     # Imports
 
-    def add(self, name: str, model_id: str, add: Callable[..., str]) -> str:
+    def add(
+        self, name: str, model_id: str, add: Callable[..., str], task: str = ""
+    ) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which
-        this returns, and options.
+        this returns, and options. task: what the model is to do, "" for unknown.
         """
         self.store.require_disk()
         data_id = new_id()
         self._imports[data_id] = name, add
         while len(self._imports) > min(_MAX_RETRIES, self._at_once):
             self._imports.popitem(last=False)
-        self.retry(data_id, {}, model_id)
+        self.retry(data_id, {"task": task} if task else {}, model_id)
         return data_id
 
     def retry(self, data_id: str, options: Mapping[str, Any], model_id: str) -> None:
@@ -106,10 +108,8 @@ class DatasetImports:
         that fails or is cancelled, the old ones stay.
         """
         before = self.store.info.read(data_id)
-        options = {
-            **({"rows": rows} if (rows := before.read_options.get("rows")) else {}),
-            **options,
-        }
+        stays = {k: v for k, v in before.read_options.items() if k in ("rows", "task")}
+        options = {**stays, **options}
         if options == before.read_options:
             return
         restore = partial(self.store.info.restore, data_id, before)

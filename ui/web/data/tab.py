@@ -20,7 +20,7 @@ from ui.web.components import (
     sent_file,
     upload_button,
 )
-from ui.web.data import decisions, drafting, edit_panel, read_options
+from ui.web.data import decisions, drafting, edit_panel, reading_card
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
 from ui.web.data.actions import apply_action
@@ -119,11 +119,7 @@ class DataTab:
         data = self.app.datasets.selected_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
         failed = now is not None and now.error is not None
-        choose = (
-            not data_views.asks(now.error)
-            if now and failed
-            else not (choice.data_id or now)
-        )
+        choose = failed or not (choice.data_id or now)
         shown = {
             self.reading: data_views.reading(now, imports),
             **self.importing.show(choose, choice.data_id, close),
@@ -140,7 +136,7 @@ class DataTab:
             shown |= self._showing(choice, data)
         if now is not None and failed:
             shown[self.line] = data_views.failed(now, data)
-            if imports:
+            if imports and choice.import_id != choice.data_id:
                 shown[self.examples] = gr.update(visible=False)
         return shown
 
@@ -161,7 +157,10 @@ class DataTab:
         self.app.ask_ahead(choice)
         now = self.app.drafting.now(choice.data_id, choice.passage)
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
-        if data.original.rows and data.original.rows[0].text is not None:
+        asked = reading_card.is_asked(data)
+        reading = reading_card.card(data)
+        is_text = data.original.rows and data.original.rows[0].text is not None
+        if is_text and not asked:
             making = drafting.offer()
         begun = (
             len(data.dataset.rows) or not now
@@ -171,16 +170,16 @@ class DataTab:
             self.examples: gr.update(visible=True),
             self.language: language_alert(self.app.advice.unknown_language(choice)),
             self.making: making,
-            self.decision: decisions.card(data),
+            self.decision: reading if asked else decisions.card(data),
             self.learned: data_views.examples(data),
-            self.warnings: decisions.warnings(data) if begun else "",
-            self.problems: issues_panel.card(data) if begun else "",
+            self.warnings: decisions.warnings(data) if begun and not asked else "",
+            self.problems: issues_panel.card(data) if begun and not asked else "",
             self.summary: data_views.summary(
                 data, self.app.datasets.lengths(choice).max_length
             ),
             self.own_test: None,
             self.tested: data_views.tested(data),
-            self.how: read_options.card(data),
+            self.how: "" if asked else reading,
             self.instruction: edit_panel.instruction(
                 self.app.edits.instruction(choice), choice.data_id
             ),

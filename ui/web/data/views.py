@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from backend.datasets.chats.people import QUESTION, WhoToImitate
 from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.report import understood
-from backend.datasets.convert.mapping import NoExamples, SeveralReadings
+from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import StoredDataset
@@ -20,7 +19,7 @@ from ui.records.data import DatasetFiles, DatasetProgress, Preview, Sample
 from ui.services.data.dataset_state import split_summary
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import before_after, drafting, read_options
+from ui.web.data import before_after, drafting, reading_card
 from ui.web.html import components, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
@@ -91,6 +90,10 @@ def _earlier(
 
 
 def guide(data: CheckedDataset) -> Markup:
+    if reading_card.is_asked(data):
+        return components.guide(
+            2, "See what the model would learn.", "Say yes, or say what is off."
+        )
     left = data.waiting
     rows = {problem.row for problem in left if problem.row}
     if rows:
@@ -134,7 +137,7 @@ def guide(data: CheckedDataset) -> Markup:
 def examples(data: CheckedDataset) -> Markup:
     """A few examples as the model will see them, once nothing is left to decide."""
     rows = data.dataset.rows
-    if data.waiting or not rows:
+    if data.waiting or reading_card.is_asked(data) or not rows:
         return components.EMPTY
     few = [rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})]
     lead = "Green is learned, grey is only read."
@@ -143,30 +146,15 @@ def examples(data: CheckedDataset) -> Markup:
     )
 
 
-def asks(error: Exception | None) -> bool:
-    """Whether an import only needs an answer."""
-    return isinstance(error, (SeveralReadings, WhoToImitate)) or (
-        isinstance(error, NoExamples) and bool(error.columns)
-    )
-
-
 def failed(now: DatasetProgress, data: CheckedDataset | None) -> Markup:
-    """The headline over a file that could not be read, or of which something is asked.
-    data: what was open before.
-    """
+    """The headline over a file that could not be read. data: what was open before."""
     then = f"{fmt.shorten(data.name, 60)} stays as it was." if data else ""
-    name = fmt.shorten(now.name, 60)
-    what = (
-        f"One question about {name}."
-        if asks(now.error)
-        else f"{name} could not be read."
-    )
-    return components.guide(2, what, then)
+    return components.guide(2, f"{fmt.shorten(now.name, 60)} could not be read.", then)
 
 
 def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     """The progress of an import and its first rows, or why it failed. imports: it is
-    new and can be cancelled. The keyboard goes to what is asked or went wrong
+    new and can be cancelled. The keyboard goes to what went wrong
     (static/js/buttons.js).
     """
     if now is None:
@@ -185,7 +173,7 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
         )
         first = components.text(
             f"First rows, read as {shape}:", "lead"
-        ) + before_after.first_rows(now.first_rows)
+        ) + before_after.few(now.first_rows.rows[: before_after.SHOWN])
     cancel = (
         components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
     )
@@ -194,29 +182,11 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
 
 
 def _failure(now: DatasetProgress, error: Exception) -> Markup:
-    alert, name = web_errors.error_alert(error), fmt.shorten(now.name, 60)
-    title = f"{name} could not be read"
-    if isinstance(error, NoExamples) and error.columns:
-        alert += read_options.ask_columns(error.columns, error.likely)
-        alert += components.acts(
-            components.button(drafting.FROM_TABLE, "make-examples")
-        )
-        title = f"How should {name} be read?"
+    title = f"{fmt.shorten(now.name, 60)} could not be read"
     close = components.button("Close", "dismiss", label="Close this message")
-    if isinstance(error, SeveralReadings):
-        choices = components.acts(*map(read_options.reading_button, error.shapes))
-        return components.card(
-            error.what, choices, lead=f"{now.name}: {error.why}", aside=close
-        )
-    if isinstance(error, WhoToImitate):
-        why = components.text(f"{error.why} {read_options.HINT}")
-        return components.card(
-            QUESTION,
-            why,
-            read_options.ask_people(error.people, error.likely),
-            aside=close,
-        )
-    return components.card(title, alert, aside=close)
+    make = components.button(drafting.FROM_TABLE, "make-examples")
+    acts = components.acts(make) if isinstance(error, NoExamples) else components.EMPTY
+    return components.card(title, web_errors.error_alert(error), acts, aside=close)
 
 
 def summary(data: CheckedDataset, limit: int | None) -> Markup:

@@ -22,7 +22,7 @@ from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load
 from backend.errors import BadInput, NotInDemo
 from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
-from ui.web.data.read_options import described
+from ui.web.data.reading_card import described
 
 CHAT = {
     "messages": [
