@@ -226,9 +226,12 @@ def as_typed(options: Mapping[str, Any]) -> str:
     typed = []
     for name, value in options.items():
         pairs = value.items() if name in flags else [("", value)]
+        flag = flags.get(name, f"--{name.replace('_', '-')}")
         for field, own in pairs:
+            if own is True:
+                typed.append(flag)
+                continue
             for each in [own] if isinstance(own, str) else own:
-                flag = flags.get(name, f"--{name.replace('_', '-')}")
                 typed.append(f"{flag} {quote(f'{field}={each}' if field else each)}")
     return " ".join(typed)
 
