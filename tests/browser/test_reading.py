@@ -29,25 +29,29 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("width", "height"), SIZES)
 def test_a_guess_is_confirmed_without_scrolling(
-    open_page: Callable[..., Any], drawn_page: str, table: Path
+    open_page: Callable[..., Any],
+    drawn_page: str,
+    table: Path,
+    width: int,
+    height: int,
 ) -> None:
-    for width, height in SIZES:
-        page = open_page(drawn_page, width, height)
-        page.click("#tab-data-button")
-        page.set_input_files("#upload input[type=file]", table)
-        yes = page.locator(YES)
-        yes.wait_for()
-        page.wait_for_function("document.activeElement.dataset.do === 'confirm'")
-        assert page.evaluate("scrollY") == 0
-        box = yes.bounding_box()
-        assert box["y"] + box["height"] < height, f"{width} x {height}: {box}"
-        assert page.locator(f"{EXAMPLES}.assistant").count() == 3
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert not page.locator("#to-train").is_enabled()
-        yes.click()
-        page.wait_for_selector("#to-train:not([disabled])")
-        page.locator(YES).wait_for(state="detached")
+    page = open_page(drawn_page, width, height)
+    page.click("#tab-data-button")
+    page.set_input_files("#upload input[type=file]", table)
+    yes = page.locator(YES)
+    yes.wait_for()
+    page.wait_for_function("document.activeElement.dataset.do === 'confirm'")
+    assert page.evaluate("scrollY") == 0
+    box = yes.bounding_box()
+    assert box["y"] + box["height"] < height
+    assert page.locator(f"{EXAMPLES}.assistant").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert not page.locator("#to-train").is_enabled()
+    yes.click()
+    page.wait_for_selector("#to-train:not([disabled])")
+    page.locator(YES).wait_for(state="detached")
 
 
 def test_the_examples_follow_every_choice_up_to_training(

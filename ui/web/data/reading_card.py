@@ -131,13 +131,14 @@ def _read(data: CheckedDataset, *ways: Markup) -> Markup:
     files = tables.table(("File", "Examples"), lines, title) if lines else ""
     faults = len({problem.row for problem in data.unread})
     lost = f", {fmt.count(faults, 'row')} can't be used" if faults else ""
+    others = Markup('<p class="small">Other ways to read it</p>{}')
     return Markup(
-        '<div class="as-read"><div class="ways">{}</div><p class="small">{}{}.</p>{}{}{}</div>'
+        '<div class="as-read"><p class="small">{}{}.</p>{}<div class="ways">{}</div>{}{}</div>'
     ).format(
-        components.join(ways),
         fmt.count(len(original.rows), "example"),
         lost,
         before_after.few(_first(original.rows), whole=True),
+        others.format(components.join(ways)) if ways else components.EMPTY,
         _unused(original),
         files,
     )
