@@ -18,6 +18,10 @@ document.addEventListener('change', (event) => {
 });
 document.addEventListener('pointerdown', () => { changed = null; }, true);
 apprentice.onRedraw(() => {
+  if (changed?.isConnected && document.querySelector('#reading [data-asks]')) { // it can't be read so
+    changed.form.reset();
+    changed = null;
+  }
   if (!changed || changed.isConnected || document.activeElement !== document.body) return;
   const field = [...document.querySelectorAll('form.how [name]')].find((each) => each.name === changed.name);
   if (!field?.checkVisibility()) return;

@@ -116,12 +116,13 @@ class DataTab:
     def show(self, choice: Choice, *, close: bool = False) -> Updates:
         """close: the chooser, unless something has to be chosen."""
         imports = bool(choice.import_id)
+        again = imports and choice.import_id == choice.data_id
         data = self.app.datasets.selected_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
         failed = now is not None and now.error is not None
-        choose = failed or not (choice.data_id or now)
+        choose = not again if failed else not (choice.data_id or now)
         shown = {
-            self.reading: data_views.reading(now, imports),
+            self.reading: data_views.reading(now, imports, again),
             **self.importing.show(choose, choice.data_id, close),
         }
         if now is not None and not failed and (imports or data is None):
@@ -135,8 +136,8 @@ class DataTab:
         else:
             shown |= self._showing(choice, data)
         if now is not None and failed:
-            shown[self.line] = data_views.failed(now, data)
-            if imports and choice.import_id != choice.data_id:
+            shown[self.line] = data_views.failed(data_views.failure(now, again), data)
+            if imports and not again:
                 shown[self.examples] = gr.update(visible=False)
         return shown
 

@@ -146,21 +146,27 @@ def examples(data: CheckedDataset) -> Markup:
     )
 
 
-def failed(now: DatasetProgress, data: CheckedDataset | None) -> Markup:
+def failed(title: str, data: CheckedDataset | None) -> Markup:
     """The headline over a file that could not be read. data: what was open before."""
     then = f"{fmt.shorten(data.name, 60)} stays as it was." if data else ""
-    return components.guide(2, f"{fmt.shorten(now.name, 60)} could not be read.", then)
+    return components.guide(2, f"{title}.", then)
 
 
-def reading(now: DatasetProgress | None, imports: bool) -> Markup:
-    """The progress of an import and its first rows, or why it failed. imports: it is
-    new and can be cancelled. The keyboard goes to what went wrong
+def failure(now: DatasetProgress, again: bool) -> str:
+    """That a file could not be read. again: it can be, though not as chosen now."""
+    return f"{fmt.shorten(now.name, 60)} could not be read" + " this way" * again
+
+
+def reading(now: DatasetProgress | None, imports: bool, again: bool = False) -> Markup:
+    """The progress of an import and its first rows, or why it failed. imports: it can
+    be cancelled. again: it was read before. The keyboard goes to what went wrong
     (static/js/buttons.js).
     """
     if now is None:
         return components.EMPTY
     if now.error is not None:
-        return Markup("<div data-asks>{}</div>").format(_failure(now, now.error))
+        title = failure(now, again)
+        return Markup("<div data-asks>{}</div>").format(_failure(title, now.error))
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Starting")
     status = components.text(f"{now.phase or 'Starting'}: {percent}%", "status")
@@ -181,8 +187,7 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     return components.card(title, bar, status, first, aside=cancel)
 
 
-def _failure(now: DatasetProgress, error: Exception) -> Markup:
-    title = f"{fmt.shorten(now.name, 60)} could not be read"
+def _failure(title: str, error: Exception) -> Markup:
     close = components.button("Close", "dismiss", label="Close this message")
     make = components.button(drafting.FROM_TABLE, "make-examples")
     acts = components.acts(make) if isinstance(error, NoExamples) else components.EMPTY
