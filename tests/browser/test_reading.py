@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.browser.steps import stored
-
 pytestmark = pytest.mark.browser
 SIZES = (1280, 800), (390, 844)  # a laptop, a phone
 YES = "#decision [data-do=confirm]"
@@ -86,6 +84,5 @@ def test_the_examples_follow_every_choice_up_to_training(
     page.locator("#decision .missing").wait_for(state="hidden")
     page.click(YES)
     page.locator(YES).wait_for(state="detached")
-    stored(page, "import_id", "")
     page.click("#to-train:not([disabled])")
     page.wait_for_selector("#start-training:not([disabled])")

@@ -65,7 +65,6 @@ ACTIONS = (
         "look",
         "how",
         "as-found",
-        "proposal",
         "confirm",
         "accept",
         "keep",

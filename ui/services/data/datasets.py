@@ -48,9 +48,9 @@ class DatasetService:
             self._store.has,
             imports.set_validation,
         )
-        self.read_again, self.import_again, self.cancel_import = (
+        self.read_again, self.make_from, self.cancel_import = (
             imports.read_again,
-            imports.retry,
+            imports.make_from,
             imports.cancel,
         )
         self.checked = imports.checked
@@ -89,10 +89,7 @@ class DatasetService:
         name = valid_name(name, "dataset")
 
         def add(
-            listener: ProgressListener,
-            data_id: str,
-            options: Mapping[str, Any],
-            **how: Any,
+            listener: ProgressListener, options: Mapping[str, Any], **how: Any
         ) -> str:
             listener.start_phase("Asking Hugging Face")
             dataset = hub.look_up(name)
@@ -111,9 +108,8 @@ class DatasetService:
             )
             with as_one_file(paths) as path:
                 reading = {"rows": hub.ROWS, **options}
-                return self._store.add(
-                    path, dataset.name_of(part), listener, data_id, reading, **how
-                )
+                named = dataset.name_of(part)
+                return self._store.add(path, named, listener, options=reading, **how)
 
         return self._imports.add(name, model_id, add, task)
 

@@ -10,7 +10,7 @@ from ui.web.data import reading_card
 from ui.web.html import components
 
 _ALSO: dict[str, dict[str, bool]] = {  # options beside those with which a file was read
-    "join-cells": {"join_cells": True}, "drop-cells": {"drop_cells": True}, "keep-cells": {}, "pairs": {"pairs": True},
+    "join-cells": {"join_cells": True}, "drop-cells": {"drop_cells": True}, "keep-cells": {},
 }  # fmt: skip
 
 
@@ -48,12 +48,10 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         return choice.replace(row=int(value))
     elif action == "confirm":
         app.fixes.confirm_reading(data_id)
-    elif action in ("how", "proposal", "as-found", "sheet", *_ALSO):
-        how: dict[str, Any] = {"sheet": value} if action == "sheet" else {}
+    elif action in ("how", "as-found", *_ALSO):
+        how: dict[str, Any] = {}
         if action == "how":
             how = reading_card.sent(value, app.datasets.selected(choice))
-        elif action == "proposal":
-            how = reading_card.proposed(value, app.datasets.selected(choice))
         elif action in _ALSO:
             before = app.datasets.selected(choice).info.read_options
             how = {
@@ -81,7 +79,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         and choice.import_id
         and not app.dataset_store.has(choice.import_id)
     ):
-        app.datasets.import_again(choice.import_id, {"written": True}, choice.model_id)
+        app.datasets.make_from(choice.import_id, choice.model_id)
     elif action == "make-examples":
         return choice.replace(
             data_id=app.dataset_store.start_material(data_id), row=1, passage=0

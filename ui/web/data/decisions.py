@@ -38,12 +38,8 @@ def card(data: CheckedDataset) -> Markup:
     left = data.waiting
     if not left:
         return components.EMPTY
-    first, rows = left[0], {problem.row for problem in left if problem.row}
-    progress = (
-        components.badge(f"{fmt.count(len(rows), 'example')} to decide", "calm")
-        if rows
-        else components.EMPTY
-    )
+    first, rows = left[0], {problem.row for problem in left}
+    progress = components.badge(f"{fmt.count(len(rows), 'example')} to decide", "calm")
     alike = [problem for problem in left if problem.kind == first.kind]
     at_once = (
         [each for each in alike if each.fix.startswith(DROP)]

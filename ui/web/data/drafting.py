@@ -28,14 +28,6 @@ SENTENCE = Markup(
 )
 
 
-def offer() -> Markup:
-    """The two ways to learn from a text."""
-    make = components.button("Make examples from it", "make-examples", "", "firm")
-    return components.card(
-        fmt.CHOOSER["no_pairs"], components.acts(make), lead=fmt.CHOOSER["two_ways"]
-    )
-
-
 def guide(now: Making, data: CheckedDataset) -> Markup:
     """How many examples there are, and where they are from; of several sources, only a
     file of examples is named.

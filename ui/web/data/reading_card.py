@@ -5,7 +5,7 @@ What a form sends comes from the browser: unknown encodings, roles, columns and 
 are dropped here, and the reader refuses what does not fit the file with a sentence.
 """
 
-from collections import Counter
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,22 +13,25 @@ from markupsafe import Markup
 
 from backend.datasets.chats.people import WHOEVER_ANSWERS
 from backend.datasets.checks.issues import GUESSES
-from backend.datasets.convert.shapes import SHAPES
+from backend.datasets.checks.report import unused
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.read.formats.delimited import DELIMITERS
 from backend.datasets.read.formats.workbook import TOGETHER
-from backend.errors import BadInput
 from backend.records.rows import Dataset, Row, columns_of
 from ui.text import format as fmt
 from ui.web.data import before_after, drafting
-from ui.web.html import components, tables
+from ui.web.html import components
 
-TITLE = "Is this right?"
+TITLE, PROPOSAL = "Is this right?", "proposal"
 CONFIRMED = "mapping_guessed"  # refused once the person has said yes to the reading
 DISCARDS = "If you read the file another way, your fixes are discarded."
 EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
-MOST, LISTED = 60, 6  # columns or people; sheets, or lines of what is not used
-SIDES = {"assistant": "The side that answers", "user": "The side that asks"}
+MOST, LISTED = 60, 6  # columns or people; other sheets
+SIDES = {
+    "assistant": "The side that answers",
+    "user": "The side that asks",
+    WHOEVER_ANSWERS: "Whoever answers: the first to write asks",
+}
 ROLES = {
     "question": "Question",
     "answer": "Answer",
@@ -65,34 +68,13 @@ def guesses(data: CheckedDataset) -> dict[str, str]:
 def card(data: CheckedDataset) -> Markup:
     """The reading with the button that confirms it; folded once that is done."""
     if not is_asked(data):
-        summary = "How this file was read"
-        about = components.text(described(data.original), "lead")
-        fold = components.fold(summary, about, _read(data), _change(data), key="how")
+        title = "How this file was read"
+        fold = components.fold(title, _read(data), _change(data), key="how")
         return Markup('<section class="card slim">{}</section>').format(fold)
     lead = " ".join(guesses(data).values()) or "Read the way you chose."
     yes = components.button(_yes(data.original.rows), "confirm", kind="primary")
     answer = Markup('<div class="confirming">{}{}</div>').format(yes, _change(data))
-    return components.card(TITLE, answer, _read(data, *_ways(data)), lead=lead)
-
-
-def described(data: Dataset) -> str:
-    """The file's format, encoding and shape in a sentence."""
-    source = data.source
-    details = source.details
-    parts = [details.title or source.format]
-    if details.delimiter:
-        parts.append(
-            f"separated by {fmt.SEPARATORS.get(details.delimiter, details.delimiter)}"
-        )
-    if details.sheet:
-        parts.append(f"the sheet “{details.sheet}”")
-    if not details.binary:
-        parts.append(f"in {fmt.ENCODINGS.get(source.encoding, source.encoding)}")
-    shape = SHAPES[source.shape].title if source.shape in SHAPES else source.shape
-    shape = (
-        shape.partition(" (")[0] if details.people else shape
-    )  # the file itself has no such column
-    return f"{source.name} is {', '.join(parts)}, read as {shape}."
+    return components.card(TITLE, answer, _read(data), lead=lead)
 
 
 def _yes(rows: Sequence[Row]) -> str:
@@ -101,66 +83,51 @@ def _yes(rows: Sequence[Row]) -> str:
     return "Yes, use it" if rows else "Yes, that is right"
 
 
-def _ways(data: CheckedDataset) -> list[Markup]:
-    """The other likely ways to read the file, one click each."""
-    source, asked = data.original.source, guesses(data)
-    ways = [
-        components.button(each.title, "proposal", at, "chip")
-        for at, each in enumerate(source.proposals[1:], 1)
-    ]
-    others = [sheet for sheet in source.details.sheets if sheet != source.details.sheet]
-    for sheet in others[:LISTED] if "other_sheets" in asked else ():
-        label = f"Read “{fmt.shorten(sheet, 40)}” instead"
-        ways.append(components.button(label, "sheet", sheet, "chip"))
-    if "long_chats" in asked:
-        label = "Make an example of each answer"
-        ways.append(components.button(label, "pairs", "", "chip"))
-    if CONFIRMED in asked and not source.details.people:
-        ways.append(components.button(drafting.FROM_TABLE, "make-examples", "", "chip"))
-    return ways
-
-
-def _read(data: CheckedDataset, *ways: Markup) -> Markup:
-    """The first examples as they will be learned, and what is not used. ways: buttons
-    to read the file another way.
-    """
-    original = data.original
-    counts = Counter(row.file for row in original.rows if row.file)  # of several files
-    lines = [(file, fmt.number(count)) for file, count in counts.items()]
-    title = "Examples in each file"
-    files = tables.table(("File", "Examples"), lines, title) if lines else ""
-    faults = len({problem.row for problem in data.unread})
-    lost = f", {fmt.count(faults, 'row')} can't be used" if faults else ""
-    others = Markup('<p class="small">Other ways to read it</p>{}')
+def _read(data: CheckedDataset) -> Markup:
+    """The first examples as they will be learned, and what is not used."""
+    rows, left = data.original.rows, ", ".join(unused(data.original.source))
+    firsts = list({row.file: row for row in rows[::-1]}.values())[::-1]
+    shown = (firsts if firsts[1:] else rows)[: before_after.SHOWN]  # one of each file
+    count = fmt.count(len(rows), "example")
+    if firsts[1:]:
+        count += f" from {len(firsts)} files"
+    if faults := len({problem.row for problem in data.unread}):
+        count += f", {fmt.count(faults, 'row')} can't be used"
     return Markup(
-        '<div class="as-read"><p class="small">{}{}.</p>{}<div class="ways">{}</div>{}{}</div>'
+        '<div class="as-read"><p class="small">{}.</p>{}{}<p class="unused">{}</p></div>'
     ).format(
-        fmt.count(len(original.rows), "example"),
-        lost,
-        before_after.few(_first(original.rows), whole=True),
-        others.format(components.join(ways)) if ways else components.EMPTY,
-        _unused(original),
-        files,
+        count,
+        before_after.few(shown, whole=True),
+        _ways(data),
+        f"Not used: {left}." if left else "",
     )
 
 
-def _first(rows: Sequence[Row]) -> list[Row]:
-    """The first rows; of several files, the first one of each."""
-    firsts = list({row.file: row for row in reversed(rows)}.values())[::-1]
-    return [*(firsts if len(firsts) > 1 else rows)][: before_after.SHOWN]
-
-
-def _unused(data: Dataset) -> Markup:
-    """Columns and other parts of the file that are in no example."""
-    source = data.source
-    lines = [f"Columns: {fmt.listed(list(source.ignored))}"] if source.ignored else []
-    for why, count in list(Counter(part.why for part in source.passed).items()):
-        texts = [fmt.shorten(p.text, 60) for p in source.passed if p.why == why][:3]
-        shown = " · ".join(text for text in texts if text)
-        lines.append(f"{fmt.number(count)} × {why}" + (f": {shown}" if shown else ""))
-    items = components.join(Markup("<li>{}</li>").format(line) for line in lines)
-    unused = Markup('<div class="unused"><h3>Not used</h3><ul>{}</ul></div>')
-    return unused.format(items) if lines else components.EMPTY
+def _ways(data: CheckedDataset) -> Markup:
+    """The other likely ways to read the file, one click each."""
+    source, asked = data.original.source, guesses(data)
+    ways = [(way.title, {PROPOSAL: str(n)}) for n, way in enumerate(source.proposals)]
+    ways = ways[1:]
+    if "other_sheets" in asked:
+        others = [s for s in source.details.sheets if s != source.details.sheet]
+        ways += [(f"Read “{s}” instead", {"sheet": s}) for s in others[:LISTED]]
+    if "long_chats" in asked:
+        ways.append(("Make an example of each answer", {"pairs": "1"}))
+    buttons = [
+        components.button(fmt.shorten(title), "how", json.dumps(fields), "chip")
+        for title, fields in ways
+    ]
+    is_text = any(row.text is not None for row in data.original.rows[:1])
+    if is_text or (CONFIRMED in asked and not source.details.people):
+        make = components.button(drafting.FROM_TABLE, "make-examples", kind="chip")
+        buttons.append(make)
+    return (
+        Markup(
+            '<div class="ways"><p class="small">Other ways to read it</p>{}</div>'
+        ).format(components.join(buttons))
+        if buttons
+        else components.EMPTY
+    )
 
 
 def _change(data: CheckedDataset) -> Markup:
@@ -189,27 +156,18 @@ def _file(data: CheckedDataset) -> Markup:
     source, how = data.original.source, data.info.read_options
     details, parts = source.details, []
     if len(details.sheets) > 1:
-        sheets = [(sheet, sheet) for sheet in details.sheets]
-        if details.together:
-            together = details.together.replace(TOGETHER, ", ") + " together"
-            sheets.append((details.together, together))
-        parts.append(_select("Sheet", "sheet", sheets, details.sheet))
-    known = {
-        "encoding": ("Text encoding", fmt.ENCODINGS, source.encoding),
-        "delimiter": (
-            "Column separator (delimiter)",
-            {"": "none (plain text)", **fmt.SEPARATORS},
-            details.delimiter,
-        ),
-    }
-    if details.binary:
-        known.clear()
-    elif source.format not in ("csv", "tsv", "text"):
-        del known["delimiter"]
-    for name, (label, titles, detected) in known.items():
-        first = "Detected automatically" if how.get(name) else titles.get(detected)
-        choices = [(value, title) for value, title in titles.items() if value]
-        choices.insert(0, ("", first or detected))
+        sheets = dict.fromkeys(details.sheets, "") | {details.together: " together"}
+        choices = [(s, s.replace(TOGETHER, ", ") + end) for s, end in sheets.items()]
+        parts.append(_select("Sheet", "sheet", filter(all, choices), details.sheet))
+    selects = [
+        ("Text encoding", "encoding", fmt.ENCODINGS, source.encoding),
+        ("Column separator", "delimiter", fmt.SEPARATORS, details.delimiter),
+    ]
+    if source.format not in ("csv", "tsv", "text"):
+        selects.pop()
+    for label, name, titles, now in () if details.binary else selects:
+        detected = f"Detected: {titles.get(now, now or 'none')}"
+        choices = [("", detected), *titles.items()]
         parts.append(_select(label, name, choices, how.get(name, "")))
     return components.join(parts)
 
@@ -219,11 +177,11 @@ def _columns(data: CheckedDataset) -> list[str]:
     source, records = data.original.source, data.original.originals.values()
     if source.details.people or source.details.cue:
         return []
-    used = {*_roles(data), *source.ignored}
-    first = (record for record in records if isinstance(record, dict))
-    names = [name for record in first for name in record if name in used]
-    more = (name for name in sorted(used) if not name.startswith("message."))
-    return list(dict.fromkeys([*names, *more]))[:MOST]
+    used = [*_roles(data), *(c for c in source.ignored if not c.startswith("message."))]
+    order = [*next((record for record in records if isinstance(record, dict)), ())]
+    return sorted(
+        used, key=lambda name: order.index(name) if name in order else len(order)
+    )[:MOST]
 
 
 def _roles(data: CheckedDataset) -> dict[str, str]:
@@ -278,27 +236,20 @@ def _values(data: CheckedDataset, column: str) -> Markup:
 
 
 def _people(data: CheckedDataset) -> Markup:
-    """A checkbox for each person in a chat; those that are not chosen are folded below
-    those that are.
-    """
+    """A checkbox for each person in a chat, those who answer first."""
     details = data.original.source.details
-    names = [*details.people[:MOST]]
-    titles = {name: SIDES.get(name, name) for name in names}
-    if len(names) > 2:
-        titles[WHOEVER_ANSWERS] = "Whoever answers: the first to write asks"
-    boxes = {
-        name: _box(f"person-{at}", name, title, name in details.imitate)
-        for at, (name, title) in enumerate(titles.items())
-    }
-    ticked = [box for name, box in boxes.items() if name in details.imitate]
-    others = [box for name, box in boxes.items() if name not in details.imitate]
-    if ticked and others:
-        others = [components.fold("Somebody else", *others, key="people")]
+    names = dict.fromkeys([*details.imitate, *details.people[:MOST]])
+    if len(details.people) > 2:
+        names[WHOEVER_ANSWERS] = None
+    boxes = [
+        _box(f"person-{at}", name, SIDES.get(name, name), name in details.imitate)
+        for at, name in enumerate(names)
+    ]
     pairs = bool(data.info.read_options.get("pairs"))
     each = _box("pairs", "1", "Make an example of each answer", pairs)
     return Markup(
         '<fieldset class="people"><legend>Learn to write like</legend>{}</fieldset><div class="people">{}</div>'
-    ).format(components.join([*ticked, *others]), each)
+    ).format(components.join(boxes), each)
 
 
 def _box(field: str, value: str, text: str, checked: bool) -> Markup:
@@ -322,33 +273,30 @@ def _select(
 # What the browser sends
 
 
-def proposed(value: str, data: CheckedDataset) -> dict[str, Any]:
-    """The fields of ReadOptions that a proposal stands for. value: its number. Raises
-    BadInput.
-    """
-    ways = data.original.source.proposals
-    if not value.isdecimal() or int(value) >= len(ways):
-        raise BadInput("This was read another way by now.", "", "Look at it again.")
-    return {**ways[int(value)].options}
-
-
 def sent(value: str, data: CheckedDataset) -> dict[str, Any]:
-    """The form as fields of ReadOptions, without those that the file's content decides."""
+    """The form, or a proposal, as fields of ReadOptions, without those that the file's
+    content decides.
+    """
     typed = components.fields(value)
     source, before = data.original.source, data.info.read_options
+    ways = {str(at): way.options for at, way in enumerate(source.proposals)}
+    if way := ways.get(typed.get(PROPOSAL, "")):
+        return {**way}
     kept = ["join_cells", "drop_cells"]
-    how: dict[str, Any] = {}
-    if typed.get("encoding") in fmt.ENCODINGS:
-        how["encoding"] = typed["encoding"]
-    if typed.get("delimiter") in DELIMITERS:
-        how["delimiter"] = typed["delimiter"]
-    if typed.get("sheet") and (
+    how: dict[str, Any] = {
+        name: typed[name]
+        for name, known in (("encoding", fmt.ENCODINGS), ("delimiter", DELIMITERS))
+        if typed.get(name) in known
+    }
+    if "sheet" in typed and (
         typed["sheet"] != source.details.sheet or "sheet" in before
     ):
         how["sheet"] = typed["sheet"]
     people = [name for field, name in typed.items() if field.startswith("person-")]
-    if people and ("imitate" in before or {*people} != {*source.details.imitate}):
+    if people and {*people} != {*source.details.imitate}:
         how["imitate"] = people
+    else:
+        kept.append("imitate")
     if "pairs" in typed:
         how["pairs"] = True
     roles, only = _sent_columns(typed, data)

@@ -160,9 +160,6 @@ class DataTab:
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
         asked = reading_card.is_asked(data)
         reading = reading_card.card(data)
-        is_text = data.original.rows and data.original.rows[0].text is not None
-        if is_text and not asked:
-            making = drafting.offer()
         begun = (
             len(data.dataset.rows) or not now
         )  # where examples are made, it is no fault that there is none yet

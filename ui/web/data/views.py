@@ -11,7 +11,6 @@ from markupsafe import Markup
 from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.report import understood
 from backend.datasets.convert.mapping import NoExamples
-from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import StoredDataset
 from backend.settings import TEMPLATES
@@ -110,10 +109,6 @@ def guide(data: CheckedDataset) -> Markup:
         return components.guide(
             2, f"{good} good, {needing}", few or "One question at a time."
         )
-    if left:
-        return components.guide(
-            2, "One question first.", "Then you see what the model will learn."
-        )
     if data.blocked:
         return components.guide(
             2, "Training can't start with these examples.", data.blocked
@@ -172,14 +167,9 @@ def reading(now: DatasetProgress | None, imports: bool, again: bool = False) -> 
     status = components.text(f"{now.phase or 'Starting'}: {percent}%", "status")
     first = components.EMPTY
     if now.first_rows is not None:
-        shape = (
-            SHAPES[now.first_rows.source.shape].title
-            if now.first_rows.source.shape in SHAPES
-            else ""
+        first = components.text("The first examples:", "lead") + before_after.few(
+            now.first_rows.rows[: before_after.SHOWN]
         )
-        first = components.text(
-            f"First rows, read as {shape}:", "lead"
-        ) + before_after.few(now.first_rows.rows[: before_after.SHOWN])
     cancel = (
         components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
     )

@@ -8,14 +8,11 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from backend.datasets.dataset import CheckedDataset, check_and_fix
 from backend.datasets.info import DatasetInfo
-from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED
 from backend.records.reading import ReadOptions
-from backend.records.rows import Dataset, FileDetails, PassedOver, Proposal
+from backend.records.rows import Dataset, FileDetails, PassedOver, Problem, Proposal
 from tests.backend.datasets.builders import clean_row, load_text
 from tests.ui.conftest import text_of
 from ui.web.data import reading_card
@@ -63,7 +60,7 @@ def test_a_guess_is_shown_with_its_examples_and_what_is_not_used() -> None:
     assert "30 examples." in shown
     for n in (0, 1, 2):
         assert f"Tea number {n} comes at {n} in the garden" in shown
-    assert "Not used Columns: Approved and Notes" in shown
+    assert "Not used: &#39;Approved&#39;, &#39;Notes&#39;." in shown
 
 
 def test_long_examples_are_shown_in_full_with_their_lines() -> None:
@@ -84,7 +81,7 @@ def test_rows_and_parts_that_are_not_used_are_counted() -> None:
     data = load_text(TEA + "only a question\n" * 3, "a.csv")
     shown = text_of(reading_card.card(checked(replace(data, source=source))))
     assert "30 examples, 3 rows can&#39;t be used." in shown
-    assert "2 × title: Tea 1 · Tea 2" in shown
+    assert "2 × title (line 1, 2)" in shown
 
 
 def test_a_confirmed_reading_is_folded_and_a_chosen_one_is_asked_until_then() -> None:
@@ -117,12 +114,24 @@ def test_other_proposals_are_one_click_each_and_no_others_are_taken() -> None:
     data = load_text(TEA, "a.csv")
     data = checked(replace(data, source=replace(data.source, proposals=ways)))
     card = reading_card.card(data)
-    sends = [value for do, value in buttons(card) if do == "proposal"]
-    assert sends == ["1", "2"], "the first is the one that is shown"
-    assert reading_card.proposed("1", data) == ways[1].options
+    sends = [value for do, value in buttons(card) if do == "how"]
+    assert [sent(value, data) for value in sends] == [w.options for w in ways[1:]], (
+        "the first is the one that is shown"
+    )
     for value in ("3", "-1", "x", ""):
-        with pytest.raises(BadInput):
-            reading_card.proposed(value, data)
+        assert sent(form(proposal=value), data) == {}
+
+
+def test_other_sheets_are_one_click_each() -> None:
+    data = load_text(TEA, "a.csv")
+    details = FileDetails(sheets=("May", "June"), sheet="May", binary=True)
+    note = Problem(0, 0, "other_sheets", "warning", "Only 'May' was read.")
+    data = replace(data, source=replace(data.source, details=details), problems=[note])
+    card = reading_card.card(checked(data))
+    assert "Only &#39;May&#39; was read." in card
+    (send,) = [value for do, value in buttons(card) if do == "how"]
+    assert sent(send, checked(data)) == {"sheet": "June"}
+    assert sent(form(sheet="May"), checked(data)) == {}
 
 
 def test_each_column_has_its_first_cells_and_one_choice() -> None:
