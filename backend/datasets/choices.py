@@ -9,9 +9,9 @@ from pathlib import Path
 
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, unread
-from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES
 from backend.datasets.dataset import require_compatible
-from backend.datasets.info import DatasetInfo, RowChoice, saving
+from backend.datasets.info import DatasetInfo, RowChoice, RowsByKind, saving
 from backend.datasets.store import DatasetStore, store_copy
 from backend.errors import BadInput
 from backend.settings import child_path, new_id
@@ -42,6 +42,13 @@ class FixChoices:
         """Leaves rows with this kind of problem as they are."""
         self._validate(data_id, kind, rows)
         self._store.info.update(data_id, lambda info: info.refuse(kind, rows))
+
+    def confirm_reading(self, data_id: str) -> None:
+        """Says that the file was read as it should be, whatever of that was a guess."""
+        guesses: RowsByKind = dict.fromkeys(GUESSES, "all")
+        self._store.info.update(
+            data_id, lambda info: replace(info, refused=info.refused | guesses)
+        )
 
     def undo(self, data_id: str, kind: str) -> None:
         """Forgets what was accepted or refused for one kind of problem."""

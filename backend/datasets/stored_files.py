@@ -190,7 +190,7 @@ def load_validation(
     """
     columns = {
         field: options[field]
-        for field in ("shape", "mapping", "imitate")
+        for field in ("shape", "mapping", "only", "marks", "imitate")
         if field in options
     }
     with suppress(BadInput):

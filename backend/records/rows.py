@@ -181,6 +181,9 @@ class Dataset:
         default_factory=dict
     )  # the first rows as read, by row number, for display
     last_number: int = 0
+    values: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # the different cells of columns that have few, as far as the first rows show
 
     @property
     def highest(self) -> int:

@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from backend.datasets.convert.mapping import NoExamples
-from backend.errors import ApprenticeError, ChatFailed
+from backend.errors import ApprenticeError, BadInput, ChatFailed
 from backend.records.evaluation import EvaluationReport
 from backend.records.events import NoteEvent
 from jobs.records import Failure, State
@@ -112,7 +111,7 @@ class InjectedApp(MadeUpApp):
         answers, save_named = self.results.answers, self.edits.save
 
         def progress(choice: Choice) -> DatasetProgress | None:
-            unclear = NoExamples(PAYLOAD, PAYLOAD, PAYLOAD, columns=(PAYLOAD, "answer"))
+            unclear = BadInput(PAYLOAD, PAYLOAD, PAYLOAD)
             return (
                 DatasetProgress("orders.jsonl", PAYLOAD, 0.0, error=unclear)
                 if choice.data_id

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from backend.datasets.convert.mapping import NoExamples
+from backend.errors import BadInput
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_app import MadeUpApp
@@ -42,11 +42,7 @@ class LongApp(MadeUpApp):
         self.dataset_store.info.update(DATA, lambda info: replace(info, name=FILE))
 
         def progress(choice: Choice) -> DatasetProgress | None:
-            unclear = NoExamples(
-                "Nobody can tell which column is what.",
-                next="Choose the columns.",
-                columns=COLUMNS,
-            )
+            unclear = BadInput("Nobody can tell what this is.", FILE)
             return (
                 DatasetProgress(FILE, "", 0.0, error=unclear)
                 if choice.data_id

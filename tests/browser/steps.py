@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+ANSWERS = "#decision :is(.confirming > button, .acts button)"
 TABS = ("start", "data", "train", "try", "share", "runs")
 
 # Nothing on the page has changed for the time of a few frames.
@@ -58,7 +59,7 @@ def decide_all(
     leads on.
     """
     asked, ready = (
-        page.locator("#decision .acts button"),
+        page.locator(ANSWERS),
         page.locator("#to-train:not([disabled])"),
     )
     asked.or_(ready).first.wait_for(timeout=patience)
@@ -75,7 +76,7 @@ def decide(page: Any) -> bool:
     """Takes the first answer to the question that Data asks, for all rows like this.
     False when none is asked.
     """
-    answers = page.locator("#decision .acts button")
+    answers = page.locator(ANSWERS)
     if not answers.count():
         return False
     asked = page.locator("#decision").first.inner_text()

@@ -23,6 +23,7 @@ from tests.browser.steps import (
 # Of its rows 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells,
 # and 56 contradicts 16.
 BAKERY = PROJECT_ROOT / "tests" / "data" / "bakery.csv"
+LEARNED = "#tab-data .card > .few .bubble"  # under what the model will learn
 
 pytestmark = pytest.mark.browser
 
@@ -59,18 +60,9 @@ def test_a_faulty_table_is_fixed_and_trained_on(
     page.click("#tab-data-button")
     page.set_input_files("#upload input[type=file]", table)
 
-    page.locator(".ask").first.wait_for()
-    assert (
-        page.locator(".before-after .is").first.inner_text().count("Schöne Grüße") == 1
-    )
-    asked = page.locator("#decision h2")
-    while asked.inner_text() == "Is this right?":
-        before = page.locator("#decision .alert").inner_text()
-        page.click("#decision [data-do=refuse]")
-        page.wait_for_function(
-            "(b) => document.querySelector('#decision .alert')?.innerText !== b",
-            arg=before,
-        )
+    shown = page.locator("#decision .few .assistant").first
+    assert "Schöne Grüße" in shown.inner_text()
+    page.click("#decision [data-do=confirm]")  # the encoding and the columns at once
 
     page.wait_for_selector("#to-train[disabled]")
     page.get_by_text("29 good, 1 needs you.").or_(
@@ -131,25 +123,24 @@ def test_a_chat_asks_whom_to_imitate_and_turns(
     page.click("#tab-data-button")
     page.set_input_files("#upload input[type=file]", chat)
 
-    page.get_by_role("heading", name="Which of these people").wait_for()
+    page.click("#decision .off > summary")
     assert page.get_by_label("Anna").is_checked(), "she answers most"
     assert (
         page.get_by_label("Anna").evaluate("(box) => getComputedStyle(box).appearance")
         == "auto"
     ), "the tick is seen"
     assert not page.get_by_label("Ben").is_visible()
-    page.locator("#reading").get_by_role("button", name="Read it this way").click()
-    page.click("#decision .ask:has([data-do=pairs]) [data-do=refuse]")
-    page.locator("#tab-data .few .assistant", has_text="Words 11").first.wait_for()
-    page.locator("#decision .ask").wait_for(state="detached")
+    page.click("#decision [data-do=confirm]")
+    page.locator("#decision .confirming").wait_for(state="detached")
+    page.locator(f"{LEARNED}.assistant", has_text="Words 11").first.wait_for()
     open_details(page)
     page.locator("details[data-key=how] > summary").click()
-    assert page.get_by_label("Anna").is_checked()
+    page.locator("details[data-key=how] .off:not([open]) > summary").click()
+    page.locator("#tab-data details[data-key=people] > summary").click()
+    page.get_by_label("Ben").check()  # the card is asked again, and follows
+    page.locator("#decision .few .assistant", has_text="Words 12").first.wait_for()
     page.get_by_label("Anna").uncheck()
-    page.locator("#tab-data details[data-key=people] > summary").last.click()
-    page.get_by_label("Ben").check()
-    page.locator("form[data-send=people] button").click()
-    page.locator("#preview .tokens .l", has_text="Words 12").wait_for()
+    page.locator("#decision .few .user", has_text="Words 11").first.wait_for()
 
 
 @pytest.mark.slow
@@ -209,7 +200,7 @@ def test_what_is_typed_into_the_table_is_learned(
     keys.type(" You?")
     keys.press("Escape")
     page.get_by_role("button", name="Read these").click()
-    read = "[...document.querySelectorAll('.few .bubble > div')].map((part) => part.textContent.trim()).join('|')"
+    read = f"[...document.querySelectorAll('{LEARNED} > div')].map((part) => part.textContent.trim()).join('|')"
     expected = "What is up?|Not much, Jörg. You?|Is it late?|Yes, go to bed."
     page.wait_for_function(f"(expected) => {read} === expected", arg=expected)
 
@@ -279,7 +270,7 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
         "button", name="That is fine: Answers about allergens or health"
     ).click()
     page.wait_for_function(
-        "document.querySelectorAll('#tab-data .few .bubble.assistant').length === 3"
+        f"document.querySelectorAll('{LEARNED}.assistant').length === 3"
     )
     page.click("#to-train:not([disabled])")
     page.click("#start-training:not([disabled])")

@@ -26,7 +26,7 @@ UNFOLDED = """() => {
 READ = """(name) => {
     const tab = document.getElementById("tab-data"), shows = (...some) => some.some((one) => tab.querySelector(one));
     const asks = shows("#reading [role=alert]", "#reading form");
-    const isReady = shows("#decision .acts", ".few", "tr[data-kind]");
+    const isReady = shows("#decision .confirming", "#decision .acts", ".few", "tr[data-kind]");
     const isSent = !name || !tab.querySelector("#upload").innerText.includes(name); // else another one would be lost
     return isSent && tab.innerText.includes(name) && (asks || isReady);
 }"""  # whether the file of this name, instead of the one before, is shown, or what is asked about it

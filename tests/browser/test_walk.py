@@ -66,7 +66,7 @@ def add(page: Any, file: Path) -> None:
     go(page, "data")
     page.locator("#tab-data input[type=file]").first.set_input_files(file)
     page.locator(
-        "#decision .ask, #reading [data-asks] h2, #tab-data .few"
+        "#decision :is(.ask, .confirming), #reading [data-asks] h2, #tab-data .few"
     ).first.wait_for()
 
 

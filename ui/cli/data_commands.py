@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from backend.chat.client import Chat
 from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
-from backend.datasets.checks.issues import issue_title, numbered
+from backend.datasets.checks.issues import GUESSES, issue_title, numbered
 from backend.datasets.checks.report import Report, summary, understood
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.documents.passages import joined
@@ -27,12 +28,15 @@ from backend.files.disk_errors import disk_words
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.reading import Limits
 from backend.settings import PROGRAM, Workspace
+from backend.text.conversation import content
 from backend.tokens.token_counts import TokenCounter
 from ui.cli.model_commands import require_tokenizer
 from ui.cli.options import (
+    add_answer_options,
     add_reading_options,
     add_validation_option,
     opened,
+    other_ways,
     positive,
     reading_options,
     require_answers,
@@ -44,6 +48,8 @@ from ui.text import format as fmt
 
 _LONGEST = "longest example that the model will read, in tokens (default: what is planned for these examples here)"
 _FILES = "a file of examples, a folder, or hf:OWNER/NAME of the Hugging Face hub; several files are read together"
+_SHOWN, _LONG = 3, 2_000  # examples; characters of a text in one
+_SAYS = {"system": "Instruction", "user": "Question", "assistant": "Answer"}
 _ALWAYS_FITS = 1024  # tokens; every plan reads as many
 
 
@@ -65,6 +71,7 @@ def add_commands(add: AddCommand) -> None:
         )
         command.add_argument("--max-tokens", type=positive, metavar="N", help=_LONGEST)
         add_reading_options(command)
+        add_answer_options(command)
     drafting = add(
         "draft",
         draft,
@@ -100,10 +107,8 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """The exit code is 1 where `train` would refuse the file as it is."""
     checked = _as_trained(options, workspace, validation=options.validation)
     problems, lines = checked.report.problems, [understood(checked.report.source)]
-    try:
-        require_answers(checked)
-    except BadInput as question:
-        lines.append(f"question: {question}")
+    if checked.questions:
+        lines += _is_this_right(checked)
     found = [p for p in problems if p.severity != "note"]
     lines += [
         f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message
@@ -122,12 +127,27 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     document = {
         **checked.report.to_json(),
         "questions": [asdict(question) for question in checked.questions],
+        "proposals": [asdict(way) for way in checked.original.source.proposals],
     }
     return Answer(
         document,
         "\n".join([*lines, *summary(checked.report)]),
         exit_code=1 if checked.blocked else 0,
     )
+
+
+def _is_this_right(checked: CheckedDataset) -> list[str]:
+    """The card of the page as text: the first examples, and what to type."""
+    lines = [f"question: {question.message}" for question in checked.questions]
+    for number, row in enumerate(checked.original.rows[:_SHOWN], 1):
+        lines.append(f"Example {number}:")
+        said = [(_SAYS.get(m["role"], m["role"]), content(m)) for m in row.messages]
+        if row.text is not None:
+            said = [("Text", row.text)]
+        lines += [indent(f"{who}: {text[:_LONG]}", "  ") for who, text in said]
+    lines.append("If this is right, add --yes. If not, add one of these:")
+    others = other_ways(checked.original.source)
+    return [*lines, *(f"  {typed}  ({title})" for typed, title in others)]
 
 
 def warnings(report: Report) -> list[str]:
@@ -282,6 +302,7 @@ def _as_trained(
             **more,
             "reading": reading_options(options) | cells,
             "split": options.split or "",
+            "confirmed": options.yes,
         },
     )
     checked = checked_files(
@@ -312,6 +333,7 @@ def checked_files(
     validation: Path | None = None,
     reading: dict[str, Any] | None = None,
     split: str = "",
+    confirmed: bool = False,
 ) -> CheckedDataset:
     """Files checked for a model, with the accepted fixes applied; nothing is stored.
 
@@ -320,6 +342,7 @@ def checked_files(
     lengths: the longest example that counts as readable
     reading: options of ReadOptions, by name
     split: of a dataset of the hub
+    confirmed: the user said that the file was read as it should be
     """
     with opened(paths, workspace, reading or {}, split) as (path, name, reading):
         dataset = load(path, name=name, options=ReadOptions(**reading))
@@ -332,7 +355,11 @@ def checked_files(
     counter = TokenCounter(require_tokenizer(app, model_id or ""))
     languages, info = (
         app.models.entry(model_id or "").languages,
-        DatasetInfo(name, accepted=accepted or {}),
+        DatasetInfo(
+            name,
+            accepted=accepted or {},
+            refused=dict.fromkeys(GUESSES, "all") if confirmed else {},
+        ),
     )
     return check_and_fix(
         "", info, dataset, counter, lengths, validation_set, languages=languages

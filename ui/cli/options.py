@@ -10,19 +10,20 @@ from shlex import quote
 from typing import Any
 
 from backend.datasets import hub
-from backend.datasets.convert.mapping import NoExamples, SeveralReadings
-from backend.datasets.convert.shapes import listed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.hub import ROWS
 from backend.datasets.read.pack import as_one_file, name_of
 from backend.errors import BadInput, BadUsage
-from backend.records.rows import Column, columns_of
-from backend.settings import Workspace
+from backend.models.catalogue import TASKS
+from backend.records.rows import Source
+from backend.settings import PROGRAM, Workspace
 from ui.cli.output import say
 from ui.services.app import App
 from ui.text import format as fmt
 
-_READING = ("sheet", "encoding", "shape", "imitate", "join_cells", "pairs", "rows")
+_READING = (
+    "sheet", "encoding", "shape", "marks", "imitate", "join_cells", "pairs", "rows", "task"
+)  # fmt: skip
 _HUB = f"(default with hf:OWNER/NAME: {ROWS:,})"
 
 
@@ -102,7 +103,22 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         "--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)"
     )
     command.add_argument(
+        "--marks", metavar="MARK", help="in a text: what a question is recognized by"
+    )
+    command.add_argument(
         "--shape", metavar="SHAPE", help="what each row is, such as text or messages"
+    )
+
+
+def add_answer_options(command: argparse.ArgumentParser) -> None:
+    """Add the answer to whether a file was read right, and what its examples are for."""
+    command.add_argument(
+        "--yes", action="store_true", help="the examples that check shows are right"
+    )
+    command.add_argument(
+        "--task",
+        choices=TASKS,
+        help="what the model is to do; with extract, several columns become the fields of an answer",
     )
 
 
@@ -114,9 +130,13 @@ def refuse_reading_options(
     """
     names = {
         "columns": "--column",
-        **{name: f"--{name.replace('_', '-')}" for name in (*_READING, "split")},
+        **{
+            name: f"--{name.replace('_', '-')}" for name in (*_READING, "only", "split")
+        },
     }
-    if typed := [option for name, option in names.items() if getattr(options, name)]:
+    if typed := [
+        option for name, option in names.items() if getattr(options, name, None)
+    ]:
         why = "A run keeps its examples as they were read when it was trained."
         raise BadUsage(
             f"{', '.join(typed)} can't be used {where}.",
@@ -139,7 +159,7 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     typed: dict[str, Any] = {
         name: value
         for name in _READING
-        if (value := getattr(options, name)) is not None
+        if (value := getattr(options, name, None)) is not None
     }
     columns = _grouped(options.columns)
     mapping = {name: own if own[1:] else own[0] for name, own in columns.items()}
@@ -160,38 +180,11 @@ def _grouped(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 @contextmanager
-def asking_for_columns() -> Iterator[None]:
-    """Adds to an error about unclear columns how to answer on the command line. Raises
-    NoExamples, BadInput.
-    """
-    try:
-        yield
-    except NoExamples as error:
-        if not error.columns:
-            raise
-        if isinstance(error, SeveralReadings):
-            raise BadInput(
-                error.what,
-                error.why,
-                f"Add --shape {' or --shape '.join(error.shapes)}.",
-            ) from error
-        names = listed(error.columns)
-        why = (
-            error.why
-            if names in error.why
-            else f"{error.why} The columns are: {names}."
-        )
-        how = "--column question=… --column answer=…, with the name of a column after each ="
-        how = ", or ".join([*map(_typed, error.likely), how])
-        raise NoExamples(error.what, why, f"Add {how}.", error.columns) from error
-
-
-@contextmanager
 def opened(
     sources: Sequence[Path], workspace: Workspace, reading: dict[str, Any], split: str
 ) -> Iterator[tuple[Path, str, dict[str, Any]]]:
-    """The examples as one file, their name, and how to read them; see
-    `asking_for_columns`. Raises BadUsage, BadInput, MissingPart.
+    """The examples as one file, their name, and how to read them. Raises BadUsage,
+    BadInput, MissingPart.
 
     sources: files and folders, or one dataset of the hub as "hf:OWNER/NAME"
     reading: the options that were typed, by name; a dataset of the hub also needs the
@@ -202,7 +195,7 @@ def opened(
         path.as_posix() for path in sources if str(path).startswith(hub.PREFIX)
     ]  # Windows turns the slash
     if not typed:
-        with asking_for_columns(), as_one_file(sources) as path:
+        with as_one_file(sources) as path:
             yield path, name_of(sources), reading
         return
     if len(sources) > 1:
@@ -223,37 +216,45 @@ def opened(
     )
     reading = {"rows": ROWS, **reading}
     file = hub.download(listing, part, reading["rows"], workspace.cache)
-    with asking_for_columns(), as_one_file(file) as path:
+    with as_one_file(file) as path:
         yield path, listing.name_of(part), reading
 
 
-def _typed(mapping: Mapping[str, Column]) -> str:
-    return " ".join(
-        f"--column {quote(f'{field}={column}')}"
-        for field, own in mapping.items()
-        for column in columns_of({field: own})
-    )
+def as_typed(options: Mapping[str, Any]) -> str:
+    """Fields of ReadOptions as they are typed: --column answer=Reply --sheet May."""
+    flags = {"mapping": "--column", "only": "--only"}
+    typed = []
+    for name, value in options.items():
+        pairs = value.items() if name in flags else [("", value)]
+        flag = flags.get(name, f"--{name.replace('_', '-')}")
+        for field, own in pairs:
+            if own is True:
+                typed.append(flag)
+                continue
+            for each in [own] if isinstance(own, str) else own:
+                typed.append(f"{flag} {quote(f'{field}={each}' if field else each)}")
+    return " ".join(typed)
+
+
+def other_ways(source: Source) -> list[tuple[str, str]]:
+    """The other likely ways to read a file: what to type for each, and what each is."""
+    ways = [(as_typed(way.options), way.title) for way in source.proposals[1:]]
+    details = source.details
+    sheets = [sheet for sheet in details.sheets if sheet != details.sheet]
+    ways += [(as_typed({"sheet": sheet}), "another sheet") for sheet in sheets]
+    return [*ways, ("--column question=… --column answer=…", "other columns")]
 
 
 def require_answers(checked: CheckedDataset) -> None:
-    """Raises BadInput, with how to answer, where the page would ask whether a guess is
-    right.
+    """Raises BadInput, with how to answer, where the page would ask whether the file
+    was read right.
     """
     for question in checked.questions:
-        source = checked.original.source
-        if question.kind == "other_sheets":
-            option = f"--sheet {quote(source.details.sheet or 'NAME')}"
-        else:
-            columns: Mapping[str, Column] = (
-                source.mapping
-                if source.format != "zip"
-                else {"question": "…", "answer": "…"}
-            )
-            option = _typed(columns)
+        others = " or ".join(typed for typed, _ in other_ways(checked.original.source))
         raise BadInput(
             question.message,
-            "That is a guess.",
-            f"If it is right, add {option}; if not, another one.",
+            f"That is a guess. See its examples with: {PROGRAM} check FILE",
+            f"If they are right, add --yes; if not, {others}.",
         )
 
 
@@ -265,4 +266,7 @@ def imported(app: App, options: argparse.Namespace) -> str:
         name,
         reading,
     ):
-        return app.datasets.add(path, name, reading)
+        data_id = app.datasets.add(path, name, reading)
+    if options.yes:
+        app.fixes.confirm_reading(data_id)
+    return data_id

@@ -14,6 +14,7 @@ from ui.cli.data_commands import warnings
 from ui.cli.follow import follow
 from ui.cli.model_commands import require_model, resolve_model
 from ui.cli.options import (
+    add_answer_options,
     add_data_option,
     add_reading_options,
     add_validation_option,
@@ -45,6 +46,7 @@ def add_commands(add: AddCommand) -> None:
     )
     add_validation_option(training)
     add_reading_options(training)
+    add_answer_options(training)
     training.add_argument(
         "--model", metavar="ID", help="or the folder of a model on this computer"
     )

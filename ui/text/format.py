@@ -119,11 +119,6 @@ FIELDS = {
     "label": "Good or bad",
     "text": "Text",
 }
-READINGS = {
-    "question_answer": "Examples: questions with answers",
-    "messages": "Examples: conversations",
-    "text": "A text: learn how it is written",
-}
 
 
 def bytes_of(count: int) -> str:

@@ -22,7 +22,7 @@ from ui.web.key import OwnersOnly
 
 STATIC = PROJECT_ROOT / "static"
 SCRIPTS = (  # in this order
-    "store", "redraw", "address", "buttons", "tables", "typed_table", "drafts", "question", "making", "settings",
+    "store", "redraw", "address", "buttons", "tables", "typed_table", "drafts", "question", "making", "reading", "settings",
     "run_end", "pulse", "blind_test",
 )  # fmt: skip
 FIRST_SCRIPT = (

@@ -175,6 +175,14 @@ def understood(source: Source) -> str:
             "assistant", "the side that answers"
         )
         each = f"a conversation, in which the model learns to write like {people}"
+    left = unused(source)
+    return f"Each example: {each}" + (
+        f"; not used: {', '.join(left)}." if left else "."
+    )
+
+
+def unused(source: Source) -> list[str]:
+    """Columns, and other parts of the file with their lines, that are in no example."""
     unused = [repr(excerpt(column, width=40)) for column in source.ignored]
     for why, count in Counter(part.why for part in source.passed).items():
         lines = [
@@ -184,9 +192,7 @@ def understood(source: Source) -> str:
             f" (line {', '.join(lines)}{' …' * (count > len(lines))})" if lines else ""
         )
         unused.append(f"{count:,} × {why}{where}")
-    return f"Each example: {each}" + (
-        f"; not used: {', '.join(unused)}." if unused else "."
-    )
+    return unused
 
 
 def summary(report: Report) -> list[str]:

@@ -33,6 +33,7 @@ from backend.text.excerpt import excerpt
 FIRST_ROWS = 20  # passed to `on_first_rows`
 _PASSED = 1_000  # parts of a file that are named, though in no example
 _MEDIA = ("image", "picture", "video", "audio", "sound")
+_VALUES, _LONGEST_VALUE = range(2, 13), 60  # different cells to choose rows by
 _ORIGINALS = 20  # rows also stored as they were read, to be shown next to the result
 
 
@@ -228,6 +229,7 @@ def assemble(
         raise
     records = [value for _, value in sample if isinstance(value, dict)]
     about = beside(records, plan.mapping)
+    values = _few_values(records)
     collector = _Collector(plan, options.limits, file.encoding.settled, about)
     _note_guesses(collector, plan, file.encoding)
     if opened.guess:
@@ -264,6 +266,7 @@ def assemble(
             collector.problems,
             collector.total_rows,
             collector.originals,
+            values=values,
         )
 
     read = 0
@@ -299,6 +302,21 @@ def assemble(
             "Write 0 for answers that are only read, and 1 for those that are learned.",
         )
     return collected()
+
+
+def _few_values(records: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The different cells of the columns that have few, as `ReadOptions.only` has them."""
+    cells: dict[str, dict[str, None]] = {}
+    for record in records:
+        for column, value in record.items():
+            own = cells.setdefault(column, {})
+            if len(own) <= _VALUES.stop:
+                own[str(value or "").strip()] = None
+    return {
+        column: tuple(own)
+        for column, own in cells.items()
+        if len(own) in _VALUES and max(map(len, own)) <= _LONGEST_VALUE
+    }
 
 
 def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None:

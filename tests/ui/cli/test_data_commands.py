@@ -1,6 +1,8 @@
 """The commands for examples: check, fix, data, and what all of them ask."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,13 @@ from openpyxl import Workbook
 
 from backend.datasets.check_dataset import check as check_rows
 from backend.datasets.read.load import load
+from backend.records.rows import FileDetails, Proposal
 from backend.settings import SAMPLES, Workspace
+from tests.backend.datasets.builders import SOURCE
 from tests.ui.cli.shell import ORDERS, Shell, chat, write_lines
 from ui.cli.data_commands import warnings as warnings_of
+from ui.cli.main import main, make_parser
+from ui.cli.options import imported, other_ways
 from ui.services.app import App
 
 
@@ -187,76 +193,96 @@ def test_a_validation_file_without_a_usable_row_is_rejected(
     assert "documents" in app("check", ORDERS, "--validation", text)["what"]
 
 
-def test_unclear_columns_are_asked_for_by_every_command(
-    app: Shell, tmp_path: Path
-) -> None:
-    asked = [
-        "When do you open?",
-        "Is it broken?",
-        "Do you sell tea?",
-        "Is it free?",
-        "Where are you?",
-    ]
+def test_columns_are_named_as_field_and_column(app: Shell, tmp_path: Path) -> None:
     rows = [
-        {"message": text, "reply text": f"Reply {text}", "agent": "gpt-4o"}
-        for text in asked
+        {"message": f"Is {n} open?", "reply text": f"Reply {n}.", "agent": "gpt-4o"}
+        for n in range(5)
     ]
-    file, clean = (
-        write_lines(tmp_path / "d.jsonl", *rows),
-        str(tmp_path / "clean.jsonl"),
-    )
+    file = write_lines(tmp_path / "d.jsonl", *rows)
     named = ["--column", "question=message", "--column", "answer=reply text"]
-    for command in (
-        ["check", file],
-        ["fix", file, "-o", clean],
-        ["train", "--data", file],
-    ):
-        answer = app(*command)
-        assert app.code == 1
-        if command[0] != "check":
-            assert "--column" in answer["next"]
-        else:
-            assert answer["questions"][0]["kind"] == "mapping_guessed"
     assert app("check", file, *named)["mapping"] == {
         "question": "message",
         "answer": "reply text",
     }
-    assert (
-        app("fix", file, "-o", clean, *named)["rows"],
-        app("check", clean)["usable"],
-    ) == (5, 5)
+    fields = app("check", file, *named, "--column", "answer=agent")["mapping"]
+    assert fields["answer"] == ["reply text", "agent"]
     assert app("check", file, "--column", "message")["error"] == "BadUsage"
     assert app("datasets") == {"datasets": []}
 
 
-def test_nothing_is_made_of_a_guess_until_it_is_confirmed(
-    app: Shell, tmp_path: Path
-) -> None:
+@pytest.fixture
+def form(tmp_path: Path) -> str:
+    """A table whose columns can only be guessed."""
     lines = (
         f"When is tea number {n} served?,Tea number {n} is served at {n}."
         for n in range(8)
     )
-    file = write_lines(tmp_path / "form.csv", "Which tea,What else", *lines)
-    clean, columns = (
-        str(tmp_path / "clean.jsonl"),
-        ["--column", "question=Which tea", "--column", "answer=What else"],
-    )
-    report = app("check", file)
+    return write_lines(tmp_path / "form.csv", "Which tea,What else", *lines)
+
+
+def test_nothing_is_made_of_a_guess_until_it_is_confirmed(
+    app: Shell, form: str, tmp_path: Path
+) -> None:
+    clean = str(tmp_path / "clean.jsonl")
+    columns = ["--column", "question=Which tea", "--column", "answer=What else"]
+    report = app("check", form)
     assert (app.code, [one["kind"] for one in report["questions"]]) == (
         1,
         ["mapping_guessed"],
     )
-    for command in (["fix", file, "-o", clean], ["train", "--data", file]):
+    for command in (["fix", form, "-o", clean], ["train", "--data", form]):
         error = app(*command)
         assert app.code == 1
-        assert (
-            "--column 'question=Which tea' --column 'answer=What else'" in error["next"]
-        )
+        assert "--yes" in error["next"]
+        assert "--column" in error["next"]
     assert not Path(clean).exists()
-    assert (app("runs"), app("fix", file, "-o", clean, *columns)["rows"]) == (
-        {"runs": []},
-        8,
-    )
+    assert app("runs") == {"runs": []}
+    for answer in (columns, ["--yes"]):
+        assert app("fix", form, "-o", clean, *answer)["rows"] == 8
+        assert app("check", form, *answer)["questions"] == []
+
+
+def test_check_prints_the_first_examples_and_what_to_type(
+    app: Shell, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = ["--workspace", str(app.workspace.root)]
+    main(["check", form, *workspace])
+    printed = capsys.readouterr().out
+    assert re.findall("Tea number (.) is served", printed) == ["0", "1", "2"]
+    assert "--yes" in printed
+    assert "--column" in printed
+    main(["check", form, "--yes", *workspace])
+    assert "Tea number" not in capsys.readouterr().out
+
+
+def test_other_ways_are_those_that_the_reader_proposes() -> None:
+    ways = [
+        ({"mapping": {"question": "a", "answer": ("b c", "d")}}, "fields"),
+        ({"shape": "text", "only": {"ok": ["yes", "no"]}}, "a text"),
+        ({"imitate": ["Anna B"], "pairs": True}, "Anna"),
+    ]
+    proposals = tuple(Proposal(title, options) for options, title in ways)
+    source = replace(SOURCE, proposals=(Proposal("", {}), *proposals))
+    typed = [
+        ("--column question=a --column 'answer=b c' --column answer=d", "fields"),
+        ("--shape text --only ok=yes --only ok=no", "a text"),
+        ("--imitate 'Anna B' --pairs", "Anna"),
+    ]
+    assert other_ways(source)[:3] == typed
+    sheets = FileDetails(sheets=("May", "June 2"), sheet="May")
+    assert other_ways(replace(SOURCE, details=sheets))[0][0] == "--sheet 'June 2'"
+
+
+def test_the_task_reaches_the_reader(app: Shell, form: str) -> None:
+    typed = ["train", "--data", form, "--yes", "--task", "extract"]
+    options = make_parser().parse_args(typed)
+    services = App(app.workspace)
+    data_id = imported(services, options)
+    info = services.dataset_store.info.read(data_id)
+    assert info.read_options == {"task": "extract"}
+    assert services.datasets.checked(data_id).questions == []
+    app("check", form, "--task", "boss")
+    assert app.code == 2
 
 
 def test_train_says_what_check_warns_of(tmp_path: Path) -> None:

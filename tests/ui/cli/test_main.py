@@ -10,12 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.datasets.convert.mapping import SeveralReadings
-from backend.errors import BadInput
 from backend.settings import PROGRAM, PROJECT_ROOT
 from tests.ui.cli.shell import ORDERS, Shell
 from ui.cli.main import OUTPUT_CLOSED, main, make_parser
-from ui.cli.options import asking_for_columns
 
 
 def test_an_option_that_is_not_typed_has_a_default() -> None:
@@ -64,14 +61,6 @@ def test_a_workspace_that_cannot_be_written_is_reported(
     (tmp_path / "file").write_text("not a folder", "utf-8")
     assert main(["runs", "--workspace", str(tmp_path / "file" / "inside")]) == 1
     assert "can't be written" in capsys.readouterr().err
-
-
-def test_a_text_that_can_be_read_in_two_ways_names_both() -> None:
-    with (
-        pytest.raises(BadInput, match="--shape messages or --shape text"),
-        asking_for_columns(),
-    ):
-        raise SeveralReadings(("messages", "text"), "")
 
 
 APP = [sys.executable, str(PROJECT_ROOT / "app.py")]

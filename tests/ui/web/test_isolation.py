@@ -65,7 +65,7 @@ ACTIONS = (
         "look",
         "how",
         "as-found",
-        "columns",
+        "confirm",
         "accept",
         "keep",
         "refuse",

@@ -48,9 +48,9 @@ class DatasetService:
             self._store.has,
             imports.set_validation,
         )
-        self.read_again, self.import_again, self.cancel_import = (
+        self.read_again, self.make_from, self.cancel_import = (
             imports.read_again,
-            imports.retry,
+            imports.make_from,
             imports.cancel,
         )
         self.checked = imports.checked
@@ -66,9 +66,11 @@ class DatasetService:
         """
         return self._store.add(path, name, options=options or {})
 
-    def import_files(self, paths: Sequence[Path], model_id: str = "") -> str:
+    def import_files(
+        self, paths: Sequence[Path], model_id: str = "", task: str = ""
+    ) -> str:
         """Starts to import a file, or several as one dataset, and returns its data id;
-        see `progress`.
+        see `progress`. task: what the model is to do, "" for unknown.
         """
         name = name_of(paths)
 
@@ -76,9 +78,9 @@ class DatasetService:
             with as_one_file(paths) as path:
                 return self._store.add(path, name, *more, **how)
 
-        return self._imports.add(name, model_id, add)
+        return self._imports.add(name, model_id, add, task)
 
-    def import_from_hub(self, name: str, model_id: str = "") -> str:
+    def import_from_hub(self, name: str, model_id: str = "", task: str = "") -> str:
         """Starts to import the first rows of a dataset, of its part for training if it
         has parts, and returns the data id. name: "hf:OWNER/NAME", or the address of its
         page. Raises BadInput for a malformed name, NotInDemo.
@@ -87,10 +89,7 @@ class DatasetService:
         name = valid_name(name, "dataset")
 
         def add(
-            listener: ProgressListener,
-            data_id: str,
-            options: Mapping[str, Any],
-            **how: Any,
+            listener: ProgressListener, options: Mapping[str, Any], **how: Any
         ) -> str:
             listener.start_phase("Asking Hugging Face")
             dataset = hub.look_up(name)
@@ -109,23 +108,29 @@ class DatasetService:
             )
             with as_one_file(paths) as path:
                 reading = {"rows": hub.ROWS, **options}
-                return self._store.add(
-                    path, dataset.name_of(part), listener, data_id, reading, **how
-                )
+                named = dataset.name_of(part)
+                return self._store.add(path, named, listener, options=reading, **how)
 
-        return self._imports.add(name, model_id, add)
+        return self._imports.add(name, model_id, add, task)
 
     def import_text(
-        self, text: str, model_id: str = "", name: str = "Pasted text"
+        self,
+        text: str,
+        model_id: str = "",
+        task: str = "",
+        name: str = "Pasted text",
     ) -> str:
-        """Raises BadInput when nothing was pasted."""
+        """Starts to import a text; see `import_files`. Raises BadInput when nothing was
+        pasted.
+        """
         if not text.strip():
             raise BadInput(
                 "Nothing was pasted.",
                 "The field is empty.",
                 "Paste your examples first.",
             )
-        return self._imports.add(name, model_id, partial(self._store.add, text, name))
+        add = partial(self._store.add, text, name)
+        return self._imports.add(name, model_id, add, task)
 
     def progress(self, choice: Choice) -> DatasetProgress | None:
         """The progress, or the error, of the selected import, else of the selected

@@ -60,44 +60,36 @@ class DatasetImports:
 
     # Imports
 
-    def add(self, name: str, model_id: str, add: Callable[..., str]) -> str:
+    def add(
+        self, name: str, model_id: str, add: Callable[..., str], task: str = ""
+    ) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which
-        this returns, and options.
+        this returns, and options. task: what the model is to do, "" for unknown.
         """
         self.store.require_disk()
-        data_id = new_id()
-        self._imports[data_id] = name, add
+        data_id, options = new_id(), {"task": task} if task else {}
+        self._imports[data_id] = name, partial(add, data_id=data_id, options=options)
         while len(self._imports) > min(_MAX_RETRIES, self._at_once):
             self._imports.popitem(last=False)
-        self.retry(data_id, {}, model_id)
+        self._begin(data_id, model_id)
         return data_id
 
-    def retry(self, data_id: str, options: Mapping[str, Any], model_id: str) -> None:
-        """Starts an import again with these read options. Raises BadInput when it is no
-        longer remembered.
+    def make_from(self, data_id: str, model_id: str) -> None:
+        """Starts an import that failed again, to make examples from the file. Raises
+        BadInput when it is no longer remembered.
         """
-        if self.store.has(data_id):  # a form that was sent twice
-            self.read_again(data_id, options, model_id)
-            return
         if data_id not in self._imports:
             raise BadInput(
                 "This file is no longer in memory.",
                 "It was added too long ago.",
                 "Add it again.",
             )
+        self._begin(data_id, model_id, written=True)
+
+    def _begin(self, data_id: str, model_id: str, **how: bool) -> None:
         name, add = self._imports[data_id]
-        made = (
-            {"written": True} if options.get("written") else {}
-        )  # not to be read as examples
-        options = {name: value for name, value in options.items() if name not in made}
         remove = partial(self.store.remove, data_id)
-        self._import(
-            data_id,
-            name,
-            model_id,
-            lambda task: add(task, data_id, options, **made),
-            remove,
-        )
+        self._import(data_id, name, model_id, partial(add, **how), remove)
 
     def read_again(
         self, data_id: str, options: Mapping[str, Any], model_id: str = ""
@@ -106,10 +98,8 @@ class DatasetImports:
         that fails or is cancelled, the old ones stay.
         """
         before = self.store.info.read(data_id)
-        options = {
-            **({"rows": rows} if (rows := before.read_options.get("rows")) else {}),
-            **options,
-        }
+        stays = {k: v for k, v in before.read_options.items() if k in ("rows", "task")}
+        options = {**stays, **options}
         if options == before.read_options:
             return
         restore = partial(self.store.info.restore, data_id, before)

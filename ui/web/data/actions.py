@@ -6,11 +6,11 @@ from backend.datasets.checks.answers import CHOICE
 from backend.errors import BadInput
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data import read_options
+from ui.web.data import reading_card
 from ui.web.html import components
 
 _ALSO: dict[str, dict[str, bool]] = {  # options beside those with which a file was read
-    "join-cells": {"join_cells": True}, "drop-cells": {"drop_cells": True}, "keep-cells": {}, "pairs": {"pairs": True},
+    "join-cells": {"join_cells": True}, "drop-cells": {"drop_cells": True}, "keep-cells": {},
 }  # fmt: skip
 
 
@@ -46,19 +46,12 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.fixes.undo(data_id, kind)
     elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
-    elif action == "columns" or (action == "people" and choice.import_id):
-        sent = (
-            read_options.sent_columns(value)
-            if action == "columns"
-            else read_options.sent_people(value)
-        )
-        app.datasets.import_again(choice.import_id, sent, choice.model_id)
-    elif action in ("how", "as-found", "sheet", "people", *_ALSO):
-        how: dict[str, Any] = {"sheet": value} if action == "sheet" else {}
+    elif action == "confirm":
+        app.fixes.confirm_reading(data_id)
+    elif action in ("how", "as-found", *_ALSO):
+        how: dict[str, Any] = {}
         if action == "how":
-            how = read_options.sent(value, app.datasets.selected(choice))
-        elif action == "people":
-            how = read_options.sent_people(value)
+            how = reading_card.sent(value, app.datasets.selected(choice))
         elif action in _ALSO:
             before = app.datasets.selected(choice).info.read_options
             how = {
@@ -86,7 +79,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         and choice.import_id
         and not app.dataset_store.has(choice.import_id)
     ):
-        app.datasets.import_again(choice.import_id, {"written": True}, choice.model_id)
+        app.datasets.make_from(choice.import_id, choice.model_id)
     elif action == "make-examples":
         return choice.replace(
             data_id=app.dataset_store.start_material(data_id), row=1, passage=0

@@ -1,20 +1,17 @@
-"""Rows before and after as HTML: as they are in the file and as they are read, and what
-a fix changes in them.
-"""
+"""Examples as HTML: as they are read, and before and after a fix."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
 from backend.datasets.checks.fix import Change
-from backend.records.rows import Dataset, Row
+from backend.records.rows import Row
 from ui.text import format as fmt
 from ui.web.html import components, conversations
 
-SHOWN, CUT = 3, 400  # rows; characters of a cell
+SHOWN = 3  # rows
+CUT, WHOLE = 400, 20_000  # characters of a text, and of one that is shown in full
 AROUND, MARKED = (
     60,
     300,
@@ -25,39 +22,9 @@ _SPEAKER = re.compile(
 DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
 
 
-def first_rows(data: Dataset) -> Markup:
-    """The first rows as they are in the file and as they are read; of several files,
-    the first one of each.
-    """
-    if data.source.details.people:  # a chat has no rows of its own to compare
-        return few(data.rows[:SHOWN])
-    read = {row.row: row for row in data.rows if row.row in data.originals}
-    firsts = {
-        read[number].file: number
-        for number in reversed(data.originals)
-        if number in read
-    }
-    numbers = sorted(firsts.values()) if len(firsts) > 1 else list(data.originals)
-    faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
-    pairs = []
-    for number in numbers[:SHOWN]:
-        title, row = f"Example {number}", read.get(number)
-        if row is None:
-            after = components.text(
-                faults.get(number) or "This example could not be read.", "fault"
-            )
-        else:
-            title, after = (
-                title + (f" from {row.file}" if row.file else ""),
-                example(row),
-            )
-        pairs.append((title, original(data.originals[number]), after))
-    return side_by_side("In your file", "As it is read", pairs)
-
-
-def few(rows: Iterable[Row]) -> Markup:
-    """Some rows as they are read."""
-    shown = (Markup("<li>{}</li>").format(example(row)) for row in rows)
+def few(rows: Iterable[Row], whole: bool = False) -> Markup:
+    """Some rows as they are read. whole: in full, with their line breaks."""
+    shown = (Markup("<li>{}</li>").format(example(row, whole)) for row in rows)
     return Markup('<ul class="few">{}</ul>').format(components.join(shown))
 
 
@@ -79,39 +46,24 @@ def side_by_side(
     )
 
 
-def original(value: Any) -> Markup:
-    """A row as it is in the file."""
-    if not isinstance(value, dict):
-        return Markup("<p>{}</p>").format(_cell(value))
-    cells = (
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(str(name)[:60], _cell(cell))
-        for name, cell in list(value.items())[:12]
-    )
-    return Markup('<dl class="cells">{}</dl>').format(components.join(cells))
-
-
-def example(row: Row) -> Markup:
-    """A row as it is read."""
+def example(row: Row, whole: bool = False) -> Markup:
+    """A row as it is read. whole: in full, with its line breaks."""
     if row.text is not None:
-        return Markup("<p>{}</p>").format(fmt.shorten(row.text, CUT))
+        return Markup("<p>{}</p>").format(_shown(row.text, whole))
+    messages = row.messages if whole else row.messages[:6]
+    rejected = ({**m, "role": "rejected"} for m in row.rejected or ())
     return conversations.bubbles(
         [
-            {**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)}
-            for m in (
-                *row.messages[:6],
-                *({**m, "role": "rejected"} for m in row.rejected or ()),
-            )
+            {**m, "content": _shown(str(m.get("content") or ""), whole)}
+            for m in (*messages, *rejected)
         ]
     )
 
 
-def _cell(value: Any) -> str:
-    text = (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False, default=str)
-    )
-    return fmt.shorten(text, CUT)
+def _shown(text: str, whole: bool) -> str:
+    if not whole:
+        return fmt.shorten(text, CUT)
+    return text if len(text) <= WHOLE else f"{text[:WHOLE]}…"
 
 
 def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:

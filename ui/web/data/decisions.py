@@ -15,7 +15,7 @@ from backend.datasets.read.cells import DROP
 from backend.records.rows import Problem
 from backend.text.conversation import last_answer
 from ui.text import format as fmt
-from ui.web.data import before_after, drafting, read_options
+from ui.web.data import before_after
 from ui.web.html import components
 
 COPIES = ("duplicate", "near_duplicate")
@@ -37,14 +37,8 @@ def card(data: CheckedDataset) -> Markup:
     left = data.waiting
     if not left:
         return components.EMPTY
-    first, rows = left[0], {problem.row for problem in left if problem.row}
-    progress = (
-        components.badge(f"{fmt.count(len(rows), 'example')} to decide", "calm")
-        if rows
-        else components.EMPTY
-    )
-    if first.kind in GUESSES:
-        return components.card("Is this right?", _guess(first, data), aside=progress)
+    first, rows = left[0], {problem.row for problem in left}
+    progress = components.badge(f"{fmt.count(len(rows), 'example')} to decide", "calm")
     alike = [problem for problem in left if problem.kind == first.kind]
     at_once = (
         [each for each in alike if each.fix.startswith(DROP)]
@@ -63,38 +57,6 @@ def card(data: CheckedDataset) -> Markup:
     )
     return components.card(
         issue_title(first.kind), shown, lead=first.message, aside=progress
-    )
-
-
-def _guess(guess: Problem, data: CheckedDataset) -> Markup:
-    details = data.original.source.details
-    label = "Yes, that is right"
-    yes = components.button(
-        label, "refuse", guess.kind, "firm", f"{label}: {guess.message}"
-    )
-    sheets = [sheet for sheet in details.sheets if sheet != details.sheet][:_LISTED]
-    read = [
-        components.button(f"Read “{fmt.shorten(sheet, 40)}” instead", "sheet", sheet)
-        for sheet in sheets
-    ]
-    make = (
-        [components.button(drafting.FROM_TABLE, "make-examples")]
-        if details.sheet or details.delimiter
-        else []
-    )
-    divide = [components.button("Make an example of each answer", "pairs")]
-    more = {"mapping_guessed": make, "long_chats": divide, "other_sheets": read}.get(
-        guess.kind, []
-    )
-    other = components.fold(
-        "No, read it another way", read_options.form(data), key="how-ask"
-    )
-    asked = components.alert("warn", guess.message, guess.fix)
-    return Markup('<div class="ask">{}{}{}{}</div>').format(
-        asked,
-        before_after.first_rows(data.original),
-        components.acts(yes, *more),
-        other,
     )
 
 

@@ -32,21 +32,6 @@ SENTENCE = Markup(
 )
 
 
-def offer() -> Markup:
-    """The two ways to learn from a text."""
-    make = components.button("Make examples from it", "make-examples", "", "firm")
-    lead = (
-        "You can train it on the text as is (the current setting): it then continues "
-        "texts in this style, but answers no questions. Or make examples from it: "
-        "questions that people ask, and how they should be answered."
-    )
-    return components.card(
-        "This is a text without questions and answers.",
-        components.acts(make),
-        lead=lead,
-    )
-
-
 def guide(now: Making, data: CheckedDataset) -> Markup:
     """How many examples there are, and where they are from; of several sources, only a
     file of examples is named.

@@ -2,7 +2,7 @@
 topic; a sample.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -190,24 +190,20 @@ class ImportPanel:
         """
         datasets = self.app.datasets
 
+        def take_files(inputs: Inputs, paths: Sequence[Path]) -> Updates:
+            choice = state.choice(inputs)
+            started = datasets.import_files(paths, choice.model_id, choice.task)
+            return imported(inputs, started)
+
         def take_sample(event: gr.EventData, inputs: Inputs) -> Updates:
-            name, model_id = clicked(event)[1], state.choice(inputs).model_id
+            name = clicked(event)[1]
             taken = [sample.path for sample in samples.SAMPLES if sample.name == name]
-            return (
-                imported(inputs, datasets.import_files(taken, model_id))
-                if taken
-                else {}
-            )
+            return take_files(inputs, taken) if taken else {}
 
         def take_file(inputs: Inputs) -> Updates:
             if not (sent := [Path(path) for path in inputs[self.upload] or ()]):
                 return {}
-            return {
-                self.upload: None,
-                **imported(
-                    inputs, datasets.import_files(sent, state.choice(inputs).model_id)
-                ),
-            }
+            return {self.upload: None, **take_files(inputs, sent)}
 
         def make_from(inputs: Inputs, source: Path | str, name: str) -> Updates:
             choice = state.choice(inputs)
@@ -249,9 +245,10 @@ class ImportPanel:
             if self.app.policy.demo or not (
                 choice.data_id and inputs[join] and text.strip()
             ):
-                return imported(
-                    inputs, datasets.import_text(text, choice.model_id, *name)
+                started = datasets.import_text(
+                    text, choice.model_id, choice.task, *name
                 )
+                return imported(inputs, started)
             added = self.app.edits.add_text(choice.data_id, text)
             return imported(
                 inputs,
@@ -274,7 +271,8 @@ class ImportPanel:
                     "Untick the box above the button.",
                 )
                 raise BadInput(what, "It is imported by itself.", untick)
-            return imported(inputs, datasets.import_from_hub(text, choice.model_id))
+            started = datasets.import_from_hub(text, choice.model_id, choice.task)
+            return imported(inputs, started)
 
         def rows_of(inputs: Inputs) -> list[list[str]]:
             return [

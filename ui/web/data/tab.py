@@ -19,7 +19,7 @@ from ui.web.components import (
     sent_file,
     upload_button,
 )
-from ui.web.data import decisions, drafting, edit_panel, read_options
+from ui.web.data import decisions, drafting, edit_panel, reading_card
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
 from ui.web.data.actions import apply_action
@@ -119,16 +119,13 @@ class DataTab:
     def show(self, choice: Choice, *, close: bool = False) -> Updates:
         """close: the chooser, unless something has to be chosen."""
         imports = bool(choice.import_id)
+        again = imports and choice.import_id == choice.data_id
         data = self.app.datasets.selected_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
         failed = now is not None and now.error is not None
-        choose = (
-            not data_views.asks(now.error)
-            if now and failed
-            else not (choice.data_id or now)
-        )
+        choose = not again if failed else not (choice.data_id or now)
         shown = {
-            self.reading: data_views.reading(now, imports),
+            self.reading: data_views.reading(now, imports, again),
             **self.importing.show(choose, choice.data_id, close),
         }
         if now is not None and not failed and (imports or data is None):
@@ -142,8 +139,8 @@ class DataTab:
         else:
             shown |= self._showing(choice, data)
         if now is not None and failed:
-            shown[self.line] = data_views.failed(now, data)
-            if imports:
+            shown[self.line] = data_views.failed(data_views.failure(now, again), data)
+            if imports and not again:
                 shown[self.examples] = gr.update(visible=False)
         return shown
 
@@ -164,8 +161,8 @@ class DataTab:
         self.app.ask_ahead(choice)
         now = self.app.drafting.now(choice.data_id, choice.passage)
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
-        if data.original.rows and data.original.rows[0].text is not None:
-            making = drafting.offer()
+        asked = reading_card.is_asked(data)
+        reading = reading_card.card(data)
         begun = (
             len(data.dataset.rows) or not now
         )  # where examples are made, it is no fault that there is none yet
@@ -174,16 +171,16 @@ class DataTab:
             self.examples: gr.update(visible=True),
             self.language: language_alert(self.app.advice.unknown_language(choice)),
             self.making: making,
-            self.decision: decisions.card(data),
+            self.decision: reading if asked else decisions.card(data),
             self.learned: data_views.examples(data),
-            self.warnings: decisions.warnings(data) if begun else "",
-            self.problems: issues_panel.card(data) if begun else "",
+            self.warnings: decisions.warnings(data) if begun and not asked else "",
+            self.problems: issues_panel.card(data) if begun and not asked else "",
             self.summary: data_views.summary(
                 data, self.app.datasets.lengths(choice).max_length
             ),
             self.own_test: None,
             self.tested: data_views.tested(data),
-            self.how: read_options.card(data),
+            self.how: "" if asked else reading,
             self.instruction: edit_panel.instruction(
                 self.app.edits.instruction(choice), choice.data_id
             ),

@@ -10,8 +10,7 @@ from markupsafe import Markup
 
 from backend.datasets.checks.dataset import FEW
 from backend.datasets.checks.report import understood
-from backend.datasets.convert.mapping import NoExamples, SeveralReadings
-from backend.datasets.convert.shapes import SHAPES
+from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.store import StoredDataset
 from backend.settings import TEMPLATES
@@ -19,7 +18,7 @@ from ui.records.data import DatasetFiles, DatasetProgress, Preview, Sample
 from ui.services.data.dataset_state import split_summary
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import before_after, drafting, read_options
+from ui.web.data import before_after, drafting, reading_card
 from ui.web.html import components, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
@@ -90,6 +89,10 @@ def _earlier(
 
 
 def guide(data: CheckedDataset) -> Markup:
+    if reading_card.is_asked(data):
+        return components.guide(
+            2, "See what the model would learn.", "Say yes, or say what is off."
+        )
     left = data.waiting
     rows = {problem.row for problem in left if problem.row}
     if rows:
@@ -105,10 +108,6 @@ def guide(data: CheckedDataset) -> Markup:
         )
         return components.guide(
             2, f"{good} good, {needing}", few or "One question at a time."
-        )
-    if left:
-        return components.guide(
-            2, "One question first.", "Then you see what the model will learn."
         )
     if data.blocked:
         return components.guide(
@@ -133,7 +132,7 @@ def guide(data: CheckedDataset) -> Markup:
 def examples(data: CheckedDataset) -> Markup:
     """A few examples as the model will see them, once nothing is left to decide."""
     rows = data.dataset.rows
-    if data.waiting or not rows:
+    if data.waiting or reading_card.is_asked(data) or not rows:
         return components.EMPTY
     few = [rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})]
     lead = "Green is learned, grey is only read."
@@ -142,49 +141,35 @@ def examples(data: CheckedDataset) -> Markup:
     )
 
 
-def asks(error: Exception | None) -> bool:
-    """Whether an import only needs an answer."""
-    return isinstance(error, SeveralReadings) or (
-        isinstance(error, NoExamples) and bool(error.columns)
-    )
-
-
-def failed(now: DatasetProgress, data: CheckedDataset | None) -> Markup:
-    """The headline over a file that could not be read, or of which something is asked.
-    data: what was open before.
-    """
+def failed(title: str, data: CheckedDataset | None) -> Markup:
+    """The headline over a file that could not be read. data: what was open before."""
     then = f"{fmt.shorten(data.name, 60)} stays as it was." if data else ""
-    name = fmt.shorten(now.name, 60)
-    what = (
-        f"One question about {name}."
-        if asks(now.error)
-        else f"{name} could not be read."
-    )
-    return components.guide(2, what, then)
+    return components.guide(2, f"{title}.", then)
 
 
-def reading(now: DatasetProgress | None, imports: bool) -> Markup:
-    """The progress of an import and its first rows, or why it failed. imports: it is
-    new and can be cancelled. The keyboard goes to what is asked or went wrong
+def failure(now: DatasetProgress, again: bool) -> str:
+    """That a file could not be read. again: it can be, though not as chosen now."""
+    return f"{fmt.shorten(now.name, 60)} could not be read" + " this way" * again
+
+
+def reading(now: DatasetProgress | None, imports: bool, again: bool = False) -> Markup:
+    """The progress of an import and its first rows, or why it failed. imports: it can
+    be cancelled. again: it was read before. The keyboard goes to what went wrong
     (static/js/buttons.js).
     """
     if now is None:
         return components.EMPTY
     if now.error is not None:
-        return Markup("<div data-asks>{}</div>").format(_failure(now, now.error))
+        title = failure(now, again)
+        return Markup("<div data-asks>{}</div>").format(_failure(title, now.error))
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Starting")
     status = components.text(f"{now.phase or 'Starting'}: {percent}%", "status")
     first = components.EMPTY
     if now.first_rows is not None:
-        shape = (
-            SHAPES[now.first_rows.source.shape].title
-            if now.first_rows.source.shape in SHAPES
-            else ""
+        first = components.text("The first examples:", "lead") + before_after.few(
+            now.first_rows.rows[: before_after.SHOWN]
         )
-        first = components.text(
-            f"First rows, read as {shape}:", "lead"
-        ) + before_after.first_rows(now.first_rows)
     cancel = (
         components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
     )
@@ -192,22 +177,11 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     return components.card(title, bar, status, first, aside=cancel)
 
 
-def _failure(now: DatasetProgress, error: Exception) -> Markup:
-    alert, name = web_errors.error_alert(error), fmt.shorten(now.name, 60)
-    title = f"{name} could not be read"
-    if isinstance(error, NoExamples) and error.columns:
-        alert += read_options.ask_columns(error.columns, error.likely)
-        alert += components.acts(
-            components.button(drafting.FROM_TABLE, "make-examples")
-        )
-        title = f"How should {name} be read?"
+def _failure(title: str, error: Exception) -> Markup:
     close = components.button("Close", "dismiss", label="Close this message")
-    if isinstance(error, SeveralReadings):
-        choices = components.acts(*map(read_options.reading_button, error.shapes))
-        return components.card(
-            error.what, choices, lead=f"{now.name}: {error.why}", aside=close
-        )
-    return components.card(title, alert, aside=close)
+    make = components.button(drafting.FROM_TABLE, "make-examples")
+    acts = components.acts(make) if isinstance(error, NoExamples) else components.EMPTY
+    return components.card(title, web_errors.error_alert(error), acts, aside=close)
 
 
 def summary(data: CheckedDataset, limit: int | None) -> Markup:

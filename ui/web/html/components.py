@@ -237,7 +237,7 @@ def button(
     """A button; a click sends (do, value) to the listener of the `clickable` that it is
     in.
 
-    kind: "quiet", "firm" or "danger"
+    kind: "quiet", "firm", "primary", "chip" or "danger"
     label: its name for screen readers and voice control, which must contain `text`
     """
     named = Markup(' aria-label="{}"').format(label) if label else EMPTY

@@ -22,7 +22,6 @@ from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load
 from backend.errors import BadInput, NotInDemo
 from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
-from ui.web.data.read_options import described
 
 CHAT = {
     "messages": [
@@ -470,4 +469,4 @@ def test_a_reader_in_the_table_is_all_that_a_format_needs(
         "arrows",
         text.split("->"),
     )
-    assert "is a file of arrows, in UTF-8" in described(data)
+    assert data.source.details.title == "a file of arrows"

@@ -17,7 +17,7 @@ from tests.ui.conftest import page_of, tabs
 from ui.services.app import App
 from ui.services.data import imports as dataset_imports
 from ui.services.selection import Choice
-from ui.web.data import decisions, issues, read_options
+from ui.web.data import decisions, issues, reading_card
 from ui.web.data.actions import apply_action
 from ui.web.page import Page
 
@@ -72,7 +72,7 @@ def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(
     joined = app.datasets.selected(choice)
     assert joined.original.rows[0].messages[-1]["content"] == "Yes, always."
     assert "join-cells" not in issues.card(joined)
-    assert read_options.sent('{"encoding": "cp1252"}', joined) == {
+    assert reading_card.sent('{"encoding": "cp1252"}', joined) == {
         "encoding": "cp1252",
         "join_cells": True,
     }
@@ -172,69 +172,59 @@ def test_two_visitors_with_the_same_file_each_fix_their_own(
     assert app.datasets.selected(other).blocked
 
 
-@pytest.mark.parametrize("with_open", [False, True])
-def test_unclear_columns_are_chosen_in_a_form(
-    app: App, file: Path, tmp_path: Path, with_open: bool
-) -> None:
-    table, old = (
-        tmp_path / "table.csv",
-        app.datasets.add(file, "mine.jsonl") if with_open else "",
-    )
-    table.write_text(
-        "x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40))
-    )
-    choice = imported(
-        app, Choice(data_id=old, import_id=app.datasets.import_files([table]))
-    )
-    assert app.datasets.selected(choice).blocked
-    form = {
-        "shape": "question_answer",
-        "question_answer.question": "x1",
-        "question_answer.answer": "x2",
-    }
-    choice = imported(app, apply_action(app, choice, "how", json.dumps(form)))
-    assert len(app.datasets.selected(choice).rows) == 40
-    assert app.dataset_store.info.read(choice.data_id).read_options["mapping"] == {
-        "question": "x1",
-        "answer": "x2",
-    }
-
-
-def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> None:
+def test_a_reading_is_changed_confirmed_and_undone(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text(
-        "question,answer,note\n"
-        + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20))
+        "which tea,what else,note\n"
+        + "".join(
+            f"when is tea {i} served?,tea {i} is served in the garden at {i},note {i}\n"
+            for i in range(20)
+        )
     )
-    choice = imported(app, Choice(import_id=app.datasets.import_files([table])))
-    form = {
-        "encoding": "", "delimiter": "no such", "shape": "question_answer", "question_answer.question": "question",
-        "question_answer.answer": "note",
-    }  # fmt: skip
+    started = app.datasets.import_files([table], task="extract")
+    choice, tab = imported(app, Choice(import_id=started)), tabs(app)["data"]
+
+    def options() -> dict[str, Any]:
+        return app.dataset_store.info.read(choice.data_id).read_options
+
+    def asked() -> bool:
+        return "Is this right?" in tab.show(choice)[tab.decision]
+
+    assert asked()
+    assert not tab.show(choice)[tab.forward]["interactive"]
+    form = {"delimiter": "no such", "column:which tea": "question"}
+    form["column:note"] = "answer"
     changed = imported(app, apply_action(app, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
-    assert (
-        app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"]
-        == "note 0"
-    )
-    assert 'data-do="as-found"' in read_options.card(app.datasets.selected(choice))
-    imported(app, apply_action(app, changed, "as-found", ""))
-    assert (
-        app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"]
-        == "number 0"
-    )
-
-
-def test_an_unchanged_form_sends_no_read_options(app: App, file: Path) -> None:
-    data = app.datasets.selected(Choice(data_id=app.datasets.add(file, "mine.jsonl")))
-    form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
-    assert (
-        read_options.sent(json.dumps(form), data),
-        read_options.sent("not json", data),
-    ) == ({}, {})
-    assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {
-        "encoding": "utf-16"
+    assert options() == {
+        "task": "extract",
+        "mapping": {"question": "which tea", "answer": "note"},
     }
+    (first, *_) = app.datasets.checked(choice.data_id).dataset.rows
+    assert first.messages[1]["content"] == "note 0"
+    assert asked(), "until the person says yes"
+    assert tab.show(choice)[tab.forward]["interactive"]
+    assert 'data-do="as-found"' in tab.show(choice)[tab.decision]
+    apply_action(app, choice, "confirm", "")
+    assert not asked()
+    imported(app, apply_action(app, choice, "as-found", ""))
+    assert asked(), "of another reading"
+    assert options() == {"task": "extract"}
+    apply_action(app, choice, "confirm", "")
+    assert not asked()
+    assert app.datasets.selected(choice).questions == []
+
+
+def test_a_reading_that_fails_leaves_the_one_before(app: App, tmp_path: Path) -> None:
+    table, tab = tmp_path / "table.csv", tabs(app)["data"]
+    table.write_text("question,answer\n" + "".join(f"{i}?,{i}\n" for i in range(20)))
+    choice = Choice(data_id=app.datasets.add(table, "table.csv"))
+    before = app.dataset_store.info.read(choice.data_id)
+    form = json.dumps({"column:question": "question", "column:answer": ""})
+    shown = tab.show(imported(app, apply_action(app, choice, "how", form)))
+    assert 'role="alert"' in shown[tab.reading]
+    assert shown[tab.examples]["visible"]
+    assert app.dataset_store.info.read(choice.data_id) == before
 
 
 def test_examples_are_found_by_number(app: App, file: Path) -> None:
@@ -479,12 +469,12 @@ class TestReadAgain:
         self, app: App, file: Path
     ) -> None:
         choice = self.fixed(app, file)
-        form = {"shape": "messages", "messages.messages": "messages"}
+        form = {"column:messages": "messages"}
         imported(app, apply_action(app, choice, "how", json.dumps(form)))
         assert app.datasets.selected(choice).blocked == ""
-        assert read_options.DISCARDS in read_options.card(app.datasets.selected(choice))
+        assert reading_card.DISCARDS in reading_card.card(app.datasets.selected(choice))
         app.fixes.undo(choice.data_id, "empty_answer")
-        assert read_options.DISCARDS not in read_options.card(
+        assert reading_card.DISCARDS not in reading_card.card(
             app.datasets.selected(choice)
         )
 

@@ -1,6 +1,5 @@
 """What Data shows of a file and of one example, which can be edited."""
 
-import html
 import json
 import re
 from dataclasses import replace
@@ -11,7 +10,6 @@ import pytest
 from markupsafe import escape
 
 from backend.datasets.checks.fix import Change
-from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.dataset import CheckedDataset, check_and_fix
 from backend.datasets.info import DatasetInfo
 from backend.records.lengths import UNLIMITED
@@ -21,10 +19,9 @@ from tests.backend.datasets.builders import answer as answer_of
 from tests.ui.conftest import answer, text_of
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_workspace import ROWS, examples
-from ui.records.data import DatasetProgress, EditableExample, ExampleField, Instruction
+from ui.records.data import EditableExample, ExampleField, Instruction
 from ui.services.selection import Choice
 from ui.web.data import before_after, decisions, edit_panel, issues, views
-from ui.web.data.read_options import sent_columns, sent_people
 from ui.web.page import Page
 
 
@@ -89,40 +86,6 @@ def test_what_a_fix_changes_in_a_long_text_is_marked_and_nothing_else() -> None:
     assert "Ride safe!</p>" in html, "unchanged, and its end is shown"
     assert "</del> …" in html, "a cut is marked"
     assert "Ride" not in "".join(re.findall("<(?:ins|del)>(.*?)</", html))
-
-
-def test_how_to_read_is_asked() -> None:
-    card = views.reading(
-        DatasetProgress(
-            "faq.txt",
-            "",
-            0.0,
-            error=SeveralReadings(("messages", "text"), "12 questions"),
-        ),
-        True,
-    )
-    sent = [
-        html.unescape(value)
-        for value in re.findall(r'data-do="columns" data-value="([^"]+)"', card)
-    ]
-    assert [sent_columns(value) for value in sent] == [
-        {"shape": "messages"},
-        {"shape": "text"},
-    ]
-    assert "12 questions" in text_of(card)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ('{"person-0": "Anna", "person-4": "Ben"}', {"imitate": ["Anna", "Ben"]}), ("{}", {}),
-        ('{"person-0": 7, "shape": "text"}', {}), ("no JSON", {}),
-    ],
-)  # fmt: skip
-def test_ticked_people_as_the_browser_sends_them(
-    value: str, expected: dict[str, list[str]]
-) -> None:
-    assert sent_people(value) == expected
 
 
 def test_the_count_of_examples_and_joining_cells() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from backend.datasets.checks.fix import Change
-from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.dataset import CheckedDataset, check_and_fix
 from backend.datasets.info import DatasetInfo
 from backend.errors import BadInput, RunProblem
@@ -31,7 +30,7 @@ from ui.records.data import DatasetFiles, DatasetProgress
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
 from ui.services.selection import Choice
 from ui.text import format as fmt
-from ui.web.data import before_after, read_options
+from ui.web.data import before_after, reading_card
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
 from ui.web.html import compare_runs, components, conversations, tables
@@ -70,7 +69,7 @@ DRAWN = {
     "proofs": lambda: components.checklist([(True, EVIL), (False, EVIL), (None, EVIL)]),
     "alert": lambda: components.alert("bad", EVIL, EVIL, EVIL),
     "problems": lambda: issues_panel.card(evil_data()),
-    "how it was read": lambda: read_options.card(evil_data()),
+    "how it was read": lambda: reading_card.card(evil_data()),
     "before and after": lambda: before_after.changes(
         [Change(1, 1, EVIL, EVIL, f"a {EVIL}", f"b {EVIL}")]
     ),
@@ -143,14 +142,6 @@ def test_a_later_version_of_a_model_is_named_as_such(version: int, words: str) -
 def test_reading_and_checking_and_a_need_beyond_the_memory() -> None:
     now = DatasetProgress("orders.csv", "Reading", 0.5)
     assert "<h2>Reading orders.csv</h2>" in data_views.reading(now, True)
-    asks = replace(now, error=NoExamples("Which column is which?", "", "", ("a", "b")))
-    assert "<h2>How should orders.csv be read?</h2>" in data_views.reading(
-        asks, True
-    ), "a question is no failure"
-    asks.error.likely = [{"question": "b", "answer": "a"}]
-    assert '<option value="b" selected>' in data_views.reading(asks, True), (
-        "the likely column is chosen"
-    )
     assert "<h2>Checking orders.csv</h2>" in data_views.reading(now, False)
     assert "over" in components.memory_bar(
         [("weights", 9.0)], 8.0, "Needs 9, you have 8."
