@@ -1,8 +1,5 @@
-"""Reads OpenDocument texts and spreadsheets (ISO/IEC 26300), as LibreOffice writes
-them.
-
-A text becomes HTML, which `markup` reads; a spreadsheet's cells are taken as they are
-shown.
+"""Reads OpenDocument texts (ISO/IEC 26300), as LibreOffice writes them: as HTML, which
+`markup` reads.
 """
 
 import zipfile
@@ -11,10 +8,7 @@ from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
-from backend.datasets.documents.workbook import FORMULA, HIDDEN
-
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
@@ -24,90 +18,11 @@ _SKIPPED = {
     f"{_OFFICE}annotation",
     f"{_OFFICE}forms",
 }
-_BLANK_REPEATS = 100  # rows of the same content that are read
 
 
 def _parse(path: Path, part: str) -> ElementTree.Element:
     with zipfile.ZipFile(path) as archive, archive.open(part) as opened:
         return ElementTree.parse(opened).getroot()  # noqa: S314 - without entities: see `archive.check_document`
-
-
-class OdsSheets:
-    """names: of the sheets. limit: columns read at most."""
-
-    def __init__(self, path: Path, limit: int) -> None:
-        self._limit = limit
-        self._tables = {
-            table.get(f"{_TABLE}name", f"Sheet {number}"): table
-            for number, table in enumerate(
-                _parse(path, "content.xml").iter(f"{_TABLE}table"), 1
-            )
-        }
-        self.names = list(self._tables)
-
-    def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
-        """(row in the sheet, cells) of each row that is not blank, without blank cells
-        at the end.
-        """
-        number = 0
-        down: dict[
-            int, tuple[int, str]
-        ] = {}  # column: rows left of a merged cell, and its text
-        for row in self._tables[name].iter(f"{_TABLE}table-row"):
-            repeated = int(row.get(f"{_TABLE}number-rows-repeated", "1"))
-            cells = self._cells(row, down)
-            if cells and row.get(f"{_TABLE}visibility") in ("collapse", "filter"):
-                cells = [HIDDEN, *cells]
-            for n in range(min(repeated, _BLANK_REPEATS) if cells else 0):
-                yield number + n + 1, cells
-            number += repeated
-
-    def _cells(
-        self, row: ElementTree.Element, down: dict[int, tuple[int, str]]
-    ) -> list[str]:
-        cells: list[str] = []
-        for cell in row:
-            if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
-                continue
-            text = "\n".join("".join(_plain(p)) for p in cell if p.tag == f"{_TEXT}p")
-            if not text:
-                values = (
-                    cell.get(f"{_OFFICE}{name}")
-                    for name in ("value", "date-value", "string-value")
-                )
-                no_result = cell.get(f"{_TABLE}formula") and not cell.get(
-                    f"{_OFFICE}value-type"
-                )
-                text = next(filter(None, values), FORMULA if no_result else "")
-            repeated = min(
-                int(cell.get(f"{_TABLE}number-columns-repeated", "1")),
-                self._limit - len(cells),
-            )
-            spanned = int(cell.get(f"{_TABLE}number-rows-spanned", "1"))
-            if spanned > 1:
-                down[len(cells)] = spanned, text
-            for _ in range(repeated):
-                left, above = down.get(len(cells), (0, ""))
-                cells.append(text or (above if left else ""))
-        for column, (left, text) in list(down.items()):
-            down[column] = left - 1, text
-            if left <= 1:
-                del down[column]
-        while cells and not cells[-1].strip():
-            cells.pop()
-        return cells
-
-
-def _plain(element: ElementTree.Element) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        if child.tag == f"{_TEXT}s":
-            yield " " * min(int(child.get(f"{_TEXT}c", "1")), 1000)
-        elif child.tag in (f"{_TEXT}line-break", f"{_TEXT}tab"):
-            yield "\n" if child.tag.endswith("break") else "\t"
-        elif child.tag not in _SKIPPED:
-            yield from _plain(child)
-        yield child.tail or ""
 
 
 def odt_html(path: Path) -> str:
