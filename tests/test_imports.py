@@ -46,7 +46,7 @@ GROUND_OF_JOBS = (
 MAY_IMPORT_GRADIO = ("app", "ui.web")
 HEAVY = {
     "torch", "transformers", "trl", "peft", "datasets", "llama_cpp", "xllamacpp", "bitsandbytes", "pyarrow", "pandas",
-    "openpyxl", "accelerate",
+    "openpyxl", "python_calamine", "accelerate",
 }  # fmt: skip
 _LAYER = {package: number for number, layer in enumerate(LAYERS) for package in layer}
 

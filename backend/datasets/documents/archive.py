@@ -4,6 +4,7 @@ any part of it is parsed.
 
 import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -128,6 +129,23 @@ def check_document(path: Path, check_size: Callable[[int, int], None]) -> int:
             return unpacked
     except ZIP_ERRORS as error:
         raise damaged() from error
+
+
+def rewritten(
+    archive: Path | BytesIO, change: Callable[[str, bytes], bytes]
+) -> BytesIO:
+    """A copy of a zip file with the content of every file as `change` returns it for
+    (name, content); `archive` itself if it is such a copy and nothing changes.
+    """
+    copy, changed = BytesIO(), isinstance(archive, Path)
+    with zipfile.ZipFile(archive) as read, zipfile.ZipFile(copy, "w") as written:
+        for name in read.namelist():
+            content = read.read(name)
+            by = change(name, content)
+            changed |= by is not content and by != content
+            written.writestr(name, by)
+    copy.seek(0)
+    return archive if isinstance(archive, BytesIO) and not changed else copy
 
 
 class _Checked(Exception):

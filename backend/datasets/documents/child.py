@@ -14,7 +14,6 @@ Every line that it prints is a JSON object with one of
 """
 
 import html
-import io
 import json
 import queue
 import re
@@ -26,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from backend.child_process import limit_memory, receive
-from backend.datasets.documents.archive import check_document, damaged
+from backend.datasets.documents.archive import check_document, damaged, rewritten
 from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
-from backend.datasets.documents.odf import OdsSheets, odt_html
-from backend.datasets.documents.workbook import HIDDEN, ExcelSheets
+from backend.datasets.documents.odf import odt_html
+from backend.datasets.documents.workbook import HIDDEN, Sheets
 from backend.errors import BadInput
 from backend.records.reading import Limits, check_expansion
 from backend.records.units import GIB
@@ -75,14 +74,8 @@ def _document(kind: str, path: Path) -> None:
         _send("aside", aside)
 
 
-def _sheets(
-    kind: str, path: Path, limits: Limits, received: queue.Queue[bytes]
-) -> None:
-    sheets = (
-        ExcelSheets(path, limits.columns)
-        if kind == "xlsx"
-        else OdsSheets(path, limits.columns)
-    )
+def _sheets(path: Path, limits: Limits, received: queue.Queue[bytes]) -> None:
+    sheets = Sheets(path, limits.columns)
     for aside in comments(path):
         _send("aside", aside)
     shown = {
@@ -112,7 +105,7 @@ def main(kind: str, path: Path, limits: Limits) -> None:
             )
             _send("unpacked", unpacked)
         if kind in ("xlsx", "ods"):
-            _sheets(kind, path, limits, received)
+            _sheets(path, limits, received)
         else:
             _document(kind, path)
     except Exception as error:  # these libraries let any error of their parsers through
@@ -126,21 +119,19 @@ def docx_html(path: Path) -> str:
     import mammoth
 
     without_images = mammoth.images.img_element(lambda image: {})
-    copy = io.BytesIO()
-    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as written:
-        for name in archive.namelist():
-            content = archive.read(name) if name.endswith((".xml", ".rels")) else b""
-            if name == "word/document.xml" and (
-                b"<m:oMath" in content or b"<wps:txbx" in content
-            ):
-                text = _MATH.sub(
-                    _as_run, _ONE_CHOICE.sub(r"\1", content.decode("utf-8", "replace"))
-                )
-                content = (
-                    _FRAME.sub("", text).replace("w:drawing>", "w:pict>").encode()
-                )  # boxes as mammoth reads them
-            written.writestr(name, content)
+    copy = rewritten(path, _as_mammoth_reads)
     return str(mammoth.convert_to_html(copy, convert_image=without_images).value)
+
+
+def _as_mammoth_reads(name: str, content: bytes) -> bytes:
+    """A part of a Word document with equations and boxes as mammoth reads them."""
+    if name != "word/document.xml" or not (
+        b"<m:oMath" in content or b"<wps:txbx" in content
+    ):
+        return content if name.endswith((".xml", ".rels")) else b""
+    text = _ONE_CHOICE.sub(r"\1", content.decode("utf-8", "replace"))
+    text = _FRAME.sub("", _MATH.sub(_as_run, text))
+    return text.replace("w:drawing>", "w:pict>").encode()
 
 
 def _as_run(tag: re.Match[str]) -> str:

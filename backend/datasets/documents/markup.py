@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.datasets.documents.blocks import Block, Document
 from backend.datasets.documents.questions import asks
@@ -19,6 +19,7 @@ _HIDDEN, _VOID, _BOLD, _BREAKS = (
     frozenset(_TAGS[kind]) for kind in ("hidden", "void", "bold", "breaks")
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_DATA = "data"  # of a page for search engines, as JSON-LD
 _DEEPEST = 20  # lists in lists that are indented
 _SEVERAL = 3  # questions, after which other bold letters at the start of a block, or all lines of one, may be one
 _SPACES = re.compile(r"[ \t\r\n\f]+")
@@ -26,6 +27,19 @@ _STYLE_RULE = re.compile(
     r"(?<![^{}])(?=[^{}]*\{[^{}]*\})[^{}]*?\.([\w-]+)[^{}]*\{([^{}]*)\}"
 )
 _WEIGHT = re.compile(r"font-weight:\s*(?:(bold|[6-9]00)|(normal|[1-5]00))")
+
+
+class _Element(NamedTuple):
+    """An open element, with what it takes over from those around it. hidden: the
+    element whose content isn't shown, or "". style: the classes.
+    """
+
+    tag: str = ""
+    bold: bool = False
+    level: int = 0
+    preformatted: bool = False
+    hidden: str = ""
+    style: str = ""
 
 
 class _Reader(HTMLParser):
@@ -37,15 +51,12 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.document = Document()
         self.data: list[str] = []  # the JSON-LD of the page
-        self._open: list[
-            tuple[str, bool | None, str]
-        ] = []  # name, weight by styles, and classes, also of those around
+        self._open = [_Element()]
         self._classes: dict[
             str, bool
         ] = {}  # bold or not, by the style sheet of the page
         self._count: Counter[str] = Counter()  # of the open elements by their names
         self._asked = 0  # blocks with a question in bold letters and more behind it
-        self._levels: list[int] = []  # of the open headings
         self._runs: list[tuple[str, bool]] = []
         self._line = 1
         self._lists: list[
@@ -54,28 +65,20 @@ class _Reader(HTMLParser):
         self._item = ""
         self._rows: list[list[tuple[int, list[str]]]] = []  # of the open tables
         self._cell: list[str] | None = None
-        self._json = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _VOID:
             if tag == "br":
-                self._runs.append(("\n", self._bold))
+                self._runs.append(("\n", self._open[-1].bold))
             elif tag == "hr":
                 self._end_block()
                 self.document.blocks.append(Block(self.getpos()[0], "---"))
             return
-        self._json = (
-            tag == "script" and dict(attrs).get("type") == "application/ld+json"
-        )
         if tag in _BREAKS:
             self._end_block()
-        _, weight, classes = self._open[-1] if self._open else ("", None, "")
-        own, name = self._weight(dict(attrs)), (dict(attrs).get("class") or "").strip()
-        self._open.append((tag, weight if own is None else own, name or classes))
+        self._open.append(self._element(tag, dict(attrs)))
         self._count[tag] += 1
-        if tag in _HEADINGS:
-            self._levels.append(_HEADINGS[tag])
-        elif tag in ("ul", "ol"):
+        if tag in ("ul", "ol"):
             self._lists.append(0 if tag == "ol" else None)
         elif tag == "li" and self._lists:
             number = self._lists[-1]
@@ -95,13 +98,10 @@ class _Reader(HTMLParser):
             return
         if tag in _BREAKS:
             self._end_block()
-        while self._open:
-            last, *_ = self._open.pop()
+        last = ""
+        while last != tag:
+            last = self._open.pop().tag
             self._count[last] -= 1
-            if last in _HEADINGS:
-                self._levels.pop()
-            if last == tag:
-                break
         if tag in ("ul", "ol") and self._lists:
             self._lists.pop()
         elif tag == "table" and self._rows:
@@ -116,22 +116,22 @@ class _Reader(HTMLParser):
             self._cell = None
 
     def handle_data(self, data: str) -> None:
-        if self._json:
+        inside = self._open[-1]
+        if inside.hidden == _DATA:
             self.data.append(data)
-        elif self._open and self._open[-1][0] == "style":
+        elif inside.hidden == "style":
             rules = (
                 (name, _WEIGHT.search(rule)) for name, rule in _STYLE_RULE.findall(data)
             )
             self._classes |= {name: bool(weight[1]) for name, weight in rules if weight}
-        elif hidden := sum(self._count[tag] for tag in _HIDDEN):
-            if data.strip() and hidden == self._count["nav"] + self._count["footer"]:
+        elif inside.hidden in ("nav", "footer"):
+            if data.strip():
                 self.document.asides.append(("menu or footer", " ".join(data.split())))
-        else:
+        elif not inside.hidden:
             if not self._runs:
                 self._line = self.getpos()[0]
-            self._runs.append(
-                (data if self._count["pre"] else _SPACES.sub(" ", data), self._bold)
-            )
+            shown = data if inside.preformatted else _SPACES.sub(" ", data)
+            self._runs.append((shown, inside.bold))
 
     def parse_html_declaration(self, i: int) -> int:
         if self.rawdata.startswith(
@@ -142,27 +142,27 @@ class _Reader(HTMLParser):
 
     def close(self) -> None:
         super().close()
-        while self._open:
-            self.handle_endtag(self._open[-1][0])
+        while self._open[-1].tag:
+            self.handle_endtag(self._open[-1].tag)
         self._end_block()
 
-    @property
-    def _bold(self) -> bool:
-        styled = self._open[-1][1] if self._open else None
-        return any(self._count[tag] for tag in _BOLD) if styled is None else styled
-
-    def _weight(self, attrs: dict[str, str | None]) -> bool | None:
-        """Whether an element is bold by its style or its classes, as Google Docs writes
-        it; None if they don't say.
-        """
-        if style := _WEIGHT.search(attrs.get("style") or ""):
-            return bool(style[1])
-        return next((bold for name in (attrs.get("class") or "").split()
-                     if (bold := self._classes.get(name)) is not None), None)  # fmt: skip
-
-    @property
-    def _level(self) -> int:
-        return self._levels[-1] if self._levels else 0
+    def _element(self, tag: str, attrs: dict[str, str | None]) -> _Element:
+        around, classes = self._open[-1], (attrs.get("class") or "").strip()
+        hidden = tag if tag in _HIDDEN else around.hidden
+        if tag == "script" and attrs.get("type") == "application/ld+json":
+            hidden = _DATA
+        # Google Docs says it in the style, or in the style sheet of a class.
+        weight = _WEIGHT.search(attrs.get("style") or "")
+        styled = [bool(weight[1])] if weight else []
+        styled += [self._classes[n] for n in classes.split() if n in self._classes]
+        return _Element(
+            tag,
+            styled[0] if styled else tag in _BOLD or around.bold,
+            _HEADINGS.get(tag, around.level),
+            tag == "pre" or around.preformatted,
+            hidden,
+            classes or around.style,
+        )
 
     def _end_block(self) -> None:
         runs, self._runs = self._runs, []
@@ -182,7 +182,7 @@ class _Reader(HTMLParser):
             for part in (runs[:bold], runs[bold:])
         )
         before = self.document.blocks[-1].text if self.document.blocks else ""
-        style = self._open[-1][2] if self._open else ""
+        style, level = self._open[-1].style, self._open[-1].level
         gap = (
             not item or re.match(r"\s*(- |\d+\. )", before) is None
         )  # no item of a list follows another
@@ -192,20 +192,16 @@ class _Reader(HTMLParser):
         if (
             first
             and rest
-            and not self._level
+            and not level
             and (asking or like_them or runs[bold][0].startswith("\n"))
         ):
             question = Block(self._line, item + first, 0, True, gap, style=style)
             self.document.blocks += [question, Block(self._line, rest, gap=False)]
         else:
             lines = list(filter(None, text.split("\n")))
-            parts = (
-                lines
-                if not self._level and sum(map(asks, lines)) >= _SEVERAL
-                else [text]
-            )
+            parts = lines if not level and sum(map(asks, lines)) >= _SEVERAL else [text]
             blocks = [
-                Block(self._line, part, self._level, not rest, False, style=style)
+                Block(self._line, part, level, not rest, False, style=style)
                 for part in parts
             ]
             self.document.blocks += [

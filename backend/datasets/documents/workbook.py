@@ -1,145 +1,127 @@
-"""Reads the sheets of an Excel file as text, as Excel shows it."""
+"""Reads the sheets of Excel files and OpenDocument spreadsheets as they are shown.
+
+python-calamine reads values. What it leaves out is written into a copy of the file
+before: numbers as their format shows them, errors, and formulas whose results are not
+stored.
+"""
 
 import re
-import warnings
-import zipfile
 from collections.abc import Iterator
+from io import BytesIO
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.documents.number_format import shown
-from backend.errors import BadInput
-from backend.records.units import MIB
+from backend.datasets.documents.archive import rewritten
+from backend.datasets.documents.number_format import Formats, plain
 
-_LARGEST = (
-    16 * MIB
-)  # unpacked bytes of the sheets; of larger files merged cells are not filled
-_NO_RESULT = re.compile(
-    rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>"
-)
-_HIDDEN_ROW = re.compile(rb'<row (?=[^>]*?\bhidden="(?:1|true)")[^>]*?\br="(\d+)"')
-_AREA = re.compile(
-    rb'<mergeCell [^>]*?ref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"'
-)
-_MOST_CELLS = 5_000_000  # of a sheet that is read as a whole
 HIDDEN = "\ue003"  # stands before the cells of a row that is hidden
 FORMULA = "\ue002"  # stands in for a formula whose result is not stored in the file
+_NO_RESULT = re.compile(
+    rb'(<c r="\w+")[^<>]*>\s*<f(?:\s[^<>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
+)
+_HIDDEN = re.compile(
+    rb'<row (?=[^<>]*\bhidden="(?:1|true)")(?:[^<>]*/>|.*?</row>)', re.DOTALL
+)
+_ODS_CHANGES = (
+    (re.compile(rb"<office:annotation\b.*?</office:annotation>", re.DOTALL), b""),
+    # calamine takes the text of a string, which for a number is how it is shown
+    (re.compile(rb'office:(?:\w+-)?value="[^"<>]*"(?=[^<>]*>\s*<text:p)'), b""),
+    (
+        re.compile(rb'office:value-type="\w+"(?=[^<>]*>\s*<text:p)'),
+        b'office:value-type="string"',
+    ),
+    (
+        re.compile(
+            rb"<table:table-cell\b(?=[^<>]*table:formula=)(?![^<>]*value-type=)[^<>]*/>"
+        ),
+        b'<table:table-cell office:value-type="string"><text:p>%s</text:p></table:table-cell>'
+        % FORMULA.encode(),
+    ),
+)
+_ODS_HIDDEN = re.compile(
+    rb'(<table:table-row [^<>]*)table:visibility="(?:collapse|filter)"([^<>]*>).*?(</table:table-row>)',
+    re.DOTALL,
+)
 
 
-class ExcelSheets:
-    """names: of the sheets with cells. limit: columns read at most."""
+class Sheets:
+    """The sheets of a file. names: of those with cells. limit: columns read at most."""
 
     def __init__(self, path: Path, limit: int) -> None:
-        from openpyxl.utils.cell import range_boundaries
+        from python_calamine import SheetTypeEnum, load_workbook
 
-        with zipfile.ZipFile(path) as archive:
-            sheets = [
-                part
-                for part in archive.infolist()
-                if part.filename.startswith("xl/worksheets/")
-            ]
-            small = sum(part.file_size for part in sheets) <= _LARGEST
-            texts = [archive.read(part) for part in sheets] if small else []
-        without_results = any(_NO_RESULT.search(text) for text in texts)
-        areas = (
-            area.decode("ascii", "replace")
-            for text in texts
-            for area in _AREA.findall(text)
-        )
-        edges = ([edge or 0 for edge in range_boundaries(area)] for area in areas)
-        if (
-            sum(
-                (right - left + 1) * (bottom - top + 1)
-                for left, top, right, bottom in edges
-            )
-            > _MOST_CELLS
-        ):
-            raise _too_sparse()
-        self._by_row = not without_results and not any(
-            b"<mergeCell " in text for text in texts
-        )
         self._limit = limit
-        self._book = self._load(path, values=True)
-        self._written = self._load(path, values=False) if without_results else None
-        self._path = path
-        self.names = [sheet.title for sheet in self._book.worksheets]
-
-    def _load(self, path: Path, values: bool) -> Any:
-        from openpyxl import load_workbook
-
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # about styles and extensions, which are ignored
-            return load_workbook(
-                path, read_only=self._by_row, data_only=values, keep_links=False
-            )
+        book = as_shown(path)
+        self._book = load_workbook(book)
+        visible = rewritten(book, _without_hidden)
+        self._visible = load_workbook(visible) if visible is not book else self._book
+        self.names = [
+            sheet.name
+            for sheet in self._book.sheets_metadata
+            if sheet.typ is SheetTypeEnum.WorkSheet
+        ]
 
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
         """(row in the sheet, cells) of each row that is not blank, without blank cells
         at the end.
         """
-        sheet = self._book[name]
-        if self._by_row:
-            with zipfile.ZipFile(self._path) as archive:
-                hidden = set(
-                    map(
-                        int,
-                        _HIDDEN_ROW.findall(
-                            archive.read(sheet._worksheet_path.lstrip("/"))
-                        ),
-                    )
-                )
-            sheet.reset_dimensions()  # the file's own dimensions are often wrong
-        else:
-            hidden = {
-                number for number, row in sheet.row_dimensions.items() if row.hidden
-            }
-            if sheet.max_row * min(sheet.max_column, self._limit) > _MOST_CELLS:
-                raise _too_sparse()
-        merged = {} if self._by_row else _merged(sheet)
-        written = self._written[name] if self._written is not None else None
-        last = None if self._by_row else min(sheet.max_column, self._limit)
-        for number, row in enumerate(sheet.iter_rows(max_col=last), 1):
-            cells = [
-                shown(cell.value, getattr(cell, "number_format", "General"))
-                for cell in row[: self._limit]
-            ]
-            for place, cell in enumerate(cells):
-                if not cell and (number, place + 1) in merged:
-                    cells[place] = merged[number, place + 1]
-                elif not cell and written is not None:
-                    value = written.cell(number, place + 1).value
-                    if (
-                        str(value).startswith("=")
-                        or type(value).__name__ == "ArrayFormula"
-                    ):
-                        cells[place] = FORMULA
+        blank: list[str] = []
+        rows = zip_longest(
+            self._table(self._book, name),
+            self._table(self._visible, name),
+            fillvalue=blank,
+        )
+        for number, (cells, seen) in enumerate(rows, 1):
             while cells and not cells[-1].strip():
                 cells.pop()
             if cells:
-                yield number, [HIDDEN, *cells] if number in hidden else cells
+                yield number, cells if any(seen) else [HIDDEN, *cells]
+
+    def _table(self, book: Any, name: str) -> list[list[str]]:
+        """Every row from the first one. Cells below the first one of a merged range get
+        its text.
+        """
+        sheet = book.get_sheet_by_name(name)
+        left = [""] * (sheet.start[1] if sheet.start else 0)
+        rows = [[*left, *map(_text, row)][: self._limit] for row in sheet.iter_rows()]
+        for (top, column), (bottom, _) in sheet.merged_cell_ranges or ():
+            for row in rows[top + 1 : bottom + 1]:
+                if column < len(row) and not row[column]:
+                    row[column] = rows[top][column]
+        return rows
 
 
-def _too_sparse() -> BadInput:
-    return BadInput(
-        "This spreadsheet has cells that are very far apart.",
-        "One stands in a row or column far away from the others, or is merged with many.",
-        "Copy the table into a new spreadsheet, then save that.",
-    )
+def as_shown(path: Path) -> BytesIO:
+    """A copy of a file in which every cell that calamine would read as another text
+    than a person sees is that text.
+    """
+    formats = Formats(path)
 
-
-def _merged(sheet: Any) -> dict[tuple[int, int], str]:
-    """{(row, column): text} of the cells below the first one of a merged range."""
-    texts = {}
-    for area in sheet.merged_cells.ranges:
-        first = sheet.cell(area.min_row, area.min_col)
-        text = shown(first.value, first.number_format)
-        if area.max_row - area.min_row < 10_000:
-            texts.update(
-                {
-                    (row, area.min_col): text
-                    for row in range(area.min_row + 1, area.max_row + 1)
-                }
+    def shown(name: str, content: bytes) -> bytes:
+        if name == "content.xml":
+            for pattern, by in _ODS_CHANGES:
+                content = pattern.sub(by, content)
+        elif name.startswith("xl/worksheets/"):
+            content = content.replace(b' t="e"', b' t="str"')  # an error, such as #N/A
+            content = _NO_RESULT.sub(
+                rb'\1 t="str"><v>%s</v></c>' % FORMULA.encode(), content
             )
-    return texts
+            content = formats.applied(content)
+        return content
+
+    return rewritten(path, shown)
+
+
+def _without_hidden(name: str, content: bytes) -> bytes:
+    if name == "content.xml":
+        return _ODS_HIDDEN.sub(rb"\1\2<table:table-cell/>\3", content)
+    return _HIDDEN.sub(b"", content) if name.startswith("xl/worksheets/") else content
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return plain(value)
+    return str(value).replace("\r\n", "\n").replace("\r", "\n")

@@ -45,9 +45,7 @@ class Parser:
     def __init__(self, source: ByteSource, kind: str) -> None:
         self._source = source
         self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
-        path = (
-            Path(self._folder.name) / f"document.{kind}"
-        )  # openpyxl checks the extension
+        path = Path(self._folder.name) / "document"
         with path.open("wb") as file:
             for block in source.blocks():
                 file.write(block)

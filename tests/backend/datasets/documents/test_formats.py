@@ -3,13 +3,16 @@ are shown as Excel does.
 """
 
 import datetime
-from typing import Any
+import zipfile
+from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from backend.datasets.documents.markdown import has_table
 from backend.datasets.documents.markup import _Reader, read_html
-from backend.datasets.documents.number_format import shown
+from backend.datasets.documents.number_format import plain, shown
+from backend.datasets.documents.workbook import FORMULA, HIDDEN, Sheets
 
 
 class Tag(str):
@@ -78,23 +81,73 @@ def test_lists_are_indented_and_rules_of_tables_found() -> None:
         assert not has_table(f"a | b\n{line}\n1 | 2")
 
 
-MOMENT = datetime.datetime(2026, 3, 9, 14, 5, 7)
-
-
 @pytest.mark.parametrize(
     ("value", "code", "text"),
     [
-        (3, "General", "3"), (2.5, "General", "2.5"), (0.1 + 0.2, "General", "0.3"), (True, "General", "true"),
-        (None, "0", ""), (0.35, "0%", "35%"), (0.3456, "0.0%", "34.6%"), (1299, "#,##0.00", "1,299.00"),
+        (0.35, "0%", "35%"), (0.3456, "0.0%", "34.6%"), (1299, "#,##0.00", "1,299.00"),
         (1299.5, '#,##0.00\\ "€"', "1,299.50 €"), (1299, "[$$-409]#,##0", "$1,299"),
-        (-5, "#,##0.00;(#,##0.00)", "(5.00)"), (7, "00000", "00007"), (3.1, "0.##", "3.1"),
-        (12345.678, "0.00E+00", "12345.678"), (1.5, "# ?/?", "1.5"),
-        (datetime.datetime(2026, 3, 9), "mm-dd-yy", "2026-03-09"),
-        (datetime.datetime(2026, 3, 9), "dd.mm.yyyy", "09.03.2026"), (MOMENT, "d mmmm yyyy", "9 March 2026"),
-        (MOMENT, "h:mm AM/PM", "2:05 PM"), (MOMENT, "yyyy-mm-dd hh:mm:ss", "2026-03-09 14:05:07"),
-        (datetime.time(14, 5), "hh:mm", "14:05"), (MOMENT, "General", "2026-03-09 14:05:07"), ("00123", "@", "00123"),
-        ("a_x000D_\nb_x000d_c _x0041_ _x005F_x000D_ _xD83D_ _x0000_", "@", "a\nb\nc _x0041_ _x000D_ _xD83D_ _x0000_"),
+        (-5, "#,##0.00;(#,##0.00)", "(5.00)"), (7, "00000", "00007"), (3.1, "0.##", "3.1"), (3, '0" h";-0', "3 h"),
     ],
 )  # fmt: skip
-def test_a_value_looks_as_in_the_cell(value: Any, code: str, text: str) -> None:
+def test_a_number_looks_as_in_the_cell(value: float, code: str, text: str) -> None:
     assert shown(value, code) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3.0, "3"), (2.5, "2.5"), (0.1 + 0.2, "0.3"), (4006381333931.0, "4006381333931")],
+)
+def test_a_number_without_a_format_has_the_digits_that_excel_shows(
+    value: float, text: str
+) -> None:
+    assert plain(value) == text
+
+
+def test_cells_that_have_no_value_to_read_are_shown(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["=1+1", "#N/A", 0.35, datetime.time(14, 5), "x_x000D_\ny"])
+    book.active.append([True, datetime.datetime(2026, 3, 9), 12345.678, 1.5, None])
+    book.active.append(["hidden", "row"])
+    book.active.row_dimensions[3].hidden = True
+    book.active["A4"] = "merged"
+    book.active.merge_cells("A4:B5")
+    book.active["C5"] = "beside"
+    book.active["C1"].number_format = "0%"
+    book.active["C2"].number_format = "0.00E+00"
+    book.active["D2"].number_format = "# ?/?"
+    book.create_chartsheet("Chart")
+    book.save(tmp_path / "x.xlsx")
+    sheets = Sheets(tmp_path / "x.xlsx", 5)
+    assert sheets.names == ["Sheet"]
+    assert list(sheets.rows("Sheet")) == [
+        (1, [FORMULA, "#N/A", "35%", "14:05:00", "x\ny"]),
+        (2, ["true", "2026-03-09", "12345.678", "1.5"]),
+        (3, [HIDDEN, "hidden", "row"]),
+        (4, ["merged"]),
+        (5, ["merged", "", "beside"]),
+    ]
+
+
+def test_an_opendocument_cell_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    cell, row = "<table:table-cell", "<table:table-row"
+    with zipfile.ZipFile(tmp_path / "x.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest:manifest/>")
+        archive.writestr(
+            "content.xml",
+            '<office:document-content xmlns:office="o" xmlns:table="t" xmlns:text="x">'
+            '<office:body><office:spreadsheet><table:table table:name="One">'
+            f'{row}>{cell} office:value-type="percentage" office:value="0.35">'
+            "<office:annotation><text:p>why?</text:p></office:annotation>"
+            f"<text:p>35 %</text:p></table:table-cell>"
+            f'{cell} office:value-type="float" office:value="7"/>'
+            f'{cell} table:formula="of:=[.A1]"/></table:table-row>'
+            f'{row} table:visibility="collapse">{cell} office:value-type="string">'
+            "<text:p>hidden</text:p></table:table-cell></table:table-row>"
+            "</table:table></office:spreadsheet></office:body></office:document-content>",
+        )
+    sheets = Sheets(tmp_path / "x.ods", 5)
+    assert list(sheets.rows("One")) == [
+        (1, ["35 %", "7", FORMULA]),
+        (2, [HIDDEN, "hidden"]),
+    ]

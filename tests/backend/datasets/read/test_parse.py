@@ -208,7 +208,7 @@ def test_a_small_spreadsheet_with_cells_far_apart_is_refused_at_once(
     book.active.merged_cells.add(merged)
     book.save(tmp_path / "far.xlsx")
     assert (tmp_path / "far.xlsx").stat().st_size < 10_000
-    with pytest.raises(BadInput, match="far apart"):
+    with pytest.raises(BadInput, match="can't be read"):
         load(tmp_path / "far.xlsx")
 
 
