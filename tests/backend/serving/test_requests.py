@@ -185,6 +185,62 @@ def test_tools_pass_where_the_model_learned_them() -> None:
     assert (made["tools"], made["messages"][1]["tool_call_id"]) == ([TOOL], "1")
 
 
+TEXT, MAYBE = {"type": "string"}, {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+def form_of(able: Abilities = ABLE, **schema: Any) -> Any:
+    """The schema that reaches the server. schema: of an object."""
+    asked = {
+        "type": "json_schema",
+        "json_schema": {"schema": {"type": "object", **schema}},
+    }
+    return body(able=able, response_format=asked)["response_format"]["json_schema"][
+        "schema"
+    ]
+
+
+def test_an_optional_property_keeps_its_place_and_is_null_where_it_may_be() -> None:
+    properties = {"order_id": MAYBE, "kind": TEXT}
+    made = form_of(properties=properties, required=["kind"])
+    assert [*made["properties"]] == made["required"] == ["order_id", "kind"]
+    nested = form_of(
+        properties={"a": {"properties": properties, "required": ["kind"]}},
+        required=["a"],
+    )
+    assert nested["properties"]["a"]["required"] == ["order_id", "kind"]
+    nobody = form_of(properties=properties, required="kind")
+    assert [form["required"] for form in nobody["anyOf"]] == [
+        ["order_id", "kind"],
+        ["order_id"],
+    ]
+
+
+def test_an_optional_property_that_is_never_null_keeps_its_place_or_is_left_out() -> (
+    None
+):
+    made = form_of(
+        properties={"a": {"$ref": "#/$defs/A"}, "kind": TEXT, "c": TEXT},
+        required=["kind"],
+        **{"$defs": {"A": {"type": "integer"}}},
+    )
+    assert [form["required"] for form in made["anyOf"]] == [
+        ["a", "kind", "c"], ["kind", "c"], ["a", "kind"], ["kind"],
+    ]  # fmt: skip
+    assert all([*form["properties"]] == form["required"] for form in made["anyOf"])
+    assert made["$defs"] == {"A": {"type": "integer"}}
+    many = {f"p{number}": TEXT for number in range(9)}
+    assert "anyOf" not in form_of(properties=many), "512 forms"
+
+
+def test_the_same_properties_get_the_order_of_the_examples() -> None:
+    trained = {"type": "object", "properties": {"kind": TEXT, "order_id": TEXT}}
+    able = replace(ABLE, trained=trained)
+    given = {"order_id": MAYBE, "kind": TEXT}
+    assert [*form_of(able, properties=given)["properties"]] == ["kind", "order_id"]
+    other = {"order_id": MAYBE, "kind": TEXT, "more": TEXT}
+    assert [*form_of(able, properties=other)["properties"]] == [*other]
+
+
 Serve = Callable[[httpx.Request], httpx.Response]
 
 
