@@ -241,6 +241,45 @@ def test_the_same_properties_get_the_order_of_the_examples() -> None:
     assert [*form_of(able, properties=other)["properties"]] == [*other]
 
 
+# What llama.cpp's server sends.
+EVENTS = [
+    {"type": "response.created", "response": {"id": "r", "object": "response", "status": "in_progress"}},
+    {"type": "response.output_item.added", "item": {"content": [], "id": "m", "role": "assistant", "status": "in_progress", "type": "message"}},
+    {"type": "response.content_part.added", "item_id": "m", "part": {"type": "output_text", "text": ""}},
+    {"type": "response.output_text.delta", "item_id": "m", "delta": "Hi"},
+    {"type": "response.output_text.done", "item_id": "m", "text": "Hi"},
+    {"type": "response.output_item.added", "item": {"arguments": "", "call_id": "fc_1", "name": "find", "type": "function_call", "status": "in_progress"}},
+    {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "delta": "{}"},
+    {"type": "response.output_item.done", "item": {"arguments": "{}", "call_id": "fc_1", "name": "find", "type": "function_call", "status": "completed"}},
+    {"type": "response.completed", "response": {"id": "r", "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": [], "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}}},
+]  # fmt: skip
+
+
+def test_events_of_a_response_are_those_of_the_reference(
+    ask: Callable[..., httpx.Response],
+) -> None:
+    """Also for OpenAI's own package, which reads each into its class."""
+    sent = "".join(
+        f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in EVENTS
+    )
+    answer = ask(lambda _: httpx.Response(200, text=sent), RESPONSES, stream=True)
+    lines = [line for line in answer.text.split("\n") if line.startswith("data: ")]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert [event["sequence_number"] for event in events] == [*range(len(EVENTS))]
+    assert [event.get("output_index") for event in events] == [
+        None, 0, 0, 0, 0, 1, 1, 1, None,
+    ]  # fmt: skip
+    about = [event["response"] for event in (events[0], events[-1])]
+    assert {response["model"] for response in about} == {"orders"}
+    assert len({response["created_at"] for response in about}) == 1
+    responses = pytest.importorskip("openai.types.responses")
+    pydantic = pytest.importorskip("pydantic")
+    delta = responses.ResponseTextDeltaEvent
+    pydantic.TypeAdapter(delta).validate_python(events[3])
+    item = responses.ResponseOutputItemAddedEvent
+    pydantic.TypeAdapter(item).validate_python(events[5])
+
+
 Serve = Callable[[httpx.Request], httpx.Response]
 
 
