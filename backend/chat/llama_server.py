@@ -21,6 +21,7 @@ from backend.files.json_file import loads, value_of
 from backend.gguf.requirement import has_llama_cpp
 from backend.hardware import container
 from backend.settings import PROGRAM
+from backend.text.schemas import in_order
 
 _PATIENCE = 600.0  # seconds for an answer
 _GREEDY = Sampling()
@@ -237,7 +238,9 @@ class LlamaServer:
         """
         form = sampling.grammar
         more: dict[str, Any] = (
-            {"json_schema": loads(form)} if form.startswith("{") else {"grammar": form}
+            {"json_schema": in_order(loads(form))}
+            if form.startswith("{")
+            else {"grammar": form}
         )
         # Each token's probability shows whether the numbers are valid; after top_p it
         # is there already.

@@ -64,13 +64,11 @@ def open_server(
         facts = Facts(file)
         tokenizer, ends = trained_tokenizer(model, tuned)
         front = Front(name, key, tokenizer.chat_template)
-
-        def opened(slots: int) -> LlamaServer:
-            tokens = context_length(facts.trained_context, facts.bytes_per_token, slots)
-            return LlamaServer(file, slots, tokens, adapter, front=front)
-
+        trained, size = facts.trained_context, facts.bytes_per_token
+        slots = helpful_slots(trained, size)
+        tokens = context_length(trained, size, slots)
         server = fewer_until_it_fits(
-            opened, helpful_slots(facts.trained_context, facts.bytes_per_token)
+            lambda count: LlamaServer(file, count, tokens, adapter, front=front), slots
         )
     try:
         server.next(

@@ -14,6 +14,7 @@ import gzip
 import json
 import lzma
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,7 @@ from backend.export.target import Target
 from backend.gguf import sizes
 from backend.models import model_folder
 from backend.records.exports import ExportFile, ExportResult
+from backend.records.rows import Message
 from backend.records.units import MIB, format_size
 from backend.runs.answer_form import answer_form, edited_form
 from backend.runs.conversations import read_conversations
@@ -76,14 +78,11 @@ def kind_for(model: Path) -> str:
     return fitting[0]
 
 
-def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
-    """Make a GGUF file, and both folders around it. Raises as `gguf_files.make`,
-    ExportFailed where wllama's files are not those that were published, and BadSetting
-    for an edited form that can't be used.
+def suggested(chats: Sequence[Sequence[Message]]) -> list[str]:
+    """All that a page, and so a Space, quotes of a run's examples: a few of their first
+    questions, and no answer. Learned ones, since they show best what to ask; short
+    ones, but not the shortest, such as a greeting.
     """
-    form = answer_form(source.folder)
-    made = gguf_files.make(source, target, report)
-    chats = read_conversations(source.folder, "train")
     asked = (
         next((content(m).strip() for m in chat if m["role"] == "user"), "")
         for chat in chats
@@ -92,12 +91,21 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         {question for question in asked if 0 < len(question) <= _LONGEST},
         key=lambda it: (len(it), it),
     )
+    return short[len(short) // 4 :][:_EXAMPLES]
+
+
+def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
+    """Make a GGUF file, and both folders around it. Raises as `gguf_files.make`,
+    ExportFailed where wllama's files are not those that were published, and BadSetting
+    for an edited form that can't be used.
+    """
+    form = answer_form(source.folder)
+    made = gguf_files.make(source, target, report)
+    chats = read_conversations(source.folder, "train")
     settings = {
         "name": source.requested.name or source.run.name,
         "instruction": source.instruction,
-        # Learned ones, since they show best what to ask; short ones, but not the
-        # shortest, such as a greeting.
-        "examples": short[len(short) // 4 :][:_EXAMPLES],
+        "examples": suggested(chats),
         # Longer conversations would confuse a model whose examples are one question
         # with its answer each.
         "alone": bool(chats)

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import anyio
@@ -186,6 +187,8 @@ class Endpoint:
 
     async def _events(self, asked: Asked, reply: httpx.Response) -> AsyncIterator[str]:
         written, said = dict[int, str](), dict[int, str]()
+        places, numbers = dict[str, int](), count()
+        about = {"created_at": int(time.time()), "model": self._able.name}
         try:
             async for line in reply.aiter_lines():
                 if line.startswith("data: {"):
@@ -194,6 +197,9 @@ class Endpoint:
                     _check_numbers(event, asked)
                     await self._check_end(event, asked, said)
                     _make_calls(event, asked.functions, written)
+                    if asked.path == requests.RESPONSES:
+                        event["sequence_number"] = next(numbers)
+                        _complete_event(event, places, about)
                     line = f"data: {json.dumps(event)}"
                 yield f"{line}\n"
         except (ApprenticeError, httpx.HTTPError) as error:
@@ -348,6 +354,26 @@ def _make_calls(
             message.update(
                 tool_calls=[call], **({"content": None} if "role" in message else {})
             )
+
+
+def _complete_event(
+    event: dict[str, Any], places: dict[str, int], about: dict[str, Any]
+) -> None:
+    """Adds what the reference has in an event of /v1/responses and the server leaves
+    out. places: of the items so far in the output, by their ids. about: the response.
+    """
+    if "response" in event:
+        event["response"] = {"output": [], **event["response"], **about}
+    item = event.get("item", {})
+    if "call_id" in item:
+        item.setdefault("id", item["call_id"])
+    if place := event.get("item_id", item.get("id")):
+        event["output_index"] = places.setdefault(place, len(places))
+    if "part" in event or ".output_text." in event["type"]:
+        event["content_index"] = 0
+        event.get("part", {}).setdefault("annotations", [])
+    if ".output_text." in event["type"]:
+        event.setdefault("logprobs", [])
 
 
 _TOO_LARGE = "The request is too large."

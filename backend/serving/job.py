@@ -23,7 +23,7 @@ from backend.files.json_file import write_json
 from backend.models import local, model_folder
 from backend.models.bundled import ReportProgress
 from backend.records.base import Record
-from backend.runs.answer_form import answer_form
+from backend.runs.answer_form import answer_form, form_of_examples
 from backend.runs.conversations import usual_instruction
 from backend.serving.answers import ChatAnswers, ServerAnswers
 from backend.serving.endpoint import Endpoint
@@ -82,6 +82,7 @@ def run(context: JobContext) -> dict[str, Any]:
             spec.name,
             usual_instruction(run_folder),
             answer_form(run_folder) if spec.in_form else None,
+            form_of_examples(run_folder),
         )
         answers, slots, able = _open(
             chat, trained.model.path, result, able, context.progress

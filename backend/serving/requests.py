@@ -12,7 +12,7 @@ from backend.chat.engine import Sampling
 from backend.errors import BadInput
 from backend.files.json_file import loads, read_json
 from backend.records.base import Record
-from backend.text.schemas import check_schema
+from backend.text.schemas import check_schema, in_order
 
 DEFAULT_ANSWER = 512  # tokens
 PATHS = CHAT, COMPLETIONS, RESPONSES = (
@@ -62,8 +62,8 @@ class BadField(BadInput):
 @dataclass(frozen=True)
 class Abilities:
     """What can be asked. name: of the model. instruction: for conversations without
-    one. schema: of answers where a request asks for no form. whole: whether llama.cpp's
-    server answers. tools: whether the model's template has tools. skips_thought:
+    one. schema: of answers where a request asks for no form. trained: of the examples'
+    answers. whole: whether llama.cpp's server answers. tools: whether the model's template has tools. skips_thought:
     whether the thought before an answer can be turned off. marks: texts that this
     server would read as control tokens.
     """
@@ -71,6 +71,7 @@ class Abilities:
     name: str
     instruction: str = ""
     schema: dict[str, Any] | None = None
+    trained: dict[str, Any] | None = None
     whole: bool = True
     tools: bool = False
     skips_thought: bool = False
@@ -374,6 +375,9 @@ def _complete(body: dict[str, Any], able: Abilities) -> None:
     asked = body.pop("text", None) or body.pop("response_format", None)
     if asked is None and able.schema and not body.get("tools"):
         asked = _schema_format("schema", able.schema)
+    if asked and asked["type"] == "json_schema":
+        form = in_order(asked["json_schema"]["schema"], able.trained)
+        asked = {**asked, "json_schema": {"name": "answer", "schema": form}}
     if asked and asked["type"] != "text":
         body |= {
             "response_format": asked,

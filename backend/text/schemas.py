@@ -3,7 +3,7 @@ know, and parts next to others, and hangs on some that nothing satisfies.
 """
 
 import re
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from backend.errors import BadInput
@@ -116,6 +116,63 @@ def check_schema(schema: Any) -> None:
             if keyword in _NAMED and isinstance(value, dict)
             else value
         )
+
+
+def in_order(schema: Any, trained: Any = None, most: int = 4) -> Any:
+    """The same schema for llama.cpp's server, whose grammar has the required properties
+    of an object before all others: a model that learned another order then leaves one
+    out. Here each keeps its place, or gets that in `trained`, a schema with the same
+    properties. Where it can be null it is always written; `most` others of an object
+    may still be left out.
+    """
+    if isinstance(schema, list):
+        return [in_order(part, trained, most) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    learned = trained if isinstance(trained, dict) else {}
+    made = dict(schema)
+    for keyword in schema.keys() & _PARTS:
+        made[keyword] = in_order(schema[keyword], learned.get(keyword), most)
+    for keyword in schema.keys() & _NAMED:
+        places, parts = learned.get(keyword, {}), schema[keyword]
+        names = places if places.keys() == parts.keys() else parts
+        made[keyword] = {
+            name: in_order(parts[name], places.get(name), most // 2) for name in names
+        }
+    properties, required = made.get("properties", {}), made.get("required")
+    needed = {*map(str, required)} if isinstance(required, list) else {}
+    free = [
+        name
+        for name in properties.keys() - needed
+        if not _may_be_null(properties[name])
+    ]
+    if not properties or len(free) > most:
+        return made
+    about = {name: made[name] for name in made.keys() - {"$defs", "definitions"}}
+    forms = [
+        {**about, "properties": kept, "required": [*kept]}
+        for count in range(len(free) + 1)
+        for absent in combinations(sorted(free), count)
+        if (
+            kept := {
+                name: properties[name] for name in properties if name not in absent
+            }
+        )
+    ]
+    return {**made, **({"anyOf": forms} if free else forms[0])}
+
+
+def _may_be_null(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    kinds = schema.get("type", ())
+    values = [schema.get("const", 0), *schema.get("enum", ())]
+    parts = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    return (
+        "null" in ([kinds] if isinstance(kinds, str) else kinds)
+        or None in values
+        or any(map(_may_be_null, parts))
+    )
 
 
 def _is_whole(pattern: Any) -> bool:

@@ -19,7 +19,9 @@ MEMORY = (
     2048 * MIB
 )  # bytes in use; the tokenizers of a quarter of a million tokens take some 500 MiB
 _ADDRESSES = 2 * MEMORY
-SECONDS = 10.0  # of processor time for a short request
+LOADING = 15.0  # seconds of processor time; some take two
+TRIAL = 2.0  # the same, for one short conversation
+SECONDS = 10.0  # the same, for a short request
 _SECONDS_A_MIB = 40.0  # more for one with so much text; quick tokenizers take about one
 _PATIENCE = 6.0  # so many times as long by the clock, for a busy computer
 _ANSWER = 64  # bytes of an answer for each byte of a request; a token takes eight
@@ -70,17 +72,21 @@ class Box:
             self._child = None
         if self._child is None and not self._failure:
             try:
-                self._exchange(self._opening, bool)
+                self._exchange(self._opening, bool, LOADING)
+                self._exchange(frames.pack(["try_once"]), bool, TRIAL)
             except ApprenticeError as error:
                 self._failure = error
         if self._failure:
             raise self._failure
 
-    def _exchange(self, request: bytes, made: Callable[..., T]) -> T:
+    def _exchange(
+        self, request: bytes, made: Callable[..., T], limit: float = 0.0
+    ) -> T:
+        """limit: seconds of processor time; 0 for those that the request's text takes."""
         child = self._child or self._start()
         assert child.stdin is not None
         assert child.stdout is not None
-        seconds = SECONDS + _SECONDS_A_MIB * len(request) / MIB
+        seconds = limit or SECONDS + _SECONDS_A_MIB * len(request) / MIB
         try:
             with closing(
                 child_process.Watch(child, MEMORY, _PATIENCE * seconds, seconds)
@@ -101,7 +107,9 @@ class Box:
             LookupError,
             ArithmeticError,
         ) as fault:
-            raise self._ended(child, watch, len(request) > _LONG) from fault
+            raise self._ended(
+                child, watch, not limit and len(request) > _LONG
+            ) from fault
         except BaseException:  # Ctrl-C: the answer that is still to come would be taken for that of the next request
             child_process.kill(child)
             self._child = None

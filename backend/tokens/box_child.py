@@ -38,13 +38,14 @@ class Worker:
         self.ids = b""  # of the latest rows
 
     def do(self, name: str, *arguments: Any) -> Any:
-        """A value that becomes JSON. name: "rows", or of a method or property of
-        PlainTokenizer.
+        """A value that becomes JSON. name: "try_once", "rows", or of a method or
+        property of PlainTokenizer.
         """
         if name == "document_pieces":
             text, lengths = arguments
             arguments = Row(0, 0, text=text), LengthLimits(*lengths)
-        member = getattr(self if name == "rows" else self._tokenizer, name)
+        own = name in ("try_once", "rows")
+        member = getattr(self if own else self._tokenizer, name)
         return member(*arguments) if callable(member) else member
 
     def try_once(self) -> None:
@@ -128,8 +129,7 @@ def main(most: int) -> None:
         ids = b""
         try:
             if name == "open":
-                worker = Worker(*arguments)
-                value = worker.try_once()
+                worker, value = Worker(*arguments), None
             else:
                 value = worker.do(name, *arguments)
                 ids, worker.ids = worker.ids, b""

@@ -217,11 +217,11 @@ def injected_page(made_up_pages: tuple[Path, list[str]]) -> str:
 
 
 @contextlib.contextmanager
-def app_page(workspace: Workspace) -> Iterator[str]:
-    """Serves the page over the real services until the block ends; gives the address
-    that only its owner opens.
+def app_page(workspace: Workspace, port: int = 0) -> Iterator[str]:
+    """Serves the page over the real services until the block ends, at a free port
+    unless one is named; gives the address that only its owner opens.
     """
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
     with served(
         command,

@@ -70,4 +70,4 @@ def test_the_page_starts_on_a_full_disk(full: Workspace, tmp_path: Path) -> None
             time.sleep(0.1)
         with httpx.Client(base_url=url, timeout=60) as browser:
             browser.get(printed[0])
-            assert browser.get("/config").status_code == 200
+            assert browser.get("/").status_code == 200

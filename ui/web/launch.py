@@ -2,7 +2,7 @@
 that stays off.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,8 @@ SCRIPTS = (  # in this order
     "store", "redraw", "address", "buttons", "tables", "typed_table", "drafts", "question", "making", "reading", "settings",
     "run_end", "pulse", "blind_test",
 )  # fmt: skip
-FIRST_SCRIPT = (
-    STATIC / "js" / "gradio.js"
-)  # runs before gradio's own; those in `head` run only after gradio has begun
+# These run before gradio's own; those in `head` only after gradio has begun.
+FIRST_SCRIPTS = ("key", "gradio")
 _OFF = (
     "show_error",
     "share",
@@ -82,9 +81,6 @@ def launch_arguments(
     """
     if (pages := templates.env.loader) and not isinstance(pages, FunctionLoader):
         templates.env.loader = _with_script(pages)
-    # Each script has a scope of its own. It runs before gradio draws the page, which a
-    # module would not.
-    scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []
     limit = (
         [Middleware(LoginLimit)] if hosts or space or door else []
@@ -93,10 +89,7 @@ def launch_arguments(
     return {
         "theme": theme(),
         "css_paths": [STATIC / "style.css"],
-        "head": "".join(
-            f"<script>(() => {{ 'use strict';\n{code}}})();</script>"
-            for code in scripts
-        ),
+        "head": _scripts(SCRIPTS),
         "favicon_path": STATIC / "icon.svg",
         "allowed_paths": [str(exports)],
         "app_kwargs": {
@@ -140,15 +133,25 @@ def theme() -> gr.themes.Base:
     return look
 
 
+def _scripts(names: Sequence[str]) -> str:
+    """Each script has a scope of its own. It runs before gradio draws the page, which a
+    module would not.
+    """
+    codes = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in names)
+    return "".join(
+        f"<script>(() => {{ 'use strict';\n{code}}})();</script>" for code in codes
+    )
+
+
 def _with_script(pages: BaseLoader) -> FunctionLoader:
     """Gradio's pages with our script at the beginning of their head."""
 
     def load(name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         source, file, is_current = pages.get_source(templates.env, name)
-        script = f"<script>(() => {{\n{FIRST_SCRIPT.read_text('utf-8')}}})();</script>"
+        first = _scripts(FIRST_SCRIPTS)
         before, head, after = source.partition("<head>")
         return (
-            f"{before}{head}{{% raw %}}{script}{{% endraw %}}{after}",
+            f"{before}{head}{{% raw %}}{first}{{% endraw %}}{after}",
             file,
             is_current,
         )

@@ -1,8 +1,10 @@
 """Where a chat's model answers, and in which precision; GPUs are simulated."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from backend.chat import engines, place, served, torch_engine
 from backend.chat.place import Place
 from backend.chat.torch_engine import TorchEngine
-from backend.errors import NotEnough
+from backend.errors import ChatFailed, NotEnough
 from backend.models import four_bit, model_folder
 from tests.backend.synthetic import make_adapter, make_finished_run
 
@@ -111,3 +113,41 @@ def test_programs_get_as_many_answers_at_a_time_as_cores_and_memory_allow(
     assert [served.helpful_slots(*model) for model in models] == [8, 4, 8, 1, 8, 8]
     monkeypatch.setattr(served.container, "cores", lambda: 32)
     assert served.helpful_slots(512, 1) == 16
+
+
+def test_where_memory_is_short_fewer_answers_have_the_same_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With as much room for all as before, fewer answers would not fit either."""
+    tried: list[tuple[int, int]] = []
+
+    class Small:
+        def __init__(self, file: Path, slots: int, tokens: int, *_: Any, **__: Any):
+            tried.append((slots, tokens))
+            if slots > 2:
+                raise ChatFailed("Memory is short.")
+            self.slots, self.address = slots, "http://127.0.0.1:1"
+
+        encode = next = call = lambda self, *_, **__: {}
+        end_ids = lambda self: set()  # noqa: E731
+
+    facts = SimpleNamespace(trained_context=32_768, bytes_per_token=1)
+    tokenizer = SimpleNamespace(
+        chat_template="", can_skip_thought=False, control_markers=()
+    )
+    for name, stand_in in {
+        "fits_llama_cpp": lambda _: True,
+        "gguf_files": lambda *_: nullcontext((Path("a.gguf"), None)),
+        "Facts": lambda _: facts,
+        "trained_tokenizer": lambda *_: (tokenizer, set()),
+        "tokens_that_fit": lambda _: 40_000,
+        "context_length": lambda trained, size, slots: 40_000 // slots,
+        "LlamaServer": Small,
+        "_reads": lambda *_: True,
+    }.items():
+        monkeypatch.setattr(served, name, stand_in)
+    monkeypatch.setattr(served.container, "cores", lambda: 2)
+    workspace: Any = SimpleNamespace(models=Path("models"))
+    opened = served.open_server(workspace, Path("m"), None, "m", "k", lambda *_: None)
+    assert opened[1].slots == 2
+    assert tried == [(8, 5000), (4, 5000), (2, 5000)]

@@ -254,7 +254,10 @@ def test_the_command_uploads(
         "no verdict: Not opened.",
     ):
         assert fact in card
-    assert "4711" not in card, "no example is quoted"
+    quoted = [message["content"].encode() for chat in CHATS for message in chat]
+    assert not [
+        name for name, file in sent.items() if any(text in file for text in quoted)
+    ], "no example is quoted"
     hub.status = 403
     assert main([*options, "--yes"]) == 1
     [first, second] = App(workspace).hub_pushes.all(run_id)

@@ -92,6 +92,22 @@ def test_texts_of_people_are_in_no_html(folders: dict[str, Path]) -> None:
         assert "http" not in policy
 
 
+def test_a_page_quotes_three_short_questions_of_the_examples_and_no_answer() -> None:
+    chats = [
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": f"Question {number:02d}?"},
+            {"role": "assistant", "content": f"Answer {number}."},
+            {"role": "user", "content": f"And {number}?"},
+        ]
+        for number in range(20)
+    ]
+    long = [{"role": "user", "content": "x" * 201}]
+    quoted = page_to_give.suggested([*chats, *[long] * 30])
+    assert quoted == ["Question 05?", "Question 06?", "Question 07?"]
+    assert page_to_give.suggested([long, []]) == []
+
+
 def test_files_that_are_not_those_of_wllama_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,7 +145,7 @@ def test_what_programs_ask_for(work: FakeWork, url: str) -> None:
             assert answer.status_code == 200, answer.text
             return answer.json()
 
-        described = {
+        described: dict[str, Any] = {
             "type": "json_schema",
             "json_schema": {"name": "x", "schema": FORM},
         }
@@ -154,6 +154,15 @@ def test_what_programs_ask_for(work: FakeWork, url: str) -> None:
             "content"
         ]
         assert json.loads(made).keys() == {"count"}
+        size = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+        described["json_schema"]["schema"] = {
+            **FORM,
+            "properties": {"size": size, **FORM["properties"]},
+        }
+        made = ask(**whole, response_format=described)["choices"][0]["message"][
+            "content"
+        ]
+        assert [*json.loads(made)] == ["size", "count"], "the order of the schema"
         form = {"format": {"type": "json_schema", "name": "x", "schema": FORM}}
         (item,) = ask("responses", input="Tell me a story.", text=form)["output"]
         assert json.loads(item["content"][0]["text"]).keys() == {"count"}

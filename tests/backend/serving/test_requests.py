@@ -185,6 +185,101 @@ def test_tools_pass_where_the_model_learned_them() -> None:
     assert (made["tools"], made["messages"][1]["tool_call_id"]) == ([TOOL], "1")
 
 
+TEXT, MAYBE = {"type": "string"}, {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+def form_of(able: Abilities = ABLE, **schema: Any) -> Any:
+    """The schema that reaches the server. schema: of an object."""
+    asked = {
+        "type": "json_schema",
+        "json_schema": {"schema": {"type": "object", **schema}},
+    }
+    return body(able=able, response_format=asked)["response_format"]["json_schema"][
+        "schema"
+    ]
+
+
+def test_an_optional_property_keeps_its_place_and_is_null_where_it_may_be() -> None:
+    properties = {"order_id": MAYBE, "kind": TEXT}
+    made = form_of(properties=properties, required=["kind"])
+    assert [*made["properties"]] == made["required"] == ["order_id", "kind"]
+    nested = form_of(
+        properties={"a": {"properties": properties, "required": ["kind"]}},
+        required=["a"],
+    )
+    assert nested["properties"]["a"]["required"] == ["order_id", "kind"]
+    nobody = form_of(properties=properties, required="kind")
+    assert [form["required"] for form in nobody["anyOf"]] == [
+        ["order_id", "kind"],
+        ["order_id"],
+    ]
+
+
+def test_an_optional_property_that_is_never_null_keeps_its_place_or_is_left_out() -> (
+    None
+):
+    made = form_of(
+        properties={"a": {"$ref": "#/$defs/A"}, "kind": TEXT, "c": TEXT},
+        required=["kind"],
+        **{"$defs": {"A": {"type": "integer"}}},
+    )
+    assert [form["required"] for form in made["anyOf"]] == [
+        ["a", "kind", "c"], ["kind", "c"], ["a", "kind"], ["kind"],
+    ]  # fmt: skip
+    assert all([*form["properties"]] == form["required"] for form in made["anyOf"])
+    assert made["$defs"] == {"A": {"type": "integer"}}
+    many = {f"p{number}": TEXT for number in range(9)}
+    assert "anyOf" not in form_of(properties=many), "512 forms"
+
+
+def test_the_same_properties_get_the_order_of_the_examples() -> None:
+    trained = {"type": "object", "properties": {"kind": TEXT, "order_id": TEXT}}
+    able = replace(ABLE, trained=trained)
+    given = {"order_id": MAYBE, "kind": TEXT}
+    assert [*form_of(able, properties=given)["properties"]] == ["kind", "order_id"]
+    other = {"order_id": MAYBE, "kind": TEXT, "more": TEXT}
+    assert [*form_of(able, properties=other)["properties"]] == [*other]
+
+
+# What llama.cpp's server sends.
+EVENTS = [
+    {"type": "response.created", "response": {"id": "r", "object": "response", "status": "in_progress"}},
+    {"type": "response.output_item.added", "item": {"content": [], "id": "m", "role": "assistant", "status": "in_progress", "type": "message"}},
+    {"type": "response.content_part.added", "item_id": "m", "part": {"type": "output_text", "text": ""}},
+    {"type": "response.output_text.delta", "item_id": "m", "delta": "Hi"},
+    {"type": "response.output_text.done", "item_id": "m", "text": "Hi"},
+    {"type": "response.output_item.added", "item": {"arguments": "", "call_id": "fc_1", "name": "find", "type": "function_call", "status": "in_progress"}},
+    {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "delta": "{}"},
+    {"type": "response.output_item.done", "item": {"arguments": "{}", "call_id": "fc_1", "name": "find", "type": "function_call", "status": "completed"}},
+    {"type": "response.completed", "response": {"id": "r", "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": [], "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}}},
+]  # fmt: skip
+
+
+def test_events_of_a_response_are_those_of_the_reference(
+    ask: Callable[..., httpx.Response],
+) -> None:
+    """Also for OpenAI's own package, which reads each into its class."""
+    sent = "".join(
+        f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in EVENTS
+    )
+    answer = ask(lambda _: httpx.Response(200, text=sent), RESPONSES, stream=True)
+    lines = [line for line in answer.text.split("\n") if line.startswith("data: ")]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert [event["sequence_number"] for event in events] == [*range(len(EVENTS))]
+    assert [event.get("output_index") for event in events] == [
+        None, 0, 0, 0, 0, 1, 1, 1, None,
+    ]  # fmt: skip
+    about = [event["response"] for event in (events[0], events[-1])]
+    assert {response["model"] for response in about} == {"orders"}
+    assert len({response["created_at"] for response in about}) == 1
+    responses = pytest.importorskip("openai.types.responses")
+    pydantic = pytest.importorskip("pydantic")
+    delta = responses.ResponseTextDeltaEvent
+    pydantic.TypeAdapter(delta).validate_python(events[3])
+    item = responses.ResponseOutputItemAddedEvent
+    pydantic.TypeAdapter(item).validate_python(events[5])
+
+
 Serve = Callable[[httpx.Request], httpx.Response]
 
 

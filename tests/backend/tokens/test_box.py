@@ -4,6 +4,7 @@ in its box; a sound one does in a box what it does here.
 
 import json
 import os
+import re
 import time
 from functools import partial
 from pathlib import Path
@@ -72,7 +73,7 @@ def words(*texts: str) -> Tokenizer:
 def test_a_hostile_template_harms_only_its_box(
     template: str, small_box: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(box, "SECONDS", 0.3)
+    monkeypatch.setattr(box, "TRIAL", 0.3)
     used = psutil.Process().memory_info().rss
     began = time.thread_time()
     with pytest.raises(ApprenticeError):
@@ -99,6 +100,18 @@ def test_a_model_with_an_endless_template_fails_at_once_the_second_time(
     with pytest.raises(MissingPart, match="too much time or memory"):
         ChatTokenizer.load(folder)
     assert psutil.Process().children() == began, "no second process"
+
+
+@pytest.mark.parametrize("template", [ENDLESS[0], *cases("templates", "one_step")[:1]])
+def test_an_endless_template_gets_two_seconds_however_long_the_tokenizer(
+    template: str, tmp_path: Path
+) -> None:
+    long = words(*(f"word{number}" for number in range(200_000)))
+    folder = save(tmp_path / "long", long, template)
+    assert (folder / "tokenizer.json").stat().st_size > 4 * MIB
+    with pytest.raises(MissingPart) as refused:
+        ChatTokenizer.load(folder)
+    assert re.search("more than (2|12) seconds", str(refused.value.__cause__))
 
 
 def test_a_tokenizer_that_panics_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -181,7 +182,10 @@ def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(
                     browser.post("/gradio_api/queue/join", json=event).status_code
                     == 401
                 )
-                browser.get("/", params={"key": secret})
+                opened = browser.get("/", params={"key": secret})
+                (word,) = re.findall(r'page: "(\w+)"', opened.text)
+                assert browser.get("/config").status_code == 401
+                browser.headers["x-apprentice-key"] = word
                 assert {
                     browser.get(path).status_code
                     for path in ("/", "/config", "/theme.css")

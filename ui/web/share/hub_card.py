@@ -188,12 +188,12 @@ def offer(upload: HubUpload) -> Markup:
         ]
     )
     quoted = (
-        "the instruction of your examples, and no example"
+        "its card quotes the instruction of your examples, and no example"
         if upload.instruction
-        else "none of your examples"
+        else "its card quotes none of your examples"
     )
     if upload.form == "page":
-        quoted = "the instruction of your examples, and up to three of their questions"
+        quoted = "it shows the instruction of your examples, and up to three of their questions"
     seen = (
         "only you, and people to whom you give access there"
         if upload.private
@@ -203,7 +203,7 @@ def offer(upload: HubUpload) -> Markup:
     lines = [
         ("Where", where, "a repository that exists already gets a new version"),
         ("What is uploaded", files, "and a card, written for it"),
-        ("Who can see it", seen, f"its card quotes {quoted}"),
+        ("Who can see it", seen, quoted),
     ]
     return components.rows(lines) + components.fold(
         "The card", components.code(upload.card), key="hub-card"
