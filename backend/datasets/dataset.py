@@ -396,6 +396,17 @@ def require_compatible(validation: Dataset, training: Dataset) -> None:
             first,
             "Fix the file, or choose another.",
         )
+    readings = [
+        (each.source.shape, each.source.mapping, each.source.details.imitate)
+        for each in (validation, training)
+    ]
+    guess = next((p for p in validation.problems if p.kind == "mapping_guessed"), None)
+    if guess and readings[0] != readings[1]:  # nobody is asked about it
+        raise BadInput(
+            f"{validation.source.name} can't be used as the validation file.",
+            guess.message,
+            "Choose a file like your examples, with the same columns or people, or none.",
+        )
     ours, theirs = (
         "documents" if d.rows[0].text is not None else "conversations"
         for d in (training, validation)

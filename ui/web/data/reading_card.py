@@ -46,6 +46,10 @@ _ALIKE = {  # fields that a person need not tell apart
     "output": "answer",
     "completion": "answer",
 }
+_AS_TEXT = (
+    "This is a text without questions and answers. Learned as it is, the model continues "
+    "texts in this style, but answers no questions."
+)
 _CHOSEN = frozenset(  # options that change what a person sees in an example
     "encoding delimiter sheet shape mapping only marks imitate pairs".split()  # noqa: SIM905
 )
@@ -57,7 +61,13 @@ def is_asked(data: CheckedDataset) -> bool:
     """
     info = data.info
     chosen = _CHOSEN & info.read_options.keys() and CONFIRMED not in info.refused
-    return bool(guesses(data) or (chosen and not info.edits))
+    as_text = is_text(data) and CONFIRMED not in info.refused
+    return bool(guesses(data) or ((chosen or as_text) and not info.edits))
+
+
+def is_text(data: CheckedDataset) -> bool:
+    """Whether the file is learned as a text, without questions and answers."""
+    return any(row.text is not None for row in data.original.rows[:1])
 
 
 def guesses(data: CheckedDataset) -> dict[str, str]:
@@ -71,7 +81,8 @@ def card(data: CheckedDataset) -> Markup:
         title = "How this file was read"
         fold = components.fold(title, _read(data), _change(data), key="how")
         return Markup('<section class="card slim">{}</section>').format(fold)
-    lead = " ".join(guesses(data).values()) or "Read the way you chose."
+    usual = _AS_TEXT if is_text(data) else "Read the way you chose."
+    lead = " ".join(guesses(data).values()) or usual
     yes = components.button(_yes(data.original.rows), "confirm", kind="primary")
     answer = Markup('<div class="confirming">{}{}</div>').format(yes, _change(data))
     return components.card(TITLE, answer, _read(data), lead=lead)
@@ -117,8 +128,7 @@ def _ways(data: CheckedDataset) -> Markup:
         components.button(fmt.shorten(title), "how", json.dumps(fields), "chip")
         for title, fields in ways
     ]
-    is_text = any(row.text is not None for row in data.original.rows[:1])
-    if is_text or (CONFIRMED in asked and not source.details.people):
+    if is_text(data) or (CONFIRMED in asked and not source.details.people):
         make = components.button(drafting.FROM_TABLE, "make-examples", kind="chip")
         buttons.append(make)
     return (

@@ -252,7 +252,8 @@ def test_a_table_without_answers_can_be_asked_about(app: App, tmp_path: Path) ->
     choice = Choice(data_id=app.datasets.import_files([tmp_path / "stock.csv"]))
     app.datasets.selected(choice)
     choice = apply_action(app, choice, "make-examples", "")
-    assert app.dataset_store.all()[0].written
+    choice = choice.replace(import_id=choice.data_id)
+    assert app.dataset_store.info.read(choice.data_id).written
     column = now(app, choice.import_id).column
     assert column
     asked = [
@@ -491,7 +492,7 @@ def test_a_text_is_learned_or_asked_about(app: App, tmp_path: Path) -> None:
     data_id = app.datasets.add(tmp_path / "prose.txt", "prose.txt")
     tab, choice = tabs(app)["data"], Choice(data_id=data_id)
     app.datasets.selected(choice)
-    assert "make-examples" in tab.show(choice)[tab.making]
+    assert "make-examples" in tab.show(choice)[tab.decision]
     making = apply_action(app, choice, "make-examples", "")
     assert making.data_id != data_id
     assert apply_action(app, choice, "make-examples", "").data_id == making.data_id

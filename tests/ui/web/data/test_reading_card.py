@@ -126,7 +126,8 @@ def test_other_sheets_are_one_click_each() -> None:
     data = load_text(TEA, "a.csv")
     details = FileDetails(sheets=("May", "June"), sheet="May", binary=True)
     note = Problem(0, 0, "other_sheets", "warning", "Only 'May' was read.")
-    data = replace(data, source=replace(data.source, details=details), problems=[note])
+    source = replace(data.source, details=details, proposals=())
+    data = replace(data, source=source, problems=[note])
     card = reading_card.card(checked(data))
     assert "Only &#39;May&#39; was read." in card
     (send,) = [value for do, value in buttons(card) if do == "how"]
