@@ -34,32 +34,7 @@ _MANY = 20  # faults of a file of which nothing can be read
 
 
 class NoExamples(BadInput):
-    """The columns of readable rows can't be identified. columns: their names. likely:
-    {field: name}, best first.
-    """
-
-    likely: Sequence[Mapping[str, str]] = ()
-
-    def __init__(
-        self,
-        what: str,
-        why: str = "",
-        next: str = "",  # noqa: A002
-        columns: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(what, why, next)
-        self.columns = columns
-
-
-class SeveralReadings(NoExamples):
-    """What a file holds may be read in several ways. shapes: these, the likely one
-    first; one answers the question. what, why: the question
-    """
-
-    def __init__(self, shapes: tuple[str, ...], why: str, what: str = "") -> None:
-        what = what or "Is this a list of examples, or a text to learn from as a whole?"
-        super().__init__(what, why, "Choose what it is.", shapes)
-        self.shapes = shapes
+    """No column of a file can be a question, an answer or a text."""
 
 
 @dataclass

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backend.datasets.checks.issues import QUESTIONS
-from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.read.load import ReadOptions, load
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Row
@@ -103,10 +102,6 @@ def read(path: Path, options: dict[str, Any] | None = None) -> Found:
     """Reads a file as the page would."""
     try:
         data = loaded(path, json.dumps(options or {}))
-    except NoExamples as error:
-        if error.columns:
-            return Found("asks", question=list(error.columns), error=str(error))
-        return Found("refused", error=str(error))
     except BadInput as error:
         return Found("refused", error=str(error))
     return _found(data)
