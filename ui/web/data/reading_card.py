@@ -15,6 +15,7 @@ from backend.datasets.chats.people import WHOEVER_ANSWERS
 from backend.datasets.checks.issues import GUESSES
 from backend.datasets.checks.report import unused
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.documents.questions import MARKS
 from backend.datasets.read.formats.delimited import DELIMITERS
 from backend.datasets.read.formats.workbook import TOGETHER
 from backend.records.rows import Dataset, Row, columns_of
@@ -38,7 +39,7 @@ ROLES = {
     "system": "Instruction",
     "text": "Text to learn as it is",
 }
-ONLY = "only"
+ONLY, TEXT = "only", "text"  # what a column can also be; a shape
 _ALIKE = {  # fields that a person need not tell apart
     "instruction": "question",
     "input": "question",
@@ -150,6 +151,8 @@ def _change(data: CheckedDataset) -> Markup:
     parts = [_people(data)] if source.details.people else []
     if columns := _columns(data):
         parts.append(_table(data, columns))
+    if _has_marks(data.original):
+        parts.append(_marks(data))
     parts.append(Markup('<div class="choose">{}</div>').format(_file(data)))
     body = [components.form("how", *parts, kind="how")]
     if _CHOSEN & info.read_options.keys():
@@ -185,7 +188,7 @@ def _file(data: CheckedDataset) -> Markup:
 def _columns(data: CheckedDataset) -> list[str]:
     """The columns that a person can choose from, in the file's order."""
     source, records = data.original.source, data.original.originals.values()
-    if source.details.people or source.details.cue:
+    if source.details.people or _has_marks(data.original):
         return []
     used = [*_roles(data), *(c for c in source.ignored if not c.startswith("message."))]
     order = [*next((record for record in records if isinstance(record, dict)), ())]
@@ -243,6 +246,31 @@ def _values(data: CheckedDataset, column: str) -> Markup:
     ]
     boxes = Markup('<div class="people">{}</div>').format(components.join(ticks))
     return boxes if ticks else components.EMPTY
+
+
+def _has_marks(data: Dataset) -> bool:
+    """Whether the file is one text, in which a mark may tell what a question is."""
+    source = data.source
+    whole = source.shape == TEXT and data.total_rows == 1
+    return bool(source.details.cue) or (whole and not source.details.delimiter)
+
+
+def _mark(data: CheckedDataset) -> str:
+    """What a question of a text is recognized by now: a key of MARKS, or TEXT."""
+    if data.original.source.shape == TEXT:
+        return TEXT
+    first = [way.options for way in data.original.source.proposals[:1]]
+    chosen = (how.get("marks") for how in (data.info.read_options, *first))
+    return next(filter(None, chosen), "")
+
+
+def _marks(data: CheckedDataset) -> Markup:
+    """What a question of a text is recognized by."""
+    marks = [(name, mark.title) for name, mark in MARKS.items()]
+    choices = [*marks, (TEXT, "nothing: learn the text as it is")]
+    if not (now := _mark(data)):  # a certain reading, which names no mark
+        choices.insert(0, ("", "detected automatically"))
+    return _select("What is a question?", "marks", choices, now)
 
 
 def _people(data: CheckedDataset) -> Markup:
@@ -310,7 +338,10 @@ def sent(value: str, data: CheckedDataset) -> dict[str, Any]:
     if "pairs" in typed:
         how["pairs"] = True
     roles, only = _sent_columns(typed, data)
-    if not roles or (roles, only) == (_roles(data), before.get("only", {})):
+    mark = typed.get("marks", "")
+    if mark != _mark(data) and mark in (*MARKS, TEXT):
+        how |= {"shape": TEXT} if mark == TEXT else {"marks": mark}
+    elif not roles or (roles, only) == (_roles(data), before.get("only", {})):
         kept += ["shape", "mapping", "only", "marks"]
     else:
         how |= {"mapping": _mapping(roles)} | ({"only": only} if only else {})

@@ -34,9 +34,9 @@ def checked(data: Dataset, **info: Any) -> CheckedDataset:
     return check_and_fix("a", DatasetInfo("a.csv", **info), data, None, UNLIMITED)
 
 
-def read(text: str, **options: Any) -> CheckedDataset:
+def read(text: str, file: str = "a.csv", **options: Any) -> CheckedDataset:
     """A file read with these options, which its info holds."""
-    data = load_text(text, "a.csv", ReadOptions(**options))
+    data = load_text(text, file, ReadOptions(**options))
     return checked(data, read_options=json.loads(json.dumps(options)))
 
 
@@ -226,6 +226,29 @@ def test_documented_fields_are_a_question_and_an_answer() -> None:
         "question",
         "answer",
     ]
+
+
+FAQ = "".join(
+    f"Do you sell lamp number {n}?\nYes, lamp {n} costs {n} euros in our shop.\n\n"
+    for n in range(1, 9)
+)
+
+
+def test_what_marks_a_question_of_a_text_is_chosen() -> None:
+    data = read(FAQ, "faq.txt")
+    assert len(data.rows) == 8
+    card = reading_card.card(data)
+    (now,) = re.findall('name="marks">.*?value="([^"]+)" selected', card)
+    assert "column:" not in card
+    assert ("make-examples", "") in buttons(card)
+    assert sent(form(marks=now), data) == {}
+    assert sent(form(marks="boss"), data) == {}
+    assert sent(form(marks="text"), data) == {"shape": "text"}
+    assert sent(form(marks="heading"), data) == {"marks": "heading"}
+    whole = read(FAQ, "faq.txt", shape="text")
+    assert 'value="text" selected' in reading_card.card(whole)
+    assert sent(form(marks=now), whole) == {"marks": now}
+    assert len(read(FAQ, "faq.txt", marks=now).rows) == 8
 
 
 def chat(people: tuple[str, ...], imitate: tuple[str, ...], **how: Any) -> Any:
