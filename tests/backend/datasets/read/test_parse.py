@@ -21,6 +21,7 @@ import psutil
 import pyarrow
 import pytest
 
+from backend import child_process
 from backend.datasets.read import parse
 from backend.datasets.read.as_text import LARGEST, read_document
 from backend.datasets.read.load import Cancelled, load
@@ -47,6 +48,7 @@ def test_documents_over_a_limit_fail(
     monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float, word: str
 ) -> None:
     monkeypatch.setattr(parse, "SECONDS", seconds)
+    monkeypatch.setattr(child_process, "_LOOK", 0.001)  # before a short story ends
     with pytest.raises(BadInput, match=word):
         load(STORY, options=ReadOptions(limits=Limits(parser_bytes=memory)))
     assert children() == []
