@@ -160,8 +160,10 @@ def test_files_are_replaced_in_one_way_only() -> None:
     for package in ("backend", "jobs", "ui"):
         for file in (PROJECT_ROOT / package).rglob("*.py"):
             text = re.sub(
-                r"\b(?:before|choice\(inputs\))\.replace", "", file.read_text("utf-8")
-            )  # of choices
+                r"\b(?:before|location|choice\(inputs\))\.replace",
+                "",
+                file.read_text("utf-8"),
+            )  # of choices and addresses
             bare = re.findall(
                 r"\bos\.(?:replace|rename)\(|\.rename\(self\.|\.replace\([^,=()]+\)",
                 text,
