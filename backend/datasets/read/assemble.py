@@ -51,12 +51,10 @@ class _Collector:
         self.passed: list[PassedOver] = []
         self.total_rows = 0
         self.unlisted = 0  # parts beyond those in `passed`
-        self._plan, self._limits, self._settled, self._beside = (
-            plan,
-            limits,
-            settled,
-            beside,
-        )
+        self._plan = plan
+        self._limits = limits
+        self._settled = settled
+        self._beside = beside
         self._stored = 0  # characters
         self._skipped = 0
 
@@ -169,10 +167,8 @@ class _Collector:
                     "not_kept", "This is a draft that nobody has kept.", keep
                 )
             number, made = draft.get("passage"), draft.get("made")
-            row.passage, row.made = (
-                number if isinstance(number, int) else 0,
-                made if isinstance(made, str) else "",
-            )
+            row.passage = number if isinstance(number, int) else 0
+            row.made = made if isinstance(made, str) else ""
         return row
 
     def finish(self, chosen: int | None = None) -> None:

@@ -33,10 +33,8 @@ Made = TypeVar("Made")
 Note = tuple[str, str, str]  # kind, message, fix
 _SAMPLE = 200  # readable records, enough to detect the shape
 _LARGEST_SAMPLE = 2_000  # records read to find them
-_SORTED, _LONG = (
-    20_000,
-    1_000,
-)  # records read where a column is the same in the first; characters that count as one
+_SORTED = 20_000  # records read where a column is the same in the first
+_LONG = 1_000  # characters that count as one
 
 
 class File:
@@ -48,12 +46,10 @@ class File:
     def __init__(
         self, source: ByteSource, name: str, encoding: Encoding, options: ReadOptions
     ) -> None:
-        self.source, self.name, self.encoding, self.options = (
-            source,
-            name,
-            encoding,
-            options,
-        )
+        self.source = source
+        self.name = name
+        self.encoding = encoding
+        self.options = options
         self.head = source.head  # the first 64 KiB, unpacked
 
     @cached_property
