@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
-from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.nested import flat
 from backend.datasets.documents.archive import damaged, document_kind, open_zip
 from backend.datasets.documents.blocks import Document
@@ -172,7 +171,6 @@ class OpenSource:
     late_notes: Callable[[], list[Note]] = list
     chat: ChatFormat | None = None
     format: str = ""
-    plan: Plan | None = None  # the likely one, of which the user is asked
     guess: str = ""  # a sentence that the user confirms; "" where the form is no guess
     proposals: Sequence[Proposal] = ()  # ways to read the file, best first
     _sampled: tuple[Iterator[list[Record]] | None, list[Record]] = field(

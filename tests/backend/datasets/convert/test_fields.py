@@ -59,6 +59,23 @@ def test_only_the_wanted_rows_are_examples_and_the_others_are_named(
     assert data.source.ignored == ()
 
 
+@pytest.mark.parametrize(
+    ("only", "count"),
+    [({"ok": ["false"]}, 4), ({"n": ["0"]}, 2), ({"n": ["1", "2"], "ok": ["true"]}, 2)],
+)
+def test_rows_are_chosen_by_any_value_of_a_file_that_needs_no_other_choice(
+    tmp_path: Path, only: dict[str, list[str]], count: int
+) -> None:
+    rows = [
+        {"question": f"What is {n}?", "answer": f"It is {n}.", "ok": n % 2 > 0, "n": n}
+        for n in range(3)
+    ]
+    text = "\n".join(json.dumps(row) for row in (*rows, *rows))
+    data = read(tmp_path, text, only=only)
+    assert len(data.rows) == count
+    assert len(data.source.passed) == 6 - count
+
+
 def test_a_word_in_a_column_of_numbers_is_a_fault_of_its_row(tmp_path: Path) -> None:
     rows = "".join(f"Question {n},Ann,{n},x,yes\n" for n in range(5_000))
     data = read(tmp_path, _TABLE + rows + "Many,Ann,some,x,yes\n", mapping=_FIELDS)
@@ -76,6 +93,6 @@ def test_an_answer_without_any_field_is_a_fault(tmp_path: Path) -> None:
 def test_a_column_that_does_not_exist_is_named(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    mapping = _FIELDS if options["only"] else {"question": "Email", "answer": ["no"]}
+    mapping = None if options["only"] else {"question": "Email", "answer": ["no"]}
     with pytest.raises(BadInput, match="'no'"):
         read(tmp_path, mapping=mapping, **options)
