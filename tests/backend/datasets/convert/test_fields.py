@@ -1,9 +1,14 @@
 """Several columns make one text: the fields of an answer, or lines of a question."""
 
 import json
+import math
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from backend.datasets.read.load import ReadOptions, load
@@ -37,6 +42,41 @@ def test_columns_of_an_answer_become_a_json_object(tmp_path: Path) -> None:
     ]
     assert list(answers(data)[0]) == _FIELDS["answer"]
     assert data.source.ignored == ("ok",)
+
+
+def test_a_blank_cell_is_empty_beside_numbers(tmp_path: Path) -> None:
+    text = "Email,Customer,Qty\nThree lamps,Ann, \nTwo chairs,Bob, 2\n"
+    mapping = {"question": "Email", "answer": ["Customer", "Qty"]}
+    assert answers(read(tmp_path, text, mapping=mapping)) == [
+        {"Customer": "Ann", "Qty": None},
+        {"Customer": "Bob", "Qty": 2},
+    ]
+
+
+def test_the_types_of_a_parquet_file_become_those_of_json(tmp_path: Path) -> None:
+    columns = {
+        "Email": ["Three lamps", "Two chairs"],
+        "Day": [date(2026, 3, 1)] * 2,
+        "Price": [Decimal("1.5"), None],
+        "Qty": [math.nan, 2.0],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "orders.parquet")
+    mapping = {"question": "Email", "answer": ["Day", "Price", "Qty"]}
+    options = ReadOptions(mapping=mapping)
+    assert answers(load(tmp_path / "orders.parquet", options=options)) == [
+        {"Day": "2026-03-01", "Price": 1.5, "Qty": None},
+        {"Day": "2026-03-01", "Price": None, "Qty": 2},
+    ]
+
+
+def test_what_is_nested_in_a_line_of_a_question_is_json(tmp_path: Path) -> None:
+    row = {"tags": ["a", "b"], "open": True, "text": "Is it?", "reply": "It is."}
+    mapping = {"question": ["text", "tags", "open"], "answer": "reply"}
+    data = read(tmp_path, json.dumps(row), mapping=mapping)
+    assert (
+        data.rows[0].messages[0]["content"]
+        == 'text: Is it?\ntags: ["a", "b"]\nopen: true'
+    )
 
 
 def test_columns_of_a_question_become_lines(tmp_path: Path) -> None:
