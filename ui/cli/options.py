@@ -147,14 +147,15 @@ def refuse_reading_options(
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of ReadOptions that were typed. Raises BadUsage for a column without a
-    field.
+    field, and for rows without a column; an empty value means empty cells.
     """
-    pairs = (*options.columns, *options.only)
-    if wrong := [pair for pair in pairs if not all(pair.partition("="))]:
+    wrong = [pair for pair in options.columns if not all(pair.partition("="))]
+    wrong += [pair for pair in options.only if not all(pair.partition("=")[:2])]
+    if wrong:
         raise BadUsage(
-            f"{wrong[0]!r} does not say which column is which.",
+            f"{wrong[0]!r} does not name a column.",
             "",
-            "Example: --column question=Subject",
+            "Examples: --column question=Subject, --only approved=yes",
         )
     typed: dict[str, Any] = {
         name: value
