@@ -119,14 +119,14 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     plan = (
         _from_options(records, options)
         if chosen
-        else _from_content(sample, records, options.task)
+        else _from_content(sample, records, options)
     )
     _require("column", options.only, _columns_of(records), plan.shape)
     return plan
 
 
 def _from_content(
-    sample: Sequence[Record], records: list[dict[str, Any]], task: str
+    sample: Sequence[Record], records: list[dict[str, Any]], options: ReadOptions
 ) -> Plan:
     faults = [value for _, value in sample if isinstance(value, RowFault)]
     if not records and sum(fault.kind == "bad_json" for fault in faults) >= _MANY:
@@ -141,7 +141,9 @@ def _from_content(
             "messages", {"messages": "messages"}
         )  # nothing is readable, and each row has its own fault
     shape, mapping, first = _by_names(sample)
-    likely = [] if shape in _DOCUMENTED else propose(records, task)
+    likely = (
+        [] if shape in _DOCUMENTED else propose(records, options.task, options.only)
+    )
     if shape and _needs_no_guess(shape, mapping, records, likely):
         return Plan(
             shape,
@@ -149,7 +151,7 @@ def _from_content(
             lenient=_is_lenient(records, shape, mapping),
             _first_lines={shape: first},
         )
-    if shape in ("question_answer", "text") and task != "extract":
+    if shape in ("question_answer", "text") and options.task != "extract":
         named: dict[str, Column] = {**mapping}
         others = [other for other in likely if other != named]
         likely = [named, *others] if shape != "text" or not others else likely

@@ -136,3 +136,14 @@ def test_a_column_that_does_not_exist_is_named(
     mapping = None if options["only"] else {"question": "Email", "answer": ["no"]}
     with pytest.raises(BadInput, match="'no'"):
         read(tmp_path, mapping=mapping, **options)
+
+
+def test_a_column_that_chooses_rows_is_no_field(tmp_path: Path) -> None:
+    rows = "".join(
+        f"Please send {n} lamps,Ann,{n},x{n},{'yes' if n % 2 else 'no'}\n"
+        for n in range(8)
+    )
+    text = "Email,Customer,Qty,Code,ok\n" + rows
+    data = read(tmp_path, text, task="extract", only={"ok": ["yes"]})
+    assert len(data.rows) == 4
+    assert data.source.mapping["answer"] == ("Qty", "Code")
