@@ -190,10 +190,8 @@ def _split(
     everything = [*rows, *validation.rows]
     groups = duplicates.find(everything)
     parts = split_with(rows, validation.rows, groups.together)
-    problems, report = (
-        list(_leaks(everything, groups, parts.leaked, len(rows))),
-        validation.report,
-    )
+    problems = list(_leaks(everything, groups, parts.leaked, len(rows)))
+    report = validation.report
     if lines := sorted({p.line for p in report.problems if p.severity == "error"}):
         message = f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used"
         problems.insert(

@@ -109,10 +109,8 @@ class Editor:
         example = Row(0, 0, [*map(dict, messages), answer], rejected)
         example = _instructed(example, most_common_instruction(dataset.rows))
         self._require_usable(data_id, [example], _kinds(dataset.rows))
-        asked, corrected = (
-            normalize(question(example)),
-            (row for row in dataset.rows if row.origin == "corrected"),
-        )
+        asked = normalize(question(example))
+        corrected = (row for row in dataset.rows if row.origin == "corrected")
         earlier = (row for row in corrected if normalize(question(row)) == asked)
         turns = _up_to_answer(example)
         asking = (row for row in dataset.rows if _same_conversation(row, turns))

@@ -95,10 +95,8 @@ def apply(dataset: Dataset, edits: Sequence[Edit], newest: str) -> Dataset:
     editing = _Editing(dataset)
     for edit in edits:
         editing.run(edit)
-    rows, source = (
-        [editing.rows[number] for number in sorted(editing.rows)],
-        dataset.source,
-    )
+    rows = [editing.rows[number] for number in sorted(editing.rows)]
+    source = dataset.source
     problems = [p for p in dataset.problems if p.row not in editing.changed]
     unread = {
         p.row for p in problems if p.severity == "error" and p.row

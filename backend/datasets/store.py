@@ -120,10 +120,8 @@ class DatasetStore:
         """
         if isinstance(source, Path):
             require_file(source)
-        new, info = (
-            data_id or new_id(),
-            DatasetInfo(name, dict(options), written=written),
-        )
+        new = data_id or new_id()
+        info = DatasetInfo(name, dict(options), written=written)
         folder, stored = self.folder(new), ""
         copy = folder / "source"
         with saving("The examples"):
@@ -167,10 +165,8 @@ class DatasetStore:
             added = size(self.files.material(data_id, name, {}, copy.name))
 
         def changed(info: DatasetInfo) -> DatasetInfo:
-            materials, sizes = (
-                {**info.materials, copy.name: name},
-                {**info.sizes, copy.name: added},
-            )
+            materials = {**info.materials, copy.name: name}
+            sizes = {**info.sizes, copy.name: added}
             return replace(info, materials=materials, sizes=sizes)
 
         self.info.update(data_id, changed)

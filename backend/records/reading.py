@@ -34,13 +34,11 @@ class Limits:
 
     file_bytes: int = 2 * GIB
     expanded_bytes: int = 1 * GIB  # unpacked size of a gzip, Excel or Parquet file
-    expansion_ratio: int = (
-        200  # unpacked to packed size, checked above `ratio_from_bytes`
-    )
+    # Unpacked to packed size, checked above `ratio_from_bytes`.
+    expansion_ratio: int = 200
     parser_bytes: int = 2 * GIB  # memory that parsing a document may take
-    ratio_from_bytes: int = (
-        32 * MIB
-    )  # smaller files do no harm, and repetitive data can pack 1000 to 1
+    # Smaller files do no harm, and repetitive data can pack 1000 to 1.
+    ratio_from_bytes: int = 32 * MIB
     line_bytes: int = 32 * MIB  # one line, or one example of a JSON list
     field_chars: int = 8 * MIB  # one cell, or the content of one message
     row_chars: int = 16 * MIB  # all text of one example
@@ -49,9 +47,8 @@ class Limits:
     rows: int = 1_000_000
     rows_allowed: float = math.inf  # in a demo
     rows_before: int = 0  # in the other files of an archive, which count, too
-    stored_bytes: int = (
-        384 * MIB
-    )  # text of all rows together; it takes about 2.3 times as much memory
+    # Text of all rows together; it takes about 2.3 times as much memory.
+    stored_bytes: int = 384 * MIB
     problems: int = 100_000
     columns: int = 1_000
 

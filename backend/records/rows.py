@@ -7,14 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
-Message = dict[
-    str, Any
-]  # {"role": ..., "content": ...}, "tool_calls" if there are any, "weight": 0 if only read
-Origin = Literal[
-    "file", "added", "corrected"
-]  # corrected: after a run answered wrongly
-
-
+# {"role": ..., "content": ...}, "tool_calls" if there are any, "weight": 0 if only read.
+Message = dict[str, Any]
+# corrected: after a run answered wrongly.
+Origin = Literal["file", "added", "corrected"]
 Column = str | tuple[str, ...]  # of a field: one column, or several that make one text
 
 
@@ -177,13 +173,11 @@ class Dataset:
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
     total_rows: int = 0  # rows in the file, including unreadable ones
-    originals: dict[int, Any] = field(
-        default_factory=dict
-    )  # the first rows as read, by row number, for display
+    # The first rows as read, by row number, for display.
+    originals: dict[int, Any] = field(default_factory=dict)
     last_number: int = 0
-    values: dict[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # the different cells of columns that have few, as far as the first rows show
+    # The different cells of columns that have few, as far as the first rows show.
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def highest(self) -> int:

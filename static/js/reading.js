@@ -1,6 +1,6 @@
 // The card "Is this right?": every choice in its form reads the file again, as soon as an example has its parts. The
 // keyboard then is at the field that was changed, which has been drawn anew.
-const WHOLE = ['text', 'messages', 'chosen']; // roles that make an example by themselves
+const WHOLE = ['text', 'messages', 'chosen', 'label']; // roles that make an example by themselves
 const lacks = (form) => {
   const roles = [...form.querySelectorAll('[name^="column:"]')].map((field) => field.value);
   const makes = roles.some((role) => WHOLE.includes(role)) || ['question', 'answer'].every((role) => roles.includes(role));

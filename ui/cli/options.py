@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.datasets import hub
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.documents.questions import MARKS
 from backend.datasets.hub import ROWS
 from backend.datasets.read.pack import as_one_file, name_of
 from backend.errors import BadInput, BadUsage
@@ -103,7 +104,9 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         "--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)"
     )
     command.add_argument(
-        "--marks", metavar="MARK", help="in a text: what a question is recognized by"
+        "--marks",
+        choices=(*MARKS, "text"),
+        help="in a text: what a question is recognized by, or text to learn it as it is",
     )
     command.add_argument(
         "--shape", metavar="SHAPE", help="what each row is, such as text or messages"
@@ -147,14 +150,15 @@ def refuse_reading_options(
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of ReadOptions that were typed. Raises BadUsage for a column without a
-    field.
+    field, and for rows without a column; an empty value means empty cells.
     """
-    pairs = (*options.columns, *options.only)
-    if wrong := [pair for pair in pairs if not all(pair.partition("="))]:
+    wrong = [pair for pair in options.columns if not all(pair.partition("="))]
+    wrong += [pair for pair in options.only if not all(pair.partition("=")[:2])]
+    if wrong:
         raise BadUsage(
-            f"{wrong[0]!r} does not say which column is which.",
+            f"{wrong[0]!r} does not name a column.",
             "",
-            "Example: --column question=Subject",
+            "Examples: --column question=Subject, --only approved=yes",
         )
     typed: dict[str, Any] = {
         name: value

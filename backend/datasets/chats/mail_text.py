@@ -27,10 +27,8 @@ SEPARATOR = re.compile(r"\s*(-{3,}\s*[^-\s][^-]{2,40}-{3,}|_{20,})\s*")
 _SENT_FROM = re.compile("|".join(WORDS["sent_from"]), re.IGNORECASE)
 _MOST_LINES = 12  # of a signature
 _LEAST_MAILS = 3  # in which a signature must be the same
-_SIGN_OFF, _SIGN_OFF_LINE = (
-    3,
-    60,
-)  # lines and characters of one, at most: "Warm wishes", a name, a kiss
+# Lines and characters of one, at most: "Warm wishes", a name, a kiss.
+_SIGN_OFF, _SIGN_OFF_LINE = 3, 60
 _CONTACT = re.compile(
     r"[\d@|]|www\.|^\W{2,}$"
 )  # what a sign-off does not have, but an address or a separator does

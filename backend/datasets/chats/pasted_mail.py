@@ -43,10 +43,8 @@ def is_pasted_mail(text: str) -> bool:
 def pasted_mails(text: str) -> Iterator[list[Record]]:
     """The mails as records of the format MAIL, in the order in which they were written."""
     blank = len(text) - len(text.lstrip("\ufeff\r\n "))
-    above, lines = (
-        text.count("\n", 0, blank),
-        text[blank:].replace("\r\n", "\n").split("\n"),
-    )
+    above = text.count("\n", 0, blank)
+    lines = text[blank:].replace("\r\n", "\n").split("\n")
     starts = _starts(lines)
     mails = [
         _mail(lines[start:end])

@@ -18,10 +18,8 @@ WHOEVER_ANSWERS = (
 )
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN, _PROPOSED = 12, 4
-PAUSE, LATE = (
-    6 * 3600,
-    3 * 24 * 3600,
-)  # seconds after which a message begins a new conversation; an answer, too
+# Seconds after which a message begins a new conversation; an answer, too.
+PAUSE, LATE = 6 * 3600, 3 * 24 * 3600
 ALONE = "message with nothing to answer or without an answer"
 ANSWERS = (
     10  # at most in one example, so that years of messages do not become a single one

@@ -31,10 +31,8 @@ from backend.records.reading import RowFault
 from backend.records.rows import PassedOver, Proposal
 
 _LOOKED_AT = 200  # records
-_LONG, _FEW = (
-    3,
-    50,
-)  # answers in an example, and examples, by which it is offered to divide them
+# Answers in an example, and examples, by which it is offered to divide them.
+_LONG, _FEW = 3, 50
 _LISTED = 200  # people to choose from on the page
 
 

@@ -59,10 +59,8 @@ def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     few words.
     """
     for row in rows:
-        repeat, answer = (
-            next(filter(None, map(repeated, answers(row))), None),
-            last_answer(row).strip(),
-        )
+        repeat = next(filter(None, map(repeated, answers(row))), None)
+        answer = last_answer(row).strip()
         if not (repeat or _repeats_words(answer)) or asks_for(
             "repetition", f"{instruction(row)}\n{question(row)}"
         ):

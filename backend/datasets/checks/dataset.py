@@ -111,10 +111,8 @@ def health_claims(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def of_health(answers: Sequence[str]) -> list[int]:
     """Which answers speak of allergens or health; [] where they are a few of many."""
-    words, home = (
-        WORD_LISTS["health"],
-        WORD_LISTS["household"],
-    )  # dust in a bed is in no food
+    words = WORD_LISTS["health"]
+    home = WORD_LISTS["household"]  # dust in a bed is in no food
     lower = enumerate(map(str.lower, answers))
     found = [
         n

@@ -170,10 +170,8 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
         (asking[a], asking[b])
         for a, b in similar_pairs(question(rows[i]) for i in asking)
     ]
-    alike, said = (
-        dict.fromkeys(related),
-        Counter(part(rows[i]) for i in chats for part in (question, last_answer)),
-    )
+    alike = dict.fromkeys(related)
+    said = Counter(part(rows[i]) for i in chats for part in (question, last_answer))
     meanings: dict[int, list[int]] = defaultdict(
         list
     )  # by their hashes, which take less memory

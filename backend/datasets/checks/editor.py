@@ -16,10 +16,8 @@ from backend.text.conversation import content, last_answer
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
 
-_REFUSES, _DENIES = (
-    any_of(WORD_LISTS["refusal"], WORD_LISTS["unless_told"]),
-    any_of(WORD_LISTS["ai_denies"]),
-)
+_REFUSES = any_of(WORD_LISTS["refusal"], WORD_LISTS["unless_told"])
+_DENIES = any_of(WORD_LISTS["ai_denies"])
 _OF_AI = any_of([*WORD_LISTS["ai_denies"], *WORD_LISTS["ai"]])
 _AI = WORD_LISTS["ai_names"]  # one of which such an answer has
 _SPEAKS_OF_AI = (
@@ -27,10 +25,8 @@ _SPEAKS_OF_AI = (
 )
 _MODEL = any_of(WORD_LISTS["model_names"])  # in the words of no persona
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
-CELL_ERROR, _NO_VALUE = (
-    pattern("cell_error"),
-    pattern("no_value"),
-)  # the second may also be a label
+CELL_ERROR = pattern("cell_error")
+_NO_VALUE = pattern("no_value")  # may also be a label
 # Words for an answer are labels at the very beginning only: the table asks for this
 # group.
 _LABEL = any_of(
@@ -52,10 +48,8 @@ _CUT_JSON, _ENDED, _NO_PROSE, _SENTENCE_ENDS = map(
 _OPENED = re.compile(
     r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]{0,60}\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
 )
-_LONG, _BEGUN = (
-    40,
-    20,
-)  # characters of an answer, and of its last sentence, by which one can tell
+# Characters of an answer, and of its last sentence, by which one can tell.
+_LONG, _BEGUN = 40, 20
 _TAIL = 2000  # characters in which a sentence begins that is cut off
 _CUT_LENGTH = 100  # characters; shorter answers have one length by chance
 _RARE = 0.05  # share of the answers; what so few have is no label

@@ -122,10 +122,8 @@ def apply(
     """
     system = [kind for kind in SYSTEM_FIXES if kind in accept]
     if len(system) > 1:
-        what, why = (
-            "The fixes for the instructions (system message) exclude each other.",
-            " and ".join(system),
-        )
+        what = "The fixes for the instructions (system message) exclude each other."
+        why = " and ".join(system)
         raise BadSetting(what, f"You chose {why}.", "Choose one of them.")
     if unknown := sorted(set(accept) - set(FIXABLE)):
         raise BadSetting(

@@ -141,10 +141,8 @@ def _swapped(chats: Chats) -> Iterator[Problem]:
     asking = sum(asked.endswith(_MARKS) for *_, asked in chats)
     if asking < len(chats) / 2 or sum(replying) > max(3, (1 - _MOST) / 2 * len(chats)):
         return
-    usual, counts = (
-        median(len(asked) for *_, asked in chats),
-        Counter(answer for _, answer, _ in chats),
-    )
+    usual = median(len(asked) for *_, asked in chats)
+    counts = Counter(answer for _, answer, _ in chats)
     for (row, answer, asked), other in zip(chats, replying, strict=True):
         if (
             other

@@ -40,10 +40,8 @@ THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
 BOILERPLATE = 0.15  # of the texts, and more than MIN_BOILERPLATE of them
 MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
-_BLOCK, _PER_TEXT = (
-    1 << 21,
-    100,
-)  # characters of a block, and those that each text counts for besides its own
+# Characters of a block, and those that each text counts for besides its own.
+_BLOCK, _PER_TEXT = 1 << 21, 100
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
 _AGAIN = 9  # times that a word is compared one by one; from there on, only how often it is said
@@ -60,10 +58,8 @@ _WORD, _ASCII_WORD, _HIRAGANA, _JAPANESE_WORD = map(
     pattern, ("word", "ascii_word", "hiragana", "japanese_word")
 )
 _NAME, _NUMBER = pattern("name"), pattern("number")  # what must agree
-_CONTRACTED, _SIGN = (
-    pattern("contracted"),
-    pattern("sign"),
-)  # addresses and code in a line are signs, too
+_CONTRACTED = pattern("contracted")
+_SIGN = pattern("sign")  # addresses and code in a line are signs, too
 _YES, _NO = (any_of(WORD_LISTS[side], r"(?<!\W)\W*{}\W*") for side in ("yes", "no"))
 _DENIED, _WITH_DENIAL = any_of(WORD_LISTS["denied"]), any_of(WORD_LISTS["with_denial"])
 _CLAUSE_ENDS = re.compile(r"[.,;:!?—–(\n。、，！？；：]")
@@ -211,16 +207,12 @@ def _shingles(texts: Sequence[Sequence[str]]) -> tuple[Hashes, Positions]:
     processes: a split must come out the same in each.
     """
     sizes = np.fromiter(map(len, texts), np.int64, len(texts))
-    ends, codes = (
-        np.cumsum(sizes),
-        np.fromiter(map(_code, chain.from_iterable(texts)), np.uint64),
-    )
+    ends = np.cumsum(sizes)
+    codes = np.fromiter(map(_code, chain.from_iterable(texts)), np.uint64)
     following = np.append(codes, np.zeros(1, np.uint64))[1:]
     following[ends[ends > 0] - 1] = 0
-    hashes, owners = (
-        codes * _FACTORS[0] + following * _FACTORS[1],
-        np.repeat(np.arange(len(sizes)), sizes),
-    )
+    hashes = codes * _FACTORS[0] + following * _FACTORS[1]
+    owners = np.repeat(np.arange(len(sizes)), sizes)
     hashes = hashes[np.lexsort((hashes, owners))]
     repeated = np.append(
         False, (hashes[1:] == hashes[:-1]) & (owners[1:] == owners[:-1])
@@ -249,10 +241,8 @@ def _rarest_first(blocks: list[tuple[Hashes, Positions]], texts: int) -> list[Ha
     sets = list[Hashes]()
     while blocks:
         members, sizes = blocks.pop(0)
-        owners, common = (
-            np.repeat(np.arange(len(sizes)), sizes),
-            counts[_buckets(members)],
-        )
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        common = counts[_buckets(members)]
         content = common <= boilerplate
         content |= np.bincount(owners, content, len(sizes))[owners] == 0
         members, owners, common = members[content], owners[content], common[content]
@@ -277,10 +267,9 @@ def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
     owners = owners[order]
     del order
     most = _MAX_SHARED * len(sizes) + 100_000
-    pairs, count = (
-        np.empty(most + len(shared), np.int64),
-        0,
-    )  # its end is hardly ever used, and then takes no memory
+    # Its end is hardly ever used, and then takes no memory.
+    pairs = np.empty(most + len(shared), np.int64)
+    count = 0
     for distance in range(
         1, len(shared)
     ):  # equal shingles are neighbors now, so are the texts that share them

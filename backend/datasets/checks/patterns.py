@@ -140,10 +140,8 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
         found = [match.start() for match in signs.finditer(joined)]
         per_text[np.searchsorted(starts, found, "right") - 1] |= flag
     small = list(map(str.lower, texts))
-    whole, ends = (
-        "\n".join(small),
-        np.cumsum([len(text) + 1 for text in small]).tolist(),
-    )
+    whole = "\n".join(small)
+    ends = np.cumsum([len(text) + 1 for text in small]).tolist()
     for kind, words in WORD_LISTS["needed"].items():
         for word in words:
             at = whole.find(word)

@@ -87,10 +87,8 @@ def is_of_person(match: re.Match[str]) -> bool:
 
 
 def _is_phone_number(match: re.Match[str]) -> bool:
-    number, before = (
-        match.group(),
-        match.string[max(0, match.start() - 40) : match.start()],
-    )
+    number = match.group()
+    before = match.string[max(0, match.start() - 40) : match.start()]
     digits = sum(map(str.isdigit, number))
     if not 7 <= digits <= 15 or number.count("(") != number.count(")"):
         return False

@@ -45,10 +45,8 @@ def _in_row(row: Row) -> Iterator[Problem]:
         if joinable(*messages[number - 1 : number + 1])
     ]
     if twice:
-        number, more = (
-            twice[0],
-            f", and so on ({len(twice):,} times)" * (len(twice) > 1),
-        )
+        number = twice[0]
+        more = f", and so on ({len(twice):,} times)" * (len(twice) > 1)
         text = f"Messages {number} and {number + 1} have the same speaker ({messages[number]['role']}){more}."
         yield problem(row, "same_role_twice", text, excerpt(content(messages[number])))
     if _result_without_call(messages):

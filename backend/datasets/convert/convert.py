@@ -18,22 +18,15 @@ from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import Column, Message, Row
 from backend.text.excerpt import excerpt
 
-_SPEAKER = re.compile(
-    r"\n\n(Human|Assistant): ?"
-)  # the format of Anthropic's helpful-harmless pairs
-_ANSWERS = (
-    "answer",
-    "output",
-    "completion",
-    "chosen",
-    "rejected",
-)  # may be several that would all do, or the parts of one
+# The format of Anthropic's helpful-harmless pairs.
+_SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")
+# May be several that would all do, or the parts of one.
+_ANSWERS = ("answer", "output", "completion", "chosen", "rejected")
 _STEP = re.compile(
     r"\s*(?:[-*•–]|(?:[^\W\d_]{3,8} )?\(?(\d{1,2})[.):])\s.*", re.DOTALL
 )  # "- ", "1. " or "Step 1: "
-_SEVERAL = re.compile(
-    r"(?i:.*s|antworten|risposte|ideal|reference)"
-)  # names of columns
+# Names of columns.
+_SEVERAL = re.compile(r"(?i:.*s|antworten|risposte|ideal|reference)")
 
 
 class _Fields:

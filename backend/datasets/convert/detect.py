@@ -9,26 +9,20 @@ from typing import Any
 from backend.datasets.convert.shapes import SPEAKERS, Columns, plain_name
 from backend.datasets.convert.templates import conversation
 
-Record = tuple[
-    int, Any
-]  # line, and the record: usually a dict, a RowFault when it is unreadable
+# Line, and the record: usually a dict, a RowFault when it is unreadable.
+Record = tuple[int, Any]
 ROLE_KEYS = ("role", "from", "speaker", "author")
 CHAT_BY_NAME = ("messages", "conversations")
-_EARLIER = (
-    "history",
-    "chat_history",
-)  # what was said before the question, which is another column
+# What was said before the question, which is another column.
+_EARLIER = ("history", "chat_history")
 
 
 @dataclass(frozen=True)
 class Match:
-    """A shape and the column of each field, {} where none fit. doubt: why the user has
-    to be asked.
-    """
+    """A shape and the column of each of its fields."""
 
     shape: str
     mapping: dict[str, str]
-    doubt: str = ""
 
 
 def match(record: Mapping[str, Any]) -> Match | None:

@@ -41,9 +41,9 @@ class NoExamples(BadInput):
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other
     role names (human, gpt) are accepted. fixed: it holds for every row. guessed: by
-    content. used: fields with the columns that
-    any row has them in. columns: all seen. unused_keys: in messages. others: why and
-    text. only: as in ReadOptions. numbers: columns of which every cell is one.
+    content. used: fields with the columns that any row has them in. columns: all seen.
+    unused_keys: in messages. others: why and text. numbers: columns of which every cell
+    is one.
     """
 
     shape: str
@@ -55,7 +55,6 @@ class Plan:
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
     others: list[tuple[str, str]] = field(default_factory=list)
-    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     numbers: Set[str] = frozenset()
     proposals: Sequence[Proposal] = ()
     _known: dict[tuple[str, ...], tuple[str, Mapping[str, Column]]] = field(
@@ -116,8 +115,19 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     when the options name something that does not exist.
     """
     records = [value for _, value in sample if isinstance(value, dict) and value]
-    if options.shape is not None or options.mapping:
-        return _from_options(records, options)
+    chosen = options.shape is not None or options.mapping
+    plan = (
+        _from_options(records, options)
+        if chosen
+        else _from_content(sample, records, options)
+    )
+    _require("column", options.only, _columns_of(records), plan.shape)
+    return plan
+
+
+def _from_content(
+    sample: Sequence[Record], records: list[dict[str, Any]], options: ReadOptions
+) -> Plan:
     faults = [value for _, value in sample if isinstance(value, RowFault)]
     if not records and sum(fault.kind == "bad_json" for fault in faults) >= _MANY:
         how = "Save it as JSON or as a table (.csv) with the program that made it."
@@ -131,7 +141,9 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
             "messages", {"messages": "messages"}
         )  # nothing is readable, and each row has its own fault
     shape, mapping, first = _by_names(sample)
-    likely = [] if shape in _DOCUMENTED else propose(records, options.task)
+    likely = (
+        [] if shape in _DOCUMENTED else propose(records, options.task, options.only)
+    )
     if shape and _needs_no_guess(shape, mapping, records, likely):
         return Plan(
             shape,
@@ -144,7 +156,7 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         others = [other for other in likely if other != named]
         likely = [named, *others] if shape != "text" or not others else likely
     if not likely:
-        columns = dict.fromkeys(column for record in records for column in record)
+        columns = _columns_of(records)
         raise NoExamples(
             "No examples were found in this file.",
             f"Its columns are: {listed(columns)}."
@@ -218,10 +230,10 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
             + "; ".join(f"{name} ({', '.join(s.fields)})" for name, s in SHAPES.items())
             + ".",
         )
-    columns = dict.fromkeys(column for record in records for column in record)
+    columns = _columns_of(records)
     fields = SHAPES[shape].fields
     _require("field", mapping, fields, shape)
-    _require("column", (*columns_of(mapping), *options.only), columns, shape)
+    _require("column", columns_of(mapping), columns, shape)
     if not mapping:
         mapping = {**Columns(columns).find(*SHAPES[shape].fields)}
         prompt = Columns(columns).find("pair_prompt")
@@ -240,9 +252,13 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
         mapping,
         fixed=True,
         lenient=_is_lenient(records, shape, mapping),
-        only=options.only,
         numbers=numeric_columns(records, columns_of(mapping)),
     )
+
+
+def _columns_of(records: Iterable[Mapping[str, Any]]) -> dict[str, None]:
+    """The columns that any record has, in the file's order."""
+    return dict.fromkeys(column for record in records for column in record)
 
 
 def _require(

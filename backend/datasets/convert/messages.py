@@ -98,10 +98,8 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
     calls = None
     if role == "call":
         message["role"] = "assistant"
-        calls, content = (
-            calls_in_text(item.get(content_key) if content_key else None, number),
-            "",
-        )
+        calls = calls_in_text(item.get(content_key) if content_key else None, number)
+        content = ""
     else:
         calls = calls_from(item, number) if keys.intersection(_CALL_KEYS) else None
         text, reasoning = _without_reasoning(

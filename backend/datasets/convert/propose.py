@@ -6,7 +6,7 @@ columns that people use, cells that ask, texts that differ from each other.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import permutations
 from statistics import mean
@@ -113,15 +113,17 @@ def _text(value: Any) -> str:
 
 
 def propose(
-    records: Sequence[Mapping[str, Any]], task: str = ""
+    records: Sequence[Mapping[str, Any]], task: str = "", apart: Collection[str] = ()
 ) -> list[dict[str, Column]]:
     """The likely columns of question and answer, best first, or of texts to learn from;
-    [] for a single row or column without words. task: "extract" puts the fields of a text first.
+    [] for a single row or column without words. task: "extract" puts the fields of a text
+    first. apart: columns that are neither, since they choose the rows.
     """
     if len(records) < _FEWEST:
         return []
     names = dict.fromkeys(name for record in records for name in record)
-    every = [own for name in names if (own := _Column(name, records)).filled]
+    free = [_Column(name, records) for name in names if name not in apart]
+    every = [own for own in free if own.filled]
     texts = [own for own in every if own.is_text]
     scored = sorted(_pairs(texts, every), key=lambda pair: -pair[0])
     found: list[dict[str, Column]] = [

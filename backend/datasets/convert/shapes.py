@@ -34,15 +34,12 @@ NAMES: dict[str, list[str]] = _TABLES["names"]
 # wrote it.
 UNSURE = frozenset(_TABLES["unsure"])
 RIGHT = frozenset(_TABLES["right"])  # names of a column that says which option is right
-ROLES = (
-    "user",
-    "assistant",
-    "system",
-    "tool",
-)  # no set: a role in a file may be any value, even an unhashable one
+# No set: a role in a file may be any value, even an unhashable one.
+ROLES = ("user", "assistant", "system", "tool")
+# Of roles.
 ALIASES: dict[str, str] = {
     name: role for role, names in _TABLES["aliases"].items() for name in names
-}  # of roles
+}
 SPEAKERS = {**{role: role for role in ROLES}, **ALIASES}
 
 

@@ -103,10 +103,8 @@ def _turns(text: str) -> list[_Turn]:
     system = "" if modelfile else above.replace(_BEGIN, "").strip()
     turns = [_Turn({"role": "system", "content": system}, 1, first)] if system else []
     for name, part in zip(parts[::2], parts[1::2], strict=True):
-        role, content = (
-            _NAMES.get(name.lower(), name.lower()),
-            part.replace(_BEGIN, "").strip(),
-        )
+        role = _NAMES.get(name.lower(), name.lower())
+        content = part.replace(_BEGIN, "").strip()
         if role == "input" and turns:
             turns[-1].message["content"] += f"\n{content}"
         elif content:

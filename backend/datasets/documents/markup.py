@@ -256,10 +256,8 @@ def _faq_page(data: str) -> Iterator[tuple[str, str]]:
             if page.get("@type") in ("FAQPage", ["FAQPage"])
             else ()
         ):
-            question, text = (
-                entity.get("name"),
-                next(_nodes(entity.get("acceptedAnswer")), {}).get("text"),
-            )
+            question = entity.get("name")
+            text = next(_nodes(entity.get("acceptedAnswer")), {}).get("text")
             if isinstance(question, str) and isinstance(text, str):
                 yield question, text
 

@@ -11,10 +11,8 @@ from backend.datasets.documents.blocks import Block, Document
 
 Size = tuple[int, int]  # how many passages and tables a file has
 SIZE = 700  # characters of a passage
-_LONGEST_HEADING, _UNMARKED = (
-    80,
-    7,
-)  # characters; the level of a heading that only looks like one
+_LONGEST_HEADING = 80  # characters
+_UNMARKED = 7  # the level of a heading that only looks like one
 _WRAPPED = 40  # characters of a line that goes on in the next one, at least
 _LABELS = 3  # lines such as "Phone: 555 010" of which each is a passage of its own
 _ITEM = re.compile(r"^\s*(?:(?:[-*+•–]|\(?\d{1,3}[.)])\s|[(（]?\d{1,3}[．）、])")
@@ -107,10 +105,8 @@ def _divided(text: str) -> Iterator[str]:
         end = (
             match.end()
         )  # what is near tells whether it is one; all of a long text would take long
-        before, after = (
-            text[max(start, end - 20) : end],
-            text[end : end + 20].lstrip(" "),
-        )
+        before = text[max(start, end - 20) : end]
+        after = text[end : end + 20].lstrip(" ")
         short = match[0] == "." and (_SHORT.search(before) or after[:1].islower())
         if not short and not _NUMBERED.search(before):
             yield text[start:end]

@@ -22,10 +22,8 @@ from backend.text.normalize import QUESTION_MARKS
 
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
-_NEARBY, _ROOM = (
-    20,
-    2.0,
-)  # lines that show how long one can be; times the size of letters, of the end of a full one
+_NEARBY = 20  # lines that show how long one can be
+_ROOM = 2.0  # times the size of letters, at the end of a full line
 _AT_EDGE = 3  # lines that show where those of a text end
 _ENDS = (*".?!:…。！？؟।",)  # of sentences
 _LONG = 60  # characters of a line that a small letter goes on with

@@ -18,7 +18,7 @@ from backend.datasets.read.encoding import Encoding, NotUtf8
 from backend.datasets.read.file import File, OpenSource
 from backend.errors import BadInput
 from backend.hosting.policy import require_rows
-from backend.records.reading import Limits, RowFault
+from backend.records.reading import ReadOptions, RowFault
 from backend.records.rows import (
     Dataset,
     PassedOver,
@@ -43,7 +43,7 @@ class _Collector:
     """
 
     def __init__(
-        self, plan: Plan, limits: Limits, settled: bool, beside: Sequence[str]
+        self, plan: Plan, options: ReadOptions, settled: bool, beside: Sequence[str]
     ) -> None:
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
@@ -51,12 +51,11 @@ class _Collector:
         self.passed: list[PassedOver] = []
         self.total_rows = 0
         self.unlisted = 0  # parts beyond those in `passed`
-        self._plan, self._limits, self._settled, self._beside = (
-            plan,
-            limits,
-            settled,
-            beside,
-        )
+        self._plan = plan
+        self._limits = options.limits
+        self._only = options.only
+        self._settled = settled
+        self._beside = beside
         self._stored = 0  # characters
         self._skipped = 0
 
@@ -127,10 +126,8 @@ class _Collector:
         """Why a row is not one of those that the user wants, and its text; None for one
         of them.
         """
-        for column, wanted in (
-            self._plan.only.items() if isinstance(value, dict) else ()
-        ):
-            cell = str(value.get(column) or "").strip()
+        for column, wanted in self._only.items() if isinstance(value, dict) else ():
+            cell = _as_value(value.get(column))
             if cell.casefold() not in {own.strip().casefold() for own in wanted}:
                 why = f"row with another {excerpt(column, width=40)}"
                 return why, excerpt(" | ".join(map(str, value.values())), width=200)
@@ -169,10 +166,8 @@ class _Collector:
                     "not_kept", "This is a draft that nobody has kept.", keep
                 )
             number, made = draft.get("passage"), draft.get("made")
-            row.passage, row.made = (
-                number if isinstance(number, int) else 0,
-                made if isinstance(made, str) else "",
-            )
+            row.passage = number if isinstance(number, int) else 0
+            row.made = made if isinstance(made, str) else ""
         return row
 
     def finish(self, chosen: int | None = None) -> None:
@@ -195,7 +190,7 @@ class _Collector:
 
     def ignored(self) -> tuple[str, ...]:
         """Columns, and keys inside messages, that were not used."""
-        used = {*self._plan.only}
+        used = {*self._only}
         used |= {name for own in self._plan.used for name in columns_of(dict([own]))}
         columns = [column for column in self._plan.columns if column not in used]
         return (*columns, *(f"message.{key}" for key in sorted(self._plan.unused_keys)))
@@ -215,11 +210,7 @@ def assemble(
     if not sample:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
     try:
-        plan = (
-            make_plan(sample, options)
-            if options.shape or options.mapping or not opened.plan
-            else opened.plan
-        )
+        plan = make_plan(sample, options)
     except NoExamples as error:
         if others := [
             sheet for sheet in opened.details.sheets if sheet != opened.details.sheet
@@ -230,7 +221,7 @@ def assemble(
     records = [value for _, value in sample if isinstance(value, dict)]
     about = beside(records, plan.mapping)
     values = _few_values(records)
-    collector = _Collector(plan, options.limits, file.encoding.settled, about)
+    collector = _Collector(plan, options, file.encoding.settled, about)
     _note_guesses(collector, plan, file.encoding)
     if opened.guess:
         how = "If not, choose another way to read it."
@@ -304,6 +295,11 @@ def assemble(
     return collected()
 
 
+def _as_value(cell: Any) -> str:
+    """A cell as `ReadOptions.only` has it."""
+    return "" if cell is None else str(cell).strip()
+
+
 def _few_values(records: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
     """The different cells of the columns that have few, as `ReadOptions.only` has them."""
     cells: dict[str, dict[str, None]] = {}
@@ -311,7 +307,7 @@ def _few_values(records: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]
         for column, value in record.items():
             own = cells.setdefault(column, {})
             if len(own) <= _VALUES.stop:
-                own[str(value or "").strip()] = None
+                own[_as_value(value)] = None
     return {
         column: tuple(own)
         for column, own in cells.items()

@@ -22,10 +22,8 @@ from backend.text.normalize import QUESTION_MARKS
 
 _FEW = 4  # texts, or words
 _DEPTH = 6  # objects in objects
-_SENTENCE, _ENDS = (
-    10,
-    tuple(".?!…。？！؟۔।։"),
-)  # characters on average; marks at the end
+_SENTENCE = 10  # characters on average
+_ENDS = tuple(".?!…。？！؟۔।։")
 _WORD = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff]|\S+"
 )  # without spaces, a letter

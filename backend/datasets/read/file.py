@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
-from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.nested import flat
 from backend.datasets.documents.archive import damaged, document_kind, open_zip
 from backend.datasets.documents.blocks import Document
@@ -33,10 +32,8 @@ Made = TypeVar("Made")
 Note = tuple[str, str, str]  # kind, message, fix
 _SAMPLE = 200  # readable records, enough to detect the shape
 _LARGEST_SAMPLE = 2_000  # records read to find them
-_SORTED, _LONG = (
-    20_000,
-    1_000,
-)  # records read where a column is the same in the first; characters that count as one
+_SORTED = 20_000  # records read where a column is the same in the first
+_LONG = 1_000  # characters that count as one
 
 
 class File:
@@ -48,12 +45,10 @@ class File:
     def __init__(
         self, source: ByteSource, name: str, encoding: Encoding, options: ReadOptions
     ) -> None:
-        self.source, self.name, self.encoding, self.options = (
-            source,
-            name,
-            encoding,
-            options,
-        )
+        self.source = source
+        self.name = name
+        self.encoding = encoding
+        self.options = options
         self.head = source.head  # the first 64 KiB, unpacked
 
     @cached_property
@@ -176,7 +171,6 @@ class OpenSource:
     late_notes: Callable[[], list[Note]] = list
     chat: ChatFormat | None = None
     format: str = ""
-    plan: Plan | None = None  # the likely one, of which the user is asked
     guess: str = ""  # a sentence that the user confirms; "" where the form is no guess
     proposals: Sequence[Proposal] = ()  # ways to read the file, best first
     _sampled: tuple[Iterator[list[Record]] | None, list[Record]] = field(

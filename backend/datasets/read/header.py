@@ -23,10 +23,8 @@ _SETS = (
 )
 _NUMBER = re.compile(r"[\s\d.,:/+%€$£¥()-]*\d[\s\d.,:/+%€$£¥()TZ-]*")
 _FEW = 3  # rows; with fewer there is nothing to compare
-_UNLIKE, _OF_ALL = (
-    2.0,
-    0.7,
-)  # of names, which are that unlike the rows below, or unlike most of a few
+# Of names, which are that unlike the rows below, or unlike most of a few.
+_UNLIKE, _OF_ALL = 2.0, 0.7
 _AS_OTHERS, _IS_NUMBER = -2.0, "number"
 KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _LANGUAGES = {name.casefold() for pair in LANGUAGE_NAMES.items() for name in pair}
@@ -112,10 +110,8 @@ def _unlike(cells: Sequence[str], data: Sequence[Sequence[str]]) -> float:
             surprises.append(_AS_OTHERS)
             continue
         once = sum(count == 1 for count in Counter(texts).values())
-        shorter, alike = (
-            sum(len(text) <= len(cell) for text in texts),
-            Counter(map(_kind, texts))[_kind(cell)],
-        )
+        shorter = sum(len(text) <= len(cell) for text in texts)
+        alike = Counter(map(_kind, texts))[_kind(cell)]
         shares = [
             (len(texts) + 1) / (len(data) + 1),
             *((n + 1) / (len(texts) + 1) for n in (once, shorter, alike)),

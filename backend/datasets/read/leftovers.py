@@ -20,11 +20,9 @@ _TOTALS = re.compile(
 )
 _NUMBER = re.compile(r"[-\s\d.,%€$£]*")
 _QUOTED = 200  # characters of a part that is passed over
-END, TITLE, BESIDE = (
-    "row below the table",
-    "row above the table",
-    "cell beside the table",
-)
+END = "row below the table"
+TITLE = "row above the table"
+BESIDE = "cell beside the table"
 _AGAIN = "repetition of the column names"
 
 

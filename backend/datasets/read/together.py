@@ -67,7 +67,7 @@ def read_together(
 ) -> Dataset:
     """The rows of all files in the archive, by name; files without examples are named.
     Raises BadInput when none can be read, for a mix of texts and conversations, or a
-    damaged archive; and what `load` raises to ask about a file.
+    damaged archive.
     """
     read: list[tuple[str, Dataset]] = []
     refused: list[tuple[str, BadInput]] = []
@@ -92,9 +92,6 @@ def read_together(
                         (file, BadInput("It is an archive inside an archive."))
                     )
                 except BadInput as error:
-                    if getattr(error, "columns", ()):
-                        error.why = f"In {file}: {error.why}"
-                        raise  # it asks
                     refused.append((file, error))
                 source.advance((number + 1) / len(parts))
     except ZIP_ERRORS as error:
@@ -117,10 +114,12 @@ def read_together(
 
 def _load(load: Load, member: ByteSource, name: str, options: ReadOptions) -> Dataset:
     """One file, as the user chose where the choice fits it, else as detected: it may be
-    meant for another file.
+    meant for another file. Which rows are wanted holds for every file.
     """
     options = replace(options, limits=member.limits)
-    detected = ReadOptions(limits=member.limits)
+    detected = ReadOptions(
+        only=options.only, rows=options.rows, task=options.task, limits=member.limits
+    )
     if options == detected:
         return load(member, name, detected)
     try:
@@ -130,15 +129,8 @@ def _load(load: Load, member: ByteSource, name: str, options: ReadOptions) -> Da
         if not there or len(there) == len(options.imitate):
             raise
         return load(member, name, replace(options, imitate=there))
-    except BadInput as error:
-        try:
-            return load(member, name, detected)
-        except BadInput as again:
-            if getattr(again, "columns", ()):  # one answer has to do for all files
-                raise BadInput(
-                    error.what, error.why, "Add this file on its own."
-                ) from again
-            raise
+    except BadInput:
+        return load(member, name, detected)
 
 
 def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo]:
@@ -231,7 +223,8 @@ def _merged(
     details = [data.source.details for _, data in read]
     people = tuple(dict.fromkeys(name for each in details for name in each.people))
     imitate = tuple(dict.fromkeys(name for each in details for name in each.imitate))
-    proposals = [way for _, data in read for way in data.source.proposals]
+    ways = {way.title: way for _, data in read for way in data.source.proposals}
+    proposals = [*ways.values()]
     if imitate and proposals:
         proposals = propose(people, imitate)
     merged.source = replace(

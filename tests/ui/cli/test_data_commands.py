@@ -10,13 +10,14 @@ from openpyxl import Workbook
 
 from backend.datasets.check_dataset import check as check_rows
 from backend.datasets.read.load import load
+from backend.errors import BadUsage
 from backend.records.rows import FileDetails, Proposal
 from backend.settings import SAMPLES, Workspace
 from tests.backend.datasets.builders import SOURCE
 from tests.ui.cli.shell import ORDERS, Shell, chat, write_lines
 from ui.cli.data_commands import warnings as warnings_of
 from ui.cli.main import main, make_parser
-from ui.cli.options import imported, other_ways
+from ui.cli.options import imported, other_ways, reading_options
 from ui.services.app import App
 
 
@@ -385,3 +386,12 @@ def test_stored_examples_are_listed_and_deleted(app: Shell) -> None:
     assert app("datasets")["datasets"] == []
     app("datasets", "--delete", "../runs")
     assert app.code == 1
+
+
+def test_rows_can_be_chosen_by_an_empty_cell_and_not_without_a_column() -> None:
+    parse = make_parser().parse_args
+    options = parse(["check", "a.csv", "--only", "ok=", "--only", "ok=yes"])
+    assert reading_options(options) == {"only": {"ok": ("", "yes")}}
+    for wrong in ("ok", "=yes"):
+        with pytest.raises(BadUsage):
+            reading_options(parse(["check", "a.csv", "--only", wrong]))

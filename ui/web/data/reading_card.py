@@ -190,11 +190,15 @@ def _columns(data: CheckedDataset) -> list[str]:
     source, records = data.original.source, data.original.originals.values()
     if source.details.people or _has_marks(data.original):
         return []
-    used = [*_roles(data), *(c for c in source.ignored if not c.startswith("message."))]
+    named = [
+        *_roles(data),
+        *(c for c in source.ignored if not c.startswith("message.")),
+    ]
     order = [*next((record for record in records if isinstance(record, dict)), ())]
     return sorted(
-        used, key=lambda name: order.index(name) if name in order else len(order)
-    )[:MOST]
+        named[:MOST],
+        key=lambda name: order.index(name) if name in order else len(order),
+    )
 
 
 def _roles(data: CheckedDataset) -> dict[str, str]:
@@ -317,10 +321,11 @@ def sent(value: str, data: CheckedDataset) -> dict[str, Any]:
     """
     typed = components.fields(value)
     source, before = data.original.source, data.info.read_options
+    kept = ["join_cells", "drop_cells"]
+    kept += {"encoding", "delimiter", "sheet"} - typed.keys()
     ways = {str(at): way.options for at, way in enumerate(source.proposals)}
     if way := ways.get(typed.get(PROPOSAL, "")):
-        return {**way}
-    kept = ["join_cells", "drop_cells"]
+        return {k: before[k] for k in (*kept, "pairs") if k in before} | {**way}
     how: dict[str, Any] = {
         name: typed[name]
         for name, known in (("encoding", fmt.ENCODINGS), ("delimiter", DELIMITERS))

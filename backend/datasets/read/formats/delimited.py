@@ -28,11 +28,8 @@ from backend.text.excerpt import excerpt
 
 DELIMITERS = (",", ";", "\t", "|")
 _DIVIDERS = {",": "comma", ";": "semicolon"}  # which people also write inside a text
-_TITLES, _UNDER_TITLES, _RULED = (
-    5,
-    3,
-    20,
-)  # lines above a table at most; in it at least, also where | divides cells
+# Lines above a table at most; in it at least, also where | divides cells.
+_TITLES, _UNDER_TITLES, _RULED = 5, 3, 20
 
 
 def _is_declared(file: File) -> bool:
@@ -94,10 +91,8 @@ def sniff_delimiter(file: File) -> str:
         width, agreeing = Counter(widths).most_common(1)[0]
         usual = sum(plain_name(cell) in KNOWN for cell in first)
         if usual > 1:  # the header counts, even if most texts contain the delimiter
-            width, agreeing = (
-                len(first),
-                max(agreeing, sum(cells >= len(first) for cells in widths)),
-            )
+            width = len(first)
+            agreeing = max(agreeing, sum(cells >= len(first) for cells in widths))
         share = agreeing / len(widths)
         clear = first[0].strip() and (
             delimiter == "\t"

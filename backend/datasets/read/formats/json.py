@@ -165,10 +165,8 @@ def document(
                     if isinstance(value, list)
                 ),
             ]
-            what, so = (
-                f"This file has several lists: {' and '.join(map(repr, lists))}.",
-                "Save each as its own file.",
-            )
+            what = f"This file has several lists: {' and '.join(map(repr, lists))}."
+            so = "Save each as its own file."
             raise BadInput(what, "It is unclear which one to learn from.", so)
     elif rest.strip():
         yield (last := scanner.example(rest))
@@ -335,10 +333,10 @@ class _Scanner:
             if string[begin:end].strip(f"{_AROUND}]}}"):
                 inner = string[begin:end].strip(f"{_AROUND}]")
                 at = line + string.count("\n", begin, string.index(inner, begin))
-                value, last = (
-                    _parse(inner.encode("utf-8", "surrogateescape"), self._limits, at),
-                    at + inner.count("\n"),
+                value = _parse(
+                    inner.encode("utf-8", "surrogateescape"), self._limits, at
                 )
+                last = at + inner.count("\n")
                 if isinstance(value, RowFault):
                     lines = f"lines {at:,} to {last:,}"
                     lost = (
@@ -377,11 +375,9 @@ class _Scanner:
                 and self.closed
                 and not self._buffer[self._begin : mark.start()].strip(b" \t\r\n,")
             ):
-                self._in_list, self.closed, self._begin = (
-                    True,
-                    False,
-                    mark.end(),
-                )  # another list
+                # another list
+                self._in_list, self.closed = True, False
+                self._begin = mark.end()
             elif byte in _OPEN:
                 self._depth += 1
                 if self._depth > _MAX_DEPTH:

@@ -35,11 +35,9 @@ _LATEX = [
 
 
 def _open_feed(file: File) -> OpenSource:
-    text, line, before = (
-        file.whole_text().replace("<![CDATA[", "").replace("]]>", ""),
-        1,
-        0,
-    )
+    text = file.whole_text().replace("<![CDATA[", "").replace("]]>", "")
+    line = 1
+    before = 0
     records: list[Record] = []
     for start, _, inside in _elements(text, _ITEM):
         line, before = line + text.count("\n", before, start), start
@@ -65,12 +63,10 @@ def _elements(text: str, tag: re.Pattern[str]) -> Iterator[tuple[int, str, str]]
 
 def _open_translations(file: File) -> OpenSource:
     text, line, before, end = file.whole_text(), 1, 0, 0
-    records, passed, sources, fuzzy = (
-        list[Record](),
-        list[PassedOver](),
-        list[str](),
-        False,
-    )
+    records = list[Record]()
+    passed = list[PassedOver]()
+    sources = list[str]()
+    fuzzy = False
     for match in _MESSAGE.finditer(text):
         message = (
             "".join(_QUOTED.findall(match[3])).replace("\\n", "\n").replace('\\"', '"')

@@ -203,10 +203,8 @@ def _without_leftovers(
 def _unless_hidden(cells: list[str]) -> list[str] | RowFault:
     if cells[0] != HIDDEN:
         return cells
-    shown, fix = (
-        excerpt(" | ".join(cells[1:]), width=200),
-        "Show it there, or remove this example.",
-    )
+    shown = excerpt(" | ".join(cells[1:]), width=200)
+    fix = "Show it there, or remove this example."
     return RowFault("hidden_row", "This row is hidden in the spreadsheet.", fix, shown)
 
 

@@ -1,9 +1,14 @@
 """Several columns make one text: the fields of an answer, or lines of a question."""
 
 import json
+import math
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from backend.datasets.read.load import ReadOptions, load
@@ -39,6 +44,41 @@ def test_columns_of_an_answer_become_a_json_object(tmp_path: Path) -> None:
     assert data.source.ignored == ("ok",)
 
 
+def test_a_blank_cell_is_empty_beside_numbers(tmp_path: Path) -> None:
+    text = "Email,Customer,Qty\nThree lamps,Ann, \nTwo chairs,Bob, 2\n"
+    mapping = {"question": "Email", "answer": ["Customer", "Qty"]}
+    assert answers(read(tmp_path, text, mapping=mapping)) == [
+        {"Customer": "Ann", "Qty": None},
+        {"Customer": "Bob", "Qty": 2},
+    ]
+
+
+def test_the_types_of_a_parquet_file_become_those_of_json(tmp_path: Path) -> None:
+    columns = {
+        "Email": ["Three lamps", "Two chairs"],
+        "Day": [date(2026, 3, 1)] * 2,
+        "Price": [Decimal("1.5"), None],
+        "Qty": [math.nan, 2.0],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "orders.parquet")
+    mapping = {"question": "Email", "answer": ["Day", "Price", "Qty"]}
+    options = ReadOptions(mapping=mapping)
+    assert answers(load(tmp_path / "orders.parquet", options=options)) == [
+        {"Day": "2026-03-01", "Price": 1.5, "Qty": None},
+        {"Day": "2026-03-01", "Price": None, "Qty": 2},
+    ]
+
+
+def test_what_is_nested_in_a_line_of_a_question_is_json(tmp_path: Path) -> None:
+    row = {"tags": ["a", "b"], "open": True, "text": "Is it?", "reply": "It is."}
+    mapping = {"question": ["text", "tags", "open"], "answer": "reply"}
+    data = read(tmp_path, json.dumps(row), mapping=mapping)
+    assert (
+        data.rows[0].messages[0]["content"]
+        == 'text: Is it?\ntags: ["a", "b"]\nopen: true'
+    )
+
+
 def test_columns_of_a_question_become_lines(tmp_path: Path) -> None:
     mapping = {"question": ["Customer", "Email"], "answer": "Qty"}
     data = read(tmp_path, mapping=mapping)
@@ -59,6 +99,23 @@ def test_only_the_wanted_rows_are_examples_and_the_others_are_named(
     assert data.source.ignored == ()
 
 
+@pytest.mark.parametrize(
+    ("only", "count"),
+    [({"ok": ["false"]}, 4), ({"n": ["0"]}, 2), ({"n": ["1", "2"], "ok": ["true"]}, 2)],
+)
+def test_rows_are_chosen_by_any_value_of_a_file_that_needs_no_other_choice(
+    tmp_path: Path, only: dict[str, list[str]], count: int
+) -> None:
+    rows = [
+        {"question": f"What is {n}?", "answer": f"It is {n}.", "ok": n % 2 > 0, "n": n}
+        for n in range(3)
+    ]
+    text = "\n".join(json.dumps(row) for row in (*rows, *rows))
+    data = read(tmp_path, text, only=only)
+    assert len(data.rows) == count
+    assert len(data.source.passed) == 6 - count
+
+
 def test_a_word_in_a_column_of_numbers_is_a_fault_of_its_row(tmp_path: Path) -> None:
     rows = "".join(f"Question {n},Ann,{n},x,yes\n" for n in range(5_000))
     data = read(tmp_path, _TABLE + rows + "Many,Ann,some,x,yes\n", mapping=_FIELDS)
@@ -76,6 +133,17 @@ def test_an_answer_without_any_field_is_a_fault(tmp_path: Path) -> None:
 def test_a_column_that_does_not_exist_is_named(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    mapping = _FIELDS if options["only"] else {"question": "Email", "answer": ["no"]}
+    mapping = None if options["only"] else {"question": "Email", "answer": ["no"]}
     with pytest.raises(BadInput, match="'no'"):
         read(tmp_path, mapping=mapping, **options)
+
+
+def test_a_column_that_chooses_rows_is_no_field(tmp_path: Path) -> None:
+    rows = "".join(
+        f"Please send {n} lamps,Ann,{n},x{n},{'yes' if n % 2 else 'no'}\n"
+        for n in range(8)
+    )
+    text = "Email,Customer,Qty,Code,ok\n" + rows
+    data = read(tmp_path, text, task="extract", only={"ok": ["yes"]})
+    assert len(data.rows) == 4
+    assert data.source.mapping["answer"] == ("Qty", "Code")

@@ -113,6 +113,22 @@ def test_chosen_columns_hold_for_the_files_that_have_them(tmp_path: Path) -> Non
     assert [row.file for row in data.rows] == ["faq.csv"] * 2 + ["form.csv"] * 8
 
 
+def test_wanted_rows_are_those_of_every_file(tmp_path: Path) -> None:
+    approved = "question,answer,ok\nWho?,Me.,yes\nWhen?,Now.,no\n"
+    path = archive(tmp_path, a__dot__csv=approved, b__dot__csv=ORDERS)
+    data = load(path, options=ReadOptions(only={"ok": ["yes"]}))
+    assert [(row.file, row.line) for row in data.rows] == [("a.csv", 2)]
+    assert [(p.kind, p.file) for p in data.problems] == [("file_left_out", "b.csv")]
+
+
+def test_a_way_to_read_files_that_are_alike_is_proposed_once(tmp_path: Path) -> None:
+    table = "Topic,Words,Place\n" + "Where is it?,It is in the garden.,Ulm\n" * 5
+    path = archive(tmp_path, a__dot__csv=table, b__dot__csv=table)
+    titles = [way.title for way in load(path).source.proposals]
+    assert titles
+    assert len({*titles}) == len(titles)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_file_with_a_name_that_is_not_utf8_is_read_too(tmp_path: Path) -> None:
     for name in (b"caf\xe9.csv", b"caf\xe8.csv"):

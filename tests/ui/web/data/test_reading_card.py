@@ -122,6 +122,25 @@ def test_other_proposals_are_one_click_each_and_no_others_are_taken() -> None:
         assert sent(form(proposal=value), data) == {}
 
 
+def test_another_proposal_keeps_how_the_bytes_are_read() -> None:
+    before = {"encoding": "cp1252", "delimiter": ",", "task": "extract"}
+    data = read(TEA, **before)
+    (way, *_) = data.original.source.proposals[1:]
+    bytes_read = {"encoding": "cp1252", "delimiter": ","}
+    assert sent(form(proposal="1"), data) == bytes_read | way.options
+    assert sent(form(pairs="1"), data) == bytes_read | {"pairs": True}
+
+
+def test_a_column_in_use_can_be_chosen_however_many_there_are() -> None:
+    header = ",".join(["Question", *(f"c{n}" for n in range(80)), "Answer"])
+    text = f"{header}\n" + f"Who?,{',' * 80}Me.\n" * 3
+    card = reading_card.card(read(text))
+    columns = re.findall('name="column:([^"]+)"', card)
+    assert columns[0] == "Question"
+    assert columns[-1] == "Answer"
+    assert len(columns) == reading_card.MOST
+
+
 def test_other_sheets_are_one_click_each() -> None:
     data = load_text(TEA, "a.csv")
     details = FileDetails(sheets=("May", "June"), sheet="May", binary=True)
