@@ -12,6 +12,8 @@ document.addEventListener('change', (event) => {
   if (!form) return;
   const missing = form.querySelector('.missing');
   if (missing) missing.hidden = !lacks(form);
+  const yes = form.closest('.confirming')?.querySelector('[data-do="confirm"]');
+  if (yes) yes.disabled = lacks(form); // the examples beside it are not what the form says
   if (lacks(form)) return;
   changed = event.target;
   form.requestSubmit();

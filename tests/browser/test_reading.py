@@ -80,6 +80,7 @@ def test_the_examples_follow_every_choice_up_to_training(
     assert "tea number 1" in page.locator(f"{EXAMPLES}.user").first.inner_text(), (
         "an example needs a question"
     )
+    assert page.locator(YES).is_disabled(), "the examples are not those of the form"
     choose("Which tea", "question")
     page.locator("#decision .missing").wait_for(state="hidden")
     page.click(YES)

@@ -229,8 +229,8 @@ def _table(data: CheckedDataset, columns: Sequence[str]) -> Markup:
         lines.append(Markup("<li>{}{}</li>").format(select, _values(data, name)))
     missing = "An example needs a question and an answer."
     return Markup(
-        '<ul class="columns">{}</ul><p class="small missing" role="status" hidden>{}</p>'
-    ).format(components.join(lines), missing)
+        '<p class="small missing" role="status" hidden>{}</p><ul class="columns">{}</ul>'
+    ).format(missing, components.join(lines))
 
 
 def _cells(data: Dataset, column: str) -> str:
