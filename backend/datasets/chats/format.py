@@ -28,9 +28,9 @@ class ChatFormat:
     conversation, the id of the one who asks; everyone else answers.
 
     text: the first that is filled is what was said; its pieces are put together with
-    `joint`. time: when. id, parent: of a message, where answers
-    form a tree; leaf: in the conversation, the id of its last message; rank: of several
-    replies the lowest is followed. only: values that a message may have, if it has one;
+    `joint`. time: when. id, parent: of a message, where answers form a tree; leaf: in
+    the conversation, the id of its last message; rank: of several replies the lowest is
+    followed. only: values that a message may have, if it has one;
     never: what it must not have; internal: what says which messages the asker does not
     see. markup: what the text is written in. pauses: it goes on for months, so that a
     long pause begins a new conversation.

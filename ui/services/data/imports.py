@@ -21,7 +21,7 @@ from ui.services.demo.processes import Waiting
 from ui.services.machine.models import ModelService
 
 PAGE_WAIT = 0.5  # seconds that the page waits for a small file before it shows progress
-_MAX_RETRIES = 4  # imports that failed and can be retried with other read options; each may hold a pasted text
+_MAX_RETRIES = 4  # failed imports to make examples from; each may hold a pasted text
 _CHECKS = 3  # of one dataset that may run besides a new one
 _FAILED = 30.0  # seconds in which the same check is not tried again
 
