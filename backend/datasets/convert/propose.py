@@ -187,21 +187,18 @@ def _pairs(
         )
 
 
-def is_sure(
-    records: Sequence[Mapping[str, Any]], mapping: Mapping[str, Column]
-) -> bool:
-    """Whether columns that were found by their names need no confirmation: they hold
-    what the names say, and no column beside them may be one of them.
+def is_sure(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> bool:
+    """Whether the columns of question and answer, found by their names, need no
+    confirmation: they hold what the names say, and no column beside them may be one.
     """
-    used = columns_of(mapping)
-    asked, said = (
-        _Column(used[used.index(str(own))], records) for own in _asked_and_said(mapping)
-    )
+    asked = _Column(mapping["question"], records)
+    said = _Column(mapping["answer"], records)
     if not UNSURE.isdisjoint((plain_name(asked.name), plain_name(said.name))):
         return False
     letters = any(map(str.isalpha, "".join(asked.cells)))
     if (len(records) >= _CONSTANT and not letters) or (said.nested and not said.filled):
         return False
+    used = {*mapping.values()}
     bases = {_base(own) for own in used}
     for name in dict.fromkeys(name for record in records for name in record):
         if name in used or name.startswith("column "):
@@ -214,24 +211,6 @@ def is_sure(
         if text or options or (own.filled and (_base(name) in bases or marked)):
             return False
     return True
-
-
-def _asked_and_said(mapping: Mapping[str, Column]) -> tuple[Column, Column]:
-    columns = [*mapping.values()]
-    said = next(
-        (
-            mapping[name]
-            for name in ("answer", "output", "completion")
-            if name in mapping
-        ),
-        columns[-1],
-    )
-    asked = (
-        mapping[name]
-        for name in ("question", "instruction", "prompt", "text")
-        if name in mapping
-    )
-    return next(asked, columns[0]), said
 
 
 def _base(column: str) -> str:

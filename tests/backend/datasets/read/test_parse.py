@@ -67,7 +67,8 @@ def test_a_crash_of_the_parser_is_a_sentence(monkeypatch: pytest.MonkeyPatch) ->
         load(STORY)
 
 
-def test_reading_a_document_can_be_cancelled() -> None:
+def test_reading_a_document_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "_LOOK", 0.001)  # before a short story ends
     asked = threading.Event()
     with pytest.raises(Cancelled):
         load(STORY, cancelled=lambda: bool(children()) or asked.is_set())
